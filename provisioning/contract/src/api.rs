@@ -1,0 +1,44 @@
+//! The console's HTTPS paths for devices, and the one shape of an error.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::hash::Hash;
+
+/// `POST` an [`crate::enrol::EnrolRequest`], get an [`crate::enrol::EnrolReply`]. The only path without a client certificate.
+pub const ENROL: &str = "/device/v1/enrol";
+/// `GET` a signed manifest: the route with its parameter.
+pub const MANIFEST_ROUTE: &str = "/device/v1/manifests/{hash}";
+/// `GET` a file's bytes, `Range` honoured: the route with its parameter.
+pub const FILE_ROUTE: &str = "/device/v1/files/{hash}";
+
+/// The path of one signed manifest.
+pub fn manifest_path(hash: Hash) -> String {
+    MANIFEST_ROUTE.replace("{hash}", &hash.to_hex())
+}
+
+/// The path of one file.
+pub fn file_path(hash: Hash) -> String {
+    FILE_ROUTE.replace("{hash}", &hash.to_hex())
+}
+
+/// The error envelope of every HTTP answer that is not a success (RFC 9457, `application/problem+json`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Problem {
+    /// Always `about:blank`; `code` says more.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The HTTP status in words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// Stable name of the error, a key of the message catalogues.
+    pub code: String,
+    /// One sentence in the operator's language: the thing, the reason, the fix.
+    pub message: String,
+    /// What exactly, for the technician; may be empty.
+    #[serde(default)]
+    pub detail: String,
+    /// Finds the request in the log.
+    pub request_id: String,
+}

@@ -1,0 +1,118 @@
+//! Health: samples that a device keeps until the console has them for good.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::id::{BootId, DeviceId};
+
+/// Most samples in one batch.
+pub const MAX_BATCH_SAMPLES: usize = 500;
+
+/// One look at a device. `(device, boot_id, seq)` names it for good: sent twice, it is stored once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct HealthSample {
+    /// The power-up it was taken in.
+    pub boot_id: BootId,
+    /// Counts from 1 in each power-up, without gaps, over restarts of the agent.
+    pub seq: u64,
+    /// Milliseconds since that power-up, by a clock that counts suspend.
+    pub uptime_ms: u64,
+    /// What the wall clock said, if it is trusted. A label, never an order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wall_time: Option<Timestamp>,
+    /// What was measured.
+    pub readings: Readings,
+}
+
+/// What a look can find; a reading that the board cannot give is left out. No field may name a person.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Readings {
+    /// Busy share of all processors since the last sample, 0–100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_percent: Option<f32>,
+    /// One-minute load average.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load_1m: Option<f32>,
+    /// Memory in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_total_bytes: Option<u64>,
+    /// Memory that programs could still get, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_available_bytes: Option<u64>,
+    /// Share of time in which something waited for memory, last 60 s, 0–100 (PSI `some avg60`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_pressure_percent: Option<f32>,
+    /// The same for disk access.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub io_pressure_percent: Option<f32>,
+    /// Size of the lessons' file system in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_total_bytes: Option<u64>,
+    /// Free room in it, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_free_bytes: Option<u64>,
+    /// Free inodes in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_free_inodes: Option<u64>,
+    /// eMMC wear as its life-time estimate, 0–100 (JEDEC JESD84-B51 `DEVICE_LIFE_TIME_EST`, upper bound of its step).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub emmc_wear_percent: Option<u8>,
+    /// Hottest sensor of the board in °C.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temperature_celsius: Option<f32>,
+    /// Bytes received on all links but loopback since the last sample.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network_rx_bytes: Option<u64>,
+    /// Bytes sent on all links but loopback since the last sample.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network_tx_bytes: Option<u64>,
+    /// Negotiated speed of the wired port in Mbit/s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link_mbps: Option<u32>,
+    /// Resident memory of the agent in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_rss_bytes: Option<u64>,
+    /// Lessons that are ready to play.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lessons_ready: Option<u32>,
+    /// Lessons that are assigned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lessons_assigned: Option<u32>,
+    /// Lesson bytes fetched over the school's line since the last sample.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fetched_bytes: Option<u64>,
+}
+
+/// Samples on their way up, oldest first within each boot.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TelemetryBatch {
+    /// Who measured; must be the device of the topic.
+    pub device_id: DeviceId,
+    /// What the device no longer holds, so that a gap is known as a gap.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forgotten: Vec<BootSeq>,
+    /// Samples that were dropped unsent since the device was enrolled, because the outbox was full.
+    #[serde(default)]
+    pub dropped_total: u64,
+    /// At most [`MAX_BATCH_SAMPLES`].
+    pub samples: Vec<HealthSample>,
+}
+
+/// A place in one boot's sequence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BootSeq {
+    /// The power-up.
+    pub boot_id: BootId,
+    /// Everything up to and with this one.
+    pub up_to_seq: u64,
+}
+
+/// The console's word, given after its commit: what a device may forget. Cumulative for each boot named.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct IngestAck {
+    /// For whom; must be the device of the topic.
+    pub device_id: DeviceId,
+    /// For each boot in the batch: all samples up to here are stored (or were declared forgotten).
+    pub stored: Vec<BootSeq>,
+}

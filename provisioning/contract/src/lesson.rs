@@ -1,0 +1,207 @@
+//! A lesson as a device receives it: immutable, verifiable file by file and chunk by chunk.
+
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    hash::{Hash, Sha256},
+    id::LessonId,
+    path::LessonPath,
+    signed::{KeyRole, SignedBody},
+};
+
+/// Largest signed manifest a device reads, in bytes: about 40 GB of lesson at 128 KiB a chunk.
+pub const MAX_MANIFEST_BYTES: usize = 32 * 1024 * 1024;
+/// Most files in one lesson; an HTML5 exercise may hold thousands.
+pub const MAX_FILES: usize = 20_000;
+/// Largest chunk in bytes; bounds the memory that verifying one needs.
+pub const MAX_CHUNK_BYTES: u32 = 1024 * 1024;
+
+/// One version of one lesson. Never changed once signed: another content is another version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LessonManifest {
+    /// The lesson, over all versions.
+    pub id: LessonId,
+    /// Counts from 1; a higher one replaces a lower one.
+    pub version: u32,
+    /// Where the lesson belongs in the curriculum.
+    pub meta: LessonMeta,
+    /// What the teacher opens, in teaching order.
+    pub items: Vec<LessonItem>,
+    /// Everything that is stored, each path once.
+    pub files: Vec<FileEntry>,
+    /// When this version was made, by the console's clock.
+    pub created_at: Timestamp,
+}
+
+/// The national model's fields. Free text for now; the controlled vocabularies are data of the console.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LessonMeta {
+    /// 课题, e.g. "三角形的内角和".
+    pub title: String,
+    /// 学段, e.g. "小学".
+    pub stage: String,
+    /// 学科, e.g. "数学".
+    pub subject: String,
+    /// 版本, e.g. "人教版".
+    pub edition: String,
+    /// 年级, e.g. "三年级".
+    pub grade: String,
+    /// 册次, e.g. "上册".
+    pub volume: String,
+    /// 章节, e.g. "第五单元 倍的认识".
+    pub chapter: String,
+    /// 课时, e.g. "第1课时".
+    pub period: String,
+}
+
+/// One thing a teacher opens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LessonItem {
+    /// How the player shows it.
+    pub kind: ItemKind,
+    /// Its name on the page.
+    pub title: String,
+    /// The file to open first; for [`ItemKind::Html5`] the page inside the exercise's folder.
+    pub entry: LessonPath,
+    /// Subtitle tracks of a video or audio, WebVTT.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub subtitles: Vec<Subtitle>,
+    /// Playing time of a video or audio in milliseconds, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
+}
+
+/// How the player shows an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ItemKind {
+    /// H.264/AAC in MP4.
+    Video,
+    /// MP3.
+    Audio,
+    /// PNG or JPEG.
+    Image,
+    /// PDF.
+    Pdf,
+    /// A folder of HTML, unpacked at the console, with its own start page.
+    Html5,
+    /// PPTX and the like: offered as the original file.
+    Office,
+    /// A kind that a newer console knows; shown as a file to download.
+    #[serde(other)]
+    Other,
+}
+
+/// One WebVTT track.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Subtitle {
+    /// BCP 47, e.g. `zh-CN`.
+    pub lang: String,
+    /// The track's name on the page.
+    pub label: String,
+    /// The .vtt file.
+    pub path: LessonPath,
+}
+
+/// One file of a lesson.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FileEntry {
+    /// Where it stands in the lesson.
+    pub path: LessonPath,
+    /// MIME type, found from the content at import, not from the name.
+    pub media_type: String,
+    /// Length in bytes; the sum of the chunks.
+    pub size: u64,
+    /// BLAKE3 of the whole file; its name in every store.
+    pub hash: Hash,
+    /// SHA-256 of the whole file, for outside tools.
+    pub sha256: Sha256,
+    /// The file in order, without gaps.
+    pub chunks: Vec<ChunkEntry>,
+}
+
+/// One stretch of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ChunkEntry {
+    /// BLAKE3 of the stretch.
+    pub hash: Hash,
+    /// Its length in bytes, at most [`MAX_CHUNK_BYTES`].
+    pub size: u32,
+}
+
+impl SignedBody for LessonManifest {
+    const KIND: &'static str = "lesson-manifest/1";
+    const ROLE: KeyRole = KeyRole::Content;
+}
+
+/// A manifest that contradicts itself.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ManifestError {
+    /// Version 0.
+    #[error("lesson {0}: version 0 is not allowed, versions count from 1")]
+    Version(LessonId),
+    /// Nothing in it, or over [`MAX_FILES`].
+    #[error("lesson {0}: has {1} files; 1 to {MAX_FILES} are allowed")]
+    FileCount(LessonId, usize),
+    /// The same path twice.
+    #[error("lesson {0}: path {1} stands twice")]
+    Twice(LessonId, LessonPath),
+    /// Chunks do not add up to the size, or one is empty or too long.
+    #[error("lesson {0}: the chunks of {1} do not fit its size")]
+    Chunks(LessonId, LessonPath),
+    /// One hash with two sizes.
+    #[error("lesson {0}: {1} has the hash of another file but not its size")]
+    HashReused(LessonId, LessonPath),
+    /// An item or subtitle names a file that is not there.
+    #[error("lesson {0}: item names {1}, which is not among its files")]
+    Missing(LessonId, LessonPath),
+}
+
+impl LessonManifest {
+    /// Checks the manifest against itself; whoever receives one calls this before acting on it.
+    ///
+    /// # Errors
+    /// The first contradiction found.
+    pub fn check(&self) -> Result<(), ManifestError> {
+        let id = || self.id.clone();
+        if self.version == 0 {
+            return Err(ManifestError::Version(id()));
+        }
+        if self.files.is_empty() || self.files.len() > MAX_FILES {
+            return Err(ManifestError::FileCount(id(), self.files.len()));
+        }
+        let mut paths = HashSet::new();
+        let mut sizes = std::collections::HashMap::new();
+        for file in &self.files {
+            if !paths.insert(&file.path) {
+                return Err(ManifestError::Twice(id(), file.path.clone()));
+            }
+            let fits = file.chunks.iter().all(|c| c.size > 0 && c.size <= MAX_CHUNK_BYTES);
+            let sum: u64 = file.chunks.iter().map(|c| u64::from(c.size)).sum();
+            if !fits || sum != file.size {
+                return Err(ManifestError::Chunks(id(), file.path.clone()));
+            }
+            if *sizes.entry(file.hash).or_insert(file.size) != file.size {
+                return Err(ManifestError::HashReused(id(), file.path.clone()));
+            }
+        }
+        for item in &self.items {
+            for path in std::iter::once(&item.entry).chain(item.subtitles.iter().map(|s| &s.path)) {
+                if !paths.contains(path) {
+                    return Err(ManifestError::Missing(id(), path.clone()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes that a device must hold for this lesson: every distinct file once.
+    pub fn stored_bytes(&self) -> u64 {
+        let mut seen = HashSet::new();
+        self.files.iter().filter(|f| seen.insert(f.hash)).map(|f| f.size).sum()
+    }
+}

@@ -1,0 +1,113 @@
+//! What a device holds and whether it is there.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::id::{BootId, DeviceId, LessonId};
+
+/// A device's inventory; the newest replaces all older ones.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DeviceReport {
+    /// Who reports.
+    pub device_id: DeviceId,
+    /// The running power-up.
+    pub boot_id: BootId,
+    /// Counts up with each change of the inventory, over power-ups; the console ignores a lower one.
+    pub generation: u64,
+    /// The newest assignment taken over; 0 before the first.
+    pub assignment_generation: u64,
+    /// Version of the agent.
+    pub agent_version: String,
+    /// Board model and revision, as named under `board-configs/boards`.
+    pub board: String,
+    /// Every lesson assigned or still held.
+    pub lessons: Vec<LessonStatus>,
+    /// Where lessons are stored.
+    pub disk: DiskReport,
+    /// Addresses at which the player can be opened, e.g. `http://192.168.1.20:8008/`.
+    #[serde(default)]
+    pub player_urls: Vec<String>,
+}
+
+/// Room for lessons, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct DiskReport {
+    /// Size of the file system.
+    pub total_bytes: u64,
+    /// Free to the agent.
+    pub free_bytes: u64,
+    /// Taken by lesson files, complete or not.
+    pub lesson_bytes: u64,
+}
+
+/// One lesson on one device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LessonStatus {
+    /// The lesson.
+    pub lesson: LessonId,
+    /// Which version.
+    pub version: u32,
+    /// How far it is.
+    #[serde(flatten)]
+    pub state: LessonState,
+}
+
+/// How far a lesson is on a device.
+///
+/// Queued ──▶ Fetching ──▶ Ready;  Failed is tried again by itself where `retrying`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum LessonState {
+    /// Assigned, nothing fetched yet.
+    Queued,
+    /// Some of it is here.
+    Fetching {
+        /// Verified bytes on disk.
+        done_bytes: u64,
+        /// All bytes of the lesson.
+        total_bytes: u64,
+    },
+    /// Complete and verified: it plays with no network.
+    Ready,
+    /// It cannot be completed as things are.
+    Failed {
+        /// Why, as a code of the message catalogue.
+        reason: FailureReason,
+        /// What exactly, for the technician; not translated.
+        detail: String,
+        /// Whether the device goes on trying by itself.
+        retrying: bool,
+    },
+}
+
+/// Why a lesson is not complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureReason {
+    /// Not enough room even after evicting what may go.
+    DiskFull,
+    /// No signature by a trusted key.
+    SignatureRefused,
+    /// The manifest contradicts itself or its hash.
+    ManifestInvalid,
+    /// Fetched bytes did not have the promised hash, several times.
+    HashMismatch,
+    /// The console says that it does not have it.
+    NotFound,
+    /// The disk does not do as told.
+    DiskError,
+    /// A reason that a newer agent knows.
+    #[serde(other)]
+    Other,
+}
+
+/// Whether a device is connected. `online: false` is also its last will.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Presence {
+    /// Who.
+    pub device_id: DeviceId,
+    /// The power-up it speaks of.
+    pub boot_id: BootId,
+    /// Connected or gone.
+    pub online: bool,
+}
