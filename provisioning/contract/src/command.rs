@@ -133,7 +133,12 @@ impl CommandBody {
         };
         match self {
             Self::Reboot { delay_s } => within("delay_s", *delay_s, 0, 600),
-            Self::Notice { title, text, show_for_s, .. } => {
+            Self::Notice {
+                title,
+                text,
+                show_for_s,
+                ..
+            } => {
                 within("title length", len(title), 1, 80)?;
                 within("text length", len(text), 0, 500)?;
                 within("show_for_s", *show_for_s, 5, 86_400)

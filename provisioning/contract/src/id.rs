@@ -18,8 +18,17 @@ pub struct IdError {
 
 fn check(kind: &'static str, value: &str) -> Result<(), IdError> {
     let fits = (1..=64).contains(&value.len())
-        && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-    if fits { Ok(()) } else { Err(IdError { kind, value: value.chars().take(80).collect() }) }
+        && value
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    if fits {
+        Ok(())
+    } else {
+        Err(IdError {
+            kind,
+            value: value.chars().take(80).collect(),
+        })
+    }
 }
 
 macro_rules! id {

@@ -180,7 +180,10 @@ impl LessonManifest {
             if !paths.insert(&file.path) {
                 return Err(ManifestError::Twice(id(), file.path.clone()));
             }
-            let fits = file.chunks.iter().all(|c| c.size > 0 && c.size <= MAX_CHUNK_BYTES);
+            let fits = file
+                .chunks
+                .iter()
+                .all(|c| c.size > 0 && c.size <= MAX_CHUNK_BYTES);
             let sum: u64 = file.chunks.iter().map(|c| u64::from(c.size)).sum();
             if !fits || sum != file.size {
                 return Err(ManifestError::Chunks(id(), file.path.clone()));
@@ -202,6 +205,10 @@ impl LessonManifest {
     /// Bytes that a device must hold for this lesson: every distinct file once.
     pub fn stored_bytes(&self) -> u64 {
         let mut seen = HashSet::new();
-        self.files.iter().filter(|f| seen.insert(f.hash)).map(|f| f.size).sum()
+        self.files
+            .iter()
+            .filter(|f| seen.insert(f.hash))
+            .map(|f| f.size)
+            .sum()
     }
 }

@@ -12,7 +12,9 @@ pub const MAX_PATH_BYTES: usize = 240;
 ///
 /// Never empty, never absolute, no `.` or `..` part, no backslash, no colon, no control character, Unicode NFC, at most
 /// [`MAX_PATH_BYTES`] bytes. So joining it under a folder never leaves that folder, on Linux, FAT or Windows.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(with = "String")]
 pub struct LessonPath(String);
@@ -72,8 +74,17 @@ impl FromStr for LessonPath {
 
     /// Checks `text`; the only change made is Unicode normalisation to NFC.
     fn from_str(text: &str) -> Result<Self, PathError> {
-        let refuse = |reason| Err(PathError { path: text.chars().take(200).collect(), reason });
-        let text: String = if is_nfc(text) { text.to_owned() } else { text.nfc().collect() };
+        let refuse = |reason| {
+            Err(PathError {
+                path: text.chars().take(200).collect(),
+                reason,
+            })
+        };
+        let text: String = if is_nfc(text) {
+            text.to_owned()
+        } else {
+            text.nfc().collect()
+        };
         if text.is_empty() {
             return refuse(PathReason::Empty);
         }
@@ -133,13 +144,22 @@ mod tests {
         ] {
             assert_eq!(text.parse::<LessonPath>().unwrap_err().reason, reason, "{text:?}");
         }
-        assert_eq!("a".repeat(241).parse::<LessonPath>().unwrap_err().reason, PathReason::TooLong);
+        assert_eq!(
+            "a".repeat(241).parse::<LessonPath>().unwrap_err().reason,
+            PathReason::TooLong
+        );
     }
 
     #[test]
     fn keeps_chinese_and_folds_to_nfc() {
-        assert_eq!("第一课/音频.mp3".parse::<LessonPath>().unwrap().extension(), "mp3");
-        assert_eq!("e\u{301}.png".parse::<LessonPath>().unwrap().as_str(), "\u{e9}.png");
+        assert_eq!(
+            "第一课/音频.mp3".parse::<LessonPath>().unwrap().extension(),
+            "mp3"
+        );
+        assert_eq!(
+            "e\u{301}.png".parse::<LessonPath>().unwrap().as_str(),
+            "\u{e9}.png"
+        );
     }
 
     proptest! {

@@ -63,7 +63,9 @@ pub struct Signed<T> {
 #[derive(Debug, thiserror::Error)]
 pub enum SignatureError {
     /// None of the signatures is by a key that is trusted for this role.
-    #[error("{kind}: no signature by a trusted {role:?} key (signed by: {found}); enrol again or ask the county for the current keys")]
+    #[error(
+        "{kind}: no signature by a trusted {role:?} key (signed by: {found}); enrol again or ask the county for the current keys"
+    )]
     NoTrustedKey {
         /// The document's kind.
         kind: &'static str,
@@ -96,7 +98,11 @@ pub enum SignatureError {
 impl TrustedKey {
     /// Describes the public half of `key`.
     pub fn of(key_id: KeyId, role: KeyRole, key: &SigningKey) -> Self {
-        Self { key_id, role, public_key: BASE64_STANDARD.encode(key.verifying_key().as_bytes()) }
+        Self {
+            key_id,
+            role,
+            public_key: BASE64_STANDARD.encode(key.verifying_key().as_bytes()),
+        }
     }
 
     fn verifying_key(&self) -> Result<VerifyingKey, SignatureError> {
@@ -120,7 +126,11 @@ impl<T: SignedBody> Signed<T> {
         let signed = serde_json::to_string(body)?;
         let signature = key.sign(&message(T::KIND, &signed));
         let signature = BASE64_STANDARD.encode(signature.to_bytes());
-        Ok(Self { signed, signatures: vec![KeySignature { key_id, signature }], body: PhantomData })
+        Ok(Self {
+            signed,
+            signatures: vec![KeySignature { key_id, signature }],
+            body: PhantomData,
+        })
     }
 
     /// The body, once one signature by a trusted key of the right role is found good. Fails closed.
@@ -130,19 +140,37 @@ impl<T: SignedBody> Signed<T> {
     pub fn verify(&self, trusted: &[TrustedKey]) -> Result<T, SignatureError> {
         let message = message(T::KIND, &self.signed);
         for found in &self.signatures {
-            let Some(key) = trusted.iter().find(|k| k.key_id == found.key_id && k.role == T::ROLE) else {
+            let Some(key) = trusted
+                .iter()
+                .find(|k| k.key_id == found.key_id && k.role == T::ROLE)
+            else {
                 continue;
             };
-            let mismatch = || SignatureError::Mismatch { kind: T::KIND, key: found.key_id.clone() };
+            let mismatch = || SignatureError::Mismatch {
+                kind: T::KIND,
+                key: found.key_id.clone(),
+            };
             let bytes = BASE64_STANDARD.decode(&found.signature).map_err(|_| mismatch())?;
             let signature = Signature::from_slice(&bytes).map_err(|_| mismatch())?;
-            key.verifying_key()?.verify_strict(&message, &signature).map_err(|_| mismatch())?;
-            return serde_json::from_str(&self.signed)
-                .map_err(|source| SignatureError::Body { kind: T::KIND, source });
+            key.verifying_key()?
+                .verify_strict(&message, &signature)
+                .map_err(|_| mismatch())?;
+            return serde_json::from_str(&self.signed).map_err(|source| SignatureError::Body {
+                kind: T::KIND,
+                source,
+            });
         }
         let found: Vec<_> = self.signatures.iter().map(|s| s.key_id.as_str()).collect();
-        let found = if found.is_empty() { "nobody".to_owned() } else { found.join(", ") };
-        Err(SignatureError::NoTrustedKey { kind: T::KIND, role: T::ROLE, found })
+        let found = if found.is_empty() {
+            "nobody".to_owned()
+        } else {
+            found.join(", ")
+        };
+        Err(SignatureError::NoTrustedKey {
+            kind: T::KIND,
+            role: T::ROLE,
+            found,
+        })
     }
 }
 
@@ -176,9 +204,18 @@ mod tests {
         let (_, same_name_other_key) = key(2, "a", KeyRole::Content);
         let document = Signed::sign(&Note("hi".into()), trusted.key_id.clone(), &signing).unwrap();
         assert_eq!(document.verify(&[trusted]).unwrap(), Note("hi".into()));
-        assert!(matches!(document.verify(&[]), Err(SignatureError::NoTrustedKey { .. })));
-        assert!(matches!(document.verify(&[other_role]), Err(SignatureError::NoTrustedKey { .. })));
-        assert!(matches!(document.verify(&[same_name_other_key]), Err(SignatureError::Mismatch { .. })));
+        assert!(matches!(
+            document.verify(&[]),
+            Err(SignatureError::NoTrustedKey { .. })
+        ));
+        assert!(matches!(
+            document.verify(&[other_role]),
+            Err(SignatureError::NoTrustedKey { .. })
+        ));
+        assert!(matches!(
+            document.verify(&[same_name_other_key]),
+            Err(SignatureError::Mismatch { .. })
+        ));
     }
 
     #[test]
@@ -187,8 +224,14 @@ mod tests {
         let document = Signed::sign(&Note("hi".into()), trusted.key_id.clone(), &signing).unwrap();
         let text = serde_json::to_string(&document).unwrap();
         let changed: Signed<Note> = serde_json::from_str(&text.replace("hi", "ho")).unwrap();
-        assert!(matches!(changed.verify(std::slice::from_ref(&trusted)), Err(SignatureError::Mismatch { .. })));
+        assert!(matches!(
+            changed.verify(std::slice::from_ref(&trusted)),
+            Err(SignatureError::Mismatch { .. })
+        ));
         let as_order: Signed<Order> = serde_json::from_str(&text).unwrap();
-        assert!(matches!(as_order.verify(&[trusted]), Err(SignatureError::Mismatch { .. })));
+        assert!(matches!(
+            as_order.verify(&[trusted]),
+            Err(SignatureError::Mismatch { .. })
+        ));
     }
 }

@@ -93,7 +93,9 @@ pub enum TopicError {
     #[error("unknown topic {0:?}: expected {PREFIX}/<device>/<leaf>")]
     Shape(String),
     /// The leaf is none of [`Leaf::ALL`].
-    #[error("unknown topic {0:?}: its last level is none of assignment, command, ack, report, telemetry, status, presence")]
+    #[error(
+        "unknown topic {0:?}: its last level is none of assignment, command, ack, report, telemetry, status, presence"
+    )]
     Leaf(String),
     /// The device level is not an id.
     #[error("unknown topic: {0}")]
@@ -114,9 +116,14 @@ impl Topic {
             .and_then(|rest| rest.strip_prefix('/'))
             .ok_or_else(|| TopicError::Shape(cut()))?;
         let (device, leaf) = rest.split_once('/').ok_or_else(|| TopicError::Shape(cut()))?;
-        let leaf =
-            Leaf::ALL.into_iter().find(|l| l.as_str() == leaf).ok_or_else(|| TopicError::Leaf(cut()))?;
-        Ok(Self { device: DeviceId::new(device)?, leaf })
+        let leaf = Leaf::ALL
+            .into_iter()
+            .find(|l| l.as_str() == leaf)
+            .ok_or_else(|| TopicError::Leaf(cut()))?;
+        Ok(Self {
+            device: DeviceId::new(device)?,
+            leaf,
+        })
     }
 
     /// The filter by which the console hears one leaf of every device.
@@ -146,9 +153,19 @@ mod tests {
 
     #[test]
     fn refuses_unknown_topics_by_name() {
-        for name in ["", "bbt", "bbt/v2/d/a/ack", "bbt/v1/d/a", "bbt/v1/d/a/ack/x", "bbt/v1/d//ack", "bbt/v1/d/+/ack",
-            "$SYS/broker", "bbt/v1/d/a b/ack", "/bbt/v1/d/a/ack", "bbt/v1/da/ack"]
-        {
+        for name in [
+            "",
+            "bbt",
+            "bbt/v2/d/a/ack",
+            "bbt/v1/d/a",
+            "bbt/v1/d/a/ack/x",
+            "bbt/v1/d//ack",
+            "bbt/v1/d/+/ack",
+            "$SYS/broker",
+            "bbt/v1/d/a b/ack",
+            "/bbt/v1/d/a/ack",
+            "bbt/v1/da/ack",
+        ] {
             let error = Topic::parse(name).unwrap_err().to_string();
             assert!(error.starts_with("unknown topic"), "{name}: {error}");
         }
