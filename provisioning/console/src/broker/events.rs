@@ -1,0 +1,225 @@
+//! Who is connected, told to the console through a bounded channel.
+//!
+//! The embedded broker must never wait for the console here, so a full channel drops the event and counts it; the count
+//! is told as [`BrokerEvent::Missed`] as soon as there is room.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{Mutex, PoisonError},
+};
+
+use contract::id::DeviceId;
+use tokio::sync::mpsc;
+
+/// What the embedded broker saw. An external broker tells none of this; there the device's presence topic is the source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BrokerEvent {
+    /// A device came in.
+    Connected {
+        /// Which device.
+        device: DeviceId,
+        /// From where.
+        peer_addr: SocketAddr,
+    },
+    /// A device's last session ended.
+    Disconnected {
+        /// Which device.
+        device: DeviceId,
+    },
+    /// A device came in while a session of the same id was still open; the older one was closed.
+    ///
+    /// Once is a device that came back before its dead connection timed out. Again and again, from two addresses, is a
+    /// copied key.
+    DuplicateSession {
+        /// Which device.
+        device: DeviceId,
+        /// Where the session that was closed had come from.
+        displaced: SocketAddr,
+    },
+    /// Events were lost because the console did not read them in time; ask for the list of devices online again.
+    Missed {
+        /// How many.
+        count: u64,
+    },
+}
+
+/// The devices online, and the channel that tells of every change, kept under one lock so that both agree in order.
+#[derive(Debug)]
+pub(super) struct Presence {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    online: HashMap<DeviceId, SocketAddr>,
+    events: mpsc::Sender<BrokerEvent>,
+    missed: u64,
+}
+
+impl Presence {
+    pub(super) fn new(events: mpsc::Sender<BrokerEvent>) -> Self {
+        Self {
+            state: Mutex::new(State {
+                online: HashMap::new(),
+                events,
+                missed: 0,
+            }),
+        }
+    }
+
+    /// A device's session began.
+    pub(super) fn connected(&self, device: DeviceId, peer_addr: SocketAddr) {
+        self.with(|state| {
+            if let Some(displaced) = state.online.insert(device.clone(), peer_addr) {
+                state.tell(BrokerEvent::DuplicateSession {
+                    device: device.clone(),
+                    displaced,
+                });
+            }
+            state.tell(BrokerEvent::Connected { device, peer_addr });
+        });
+    }
+
+    /// The session from `peer_addr` ended; `displaced` when a newer one of the same id pushed it out.
+    ///
+    /// The broker ends the old session and begins the new one in two tasks, so this may come before or after the newer
+    /// session's [`Self::connected`]. Each takeover is told once either way.
+    pub(super) fn disconnected(&self, device: DeviceId, peer_addr: SocketAddr, displaced: bool) {
+        self.with(|state| {
+            if state.online.get(&device) != Some(&peer_addr) {
+                return;
+            }
+            state.online.remove(&device);
+            if displaced {
+                state.tell(BrokerEvent::DuplicateSession {
+                    device: device.clone(),
+                    displaced: peer_addr,
+                });
+            }
+            state.tell(BrokerEvent::Disconnected { device });
+        });
+    }
+
+    /// Every device online now, with the address it came from.
+    pub(super) fn online(&self) -> Vec<(DeviceId, SocketAddr)> {
+        self.with(|state| {
+            state
+                .online
+                .iter()
+                .map(|(device, peer)| (device.clone(), *peer))
+                .collect()
+        })
+    }
+
+    fn with<T>(&self, f: impl FnOnce(&mut State) -> T) -> T {
+        f(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl State {
+    fn tell(&mut self, event: BrokerEvent) {
+        if self.missed > 0
+            && self
+                .events
+                .try_send(BrokerEvent::Missed { count: self.missed })
+                .is_ok()
+        {
+            self.missed = 0;
+        }
+        if self.missed > 0 || self.events.try_send(event).is_err() {
+            self.missed += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fixture(capacity: usize) -> (Presence, mpsc::Receiver<BrokerEvent>, DeviceId) {
+        let (tx, rx) = mpsc::channel(capacity);
+        (Presence::new(tx), rx, DeviceId::new("d1").unwrap())
+    }
+
+    fn peer(port: u16) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], port))
+    }
+
+    fn drain(rx: &mut mpsc::Receiver<BrokerEvent>) -> Vec<BrokerEvent> {
+        std::iter::from_fn(|| rx.try_recv().ok()).collect()
+    }
+
+    #[test]
+    fn a_takeover_is_told_once_when_the_new_session_is_first() {
+        let (presence, mut rx, d) = fixture(9);
+        presence.connected(d.clone(), peer(1));
+        presence.connected(d.clone(), peer(2));
+        presence.disconnected(d.clone(), peer(1), true);
+        assert_eq!(
+            drain(&mut rx),
+            [
+                BrokerEvent::Connected {
+                    device: d.clone(),
+                    peer_addr: peer(1)
+                },
+                BrokerEvent::DuplicateSession {
+                    device: d.clone(),
+                    displaced: peer(1)
+                },
+                BrokerEvent::Connected {
+                    device: d.clone(),
+                    peer_addr: peer(2)
+                },
+            ]
+        );
+        assert_eq!(presence.online(), [(d, peer(2))]);
+    }
+
+    #[test]
+    fn a_takeover_is_told_once_when_the_old_session_is_first() {
+        let (presence, mut rx, d) = fixture(9);
+        presence.connected(d.clone(), peer(1));
+        presence.disconnected(d.clone(), peer(1), true);
+        presence.connected(d.clone(), peer(2));
+        assert_eq!(
+            drain(&mut rx),
+            [
+                BrokerEvent::Connected {
+                    device: d.clone(),
+                    peer_addr: peer(1)
+                },
+                BrokerEvent::DuplicateSession {
+                    device: d.clone(),
+                    displaced: peer(1)
+                },
+                BrokerEvent::Disconnected { device: d.clone() },
+                BrokerEvent::Connected {
+                    device: d,
+                    peer_addr: peer(2)
+                },
+            ]
+        );
+    }
+
+    #[test]
+    fn lost_events_are_counted_and_told_when_there_is_room() {
+        let (presence, mut rx, d) = fixture(2);
+        for _ in 0..3 {
+            presence.connected(d.clone(), peer(1));
+            presence.disconnected(d.clone(), peer(1), false);
+        }
+        assert_eq!(drain(&mut rx).len(), 2);
+        presence.connected(d.clone(), peer(1));
+        assert_eq!(
+            drain(&mut rx),
+            [
+                BrokerEvent::Missed { count: 4 },
+                BrokerEvent::Connected {
+                    device: d,
+                    peer_addr: peer(1)
+                }
+            ]
+        );
+    }
+}

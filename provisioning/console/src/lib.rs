@@ -1,0 +1,4 @@
+//! The county ops console.
+#![forbid(unsafe_code)]
+
+pub mod broker;
