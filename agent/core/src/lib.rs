@@ -1,1 +1,11 @@
-//! Placeholder.
+//! What a classroom device decides: which lessons to fetch, keep and evict, what to send, what to execute, when.
+//!
+//! Every module follows one pattern: `handle(event, now)` takes in what happened, `next_effect()` hands out what to do,
+//! `poll_timeout()` says when to come back and `handle_timeout(now)` is that coming back. Nothing here waits, fails, or
+//! touches a disk, a socket or a clock; the shell (`bbt-agent`) performs effects and reports how they went as events.
+#![forbid(unsafe_code)]
+
+pub mod lessons;
+pub mod time;
+
+pub use time::Millis;

@@ -1,2 +1,4 @@
-//! Placeholder.
+//! `bbt-agent`: arguments in, one command run, one error printed.
+#![forbid(unsafe_code)]
+
 fn main() {}

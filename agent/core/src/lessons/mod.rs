@@ -1,0 +1,5 @@
+//! Which lessons to fetch, keep and evict.
+
+mod inventory;
+
+pub use inventory::{HeldLesson, HeldState, Inventory};

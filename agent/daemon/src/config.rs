@@ -1,0 +1,287 @@
+//! The agent's settings: read as written, checked once, then only the checked form is passed on.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::Deserialize;
+
+/// Settings, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Everything the agent keeps is under here.
+    pub data_dir: PathBuf,
+    /// Name of a board in `board-configs`.
+    pub board: String,
+    /// The board's serial number, where it is given by hand.
+    pub serial: Option<String>,
+    /// Language of pages and messages.
+    pub language: Language,
+    /// The local player.
+    pub player: PlayerConfig,
+    /// Health sampling.
+    pub health: HealthConfig,
+    /// Room for lessons.
+    pub storage: StorageConfig,
+    /// The operating system around us.
+    pub system: SystemConfig,
+    /// The school's line.
+    pub fetch: FetchConfig,
+}
+
+/// Where the player listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlayerConfig {
+    /// On the device itself.
+    pub listen: SocketAddr,
+    /// On the school's LAN; may be empty.
+    pub lan_listen: Vec<SocketAddr>,
+    /// Port of the courseware's own origin, on every address above.
+    pub courseware_port: u16,
+    /// Language of the page.
+    pub language: Language,
+}
+
+/// Health sampling.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HealthConfig {
+    /// Between two samples.
+    pub interval: Duration,
+}
+
+/// Room for lessons.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StorageConfig {
+    /// Bytes of the file system that lessons leave free.
+    pub reserve_bytes: u64,
+    /// Most bytes that lessons take; `None` is as much as fits.
+    pub max_bytes: Option<u64>,
+}
+
+/// The operating system around us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SystemConfig {
+    /// Program and arguments that restart the machine.
+    pub reboot_command: Vec<String>,
+    /// Where the power-up's id is read.
+    pub boot_id_file: PathBuf,
+}
+
+/// The school's line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchConfig {
+    /// Lessons fetched at the same time.
+    pub max_parallel: usize,
+    /// Most kilobits per second, all fetches together; `None` is no limit.
+    pub limit_kbps: Option<u32>,
+}
+
+/// Language of pages and messages.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub enum Language {
+    /// 简体中文.
+    #[default]
+    #[serde(rename = "zh-CN")]
+    ZhCn,
+    /// English.
+    #[serde(rename = "en")]
+    En,
+}
+
+/// Why a configuration was refused; names the file, the key and what is allowed.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read configuration {file}: {source}; give its path with --config")]
+    Read {
+        /// Which file.
+        file: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Not TOML, an unknown key, or a value of the wrong type.
+    #[error("configuration {file} cannot be understood: {source}")]
+    Syntax {
+        /// Which file.
+        file: PathBuf,
+        /// What the TOML reader said, with line and key.
+        source: Box<toml::de::Error>,
+    },
+    /// A value that is not allowed.
+    #[error("configuration {file}: {key} is {found}; allowed is {allowed}")]
+    Value {
+        /// Which file.
+        file: PathBuf,
+        /// Which key.
+        key: &'static str,
+        /// What stands there.
+        found: String,
+        /// What may stand there.
+        allowed: String,
+    },
+}
+
+impl Config {
+    /// Reads and checks one file.
+    ///
+    /// # Errors
+    /// Unreadable, not understood, or a value out of its range.
+    pub fn load(file: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(file)
+            .map_err(|source| ConfigError::Read { file: file.to_owned(), source })?;
+        Self::parse(&text, file)
+    }
+
+    /// Checks the text of a configuration; `file` is only named in errors.
+    ///
+    /// # Errors
+    /// Not understood, or a value out of its range.
+    pub fn parse(text: &str, file: &Path) -> Result<Self, ConfigError> {
+        let raw: RawConfig = toml::from_str(text)
+            .map_err(|source| ConfigError::Syntax { file: file.to_owned(), source: Box::new(source) })?;
+        raw.check(file)
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawConfig {
+    data_dir: PathBuf,
+    board: String,
+    serial: Option<String>,
+    #[serde(default)]
+    language: Language,
+    #[serde(default)]
+    player: RawPlayer,
+    #[serde(default)]
+    health: RawHealth,
+    #[serde(default)]
+    storage: RawStorage,
+    #[serde(default)]
+    system: RawSystem,
+    #[serde(default)]
+    fetch: RawFetch,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawPlayer {
+    listen: Option<SocketAddr>,
+    #[serde(default)]
+    lan_listen: Vec<SocketAddr>,
+    courseware_port: Option<u16>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawHealth {
+    interval_s: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawStorage {
+    reserve_bytes: Option<u64>,
+    max_bytes: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSystem {
+    reboot_command: Option<Vec<String>>,
+    boot_id_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawFetch {
+    max_parallel: Option<usize>,
+    limit_kbps: Option<u32>,
+}
+
+impl RawConfig {
+    fn check(self, file: &Path) -> Result<Config, ConfigError> {
+        let refuse = |key: &'static str, found: String, allowed: &str| ConfigError::Value {
+            file: file.to_owned(),
+            key,
+            found,
+            allowed: allowed.to_owned(),
+        };
+        let within = |key, value: u64, low: u64, high: u64| {
+            if (low..=high).contains(&value) {
+                Ok(value)
+            } else {
+                Err(refuse(key, value.to_string(), &format!("{low} to {high}")))
+            }
+        };
+
+        if self.data_dir.as_os_str().is_empty() {
+            return Err(refuse("data_dir", "empty".into(), "a folder, e.g. /var/lib/bbt-agent"));
+        }
+        if self.board.is_empty() {
+            return Err(refuse("board", "empty".into(), "the name of a board in board-configs"));
+        }
+        if let Some(serial) = &self.serial
+            && (serial.trim().is_empty() || serial.len() > 64)
+        {
+            return Err(refuse("serial", format!("{serial:?}"), "1 to 64 bytes of text"));
+        }
+
+        let listen = self.player.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8008)));
+        for address in std::iter::once(&listen).chain(&self.player.lan_listen) {
+            if address.port() == 0 || address.port() == u16::MAX {
+                return Err(refuse("player.listen", address.to_string(), "a port from 1 to 65534"));
+            }
+        }
+        let courseware_port = self.player.courseware_port.unwrap_or_else(|| listen.port().saturating_add(1));
+        if courseware_port == 0
+            || courseware_port == listen.port()
+            || self.player.lan_listen.iter().any(|a| a.port() == courseware_port)
+        {
+            let allowed = "a port of its own, 1 to 65535, not the player's: courseware needs its own origin";
+            return Err(refuse("player.courseware_port", courseware_port.to_string(), allowed));
+        }
+
+        let interval_s = within("health.interval_s", self.health.interval_s.unwrap_or(60), 1, 86_400)?;
+        let reserve_bytes = within(
+            "storage.reserve_bytes",
+            self.storage.reserve_bytes.unwrap_or(512 * 1024 * 1024),
+            0,
+            1 << 50,
+        )?;
+        let max_bytes =
+            self.storage.max_bytes.map(|max| within("storage.max_bytes", max, 1, 1 << 50)).transpose()?;
+        let max_parallel =
+            within("fetch.max_parallel", self.fetch.max_parallel.unwrap_or(2) as u64, 1, 8)? as usize;
+        if let Some(limit) = self.fetch.limit_kbps {
+            within("fetch.limit_kbps", u64::from(limit), 64, 10_000_000)?;
+        }
+
+        let reboot_command =
+            self.system.reboot_command.unwrap_or_else(|| vec!["systemctl".into(), "reboot".into()]);
+        if reboot_command.first().is_none_or(String::is_empty) {
+            return Err(refuse("system.reboot_command", "empty".into(), "a program and its arguments"));
+        }
+        let boot_id_file =
+            self.system.boot_id_file.unwrap_or_else(|| PathBuf::from("/proc/sys/kernel/random/boot_id"));
+
+        Ok(Config {
+            data_dir: self.data_dir,
+            board: self.board,
+            serial: self.serial,
+            language: self.language,
+            player: PlayerConfig {
+                listen,
+                lan_listen: self.player.lan_listen,
+                courseware_port,
+                language: self.language,
+            },
+            health: HealthConfig { interval: Duration::from_secs(interval_s) },
+            storage: StorageConfig { reserve_bytes, max_bytes },
+            system: SystemConfig { reboot_command, boot_id_file },
+            fetch: FetchConfig { max_parallel, limit_kbps: self.fetch.limit_kbps },
+        })
+    }
+}

@@ -1,0 +1,3 @@
+//! The doors to the world, one file each.
+
+pub mod fetch;

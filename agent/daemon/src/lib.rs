@@ -1,0 +1,11 @@
+//! The classroom device's program: performs what `agent-core` decides and tells it how that went.
+//!
+//! `run` holds the one select loop. Each door to the world is one file under `io`, each thing kept is one file under
+//! `store`, the local player is under `player`. No decision is taken here that a core could take.
+#![forbid(unsafe_code)]
+
+pub mod config;
+pub mod io;
+pub mod player;
+pub mod shelf;
+pub mod store;

@@ -1,0 +1,1 @@
+//! Log of samples that the console does not have yet.
