@@ -111,6 +111,8 @@ pub enum Refusal {
     TooHot,
     /// The part did not answer.
     PartFailed,
+    /// Not now: too many requests are unanswered.
+    Busy,
 }
 
 /// What the board controller says unasked.
@@ -237,8 +239,8 @@ pub enum WatchdogStage {
     Fed,
     /// The agent was asked to feed.
     Asked,
-    /// The SoC was reset and has not fed since.
-    Rebooted,
+    /// The SoC was started or reset by somebody who has fed before, and has not fed since.
+    Booting,
     /// Resets did not help; the SoC is left as it is.
     GaveUp,
 }

@@ -55,7 +55,7 @@ fn board() -> impl Strategy<Value = BoardReport> {
         option::of((percent(), option::of(any::<u16>())).prop_map(|(duty, rpm)| FanReport { duty, rpm })),
         option::of(percent()),
         any::<bool>(),
-        select(vec![W::Disarmed, W::Fed, W::Asked, W::Rebooted, W::GaveUp]),
+        select(vec![W::Disarmed, W::Fed, W::Asked, W::Booting, W::GaveUp]),
     )
         .prop_map(
             |(

@@ -187,6 +187,11 @@ fn responses() {
         response(Response::Refused(Refusal::PartFailed)),
         "0003010b080103056c8ecb5700",
     );
+    exact(
+        12,
+        response(Response::Refused(Refusal::Busy)),
+        "0003010c08010306c603e27c00",
+    );
 }
 
 #[test]
@@ -253,7 +258,7 @@ fn numbers_of_the_enums() {
         [0, 1, 2, 3]
     );
     assert_eq!(
-        [W::Disarmed, W::Fed, W::Asked, W::Rebooted, W::GaveUp].map(|v| number(&v)),
+        [W::Disarmed, W::Fed, W::Asked, W::Booting, W::GaveUp].map(|v| number(&v)),
         [0, 1, 2, 3, 4]
     );
 }
