@@ -334,14 +334,11 @@ impl Controller {
     fn settle(&mut self) {
         match self.level() {
             ThermalLevel::Cut => self.power.cut(StopReason::ThermalCut, self.now),
-            ThermalLevel::Shutdown if self.power.is_resting() => {
-                self.power.cut(StopReason::TooHot, self.now);
-            }
-            // A stop that was asked for something else must not end in a start, either.
-            ThermalLevel::Shutdown if self.stops_for_less_than_heat() => {
+            // Said again and again it changes nothing; "stay off" is never refused, and overrules a reboot.
+            ThermalLevel::Shutdown => {
                 let _ = self.power.stop(StopReason::TooHot, After::StayOff, self.now);
             }
-            ThermalLevel::Normal | ThermalLevel::Derated | ThermalLevel::Shutdown => {}
+            ThermalLevel::Normal | ThermalLevel::Derated => {}
         }
         let now = Seen {
             power: self.power.state(),
@@ -367,13 +364,6 @@ impl Controller {
             }
         }
         self.seen = now;
-    }
-
-    fn stops_for_less_than_heat(&self) -> bool {
-        match self.power.stopping(self.now) {
-            Some((reason, _)) => reason != StopReason::TooHot,
-            None => self.power.rails(),
-        }
     }
 
     fn level(&self) -> ThermalLevel {

@@ -226,12 +226,6 @@ impl Power {
         !matches!(self.state, State::Off | State::Resting { .. })
     }
 
-    /// Off, but about to start by itself.
-    #[must_use]
-    pub const fn is_resting(&self) -> bool {
-        matches!(self.state, State::Resting { .. })
-    }
-
     /// Why it is stopping and how many milliseconds are left, while it is.
     #[must_use]
     pub const fn stopping(&self, now: Instant) -> Option<(StopReason, u64)> {

@@ -129,6 +129,31 @@ fn a_reboot_in_the_heat_stays_off() {
 }
 
 #[test]
+fn a_board_that_heats_up_between_stop_and_start_stays_off() {
+    let mut rig = Rig::running();
+    rig.request(1, Request::SetPower(PowerAction::Reboot), 0);
+    rig.event(Event::SocHalted, 1_000);
+    rig.event(Event::Temperature(Some(celsius(85))), 2_000);
+    rig.run(3_000, 600_000, Some(celsius(30)));
+    assert_eq!(rig.rails, Some(false));
+    assert_eq!(rig.board.report().boot_reason, BootReason::PowerApplied);
+}
+
+#[test]
+fn a_board_started_by_a_person_owes_a_feed_if_it_ever_fed() {
+    let mut rig = Rig::running();
+    rig.request(1, Request::FeedWatchdog, 0);
+    rig.event(Event::Button, 1_000);
+    rig.event(Event::SocHalted, 2_000);
+    rig.event(Event::Button, 10_000);
+    rig.event(Event::RailsGood, 10_000);
+    rig.run(10_000, 144_999, Some(celsius(30)));
+    assert_eq!(rig.resets, 0);
+    rig.run(145_000, 145_000, None);
+    assert_eq!(rig.resets, 1);
+}
+
+#[test]
 fn a_lost_sensor_means_full_fan_and_less_light() {
     let mut rig = Rig::running();
     rig.run(0, 9_999, None);
@@ -186,7 +211,8 @@ fn a_silent_agent_is_asked_then_reset_then_left_alone() {
 
 #[test]
 fn a_board_whose_agent_never_fed_is_left_alone() {
-    let mut rig = Rig::running();
+    let mut rig = Rig::new(settings(), Start::SocNow(BootReason::PowerApplied));
+    rig.event(Event::RailsGood, 0);
     rig.run(0, 86_400_000, Some(celsius(30)));
     assert_eq!((rig.resets, rig.rails), (0, Some(true)));
 }
