@@ -1,1 +1,8 @@
-//! System tests.
+//! What the journeys, the benches and the demo share: real programs, real lessons, a line that can be cut.
+//!
+//! Owns no product logic. May import everything; nothing imports it but `xtask`.
+
+pub mod client;
+pub mod kit;
+pub mod stand;
+pub mod uplink;

@@ -1,2 +1,48 @@
-//! Placeholder.
-fn main() {}
+//! `cargo xtask`: everything a person or CI does with this repository, in one place.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod bench;
+mod check;
+mod demo;
+mod setup;
+mod sh;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "班班通终端: set up, show, test, measure")]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Find or install what is needed; the others call this first.
+    Setup,
+    /// Console, broker, database and three classrooms with real lessons, on this machine.
+    Demo(demo::Options),
+    /// Every check and every test.
+    Test(check::Options),
+    /// Figures, printed side by side; nothing is asserted.
+    Bench {
+        #[command(subcommand)]
+        which: bench::Which,
+    },
+}
+
+fn main() -> std::process::ExitCode {
+    let done = match Args::parse().command {
+        Command::Setup => setup::everything(),
+        Command::Demo(options) => demo::run(options),
+        Command::Test(options) => check::run(&options),
+        Command::Bench { which } => bench::run(which),
+    };
+    match done {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! The console's HTTP API as a person's browser uses it: sign in, ask, do.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use reqwest::{Method, Response, header};
+use serde_json::Value;
+
+/// A signed-in session.
+#[derive(Clone)]
+pub struct Console {
+    http: reqwest::Client,
+    base: String,
+    cookie: String,
+}
+
+impl Console {
+    /// Signs in. `base` is the address of the web listener without a slash at its end.
+    ///
+    /// # Errors
+    /// Not reachable, or the console refuses.
+    pub async fn sign_in(base: &str, username: &str, password: &str) -> Result<Self> {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder()
+            .timeout(Duration::from_secs(120))
+            .no_proxy()
+            .tls_certs_only([])
+            .build()?;
+        let mut console = Self {
+            http,
+            base: base.to_owned(),
+            cookie: String::new(),
+        };
+        let body = serde_json::json!({ "username": username, "password": password });
+        let answer = console.send(Method::POST, "/session", Some(&body)).await?;
+        let cookie = answer
+            .headers()
+            .get(header::SET_COOKIE)
+            .context("Failed to sign in: no session cookie")?;
+        console.cookie = cookie.to_str()?.split(';').next().unwrap_or_default().to_owned();
+        Ok(console)
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Response> {
+        let mut request = self
+            .http
+            .request(method.clone(), format!("{}/api/v1{path}", self.base));
+        if !self.cookie.is_empty() {
+            request = request.header(header::COOKIE, &self.cookie);
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let answer = request
+            .send()
+            .await
+            .with_context(|| format!("Failed to reach the console for {path}"))?;
+        if !answer.status().is_success() {
+            let (status, text) = (answer.status(), answer.text().await.unwrap_or_default());
+            bail!("{method} {path}: {status}: {text}");
+        }
+        Ok(answer)
+    }
+
+    async fn json(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
+        let text = self.send(method, path, body).await?.text().await?;
+        if text.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_str(&text).with_context(|| format!("{path}: the answer is not JSON"))
+    }
+
+    /// `GET /api/v1{path}`.
+    ///
+    /// # Errors
+    /// Not reachable, or any answer but a success.
+    pub async fn get(&self, path: &str) -> Result<Value> {
+        self.json(Method::GET, path, None).await
+    }
+
+    /// `POST /api/v1{path}`.
+    ///
+    /// # Errors
+    /// As [`Console::get`].
+    pub async fn post(&self, path: &str, body: Value) -> Result<Value> {
+        self.json(Method::POST, path, Some(&body)).await
+    }
+
+    /// `PATCH /api/v1{path}`.
+    ///
+    /// # Errors
+    /// As [`Console::get`].
+    pub async fn patch(&self, path: &str, body: Value) -> Result<Value> {
+        self.json(Method::PATCH, path, Some(&body)).await
+    }
+
+    /// `DELETE /api/v1{path}`.
+    ///
+    /// # Errors
+    /// As [`Console::get`].
+    pub async fn delete(&self, path: &str) -> Result<Value> {
+        self.json(Method::DELETE, path, None).await
+    }
+}

@@ -1,0 +1,462 @@
+//! Real programs in folders of their own: one console, any number of classrooms.
+//!
+//! Every program is ended when its handle is dropped; data folders stay.
+
+use std::{
+    fs::{self, File},
+    io::Write,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::client::Console;
+
+/// Where the two programs are.
+#[derive(Debug, Clone)]
+pub struct Bins {
+    /// `bbt-console`.
+    pub console: PathBuf,
+    /// `bbt-agent`.
+    pub agent: PathBuf,
+}
+
+impl Bins {
+    /// Both programs in `dir`.
+    ///
+    /// # Errors
+    /// One is not there.
+    pub fn in_dir(dir: &Path) -> Result<Self> {
+        let find = |name: &str| {
+            let file = dir.join(name);
+            if file.is_file() {
+                return Ok(file);
+            }
+            bail!(
+                "{} is not built; run `cargo build -p bbt-console -p bbt-agent` or `cargo xtask test`",
+                file.display()
+            )
+        };
+        Ok(Self {
+            console: find("bbt-console")?,
+            agent: find("bbt-agent")?,
+        })
+    }
+
+    /// The programs that were built beside the running test, or those in `BBT_BIN_DIR`.
+    ///
+    /// # Errors
+    /// One is not there.
+    pub fn beside_the_test() -> Result<Self> {
+        if let Some(dir) = std::env::var_os("BBT_BIN_DIR") {
+            return Self::in_dir(Path::new(&dir));
+        }
+        let test = std::env::current_exe()?;
+        let dir = test
+            .ancestors()
+            .nth(2)
+            .context("the test stands in no target folder")?;
+        Self::in_dir(dir)
+    }
+}
+
+/// A port of 127.0.0.1 that nobody holds right now.
+///
+/// # Errors
+/// The system has none.
+pub fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+/// Asks again until `check` gives a value.
+///
+/// # Errors
+/// `what` did not come true within `limit`; the last error of `check` is told.
+pub async fn until<T, F>(what: &str, limit: Duration, mut check: impl FnMut() -> F) -> Result<T>
+where
+    F: Future<Output = Result<Option<T>>>,
+{
+    let start = Instant::now();
+    loop {
+        let last = match check().await {
+            Ok(Some(value)) => return Ok(value),
+            Ok(None) => None,
+            Err(error) => Some(error),
+        };
+        if start.elapsed() > limit {
+            let why = last.map(|e| format!(": {e:#}")).unwrap_or_default();
+            bail!("{what}: not within {} s{why}", limit.as_secs());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// A running program; killed when dropped.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    name: &'static str,
+    /// Where its output goes.
+    pub log: PathBuf,
+}
+
+impl Process {
+    fn start(name: &'static str, command: &mut Command, log: &Path) -> Result<Self> {
+        let out = File::options().create(true).append(true).open(log)?;
+        command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out);
+        let child = command
+            .spawn()
+            .with_context(|| format!("Failed to start {name}"))?;
+        Ok(Self {
+            child,
+            name,
+            log: log.to_owned(),
+        })
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends it as a power cut would end the program: SIGKILL.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Asks it to end (SIGTERM) and waits; kills it after `limit`.
+    ///
+    /// # Errors
+    /// It had to be killed, or ended with an error.
+    pub fn terminate(&mut self, limit: Duration) -> Result<()> {
+        self.signal(libc::SIGTERM)?;
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                if status.success() {
+                    return Ok(());
+                }
+                bail!("{} ended with {status}: {}", self.name, self.log_tail());
+            }
+            if start.elapsed() > limit {
+                self.kill();
+                bail!(
+                    "{} did not end within {} s of SIGTERM: {}",
+                    self.name,
+                    limit.as_secs(),
+                    self.log_tail()
+                );
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    #[expect(unsafe_code, reason = "kill(2) on a child that this handle owns")]
+    fn signal(&self, signal: i32) -> Result<()> {
+        let pid = i32::try_from(self.child.id())?;
+        // SAFETY: a plain system call; the pid is our own child, not yet waited for.
+        if unsafe { libc::kill(pid, signal) } != 0 {
+            return Err(std::io::Error::last_os_error()).context(format!("Failed to signal {}", self.name));
+        }
+        Ok(())
+    }
+
+    /// An error with the end of the log, if the program is no longer running.
+    ///
+    /// # Errors
+    /// It ended.
+    pub fn check_alive(&mut self) -> Result<()> {
+        if let Some(status) = self.child.try_wait()? {
+            bail!("{} ended by itself with {status}: {}", self.name, self.log_tail());
+        }
+        Ok(())
+    }
+
+    fn log_tail(&self) -> String {
+        let text = fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<_> = text.lines().collect();
+        lines[lines.len().saturating_sub(12)..].join("\n")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A console's folder and ports; running or not.
+#[derive(Debug)]
+pub struct ConsoleStand {
+    bins: Bins,
+    /// Its data folder.
+    pub data: PathBuf,
+    /// Port of the web listener.
+    pub web: u16,
+    /// Port of the device listener.
+    pub devices: u16,
+    /// Port of the broker.
+    pub mqtt: u16,
+    /// The operator that was made at `init`.
+    pub username: &'static str,
+    /// That operator's password.
+    pub password: String,
+    running: Option<Process>,
+}
+
+impl ConsoleStand {
+    /// Makes the data folder with `init` if it is not there, on the given or on free ports.
+    ///
+    /// # Errors
+    /// `init` fails.
+    pub fn prepare(bins: &Bins, data: &Path, ports: Option<[u16; 3]>, password: &str) -> Result<Self> {
+        let [web, devices, mqtt] = match ports {
+            Some(ports) => ports,
+            None => [free_port()?, free_port()?, free_port()?],
+        };
+        fs::create_dir_all(data)?;
+        let config = format!(
+            "listen_web = \"127.0.0.1:{web}\"\nlisten_devices = \"127.0.0.1:{devices}\"\nlisten_mqtt = \"127.0.0.1:{mqtt}\"\n\
+             public_host = \"127.0.0.1\"\npublic_devices_port = {devices}\npublic_mqtt_port = {mqtt}\n"
+        );
+        fs::write(data.join("console.toml"), config)?;
+        let stand = Self {
+            bins: bins.clone(),
+            data: data.to_owned(),
+            web,
+            devices,
+            mqtt,
+            username: "admin",
+            password: password.to_owned(),
+            running: None,
+        };
+        if !data.join("console.db").exists() {
+            let mut init = stand.command();
+            init.args(["init", "--user", stand.username, "--password-stdin"]);
+            stand.run(&mut init, Some(password))?;
+        }
+        Ok(stand)
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.bins.console);
+        command.arg("--data").arg(&self.data);
+        command
+    }
+
+    fn run(&self, command: &mut Command, stdin: Option<&str>) -> Result<String> {
+        command.stdin(if stdin.is_some() {
+            Stdio::piped()
+        } else {
+            Stdio::null()
+        });
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().context("Failed to start bbt-console")?;
+        if let (Some(text), Some(mut pipe)) = (stdin, child.stdin.take()) {
+            pipe.write_all(text.as_bytes())?;
+        }
+        let done = child.wait_with_output()?;
+        let (out, err) = (
+            String::from_utf8_lossy(&done.stdout),
+            String::from_utf8_lossy(&done.stderr),
+        );
+        if !done.status.success() {
+            bail!(
+                "bbt-console {:?} failed: {out}{err}",
+                command.get_args().skip(2).collect::<Vec<_>>()
+            );
+        }
+        Ok(out.into_owned())
+    }
+
+    /// Runs an admin subcommand and gives what it printed.
+    ///
+    /// # Errors
+    /// It failed; its words are in the error.
+    pub fn admin(&self, args: &[&str]) -> Result<String> {
+        self.run(self.command().args(args), None)
+    }
+
+    /// Starts `serve`, waits until the web listener answers, and signs in.
+    ///
+    /// # Errors
+    /// It ends by itself or does not answer within 60 s.
+    pub async fn start(&mut self) -> Result<Console> {
+        let mut command = self.command();
+        command.arg("serve").env(
+            "RUST_LOG",
+            std::env::var("BBT_TEST_LOG").unwrap_or_else(|_| "info".into()),
+        );
+        self.running = Some(Process::start(
+            "bbt-console",
+            &mut command,
+            &self.data.join("serve.log"),
+        )?);
+        self.sign_in().await
+    }
+
+    /// Signs in to the running console.
+    ///
+    /// # Errors
+    /// As [`ConsoleStand::start`].
+    pub async fn sign_in(&mut self) -> Result<Console> {
+        let start = Instant::now();
+        loop {
+            match Console::sign_in(&self.url(), self.username, &self.password).await {
+                Ok(console) => return Ok(console),
+                Err(error) if start.elapsed() > Duration::from_secs(60) => return Err(error),
+                Err(_) => {}
+            }
+            self.process()?.check_alive()?;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Address of the web listener.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.web)
+    }
+
+    /// Address of the device listener, for a relay.
+    pub fn devices_addr(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.devices).into()
+    }
+
+    /// Address of the broker, for a relay.
+    pub fn mqtt_addr(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.mqtt).into()
+    }
+
+    /// The running program.
+    ///
+    /// # Errors
+    /// It was not started.
+    pub fn process(&mut self) -> Result<&mut Process> {
+        self.running.as_mut().context("the console is not running")
+    }
+
+    /// Kills it (SIGKILL), if it runs.
+    pub fn kill(&mut self) {
+        self.running = None;
+    }
+}
+
+/// One classroom's device: its folder, its ports; running or not.
+#[derive(Debug)]
+pub struct Classroom {
+    bins: Bins,
+    /// Its folder: config, data, logs.
+    pub dir: PathBuf,
+    /// Port of the player.
+    pub player: u16,
+    running: Option<Process>,
+}
+
+impl Classroom {
+    /// Writes the agent's configuration. `extra` is appended as it is.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn prepare(bins: &Bins, dir: &Path, player: u16, serial: &str, extra: &str) -> Result<Self> {
+        fs::create_dir_all(dir)?;
+        let data = dir.join("data");
+        let config = format!(
+            "data_dir = {data:?}\nboard = \"generic-box-rev-a\"\nserial = \"{serial}\"\n\n\
+             [player]\nlisten = \"127.0.0.1:{player}\"\n\n\
+             [system]\nreboot_command = [\"true\"]\n\n{extra}"
+        );
+        fs::write(dir.join("agent.toml"), config)?;
+        Ok(Self {
+            bins: bins.clone(),
+            dir: dir.to_owned(),
+            player,
+            running: None,
+        })
+    }
+
+    fn command(&self, verb: &[&str]) -> Command {
+        let mut command = Command::new(&self.bins.agent);
+        command
+            .args(verb)
+            .arg("--config")
+            .arg(self.dir.join("agent.toml"));
+        command
+    }
+
+    /// Whether it has an identity.
+    pub fn is_enrolled(&self) -> bool {
+        self.dir.join("data/identity/identity.json").exists()
+    }
+
+    /// Runs `bbt-agent <verb>` to its end; gives exit code, standard output and standard error.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn once(&self, verb: &[&str], more: &[&str]) -> Result<(i32, String, String)> {
+        let done = self
+            .command(verb)
+            .args(more)
+            .output()
+            .context("Failed to start bbt-agent")?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ok((
+            done.status.code().unwrap_or(-1),
+            text(&done.stdout),
+            text(&done.stderr),
+        ))
+    }
+
+    /// Enrols with a ticket file.
+    ///
+    /// # Errors
+    /// Refused; the agent's words are in the error.
+    pub fn enrol(&self, ticket: &Path) -> Result<()> {
+        let ticket = ticket.to_str().context("the ticket's path is not UTF-8")?;
+        let (code, out, err) = self.once(&["enrol"], &["--ticket", ticket])?;
+        if code != 0 {
+            bail!("bbt-agent enrol failed: {out}{err}");
+        }
+        Ok(())
+    }
+
+    /// Starts `run`.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn start(&mut self) -> Result<()> {
+        let mut command = self.command(&["run"]);
+        command.env(
+            "RUST_LOG",
+            std::env::var("BBT_TEST_LOG").unwrap_or_else(|_| "info,bbt_agent::fetch=debug".into()),
+        );
+        self.running = Some(Process::start("bbt-agent", &mut command, &self.log())?);
+        Ok(())
+    }
+
+    /// Where `run` logs.
+    pub fn log(&self) -> PathBuf {
+        self.dir.join("agent.log")
+    }
+
+    /// The running program.
+    ///
+    /// # Errors
+    /// It was not started.
+    pub fn process(&mut self) -> Result<&mut Process> {
+        self.running.as_mut().context("the agent is not running")
+    }
+
+    /// Kills it (SIGKILL), if it runs.
+    pub fn kill(&mut self) {
+        self.running = None;
+    }
+
+    /// Address of the player, as a browser opens it.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.player)
+    }
+}

@@ -1,0 +1,433 @@
+//! `cargo xtask demo`: a county in one terminal, whose line can really be cut.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use system_tests::{
+    client::Console,
+    kit,
+    stand::{Bins, Classroom, ConsoleStand, free_port},
+    uplink::Uplink,
+};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::{UnixListener, UnixStream},
+};
+
+use crate::{
+    setup,
+    sh::{cargo, root, run as run_shown, target_dir},
+};
+
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Cut the schools' line of the demo that is running.
+    #[arg(long, conflicts_with_all = ["online", "fresh"])]
+    offline: bool,
+    /// Restore the schools' line of the demo that is running.
+    #[arg(long, conflicts_with = "fresh")]
+    online: bool,
+    /// Start over: throw away what earlier demos left.
+    #[arg(long)]
+    fresh: bool,
+    /// End as soon as all classrooms are ready (for scripts).
+    #[arg(long)]
+    until_ready: bool,
+}
+
+/// Two schools, three classrooms.
+const SCHOOLS: [(&str, &str, &str, &[&str]); 2] = [
+    ("3601220001", "城关小学", "school", &["四（1）班", "四（2）班"]),
+    ("3601220002", "桃花村教学点", "teaching_point", &["三年级"]),
+];
+const COUNTY: (&str, &str) = ("360122", "样例县");
+const READY_WITHIN: Duration = Duration::from_secs(300);
+
+/// What must be the same in the next run, so that identities and bookmarks stay good.
+#[derive(Serialize, Deserialize)]
+struct State {
+    password: String,
+    console_ports: [u16; 3],
+    /// For each school: HTTPS and MQTT of its line.
+    line_ports: Vec<[u16; 2]>,
+    /// For each classroom: the player; the next port is the courseware's.
+    player_ports: Vec<u16>,
+}
+
+pub(crate) fn run(options: Options) -> Result<()> {
+    let folder = root().join(".bbt/demo");
+    let runtime = tokio::runtime::Runtime::new()?;
+    if options.offline || options.online {
+        return runtime.block_on(tell(&folder, if options.offline { "cut" } else { "restore" }));
+    }
+    setup::for_demo()?;
+    println!("\n== build (release)");
+    run_shown(cargo().args(["build", "--release", "-p", "bbt-console", "-p", "bbt-agent"]))?;
+    let bins = Bins::in_dir(&target_dir().join("release"))?;
+    runtime.block_on(county(&folder, &bins, &options))
+}
+
+async fn county(folder: &Path, bins: &Bins, options: &Options) -> Result<()> {
+    fs::create_dir_all(folder)?;
+    let control = claim(folder).await?;
+    if options.fresh {
+        clear(folder)?;
+    }
+    let state = state(folder)?;
+
+    println!("\n== lessons");
+    let tools = kit::Tools::find()?;
+    let kit_dir = folder.join("kit");
+    let made = {
+        let (kit_dir, tools) = (kit_dir.clone(), tools.clone());
+        tokio::task::spawn_blocking(move || kit::make(&kit_dir, &tools, &mut |what| println!("   {what}")))
+            .await??
+    };
+    println!("   {} lessons in {}", made.len(), shown(&kit_dir));
+
+    println!("\n== console, broker and database");
+    let mut stand = ConsoleStand::prepare(
+        bins,
+        &folder.join("console"),
+        Some(state.console_ports),
+        &state.password,
+    )?;
+    let console = stand.start().await?;
+    println!("   {}", stand.url());
+    let report = stand.admin(&[
+        "lesson",
+        "import",
+        kit_dir.to_str().context("the folder's path is not UTF-8")?,
+    ])?;
+    report.lines().for_each(|line| println!("   {line}"));
+
+    println!("\n== schools and classrooms");
+    let rooms = roster(&console).await?;
+    let mut lines = Vec::new();
+    let mut classrooms = Vec::new();
+    let mut ports = state.player_ports.iter();
+    for (school, line_ports) in rooms.chunk_by(|a, b| a.school == b.school).zip(&state.line_ports) {
+        let mut line = Uplink::new();
+        line.relay(line_ports[0], stand.devices_addr(), None).await?;
+        line.relay(line_ports[1], stand.mqtt_addr(), None).await?;
+        for room in school {
+            let dir = folder.join("classrooms").join(&room.key);
+            let port = *ports
+                .next()
+                .context("too few player ports; start over with --fresh")?;
+            let serial = format!("DEMO-{}", room.key);
+            let mut classroom = Classroom::prepare(bins, &dir, port, &serial, "[health]\ninterval_s = 5\n")?;
+            if !classroom.is_enrolled() {
+                let ticket = ticket(&console, room.id, *line_ports, &dir).await?;
+                classroom.enrol(&ticket)?;
+            }
+            classroom.start()?;
+            println!("   {} {}: {}", room.school, room.name, classroom.url());
+            classrooms.push(classroom);
+        }
+        lines.push(line);
+    }
+
+    println!("\n== push");
+    let push = push(&console).await?;
+    progress(&console, &push, &mut classrooms).await?;
+    print_addresses(&stand, &rooms, &classrooms);
+
+    if !options.until_ready {
+        serve_control(control, &lines).await?;
+    }
+    println!(
+        "\n== ending what was started (the data stays in {})",
+        shown(folder)
+    );
+    for classroom in &mut classrooms {
+        report_end(
+            classroom
+                .process()
+                .and_then(|agent| agent.terminate(Duration::from_secs(10))),
+        );
+    }
+    report_end(
+        stand
+            .process()
+            .and_then(|console| console.terminate(Duration::from_secs(15))),
+    );
+    let _ = fs::remove_file(folder.join("control.sock"));
+    Ok(())
+}
+
+fn report_end(done: Result<()>) {
+    if let Err(error) = done {
+        println!("   {error:#}");
+    }
+}
+
+fn shown(path: &Path) -> String {
+    path.strip_prefix(root()).unwrap_or(path).display().to_string()
+}
+
+/// Holds the demo's folder: its socket, which `--offline` and `--online` talk to.
+async fn claim(folder: &Path) -> Result<UnixListener> {
+    let socket = folder.join("control.sock");
+    if UnixStream::connect(&socket).await.is_ok() {
+        bail!(
+            "a demo is already running on {}; end it with Ctrl-C in its terminal first",
+            shown(folder)
+        );
+    }
+    let _ = fs::remove_file(&socket);
+    UnixListener::bind(&socket).with_context(|| format!("Failed to open {}", socket.display()))
+}
+
+fn clear(folder: &Path) -> Result<()> {
+    for name in ["console", "classrooms", "state.json"] {
+        let path = folder.join(name);
+        let done = if path.is_dir() {
+            fs::remove_dir_all(&path)
+        } else {
+            fs::remove_file(&path)
+        };
+        match done {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("Failed to remove {}", path.display()));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn state(folder: &Path) -> Result<State> {
+    let file = folder.join("state.json");
+    if let Ok(text) = fs::read_to_string(&file) {
+        return serde_json::from_str(&text)
+            .with_context(|| format!("Failed to read {}; start over with --fresh", file.display()));
+    }
+    let rooms: usize = SCHOOLS.iter().map(|school| school.3.len()).sum();
+    let near = |wanted: u16| match std::net::TcpListener::bind(("127.0.0.1", wanted)) {
+        Ok(_) => Ok(wanted),
+        Err(_) => free_port(),
+    };
+    let state = State {
+        password: password()?,
+        console_ports: [near(8080)?, near(8443)?, near(8883)?],
+        line_ports: SCHOOLS
+            .iter()
+            .map(|_| Ok([free_port()?, free_port()?]))
+            .collect::<Result<_>>()?,
+        player_ports: (0..rooms)
+            .map(|n| near(8108 + 10 * n as u16))
+            .collect::<Result<_>>()?,
+    };
+    fs::write(&file, serde_json::to_string_pretty(&state)?)?;
+    Ok(state)
+}
+
+/// 12 characters from the system's own randomness.
+fn password() -> Result<String> {
+    const LETTERS: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz23456789x";
+    let mut bytes = [0; 12];
+    std::io::Read::read_exact(&mut fs::File::open("/dev/urandom")?, &mut bytes)?;
+    Ok(bytes
+        .iter()
+        .map(|b| char::from(LETTERS[usize::from(b % 32)]))
+        .collect())
+}
+
+struct Room {
+    id: i64,
+    school: String,
+    name: String,
+    /// Names the classroom's folder.
+    key: String,
+}
+
+/// Makes county, schools and classrooms that are not there yet; gives every classroom, school by school.
+async fn roster(console: &Console) -> Result<Vec<Room>> {
+    let tree = console.get("/tree").await?;
+    let regions = tree["regions"].as_array().context("the tree has no regions")?;
+    let county = match regions.iter().find(|region| region["name"] == COUNTY.1) {
+        Some(region) => region["id"].clone(),
+        None => {
+            let body = json!({ "kind": "county", "name": COUNTY.1, "code": COUNTY.0 });
+            console.post("/regions", body).await?["id"].clone()
+        }
+    };
+    let known: Vec<&Value> = regions
+        .iter()
+        .filter_map(|r| r["schools"].as_array())
+        .flatten()
+        .collect();
+    let mut rooms = Vec::new();
+    for (code, name, kind, classes) in SCHOOLS {
+        let school = match known.iter().find(|school| school["code"] == code) {
+            Some(school) => school["id"].clone(),
+            None => {
+                let body = json!({ "region_id": county, "code": code, "name": name, "kind": kind });
+                console.post("/schools", body).await?["id"].clone()
+            }
+        };
+        let there = console.get(&format!("/schools/{school}")).await?;
+        for (n, class) in classes.iter().enumerate() {
+            let room_code = format!("{code}-{}", n + 1);
+            let found = there["classrooms"]
+                .as_array()
+                .and_then(|all| all.iter().find(|c| c["code"] == *room_code));
+            let id = match found {
+                Some(room) => room["id"].as_i64(),
+                None => {
+                    let body = json!({ "school_id": school, "code": room_code, "name": class, "grade": "" });
+                    console.post("/classrooms", body).await?["id"].as_i64()
+                }
+            };
+            let id = id.context("a classroom without an id")?;
+            rooms.push(Room {
+                id,
+                school: name.into(),
+                name: (*class).into(),
+                key: room_code,
+            });
+        }
+    }
+    Ok(rooms)
+}
+
+/// A ticket that leads through the school's line, as a file beside the agent.
+async fn ticket(console: &Console, classroom: i64, line: [u16; 2], dir: &Path) -> Result<PathBuf> {
+    let body = json!({
+        "classroom_id": classroom,
+        "ttl_hours": 1,
+        "console_url": format!("https://127.0.0.1:{}", line[0]),
+        "broker_host": "127.0.0.1",
+        "broker_port": line[1],
+    });
+    let made = console.post("/tickets", body).await?;
+    let file = dir.join("ticket.json");
+    fs::write(&file, made["ticket"].to_string())?;
+    Ok(file)
+}
+
+/// Pushes every lesson to the county, once.
+async fn push(console: &Console) -> Result<String> {
+    let id = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let pushes = console.get("/pushes").await?;
+    let pushes = pushes["items"]
+        .as_array()
+        .or(pushes.as_array())
+        .cloned()
+        .unwrap_or_default();
+    if let Some(push) = pushes.iter().find(|push| push["withdrawn_at"].is_null()) {
+        return Ok(id(&push["id"]));
+    }
+    let lessons = console.get("/lessons?page_size=100").await?;
+    let ids: Vec<_> = lessons["items"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|l| l["id"].clone())
+        .collect();
+    let tree = console.get("/tree").await?;
+    let county = tree["regions"][0]["id"].clone();
+    let body = json!({ "lesson_ids": ids, "target": { "kind": "region", "id": county }, "pinned": false });
+    Ok(id(&console.post("/pushes", body).await?["id"]))
+}
+
+/// Shows how far the push is until every classroom is ready.
+async fn progress(console: &Console, push: &str, classrooms: &mut [Classroom]) -> Result<()> {
+    let start = Instant::now();
+    let mut shown = String::new();
+    loop {
+        let now = console.get(&format!("/pushes/{push}")).await?;
+        let totals = &now["totals"];
+        let ready = totals["ready"].as_u64().unwrap_or(0);
+        let line = format!(
+            "   {ready} of {} classrooms ready, {:.1} of {:.1} MB",
+            totals["devices"],
+            now["bytes_done"].as_f64().unwrap_or(0.0) / 1e6,
+            now["bytes_total"].as_f64().unwrap_or(0.0) / 1e6,
+        );
+        if line != shown {
+            println!("{line}");
+            shown = line;
+        }
+        if ready == classrooms.len() as u64 {
+            return Ok(());
+        }
+        for classroom in &mut *classrooms {
+            classroom.process()?.check_alive()?;
+        }
+        if start.elapsed() > READY_WITHIN {
+            let devices = console.get(&format!("/pushes/{push}/devices")).await?;
+            bail!(
+                "not all classrooms are ready after {} s: {devices}",
+                READY_WITHIN.as_secs()
+            );
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+}
+
+fn print_addresses(stand: &ConsoleStand, rooms: &[Room], classrooms: &[Classroom]) {
+    println!("\n班班通终端 is running. Open:");
+    println!(
+        "   县级控制台 console    {}   ({} / {})",
+        stand.url(),
+        stand.username,
+        stand.password
+    );
+    for (room, classroom) in rooms.iter().zip(classrooms) {
+        println!("   {} {}   {}", room.school, room.name, classroom.url());
+    }
+    println!(
+        "\nNow cut the network: `cargo xtask demo --offline` in a second terminal, and play on; `--online` restores it."
+    );
+    println!(
+        "Ctrl-C ends everything; the data stays, and the next run goes on from it (`--fresh` starts over)."
+    );
+}
+
+/// Until Ctrl-C: cuts and restores the lines when told.
+async fn serve_control(control: UnixListener, lines: &[Uplink]) -> Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    loop {
+        let stream = tokio::select! {
+            _ = tokio::signal::ctrl_c() => return Ok(()),
+            _ = terminate.recv() => return Ok(()),
+            accepted = control.accept() => accepted?.0,
+        };
+        let mut stream = BufReader::new(stream);
+        let mut word = String::new();
+        let _ = tokio::time::timeout(Duration::from_secs(2), stream.read_line(&mut word)).await;
+        let answer = match word.trim() {
+            "cut" => {
+                lines.iter().for_each(Uplink::cut);
+                "the schools' line is cut; the players play on"
+            }
+            "restore" => {
+                lines.iter().for_each(Uplink::restore);
+                "the schools' line is back; the devices report what happened meanwhile"
+            }
+            _ => "unknown word",
+        };
+        println!("   {answer}");
+        let _ = stream.write_all(answer.as_bytes()).await;
+    }
+}
+
+/// Talks to the running demo.
+async fn tell(folder: &Path, word: &str) -> Result<()> {
+    let mut stream = UnixStream::connect(folder.join("control.sock"))
+        .await
+        .context("no demo is running; start one with `cargo xtask demo` in another terminal")?;
+    stream.write_all(format!("{word}\n").as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    println!("{answer}");
+    Ok(())
+}

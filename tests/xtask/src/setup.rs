@@ -1,0 +1,213 @@
+//! Finds what is needed, installs what can be installed, and says exactly what else is missing and how to get it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::SystemTime,
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::sh::{answers, cargo, root, run};
+
+const NODE_AT_LEAST: u32 = 20;
+
+/// A program of the system, by the Debian package that has it.
+struct Need {
+    program: &'static str,
+    args: &'static [&'static str],
+    package: &'static str,
+    why: &'static str,
+}
+
+const SYSTEM: [Need; 5] = [
+    Need {
+        program: "cc",
+        args: &["--version"],
+        package: "gcc libc6-dev",
+        why: "compiles SQLite and the TLS library",
+    },
+    Need {
+        program: "git",
+        args: &["--version"],
+        package: "git",
+        why: "the tests ask it which files are ours",
+    },
+    Need {
+        program: "ffmpeg",
+        args: &["-version"],
+        package: "ffmpeg",
+        why: "makes the demo's lessons",
+    },
+    Need {
+        program: "chromium",
+        args: &["--version"],
+        package: "chromium",
+        why: "opens the pages in the tests, makes slides and PDF",
+    },
+    Need {
+        program: "fc-match",
+        args: &["--version"],
+        package: "fontconfig",
+        why: "tells whether there is a Chinese font",
+    },
+];
+
+const CHINESE_FONT: &str = "fonts-noto-cjk";
+
+/// A development tool that cargo installs.
+const CARGO_TOOLS: [(&str, &str); 2] = [
+    ("cargo-deny", "licences and advisories"),
+    ("mdbook", "the book under docs/"),
+];
+
+/// What `demo` needs.
+pub(crate) fn for_demo() -> Result<()> {
+    println!("== set-up");
+    system()?;
+    node()?;
+    pages()
+}
+
+/// What `test` needs.
+pub(crate) fn everything() -> Result<()> {
+    for_demo()?;
+    for (tool, why) in CARGO_TOOLS {
+        if answers(tool, &["--version"]).is_none() {
+            println!("-- {tool} is missing ({why}): cargo builds it, a few minutes, once");
+            // Outside the project's folder, so that its lints and profiles do not apply.
+            run(cargo()
+                .args(["install", "--locked", tool])
+                .current_dir(std::env::temp_dir()))?;
+        }
+    }
+    println!("== set-up done");
+    Ok(())
+}
+
+fn system() -> Result<()> {
+    let mut missing: Vec<&str> = Vec::new();
+    for need in &SYSTEM {
+        if answers(need.program, need.args).is_none() {
+            println!("-- {} is missing: {}", need.program, need.why);
+            missing.extend(need.package.split(' '));
+        }
+    }
+    if answers("fc-list", &[":lang=zh-cn", "family"]).is_none_or(|list| list.is_empty()) {
+        println!("-- no Chinese font: pages and slides would show empty boxes");
+        missing.push(CHINESE_FONT);
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let list = missing.join(" ");
+    let by_hand = format!("as root: apt-get update && apt-get install -y {list}");
+    if answers("apt-get", &["--version"]).is_none() {
+        bail!(
+            "missing: {list}. This is no Debian system; install the same programs by its own means and run again"
+        );
+    }
+    if !is_root() {
+        bail!("missing: {list}. They can only be installed {by_hand}");
+    }
+    let apt = || {
+        let mut apt = Command::new("apt-get");
+        apt.env("DEBIAN_FRONTEND", "noninteractive");
+        apt
+    };
+    run(apt().args(["-qq", "update"]))
+        .with_context(|| format!("Failed to read the package lists; try {by_hand}"))?;
+    run(apt()
+        .args(["-qq", "install", "-y", "--no-install-recommends"])
+        .args(&missing))
+    .with_context(|| format!("Failed to install; try {by_hand}"))
+}
+
+#[expect(unsafe_code, reason = "geteuid has no safe form in std")]
+fn is_root() -> bool {
+    // SAFETY: always succeeds and touches no memory.
+    unsafe { libc::geteuid() == 0 }
+}
+
+fn node() -> Result<()> {
+    let how = format!("install Node.js {NODE_AT_LEAST} or newer with npm, then run again");
+    let Some(version) = answers("node", &["--version"]) else {
+        bail!("node is missing (it builds the pages): {how}")
+    };
+    let major = version
+        .trim_start_matches('v')
+        .split('.')
+        .next()
+        .and_then(|n| n.parse::<u32>().ok())
+        .unwrap_or(0);
+    if major < NODE_AT_LEAST {
+        bail!("node {version} is too old: {how}");
+    }
+    if answers("npm", &["--version"]).is_none() {
+        bail!("npm is missing (it fetches what the pages are built with): {how}");
+    }
+    Ok(())
+}
+
+/// Builds the operators' page and puts the PDF viewer into the player's folder, where they are not up to date.
+fn pages() -> Result<()> {
+    let web = root().join("provisioning/web");
+    packages(&web)?;
+    let sources = [
+        web.join("src"),
+        web.join("index.html"),
+        web.join("package-lock.json"),
+        web.join("vite.config.ts"),
+    ];
+    if newest(&sources) > newest(&[web.join("dist/index.html")]) {
+        println!("-- the operators' page");
+        npm(&web, &["run", "build"])?;
+    }
+    let player = root().join("agent/daemon/player-ui");
+    packages(&player)?;
+    if newest(&[player.join("package-lock.json"), player.join("package.json")])
+        > newest(&[player.join("vendor")])
+    {
+        println!("-- the player's PDF viewer");
+        npm(&player, &["run", "vendor"])?;
+    }
+    Ok(())
+}
+
+fn packages(dir: &Path) -> Result<()> {
+    let lock = dir.join("package-lock.json");
+    if newest(&[lock]) > newest(&[dir.join("node_modules/.package-lock.json")]) {
+        println!(
+            "-- packages of {}",
+            dir.strip_prefix(root()).unwrap_or(dir).display()
+        );
+        npm(dir, &["ci"])?;
+    }
+    Ok(())
+}
+
+pub(crate) fn npm(dir: &Path, args: &[&str]) -> Result<()> {
+    run(Command::new("npm").args(args).current_dir(dir))
+}
+
+/// The newest change in these files and folders; the epoch where there is nothing.
+fn newest(paths: &[PathBuf]) -> SystemTime {
+    let mut newest = SystemTime::UNIX_EPOCH;
+    let mut todo = paths.to_vec();
+    while let Some(path) = todo.pop() {
+        let Ok(meta) = fs::metadata(&path) else { continue };
+        if meta.is_dir() {
+            todo.extend(
+                fs::read_dir(&path)
+                    .into_iter()
+                    .flatten()
+                    .flatten()
+                    .map(|entry| entry.path()),
+            );
+        } else if let Ok(changed) = meta.modified() {
+            newest = newest.max(changed);
+        }
+    }
+    newest
+}
