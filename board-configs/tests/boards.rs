@@ -274,11 +274,11 @@ fn circles_and_long_lines_of_ancestors_are_named() {
     ]);
     refused(
         Board::load(Source::Dir(dir.path()), "m-rev-a"),
-        &["m-rev-a → m-rev-b → m-rev-a"],
+        &["in a circle: m-rev-a → m-rev-b → m-rev-a;"],
     );
     refused(
         Board::load(Source::Dir(dir.path()), "m-rev-c"),
-        &["m-rev-c → m-rev-c"],
+        &["in a circle: m-rev-c → m-rev-c;"],
     );
 
     let files: Vec<(String, String)> = (0..9)
