@@ -93,7 +93,7 @@ fn triangle(lesson: &Path, work: &Path, tools: &Tools) -> Result<()> {
         (
             "量一量",
             "用量角器量出三个角，再相加。",
-            "<svg viewBox='0 0 400 240'><polygon points='40,210 360,210 220,30'/><text x='60' y='200'>45°</text><text x='300' y='200'>52°</text><text x='205' y='70'>83°</text></svg>",
+            "<svg viewBox='0 0 400 240'><polygon points='40,210 360,210 220,30'/><text x='88' y='198'>45°</text><text x='278' y='198'>52°</text><text x='196' y='98'>83°</text></svg>",
         ),
         (
             "拼一拼",

@@ -3,6 +3,7 @@
 //! Owns no product logic. May import everything; nothing imports it but `xtask`.
 
 pub mod client;
+pub mod county;
 pub mod kit;
 pub mod stand;
 pub mod uplink;

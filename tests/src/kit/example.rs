@@ -5,8 +5,12 @@ use anyhow::{Context, Result};
 use system_tests::kit;
 
 fn main() -> Result<()> {
-    let folder = std::env::args_os().nth(1).context("name the folder to make the lessons in")?;
-    let made = kit::make(folder.as_ref(), &kit::Tools::find()?, &mut |what| println!("{what}"))?;
+    let folder = std::env::args_os()
+        .nth(1)
+        .context("name the folder to make the lessons in")?;
+    let made = kit::make(folder.as_ref(), &kit::Tools::find()?, &mut |what| {
+        println!("{what}")
+    })?;
     made.iter().for_each(|lesson| println!("{}", lesson.display()));
     Ok(())
 }

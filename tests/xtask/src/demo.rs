@@ -2,15 +2,15 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use system_tests::{
     client::Console,
+    county::{Room, SCHOOLS, push, roster, ticket},
     kit,
     stand::{Bins, Classroom, ConsoleStand, free_port},
     uplink::Uplink,
@@ -41,12 +41,6 @@ pub(crate) struct Options {
     until_ready: bool,
 }
 
-/// Two schools, three classrooms.
-const SCHOOLS: [(&str, &str, &str, &[&str]); 2] = [
-    ("3601220001", "城关小学", "school", &["四（1）班", "四（2）班"]),
-    ("3601220002", "桃花村教学点", "teaching_point", &["三年级"]),
-];
-const COUNTY: (&str, &str) = ("360122", "样例县");
 const READY_WITHIN: Duration = Duration::from_secs(300);
 
 /// What must be the same in the next run, so that identities and bookmarks stay good.
@@ -209,7 +203,7 @@ fn state(folder: &Path) -> Result<State> {
         return serde_json::from_str(&text)
             .with_context(|| format!("Failed to read {}; start over with --fresh", file.display()));
     }
-    let rooms: usize = SCHOOLS.iter().map(|school| school.3.len()).sum();
+    let rooms: usize = SCHOOLS.iter().map(|school| school.classes.len()).sum();
     let near = |wanted: u16| match std::net::TcpListener::bind(("127.0.0.1", wanted)) {
         Ok(_) => Ok(wanted),
         Err(_) => free_port(),
@@ -238,104 +232,6 @@ fn password() -> Result<String> {
         .iter()
         .map(|b| char::from(LETTERS[usize::from(b % 32)]))
         .collect())
-}
-
-struct Room {
-    id: i64,
-    school: String,
-    name: String,
-    /// Names the classroom's folder.
-    key: String,
-}
-
-/// Makes county, schools and classrooms that are not there yet; gives every classroom, school by school.
-async fn roster(console: &Console) -> Result<Vec<Room>> {
-    let tree = console.get("/tree").await?;
-    let regions = tree["regions"].as_array().context("the tree has no regions")?;
-    let county = match regions.iter().find(|region| region["name"] == COUNTY.1) {
-        Some(region) => region["id"].clone(),
-        None => {
-            let body = json!({ "kind": "county", "name": COUNTY.1, "code": COUNTY.0 });
-            console.post("/regions", body).await?["id"].clone()
-        }
-    };
-    let known: Vec<&Value> = regions
-        .iter()
-        .filter_map(|r| r["schools"].as_array())
-        .flatten()
-        .collect();
-    let mut rooms = Vec::new();
-    for (code, name, kind, classes) in SCHOOLS {
-        let school = match known.iter().find(|school| school["code"] == code) {
-            Some(school) => school["id"].clone(),
-            None => {
-                let body = json!({ "region_id": county, "code": code, "name": name, "kind": kind });
-                console.post("/schools", body).await?["id"].clone()
-            }
-        };
-        let there = console.get(&format!("/schools/{school}")).await?;
-        for (n, class) in classes.iter().enumerate() {
-            let room_code = format!("{code}-{}", n + 1);
-            let found = there["classrooms"]
-                .as_array()
-                .and_then(|all| all.iter().find(|c| c["code"] == *room_code));
-            let id = match found {
-                Some(room) => room["id"].as_i64(),
-                None => {
-                    let body = json!({ "school_id": school, "code": room_code, "name": class, "grade": "" });
-                    console.post("/classrooms", body).await?["id"].as_i64()
-                }
-            };
-            let id = id.context("a classroom without an id")?;
-            rooms.push(Room {
-                id,
-                school: name.into(),
-                name: (*class).into(),
-                key: room_code,
-            });
-        }
-    }
-    Ok(rooms)
-}
-
-/// A ticket that leads through the school's line, as a file beside the agent.
-async fn ticket(console: &Console, classroom: i64, line: [u16; 2], dir: &Path) -> Result<PathBuf> {
-    let body = json!({
-        "classroom_id": classroom,
-        "ttl_hours": 1,
-        "console_url": format!("https://127.0.0.1:{}", line[0]),
-        "broker_host": "127.0.0.1",
-        "broker_port": line[1],
-    });
-    let made = console.post("/tickets", body).await?;
-    let file = dir.join("ticket.json");
-    fs::write(&file, made["ticket"].to_string())?;
-    Ok(file)
-}
-
-/// Pushes every lesson to the county, once.
-async fn push(console: &Console) -> Result<String> {
-    let id = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let pushes = console.get("/pushes").await?;
-    let pushes = pushes["items"]
-        .as_array()
-        .or(pushes.as_array())
-        .cloned()
-        .unwrap_or_default();
-    if let Some(push) = pushes.iter().find(|push| push["withdrawn_at"].is_null()) {
-        return Ok(id(&push["id"]));
-    }
-    let lessons = console.get("/lessons?page_size=100").await?;
-    let ids: Vec<_> = lessons["items"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|l| l["id"].clone())
-        .collect();
-    let tree = console.get("/tree").await?;
-    let county = tree["regions"][0]["id"].clone();
-    let body = json!({ "lesson_ids": ids, "target": { "kind": "region", "id": county }, "pinned": false });
-    Ok(id(&console.post("/pushes", body).await?["id"]))
 }
 
 /// Shows how far the push is until every classroom is ready.

@@ -1,0 +1,132 @@
+//! A county for one journey: console, line, classrooms, all in a folder that goes with the test.
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::print_stdout,
+    reason = "shared by journeys, each of which uses its part"
+)]
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+use system_tests::{
+    client::Console,
+    county::{Room, push, roster, ticket},
+    kit,
+    stand::{Bins, Classroom, ConsoleStand, free_port, until},
+    uplink::Uplink,
+};
+
+pub struct County {
+    pub stand: ConsoleStand,
+    pub console: Console,
+    pub line: Uplink,
+    pub rooms: Vec<Room>,
+    pub classrooms: Vec<Classroom>,
+    pub bins: Bins,
+    line_ports: [u16; 2],
+    // Last, so that the programs end before their folder goes.
+    pub dir: tempfile::TempDir,
+}
+
+impl County {
+    /// A running console with its roster, and a line to it (bytes per second down, where limited).
+    pub async fn start(limit: Option<u64>) -> Result<Self> {
+        let bins = Bins::beside_the_test()?;
+        let dir = tempfile::Builder::new().prefix("bbt-journey-").tempdir()?;
+        let mut stand = ConsoleStand::prepare(&bins, &dir.path().join("console"), None, "correct horse 42")?;
+        let console = stand.start().await?;
+        let mut line = Uplink::new();
+        let line_ports = [
+            line.relay(0, stand.devices_addr(), limit).await?,
+            line.relay(0, stand.mqtt_addr(), None).await?,
+        ];
+        let rooms = roster(&console).await?;
+        Ok(Self {
+            stand,
+            console,
+            line,
+            rooms,
+            classrooms: Vec::new(),
+            bins,
+            line_ports,
+            dir,
+        })
+    }
+
+    /// Enrols and starts one more classroom; `extra` is appended to its configuration.
+    pub async fn add_classroom(&mut self, extra: &str) -> Result<usize> {
+        let index = self.classrooms.len();
+        let room = &self.rooms[index];
+        let dir = self.dir.path().join(&room.key);
+        let port = free_port_pair()?;
+        let mut classroom = Classroom::prepare(&self.bins, &dir, port, &format!("SN-{}", room.key), extra)?;
+        let ticket = ticket(&self.console, room.id, self.line_ports, &dir).await?;
+        classroom.enrol(&ticket)?;
+        classroom.start()?;
+        self.classrooms.push(classroom);
+        Ok(index)
+    }
+
+    /// Makes the kit and imports it.
+    pub fn import_kit(&self) -> Result<Vec<PathBuf>> {
+        let lessons = kit_folder()?;
+        self.stand.admin(&[
+            "lesson",
+            "import",
+            lessons[0].parent().and_then(Path::to_str).context("no folder")?,
+        ])?;
+        Ok(lessons)
+    }
+
+    /// Pushes everything to the county and waits until every started classroom is ready.
+    pub async fn push_and_wait(&self, limit: Duration) -> Result<String> {
+        let push = push(&self.console).await?;
+        self.wait_ready(&push, limit).await?;
+        Ok(push)
+    }
+
+    pub async fn wait_ready(&self, push: &str, limit: Duration) -> Result<()> {
+        let all = self.classrooms.len() as u64;
+        let path = format!("/pushes/{push}");
+        let ready = || async {
+            let now = self.console.get(&path).await?;
+            Ok((now["totals"]["ready"].as_u64() == Some(all)).then_some(()))
+        };
+        until("every classroom ready", limit, ready).await
+    }
+
+    /// The console's row of the one device of a classroom.
+    pub async fn device(&self, index: usize) -> Result<Value> {
+        let serial = format!("SN-{}", self.rooms[index].key);
+        let page = self.console.get("/devices?page_size=100").await?;
+        let items = page["items"].as_array().context("no devices")?;
+        let row = items
+            .iter()
+            .find(|device| device["serial"] == *serial)
+            .context("the device is not listed")?;
+        let id = row["id"].as_str().context("a device without an id")?;
+        self.console.get(&format!("/devices/{id}")).await
+    }
+}
+
+/// A free port whose successor is free too: player and courseware.
+fn free_port_pair() -> Result<u16> {
+    loop {
+        let port = free_port()?;
+        if port < u16::MAX && std::net::TcpListener::bind(("127.0.0.1", port + 1)).is_ok() {
+            return Ok(port);
+        }
+    }
+}
+
+/// The kit, made once for all journeys beside the build.
+pub fn kit_folder() -> Result<Vec<PathBuf>> {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("kit");
+    kit::make(&dir, &kit::Tools::find()?, &mut |what| println!("making {what}"))
+}
