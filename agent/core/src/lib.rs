@@ -5,6 +5,7 @@
 //! touches a disk, a socket or a clock; the shell (`bbt-agent`) performs effects and reports how they went as events.
 #![forbid(unsafe_code)]
 
+pub mod backoff;
 pub mod lessons;
 pub mod time;
 
