@@ -1,0 +1,157 @@
+//! Lessons.
+
+use contract::{
+    hash::Hash,
+    id::LessonId,
+    lesson::{ItemKind, LessonItem, LessonMeta},
+    path::LessonPath,
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{Page, page_of, schema};
+
+/// Which lessons.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct LessonQuery {
+    /// 学科.
+    pub subject: Option<String>,
+    /// 年级.
+    pub grade: Option<String>,
+    /// Part of title, chapter or id.
+    pub q: Option<String>,
+    /// Whether retired ones are listed, too.
+    pub retired: Option<bool>,
+    /// From 1.
+    pub page: Option<u32>,
+    /// 1–500, default 50.
+    pub page_size: Option<u32>,
+}
+
+impl LessonQuery {
+    /// Which rows.
+    pub fn page(&self) -> Page {
+        Page::new(self.page, self.page_size)
+    }
+}
+
+/// One lesson at its newest version.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct LessonSummary {
+    /// The lesson.
+    #[schema(value_type = String)]
+    pub id: LessonId,
+    /// Newest version.
+    pub version: u32,
+    /// Where it belongs in the curriculum.
+    #[schema(value_type = schema::LessonMeta)]
+    pub meta: LessonMeta,
+    /// How many items a teacher can open.
+    pub item_count: u32,
+    /// Kinds among the items, each once.
+    #[schema(value_type = Vec<schema::ItemKind>)]
+    pub item_kinds: Vec<ItemKind>,
+    /// What a device has to store.
+    pub size_bytes: u64,
+    /// When this version was made.
+    pub created_at: Timestamp,
+    /// When it was taken off offer.
+    pub retired_at: Option<Timestamp>,
+}
+
+page_of!(
+    /// Lessons, one page.
+    LessonPage, LessonSummary);
+
+/// One lesson with everything in it.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct LessonDetail {
+    /// As in the list.
+    #[serde(flatten)]
+    pub summary: LessonSummary,
+    /// All versions, newest first.
+    pub versions: Vec<LessonVersion>,
+    /// What a teacher opens, newest version.
+    #[schema(value_type = Vec<schema::LessonItem>)]
+    pub items: Vec<LessonItem>,
+    /// Files, newest version.
+    pub files: Vec<LessonFile>,
+}
+
+/// One version of a lesson.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct LessonVersion {
+    /// Counts from 1.
+    pub version: u32,
+    /// BLAKE3 of its signed manifest.
+    #[schema(value_type = String)]
+    pub manifest: Hash,
+    /// What a device has to store.
+    pub size_bytes: u64,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// One file of a lesson.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct LessonFile {
+    /// Where it stands in the lesson.
+    #[schema(value_type = String)]
+    pub path: LessonPath,
+    /// BLAKE3.
+    #[schema(value_type = String)]
+    pub hash: Hash,
+    /// Length.
+    pub size_bytes: u64,
+    /// MIME type found from the content.
+    pub media_type: String,
+}
+
+/// The part `meta` of an upload. Each `file` part is one file; its file name is its path in the lesson.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct LessonUpload {
+    /// The lesson this is a new version of, or the id of a new one; left out: a new id.
+    #[schema(value_type = Option<String>)]
+    #[serde(default)]
+    pub id: Option<LessonId>,
+    /// Where it belongs in the curriculum.
+    #[schema(value_type = schema::LessonMeta)]
+    pub meta: LessonMeta,
+    /// Titles and order of the items; left out: each supported file is an item, by name.
+    #[serde(default)]
+    pub items: Vec<UploadItem>,
+}
+
+/// One item of an upload.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct UploadItem {
+    /// File name of one of the parts.
+    pub file: String,
+    /// Its name on the page; left out: the file's name.
+    #[serde(default)]
+    pub title: Option<String>,
+}
+
+/// The whole multipart body, for the API document.
+#[derive(Debug, ToSchema)]
+pub struct LessonUploadForm {
+    /// JSON.
+    pub meta: LessonUpload,
+    /// The files.
+    #[schema(value_type = Vec<String>, format = Binary)]
+    pub file: Vec<Vec<u8>>,
+}
+
+/// What an upload came to.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Uploaded {
+    /// The lesson.
+    #[schema(value_type = String)]
+    pub id: LessonId,
+    /// Its newest version now.
+    pub version: u32,
+    /// `false`: the content was the same as before, no new version was made.
+    pub changed: bool,
+}

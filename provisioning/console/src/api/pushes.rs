@@ -1,0 +1,159 @@
+//! Pushes: "these lessons to this node of the tree".
+
+use contract::id::{DeviceId, LessonId};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{Page, devices::DeviceSummary, page_of, schema};
+pub use crate::domain::progress::{PushState, PushTotals};
+
+/// The node of the tree that a push covers; also what comes there later.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "kind", content = "id", rename_all = "snake_case")]
+pub enum PushTarget {
+    /// A region and all below it.
+    Region(i64),
+    /// One school.
+    School(i64),
+    /// One classroom.
+    Classroom(i64),
+    /// One device.
+    Device(#[schema(value_type = String)] DeviceId),
+}
+
+impl PushTarget {
+    /// As in the database.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Region(_) => "region",
+            Self::School(_) => "school",
+            Self::Classroom(_) => "classroom",
+            Self::Device(_) => "device",
+        }
+    }
+}
+
+/// A new push.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct NewPush {
+    /// In the order in which they should arrive; 1–500.
+    #[schema(value_type = Vec<String>)]
+    pub lesson_ids: Vec<LessonId>,
+    /// Where to.
+    pub target: PushTarget,
+    /// Never evicted, and fetched first.
+    #[serde(default)]
+    pub pinned: bool,
+    /// When they are first taught.
+    pub needed_by: Option<Timestamp>,
+}
+
+/// One push.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Push {
+    /// Row id.
+    pub id: i64,
+    /// Where to.
+    pub target: PushTarget,
+    /// Name of that place.
+    pub target_name: String,
+    /// The lessons.
+    pub lessons: Vec<PushLesson>,
+    /// Never evicted, and fetched first.
+    pub pinned: bool,
+    /// When they are first taught.
+    pub needed_by: Option<Timestamp>,
+    /// By whom.
+    pub created_by: String,
+    /// When.
+    pub created_at: Timestamp,
+    /// When it was taken back.
+    pub withdrawn_at: Option<Timestamp>,
+    /// Devices by how far they are.
+    pub totals: PushTotals,
+    /// Bytes of the push's lessons that have arrived, over all devices.
+    pub bytes_done: u64,
+    /// Bytes that have to arrive.
+    pub bytes_total: u64,
+}
+
+/// One lesson of a push.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct PushLesson {
+    /// The lesson.
+    #[schema(value_type = String)]
+    pub id: LessonId,
+    /// Its title.
+    pub title: String,
+    /// Newest version.
+    pub version: u32,
+    /// Taken off offer since.
+    pub retired: bool,
+}
+
+/// Which pushes.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct PushQuery {
+    /// Whether withdrawn ones are listed, too; default yes.
+    pub withdrawn: Option<bool>,
+    /// From 1.
+    pub page: Option<u32>,
+    /// 1–500, default 50.
+    pub page_size: Option<u32>,
+}
+
+impl PushQuery {
+    /// Which rows.
+    pub fn page(&self) -> Page {
+        Page::new(self.page, self.page_size)
+    }
+}
+
+page_of!(
+    /// Pushes, newest first, one page.
+    PushPage, Push);
+
+/// How far one device is with one push.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct PushDevice {
+    /// The device.
+    pub device: DeviceSummary,
+    /// How far.
+    pub state: PushState,
+    /// Bytes that have arrived.
+    pub done_bytes: u64,
+    /// Bytes that have to arrive.
+    pub total_bytes: u64,
+    /// Lessons of the push complete on it.
+    pub lessons_ready: u32,
+    /// Lessons of the push.
+    pub lessons_total: u32,
+    /// Why one failed.
+    #[schema(value_type = Option<schema::FailureReason>)]
+    pub reason: Option<String>,
+    /// What exactly, for the technician.
+    pub detail: Option<String>,
+}
+
+page_of!(
+    /// Devices of a push, one page.
+    PushDevicePage, PushDevice);
+
+/// Which devices of a push.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct PushDeviceQuery {
+    /// From 1.
+    pub page: Option<u32>,
+    /// 1–500, default 50.
+    pub page_size: Option<u32>,
+}
+
+impl PushDeviceQuery {
+    /// Which rows.
+    pub fn page(&self) -> Page {
+        Page::new(self.page, self.page_size)
+    }
+}

@@ -1,0 +1,94 @@
+//! The console itself.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Figures for the first page.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Overview {
+    /// Enrolled devices.
+    pub devices_total: u32,
+    /// Connected.
+    pub online: u32,
+    /// Gone.
+    pub offline: u32,
+    /// Not heard of since the console started, or never.
+    pub unknown: u32,
+    /// Lessons on offer.
+    pub lessons: u32,
+    /// Pushes that stand.
+    pub pushes_active: u32,
+    /// Assigned lessons on devices that are not complete yet, failed ones not counted.
+    pub lessons_arriving: u32,
+    /// Assigned lessons on devices that cannot be completed as things are.
+    pub failed: u32,
+    /// Samples that came in during the last hour.
+    pub samples_last_hour: u64,
+}
+
+/// How the console is.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct System {
+    /// Version of the console.
+    pub version: String,
+    /// Seconds since it was started.
+    pub uptime_s: u64,
+    /// The link to the broker.
+    pub broker: BrokerStatus,
+    /// Size of the database file.
+    pub database_bytes: u64,
+    /// Size of the lesson files and manifests.
+    pub objects_bytes: u64,
+    /// Free room on the disk of the data folder.
+    pub disk_free_bytes: u64,
+    /// What came in since the start.
+    pub ingest: IngestCounters,
+    /// Newest first, at most 100 shown of at most 1,000 kept.
+    pub rejects: Vec<Reject>,
+}
+
+/// The link to the broker.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct BrokerStatus {
+    /// Whether the console is connected.
+    pub up: bool,
+    /// Why it is not.
+    pub reason: Option<String>,
+    /// Devices connected to the embedded broker; none with an external one.
+    pub connections: Option<u32>,
+}
+
+/// Messages from devices since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct IngestCounters {
+    /// All.
+    pub messages: u64,
+    /// Samples stored.
+    pub samples_stored: u64,
+    /// Samples that were stored already.
+    pub samples_repeated: u64,
+    /// Messages refused: malformed, unknown topic, another device's name.
+    pub rejected: u64,
+}
+
+/// One refused message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Reject {
+    /// When.
+    pub at: Timestamp,
+    /// Its topic.
+    pub topic: String,
+    /// Why it was refused.
+    pub reason: String,
+    /// The device of the topic, where it could be read.
+    pub device: Option<String>,
+}
+
+/// What changed; sent as the data of a server-sent event named after the noun.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Changed {
+    /// Which one; left out: several or unknown, look at the list again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+}

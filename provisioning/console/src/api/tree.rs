@@ -1,0 +1,187 @@
+//! Regions, schools, classrooms.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::devices::DeviceSummary;
+
+/// Level of a region.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
+pub enum RegionKind {
+    /// 省.
+    Province,
+    /// 市.
+    City,
+    /// 县/区.
+    County,
+    /// 乡镇/街道.
+    Township,
+}
+
+impl RegionKind {
+    /// As in the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Province => "province",
+            Self::City => "city",
+            Self::County => "county",
+            Self::Township => "township",
+        }
+    }
+}
+
+/// What a school is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
+pub enum SchoolKind {
+    /// 学校.
+    School,
+    /// 教学点.
+    TeachingPoint,
+}
+
+impl SchoolKind {
+    /// As in the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::School => "school",
+            Self::TeachingPoint => "teaching_point",
+        }
+    }
+}
+
+/// All regions with their schools.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Tree {
+    /// Flat; parents stand before their children.
+    pub regions: Vec<Region>,
+}
+
+/// One region.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Region {
+    /// Row id.
+    pub id: i64,
+    /// The region above; none for a root.
+    pub parent_id: Option<i64>,
+    /// Level.
+    pub kind: RegionKind,
+    /// Name for people.
+    pub name: String,
+    /// Official code, where known.
+    pub code: Option<String>,
+    /// Schools directly in it.
+    pub schools: Vec<SchoolSummary>,
+}
+
+/// One school, counted.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct SchoolSummary {
+    /// Row id.
+    pub id: i64,
+    /// Name for people.
+    pub name: String,
+    /// School or teaching point.
+    pub kind: SchoolKind,
+    /// Official code.
+    pub code: String,
+    /// Classrooms in it.
+    pub classrooms: u32,
+    /// Devices in it.
+    pub devices: u32,
+    /// Of these, connected now.
+    pub online: u32,
+}
+
+/// One school with its classrooms.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct School {
+    /// Row id.
+    pub id: i64,
+    /// The region it is in.
+    pub region_id: i64,
+    /// Name of that region.
+    pub region: String,
+    /// Name for people.
+    pub name: String,
+    /// School or teaching point.
+    pub kind: SchoolKind,
+    /// Official code.
+    pub code: String,
+    /// Its classrooms, by code.
+    pub classrooms: Vec<Classroom>,
+}
+
+/// One classroom with what stands in it.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Classroom {
+    /// Row id.
+    pub id: i64,
+    /// The school it is in.
+    pub school_id: i64,
+    /// Code, unique in the school.
+    pub code: String,
+    /// Name for people, e.g. 三年级(2)班.
+    pub name: String,
+    /// 年级; may be empty.
+    pub grade: String,
+    /// Usually one, or none yet.
+    pub devices: Vec<DeviceSummary>,
+}
+
+/// A new region.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct NewRegion {
+    /// The region above; none for a root.
+    pub parent_id: Option<i64>,
+    /// Level.
+    pub kind: RegionKind,
+    /// 1–80 characters, unique below its parent.
+    pub name: String,
+    /// Official code.
+    pub code: Option<String>,
+}
+
+/// A new school.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct NewSchool {
+    /// Where.
+    pub region_id: i64,
+    /// 1–40 characters, unique over the install.
+    pub code: String,
+    /// 1–80 characters.
+    pub name: String,
+    /// School or teaching point.
+    pub kind: SchoolKind,
+}
+
+/// A new classroom.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct NewClassroom {
+    /// Where.
+    pub school_id: i64,
+    /// 1–40 characters, unique in the school.
+    pub code: String,
+    /// 1–80 characters.
+    pub name: String,
+    /// 年级; may be empty.
+    #[serde(default)]
+    pub grade: String,
+}
+
+/// Another name for a region, school or classroom.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Rename {
+    /// 1–80 characters.
+    pub name: String,
+}
+
+/// The row that was made.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+pub struct Created {
+    /// Row id.
+    pub id: i64,
+}

@@ -1,0 +1,262 @@
+//! Configuration: `console.toml` in the data folder, then `BBT_CONSOLE_*`, checked once. Nothing later re-reads either.
+
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+use figment::{
+    Figment,
+    providers::{Env, Format, Toml},
+};
+use serde::{Deserialize, Serialize};
+
+/// The name of the configuration file in the data folder.
+pub const FILE_NAME: &str = "console.toml";
+const ENV_PREFIX: &str = "BBT_CONSOLE_";
+const GIB: u64 = 1 << 30;
+
+/// The languages that the console speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
+pub enum Language {
+    /// Simplified Chinese.
+    #[default]
+    #[serde(rename = "zh-CN")]
+    ZhCn,
+    /// English.
+    #[serde(rename = "en")]
+    En,
+}
+
+impl Language {
+    /// BCP 47.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ZhCn => "zh-CN",
+            Self::En => "en",
+        }
+    }
+}
+
+impl FromStr for Language {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "zh-CN" => Ok(Self::ZhCn),
+            "en" => Ok(Self::En),
+            other => Err(format!("language {other:?} is not known: use zh-CN or en")),
+        }
+    }
+}
+
+impl fmt::Display for Language {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Checked configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The data folder.
+    pub data: PathBuf,
+    /// Pages and API for people.
+    pub listen_web: SocketAddr,
+    /// HTTPS for devices.
+    pub listen_devices: SocketAddr,
+    /// MQTT for devices.
+    pub listen_mqtt: SocketAddr,
+    /// Name or address by which devices reach this machine; goes into certificates and tickets.
+    pub public_host: String,
+    /// The port of `listen_devices` as devices see it.
+    pub public_devices_port: u16,
+    /// The port of `listen_mqtt` as devices see it.
+    pub public_mqtt_port: u16,
+    /// For answers to callers that name no language.
+    pub language: Language,
+    /// Largest upload of one lesson in bytes.
+    pub max_upload_bytes: u64,
+    /// Room on the disk that lessons never take, in bytes.
+    pub reserve_bytes: u64,
+    /// Certificate and key (PEM) of the web listener; without them it serves plain HTTP on loopback.
+    pub web_tls: Option<WebTls>,
+}
+
+/// Certificate and key of the web listener.
+#[derive(Debug, Clone)]
+pub struct WebTls {
+    /// PEM chain.
+    pub cert: PathBuf,
+    /// PEM key.
+    pub key: PathBuf,
+}
+
+/// Why the configuration was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// Unknown key, wrong type, not TOML.
+    #[error("configuration cannot be used: {problem}; correct it in {} (or in the environment, {ENV_PREFIX}…)", .file.display())]
+    Read {
+        /// The file in question.
+        file: PathBuf,
+        /// Which key and what is wrong with it.
+        problem: String,
+    },
+    /// A value that cannot stand.
+    #[error("{key} in {}: {problem}", .file.display())]
+    Value {
+        /// The file in question.
+        file: PathBuf,
+        /// The key.
+        key: &'static str,
+        /// Reason and fix.
+        problem: String,
+    },
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawConfig {
+    listen_web: Option<SocketAddr>,
+    listen_devices: Option<SocketAddr>,
+    listen_mqtt: Option<SocketAddr>,
+    public_host: Option<String>,
+    public_devices_port: Option<u16>,
+    public_mqtt_port: Option<u16>,
+    language: Option<Language>,
+    max_upload_bytes: Option<u64>,
+    reserve_bytes: Option<u64>,
+    web_tls_cert: Option<PathBuf>,
+    web_tls_key: Option<PathBuf>,
+}
+
+impl Config {
+    /// Reads `console.toml` in `data` (it may be absent) and the environment.
+    ///
+    /// # Errors
+    /// Names the key and the file.
+    pub fn load(data: &Path) -> Result<Self, ConfigError> {
+        let file = data.join(FILE_NAME);
+        let raw: RawConfig = Figment::new()
+            .merge(Toml::file_exact(&file))
+            .merge(Env::prefixed(ENV_PREFIX).ignore(&["data", "log"]))
+            .extract()
+            .map_err(|error| {
+                let problem = error.into_iter().map(|e| e.to_string()).collect::<Vec<_>>().join("; ");
+                ConfigError::Read { file: file.clone(), problem }
+            })?;
+        Self::check(data, file, raw)
+    }
+
+    fn check(data: &Path, file: PathBuf, raw: RawConfig) -> Result<Self, ConfigError> {
+        let refuse = |key, problem: String| Err(ConfigError::Value { file: file.clone(), key, problem });
+        let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        let listen_web = raw.listen_web.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)));
+        let listen_devices = raw.listen_devices.unwrap_or_else(|| SocketAddr::from((any, 8443)));
+        let listen_mqtt = raw.listen_mqtt.unwrap_or_else(|| SocketAddr::from((any, 8883)));
+        let web_tls = match (raw.web_tls_cert, raw.web_tls_key) {
+            (Some(cert), Some(key)) => Some(WebTls { cert: data.join(cert), key: data.join(key) }),
+            (None, None) => None,
+            (Some(_), None) => return refuse("web_tls_cert", "web_tls_key is missing; set both or neither".into()),
+            (None, Some(_)) => return refuse("web_tls_key", "web_tls_cert is missing; set both or neither".into()),
+        };
+        if !listen_web.ip().is_loopback() && web_tls.is_none() {
+            return refuse(
+                "listen_web",
+                format!(
+                    "{listen_web} can be reached from the network, but passwords would travel unencrypted; \
+                     set web_tls_cert and web_tls_key, or listen on 127.0.0.1"
+                ),
+            );
+        }
+        let public_host = raw.public_host.unwrap_or_else(|| "localhost".to_owned());
+        let host_fits = !public_host.is_empty()
+            && public_host.len() <= 253
+            && (public_host.parse::<IpAddr>().is_ok()
+                || public_host.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '.'));
+        if !host_fits {
+            return refuse(
+                "public_host",
+                format!("{public_host:?} is neither a host name nor an address; no scheme and no port belong here"),
+            );
+        }
+        Ok(Self {
+            data: data.to_owned(),
+            listen_web,
+            listen_devices,
+            listen_mqtt,
+            public_host,
+            public_devices_port: raw.public_devices_port.unwrap_or_else(|| listen_devices.port()),
+            public_mqtt_port: raw.public_mqtt_port.unwrap_or_else(|| listen_mqtt.port()),
+            language: raw.language.unwrap_or_default(),
+            max_upload_bytes: raw.max_upload_bytes.unwrap_or(4 * GIB),
+            reserve_bytes: raw.reserve_bytes.unwrap_or(GIB / 2),
+            web_tls,
+        })
+    }
+
+    /// `https://host:port` of the device listener as devices see it.
+    pub fn devices_url(&self) -> String {
+        match self.public_host.parse::<IpAddr>() {
+            Ok(IpAddr::V6(address)) => format!("https://[{address}]:{}", self.public_devices_port),
+            _ => format!("https://{}:{}", self.public_host, self.public_devices_port),
+        }
+    }
+
+    /// Names and addresses for the server certificate.
+    pub fn certificate_hosts(&self) -> Vec<String> {
+        let mut hosts = vec![self.public_host.clone()];
+        for host in ["localhost", "127.0.0.1", "::1"] {
+            if !hosts.iter().any(|h| h == host) {
+                hosts.push(host.to_owned());
+            }
+        }
+        hosts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str) -> Result<Config, String> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(FILE_NAME), text).unwrap();
+        Config::load(folder.path()).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn an_empty_file_gives_the_documented_defaults() {
+        let config = load("").unwrap();
+        assert_eq!(config.listen_web.to_string(), "127.0.0.1:8080");
+        assert_eq!(config.devices_url(), "https://localhost:8443");
+        assert_eq!(config.public_mqtt_port, 8883);
+        assert_eq!(config.language, Language::ZhCn);
+        assert_eq!(config.max_upload_bytes, 4 * GIB);
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_file() {
+        let error = load("listen_wbe = \"127.0.0.1:1\"").unwrap_err();
+        assert!(error.contains("listen_wbe") && error.contains("console.toml"), "{error}");
+        let error = load("public_mqtt_port = 70000").unwrap_err();
+        assert!(error.contains("public_mqtt_port"), "{error}");
+    }
+
+    #[test]
+    fn plain_http_stays_on_loopback() {
+        let error = load("listen_web = \"0.0.0.0:8080\"").unwrap_err();
+        assert!(error.contains("listen_web") && error.contains("web_tls_cert"), "{error}");
+        assert!(load("listen_web = \"0.0.0.0:8080\"\nweb_tls_cert = \"a\"\nweb_tls_key = \"b\"").is_ok());
+        assert!(load("web_tls_cert = \"a\"").unwrap_err().contains("web_tls_key"));
+        assert!(load("public_host = \"https://x:1\"").unwrap_err().contains("public_host"));
+    }
+
+    #[test]
+    fn a_certificate_holds_the_public_host_once() {
+        let config = load("public_host = \"localhost\"").unwrap();
+        assert_eq!(config.certificate_hosts(), ["localhost", "127.0.0.1", "::1"]);
+    }
+}

@@ -1,0 +1,4 @@
+//! What the console decides. Knows no database, no socket and no clock.
+
+pub mod progress;
+pub mod wanted;

@@ -1,0 +1,296 @@
+//! One shape of failure for every HTTP answer, written in the reader's language at the door.
+//!
+//! A handler returns an [`ApiError`]; [`render_problems`] turns it into `application/problem+json` once language and
+//! request id are known. Knows no noun.
+
+use std::collections::BTreeMap;
+
+use axum::{
+    Json,
+    body::Body,
+    extract::{Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use contract::api::Problem;
+
+use crate::{config::Language, db::DbError, messages};
+
+/// Names the request in answers and in the log.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $text:literal, $status:ident;)*) => {
+        /// Every error an HTTP caller can meet. Each has a sentence in each message catalogue.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Code { $($(#[$doc])* $name,)* }
+
+        impl Code {
+            /// All of them, for tests.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The stable name in [`Problem::code`] and the catalogues.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+
+            /// The HTTP status it travels with.
+            pub const fn status(self) -> StatusCode {
+                match self { $(Self::$name => StatusCode::$status,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// No session, or it ran out.
+    NotSignedIn = "not_signed_in", UNAUTHORIZED;
+    /// User name or password wrong.
+    WrongPassword = "wrong_password", UNAUTHORIZED;
+    /// Too many failed sign-ins; args: `seconds`.
+    TooManyAttempts = "too_many_attempts", TOO_MANY_REQUESTS;
+    /// A change asked for by another site's page.
+    ForeignOrigin = "foreign_origin", FORBIDDEN;
+    /// Nothing at this address.
+    NoSuchPath = "no_such_path", NOT_FOUND;
+    /// The address exists, the method does not.
+    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED;
+    /// A noun that is not there; args: `what`, `id`.
+    NotFound = "not_found", NOT_FOUND;
+    /// The body, path or query cannot be read.
+    BadRequest = "bad_request", BAD_REQUEST;
+    /// A field is outside its bounds; args: `field`.
+    InvalidField = "invalid_field", UNPROCESSABLE_ENTITY;
+    /// Something of that name or code exists; args: `what`, `id`.
+    AlreadyExists = "already_exists", CONFLICT;
+    /// The lesson is retired and cannot be pushed; args: `id`.
+    LessonRetired = "lesson_retired", CONFLICT;
+    /// The uploaded lesson was refused; the detail says why.
+    LessonRefused = "lesson_refused", UNPROCESSABLE_ENTITY;
+    /// The body is larger than allowed; args: `limit`.
+    TooLarge = "too_large", PAYLOAD_TOO_LARGE;
+    /// The body's type is not the expected one.
+    UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE;
+    /// The enrolment code is unknown.
+    TicketUnknown = "ticket_unknown", FORBIDDEN;
+    /// The ticket was used by another device.
+    TicketUsed = "ticket_used", FORBIDDEN;
+    /// The ticket has expired or was revoked.
+    TicketExpired = "ticket_expired", FORBIDDEN;
+    /// The signing request of a device cannot be used.
+    BadCsr = "bad_csr", UNPROCESSABLE_ENTITY;
+    /// A device path was called without a device certificate.
+    CertificateRequired = "certificate_required", UNAUTHORIZED;
+    /// The certificate's device is not enrolled here.
+    DeviceUnknown = "device_unknown", FORBIDDEN;
+    /// A range that the file does not have.
+    RangeNotSatisfiable = "range_not_satisfiable", RANGE_NOT_SATISFIABLE;
+    /// The disk of the console is full.
+    DiskFull = "disk_full", INSUFFICIENT_STORAGE;
+    /// Too much at once; try again.
+    Busy = "busy", SERVICE_UNAVAILABLE;
+    /// A fault of the console.
+    Internal = "internal", INTERNAL_SERVER_ERROR;
+}
+
+/// What a handler fails with.
+#[derive(Debug, Clone)]
+pub struct ApiError {
+    /// Which error.
+    pub code: Code,
+    /// Values for the places in its sentence.
+    pub args: BTreeMap<&'static str, String>,
+    /// What exactly, for the technician; not translated, may be empty.
+    pub detail: String,
+    /// Seconds after which to try again, as `Retry-After`.
+    pub retry_after_s: Option<u32>,
+}
+
+impl ApiError {
+    /// An error without details.
+    pub fn new(code: Code) -> Self {
+        Self { code, args: BTreeMap::new(), detail: String::new(), retry_after_s: None }
+    }
+
+    /// Fills one place of the sentence.
+    #[must_use]
+    pub fn arg(mut self, name: &'static str, value: impl ToString) -> Self {
+        self.args.insert(name, value.to_string());
+        self
+    }
+
+    /// Adds what the technician should read.
+    #[must_use]
+    pub fn detail(mut self, detail: impl ToString) -> Self {
+        self.detail = detail.to_string();
+        self
+    }
+
+    /// Asks the caller to come back later.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after_s = Some(seconds);
+        self
+    }
+
+    /// A noun that is not there.
+    pub fn not_found(what: &'static str, id: impl ToString) -> Self {
+        Self::new(Code::NotFound).arg("what", what).arg("id", id)
+    }
+
+    /// A field outside its bounds; `rule` says what is allowed.
+    pub fn invalid(field: &'static str, rule: impl ToString) -> Self {
+        Self::new(Code::InvalidField).arg("field", field).detail(rule)
+    }
+
+    /// A fault of ours: the cause goes to the log, not to the caller.
+    pub fn internal(cause: impl std::fmt::Display) -> Self {
+        tracing::error!(error = %cause, "request failed");
+        Self::new(Code::Internal)
+    }
+
+    /// The envelope in one language.
+    pub fn problem(&self, language: Language, request_id: &str) -> Problem {
+        let status = self.code.status();
+        Problem {
+            kind: "about:blank".to_owned(),
+            title: status.canonical_reason().unwrap_or_default().to_owned(),
+            status: status.as_u16(),
+            code: self.code.as_str().to_owned(),
+            message: messages::text(language, self.code.as_str(), &self.args),
+            detail: self.detail.clone(),
+            request_id: request_id.to_owned(),
+        }
+    }
+}
+
+impl From<DbError> for ApiError {
+    fn from(error: DbError) -> Self {
+        match error {
+            DbError::NotFound { what, id } => Self::not_found(what, id),
+            DbError::AlreadyExists { what, id } => Self::new(Code::AlreadyExists).arg("what", what).arg("id", id),
+            DbError::LessonRetired { id } => Self::new(Code::LessonRetired).arg("id", id),
+            DbError::Ticket(refusal) => Self::new(refusal.code()),
+            DbError::DiskFull(cause) => Self::new(Code::DiskFull).detail(cause),
+            other => Self::internal(other),
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    /// Carries the error to [`render_problems`]; the body is written there.
+    fn into_response(self) -> Response {
+        let mut response = self.code.status().into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Which language answers are written in when the caller names none.
+#[derive(Debug, Clone, Copy)]
+pub struct DefaultLanguage(pub Language);
+
+/// Middleware: gives every request an id, and every failure the problem envelope in the caller's language.
+///
+/// Put it outermost; it also dresses failures that axum or tower-http made (404, 405, 413, …).
+pub async fn render_problems(
+    State(DefaultLanguage(default)): State<DefaultLanguage>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let language = accepted_language(request.headers()).unwrap_or(default);
+    let request_id = uuid::Uuid::now_v7().simple().to_string();
+    let method = request.method().clone();
+    let path = request.uri().path().to_owned();
+    let mut response = next.run(request).await;
+    let status = response.status();
+    tracing::debug!(%request_id, %method, path, status = status.as_u16(), "answered");
+
+    let dressed = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/problem+json"));
+    let error = response.extensions_mut().remove::<ApiError>().or_else(|| {
+        ((status.is_client_error() || status.is_server_error()) && !dressed).then(|| ApiError::new(bare(status)))
+    });
+    if let Some(error) = error {
+        if status.is_server_error() {
+            tracing::warn!(%request_id, %method, path, code = error.code.as_str(), "request failed");
+        }
+        let problem = error.problem(language, &request_id);
+        let mut headers = std::mem::take(response.headers_mut());
+        headers.remove(header::CONTENT_LENGTH);
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(seconds) = error.retry_after_s {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        let mut body = Json(problem).into_response();
+        response = Response::new(std::mem::replace(body.body_mut(), Body::empty()));
+        *response.status_mut() = error.code.status();
+        *response.headers_mut() = headers;
+    }
+    if let Ok(value) = HeaderValue::from_str(&request_id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    response
+}
+
+fn bare(status: StatusCode) -> Code {
+    match status {
+        StatusCode::NOT_FOUND => Code::NoSuchPath,
+        StatusCode::METHOD_NOT_ALLOWED => Code::MethodNotAllowed,
+        StatusCode::PAYLOAD_TOO_LARGE => Code::TooLarge,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => Code::UnsupportedMediaType,
+        StatusCode::RANGE_NOT_SATISFIABLE => Code::RangeNotSatisfiable,
+        StatusCode::UNAUTHORIZED => Code::NotSignedIn,
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Code::Busy,
+        status if status.is_client_error() => Code::BadRequest,
+        _ => Code::Internal,
+    }
+}
+
+/// The first of our languages in `Accept-Language`, by weight; `None` if it names neither.
+fn accepted_language(headers: &HeaderMap) -> Option<Language> {
+    let wanted = headers.get(header::ACCEPT_LANGUAGE)?.to_str().ok()?;
+    let mut found: Vec<(f32, Language)> = wanted
+        .split(',')
+        .filter_map(|part| {
+            let mut parts = part.split(';');
+            let tag = parts.next()?.trim().to_ascii_lowercase();
+            let weight = parts
+                .find_map(|p| p.trim().strip_prefix("q="))
+                .map_or(Some(1.0), |q| q.parse().ok())?;
+            let language = match tag.split('-').next()? {
+                "zh" => Language::ZhCn,
+                "en" => Language::En,
+                _ => return None,
+            };
+            Some((weight, language))
+        })
+        .collect();
+    found.sort_by(|a, b| b.0.total_cmp(&a.0));
+    found.first().filter(|(weight, _)| *weight > 0.0).map(|(_, language)| *language)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_heaviest_language_of_ours_wins() {
+        for (given, expected) in [
+            ("zh-CN,zh;q=0.9,en;q=0.8", Some(Language::ZhCn)),
+            ("en-GB", Some(Language::En)),
+            ("de, en;q=0.2, zh;q=0.7", Some(Language::ZhCn)),
+            ("de", None),
+            ("*", None),
+            ("zh;q=0", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT_LANGUAGE, HeaderValue::from_static(given));
+            assert_eq!(accepted_language(&headers), expected, "{given}");
+        }
+    }
+}
