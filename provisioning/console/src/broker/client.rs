@@ -10,7 +10,7 @@ use bytes::Bytes;
 use contract::topic::{Direction, Leaf, Topic};
 use rand::Rng;
 use rumqttc::{
-    TlsConfiguration, Transport,
+    Outgoing, TlsConfiguration, Transport,
     v5::{
         AsyncClient, Event, EventLoop, MqttOptions, Request,
         mqttbytes::{
@@ -377,8 +377,14 @@ impl Runner {
             reason: "stopped".to_owned(),
         });
         if was_up && self.client.try_disconnect().is_ok() {
-            // Polling writes what is queued, then the goodbye; the broker's close ends it.
-            let _ = timeout(STOP_GRACE, async { while self.link.poll().await.is_ok() {} }).await;
+            // Polling writes what is queued, then the goodbye.
+            let _ = timeout(STOP_GRACE, async {
+                while !matches!(
+                    self.link.poll().await,
+                    Err(_) | Ok(Event::Outgoing(Outgoing::Disconnect))
+                ) {}
+            })
+            .await;
         }
     }
 }

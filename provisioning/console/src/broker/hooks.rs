@@ -1,9 +1,16 @@
 //! Where rmqtt asks us: may this client in, may it publish, may it subscribe; and where it tells who came and went.
 //!
-//! Translates between rmqtt's types and [`policy`]; decides nothing itself. A hook that gets a parameter it does not know
-//! refuses.
+//! Translates between rmqtt's types and [`policy`]; decides nothing itself. rmqtt allows whatever no hook answers, so each
+//! of the three questions must stay registered in [`install`]; and it never asks about a last will, so that is checked when
+//! a client comes in.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use async_trait::async_trait;
 use rmqtt::{
@@ -36,6 +43,7 @@ pub(super) async fn install(broker: &ServerContext, presence: &Arc<Presence>) {
                 hook,
                 Box::new(Gate {
                     presence: Arc::clone(presence),
+                    dropped: AtomicU64::new(0),
                 }),
             )
             .await;
@@ -45,6 +53,8 @@ pub(super) async fn install(broker: &ServerContext, presence: &Arc<Presence>) {
 
 struct Gate {
     presence: Arc<Presence>,
+    /// Messages that found a full queue since the start.
+    dropped: AtomicU64,
 }
 
 #[async_trait]
@@ -83,7 +93,11 @@ impl Handler for Gate {
             Parameter::MessageDropped(to, _, publish, reason) => {
                 // A refused publish comes by here as well and was already told in `may_publish`.
                 if let Some(to) = to {
-                    warn!(client = %to.client_id, topic = %publish.topic, %reason, "broker dropped a message");
+                    let total = self.dropped.fetch_add(1, Ordering::Relaxed) + 1;
+                    // A flood is told at 1, 2, 4, 8 …
+                    if total.is_power_of_two() {
+                        warn!(client = %to.client_id, topic = %publish.topic, %reason, total, "broker dropped a message");
+                    }
                 }
                 acc
             }
