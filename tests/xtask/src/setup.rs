@@ -125,7 +125,7 @@ fn system() -> Result<()> {
 }
 
 #[expect(unsafe_code, reason = "geteuid has no safe form in std")]
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     // SAFETY: always succeeds and touches no memory.
     unsafe { libc::geteuid() == 0 }
 }

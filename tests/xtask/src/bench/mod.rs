@@ -1,0 +1,55 @@
+//! Figures, printed side by side with a peer where there is one. Nothing here is asserted.
+
+mod footprint;
+mod player;
+
+use anyhow::Result;
+use system_tests::stand::Bins;
+
+use crate::{
+    setup,
+    sh::{self, cargo, target_dir},
+};
+
+#[derive(clap::Subcommand)]
+pub(crate) enum Which {
+    /// The agent at rest with 500 lessons: memory, processor time, size, time to the first page.
+    Footprint {
+        /// Lessons to cache.
+        #[arg(long, default_value_t = 500)]
+        lessons: usize,
+        /// Seconds of rest to measure.
+        #[arg(long, default_value_t = 180)]
+        rest_s: u64,
+    },
+    /// The player's page and Range reads beside nginx serving the same file.
+    Player {
+        /// Size of the file in MiB.
+        #[arg(long, default_value_t = 200)]
+        mib: u32,
+        /// Rounds, each first ours and then nginx.
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+    },
+}
+
+pub(crate) fn run(which: Which) -> Result<()> {
+    setup::for_demo()?;
+    sh::run(cargo().args(["build", "--release", "-p", "bbt-console", "-p", "bbt-agent"]))?;
+    let bins = Bins::in_dir(&target_dir().join("release"))?;
+    let folder = sh::root().join(".bbt/bench");
+    std::fs::create_dir_all(&folder)?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    match which {
+        Which::Footprint { lessons, rest_s } => {
+            runtime.block_on(footprint::run(&bins, &folder, lessons, rest_s))
+        }
+        Which::Player { mib, rounds } => runtime.block_on(player::run(&bins, &folder, mib, rounds)),
+    }
+}
+
+/// The middle value.
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
