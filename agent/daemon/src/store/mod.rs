@@ -1,8 +1,47 @@
 //! What is kept on the disk, one file for each thing kept.
+//!
+//! The content store, from the ground up: `layout` (folders and names), `rows` and `index` (sled), `part` (a file that is
+//! arriving), `content` (lessons held), `read` (files opened), `evict`, `recover` (files and index made to agree at each start), `check`
+//! (the same question asked without mending). Journal and outbox stand beside it and share nothing with it.
 
+mod check;
+mod content;
+mod error;
+mod evict;
+mod fault;
+mod index;
 pub mod journal;
+mod layout;
 pub mod outbox_log;
+mod part;
+mod read;
+mod recover;
+mod rows;
+#[cfg(test)]
+mod tests;
 
-/// Stands in until the content store is here.
-#[derive(Debug, Clone)]
-pub struct ContentStore;
+pub use check::{CheckReport, Disagreement, check, rebuild};
+pub use content::{ContentStore, StoreOptions};
+pub use error::{ManifestRefused, StoreError};
+pub use index::IndexError;
+pub use part::{Begin, HashMismatch, Part, Run, VerifiedChunk};
+pub use read::{OpenFile, Resolved};
+pub use recover::OpenReport;
+pub use rows::RowError;
+
+use contract::id::LessonId;
+
+/// One version of one lesson.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+pub struct LessonKey {
+    /// The lesson.
+    pub lesson: LessonId,
+    /// Which version.
+    pub version: u32,
+}
+
+impl std::fmt::Display for LessonKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} version {}", self.lesson, self.version)
+    }
+}

@@ -1,0 +1,487 @@
+//! The lessons on the disk: which are held, what they hold, and how they go.
+//!
+//! Files are the truth, the index says what we know of them. The order of every durable step:
+//!
+//! - a file comes (`part.rs`): write part → fsync → hash the whole → rename → fsync folders → index row → acknowledge;
+//! - a manifest comes: write temporary → fsync → rename → fsync folder → index rows → acknowledge;
+//! - a lesson goes (`evict.rs`): tombstones in the index → unlink → fsync folders → tombstones away.
+//!
+//! So a cut anywhere leaves more on the disk than the index says, never less; `recover.rs` brings them together.
+//! One mutex (`write`) orders commits, manifests and evictions; reading takes none. All calls block: call them off the
+//! async threads. Knows no network and decides nothing.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use agent_core::lessons::{HeldLesson, HeldState, Inventory};
+use contract::{
+    assignment::AssignedLesson,
+    hash::Hash,
+    id::LessonId,
+    lesson::{LessonManifest, MAX_MANIFEST_BYTES},
+    report::DiskReport,
+    signed::{Signed, TrustedKey},
+};
+use tokio::sync::watch;
+
+use super::{
+    LessonKey, ManifestRefused, OpenReport, StoreError,
+    error::says_full,
+    fault::{Faults, Step},
+    index::{self, Changes, Index},
+    layout::{self, Layout},
+    read::FileMap,
+    recover,
+    rows::{FileRow, FileState, LessonRow},
+};
+use crate::shelf::LessonCard;
+
+/// An opening of a lesson is written down at most this often.
+const USE_NOTED_EVERY: Duration = Duration::from_secs(60);
+
+/// Where the store lies and how much it may take.
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    /// The data folder; `content/` and `index/` are made under it.
+    pub root: PathBuf,
+    /// Keys whose manifests are believed. With none, no manifest is.
+    pub trusted: Vec<TrustedKey>,
+    /// Bytes of the file system that lessons leave free.
+    pub reserve_bytes: u64,
+    /// Most bytes that lesson files take; `None` is as much as fits.
+    pub max_bytes: Option<u64>,
+}
+
+/// The lessons on the disk. Cheap to clone; one per data folder.
+#[derive(Clone)]
+pub struct ContentStore(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) options: StoreOptions,
+    pub(crate) layout: Layout,
+    pub(crate) index: Index,
+    pub(crate) faults: Faults,
+    /// Held by whoever changes what is on the disk.
+    pub(crate) write: Mutex<()>,
+    /// Held while a file is hashed again, so that two readers do not hash it twice.
+    pub(super) verify: Mutex<()>,
+    memory: Mutex<Memory>,
+    /// Bytes of whole files.
+    pub(crate) file_bytes: AtomicU64,
+    /// A commit failed half-way.
+    pub(crate) broken: AtomicBool,
+    changes: watch::Sender<u64>,
+}
+
+/// What is remembered between calls; all of it can be read again from the index.
+#[derive(Default)]
+pub(super) struct Memory {
+    /// Files in the hands of a `Part`.
+    pub(super) active: HashSet<Hash>,
+    held: HashMap<LessonKey, HeldLesson>,
+    pub(super) maps: Vec<(LessonKey, Arc<FileMap>)>,
+    next_use: u64,
+    used_at: HashMap<LessonId, Instant>,
+}
+
+impl std::fmt::Debug for ContentStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ContentStore")
+            .field("root", &self.0.options.root)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ContentStore {
+    /// Opens the store and makes files and index agree; a broken or missing index is built again from the files.
+    ///
+    /// # Errors
+    /// The folder cannot be used, or another process has the index.
+    pub fn open(options: StoreOptions) -> Result<(Self, OpenReport), StoreError> {
+        Self::open_with(options, Faults::default())
+    }
+
+    pub(crate) fn open_with(options: StoreOptions, faults: Faults) -> Result<(Self, OpenReport), StoreError> {
+        let layout = Layout::new(&options.root);
+        layout
+            .create()
+            .map_err(failed("create the folders of", &options.root))?;
+        let (index, rebuilt) = index::open_or_replace(&layout.index(), &faults)?;
+        let memory = Memory {
+            next_use: index.newest_use()? + 1,
+            ..Memory::default()
+        };
+        let store = Self(Arc::new(Inner {
+            options,
+            layout,
+            index,
+            faults,
+            write: Mutex::default(),
+            verify: Mutex::default(),
+            memory: Mutex::new(memory),
+            file_bytes: AtomicU64::new(0),
+            broken: AtomicBool::new(false),
+            changes: watch::channel(0).0,
+        }));
+        let report = recover::reconcile(&store.0, rebuilt)?;
+        Ok((store, report))
+    }
+
+    /// Wakes whenever the inventory may have changed.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changes.subscribe()
+    }
+
+    /// Everything held.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn inventory(&self) -> Result<Inventory, StoreError> {
+        let mut lessons = Vec::new();
+        for row in self.0.index.lessons() {
+            let (key, row) = row?;
+            if !row.evicting {
+                lessons.push(self.0.held(&key, &row)?);
+            }
+        }
+        Ok(Inventory { lessons })
+    }
+
+    /// One version of one lesson; `None` if its manifest is not here.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn held(&self, key: &LessonKey) -> Result<Option<HeldLesson>, StoreError> {
+        let row = self.0.index.lesson(key)?.filter(|row| !row.evicting);
+        row.map(|row| self.0.held(key, &row)).transpose()
+    }
+
+    /// What a page shows of a lesson; `None` if its manifest is not here.
+    ///
+    /// # Errors
+    /// Index or manifest cannot be read.
+    pub fn card(&self, key: &LessonKey) -> Result<Option<LessonCard>, StoreError> {
+        let Some(row) = self.0.index.lesson(key)?.filter(|row| !row.evicting) else {
+            return Ok(None);
+        };
+        if row.card.is_some() {
+            return Ok(row.card);
+        }
+        Ok(self.manifest(key)?.map(|m| LessonCard {
+            meta: m.meta,
+            items: m.items,
+        }))
+    }
+
+    /// A lesson's manifest, verified again; `None` if it is not here. One that was changed on the disk is set aside.
+    ///
+    /// # Errors
+    /// Index or file cannot be read, or the manifest was changed.
+    pub fn manifest(&self, key: &LessonKey) -> Result<Option<LessonManifest>, StoreError> {
+        let Some(row) = self.0.index.lesson(key)?.filter(|row| !row.evicting) else {
+            return Ok(None);
+        };
+        let path = self.0.layout.manifest(key);
+        let read = match fs::read(&path) {
+            Ok(bytes) => self.0.verify_manifest(key, &bytes, Some(row.manifest)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(ManifestRefused::Hash {
+                found: Hash::of(b""),
+                promised: row.manifest,
+            }),
+            Err(error) => return Err(failed("read", &path)(error)),
+        };
+        match read {
+            Ok(manifest) => Ok(Some(manifest)),
+            Err(source) => {
+                let _write = self.0.lock_write()?;
+                recover::forget_manifest(&self.0, key)?;
+                self.0.changed();
+                Err(StoreError::Manifest {
+                    key: key.clone(),
+                    source,
+                })
+            }
+        }
+    }
+
+    /// Takes over a manifest as it came from the network: verified against the assignment, the trusted keys and itself.
+    ///
+    /// # Errors
+    /// Refused, no room, or the disk.
+    pub fn put_manifest(
+        &self,
+        bytes: &[u8],
+        assigned: &AssignedLesson,
+    ) -> Result<LessonManifest, StoreError> {
+        let key = LessonKey {
+            lesson: assigned.lesson.clone(),
+            version: assigned.version,
+        };
+        let inner = &self.0;
+        let manifest = inner
+            .verify_manifest(&key, bytes, Some(assigned.manifest))
+            .map_err(|source| StoreError::Manifest {
+                key: key.clone(),
+                source,
+            })?;
+        let _write = inner.lock_write()?;
+        if inner
+            .index
+            .lesson(&key)?
+            .is_some_and(|row| row.manifest == assigned.manifest)
+        {
+            return Ok(manifest);
+        }
+        let path = inner.layout.manifest(&key);
+        inner
+            .faults
+            .before(Step::ManifestWrite)
+            .and_then(|()| layout::write_atomically(&path, bytes))
+            .map_err(|e| inner.write_failed("write", &path, bytes.len() as u64, e))?;
+        recover::adopt_manifest(inner, &key, &manifest, assigned.manifest)?;
+        inner.faults.before(Step::Done).map_err(failed("finish", &path))?;
+        inner.changed();
+        Ok(manifest)
+    }
+
+    /// Notes that a lesson was opened, at most once a minute, for the order in which lessons are evicted.
+    ///
+    /// # Errors
+    /// The index.
+    pub fn mark_used(&self, lesson: &LessonId, now: Instant) -> Result<(), StoreError> {
+        let mut memory = self.0.memory();
+        let recent = memory.used_at.get(lesson);
+        if recent.is_some_and(|at| now.saturating_duration_since(*at) < USE_NOTED_EVERY) {
+            return Ok(());
+        }
+        memory.used_at.insert(lesson.clone(), now);
+        let order = memory.next_use;
+        memory.next_use += 1;
+        for held in memory.held.values_mut().filter(|held| held.lesson == *lesson) {
+            held.last_used = order;
+        }
+        drop(memory);
+        let mut changes = Changes::default();
+        changes.put_used(lesson, order)?;
+        self.0.index.note(changes)?;
+        self.0.changed();
+        Ok(())
+    }
+
+    /// Room for lessons.
+    ///
+    /// # Errors
+    /// The file system does not answer.
+    pub fn disk(&self) -> Result<DiskReport, StoreError> {
+        let inner = &self.0;
+        let (total_bytes, free_bytes) = inner.space()?;
+        Ok(DiskReport {
+            total_bytes,
+            free_bytes,
+            lesson_bytes: inner.taken()?,
+        })
+    }
+}
+
+impl Inner {
+    pub(super) fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The right to change what is on the disk.
+    pub(crate) fn lock_write(&self) -> Result<MutexGuard<'_, ()>, StoreError> {
+        let guard = self.write.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.broken.load(Ordering::SeqCst) {
+            Err(StoreError::ReadOnly)
+        } else {
+            Ok(guard)
+        }
+    }
+
+    pub(crate) fn take(&self, hash: Hash) -> bool {
+        self.memory().active.insert(hash)
+    }
+
+    pub(crate) fn give_back(&self, hash: Hash) {
+        self.memory().active.remove(&hash);
+    }
+
+    pub(crate) fn changed(&self) {
+        self.changes.send_modify(|n| *n += 1);
+    }
+
+    /// Whatever was remembered of the lessons that need `hash` is no longer so.
+    pub(crate) fn file_changed(&self, hash: Hash) -> Result<(), StoreError> {
+        self.part_changed(hash)?;
+        self.changed();
+        Ok(())
+    }
+
+    pub(crate) fn part_changed(&self, hash: Hash) -> Result<(), StoreError> {
+        let users = self.index.users(hash)?;
+        let mut memory = self.memory();
+        for user in users {
+            memory.held.remove(&user);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn forget_all(&self) {
+        let mut memory = self.memory();
+        memory.held.clear();
+        memory.maps.clear();
+    }
+
+    fn held(&self, key: &LessonKey, row: &LessonRow) -> Result<HeldLesson, StoreError> {
+        if let Some(held) = self.memory().held.get(key) {
+            return Ok(held.clone());
+        }
+        let (mut done_bytes, mut exclusive_bytes, mut ready) = (0, 0, true);
+        for (hash, size) in self.index.needs(key)? {
+            let here = match self.index.file(hash)? {
+                Some(FileRow {
+                    state: FileState::Verified { .. },
+                    ..
+                }) => size,
+                Some(FileRow {
+                    state: FileState::Unverified,
+                    ..
+                }) => {
+                    ready = false;
+                    size
+                }
+                Some(FileRow {
+                    state: FileState::Evicting,
+                    ..
+                })
+                | None => {
+                    ready = false;
+                    self.index.part(hash)?.map_or(0, |part| part.done_bytes)
+                }
+            };
+            done_bytes += here;
+            if here > 0 && self.index.users(hash)?.len() == 1 {
+                exclusive_bytes += here;
+            }
+        }
+        let held = HeldLesson {
+            lesson: key.lesson.clone(),
+            version: key.version,
+            manifest: row.manifest,
+            state: if ready {
+                HeldState::Ready
+            } else {
+                HeldState::Partial { done_bytes }
+            },
+            total_bytes: row.total_bytes,
+            exclusive_bytes,
+            last_used: self.index.last_used(&key.lesson)?,
+        };
+        self.memory().held.insert(key.clone(), held.clone());
+        Ok(held)
+    }
+
+    /// Checks everything that makes a manifest believable; `promised` is its hash where one is known.
+    pub(crate) fn verify_manifest(
+        &self,
+        key: &LessonKey,
+        bytes: &[u8],
+        promised: Option<Hash>,
+    ) -> Result<LessonManifest, ManifestRefused> {
+        if bytes.len() > MAX_MANIFEST_BYTES {
+            return Err(ManifestRefused::TooLong(bytes.len()));
+        }
+        let found = Hash::of(bytes);
+        if let Some(promised) = promised
+            && found != promised
+        {
+            return Err(ManifestRefused::Hash { found, promised });
+        }
+        let signed: Signed<LessonManifest> =
+            serde_json::from_slice(bytes).map_err(ManifestRefused::Syntax)?;
+        let manifest = signed.verify(&self.options.trusted)?;
+        manifest.check()?;
+        if manifest.id != key.lesson || manifest.version != key.version {
+            return Err(ManifestRefused::Other(LessonKey {
+                lesson: manifest.id,
+                version: manifest.version,
+            }));
+        }
+        Ok(manifest)
+    }
+
+    /// Syncs a folder; if the disk does not confirm, nothing more is written until the next start.
+    pub(crate) fn sync_folder(&self, folder: &Path) -> Result<(), StoreError> {
+        self.faults
+            .before(Step::DirSync)
+            .and_then(|()| layout::sync_dir(folder))
+            .map_err(|source| {
+                self.broken.store(true, Ordering::SeqCst);
+                StoreError::Unconfirmed {
+                    path: folder.to_owned(),
+                    source,
+                }
+            })
+    }
+
+    /// Total and free bytes of the file system.
+    fn space(&self) -> Result<(u64, u64), StoreError> {
+        let path = self.layout.content();
+        let stat = rustix::fs::statvfs(&path).map_err(|e| failed("measure", &path)(e.into()))?;
+        Ok((stat.f_blocks * stat.f_frsize, stat.f_bavail * stat.f_frsize))
+    }
+
+    /// Bytes taken by files, whole or arriving.
+    fn taken(&self) -> Result<u64, StoreError> {
+        let parts = self.layout.parts();
+        let entries = fs::read_dir(&parts).map_err(failed("list", &parts))?;
+        let arriving: u64 = entries
+            .filter_map(|e| e.ok()?.metadata().ok())
+            .map(|m| m.len())
+            .sum();
+        Ok(self.file_bytes.load(Ordering::SeqCst) + arriving)
+    }
+
+    /// Bytes that lessons may still take.
+    pub(crate) fn room(&self) -> Result<u64, StoreError> {
+        let by_disk = self.space()?.1.saturating_sub(self.options.reserve_bytes);
+        let by_limit = match self.options.max_bytes {
+            Some(max) => max.saturating_sub(self.taken()?),
+            None => u64::MAX,
+        };
+        Ok(by_disk.min(by_limit))
+    }
+
+    /// A failed write: a full disk is told from a broken one.
+    pub(crate) fn write_failed(
+        &self,
+        doing: &'static str,
+        path: &Path,
+        needed: u64,
+        error: io::Error,
+    ) -> StoreError {
+        if says_full(&error) {
+            StoreError::Full {
+                needed,
+                free: self.room().unwrap_or(0),
+                path: path.to_owned(),
+            }
+        } else {
+            failed(doing, path)(error)
+        }
+    }
+}
+
+/// Wraps what the system said.
+pub(crate) fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
+    let path = path.to_owned();
+    move |source| StoreError::Io { doing, path, source }
+}

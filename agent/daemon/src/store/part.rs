@@ -1,0 +1,536 @@
+//! A file that is arriving: chunks are written where they belong, and one whole file comes out, or none.
+//!
+//! Opening ──write*──▶ (checkpoint)* ──commit──▶ a whole file and its index row;  drop: what arrived stays for the next time
+//!
+//! The index learns of a chunk only after the part was synced, so a recorded chunk is on the disk. A chunk that is on the
+//! disk but not recorded is read and hashed at the next opening: a `kill -9` costs the chunk in flight and no other.
+
+use std::{
+    collections::BTreeSet,
+    fs::{self, File},
+    io::{self, Seek},
+    os::unix::fs::FileExt,
+    sync::{Arc, atomic::Ordering},
+};
+
+use bytes::Bytes;
+use contract::{
+    hash::Hash,
+    lesson::{ChunkEntry, FileEntry},
+};
+
+use super::{
+    StoreError,
+    content::{ContentStore, Inner, failed},
+    fault::Step,
+    index::Changes,
+    layout::{self, Stamp},
+    recover,
+    rows::{FileRow, FileState, PartRow, SEGMENT_BYTES},
+};
+
+/// Bytes that have the hash of the chunk they stand for. The only way to one is to hash it.
+#[derive(Debug, Clone)]
+pub struct VerifiedChunk {
+    entry: ChunkEntry,
+    bytes: Bytes,
+}
+
+/// Bytes that do not have the hash of the chunk they should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a chunk of {size} bytes should have hash {expected} and has {found}")]
+pub struct HashMismatch {
+    /// As the manifest says.
+    pub expected: Hash,
+    /// As it came.
+    pub found: Hash,
+    /// How many bytes came.
+    pub size: usize,
+}
+
+impl VerifiedChunk {
+    /// Hashes `bytes` and compares with what the manifest says.
+    ///
+    /// # Errors
+    /// They are not that chunk.
+    pub fn check(entry: ChunkEntry, bytes: Bytes) -> Result<Self, HashMismatch> {
+        let found = Hash::of(&bytes);
+        if found == entry.hash && bytes.len() as u64 == u64::from(entry.size) {
+            Ok(Self { entry, bytes })
+        } else {
+            Err(HashMismatch {
+                expected: entry.hash,
+                found,
+                size: bytes.len(),
+            })
+        }
+    }
+}
+
+/// Missing chunks that lie side by side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Run {
+    /// Index of the first.
+    pub first_chunk: usize,
+    /// How many, at least one.
+    pub chunks: usize,
+    /// Where the first begins in the file, in bytes.
+    pub offset: u64,
+    /// Bytes of all of them.
+    pub len: u64,
+}
+
+/// What there is to do for a file.
+#[derive(Debug)]
+pub enum Begin {
+    /// Nothing: it is here, whole and verified.
+    Have,
+    /// Chunks are missing, or at least the commit.
+    Part(Part),
+}
+
+/// A file that is arriving. Only one exists for a hash; what it holds stays on the disk when it is dropped.
+pub struct Part {
+    store: Arc<Inner>,
+    hash: Hash,
+    size: u64,
+    chunks: Vec<ChunkEntry>,
+    /// Where each chunk begins.
+    offsets: Vec<u64>,
+    layout: [u8; 32],
+    file: File,
+    /// On the disk, as far as this process knows.
+    have: Vec<bool>,
+    /// Chunks that the index does not know of yet.
+    unrecorded: BTreeSet<usize>,
+    done_bytes: u64,
+    /// Its name in the folder is durable.
+    entered: bool,
+    /// The disk did not confirm it; it is gone.
+    lost: bool,
+}
+
+impl std::fmt::Debug for Part {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Part")
+            .field("hash", &self.hash)
+            .field("done_bytes", &self.done_bytes)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        self.store.give_back(self.hash);
+    }
+}
+
+impl ContentStore {
+    /// Begins, or goes on with, a file that some stored manifest asks for.
+    ///
+    /// # Errors
+    /// Nobody needs it, somebody else has it in hand, no room for what is missing, or the disk.
+    pub fn begin(&self, entry: &FileEntry) -> Result<Begin, StoreError> {
+        if self.open_file(entry.hash)?.is_some() {
+            return Ok(Begin::Have);
+        }
+        let inner = &self.0;
+        if inner.index.users(entry.hash)?.is_empty() {
+            return Err(StoreError::Unneeded(entry.hash));
+        }
+        if !inner.take(entry.hash) {
+            return Err(StoreError::Busy(entry.hash));
+        }
+        let part = Part::open(Arc::clone(inner), entry).inspect_err(|_| inner.give_back(entry.hash))?;
+        let needed = part.size - part.done_bytes;
+        if needed > inner.room()? {
+            self.remove_unneeded()?;
+            let free = inner.room()?;
+            if needed > free {
+                return Err(StoreError::Full {
+                    needed,
+                    free,
+                    path: inner.layout.part(entry.hash),
+                });
+            }
+        }
+        Ok(Begin::Part(part))
+    }
+
+    /// Makes whole files of complete parts. Many small ones share their folder syncs and one index commit.
+    ///
+    /// Answers for each in order. After `Ok` for a part its file survives a power cut.
+    pub fn commit(&self, parts: Vec<Part>) -> Vec<Result<(), StoreError>> {
+        let inner = &self.0;
+        let mut answers: Vec<_> = parts.iter().map(|_| Ok(())).collect();
+        let mut stamps = Vec::new();
+        let mut parts = parts;
+        for (part, answer) in parts.iter_mut().zip(&mut answers) {
+            stamps.push(match part.seal() {
+                Ok(stamp) => Some(stamp),
+                Err(error) => {
+                    *answer = Err(error);
+                    None
+                }
+            });
+        }
+        let _write = match inner.lock_write() {
+            Ok(guard) => guard,
+            Err(_) => {
+                return answers
+                    .into_iter()
+                    .map(|a| a.and(Err(StoreError::ReadOnly)))
+                    .collect();
+            }
+        };
+        let mut renamed = Vec::new();
+        for ((part, stamp), answer) in parts.iter().zip(&stamps).zip(&mut answers) {
+            let Some(stamp) = stamp else { continue };
+            match part.rename() {
+                Ok(()) => renamed.push((part.hash, *stamp)),
+                Err(error) => *answer = Err(error),
+            }
+        }
+        if let Err(error) = inner.acknowledge(&renamed) {
+            // Which of them is durable is not known, so none is.
+            let text = error.to_string();
+            let mut first = Some(error);
+            for (stamp, answer) in stamps.iter().zip(&mut answers) {
+                if stamp.is_some() && answer.is_ok() {
+                    *answer = Err(first.take().unwrap_or_else(|| {
+                        failed("commit", inner.layout.root())(io::Error::other(text.clone()))
+                    }));
+                }
+            }
+        }
+        answers
+    }
+}
+
+impl Inner {
+    /// The last steps of a commit: folders, then index rows. Call with the write lock held.
+    fn acknowledge(&self, renamed: &[(Hash, Stamp)]) -> Result<(), StoreError> {
+        if renamed.is_empty() {
+            return Ok(());
+        }
+        let shards: BTreeSet<_> = renamed.iter().map(|(hash, _)| self.layout.shard(*hash)).collect();
+        for folder in shards.iter().chain(std::iter::once(&self.layout.parts())) {
+            self.sync_folder(folder)?;
+        }
+        let mut changes = Changes::default();
+        for (hash, stamp) in renamed {
+            changes.put_file(*hash, FileRow::verified(*stamp))?;
+            self.index.drop_part(*hash, &mut changes)?;
+        }
+        self.index.commit(changes)?;
+        for (hash, stamp) in renamed {
+            self.file_bytes.fetch_add(stamp.size, Ordering::SeqCst);
+            self.part_changed(*hash)?;
+        }
+        self.changed();
+        self.faults
+            .before(Step::Done)
+            .map_err(failed("finish", self.layout.root()))
+    }
+}
+
+impl Part {
+    fn open(store: Arc<Inner>, entry: &FileEntry) -> Result<Self, StoreError> {
+        let path = store.layout.part(entry.hash);
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(|e| store.write_failed("open", &path, entry.size, e))?;
+        let length = file.metadata().map_err(failed("read", &path))?.len();
+        if length > entry.size {
+            file.set_len(entry.size).map_err(failed("shorten", &path))?;
+        }
+        let mut hasher = blake3::Hasher::new();
+        let mut offsets = Vec::with_capacity(entry.chunks.len());
+        let mut offset = 0;
+        for chunk in &entry.chunks {
+            hasher.update(&chunk.hash.0);
+            hasher.update(&chunk.size.to_le_bytes());
+            offsets.push(offset);
+            offset += u64::from(chunk.size);
+        }
+        let mut part = Self {
+            hash: entry.hash,
+            size: entry.size,
+            chunks: entry.chunks.clone(),
+            offsets,
+            layout: *hasher.finalize().as_bytes(),
+            file,
+            have: vec![false; entry.chunks.len()],
+            unrecorded: BTreeSet::new(),
+            done_bytes: 0,
+            entered: length > 0,
+            lost: false,
+            store,
+        };
+        if length > 0 {
+            part.resume(length.min(entry.size))?;
+        }
+        Ok(part)
+    }
+
+    /// Finds out which chunks are on the disk: what is recorded is believed, the rest is read and hashed.
+    fn resume(&mut self, length: u64) -> Result<(), StoreError> {
+        let row = self.store.index.part(self.hash)?;
+        let recorded: Vec<u8> = match row {
+            Some(row) if row.layout == self.layout && row.size == self.size => self
+                .store
+                .index
+                .segments(self.hash)
+                .collect::<Result<Vec<_>, _>>()?
+                .concat(),
+            _ => Vec::new(),
+        };
+        let path = self.store.layout.part(self.hash);
+        let mut buffer = Vec::new();
+        for index in 0..self.chunks.len() {
+            let (entry, offset) = (self.chunks[index], self.offsets[index]);
+            let size = u64::from(entry.size);
+            if offset + size > length {
+                break;
+            }
+            let known = recorded
+                .get(index / 8)
+                .is_some_and(|byte| byte & (1 << (index % 8)) != 0);
+            if !known {
+                buffer.resize(entry.size as usize, 0);
+                self.file
+                    .read_exact_at(&mut buffer, offset)
+                    .map_err(failed("read", &path))?;
+                if Hash::of(&buffer) != entry.hash {
+                    continue;
+                }
+                self.unrecorded.insert(index);
+            }
+            self.have[index] = true;
+            self.done_bytes += size;
+        }
+        Ok(())
+    }
+
+    /// The file's hash.
+    pub fn hash(&self) -> Hash {
+        self.hash
+    }
+
+    /// Length of the whole file in bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Verified bytes on the disk.
+    pub fn done_bytes(&self) -> u64 {
+        self.done_bytes
+    }
+
+    /// What the manifest says of a chunk.
+    pub fn chunk(&self, index: usize) -> Option<ChunkEntry> {
+        self.chunks.get(index).copied()
+    }
+
+    /// Whether a chunk is on the disk.
+    pub fn has(&self, index: usize) -> bool {
+        self.have.get(index).copied().unwrap_or(false)
+    }
+
+    /// How many chunks the file has.
+    pub fn chunk_count(&self) -> usize {
+        self.chunks.len()
+    }
+
+    /// Bytes written since the last checkpoint.
+    pub fn unrecorded_bytes(&self) -> u64 {
+        self.unrecorded
+            .iter()
+            .map(|i| u64::from(self.chunks[*i].size))
+            .sum()
+    }
+
+    /// What is missing, in runs of at most `max_bytes` (a longer chunk is a run of its own).
+    pub fn missing(&self, max_bytes: u64) -> Vec<Run> {
+        let mut runs: Vec<Run> = Vec::new();
+        for (index, chunk) in self.chunks.iter().enumerate() {
+            if self.have[index] {
+                continue;
+            }
+            let size = u64::from(chunk.size);
+            match runs.last_mut() {
+                Some(run) if run.first_chunk + run.chunks == index && run.len + size <= max_bytes => {
+                    run.chunks += 1;
+                    run.len += size;
+                }
+                _ => runs.push(Run {
+                    first_chunk: index,
+                    chunks: 1,
+                    offset: self.offsets[index],
+                    len: size,
+                }),
+            }
+        }
+        runs
+    }
+
+    /// Writes a chunk where it belongs; one that is there already is left alone.
+    ///
+    /// # Errors
+    /// No room, or the disk. A chunk of another file is refused as [`StoreError::Mismatch`].
+    pub fn write(&mut self, index: usize, chunk: &VerifiedChunk) -> Result<(), StoreError> {
+        if self.chunks.get(index) != Some(&chunk.entry) {
+            return Err(StoreError::Mismatch(self.hash));
+        }
+        if self.lost {
+            return Err(StoreError::Unconfirmed {
+                path: self.store.layout.part(self.hash),
+                source: io::Error::other("an earlier sync of it failed"),
+            });
+        }
+        if self.have[index] {
+            return Ok(());
+        }
+        let written = self
+            .store
+            .faults
+            .before(Step::PartWrite)
+            .and_then(|()| self.file.write_all_at(&chunk.bytes, self.offsets[index]));
+        if let Err(error) = written {
+            let path = self.store.layout.part(self.hash);
+            return Err(self
+                .store
+                .write_failed("write", &path, self.size - self.done_bytes, error));
+        }
+        self.have[index] = true;
+        self.unrecorded.insert(index);
+        self.done_bytes += chunk.bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Syncs the part, then lets the index know which chunks are on the disk.
+    ///
+    /// # Errors
+    /// The disk. If it did not confirm the sync, the part is thrown away.
+    pub fn checkpoint(&mut self) -> Result<(), StoreError> {
+        if self.unrecorded.is_empty() {
+            return Ok(());
+        }
+        self.sync()?;
+        if !self.entered {
+            self.store.sync_folder(&self.store.layout.parts())?;
+            self.entered = true;
+        }
+        let mut changes = Changes::default();
+        let per_segment = SEGMENT_BYTES * 8;
+        let touched: BTreeSet<_> = self.unrecorded.iter().map(|index| index / per_segment).collect();
+        for segment in touched {
+            let chunks = self.have.iter().skip(segment * per_segment).take(per_segment);
+            let mut bits = vec![0_u8; SEGMENT_BYTES];
+            for (n, _) in chunks.enumerate().filter(|(_, have)| **have) {
+                bits[n / 8] |= 1 << (n % 8);
+            }
+            let last = segment == self.have.len().saturating_sub(1) / per_segment;
+            if last {
+                bits.truncate((self.have.len() - segment * per_segment).div_ceil(8));
+            }
+            let number = u16::try_from(segment).unwrap_or(u16::MAX);
+            changes.put_segment(self.hash, number, &bits);
+        }
+        let row = PartRow {
+            size: self.size,
+            layout: self.layout,
+            done_bytes: self.done_bytes,
+        };
+        changes.put_part(self.hash, row)?;
+        self.store.index.note(changes)?;
+        self.unrecorded.clear();
+        self.store.part_changed(self.hash)
+    }
+
+    fn sync(&mut self) -> Result<(), StoreError> {
+        let synced = self
+            .store
+            .faults
+            .before(Step::PartSync)
+            .and_then(|()| self.file.sync_data());
+        let Err(source) = synced else { return Ok(()) };
+        let path = self.store.layout.part(self.hash);
+        tracing::error!(file = %self.hash, error = %source, "the disk did not confirm a part; thrown away");
+        // Reading it back would only show the memory of the bytes, not the disk's: none of it may be believed again.
+        self.discard()?;
+        if super::error::says_full(&source) {
+            return Err(self.store.write_failed("sync", &path, self.size, source));
+        }
+        Err(StoreError::Unconfirmed { path, source })
+    }
+
+    fn discard(&mut self) -> Result<(), StoreError> {
+        self.lost = true;
+        let mut changes = Changes::default();
+        self.store.index.drop_part(self.hash, &mut changes)?;
+        self.store.index.commit(changes)?;
+        let path = self.store.layout.part(self.hash);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(failed("remove", &path)(error));
+            }
+            _ => {}
+        }
+        self.store.part_changed(self.hash)
+    }
+
+    /// fsync, then the whole hash. What comes out may become a file.
+    fn seal(&mut self) -> Result<Stamp, StoreError> {
+        let missing = self.have.iter().filter(|have| !**have).count();
+        if missing > 0 || self.lost {
+            return Err(StoreError::Incomplete {
+                hash: self.hash,
+                missing,
+            });
+        }
+        self.sync()?;
+        let path = self.store.layout.part(self.hash);
+        let io = |e| failed("verify", &path)(e);
+        self.store.faults.before(Step::PartVerify).map_err(io)?;
+        self.file.rewind().map_err(io)?;
+        let found = layout::hash_all(&self.file).map_err(io)?;
+        let stamp = Stamp::of(&self.file.metadata().map_err(io)?);
+        if found == self.hash && stamp.size == self.size {
+            return Ok(stamp);
+        }
+        tracing::error!(file = %self.hash, found = %found, "a complete part does not have its hash; set aside");
+        self.store
+            .layout
+            .set_aside(&path)
+            .map_err(failed("set aside", &path))?;
+        self.discard()?;
+        Err(StoreError::Mismatch(self.hash))
+    }
+
+    /// The part becomes a file, if it is still asked for. Call with the write lock held.
+    fn rename(&self) -> Result<(), StoreError> {
+        let store = &self.store;
+        let (path, target) = (store.layout.part(self.hash), store.layout.file(self.hash));
+        if store.index.users(self.hash)?.is_empty() {
+            recover::remove_part(store, self.hash)?;
+            return Err(StoreError::Unneeded(self.hash));
+        }
+        if store
+            .index
+            .file(self.hash)?
+            .is_some_and(|row| row.state == FileState::Evicting)
+        {
+            return Err(StoreError::Busy(self.hash));
+        }
+        store
+            .faults
+            .before(Step::Rename)
+            .and_then(|()| fs::rename(&path, &target))
+            .map_err(|e| store.write_failed("rename", &path, 0, e))
+    }
+}
