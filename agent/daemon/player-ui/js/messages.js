@@ -37,7 +37,6 @@
       'state.ready': '可以上课',
       'state.queued': '排队等候接收',
       'state.fetching': '正在接收 {percent}%',
-      'state.failed': '没有收全',
       'state.unknown': '状态未知',
 
       'failed.disk_full': '本机空间不足',
@@ -59,7 +58,6 @@
 
       'lesson.start': '开始上课',
       'lesson.back': '返回课程',
-      'lesson.items': '共 {n} 项内容',
       'lesson.arriving_title': '课程正在路上',
       'lesson.arriving_text': '收全以后会自动变成可以上课，不用守在这里。',
       'lesson.arriving_bytes': '{done} / {total}',
@@ -114,7 +112,6 @@
       'view.zoom_out': '缩小',
       'view.fit': '完整显示',
       'view.fit_width': '适合宽度',
-      'view.actual': '原始大小',
       'view.zoom_value': '{n}%',
 
       'pdf.previous': '上一页',
@@ -131,7 +128,6 @@
       'office.text': '本页不能直接放映它。取出后请用本机的 WPS 或 PowerPoint 打开。',
       'office.download': '取出原文件',
 
-      'notice.standard': '通知',
       'notice.urgent': '紧急通知',
       'notice.dismiss': '知道了',
 
@@ -181,7 +177,6 @@
       'state.ready': 'Ready',
       'state.queued': 'Waiting its turn',
       'state.fetching': 'Arriving {percent}%',
-      'state.failed': 'Not complete',
       'state.unknown': 'State unknown',
 
       'failed.disk_full': 'No room left here',
@@ -203,7 +198,6 @@
 
       'lesson.start': 'Start the lesson',
       'lesson.back': 'All lessons',
-      'lesson.items': '{n} items',
       'lesson.arriving_title': 'The lesson is on its way',
       'lesson.arriving_text': 'It becomes ready by itself; no need to wait here.',
       'lesson.arriving_bytes': '{done} / {total}',
@@ -258,7 +252,6 @@
       'view.zoom_out': 'Smaller',
       'view.fit': 'Whole',
       'view.fit_width': 'Fit width',
-      'view.actual': 'Actual size',
       'view.zoom_value': '{n}%',
 
       'pdf.previous': 'Previous page',
@@ -275,7 +268,6 @@
       'office.text': 'It cannot be shown on this page. Save it and open it with WPS or PowerPoint.',
       'office.download': 'Save the original',
 
-      'notice.standard': 'Notice',
       'notice.urgent': 'Urgent notice',
       'notice.dismiss': 'Understood',
 

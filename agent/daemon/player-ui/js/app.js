@@ -1,0 +1,148 @@
+/* Routes and the frame around every view: status line, notices, view, dock. Loaded last. */
+(function () {
+  'use strict';
+  var BBT = window.BBT;
+  var h = BBT.h, t = BBT.t;
+  var view = null;
+  var trail = [];
+  var replacing = false;
+  var frame = {};
+
+  function route(hash) {
+    var path = hash.replace(/^#\/?/, '');
+    var parts, query;
+    if (path.charAt(0) === '?' || path === '') {
+      query = path.slice(1).split('&').map(decode);
+      return { name: 'shelf', subject: query[0] || '', grade: query[1] || '' };
+    }
+    parts = path.split('/').map(decode);
+    if (parts[0] === 'lesson' && parts[1] && parts[2] !== undefined && /^\d+$/.test(parts[2])) {
+      return { name: 'item', id: parts[1], index: Number(parts[2]) };
+    }
+    if (parts[0] === 'lesson' && parts[1]) { return { name: 'lesson', id: parts[1] }; }
+    return { name: 'shelf', subject: '', grade: '' };
+  }
+
+  function decode(text) {
+    try { return decodeURIComponent(text); } catch (e) { return ''; }
+  }
+
+  /* Go to a hash; `replace` leaves no step for Back. */
+  BBT.go = function (hash, replace) {
+    if (replace) {
+      replacing = true;
+      window.location.replace(hash);
+      if (window.location.hash === hash && trail[trail.length - 1] === hash) { replacing = false; }
+    } else {
+      window.location.hash = hash;
+    }
+  };
+
+  /* One step up: by history where the parent is what Back would show, else in place. */
+  BBT.back = function (parent) {
+    var before = trail[trail.length - 2];
+    if (before !== undefined && before.split('?')[0] === parent.split('?')[0]) {
+      window.history.back();
+    } else {
+      BBT.go(parent, true);
+    }
+  };
+
+  function remember(hash) {
+    if (replacing) {
+      trail[trail.length ? trail.length - 1 : 0] = hash;
+    } else if (trail[trail.length - 2] === hash) {
+      trail.pop();
+    } else {
+      trail.push(hash);
+    }
+    replacing = false;
+    trail = trail.slice(-50);
+  }
+
+  function show() {
+    var where = route(window.location.hash);
+    if (view && view.destroy) { view.destroy(); }
+    view = where.name === 'item' ? BBT.itemView(where.id, where.index)
+      : where.name === 'lesson' ? BBT.lessonView(where.id)
+      : BBT.shelfView(where);
+    document.body.className = 'on-' + where.name + (view.immersive ? ' immersive' : '');
+    BBT.empty(frame.view).appendChild(view.el);
+    BBT.empty(frame.dock);
+    view.dock.forEach(function (part) { frame.dock.appendChild(part); });
+    if (view.mounted) { view.mounted(); }
+  }
+
+  function drawStatus() {
+    var shelf = BBT.data.shelf;
+    var seen = BBT.data.consoleSeen();
+    var online = BBT.data.reachable && shelf && shelf.online;
+    var words;
+    if (!BBT.data.reachable) {
+      words = t('status.restarting');
+    } else if (!shelf) {
+      words = t('shelf.loading');
+    } else if (seen === null) {
+      words = t('status.never');
+    } else if (!online) {
+      words = t('status.offline_hint', { ago: BBT.ago(seen) });
+    } else {
+      words = seen < 180 ? t('status.fresh') : t('status.seen', { ago: BBT.ago(seen) });
+    }
+    frame.name.textContent = BBT.data.deviceName() || t('app.title');
+    frame.link.textContent = t(online ? 'status.online' : 'status.offline');
+    frame.words.textContent = words;
+    BBT.toggle(frame.status, 'is-online', online);
+    BBT.toggle(frame.status, 'is-unreachable', !BBT.data.reachable);
+  }
+
+  function build() {
+    frame.name = h('span', { 'class': 'status-name' });
+    frame.link = h('span', { 'class': 'status-link' });
+    frame.words = h('span', { 'class': 'status-words' });
+    frame.status = h('button', {
+      type: 'button', 'class': 'status', 'aria-label': t('app.info'), onclick: function () { BBT.showInfo(); }
+    }, [frame.name, h('span', { 'class': 'status-right' }, [frame.words, frame.link])]);
+    frame.view = h('div', { 'class': 'view-frame' });
+    frame.dock = h('div', { 'class': 'dock' });
+    [frame.status, BBT.notices.strip, frame.view, frame.dock].forEach(function (part) {
+      document.body.appendChild(part);
+    });
+  }
+
+  /* Everything again in the other language; what plays is opened anew, which its resume position makes harmless. */
+  BBT.changeLanguage = function () {
+    BBT.switchLanguage();
+    document.documentElement.setAttribute('lang', BBT.language);
+    document.title = t('app.title');
+    frame.status.setAttribute('aria-label', t('app.info'));
+    drawStatus();
+    BBT.notices.update();
+    show();
+  };
+
+  document.documentElement.setAttribute('lang', BBT.language);
+  document.title = t('app.title');
+  build();
+  BBT.data.onChange(function () {
+    drawStatus();
+    BBT.notices.update();
+    if (view.update) { view.update(); }
+  });
+  window.setInterval(drawStatus, 15000);
+  window.addEventListener('hashchange', function () {
+    remember(window.location.hash);
+    show();
+  });
+  document.addEventListener('keydown', function (event) {
+    if (BBT.notices.key(event)) { return; }
+    if (event.altKey || event.ctrlKey || event.metaKey) { return; }
+    if (view.key && view.key(event)) { event.preventDefault(); }
+  });
+  /* A long press on a board is not a right click. */
+  document.addEventListener('contextmenu', function (event) { event.preventDefault(); });
+  remember(window.location.hash);
+  drawStatus();
+  show();
+  BBT.data.start();
+}());
