@@ -34,13 +34,20 @@ pub struct Backoff {
 impl Backoff {
     /// No failure yet.
     pub const fn new(first: Duration, most: Duration) -> Self {
-        Self { first, most, failures: 0 }
+        Self {
+            first,
+            most,
+            failures: 0,
+        }
     }
 
     /// One more failure; how long to wait now.
     pub fn next_wait(&mut self, dice: &mut Dice) -> Duration {
         self.failures = self.failures.saturating_add(1);
-        let most = self.first.saturating_mul(1 << self.failures.min(20)).min(self.most);
+        let most = self
+            .first
+            .saturating_mul(1 << self.failures.min(20))
+            .min(self.most);
         let first = self.first.min(most);
         first + dice.up_to(most - first)
     }
@@ -62,11 +69,17 @@ mod tests {
         let waits: Vec<_> = (0..200).map(|_| backoff.next_wait(&mut dice)).collect();
         for (n, wait) in waits.iter().enumerate() {
             let most = Duration::from_secs(1 << (n + 1).min(6)).min(Duration::from_secs(60));
-            assert!((Duration::from_secs(1)..=most).contains(wait), "wait {n} is {wait:?}");
+            assert!(
+                (Duration::from_secs(1)..=most).contains(wait),
+                "wait {n} is {wait:?}"
+            );
         }
         let tail = &waits[10..];
         let mean = tail.iter().sum::<Duration>() / 190;
-        assert!((25..36).contains(&mean.as_secs()), "full jitter has its mean near 30 s: {mean:?}");
+        assert!(
+            (25..36).contains(&mean.as_secs()),
+            "full jitter has its mean near 30 s: {mean:?}"
+        );
         backoff.reset();
         assert!(backoff.next_wait(&mut dice) <= Duration::from_secs(2));
     }

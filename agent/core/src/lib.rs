@@ -6,7 +6,12 @@
 #![forbid(unsafe_code)]
 
 pub mod backoff;
+pub mod commands;
+pub mod enrol;
+pub mod health;
 pub mod lessons;
+pub mod outbox;
+pub mod report;
 pub mod time;
 
 pub use time::Millis;

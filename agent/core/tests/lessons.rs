@@ -1,4 +1,5 @@
 //! Lessons: values in, effects out.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,8 +9,8 @@ use std::{
 use agent_core::{
     Millis,
     lessons::{
-        DiskBudget, Effect, Event, HeldLesson, HeldState, Inventory, Lessons, Limits, Refusal, Settings, Step,
-        Verdict, Version, plan,
+        DiskBudget, Effect, Event, HeldLesson, HeldState, Inventory, Lessons, Limits, Refusal, Settings,
+        Step, Verdict, Version, plan,
     },
 };
 use contract::{
@@ -63,18 +64,32 @@ fn room(bytes: i128) -> DiskBudget {
 }
 
 fn inventory(lessons: &[HeldLesson]) -> Inventory {
-    Inventory { lessons: lessons.to_vec() }
+    Inventory {
+        lessons: lessons.to_vec(),
+    }
 }
 
 fn steps(plan: &agent_core::lessons::Plan) -> Vec<String> {
-    plan.fetch.iter().map(|s| s.version().0.as_str().to_owned()).collect()
+    plan.fetch
+        .iter()
+        .map(|s| s.version().0.as_str().to_owned())
+        .collect()
 }
 
 #[test]
 fn pinned_comes_first_then_what_is_needed_soonest_then_as_assigned() {
-    let soon = AssignedLesson { needed_by: Some("2026-03-01T00:00:00Z".parse().unwrap()), ..want("soon", 1) };
-    let later = AssignedLesson { needed_by: Some("2026-04-01T00:00:00Z".parse().unwrap()), ..want("later", 1) };
-    let pinned = AssignedLesson { pinned: true, ..want("pinned", 1) };
+    let soon = AssignedLesson {
+        needed_by: Some("2026-03-01T00:00:00Z".parse().unwrap()),
+        ..want("soon", 1)
+    };
+    let later = AssignedLesson {
+        needed_by: Some("2026-04-01T00:00:00Z".parse().unwrap()),
+        ..want("later", 1)
+    };
+    let pinned = AssignedLesson {
+        pinned: true,
+        ..want("pinned", 1)
+    };
     let all = [want("a", 1), later, want("b", 1), soon, pinned];
     let plan = plan(&all, &Inventory::default(), room(1000), &BTreeSet::new());
     assert_eq!(steps(&plan), ["pinned", "soon", "later", "a", "b"]);
@@ -100,20 +115,47 @@ fn evicts_only_for_need_and_the_longest_unused_first() {
 #[test]
 fn the_old_version_stays_until_the_new_one_is_ready_and_then_goes_first() {
     let wanted = [want("x", 2)];
-    let partial = [held("x", 1, READY, 100, 0), held("x", 2, EMPTY, 100, 0), held("other", 1, READY, 100, 0)];
+    let partial = [
+        held("x", 1, READY, 100, 0),
+        held("x", 2, EMPTY, 100, 0),
+        held("other", 1, READY, 100, 0),
+    ];
     let before = plan(&wanted, &inventory(&partial), room(0), &BTreeSet::new());
     assert_eq!(before.evict, [v("other", 1)], "never the only version that plays");
     let alone = plan(&wanted, &inventory(&partial[..2]), room(0), &BTreeSet::new());
-    assert_eq!((alone.evict.len(), alone.starved.len()), (0, 1), "rather starve than lose the old one");
-    let both = [held("x", 1, READY, 100, 99), held("x", 2, READY, 100, 0), held("y", 1, EMPTY, 50, 0), held("z", 1, READY, 50, 0)];
-    let after = plan(&[want("x", 2), want("y", 1)], &inventory(&both), room(0), &BTreeSet::new());
+    assert_eq!(
+        (alone.evict.len(), alone.starved.len()),
+        (0, 1),
+        "rather starve than lose the old one"
+    );
+    let both = [
+        held("x", 1, READY, 100, 99),
+        held("x", 2, READY, 100, 0),
+        held("y", 1, EMPTY, 50, 0),
+        held("z", 1, READY, 50, 0),
+    ];
+    let after = plan(
+        &[want("x", 2), want("y", 1)],
+        &inventory(&both),
+        room(0),
+        &BTreeSet::new(),
+    );
     assert_eq!(after.evict, [v("x", 1)]);
 }
 
 #[test]
 fn nothing_is_evicted_for_a_lesson_that_would_not_fit_even_then() {
-    let held = [held("huge", 1, EMPTY, 1000, 0), held("old", 1, READY, 100, 0), held("small", 1, EMPTY, 80, 0)];
-    let plan = plan(&[want("huge", 1), want("small", 1)], &inventory(&held), room(10), &BTreeSet::new());
+    let held = [
+        held("huge", 1, EMPTY, 1000, 0),
+        held("old", 1, READY, 100, 0),
+        held("small", 1, EMPTY, 80, 0),
+    ];
+    let plan = plan(
+        &[want("huge", 1), want("small", 1)],
+        &inventory(&held),
+        room(10),
+        &BTreeSet::new(),
+    );
     assert_eq!(plan.starved, [(v("huge", 1), 1000)]);
     assert_eq!(plan.evict, [v("old", 1)]);
     assert_eq!(steps(&plan), ["small"]);
@@ -133,11 +175,22 @@ fn assignment(generation: u64, lessons: &[AssignedLesson]) -> Assignment {
 }
 
 fn settings() -> Settings {
-    Settings { device_id: device(), max_parallel: 2, limits: Limits { reserve_bytes: 0, max_bytes: None } }
+    Settings {
+        device_id: device(),
+        max_parallel: 2,
+        limits: Limits {
+            reserve_bytes: 0,
+            max_bytes: None,
+        },
+    }
 }
 
 fn disk(free: u64) -> DiskReport {
-    DiskReport { total_bytes: 10_000, free_bytes: free, lesson_bytes: 0 }
+    DiskReport {
+        total_bytes: 10_000,
+        free_bytes: free,
+        lesson_bytes: 0,
+    }
 }
 
 fn drain(lessons: &mut Lessons) -> Vec<Effect> {
@@ -151,7 +204,10 @@ fn a_foreign_or_older_assignment_is_refused_with_its_reason() {
     foreign.device_id = DeviceId::new("d2").unwrap();
     let refusal = lessons.consider(&foreign).unwrap_err();
     assert!(matches!(refusal, Refusal::ForeignDevice { .. }));
-    assert!(refusal.to_string().contains("d2") && refusal.to_string().contains("d1"), "{refusal}");
+    assert!(
+        refusal.to_string().contains("d2") && refusal.to_string().contains("d1"),
+        "{refusal}"
+    );
     assert!(matches!(
         lessons.consider(&assignment(4, &[])),
         Err(Refusal::OldGeneration { found: 4, held: 5 })
@@ -170,22 +226,62 @@ fn manifest_then_survey_then_room_then_files_then_ready() {
     lessons.handle(Event::Assigned(assignment(1, &[want("a", 1)])), now);
     assert_eq!(drain(&mut lessons), [], "nothing before the first survey");
     let old = held("old", 1, READY, 500, 3);
-    lessons.handle(Event::Surveyed { inventory: inventory(std::slice::from_ref(&old)), disk: disk(50) }, now);
+    lessons.handle(
+        Event::Surveyed {
+            inventory: inventory(std::slice::from_ref(&old)),
+            disk: disk(50),
+        },
+        now,
+    );
     assert_eq!(drain(&mut lessons), [Effect::Fetch(Step::Manifest(want("a", 1)))]);
     lessons.handle(Event::ManifestStored(v("a", 1)), now);
     assert_eq!(drain(&mut lessons), [Effect::Survey]);
     let a = held("a", 1, EMPTY, 300, 0);
-    lessons.handle(Event::Surveyed { inventory: inventory(&[old, a.clone()]), disk: disk(50) }, now);
+    lessons.handle(
+        Event::Surveyed {
+            inventory: inventory(&[old, a.clone()]),
+            disk: disk(50),
+        },
+        now,
+    );
     assert_eq!(drain(&mut lessons), [Effect::Evict(v("old", 1))]);
-    lessons.handle(Event::Evicted { version: v("old", 1), gone: true }, now);
+    lessons.handle(
+        Event::Evicted {
+            version: v("old", 1),
+            gone: true,
+        },
+        now,
+    );
     assert_eq!(drain(&mut lessons), [Effect::Survey]);
-    lessons.handle(Event::Surveyed { inventory: inventory(&[a]), disk: disk(550) }, now);
+    lessons.handle(
+        Event::Surveyed {
+            inventory: inventory(&[a]),
+            disk: disk(550),
+        },
+        now,
+    );
     assert_eq!(drain(&mut lessons), [Effect::Fetch(Step::Files(v("a", 1)))]);
-    lessons.handle(Event::Progress { version: v("a", 1), done_bytes: 7, total_bytes: 300 }, now);
-    assert_eq!(lessons.report()[0].state, LessonState::Fetching { done_bytes: 7, total_bytes: 300 });
+    lessons.handle(
+        Event::Progress {
+            version: v("a", 1),
+            done_bytes: 7,
+            total_bytes: 300,
+        },
+        now,
+    );
+    assert_eq!(
+        lessons.report()[0].state,
+        LessonState::Fetching {
+            done_bytes: 7,
+            total_bytes: 300
+        }
+    );
     lessons.handle(Event::Stored(v("a", 1)), now);
     lessons.handle(
-        Event::Surveyed { inventory: inventory(&[held("a", 1, READY, 300, 0)]), disk: disk(250) },
+        Event::Surveyed {
+            inventory: inventory(&[held("a", 1, READY, 300, 0)]),
+            disk: disk(250),
+        },
         now,
     );
     assert_eq!(lessons.report()[0].state, LessonState::Ready);
@@ -196,7 +292,13 @@ fn manifest_then_survey_then_room_then_files_then_ready() {
 fn line_trouble_makes_all_wait_but_fails_no_lesson() {
     let mut now = Millis(1000);
     let mut lessons = Lessons::resume(settings(), Some(assignment(1, &[want("a", 1), want("b", 1)])), 1);
-    lessons.handle(Event::Surveyed { inventory: Inventory::default(), disk: disk(1000) }, now);
+    lessons.handle(
+        Event::Surveyed {
+            inventory: Inventory::default(),
+            disk: disk(1000),
+        },
+        now,
+    );
     assert_eq!(drain(&mut lessons).len(), 3);
     for attempt in 0..50 {
         for name in ["a", "b"] {
@@ -211,15 +313,34 @@ fn line_trouble_makes_all_wait_but_fails_no_lesson() {
                 now,
             );
         }
-        lessons.handle(Event::Surveyed { inventory: Inventory::default(), disk: disk(1000) }, now);
-        lessons.handle(Event::Surveyed { inventory: Inventory::default(), disk: disk(1000) }, now);
-        assert!(drain(&mut lessons).iter().all(|e| *e == Effect::Survey), "attempt {attempt}");
+        lessons.handle(
+            Event::Surveyed {
+                inventory: Inventory::default(),
+                disk: disk(1000),
+            },
+            now,
+        );
+        lessons.handle(
+            Event::Surveyed {
+                inventory: Inventory::default(),
+                disk: disk(1000),
+            },
+            now,
+        );
+        assert!(
+            drain(&mut lessons).iter().all(|e| *e == Effect::Survey),
+            "attempt {attempt}"
+        );
         assert!(lessons.report().iter().all(|l| l.state == LessonState::Queued));
         let next = lessons.poll_timeout().unwrap();
         assert!(next > now && next <= now + Duration::from_secs(300));
         now = next;
         lessons.handle_timeout(now);
-        assert_eq!(drain(&mut lessons).len(), 2, "attempt {attempt}: both are tried again");
+        assert_eq!(
+            drain(&mut lessons).len(),
+            2,
+            "attempt {attempt}: both are tried again"
+        );
     }
 }
 
@@ -228,19 +349,43 @@ fn a_lesson_of_its_own_trouble_waits_alone_and_an_unsigned_one_for_good() {
     let now = Millis(1000);
     let wanted = [want("bad", 1), want("gone", 1), want("good", 1)];
     let mut lessons = Lessons::resume(settings(), Some(assignment(1, &wanted)), 1);
-    lessons.handle(Event::Surveyed { inventory: Inventory::default(), disk: disk(1000) }, now);
+    lessons.handle(
+        Event::Surveyed {
+            inventory: Inventory::default(),
+            disk: disk(1000),
+        },
+        now,
+    );
     drain(&mut lessons);
-    for (name, reason) in [("bad", FailureReason::SignatureRefused), ("gone", FailureReason::NotFound)] {
+    for (name, reason) in [
+        ("bad", FailureReason::SignatureRefused),
+        ("gone", FailureReason::NotFound),
+    ] {
         let detail = "why".to_owned();
         lessons.handle(
-            Event::Failed { version: v(name, 1), reason, detail, transient: false, retry_after: None },
+            Event::Failed {
+                version: v(name, 1),
+                reason,
+                detail,
+                transient: false,
+                retry_after: None,
+            },
             now,
         );
     }
     for _ in 0..2 {
-        lessons.handle(Event::Surveyed { inventory: Inventory::default(), disk: disk(1000) }, now);
+        lessons.handle(
+            Event::Surveyed {
+                inventory: Inventory::default(),
+                disk: disk(1000),
+            },
+            now,
+        );
     }
-    let fetches: Vec<_> = drain(&mut lessons).into_iter().filter(|e| *e != Effect::Survey).collect();
+    let fetches: Vec<_> = drain(&mut lessons)
+        .into_iter()
+        .filter(|e| *e != Effect::Survey)
+        .collect();
     assert_eq!(fetches, [Effect::Fetch(Step::Manifest(want("good", 1)))]);
     let retrying: Vec<_> = lessons
         .report()
@@ -253,8 +398,14 @@ fn a_lesson_of_its_own_trouble_waits_alone_and_an_unsigned_one_for_good() {
     assert_eq!(retrying, [(id("bad"), false), (id("gone"), true)]);
     let later = lessons.poll_timeout().unwrap();
     lessons.handle_timeout(later);
-    assert_eq!(drain(&mut lessons), [Effect::Fetch(Step::Manifest(want("gone", 1)))]);
-    assert!(lessons.poll_timeout().is_none_or(|next| next > later), "a passed deadline never spins the loop");
+    assert_eq!(
+        drain(&mut lessons),
+        [Effect::Fetch(Step::Manifest(want("gone", 1)))]
+    );
+    assert!(
+        lessons.poll_timeout().is_none_or(|next| next > later),
+        "a passed deadline never spins the loop"
+    );
 }
 
 #[test]
@@ -262,10 +413,22 @@ fn unassigned_while_fetching_is_cancelled_and_the_old_version_stands_in_on_the_s
     let now = Millis(1);
     let mut lessons = Lessons::resume(settings(), Some(assignment(1, &[want("a", 2)])), 1);
     let both = [held("a", 1, READY, 10, 0), held("a", 2, EMPTY, 10, 0)];
-    lessons.handle(Event::Surveyed { inventory: inventory(&both), disk: disk(1000) }, now);
-    assert_eq!(drain(&mut lessons), [Effect::Survey, Effect::Fetch(Step::Files(v("a", 2)))]);
+    lessons.handle(
+        Event::Surveyed {
+            inventory: inventory(&both),
+            disk: disk(1000),
+        },
+        now,
+    );
+    assert_eq!(
+        drain(&mut lessons),
+        [Effect::Survey, Effect::Fetch(Step::Files(v("a", 2)))]
+    );
     assert_eq!(lessons.report()[0].version, 2);
-    assert_eq!((lessons.shelf()[0].version, &lessons.shelf()[0].state), (1, &LessonState::Ready));
+    assert_eq!(
+        (lessons.shelf()[0].version, &lessons.shelf()[0].state),
+        (1, &LessonState::Ready)
+    );
     lessons.handle(Event::Assigned(assignment(2, &[])), now);
     assert_eq!(drain(&mut lessons), [Effect::Cancel(v("a", 2))]);
     assert_eq!(lessons.shelf().len(), 1, "what plays stays until room is needed");
@@ -276,10 +439,19 @@ fn no_room_is_said_and_looked_at_again() {
     let now = Millis(1);
     let mut lessons = Lessons::resume(settings(), Some(assignment(1, &[want("a", 1)])), 1);
     let a = [held("a", 1, EMPTY, 500, 0)];
-    lessons.handle(Event::Surveyed { inventory: inventory(&a), disk: disk(100) }, now);
+    lessons.handle(
+        Event::Surveyed {
+            inventory: inventory(&a),
+            disk: disk(100),
+        },
+        now,
+    );
     assert_eq!(drain(&mut lessons), [Effect::Survey]);
-    let LessonState::Failed { reason: FailureReason::DiskFull, detail, retrying: true } =
-        &lessons.report()[0].state
+    let LessonState::Failed {
+        reason: FailureReason::DiskFull,
+        detail,
+        retrying: true,
+    } = &lessons.report()[0].state
     else {
         panic!("expected a full disk, found {:?}", lessons.report()[0].state)
     };
@@ -287,13 +459,23 @@ fn no_room_is_said_and_looked_at_again() {
     let later = lessons.poll_timeout().unwrap();
     lessons.handle_timeout(later);
     assert_eq!(drain(&mut lessons), [Effect::Survey]);
-    lessons.handle(Event::Surveyed { inventory: inventory(&a), disk: disk(600) }, later);
+    lessons.handle(
+        Event::Surveyed {
+            inventory: inventory(&a),
+            disk: disk(600),
+        },
+        later,
+    );
     assert_eq!(drain(&mut lessons), [Effect::Fetch(Step::Files(v("a", 1)))]);
 }
 
 fn any_held() -> impl Strategy<Value = BTreeMap<(u8, u32), (Option<u8>, u8, u64)>> {
     // (lesson, version) -> (done share or ready, size, last used)
-    prop::collection::btree_map((0u8..6, 1u32..4), (prop::option::of(0u8..=100), 1u8..100, 0u64..5), 0..12)
+    prop::collection::btree_map(
+        (0u8..6, 1u32..4),
+        (prop::option::of(0u8..=100), 1u8..100, 0u64..5),
+        0..12,
+    )
 }
 
 proptest! {

@@ -224,13 +224,17 @@ impl Lessons {
     pub fn consider(&self, offered: &Assignment) -> Result<Verdict, Refusal> {
         let own = &self.settings.device_id;
         if offered.device_id != *own {
-            return Err(Refusal::ForeignDevice { found: offered.device_id.clone(), own: own.clone() });
+            return Err(Refusal::ForeignDevice {
+                found: offered.device_id.clone(),
+                own: own.clone(),
+            });
         }
         let held = self.assignment_generation();
         match offered.generation.cmp(&held) {
-            std::cmp::Ordering::Less => {
-                Err(Refusal::OldGeneration { found: offered.generation, held })
-            }
+            std::cmp::Ordering::Less => Err(Refusal::OldGeneration {
+                found: offered.generation,
+                held,
+            }),
             std::cmp::Ordering::Equal if self.assignment.is_some() => Ok(Verdict::AlreadyHeld),
             _ => Ok(Verdict::TakeOver),
         }
@@ -257,10 +261,17 @@ impl Lessons {
                     self.survey = Survey::Fresh;
                 }
             }
-            Event::Progress { version, done_bytes, total_bytes } => {
+            Event::Progress {
+                version,
+                done_bytes,
+                total_bytes,
+            } => {
                 self.line_works();
                 if let Some(job) = self.jobs.get_mut(&version) {
-                    *job = Job { done_bytes, total_bytes };
+                    *job = Job {
+                        done_bytes,
+                        total_bytes,
+                    };
                 }
                 return;
             }
@@ -270,10 +281,19 @@ impl Lessons {
                 self.troubles.remove(&version);
                 self.ask_survey();
             }
-            Event::Failed { version, reason, detail, transient, retry_after } => {
+            Event::Failed {
+                version,
+                reason,
+                detail,
+                transient,
+                retry_after,
+            } => {
                 self.jobs.remove(&version);
                 if transient {
-                    let wait = self.line.next_wait(&mut self.dice).max(retry_after.unwrap_or_default());
+                    let wait = self
+                        .line
+                        .next_wait(&mut self.dice)
+                        .max(retry_after.unwrap_or_default());
                     self.line_free_at = now + wait;
                 } else {
                     self.note_trouble(version, reason, detail, now);
@@ -336,7 +356,9 @@ impl Lessons {
     }
 
     fn wants(&self, (lesson, version): &Version) -> bool {
-        self.assigned().iter().any(|a| a.lesson == *lesson && a.version == *version)
+        self.assigned()
+            .iter()
+            .any(|a| a.lesson == *lesson && a.version == *version)
     }
 
     fn line_works(&mut self) {
@@ -369,12 +391,29 @@ impl Lessons {
     }
 
     fn note_trouble(&mut self, version: Version, reason: FailureReason, detail: String, now: Millis) {
-        let mut backoff =
-            self.troubles.get(&version).map_or(Backoff::new(LESSON.0, LESSON.1), |t| t.backoff);
+        let mut backoff = self
+            .troubles
+            .get(&version)
+            .map_or(Backoff::new(LESSON.0, LESSON.1), |t| t.backoff);
         let wait = backoff.next_wait(&mut self.dice);
-        let hopeless = matches!(reason, FailureReason::SignatureRefused | FailureReason::ManifestInvalid);
-        let retry = if hopeless { Retry::Never } else { Retry::At(now + wait) };
-        self.troubles.insert(version, Trouble { reason, detail, backoff, retry });
+        let hopeless = matches!(
+            reason,
+            FailureReason::SignatureRefused | FailureReason::ManifestInvalid
+        );
+        let retry = if hopeless {
+            Retry::Never
+        } else {
+            Retry::At(now + wait)
+        };
+        self.troubles.insert(
+            version,
+            Trouble {
+                reason,
+                detail,
+                backoff,
+                retry,
+            },
+        );
     }
 
     fn replan(&mut self, now: Millis) {
@@ -393,9 +432,14 @@ impl Lessons {
         let Some(inventory) = &self.inventory else { return };
         let under_way: BTreeSet<Version> = self.jobs.keys().cloned().collect();
         let mut seen = inventory.clone();
-        seen.lessons.retain(|h| !self.stuck.contains_key(&(h.lesson.clone(), h.version)));
-        let plan =
-            plan(self.assigned(), &seen, DiskBudget::new(&self.disk, self.settings.limits), &under_way);
+        seen.lessons
+            .retain(|h| !self.stuck.contains_key(&(h.lesson.clone(), h.version)));
+        let plan = plan(
+            self.assigned(),
+            &seen,
+            DiskBudget::new(&self.disk, self.settings.limits),
+            &under_way,
+        );
 
         self.starved = plan.starved.into_iter().collect();
         let no_room = !self.starved.is_empty() && self.recheck_at.is_none();
@@ -419,7 +463,13 @@ impl Lessons {
             if waits || self.jobs.contains_key(&version) {
                 continue;
             }
-            self.jobs.insert(version, Job { done_bytes: 0, total_bytes: 0 });
+            self.jobs.insert(
+                version,
+                Job {
+                    done_bytes: 0,
+                    total_bytes: 0,
+                },
+            );
             self.effects.push_back(Effect::Fetch(step));
         }
     }

@@ -26,8 +26,12 @@ impl DiskBudget {
     /// The smaller of what the file system and the limits leave.
     pub fn new(disk: &DiskReport, limits: Limits) -> Self {
         let free = i128::from(disk.free_bytes) - i128::from(limits.reserve_bytes);
-        let allowed = limits.max_bytes.map(|max| i128::from(max) - i128::from(disk.lesson_bytes));
-        Self { room_bytes: allowed.map_or(free, |allowed| free.min(allowed)) }
+        let allowed = limits
+            .max_bytes
+            .map(|max| i128::from(max) - i128::from(disk.lesson_bytes));
+        Self {
+            room_bytes: allowed.map_or(free, |allowed| free.min(allowed)),
+        }
     }
 }
 
@@ -76,8 +80,11 @@ pub fn plan(
     budget: DiskBudget,
     under_way: &BTreeSet<Version>,
 ) -> Plan {
-    let held: BTreeMap<(&LessonId, u32), &HeldLesson> =
-        inventory.lessons.iter().map(|h| ((&h.lesson, h.version), h)).collect();
+    let held: BTreeMap<(&LessonId, u32), &HeldLesson> = inventory
+        .lessons
+        .iter()
+        .map(|h| ((&h.lesson, h.version), h))
+        .collect();
     let mut candidates = evictable(assigned, inventory).into_iter();
     let mut plan = Plan::default();
     let mut room = budget.room_bytes;
@@ -143,7 +150,9 @@ fn evictable<'a>(assigned: &[AssignedLesson], inventory: &'a Inventory) -> Vec<&
     }
     let stands_in = |held: &HeldLesson| {
         newest_ready.get(&held.lesson) == Some(&held.version)
-            && assigned.iter().any(|a| a.lesson == held.lesson && !ready.contains(&(&a.lesson, a.version)))
+            && assigned
+                .iter()
+                .any(|a| a.lesson == held.lesson && !ready.contains(&(&a.lesson, a.version)))
     };
 
     let mut go: Vec<_> = inventory
@@ -155,7 +164,13 @@ fn evictable<'a>(assigned: &[AssignedLesson], inventory: &'a Inventory) -> Vec<&
     go.sort_by_cached_key(|h| {
         let newest = newest_ready.get(&h.lesson) == Some(&h.version);
         let superseded = wanted_lessons.contains(&h.lesson) || (h.is_ready() && !newest);
-        (!superseded, h.is_ready(), h.last_used, h.lesson.clone(), h.version)
+        (
+            !superseded,
+            h.is_ready(),
+            h.last_used,
+            h.lesson.clone(),
+            h.version,
+        )
     });
     go
 }

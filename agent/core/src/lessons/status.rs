@@ -16,14 +16,22 @@ impl Lessons {
         let assigned = self.assigned().iter().map(|a| {
             let version = (a.lesson.clone(), a.version);
             let state = self.state(&version, held.get(&(&a.lesson, a.version)).copied());
-            LessonStatus { lesson: version.0, version: version.1, state }
+            LessonStatus {
+                lesson: version.0,
+                version: version.1,
+                state,
+            }
         });
         let named: BTreeSet<&LessonId> = self.assigned().iter().map(|a| &a.lesson).collect();
         let others = self
             .playing_versions()
             .into_iter()
             .filter(|(lesson, _)| !named.contains(lesson))
-            .map(|(lesson, version)| LessonStatus { lesson, version, state: LessonState::Ready });
+            .map(|(lesson, version)| LessonStatus {
+                lesson,
+                version,
+                state: LessonState::Ready,
+            });
         assigned.chain(others).collect()
     }
 
@@ -71,7 +79,12 @@ impl Lessons {
 
     fn playing_versions(&self) -> BTreeMap<LessonId, u32> {
         let mut newest = BTreeMap::new();
-        for held in self.inventory.iter().flat_map(|i| &i.lessons).filter(|h| h.is_ready()) {
+        for held in self
+            .inventory
+            .iter()
+            .flat_map(|i| &i.lessons)
+            .filter(|h| h.is_ready())
+        {
             let version = newest.entry(held.lesson.clone()).or_insert(held.version);
             *version = held.version.max(*version);
         }
@@ -95,13 +108,22 @@ impl Lessons {
                 "needs {need} bytes; {} bytes are free on the file system, and nothing more may be evicted",
                 self.disk.free_bytes
             );
-            return LessonState::Failed { reason: FailureReason::DiskFull, detail, retrying: true };
+            return LessonState::Failed {
+                reason: FailureReason::DiskFull,
+                detail,
+                retrying: true,
+            };
         }
         let held_done = held.map(|h| (h.total_bytes - h.missing_bytes(), h.total_bytes));
-        let job_done = under_way.map(|j| (j.done_bytes, j.total_bytes)).filter(|j| j.1 > 0);
+        let job_done = under_way
+            .map(|j| (j.done_bytes, j.total_bytes))
+            .filter(|j| j.1 > 0);
         match job_done.max(held_done) {
             Some((done_bytes, total_bytes)) if done_bytes > 0 || under_way.is_some() => {
-                LessonState::Fetching { done_bytes, total_bytes }
+                LessonState::Fetching {
+                    done_bytes,
+                    total_bytes,
+                }
             }
             _ => LessonState::Queued,
         }

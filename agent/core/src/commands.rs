@@ -1,0 +1,507 @@
+//! What becomes of a command: at most once, whatever is repeated, reordered or restarted.
+//!
+//! Owns the record of every command that may still arrive again. A record is in the journal before its effect is
+//! performed, so a command that kills its own process is answered by the next power-up. Knows neither the journal's file
+//! nor how a machine restarts; whether a signature is good was decided at the door.
+//!
+//! ```text
+//! Received ─▶ Rejected | Expired                                           (answered at once, remembered)
+//!          └▶ Accepted ─▶ notice: Succeeded, shown until its time is over
+//!                      └▶ reboot: wait delay_s ─▶ Executing { boot } ─▶ Reboot
+//!                                   another boot_id: Succeeded;  the same after 300 s: Failed
+//! ```
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
+
+use contract::{
+    command::{CommandBody, CommandEnvelope, CommandState, CommandStatus, NoticeLevel},
+    id::{BootId, CommandId, DeviceId},
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::time::Millis;
+
+/// A machine that was told to restart and still runs after this does not restart.
+pub const REBOOT_DEADLINE: Duration = Duration::from_secs(300);
+/// Statuses that are said again after each connect: those of so many newest commands.
+const SAID_AGAIN: usize = 32;
+/// Records kept while they may arrive again; beyond, the oldest finished ones go.
+const MAX_RECORDS: usize = 1024;
+/// Notices on screen at the same time, newest first.
+const MAX_NOTICES: usize = 5;
+/// A journal that cannot be written is tried again after this.
+const JOURNAL_RETRY: Duration = Duration::from_secs(60);
+
+/// One line of the journal; the last one of a command counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The command as it was signed.
+    pub envelope: CommandEnvelope,
+    /// How far it is.
+    pub stage: Stage,
+}
+
+/// How far a command is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "stage", rename_all = "snake_case")]
+pub enum Stage {
+    /// Will be executed.
+    Accepted {
+        /// The power-up in which it was accepted.
+        boot_id: BootId,
+    },
+    /// A reboot under way.
+    Executing {
+        /// The power-up that it is to end.
+        boot_id: BootId,
+        /// When it began, in that power-up.
+        since: Millis,
+    },
+    /// Nothing more will happen.
+    Done {
+        /// How it ended.
+        state: CommandState,
+        /// A notice's time on screen.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        shown: Option<Shown>,
+    },
+}
+
+/// A notice's time on screen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shown {
+    /// In which power-up; in any other it is over.
+    pub boot_id: BootId,
+    /// Until when.
+    pub until: Millis,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A command whose signature is good.
+    Received {
+        /// The command.
+        envelope: CommandEnvelope,
+        /// The true time is this or later; `None` if nothing is known. Never the raw clock.
+        not_before: Option<Timestamp>,
+    },
+    /// The entry of an [`Effect::Journal`] is durable.
+    Journalled(CommandId),
+    /// It could not be written.
+    JournalFailed(CommandId, String),
+    /// The restart could not even begin.
+    RebootFailed(CommandId, String),
+    /// The console can be reached: it may have missed an answer.
+    Connected,
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Append durably; answered by `Journalled` or `JournalFailed`.
+    Journal(Entry),
+    /// Replace the journal by these; nothing is answered.
+    Compact(Vec<Entry>),
+    /// Tell the console.
+    Publish(CommandStatus),
+    /// Restart the machine; answered only if it fails.
+    Reboot(CommandId),
+    /// [`Commands::notices`] changed.
+    NoticesChanged,
+}
+
+/// A notice on screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Notice<'a> {
+    /// How loudly.
+    pub level: NoticeLevel,
+    /// Headline.
+    pub title: &'a str,
+    /// Words.
+    pub text: &'a str,
+    /// When it goes.
+    pub until: Millis,
+}
+
+#[derive(Debug)]
+struct Record {
+    envelope: CommandEnvelope,
+    /// In the journal.
+    stage: Option<Stage>,
+    /// On its way into the journal.
+    writing: Option<Stage>,
+    /// When a reboot that waits goes on.
+    due_at: Option<Millis>,
+}
+
+/// Decides what becomes of each command.
+#[derive(Debug)]
+pub struct Commands {
+    device_id: DeviceId,
+    boot_id: BootId,
+    records: BTreeMap<CommandId, Record>,
+    /// By arrival, oldest first.
+    order: VecDeque<CommandId>,
+    written_since_compact: usize,
+    not_before: Option<Timestamp>,
+    effects: VecDeque<Effect>,
+}
+
+impl Commands {
+    /// Goes on from the journal's entries, oldest first, in power-up `boot_id`.
+    pub fn resume(device_id: DeviceId, boot_id: BootId, saved: Vec<Entry>, now: Millis) -> Self {
+        let mut commands = Self {
+            device_id,
+            boot_id,
+            records: BTreeMap::new(),
+            order: VecDeque::new(),
+            written_since_compact: saved.len(),
+            not_before: None,
+            effects: VecDeque::new(),
+        };
+        for Entry { envelope, stage } in saved {
+            let id = envelope.id.clone();
+            let record = Record {
+                envelope,
+                stage: Some(stage),
+                writing: None,
+                due_at: None,
+            };
+            if commands.records.insert(id.clone(), record).is_none() {
+                commands.order.push_back(id);
+            }
+        }
+        for id in commands.order.clone() {
+            commands.go_on(&id, now);
+        }
+        commands
+    }
+
+    /// Takes in what happened.
+    pub fn handle(&mut self, event: Event, now: Millis) {
+        match event {
+            Event::Received { envelope, not_before } => {
+                self.not_before = self.not_before.max(not_before);
+                self.receive(envelope);
+            }
+            Event::Journalled(id) => self.journalled(&id, now),
+            Event::JournalFailed(id, reason) => self.journal_failed(&id, &reason, now),
+            Event::RebootFailed(id, reason) => {
+                if self
+                    .records
+                    .get(&id)
+                    .is_some_and(|r| matches!(r.stage, Some(Stage::Executing { .. })))
+                {
+                    self.write(&id, done(CommandState::Failed { reason }));
+                }
+            }
+            Event::Connected => {
+                let newest = self.order.len().saturating_sub(SAID_AGAIN);
+                for id in self.order.iter().skip(newest).cloned().collect::<Vec<_>>() {
+                    self.publish(&id);
+                }
+            }
+        }
+    }
+
+    /// The next thing to do, oldest first.
+    pub fn next_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// When to call [`Self::handle_timeout`].
+    pub fn poll_timeout(&self) -> Option<Millis> {
+        self.records
+            .values()
+            .filter_map(|record| self.deadline(record))
+            .min()
+    }
+
+    /// A deadline passed: a reboot begins or has failed, a notice goes.
+    pub fn handle_timeout(&mut self, now: Millis) {
+        let due: Vec<_> = self
+            .records
+            .iter()
+            .filter(|(_, record)| self.deadline(record).is_some_and(|at| at <= now))
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in due {
+            let Some(record) = self.records.get_mut(&id) else {
+                continue;
+            };
+            record.due_at = None;
+            match &mut record.stage {
+                Some(Stage::Accepted { .. }) => {
+                    let boot_id = self.boot_id.clone();
+                    self.write(&id, Stage::Executing { boot_id, since: now });
+                }
+                Some(Stage::Executing { .. }) => {
+                    let reason = format!("did not restart within {} s", REBOOT_DEADLINE.as_secs());
+                    self.write(&id, done(CommandState::Failed { reason }));
+                }
+                Some(Stage::Done { shown, .. }) => {
+                    *shown = None;
+                    self.effects.push_back(Effect::NoticesChanged);
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// Notices on screen, newest first.
+    pub fn notices(&self, now: Millis) -> Vec<Notice<'_>> {
+        let shown = self.order.iter().rev().filter_map(|id| {
+            let record = self.records.get(id)?;
+            let CommandBody::Notice {
+                level, title, text, ..
+            } = &record.envelope.body
+            else {
+                return None;
+            };
+            let until = self.shown_until(record)?;
+            (until > now).then_some(Notice {
+                level: *level,
+                title,
+                text,
+                until,
+            })
+        });
+        shown.take(MAX_NOTICES).collect()
+    }
+
+    /// The newest moment at which any command on record was signed: a floor for the clock.
+    pub fn newest_issued_at(&self) -> Option<Timestamp> {
+        self.records.values().map(|r| r.envelope.issued_at).max()
+    }
+
+    fn receive(&mut self, envelope: CommandEnvelope) {
+        let id = envelope.id.clone();
+        if self.records.contains_key(&id) {
+            // Known: the old answer, or silence while it is being written.
+            self.publish(&id);
+            return;
+        }
+        if envelope.device_id != self.device_id {
+            let reason = format!(
+                "command is for device {}, this is {}",
+                envelope.device_id, self.device_id
+            );
+            self.say(id, CommandState::Rejected { reason });
+            return;
+        }
+        let stage = if self
+            .not_before
+            .is_some_and(|at_least| envelope.expires_at <= at_least)
+        {
+            done(CommandState::Expired)
+        } else {
+            match envelope.body.check() {
+                Err(reason) => done(CommandState::Rejected { reason }),
+                Ok(()) => Stage::Accepted {
+                    boot_id: self.boot_id.clone(),
+                },
+            }
+        };
+        let record = Record {
+            envelope,
+            stage: None,
+            writing: None,
+            due_at: None,
+        };
+        self.records.insert(id.clone(), record);
+        self.order.push_back(id.clone());
+        self.write(&id, stage);
+    }
+
+    fn journalled(&mut self, id: &CommandId, now: Millis) {
+        let Some(record) = self.records.get_mut(id) else {
+            return;
+        };
+        let Some(stage) = record.writing.take() else {
+            return;
+        };
+        let executes = matches!(stage, Stage::Executing { .. });
+        record.stage = Some(stage);
+        self.publish(id);
+        if executes {
+            self.effects.push_back(Effect::Reboot(id.clone()));
+        } else {
+            self.go_on(id, now);
+        }
+        self.prune();
+    }
+
+    fn journal_failed(&mut self, id: &CommandId, reason: &str, now: Millis) {
+        let Some(record) = self.records.get_mut(id) else {
+            return;
+        };
+        let Some(tried) = record.writing.take() else {
+            return;
+        };
+        match (&record.stage, tried) {
+            // Never accepted, so it may be sent again.
+            (None, _) => {
+                self.records.remove(id);
+                self.order.retain(|known| known != id);
+                let reason = format!("cannot be recorded: {reason}");
+                self.say(id.clone(), CommandState::Failed { reason });
+            }
+            (Some(_), Stage::Executing { .. }) => record.due_at = Some(now + JOURNAL_RETRY),
+            // The effect is over or was never begun: true, if not durable.
+            (Some(_), stage) => {
+                record.stage = Some(stage);
+                self.publish(id);
+                self.effects.push_back(Effect::NoticesChanged);
+            }
+        }
+    }
+
+    /// What follows from the stage that is in the journal, now or after a restart.
+    fn go_on(&mut self, id: &CommandId, now: Millis) {
+        let Some(record) = self.records.get_mut(id) else {
+            return;
+        };
+        let Some(stage) = &record.stage else { return };
+        match (stage, &record.envelope.body) {
+            (Stage::Accepted { boot_id }, CommandBody::Reboot { delay_s }) => {
+                if *boot_id == self.boot_id {
+                    record.due_at = Some(now + Duration::from_secs(u64::from(*delay_s)));
+                } else {
+                    // The machine restarted before we could do it: what was asked for has happened.
+                    self.write(id, done(CommandState::Succeeded));
+                }
+            }
+            (Stage::Accepted { .. }, CommandBody::Notice { show_for_s, .. }) => {
+                let until = now + Duration::from_secs(u64::from(*show_for_s));
+                let shown = Some(Shown {
+                    boot_id: self.boot_id.clone(),
+                    until,
+                });
+                self.write(
+                    id,
+                    Stage::Done {
+                        state: CommandState::Succeeded,
+                        shown,
+                    },
+                );
+            }
+            (Stage::Accepted { .. }, CommandBody::Unknown) => {
+                // An older agent than the one that accepted it.
+                let reason = "this agent does not know the command".to_owned();
+                self.write(id, done(CommandState::Failed { reason }));
+            }
+            (Stage::Executing { boot_id, .. }, _) if *boot_id != self.boot_id => {
+                self.write(id, done(CommandState::Succeeded));
+            }
+            (Stage::Executing { .. }, _) => {}
+            (Stage::Done { shown, .. }, _) => {
+                if shown.is_some() {
+                    self.effects.push_back(Effect::NoticesChanged);
+                }
+            }
+        }
+    }
+
+    fn write(&mut self, id: &CommandId, stage: Stage) {
+        let Some(record) = self.records.get_mut(id) else {
+            return;
+        };
+        if record.writing.is_some() {
+            return;
+        }
+        record.writing = Some(stage.clone());
+        let entry = Entry {
+            envelope: record.envelope.clone(),
+            stage,
+        };
+        self.written_since_compact += 1;
+        self.effects.push_back(Effect::Journal(entry));
+    }
+
+    fn publish(&mut self, id: &CommandId) {
+        let Some(stage) = self.records.get(id).and_then(|r| r.stage.as_ref()) else {
+            return;
+        };
+        let state = match stage {
+            Stage::Accepted { .. } => CommandState::Accepted,
+            Stage::Executing { .. } => CommandState::Executing,
+            Stage::Done { state, .. } => state.clone(),
+        };
+        self.say(id.clone(), state);
+    }
+
+    fn say(&mut self, id: CommandId, state: CommandState) {
+        let (device_id, boot_id) = (self.device_id.clone(), self.boot_id.clone());
+        self.effects.push_back(Effect::Publish(CommandStatus {
+            id,
+            device_id,
+            boot_id,
+            state,
+        }));
+    }
+
+    fn deadline(&self, record: &Record) -> Option<Millis> {
+        if record.writing.is_some() {
+            return None;
+        }
+        match &record.stage {
+            Some(Stage::Accepted { .. }) => record.due_at,
+            Some(Stage::Executing { since, .. }) => Some(*since + REBOOT_DEADLINE),
+            Some(Stage::Done { .. }) => self.shown_until(record),
+            None => None,
+        }
+    }
+
+    fn shown_until(&self, record: &Record) -> Option<Millis> {
+        match &record.stage {
+            Some(Stage::Done {
+                shown: Some(shown), ..
+            }) if shown.boot_id == self.boot_id => Some(shown.until),
+            _ => None,
+        }
+    }
+
+    /// Forgets what cannot be executed again: a command past its expiry is refused by that alone.
+    fn prune(&mut self) {
+        let excess = self.order.len().saturating_sub(MAX_RECORDS / 2);
+        let full = self.order.len() > MAX_RECORDS;
+        let mut left = excess;
+        let records = &mut self.records;
+        let not_before = self.not_before;
+        self.order.retain(|id| {
+            let Some(record) = records.get(id) else {
+                return false;
+            };
+            let finished = matches!(record.stage, Some(Stage::Done { .. })) && record.writing.is_none();
+            let over = not_before.is_some_and(|at_least| record.envelope.expires_at <= at_least);
+            if left > 0 && finished && (over || full) {
+                left -= 1;
+                records.remove(id);
+                return false;
+            }
+            true
+        });
+        if self.written_since_compact > 4 * self.order.len() + 64 {
+            self.written_since_compact = self.order.len();
+            let entry = |id: &CommandId| {
+                let record = self.records.get(id)?;
+                let stage = record.stage.clone()?;
+                Some(Entry {
+                    envelope: record.envelope.clone(),
+                    stage,
+                })
+            };
+            self.effects
+                .push_back(Effect::Compact(self.order.iter().filter_map(entry).collect()));
+        }
+    }
+}
+
+const fn done(state: CommandState) -> Stage {
+    Stage::Done { state, shown: None }
+}

@@ -1,0 +1,278 @@
+//! How a device asks for its identity, and when it stops asking.
+//!
+//! Owns the ticket and the waiting. Keys and requests are made by the shell; the private key never comes here.
+//!
+//! ```text
+//! Asking ──reply──▶ checked ─▶ Store ─▶ Enrolled
+//!    │  ▲── line trouble: waits longer each time
+//!    └── the console says no, or the reply contradicts itself ─▶ GaveUp
+//! ```
+
+use std::{collections::VecDeque, time::Duration};
+
+use contract::{
+    enrol::{EnrolReply, EnrolmentTicket},
+    id::DeviceId,
+    signed::KeyRole,
+};
+
+use crate::{
+    backoff::{Backoff, Dice},
+    time::Millis,
+};
+
+/// Tries before a technician who waits is told; each lasts as long as its wait.
+const MAX_TRIES: u32 = 6;
+/// Digits of Crockford's base 32.
+const CODE_DIGITS: &str = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The console answered.
+    Replied(Box<EnrolReply>),
+    /// The console said no; with its words.
+    Refused(String),
+    /// No answer; with the reason.
+    Unreachable(String),
+    /// The identity of this device is on the disk, whole.
+    Stored(DeviceId),
+    /// It is not, and the old one, if any, is untouched; with the reason.
+    StoreFailed(String),
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Ask the console; answered by `Replied`, `Refused` or `Unreachable`.
+    Ask,
+    /// Store key and reply whole or not at all; answered by `Stored` or `StoreFailed`.
+    Store(Box<EnrolReply>),
+    /// Done.
+    Enrolled(DeviceId),
+    /// In vain; with the sentence for the technician.
+    GaveUp(String),
+}
+
+/// Why a ticket is of no use.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TicketError {
+    /// Not HTTPS.
+    #[error("ticket: console_url is {0:?}; it must begin with https://, ask the county for a new ticket")]
+    Url(String),
+    /// Not 8 Crockford digits.
+    #[error("ticket: code must be 8 characters of {CODE_DIGITS}; copy the ticket again")]
+    Code,
+    /// No certificate in it.
+    #[error("ticket: ca_pem holds no certificate, so no console can be believed; copy the ticket again")]
+    Authority,
+}
+
+/// Checks what can be checked before the console is asked. The expiry is for the console to judge: our clock may be wrong.
+///
+/// # Errors
+/// Names the field of the ticket that is of no use.
+pub fn check_ticket(ticket: &EnrolmentTicket) -> Result<(), TicketError> {
+    if !ticket.console_url.starts_with("https://") {
+        return Err(TicketError::Url(ticket.console_url.chars().take(200).collect()));
+    }
+    let code_fits = ticket.code.len() == 8 && ticket.code.chars().all(|c| CODE_DIGITS.contains(c));
+    if !code_fits {
+        return Err(TicketError::Code);
+    }
+    if !ticket.ca_pem.contains("-----BEGIN CERTIFICATE-----") {
+        return Err(TicketError::Authority);
+    }
+    Ok(())
+}
+
+/// Decides when to ask, and whether the answer is of use.
+#[derive(Debug)]
+pub struct Enrol {
+    tries: u32,
+    backoff: Backoff,
+    ask_at: Option<Millis>,
+    dice: Dice,
+    effects: VecDeque<Effect>,
+}
+
+impl Enrol {
+    /// Asks at once.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            tries: 1,
+            backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(30)),
+            ask_at: None,
+            dice: Dice::new(seed),
+            effects: VecDeque::from([Effect::Ask]),
+        }
+    }
+
+    /// Takes in what happened.
+    pub fn handle(&mut self, event: Event, now: Millis) {
+        let effect = match event {
+            Event::Replied(reply) => match fault(&reply) {
+                None => Effect::Store(reply),
+                Some(fault) => Effect::GaveUp(format!("the console's reply is of no use: {fault}")),
+            },
+            Event::Refused(reason) => Effect::GaveUp(format!("the console refused the ticket: {reason}")),
+            Event::Unreachable(reason) if self.tries >= MAX_TRIES => Effect::GaveUp(format!(
+                "the console cannot be reached: {reason}; check the cable and the ticket's address, then try again"
+            )),
+            Event::Unreachable(_) => {
+                self.tries += 1;
+                self.ask_at = Some(now + self.backoff.next_wait(&mut self.dice));
+                return;
+            }
+            Event::Stored(device_id) => Effect::Enrolled(device_id),
+            Event::StoreFailed(reason) => Effect::GaveUp(format!("the identity cannot be stored: {reason}")),
+        };
+        self.effects.push_back(effect);
+    }
+
+    /// The next thing to do.
+    pub fn next_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// When to call [`Self::handle_timeout`].
+    pub const fn poll_timeout(&self) -> Option<Millis> {
+        self.ask_at
+    }
+
+    /// The time to ask again may have come.
+    pub fn handle_timeout(&mut self, now: Millis) {
+        if self.ask_at.is_some_and(|at| at <= now) {
+            self.ask_at = None;
+            self.effects.push_back(Effect::Ask);
+        }
+    }
+}
+
+fn fault(reply: &EnrolReply) -> Option<&'static str> {
+    let has = |role: KeyRole| reply.keys.iter().any(|key| key.role == role);
+    if !reply.certificate_pem.contains("-----BEGIN CERTIFICATE-----") {
+        Some("it holds no certificate for this device")
+    } else if !reply.ca_pem.contains("-----BEGIN CERTIFICATE-----") {
+        Some("it holds no authority")
+    } else if !has(KeyRole::Content) || !has(KeyRole::Command) {
+        Some("it lacks a key for lessons or for commands")
+    } else if reply.broker.host.is_empty() || reply.broker.port == 0 {
+        Some("it names no broker")
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use contract::{
+        enrol::{BrokerAddress, Placement},
+        id::KeyId,
+        signed::TrustedKey,
+    };
+
+    use super::*;
+
+    fn ticket() -> EnrolmentTicket {
+        EnrolmentTicket {
+            console_url: "https://console.example:8443".into(),
+            code: "7K3M9QXZ".into(),
+            ca_pem: "-----BEGIN CERTIFICATE-----".into(),
+            expires_at: "2026-01-01T00:00:00Z".parse().unwrap(),
+        }
+    }
+
+    fn reply() -> Box<EnrolReply> {
+        let key = |role| TrustedKey {
+            key_id: KeyId::new("k").unwrap(),
+            role,
+            public_key: String::new(),
+        };
+        Box::new(EnrolReply {
+            device_id: DeviceId::new("d1").unwrap(),
+            certificate_pem: "-----BEGIN CERTIFICATE-----".into(),
+            ca_pem: "-----BEGIN CERTIFICATE-----".into(),
+            broker: BrokerAddress {
+                host: "console.example".into(),
+                port: 8883,
+            },
+            keys: vec![key(KeyRole::Content), key(KeyRole::Command)],
+            placement: Placement::default(),
+            issued_at: "2026-01-01T00:00:00Z".parse().unwrap(),
+        })
+    }
+
+    #[test]
+    fn a_ticket_of_no_use_is_named_before_the_console_is_asked() {
+        assert_eq!(check_ticket(&ticket()), Ok(()));
+        let plain = EnrolmentTicket {
+            console_url: "http://x".into(),
+            ..ticket()
+        };
+        assert!(matches!(check_ticket(&plain), Err(TicketError::Url(_))));
+        for code in ["", "7K3M9QX", "7K3M9QXZZ", "7K3M9QXU", "7k3m9qxz"] {
+            let ticket = EnrolmentTicket {
+                code: code.into(),
+                ..ticket()
+            };
+            assert_eq!(check_ticket(&ticket), Err(TicketError::Code), "{code}");
+        }
+        let unsigned = EnrolmentTicket {
+            ca_pem: String::new(),
+            ..ticket()
+        };
+        assert_eq!(check_ticket(&unsigned), Err(TicketError::Authority));
+    }
+
+    #[test]
+    fn asks_again_while_the_line_is_bad_then_stores_then_is_enrolled() {
+        let mut enrol = Enrol::new(1);
+        assert_eq!(enrol.next_effect(), Some(Effect::Ask));
+        enrol.handle(Event::Unreachable("no route".into()), Millis(0));
+        assert_eq!(enrol.next_effect(), None);
+        let at = enrol.poll_timeout().unwrap();
+        enrol.handle_timeout(at);
+        assert_eq!(enrol.next_effect(), Some(Effect::Ask));
+        enrol.handle(Event::Replied(reply()), at);
+        assert_eq!(enrol.next_effect(), Some(Effect::Store(reply())));
+        enrol.handle(Event::Stored(reply().device_id), at);
+        assert_eq!(enrol.next_effect(), Some(Effect::Enrolled(reply().device_id)));
+    }
+
+    #[test]
+    fn gives_up_on_a_no_on_a_dead_line_and_on_a_reply_without_keys() {
+        let mut enrol = Enrol::new(1);
+        enrol.handle(Event::Refused("the ticket was used".into()), Millis(0));
+        enrol.next_effect();
+        assert!(matches!(enrol.next_effect(), Some(Effect::GaveUp(why)) if why.contains("was used")));
+
+        let mut dead = Enrol::new(1);
+        let mut asked = 0;
+        let why = loop {
+            match dead.next_effect() {
+                Some(Effect::Ask) => asked += 1,
+                Some(Effect::GaveUp(why)) => break why,
+                other => panic!("unexpected {other:?}"),
+            }
+            dead.handle(Event::Unreachable("no route".into()), Millis(0));
+            dead.handle_timeout(Millis(u64::MAX));
+        };
+        assert_eq!(asked, MAX_TRIES);
+        assert!(
+            why.contains("no route") && why.contains("check the cable"),
+            "{why}"
+        );
+
+        let mut keyless = Enrol::new(1);
+        keyless.next_effect();
+        let one_role = EnrolReply {
+            keys: reply().keys[..1].to_vec(),
+            ..*reply()
+        };
+        keyless.handle(Event::Replied(Box::new(one_role)), Millis(0));
+        assert!(
+            matches!(keyless.next_effect(), Some(Effect::GaveUp(why)) if why.contains("key for lessons"))
+        );
+    }
+}

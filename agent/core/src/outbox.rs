@@ -1,0 +1,424 @@
+//! What health samples to send, to send again, to forget and to drop.
+//!
+//! Owns numbers only: which `(boot, seq)` the log on the disk holds and how long each record is. The samples themselves
+//! stay in the log; the shell reads them when a batch goes out. Knows neither the log's files nor MQTT.
+//!
+//! ```text
+//! Push ─▶ Append ─▶ Appended ─▶ Send (one batch outstanding) ─▶ Acked ─▶ Forget
+//!                                 ▲── 15 s without ack, or reconnected ──┘
+//! over the byte cap: Drop the oldest, counted and declared to the console as forgotten
+//! ```
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
+
+use contract::{
+    health::{BootSeq, HealthSample, IngestAck, MAX_BATCH_SAMPLES, Readings},
+    id::BootId,
+};
+use jiff::Timestamp;
+
+use crate::time::Millis;
+
+/// A batch that is not acknowledged is sent again after this.
+pub const RESEND_AFTER: Duration = Duration::from_secs(15);
+
+/// What the log holds, as it is found on the disk. Boots in the order in which they were.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Saved {
+    /// One entry for each power-up that still matters.
+    pub boots: Vec<SavedBoot>,
+    /// Samples dropped unsent since the device was enrolled.
+    pub dropped_total: u64,
+}
+
+/// What the log holds of one power-up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SavedBoot {
+    /// Which power-up.
+    pub boot_id: BootId,
+    /// The next sample's number; known even when nothing is held.
+    pub next_seq: u64,
+    /// The console has everything up to here.
+    pub acked_up_to: u64,
+    /// `(seq, bytes of its record)`, ascending; records that the disk lost are missing.
+    pub held: VecDeque<(u64, u32)>,
+}
+
+/// Bounds.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Most bytes of records held.
+    pub max_bytes: u64,
+    /// Most bytes of records in one batch.
+    pub max_batch_bytes: u64,
+}
+
+/// A sample before it has its number.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measured {
+    /// Milliseconds since power-up.
+    pub uptime_ms: u64,
+    /// The wall clock, if it is trusted.
+    pub wall_time: Option<Timestamp>,
+    /// What was measured.
+    pub readings: Readings,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// A new sample.
+    Push(Measured),
+    /// [`Effect::Append`] is durable and took so many bytes.
+    Appended {
+        /// Which.
+        seq: u64,
+        /// Length of its record.
+        bytes: u32,
+    },
+    /// [`Effect::Append`] failed; its number is given to the next sample.
+    AppendFailed {
+        /// Which.
+        seq: u64,
+    },
+    /// The console can be reached.
+    Connected,
+    /// It cannot be reached any more.
+    Disconnected,
+    /// The console's word on what it has.
+    Acked(IngestAck),
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Write to the log, durably; answered by `Appended` or `AppendFailed`.
+    Append(HealthSample),
+    /// Read these samples from the log and publish them.
+    Send(Batch),
+    /// Note in the log that the console has everything up to here; need not be durable at once.
+    Forget(BootSeq),
+    /// Note in the log that samples were dropped unsent; need not be durable at once.
+    Drop {
+        /// Everything up to here is not held any more; `None` if it never was.
+        up_to: Option<BootSeq>,
+        /// How many were dropped since the device was enrolled.
+        total: u64,
+    },
+}
+
+/// What one `TelemetryBatch` carries.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// Samples, both ends included, oldest boot first.
+    pub ranges: Vec<Range>,
+    /// What the device no longer holds.
+    pub forgotten: Vec<BootSeq>,
+    /// Samples dropped unsent since the device was enrolled.
+    pub dropped_total: u64,
+}
+
+/// Samples of one boot without a gap.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Range {
+    /// Which power-up.
+    pub boot_id: BootId,
+    /// The first.
+    pub from_seq: u64,
+    /// The last.
+    pub to_seq: u64,
+}
+
+#[derive(Debug)]
+struct Boot {
+    next_seq: u64,
+    acked_up_to: u64,
+    held: VecDeque<(u64, u32)>,
+}
+
+impl Boot {
+    /// Everything below is acknowledged or lost.
+    fn floor(&self) -> u64 {
+        self.held.front().map_or(self.next_seq, |(seq, _)| *seq)
+    }
+
+    fn forgotten_up_to(&self) -> Option<u64> {
+        let below = self.floor().saturating_sub(1);
+        (below > self.acked_up_to).then_some(below)
+    }
+}
+
+/// Decides what to send, to send again, to forget and to drop.
+#[derive(Debug)]
+pub struct Outbox {
+    limits: Limits,
+    current: BootId,
+    /// In the order of the power-ups; the current one is last.
+    order: Vec<BootId>,
+    boots: BTreeMap<BootId, Boot>,
+    bytes: u64,
+    dropped_total: u64,
+    /// The sample that is being written; others wait, so that numbers stay without gaps.
+    writing: Option<u64>,
+    waiting: VecDeque<Measured>,
+    connected: bool,
+    resend_at: Option<Millis>,
+    effects: VecDeque<Effect>,
+}
+
+/// Samples that may wait for a slow disk; more are dropped and counted.
+const MAX_WAITING: usize = 16;
+
+impl Outbox {
+    /// Goes on from what the log holds, in power-up `current`.
+    pub fn resume(saved: Saved, current: BootId, limits: Limits) -> Self {
+        let mut outbox = Self {
+            limits,
+            order: Vec::new(),
+            boots: BTreeMap::new(),
+            bytes: 0,
+            dropped_total: saved.dropped_total,
+            writing: None,
+            waiting: VecDeque::new(),
+            connected: false,
+            resend_at: None,
+            effects: VecDeque::new(),
+            current,
+        };
+        for boot in saved.boots {
+            outbox.bytes += boot.held.iter().map(|(_, bytes)| u64::from(*bytes)).sum::<u64>();
+            outbox.order.retain(|known| *known != boot.boot_id);
+            outbox.order.push(boot.boot_id.clone());
+            let state = Boot {
+                next_seq: boot.next_seq.max(1),
+                acked_up_to: boot.acked_up_to,
+                held: boot.held,
+            };
+            outbox.boots.insert(boot.boot_id, state);
+        }
+        outbox.order.retain(|known| *known != outbox.current);
+        outbox.order.push(outbox.current.clone());
+        let first = Boot {
+            next_seq: 1,
+            acked_up_to: 0,
+            held: VecDeque::new(),
+        };
+        outbox.boots.entry(outbox.current.clone()).or_insert(first);
+        outbox.drop_over_cap();
+        outbox
+    }
+
+    /// Takes in what happened.
+    pub fn handle(&mut self, event: Event, now: Millis) {
+        match event {
+            Event::Push(measured) => {
+                if self.waiting.len() >= MAX_WAITING {
+                    self.waiting.pop_front();
+                    self.count_dropped();
+                }
+                self.waiting.push_back(measured);
+                self.write_next();
+            }
+            Event::Appended { seq, bytes } => {
+                if self.writing.take_if(|writing| *writing == seq).is_some()
+                    && let Some(boot) = self.boots.get_mut(&self.current)
+                {
+                    boot.next_seq = boot.next_seq.max(seq + 1);
+                    if seq > boot.acked_up_to {
+                        boot.held.push_back((seq, bytes));
+                        self.bytes += u64::from(bytes);
+                    }
+                    self.drop_over_cap();
+                }
+                self.write_next();
+            }
+            Event::AppendFailed { seq } => {
+                if self.writing.take_if(|writing| *writing == seq).is_some() {
+                    self.count_dropped();
+                }
+                self.write_next();
+            }
+            Event::Connected => {
+                self.connected = true;
+                self.resend_at = None;
+            }
+            Event::Disconnected => {
+                self.connected = false;
+                self.resend_at = None;
+            }
+            Event::Acked(ack) => {
+                // An ack without progress says nothing about the batch on its way: its deadline stands.
+                for word in ack.stored {
+                    if self.acked(&word) {
+                        self.resend_at = None;
+                    }
+                }
+            }
+        }
+        self.send_if_idle(now);
+    }
+
+    /// The next thing to do, oldest first.
+    pub fn next_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// When to call [`Self::handle_timeout`].
+    pub const fn poll_timeout(&self) -> Option<Millis> {
+        self.resend_at
+    }
+
+    /// The ack did not come: sends again what is not acknowledged by now.
+    pub fn handle_timeout(&mut self, now: Millis) {
+        if self.resend_at.is_some_and(|at| at <= now) {
+            self.resend_at = None;
+            self.send_if_idle(now);
+        }
+    }
+
+    /// Bytes of records held.
+    pub const fn held_bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Samples dropped unsent since the device was enrolled.
+    pub const fn dropped_total(&self) -> u64 {
+        self.dropped_total
+    }
+
+    fn write_next(&mut self) {
+        if self.writing.is_some() {
+            return;
+        }
+        let Some(boot) = self.boots.get(&self.current) else {
+            return;
+        };
+        let Some(measured) = self.waiting.pop_front() else {
+            return;
+        };
+        self.writing = Some(boot.next_seq);
+        self.effects.push_back(Effect::Append(HealthSample {
+            boot_id: self.current.clone(),
+            seq: boot.next_seq,
+            uptime_ms: measured.uptime_ms,
+            wall_time: measured.wall_time,
+            readings: measured.readings,
+        }));
+    }
+
+    /// Whether anything was learned.
+    fn acked(&mut self, word: &BootSeq) -> bool {
+        let Some(boot) = self.boots.get_mut(&word.boot_id) else {
+            return false;
+        };
+        if word.up_to_seq <= boot.acked_up_to || word.up_to_seq == u64::MAX {
+            return false;
+        }
+        boot.acked_up_to = word.up_to_seq;
+        // The console knows more than our log: the log was lost. Reusing numbers would lose the new samples there.
+        // A sample that is being written keeps its number; at worst the console takes it for one that it has.
+        boot.next_seq = boot.next_seq.max(word.up_to_seq + 1);
+        while boot.held.front().is_some_and(|(seq, _)| *seq <= word.up_to_seq) {
+            if let Some((_, bytes)) = boot.held.pop_front() {
+                self.bytes -= u64::from(bytes);
+            }
+        }
+        let done = boot.held.is_empty() && boot.forgotten_up_to().is_none();
+        self.effects.push_back(Effect::Forget(word.clone()));
+        if done && word.boot_id != self.current {
+            self.boots.remove(&word.boot_id);
+            self.order.retain(|known| *known != word.boot_id);
+        }
+        true
+    }
+
+    fn drop_over_cap(&mut self) {
+        for boot_id in &self.order {
+            let Some(boot) = self.boots.get_mut(boot_id) else {
+                continue;
+            };
+            let mut last = None;
+            while self.bytes > self.limits.max_bytes
+                && let Some((seq, bytes)) = boot.held.pop_front()
+            {
+                self.bytes -= u64::from(bytes);
+                self.dropped_total += 1;
+                last = Some(seq);
+            }
+            if let Some(up_to_seq) = last {
+                let up_to = Some(BootSeq {
+                    boot_id: boot_id.clone(),
+                    up_to_seq,
+                });
+                self.effects.push_back(Effect::Drop {
+                    up_to,
+                    total: self.dropped_total,
+                });
+            }
+        }
+    }
+
+    fn count_dropped(&mut self) {
+        self.dropped_total += 1;
+        self.effects.push_back(Effect::Drop {
+            up_to: None,
+            total: self.dropped_total,
+        });
+    }
+
+    fn send_if_idle(&mut self, now: Millis) {
+        if !self.connected || self.resend_at.is_some() {
+            return;
+        }
+        let batch = self.batch();
+        if !batch.ranges.is_empty() || !batch.forgotten.is_empty() {
+            self.resend_at = Some(now + RESEND_AFTER);
+            self.effects.push_back(Effect::Send(batch));
+        }
+    }
+
+    fn batch(&self) -> Batch {
+        let mut batch = Batch {
+            dropped_total: self.dropped_total,
+            ..Batch::default()
+        };
+        let (mut samples, mut total) = (0, 0);
+        for boot_id in &self.order {
+            let Some(boot) = self.boots.get(boot_id) else {
+                continue;
+            };
+            if let Some(up_to_seq) = boot.forgotten_up_to() {
+                batch.forgotten.push(BootSeq {
+                    boot_id: boot_id.clone(),
+                    up_to_seq,
+                });
+            }
+            let mut range: Option<Range> = None;
+            for (seq, bytes) in &boot.held {
+                total += u64::from(*bytes);
+                if samples == MAX_BATCH_SAMPLES || (samples > 0 && total > self.limits.max_batch_bytes) {
+                    batch.ranges.extend(range);
+                    return batch;
+                }
+                match &mut range {
+                    None => {
+                        range = Some(Range {
+                            boot_id: boot_id.clone(),
+                            from_seq: *seq,
+                            to_seq: *seq,
+                        });
+                    }
+                    Some(range) if range.to_seq + 1 == *seq => range.to_seq = *seq,
+                    // A gap is declared as forgotten once everything before it is acknowledged.
+                    Some(_) => break,
+                }
+                samples += 1;
+            }
+            batch.ranges.extend(range);
+        }
+        batch
+    }
+}

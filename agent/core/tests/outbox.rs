@@ -1,0 +1,436 @@
+//! Outbox: no sample is lost that the console does not have, none is sent that it acknowledged.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use agent_core::{
+    Millis,
+    outbox::{Batch, Effect, Event, Limits, Measured, Outbox, RESEND_AFTER, Saved, SavedBoot},
+};
+use contract::{
+    health::{BootSeq, HealthSample, IngestAck, Readings},
+    id::{BootId, DeviceId},
+};
+use proptest::prelude::*;
+
+fn boot(n: usize) -> BootId {
+    BootId::new(format!("boot{n}")).unwrap()
+}
+
+fn measured(uptime_ms: u64) -> Measured {
+    Measured {
+        uptime_ms,
+        wall_time: None,
+        readings: Readings::default(),
+    }
+}
+
+const ROOMY: Limits = Limits {
+    max_bytes: 1_000_000,
+    max_batch_bytes: 1000,
+};
+
+/// The log on the disk, as the shell keeps it: survives restarts, forgets only as told.
+#[derive(Default)]
+struct Log {
+    samples: BTreeMap<(usize, u64), HealthSample>,
+    next_seq: BTreeMap<usize, u64>,
+    acked: BTreeMap<usize, u64>,
+    dropped_total: u64,
+    current: usize,
+}
+
+fn number(boot: &BootId) -> usize {
+    boot.as_str()[4..].parse().unwrap()
+}
+
+impl Log {
+    fn saved(&self) -> Saved {
+        let held = |n: usize| {
+            self.samples
+                .keys()
+                .filter(move |(b, _)| *b == n)
+                .map(|(_, seq)| (*seq, 100))
+        };
+        let boots = self.next_seq.iter().map(|(n, next)| SavedBoot {
+            boot_id: boot(*n),
+            next_seq: *next,
+            acked_up_to: self.acked.get(n).copied().unwrap_or(0),
+            held: held(*n).collect(),
+        });
+        Saved {
+            boots: boots.collect(),
+            dropped_total: self.dropped_total,
+        }
+    }
+
+    /// Performs effects; what is to be sent comes back.
+    fn perform(&mut self, outbox: &mut Outbox, now: Millis) -> Vec<(Batch, Vec<(usize, u64)>)> {
+        let mut sent = Vec::new();
+        while let Some(effect) = outbox.next_effect() {
+            match effect {
+                Effect::Append(sample) => {
+                    assert_eq!(number(&sample.boot_id), self.current);
+                    let seq = sample.seq;
+                    let before = self.samples.insert((self.current, seq), sample);
+                    assert!(before.is_none(), "number {seq} was given twice");
+                    self.next_seq.insert(self.current, seq + 1);
+                    outbox.handle(Event::Appended { seq, bytes: 100 }, now);
+                }
+                Effect::Forget(word) => {
+                    let n = number(&word.boot_id);
+                    self.acked.insert(n, word.up_to_seq);
+                    self.samples
+                        .retain(|(b, seq), _| *b != n || *seq > word.up_to_seq);
+                }
+                Effect::Drop { up_to, total } => {
+                    self.dropped_total = total;
+                    if let Some(word) = up_to {
+                        let n = number(&word.boot_id);
+                        self.samples
+                            .retain(|(b, seq), _| *b != n || *seq > word.up_to_seq);
+                    }
+                }
+                Effect::Send(batch) => {
+                    let mut samples = Vec::new();
+                    for range in &batch.ranges {
+                        let n = number(&range.boot_id);
+                        samples.extend((range.from_seq..=range.to_seq).map(|seq| (n, seq)));
+                    }
+                    sent.push((batch, samples));
+                }
+            }
+        }
+        sent
+    }
+}
+
+#[test]
+fn a_sample_is_stored_sent_acknowledged_and_forgotten() {
+    let mut outbox = Outbox::resume(Saved::default(), boot(1), ROOMY);
+    outbox.handle(Event::Push(measured(5)), Millis(0));
+    let Some(Effect::Append(sample)) = outbox.next_effect() else {
+        panic!("expected an append")
+    };
+    assert_eq!((sample.seq, sample.uptime_ms), (1, 5));
+    outbox.handle(Event::Connected, Millis(0));
+    assert_eq!(outbox.next_effect(), None, "nothing is sent before it is durable");
+    outbox.handle(Event::Appended { seq: 1, bytes: 100 }, Millis(0));
+    let Some(Effect::Send(batch)) = outbox.next_effect() else {
+        panic!("expected a batch")
+    };
+    assert_eq!((batch.ranges[0].from_seq, batch.ranges[0].to_seq), (1, 1));
+    assert_eq!(outbox.poll_timeout(), Some(Millis(0) + RESEND_AFTER));
+    outbox.handle_timeout(Millis(14_999));
+    assert_eq!(outbox.next_effect(), None);
+    outbox.handle_timeout(Millis(15_000));
+    assert!(
+        matches!(outbox.next_effect(), Some(Effect::Send(_))),
+        "no ack: sent again"
+    );
+    let word = BootSeq {
+        boot_id: boot(1),
+        up_to_seq: 1,
+    };
+    let ack = IngestAck {
+        device_id: DeviceId::new("d").unwrap(),
+        stored: vec![word.clone()],
+    };
+    outbox.handle(Event::Acked(ack.clone()), Millis(15_001));
+    assert_eq!(outbox.next_effect(), Some(Effect::Forget(word)));
+    outbox.handle(Event::Acked(ack), Millis(15_002));
+    assert_eq!(
+        (outbox.next_effect(), outbox.poll_timeout(), outbox.held_bytes()),
+        (None, None, 0)
+    );
+}
+
+#[test]
+fn a_failed_write_gives_its_number_to_the_next_sample_and_is_counted() {
+    let mut outbox = Outbox::resume(Saved::default(), boot(1), ROOMY);
+    outbox.handle(Event::Push(measured(1)), Millis(0));
+    outbox.handle(Event::Push(measured(2)), Millis(0));
+    assert!(matches!(outbox.next_effect(), Some(Effect::Append(s)) if s.seq == 1 && s.uptime_ms == 1));
+    assert_eq!(outbox.next_effect(), None, "one at a time");
+    outbox.handle(Event::AppendFailed { seq: 1 }, Millis(0));
+    assert_eq!(
+        outbox.next_effect(),
+        Some(Effect::Drop {
+            up_to: None,
+            total: 1
+        })
+    );
+    assert!(matches!(outbox.next_effect(), Some(Effect::Append(s)) if s.seq == 1 && s.uptime_ms == 2));
+}
+
+#[test]
+fn over_the_cap_the_oldest_go_are_counted_and_declared() {
+    let held = |from: u64, to: u64| (from..=to).map(|seq| (seq, 100)).collect::<VecDeque<_>>();
+    let saved = Saved {
+        boots: vec![
+            SavedBoot {
+                boot_id: boot(1),
+                next_seq: 4,
+                acked_up_to: 1,
+                held: held(2, 3),
+            },
+            SavedBoot {
+                boot_id: boot(2),
+                next_seq: 6,
+                acked_up_to: 0,
+                held: held(1, 5),
+            },
+        ],
+        dropped_total: 10,
+    };
+    let mut outbox = Outbox::resume(
+        saved,
+        boot(3),
+        Limits {
+            max_bytes: 400,
+            max_batch_bytes: 1000,
+        },
+    );
+    let word = |n, up_to_seq| {
+        Some(BootSeq {
+            boot_id: boot(n),
+            up_to_seq,
+        })
+    };
+    assert_eq!(
+        outbox.next_effect(),
+        Some(Effect::Drop {
+            up_to: word(1, 3),
+            total: 12
+        })
+    );
+    assert_eq!(
+        outbox.next_effect(),
+        Some(Effect::Drop {
+            up_to: word(2, 1),
+            total: 13
+        })
+    );
+    outbox.handle(Event::Connected, Millis(0));
+    let Some(Effect::Send(batch)) = outbox.next_effect() else {
+        panic!("expected a batch")
+    };
+    assert_eq!(batch.forgotten, [word(1, 3).unwrap(), word(2, 1).unwrap()]);
+    assert_eq!(batch.dropped_total, 13);
+    assert_eq!((batch.ranges[0].from_seq, batch.ranges[0].to_seq), (2, 5));
+}
+
+#[test]
+fn a_lost_log_never_reuses_numbers_that_the_console_has() {
+    let mut outbox = Outbox::resume(Saved::default(), boot(1), ROOMY);
+    let mut log = Log {
+        current: 1,
+        ..Log::default()
+    };
+    outbox.handle(Event::Connected, Millis(0));
+    outbox.handle(Event::Push(measured(1)), Millis(0));
+    assert_eq!(log.perform(&mut outbox, Millis(0)).len(), 1);
+    let word = BootSeq {
+        boot_id: boot(1),
+        up_to_seq: 500,
+    };
+    outbox.handle(
+        Event::Acked(IngestAck {
+            device_id: DeviceId::new("d").unwrap(),
+            stored: vec![word],
+        }),
+        Millis(0),
+    );
+    outbox.handle(Event::Push(measured(2)), Millis(0));
+    let sent = log.perform(&mut outbox, Millis(0));
+    assert_eq!(sent[0].1, [(1, 501)]);
+}
+
+#[test]
+fn a_hole_in_the_log_is_declared_once_what_is_before_it_is_acknowledged() {
+    let held = VecDeque::from([(1, 100), (2, 100), (5, 100)]);
+    let saved = Saved {
+        boots: vec![SavedBoot {
+            boot_id: boot(1),
+            next_seq: 6,
+            acked_up_to: 0,
+            held,
+        }],
+        dropped_total: 0,
+    };
+    let mut outbox = Outbox::resume(saved, boot(2), ROOMY);
+    outbox.handle(Event::Connected, Millis(0));
+    let Some(Effect::Send(first)) = outbox.next_effect() else {
+        panic!("expected a batch")
+    };
+    assert_eq!(
+        (first.ranges.len(), first.ranges[0].to_seq, first.forgotten.len()),
+        (1, 2, 0)
+    );
+    let ack = |up_to_seq| {
+        let stored = vec![BootSeq {
+            boot_id: boot(1),
+            up_to_seq,
+        }];
+        Event::Acked(IngestAck {
+            device_id: DeviceId::new("d").unwrap(),
+            stored,
+        })
+    };
+    outbox.handle(ack(2), Millis(1));
+    assert!(matches!(outbox.next_effect(), Some(Effect::Forget(_))));
+    let Some(Effect::Send(second)) = outbox.next_effect() else {
+        panic!("expected a batch")
+    };
+    assert_eq!(
+        second.forgotten,
+        [BootSeq {
+            boot_id: boot(1),
+            up_to_seq: 4
+        }]
+    );
+    assert_eq!(second.ranges[0].from_seq, 5);
+}
+
+/// What may happen between device and console.
+#[derive(Debug, Clone)]
+enum Step {
+    Push,
+    Deliver,
+    LoseUp,
+    DeliverAck,
+    LoseAck,
+    /// An ack from long ago arrives once more.
+    RepeatAck,
+    Reconnect,
+    Wait,
+    RestartAgent,
+    RestartMachine,
+}
+
+/// Stores each sample once and acknowledges what is contiguous, as the console does.
+#[derive(Default)]
+struct Console {
+    stored: BTreeSet<(usize, u64)>,
+    contiguous: BTreeMap<usize, u64>,
+}
+
+impl Console {
+    fn ingest(&mut self, batch: &Batch, samples: &[(usize, u64)]) -> IngestAck {
+        let mut named = BTreeSet::new();
+        for word in &batch.forgotten {
+            let up_to = self.contiguous.entry(number(&word.boot_id)).or_default();
+            *up_to = word.up_to_seq.max(*up_to);
+            named.insert(number(&word.boot_id));
+        }
+        for sample in samples {
+            self.stored.insert(*sample);
+            named.insert(sample.0);
+        }
+        let stored = named.into_iter().map(|n| {
+            let up_to = self.contiguous.entry(n).or_default();
+            while self.stored.contains(&(n, *up_to + 1)) {
+                *up_to += 1;
+            }
+            BootSeq {
+                boot_id: boot(n),
+                up_to_seq: *up_to,
+            }
+        });
+        IngestAck {
+            device_id: DeviceId::new("d").unwrap(),
+            stored: stored.collect(),
+        }
+    }
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => Just(Step::Push),
+        4 => Just(Step::Deliver),
+        2 => Just(Step::LoseUp),
+        4 => Just(Step::DeliverAck),
+        2 => Just(Step::LoseAck),
+        1 => Just(Step::RepeatAck),
+        2 => Just(Step::Reconnect),
+        3 => Just(Step::Wait),
+        1 => Just(Step::RestartAgent),
+        1 => Just(Step::RestartMachine),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_lost_repeated_or_restarted_every_sample_arrives_and_none_again_after_its_ack(
+        steps in prop::collection::vec(any_step(), 0..120),
+        small_cap in any::<bool>(),
+    ) {
+        let limits = Limits { max_bytes: if small_cap { 500 } else { 1_000_000 }, max_batch_bytes: 350 };
+        let mut log = Log { current: 1, ..Log::default() };
+        let mut outbox = Outbox::resume(log.saved(), boot(1), limits);
+        let mut console = Console::default();
+        let (mut up, mut down, mut heard) = (VecDeque::new(), VecDeque::new(), Vec::new());
+        let mut now = Millis(0);
+        let mut pushed = 0u64;
+        // What the device was told; nothing of it may be sent again.
+        let mut told: BTreeMap<usize, u64> = BTreeMap::new();
+
+        // In the end the line is good: what is under way arrives before more is sent.
+        let calm = [Step::Reconnect].into_iter().chain(std::iter::repeat_n(
+            [Step::Deliver, Step::DeliverAck, Step::Deliver, Step::DeliverAck, Step::Wait],
+            400,
+        ).flatten());
+        for step in steps.into_iter().chain(calm) {
+            match step {
+                Step::Push => {
+                    pushed += 1;
+                    outbox.handle(Event::Push(measured(pushed)), now);
+                }
+                Step::Deliver => if let Some((batch, samples)) = up.pop_front() {
+                    let samples: Vec<(usize, u64)> = samples;
+                    down.push_back(console.ingest(&batch, &samples));
+                },
+                Step::LoseUp => { up.pop_front(); }
+                Step::DeliverAck => if let Some(ack) = down.pop_front() {
+                    heard.push(IngestAck::clone(&ack));
+                    for word in &ack.stored {
+                        let known = told.entry(number(&word.boot_id)).or_default();
+                        *known = word.up_to_seq.max(*known);
+                    }
+                    outbox.handle(Event::Acked(ack), now);
+                },
+                Step::LoseAck => { down.pop_front(); }
+                Step::RepeatAck => if let Some(ack) = heard.first() {
+                    outbox.handle(Event::Acked(ack.clone()), now);
+                },
+                Step::Reconnect => {
+                    outbox.handle(Event::Disconnected, now);
+                    outbox.handle(Event::Connected, now);
+                }
+                Step::Wait => {
+                    now = now + RESEND_AFTER;
+                    outbox.handle_timeout(now);
+                }
+                Step::RestartAgent => outbox = Outbox::resume(log.saved(), boot(log.current), limits),
+                Step::RestartMachine => {
+                    log.current += 1;
+                    now = Millis(0);
+                    outbox = Outbox::resume(log.saved(), boot(log.current), limits);
+                }
+            }
+            for (batch, samples) in log.perform(&mut outbox, now) {
+                for (n, seq) in &samples {
+                    prop_assert!(told.get(n).is_none_or(|up_to| seq > up_to), "sent {n}/{seq} after its ack");
+                }
+                up.push_back((batch, samples));
+            }
+            prop_assert!(outbox.held_bytes() <= limits.max_bytes);
+        }
+        prop_assert_eq!(log.samples.len(), 0, "everything is acknowledged in the end");
+        let stored = console.stored.len() as u64;
+        prop_assert!(stored + log.dropped_total >= pushed, "{} + {} < {}", stored, log.dropped_total, pushed);
+        if !small_cap {
+            prop_assert_eq!((stored, log.dropped_total), (pushed, 0));
+        }
+    }
+}
