@@ -1,4 +1,10 @@
 //! The county ops console.
 #![forbid(unsafe_code)]
 
+pub mod api;
 pub mod broker;
+pub mod config;
+pub mod db;
+pub mod domain;
+pub mod error;
+pub mod messages;

@@ -10,26 +10,39 @@ pub use crate::domain::progress::{PushState, PushTotals};
 
 /// The node of the tree that a push covers; also what comes there later.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(tag = "kind", content = "id", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case")]
 pub enum PushTarget {
     /// A region and all below it.
-    Region(i64),
+    Region {
+        /// Row id.
+        id: i64,
+    },
     /// One school.
-    School(i64),
+    School {
+        /// Row id.
+        id: i64,
+    },
     /// One classroom.
-    Classroom(i64),
+    Classroom {
+        /// Row id.
+        id: i64,
+    },
     /// One device.
-    Device(#[schema(value_type = String)] DeviceId),
+    Device {
+        /// The device.
+        #[schema(value_type = String)]
+        id: DeviceId,
+    },
 }
 
 impl PushTarget {
     /// As in the database.
     pub const fn kind(&self) -> &'static str {
         match self {
-            Self::Region(_) => "region",
-            Self::School(_) => "school",
-            Self::Classroom(_) => "classroom",
-            Self::Device(_) => "device",
+            Self::Region { .. } => "region",
+            Self::School { .. } => "school",
+            Self::Classroom { .. } => "classroom",
+            Self::Device { .. } => "device",
         }
     }
 }

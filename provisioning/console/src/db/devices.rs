@@ -1,0 +1,370 @@
+//! Devices as people see them: list, detail, enrolment, moving. What devices themselves say is in [`owed`] and below.
+
+pub mod owed;
+
+use contract::{
+    health::Readings,
+    id::{BootId, DeviceId, LessonId},
+};
+use jiff::Timestamp;
+use sqlx::{FromRow, QueryBuilder, Sqlite};
+
+use super::{Db, DbError, DbResult, bump, instant, json, ms, parse, tickets, uint, wanted};
+use crate::api::devices::{
+    DeviceBoot, DeviceDetail, DeviceLesson, DeviceLessonState, DeviceQuery, DeviceSort, DeviceState, DeviceSummary,
+};
+
+/// Functions on devices.
+#[derive(Debug)]
+pub struct Devices<'a>(&'a Db);
+
+impl Db {
+    /// Functions on devices.
+    pub fn devices(&self) -> Devices<'_> {
+        Devices(self)
+    }
+}
+
+/// A device that is about to be enrolled; its certificate is issued already.
+#[derive(Debug, Clone)]
+pub struct Enrolment<'a> {
+    /// Row id of the ticket, from `tickets().redeem`.
+    pub ticket: i64,
+    /// Its new name.
+    pub device: DeviceId,
+    /// Serial number of the board.
+    pub serial: &'a str,
+    /// Board model and revision.
+    pub board: &'a str,
+    /// Version of the agent.
+    pub agent_version: &'a str,
+    /// The signing request as it came.
+    pub csr_pem: &'a str,
+    /// The certificate as issued.
+    pub certificate_pem: &'a str,
+    /// Its serial number, hexadecimal.
+    pub certificate_serial: &'a str,
+}
+
+#[derive(FromRow)]
+pub(super) struct SummaryRow {
+    pub(super) device_no: i64,
+    id: String,
+    serial: String,
+    board: String,
+    agent_version: String,
+    region_id: i64,
+    region: String,
+    school_id: i64,
+    school: String,
+    classroom_id: i64,
+    classroom: String,
+    online: Option<bool>,
+    last_seen_at: Option<i64>,
+    enrolled_at: i64,
+    lessons_ready: i64,
+    lessons_failed: i64,
+    lessons_assigned: i64,
+    wanted_generation: i64,
+    held_generation: i64,
+    disk_total_bytes: Option<i64>,
+    disk_free_bytes: Option<i64>,
+    cpu_percent: Option<f32>,
+    memory_percent: Option<f32>,
+    temperature_celsius: Option<f32>,
+    player_urls: String,
+}
+
+pub(super) const SUMMARY: &str = "SELECT d.device_no, d.id, d.serial, d.board, d.agent_version, r.id AS region_id,
+    r.name AS region, s.id AS school_id, s.name AS school, c.id AS classroom_id, c.name AS classroom, d.online,
+    d.last_seen_at, d.enrolled_at,
+    (SELECT count(*) FROM assigned_lessons a JOIN device_lessons l ON l.device_no = a.device_no
+      AND l.lesson_id = a.lesson_id AND l.version = a.version AND l.state = 'ready'
+      WHERE a.device_no = d.device_no) AS lessons_ready,
+    (SELECT count(*) FROM assigned_lessons a JOIN device_lessons l ON l.device_no = a.device_no
+      AND l.lesson_id = a.lesson_id AND l.version = a.version AND l.state = 'failed'
+      WHERE a.device_no = d.device_no) AS lessons_failed,
+    (SELECT count(*) FROM assigned_lessons a WHERE a.device_no = d.device_no) AS lessons_assigned,
+    d.wanted_generation, d.held_generation, d.disk_total_bytes, d.disk_free_bytes, d.cpu_percent, d.memory_percent,
+    d.temperature_celsius, d.player_urls
+    FROM devices d JOIN classrooms c ON c.id = d.classroom_id JOIN schools s ON s.id = c.school_id
+    JOIN regions r ON r.id = s.region_id ";
+
+fn small(count: i64) -> u32 {
+    u32::try_from(count).unwrap_or(0)
+}
+
+impl SummaryRow {
+    pub(super) fn summary(self) -> DbResult<DeviceSummary> {
+        Ok(DeviceSummary {
+            id: parse(&self.id)?,
+            serial: self.serial,
+            board: self.board,
+            agent_version: self.agent_version,
+            region_id: self.region_id,
+            region: self.region,
+            school_id: self.school_id,
+            school: self.school,
+            classroom_id: self.classroom_id,
+            classroom: self.classroom,
+            state: DeviceState::of(self.online),
+            last_seen_at: self.last_seen_at.map(instant),
+            enrolled_at: instant(self.enrolled_at),
+            lessons_ready: small(self.lessons_ready),
+            lessons_failed: small(self.lessons_failed),
+            lessons_assigned: small(self.lessons_assigned),
+            wanted_generation: uint(self.wanted_generation),
+            held_generation: uint(self.held_generation),
+            disk_total_bytes: self.disk_total_bytes.map(uint),
+            disk_free_bytes: self.disk_free_bytes.map(uint),
+            cpu_percent: self.cpu_percent,
+            memory_percent: self.memory_percent,
+            temperature_celsius: self.temperature_celsius,
+            player_urls: json(&self.player_urls)?,
+        })
+    }
+}
+
+#[derive(FromRow)]
+struct LessonRow {
+    lesson_id: String,
+    title: Option<String>,
+    version: i64,
+    assigned: bool,
+    state: Option<String>,
+    done_bytes: Option<i64>,
+    total_bytes: Option<i64>,
+    reason: Option<String>,
+    detail: Option<String>,
+    retrying: Option<bool>,
+}
+
+impl LessonRow {
+    fn lesson(self) -> DbResult<DeviceLesson> {
+        let state = DeviceLessonState::of_column(self.state.as_deref());
+        let total_bytes = self.total_bytes.map_or(0, uint);
+        Ok(DeviceLesson {
+            lesson_id: parse::<LessonId>(&self.lesson_id)?,
+            title: self.title.unwrap_or_default(),
+            version: small(self.version),
+            assigned: self.assigned,
+            state,
+            done_bytes: if state == DeviceLessonState::Ready { total_bytes } else { self.done_bytes.map_or(0, uint) },
+            total_bytes,
+            reason: self.reason,
+            detail: self.detail,
+            retrying: self.retrying,
+        })
+    }
+}
+
+#[derive(FromRow)]
+struct BootRow {
+    boot_id: String,
+    first_seen_at: i64,
+    samples: i64,
+    contiguous_seq: i64,
+    forgotten_up_to: i64,
+}
+
+#[derive(FromRow)]
+struct MoreRow {
+    device_no: i64,
+    boot_id: Option<String>,
+    dropped_total: i64,
+    misuse: i64,
+}
+
+impl Devices<'_> {
+    /// One page of devices and how many there are.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn list(&self, query: &DeviceQuery) -> DbResult<(Vec<DeviceSummary>, u64)> {
+        let filter = |sql: &mut QueryBuilder<Sqlite>| {
+            sql.push(" WHERE d.replaced_at IS NULL");
+            if let Some(region) = query.region_id {
+                sql.push(" AND s.region_id IN (SELECT descendant FROM region_closure WHERE ancestor = ");
+                sql.push_bind(region).push(")");
+            }
+            if let Some(school) = query.school_id {
+                sql.push(" AND s.id = ").push_bind(school);
+            }
+            if let Some(classroom) = query.classroom_id {
+                sql.push(" AND c.id = ").push_bind(classroom);
+            }
+            if let Some(state) = query.state {
+                sql.push(" AND d.online IS ").push_bind(state.column());
+            }
+            if let Some(q) = query.q.as_deref().map(str::trim).filter(|q| !q.is_empty()) {
+                sql.push(" AND instr(lower(d.id || ' ' || d.serial || ' ' || s.name || ' ' || c.name), lower(");
+                sql.push_bind(q.to_owned()).push(")) > 0");
+            }
+        };
+        let mut count = QueryBuilder::new(
+            "SELECT count(*) FROM devices d JOIN classrooms c ON c.id = d.classroom_id JOIN schools s ON s.id = c.school_id",
+        );
+        filter(&mut count);
+        let total: i64 = count.build_query_scalar().fetch_one(&self.0.read).await?;
+        let mut list = QueryBuilder::new(SUMMARY);
+        filter(&mut list);
+        list.push(" ORDER BY ");
+        list.push(match query.sort.unwrap_or_default() {
+            DeviceSort::Place => "r.id, s.code, c.code",
+            DeviceSort::LastSeen => "d.last_seen_at IS NOT NULL, d.last_seen_at",
+            DeviceSort::LastSeenDown => "d.last_seen_at DESC",
+            DeviceSort::Enrolled => "d.enrolled_at",
+            DeviceSort::EnrolledDown => "d.enrolled_at DESC",
+            DeviceSort::DiskFree => "d.disk_free_bytes IS NULL, d.disk_free_bytes",
+            DeviceSort::TemperatureDown => "d.temperature_celsius DESC",
+        });
+        let page = query.page();
+        list.push(", d.device_no LIMIT ").push_bind(page.limit()).push(" OFFSET ").push_bind(page.offset());
+        let rows: Vec<SummaryRow> = list.build_query_as().fetch_all(&self.0.read).await?;
+        Ok((rows.into_iter().map(SummaryRow::summary).collect::<DbResult<_>>()?, uint(total)))
+    }
+
+    /// One device in short.
+    ///
+    /// # Errors
+    /// [`DbError::NotFound`].
+    pub async fn summary(&self, device: &DeviceId) -> DbResult<DeviceSummary> {
+        let mut one = QueryBuilder::<Sqlite>::new(SUMMARY);
+        one.push(" WHERE d.replaced_at IS NULL AND d.id = ").push_bind(device.as_str());
+        let row: Option<SummaryRow> = one.build_query_as().fetch_optional(&self.0.read).await?;
+        row.ok_or_else(|| DbError::not_found("device", device))?.summary()
+    }
+
+    /// One device with everything known of it.
+    ///
+    /// # Errors
+    /// [`DbError::NotFound`].
+    pub async fn detail(&self, device: &DeviceId) -> DbResult<DeviceDetail> {
+        let summary = self.summary(device).await?;
+        let more: MoreRow = sqlx::query_as("SELECT device_no, boot_id, dropped_total, misuse FROM devices WHERE id = ?")
+            .bind(device.as_str())
+            .fetch_one(&self.0.read)
+            .await?;
+        let lessons: Vec<LessonRow> = sqlx::query_as(
+            "SELECT a.lesson_id, v.title, a.version, 1 AS assigned, l.state, l.done_bytes,
+                    coalesce(l.total_bytes, a.size_bytes) AS total_bytes, l.reason, l.detail, l.retrying, a.position AS place
+               FROM assigned_lessons a
+               LEFT JOIN device_lessons l
+                 ON l.device_no = a.device_no AND l.lesson_id = a.lesson_id AND l.version = a.version
+               LEFT JOIN lesson_versions v ON v.lesson_id = a.lesson_id AND v.version = a.version
+              WHERE a.device_no = ?1
+             UNION ALL
+             SELECT l.lesson_id, v.title, l.version, 0, l.state, l.done_bytes, coalesce(l.total_bytes, v.size_bytes),
+                    l.reason, l.detail, l.retrying, 1000000
+               FROM device_lessons l
+               LEFT JOIN assigned_lessons a
+                 ON a.device_no = l.device_no AND a.lesson_id = l.lesson_id AND a.version = l.version
+               LEFT JOIN lesson_versions v ON v.lesson_id = l.lesson_id AND v.version = l.version
+              WHERE l.device_no = ?1 AND a.device_no IS NULL
+             ORDER BY place, 1, 3",
+        )
+        .bind(more.device_no)
+        .fetch_all(&self.0.read)
+        .await?;
+        let boots: Vec<BootRow> = sqlx::query_as(
+            "SELECT b.boot_id, b.first_seen_at, b.contiguous_seq, b.forgotten_up_to,
+                    (SELECT count(*) FROM samples s WHERE s.device_no = b.device_no AND s.boot_no = b.boot_no) AS samples
+               FROM boots b WHERE b.device_no = ? ORDER BY b.boot_no DESC LIMIT 50",
+        )
+        .bind(more.device_no)
+        .fetch_all(&self.0.read)
+        .await?;
+        let boots = boots
+            .into_iter()
+            .map(|b| {
+                Ok(DeviceBoot {
+                    boot_id: parse::<BootId>(&b.boot_id)?,
+                    first_seen_at: instant(b.first_seen_at),
+                    samples: uint(b.samples),
+                    contiguous_seq: uint(b.contiguous_seq),
+                    forgotten_up_to: uint(b.forgotten_up_to),
+                })
+            })
+            .collect::<DbResult<_>>()?;
+        let latest: Option<(Timestamp, Readings)> = self.0.health().latest(more.device_no).await?;
+        Ok(DeviceDetail {
+            summary,
+            boot_id: more.boot_id,
+            samples_dropped: uint(more.dropped_total),
+            misuse: uint(more.misuse),
+            lessons: lessons.into_iter().map(LessonRow::lesson).collect::<DbResult<_>>()?,
+            boots,
+            latest_at: latest.as_ref().map(|(at, _)| *at),
+            latest: latest.map(|(_, readings)| readings),
+        })
+    }
+
+    /// Makes a device out of a ticket, in one transaction: the ticket is used up, the device stands in its classroom, and
+    /// what the pushes there say is owed to it.
+    ///
+    /// A device of the same serial number in the same classroom is taken to be the same board, enrolled anew: its row
+    /// is set aside.
+    ///
+    /// # Errors
+    /// [`DbError::Ticket`] if the ticket was used, revoked or ran out meanwhile.
+    pub async fn enrol(&self, new: &Enrolment<'_>, now: Timestamp) -> DbResult<()> {
+        let mut tx = self.0.begin().await?;
+        tickets::use_up(&mut tx, new.ticket, &new.device, new.csr_pem, new.certificate_pem, now).await?;
+        let classroom: i64 = sqlx::query_scalar("SELECT classroom_id FROM tickets WHERE id = ?")
+            .bind(new.ticket)
+            .fetch_one(&mut *tx)
+            .await?;
+        let replaced: Vec<i64> = sqlx::query_scalar(
+            "UPDATE devices SET replaced_at = ? WHERE serial = ? AND classroom_id = ? AND replaced_at IS NULL
+             RETURNING device_no",
+        )
+        .bind(ms(now))
+        .bind(new.serial)
+        .bind(classroom)
+        .fetch_all(&mut *tx)
+        .await?;
+        let device_no = sqlx::query(
+            "INSERT INTO devices (id, classroom_id, serial, board, agent_version, certificate_serial, enrolled_at)
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
+        )
+        .bind(new.device.as_str())
+        .bind(classroom)
+        .bind(new.serial)
+        .bind(new.board)
+        .bind(new.agent_version)
+        .bind(new.certificate_serial)
+        .bind(ms(now))
+        .execute(&mut *tx)
+        .await
+        .map_err(|e| DbError::taken(e, "device", &new.device))?
+        .last_insert_rowid();
+        wanted::recompute(&mut tx, &replaced).await?;
+        wanted::recompute(&mut tx, &[device_no]).await?;
+        bump(&mut tx, "device").await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Moves a device to another classroom; what it should hold follows.
+    ///
+    /// # Errors
+    /// [`DbError::NotFound`] for device or classroom.
+    pub async fn relocate(&self, device: &DeviceId, classroom: i64) -> DbResult<()> {
+        let mut tx = self.0.begin().await?;
+        let room: Option<i64> =
+            sqlx::query_scalar("SELECT id FROM classrooms WHERE id = ?").bind(classroom).fetch_optional(&mut *tx).await?;
+        room.ok_or_else(|| DbError::not_found("classroom", classroom))?;
+        let device_no: Option<i64> = sqlx::query_scalar(
+            "UPDATE devices SET classroom_id = ? WHERE id = ? AND replaced_at IS NULL RETURNING device_no",
+        )
+        .bind(classroom)
+        .bind(device.as_str())
+        .fetch_optional(&mut *tx)
+        .await?;
+        let device_no = device_no.ok_or_else(|| DbError::not_found("device", device))?;
+        wanted::recompute(&mut tx, &[device_no]).await?;
+        bump(&mut tx, "device").await?;
+        tx.commit().await?;
+        Ok(())
+    }
+}

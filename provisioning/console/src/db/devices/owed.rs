@@ -1,0 +1,288 @@
+//! What devices say of themselves, and what is owed to them.
+
+use contract::{
+    assignment::AssignedLesson,
+    id::DeviceId,
+    report::{DeviceReport, FailureReason, LessonState},
+};
+use jiff::Timestamp;
+use sqlx::FromRow;
+
+use super::super::{Db, DbResult, instant, int, ms, parse, to_json, uint};
+use super::Devices;
+
+/// Assignments published in one round at most.
+const AT_ONCE: i64 = 200;
+
+/// A device that has not been told its newest assignment, or does not hold it by its own word.
+#[derive(Debug, Clone)]
+pub struct Due {
+    /// Row number.
+    pub device_no: i64,
+    /// The device.
+    pub device: DeviceId,
+    /// The generation to publish.
+    pub generation: u64,
+    /// What it should hold, in the order in which it should arrive.
+    pub lessons: Vec<AssignedLesson>,
+}
+
+/// What a report changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReportOutcome {
+    /// There is no such device here.
+    UnknownDevice,
+    /// Older than what is known.
+    Stale,
+    /// Taken over.
+    Stored,
+}
+
+#[derive(FromRow)]
+struct AssignedRow {
+    lesson_id: String,
+    version: i64,
+    manifest_hash: String,
+    size_bytes: i64,
+    pinned: bool,
+    needed_by: Option<i64>,
+}
+
+fn reason_code(reason: FailureReason) -> &'static str {
+    match reason {
+        FailureReason::DiskFull => "disk_full",
+        FailureReason::SignatureRefused => "signature_refused",
+        FailureReason::ManifestInvalid => "manifest_invalid",
+        FailureReason::HashMismatch => "hash_mismatch",
+        FailureReason::NotFound => "not_found",
+        FailureReason::DiskError => "disk_error",
+        FailureReason::Other => "other",
+    }
+}
+
+impl Devices<'_> {
+    /// Forgets who was connected; the console has just started and has heard nobody.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn forget_presence(&self) -> DbResult<()> {
+        sqlx::query("UPDATE devices SET online = NULL").execute(&self.0.write).await?;
+        Ok(())
+    }
+
+    /// Takes those that were heard before but not since the console started for gone; answers how many.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn presume_gone(&self) -> DbResult<u64> {
+        let done = sqlx::query("UPDATE devices SET online = 0 WHERE online IS NULL AND last_seen_at IS NOT NULL")
+            .execute(&self.0.write)
+            .await?;
+        Ok(done.rows_affected())
+    }
+
+    /// Notes whether a device is connected; answers whether that is news. `heard` is when it last spoke, if it did.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn set_online(&self, device: &DeviceId, online: bool, heard: Option<Timestamp>) -> DbResult<bool> {
+        let mut tx = self.0.begin().await?;
+        let before: Option<Option<bool>> = sqlx::query_scalar("SELECT online FROM devices WHERE id = ?")
+            .bind(device.as_str())
+            .fetch_optional(&mut *tx)
+            .await?;
+        let Some(before) = before else { return Ok(false) };
+        sqlx::query("UPDATE devices SET online = ?, last_seen_at = coalesce(?, last_seen_at) WHERE id = ?")
+            .bind(online)
+            .bind(heard.map(ms))
+            .bind(device.as_str())
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(before != Some(online))
+    }
+
+    /// Counts a payload sent in another device's name.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn count_misuse(&self, device: &DeviceId) -> DbResult<()> {
+        sqlx::query("UPDATE devices SET misuse = misuse + 1 WHERE id = ?")
+            .bind(device.as_str())
+            .execute(&self.0.write)
+            .await?;
+        Ok(())
+    }
+
+    /// Takes a report over. One older than what is known changes nothing.
+    ///
+    /// `retained` is a report that the broker had kept: true when it was said, but no sign of life now.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn report(&self, report: &DeviceReport, retained: bool, now: Timestamp) -> DbResult<ReportOutcome> {
+        let mut tx = self.0.begin().await?;
+        let known: Option<(i64, i64)> = sqlx::query_as("SELECT device_no, report_generation FROM devices WHERE id = ?")
+            .bind(report.device_id.as_str())
+            .fetch_optional(&mut *tx)
+            .await?;
+        let Some((device_no, generation)) = known else { return Ok(ReportOutcome::UnknownDevice) };
+        if uint(generation) > report.generation {
+            return Ok(ReportOutcome::Stale);
+        }
+        sqlx::query(
+            "UPDATE devices SET report_generation = ?, held_generation = ?, agent_version = ?, board = ?, boot_id = ?,
+             player_urls = ?, disk_total_bytes = ?, disk_free_bytes = ?, disk_lesson_bytes = ?,
+             last_seen_at = CASE WHEN ?10 THEN last_seen_at ELSE ?11 END WHERE device_no = ?12",
+        )
+        .bind(int(report.generation))
+        .bind(int(report.assignment_generation))
+        .bind(&report.agent_version)
+        .bind(&report.board)
+        .bind(report.boot_id.as_str())
+        .bind(to_json(&report.player_urls)?)
+        .bind(int(report.disk.total_bytes))
+        .bind(int(report.disk.free_bytes))
+        .bind(int(report.disk.lesson_bytes))
+        .bind(retained)
+        .bind(ms(now))
+        .bind(device_no)
+        .execute(&mut *tx)
+        .await?;
+        sqlx::query("DELETE FROM device_lessons WHERE device_no = ?").bind(device_no).execute(&mut *tx).await?;
+        for status in &report.lessons {
+            let (state, done, total) = match &status.state {
+                LessonState::Queued => ("queued", None, None),
+                LessonState::Fetching { done_bytes, total_bytes } => {
+                    ("fetching", Some(int(*done_bytes)), Some(int(*total_bytes)))
+                }
+                LessonState::Ready => ("ready", None, None),
+                LessonState::Failed { .. } => ("failed", None, None),
+            };
+            let (reason, detail, retrying) = match &status.state {
+                LessonState::Failed { reason, detail, retrying } => {
+                    (Some(reason_code(*reason)), Some(detail.as_str()), Some(*retrying))
+                }
+                _ => (None, None, None),
+            };
+            sqlx::query(
+                "INSERT INTO device_lessons
+                 (device_no, lesson_id, version, state, done_bytes, total_bytes, reason, detail, retrying)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            )
+            .bind(device_no)
+            .bind(status.lesson.as_str())
+            .bind(i64::from(status.version))
+            .bind(state)
+            .bind(done)
+            .bind(total)
+            .bind(reason)
+            .bind(detail)
+            .bind(retrying)
+            .execute(&mut *tx)
+            .await?;
+        }
+        tx.commit().await?;
+        Ok(ReportOutcome::Stored)
+    }
+
+    /// Devices whose newest assignment has to be published: never given to the broker, or given before `retry_before`
+    /// to a connected device that still says that it holds an older one.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn due(&self, retry_before: Timestamp) -> DbResult<Vec<Due>> {
+        let rows: Vec<(i64, String, i64)> = sqlx::query_as(
+            "SELECT device_no, id, wanted_generation FROM devices
+              WHERE replaced_at IS NULL AND wanted_generation > 0 AND (published_generation < wanted_generation
+                 OR (online = 1 AND held_generation < wanted_generation AND published_at < ?))
+              ORDER BY published_generation = wanted_generation, online IS NOT 1, device_no LIMIT ?",
+        )
+        .bind(ms(retry_before))
+        .bind(AT_ONCE)
+        .fetch_all(&self.0.read)
+        .await?;
+        let mut due = Vec::with_capacity(rows.len());
+        for (device_no, id, _) in rows {
+            // Generation and set are read together, so that a set is never published under another's number.
+            let mut tx = self.0.read.begin().await?;
+            let generation: i64 = sqlx::query_scalar("SELECT wanted_generation FROM devices WHERE device_no = ?")
+                .bind(device_no)
+                .fetch_one(&mut *tx)
+                .await?;
+            let lessons: Vec<AssignedRow> = sqlx::query_as(
+                "SELECT lesson_id, version, manifest_hash, size_bytes, pinned, needed_by
+                   FROM assigned_lessons WHERE device_no = ? ORDER BY position",
+            )
+            .bind(device_no)
+            .fetch_all(&mut *tx)
+            .await?;
+            tx.commit().await?;
+            let lessons = lessons
+                .into_iter()
+                .map(|row| {
+                    Ok(AssignedLesson {
+                        lesson: parse(&row.lesson_id)?,
+                        version: u32::try_from(row.version).unwrap_or(0),
+                        manifest: parse(&row.manifest_hash)?,
+                        size_bytes: uint(row.size_bytes),
+                        pinned: row.pinned,
+                        needed_by: row.needed_by.map(instant),
+                    })
+                })
+                .collect::<DbResult<_>>()?;
+            due.push(Due { device_no, device: parse(&id)?, generation: uint(generation), lessons });
+        }
+        Ok(due)
+    }
+
+    /// Notes what was given to the broker; answers nothing new if the set changed meanwhile, it stays due.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn published(&self, done: &[(i64, u64)], now: Timestamp) -> DbResult<()> {
+        let mut tx = self.0.begin().await?;
+        for (device_no, generation) in done {
+            sqlx::query("UPDATE devices SET published_generation = ?, published_at = ? WHERE device_no = ?")
+                .bind(int(*generation))
+                .bind(ms(now))
+                .bind(device_no)
+                .execute(&mut *tx)
+                .await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// The broker may have lost everything it kept (it is new, or was restarted): every assignment is due again.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn publish_all_again(&self) -> DbResult<()> {
+        sqlx::query("UPDATE devices SET published_generation = 0 WHERE wanted_generation > 0 AND replaced_at IS NULL")
+            .execute(&self.0.write)
+            .await?;
+        Ok(())
+    }
+}
+
+/// What a device is, for ingest.
+#[derive(Debug, Clone, Copy)]
+pub struct Known {
+    /// Row number.
+    pub device_no: i64,
+}
+
+impl Db {
+    /// The row of an enrolled device; `None` for a stranger.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn known_device(&self, device: &DeviceId) -> DbResult<Option<Known>> {
+        let device_no: Option<i64> = sqlx::query_scalar("SELECT device_no FROM devices WHERE id = ?")
+            .bind(device.as_str())
+            .fetch_optional(&self.read)
+            .await?;
+        Ok(device_no.map(|device_no| Known { device_no }))
+    }
+}

@@ -1,0 +1,337 @@
+//! Pushes and how far they are.
+
+use std::collections::HashMap;
+
+use contract::id::DeviceId;
+use jiff::Timestamp;
+use sqlx::{FromRow, QueryBuilder, Sqlite, SqliteConnection};
+
+use super::{Db, DbError, DbResult, bump, devices, instant, ms, parse, to_json, uint, wanted};
+use crate::{
+    api::pushes::{
+        NewPush, Push, PushDevice, PushDeviceQuery, PushLesson, PushQuery, PushState, PushTarget, PushTotals,
+    },
+    domain::progress::Tally,
+};
+
+/// Functions on pushes.
+#[derive(Debug)]
+pub struct Pushes<'a>(&'a Db);
+
+impl Db {
+    /// Functions on pushes.
+    pub fn pushes(&self) -> Pushes<'_> {
+        Pushes(self)
+    }
+}
+
+#[derive(FromRow)]
+struct PushRow {
+    id: i64,
+    target_kind: String,
+    target_id: i64,
+    target_name: Option<String>,
+    target_device: Option<String>,
+    pinned: bool,
+    needed_by: Option<i64>,
+    created_at: i64,
+    created_by: String,
+    withdrawn_at: Option<i64>,
+}
+
+const PUSH: &str = "SELECT p.id, p.target_kind, p.target_id, p.pinned, p.needed_by, p.created_at, p.created_by, p.withdrawn_at,
+    CASE p.target_kind
+      WHEN 'region' THEN (SELECT name FROM regions WHERE id = p.target_id)
+      WHEN 'school' THEN (SELECT name FROM schools WHERE id = p.target_id)
+      WHEN 'classroom' THEN (SELECT s.name || ' ' || c.name FROM classrooms c JOIN schools s ON s.id = c.school_id
+                              WHERE c.id = p.target_id)
+      ELSE (SELECT s.name || ' ' || c.name FROM devices d JOIN classrooms c ON c.id = d.classroom_id
+              JOIN schools s ON s.id = c.school_id WHERE d.device_no = p.target_id)
+    END AS target_name,
+    CASE p.target_kind WHEN 'device' THEN (SELECT id FROM devices WHERE device_no = p.target_id) END AS target_device
+    FROM pushes p ";
+
+#[derive(FromRow)]
+struct PushLessonRow {
+    push_id: i64,
+    lesson_id: String,
+    title: String,
+    version: i64,
+    retired: bool,
+}
+
+/// One device's figures in one push.
+#[derive(FromRow)]
+struct ProgressRow {
+    push_id: i64,
+    device_no: i64,
+    total: i64,
+    ready: i64,
+    fetching: i64,
+    queued: i64,
+    failed: i64,
+    done_bytes: i64,
+    total_bytes: i64,
+    reason: Option<String>,
+    detail: Option<String>,
+}
+
+impl ProgressRow {
+    fn tally(&self) -> Tally {
+        let n = |count: i64| u32::try_from(count).unwrap_or(0);
+        Tally {
+            total: n(self.total),
+            ready: n(self.ready),
+            fetching: n(self.fetching),
+            queued: n(self.queued),
+            failed: n(self.failed),
+        }
+    }
+}
+
+/// Of a withdrawn push the devices are shown with what they hold of its lessons; nothing is owed any more.
+const PROGRESS: &str = "SELECT pd.push_id, pd.device_no, count(l.id) AS total,
+    coalesce(sum(dl.state = 'ready'), 0) AS ready, coalesce(sum(dl.state = 'fetching'), 0) AS fetching,
+    coalesce(sum(dl.state = 'queued'), 0) AS queued, coalesce(sum(dl.state = 'failed'), 0) AS failed,
+    coalesce(sum(CASE dl.state WHEN 'ready' THEN v.size_bytes WHEN 'fetching' THEN min(dl.done_bytes, v.size_bytes) ELSE 0 END), 0)
+      AS done_bytes,
+    coalesce(sum(v.size_bytes), 0) AS total_bytes, max(dl.reason) AS reason, max(dl.detail) AS detail
+    FROM push_devices pd
+    LEFT JOIN push_lessons pl ON pl.push_id = pd.push_id
+    LEFT JOIN lessons l ON l.id = pl.lesson_id AND l.retired_at IS NULL
+    LEFT JOIN lesson_versions v ON v.lesson_id = l.id AND v.version = l.latest_version
+    LEFT JOIN device_lessons dl ON dl.device_no = pd.device_no AND dl.lesson_id = l.id AND dl.version = v.version ";
+
+impl Pushes<'_> {
+    /// Stores a push and works out what the covered devices want; one transaction.
+    ///
+    /// # Errors
+    /// [`DbError::NotFound`] for target or lesson, [`DbError::LessonRetired`].
+    pub async fn add(&self, new: &NewPush, by: &str, now: Timestamp) -> DbResult<i64> {
+        let mut tx = self.0.begin().await?;
+        let target = target_row(&mut tx, &new.target).await?;
+        let push = sqlx::query(
+            "INSERT INTO pushes (target_kind, target_id, pinned, needed_by, created_at, created_by)
+             VALUES (?, ?, ?, ?, ?, ?)",
+        )
+        .bind(new.target.kind())
+        .bind(target)
+        .bind(new.pinned)
+        .bind(new.needed_by.map(ms))
+        .bind(ms(now))
+        .bind(by)
+        .execute(&mut *tx)
+        .await?
+        .last_insert_rowid();
+        for (position, lesson) in (0i64..).zip(&new.lesson_ids) {
+            let retired: Option<Option<i64>> = sqlx::query_scalar("SELECT retired_at FROM lessons WHERE id = ?")
+                .bind(lesson.as_str())
+                .fetch_optional(&mut *tx)
+                .await?;
+            match retired {
+                None => return Err(DbError::not_found("lesson", lesson)),
+                Some(Some(_)) => return Err(DbError::LessonRetired { id: lesson.to_string() }),
+                Some(None) => {}
+            }
+            sqlx::query("INSERT INTO push_lessons (push_id, position, lesson_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING")
+                .bind(push)
+                .bind(position)
+                .bind(lesson.as_str())
+                .execute(&mut *tx)
+                .await?;
+        }
+        let devices = wanted::of_push(&mut tx, push).await?;
+        wanted::recompute(&mut tx, &devices).await?;
+        bump(&mut tx, "push").await?;
+        tx.commit().await?;
+        Ok(push)
+    }
+
+    /// Takes a push back; what only it wanted leaves the assignments.
+    ///
+    /// # Errors
+    /// [`DbError::NotFound`].
+    pub async fn withdraw(&self, push: i64, now: Timestamp) -> DbResult<()> {
+        let mut tx = self.0.begin().await?;
+        let done = sqlx::query("UPDATE pushes SET withdrawn_at = coalesce(withdrawn_at, ?) WHERE id = ?")
+            .bind(ms(now))
+            .bind(push)
+            .execute(&mut *tx)
+            .await?;
+        if done.rows_affected() == 0 {
+            return Err(DbError::not_found("push", push));
+        }
+        let devices = wanted::of_push(&mut tx, push).await?;
+        wanted::recompute(&mut tx, &devices).await?;
+        bump(&mut tx, "push").await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// One page of pushes, newest first, and how many there are.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn list(&self, query: &PushQuery) -> DbResult<(Vec<Push>, u64)> {
+        let all = query.withdrawn.unwrap_or(true);
+        let total: i64 = sqlx::query_scalar("SELECT count(*) FROM pushes WHERE ? OR withdrawn_at IS NULL")
+            .bind(all)
+            .fetch_one(&self.0.read)
+            .await?;
+        let page = query.page();
+        let mut list = QueryBuilder::<Sqlite>::new(PUSH);
+        list.push(" WHERE (").push_bind(all).push(" OR p.withdrawn_at IS NULL) ORDER BY p.id DESC LIMIT ");
+        list.push_bind(page.limit()).push(" OFFSET ").push_bind(page.offset());
+        let rows: Vec<PushRow> = list.build_query_as().fetch_all(&self.0.read).await?;
+        Ok((self.filled(rows).await?, uint(total)))
+    }
+
+    /// One push.
+    ///
+    /// # Errors
+    /// [`DbError::NotFound`].
+    pub async fn get(&self, push: i64) -> DbResult<Push> {
+        let mut one = QueryBuilder::<Sqlite>::new(PUSH);
+        one.push(" WHERE p.id = ").push_bind(push);
+        let rows: Vec<PushRow> = one.build_query_as().fetch_all(&self.0.read).await?;
+        self.filled(rows).await?.pop().ok_or_else(|| DbError::not_found("push", push))
+    }
+
+    /// Devices of a push with how far they are, those that need a look first.
+    ///
+    /// # Errors
+    /// [`DbError::NotFound`].
+    pub async fn devices(&self, push: i64, query: &PushDeviceQuery) -> DbResult<(Vec<PushDevice>, u64)> {
+        let known: Option<i64> =
+            sqlx::query_scalar("SELECT id FROM pushes WHERE id = ?").bind(push).fetch_optional(&self.0.read).await?;
+        known.ok_or_else(|| DbError::not_found("push", push))?;
+        let mut rows = self.progress(&[push]).await?;
+        let total = rows.len() as u64;
+        let rank = |row: &ProgressRow| match row.tally().state() {
+            PushState::Failed => 0,
+            PushState::Waiting => 1,
+            PushState::Queued => 2,
+            PushState::Fetching => 3,
+            PushState::Ready => 4,
+        };
+        rows.sort_by_key(|row| (rank(row), row.device_no));
+        let page = query.page();
+        let skip = usize::try_from(page.offset()).unwrap_or(usize::MAX);
+        let rows: Vec<_> = rows.into_iter().skip(skip).take(page.page_size as usize).collect();
+        let numbers: Vec<i64> = rows.iter().map(|r| r.device_no).collect();
+        let mut list = QueryBuilder::<Sqlite>::new(devices::SUMMARY);
+        list.push(" WHERE d.device_no IN (SELECT value FROM json_each(").push_bind(to_json(&numbers)?).push("))");
+        let found: Vec<devices::SummaryRow> = list.build_query_as().fetch_all(&self.0.read).await?;
+        let mut found: HashMap<i64, _> = found.into_iter().map(|row| (row.device_no, row)).collect();
+        let mut items = Vec::with_capacity(rows.len());
+        for row in rows {
+            let Some(device) = found.remove(&row.device_no) else { continue };
+            let tally = row.tally();
+            items.push(PushDevice {
+                device: device.summary()?,
+                state: tally.state(),
+                done_bytes: uint(row.done_bytes),
+                total_bytes: uint(row.total_bytes),
+                lessons_ready: tally.ready,
+                lessons_total: tally.total,
+                reason: row.reason,
+                detail: row.detail,
+            });
+        }
+        Ok((items, total))
+    }
+
+    /// Pushes that stand and cover the device.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn covering(&self, device: &DeviceId) -> DbResult<Vec<i64>> {
+        let pushes = sqlx::query_scalar(
+            "SELECT pd.push_id FROM devices d JOIN push_devices pd ON pd.device_no = d.device_no
+               JOIN pushes p ON p.id = pd.push_id AND p.withdrawn_at IS NULL WHERE d.id = ?",
+        );
+        Ok(pushes.bind(device.as_str()).fetch_all(&self.0.read).await?)
+    }
+
+    async fn progress(&self, pushes: &[i64]) -> DbResult<Vec<ProgressRow>> {
+        let mut sql = QueryBuilder::<Sqlite>::new(PROGRESS);
+        sql.push(" WHERE pd.push_id IN (SELECT value FROM json_each(").push_bind(to_json(&pushes)?);
+        sql.push(")) GROUP BY pd.push_id, pd.device_no");
+        Ok(sql.build_query_as().fetch_all(&self.0.read).await?)
+    }
+
+    async fn filled(&self, rows: Vec<PushRow>) -> DbResult<Vec<Push>> {
+        let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
+        let lessons: Vec<PushLessonRow> = sqlx::query_as(
+            "SELECT pl.push_id, pl.lesson_id, v.title, v.version, l.retired_at IS NOT NULL AS retired
+               FROM push_lessons pl JOIN lessons l ON l.id = pl.lesson_id
+               JOIN lesson_versions v ON v.lesson_id = l.id AND v.version = l.latest_version
+              WHERE pl.push_id IN (SELECT value FROM json_each(?)) ORDER BY pl.push_id, pl.position",
+        )
+        .bind(to_json(&ids)?)
+        .fetch_all(&self.0.read)
+        .await?;
+        let mut by_push: HashMap<i64, Vec<PushLesson>> = HashMap::new();
+        for row in lessons {
+            by_push.entry(row.push_id).or_default().push(PushLesson {
+                id: parse(&row.lesson_id)?,
+                title: row.title,
+                version: u32::try_from(row.version).unwrap_or(0),
+                retired: row.retired,
+            });
+        }
+        let mut figures: HashMap<i64, (PushTotals, u64, u64)> = HashMap::new();
+        for row in self.progress(&ids).await? {
+            let (totals, done, total) = figures.entry(row.push_id).or_default();
+            totals.add(row.tally().state());
+            *done += uint(row.done_bytes);
+            *total += uint(row.total_bytes);
+        }
+        rows.into_iter()
+            .map(|row| {
+                let (totals, bytes_done, bytes_total) = figures.remove(&row.id).unwrap_or_default();
+                let target = match row.target_kind.as_str() {
+                    "region" => PushTarget::Region { id: row.target_id },
+                    "school" => PushTarget::School { id: row.target_id },
+                    "classroom" => PushTarget::Classroom { id: row.target_id },
+                    _ => PushTarget::Device { id: parse(row.target_device.as_deref().unwrap_or_default())? },
+                };
+                Ok(Push {
+                    id: row.id,
+                    target,
+                    target_name: row.target_name.unwrap_or_default(),
+                    lessons: by_push.remove(&row.id).unwrap_or_default(),
+                    pinned: row.pinned,
+                    needed_by: row.needed_by.map(instant),
+                    created_by: row.created_by,
+                    created_at: instant(row.created_at),
+                    withdrawn_at: row.withdrawn_at.map(instant),
+                    totals,
+                    bytes_done,
+                    bytes_total,
+                })
+            })
+            .collect()
+    }
+}
+
+async fn target_row(tx: &mut SqliteConnection, target: &PushTarget) -> DbResult<i64> {
+    let (what, id, query) = match target {
+        PushTarget::Region { id } => {
+            ("region", id.to_string(), sqlx::query_scalar("SELECT id FROM regions WHERE id = ?").bind(*id))
+        }
+        PushTarget::School { id } => {
+            ("school", id.to_string(), sqlx::query_scalar("SELECT id FROM schools WHERE id = ?").bind(*id))
+        }
+        PushTarget::Classroom { id } => {
+            ("classroom", id.to_string(), sqlx::query_scalar("SELECT id FROM classrooms WHERE id = ?").bind(*id))
+        }
+        PushTarget::Device { id } => (
+            "device",
+            id.to_string(),
+            sqlx::query_scalar("SELECT device_no FROM devices WHERE id = ? AND replaced_at IS NULL").bind(id.as_str()),
+        ),
+    };
+    let row: Option<i64> = query.fetch_optional(tx).await?;
+    row.ok_or(DbError::NotFound { what, id })
+}

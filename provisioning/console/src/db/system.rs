@@ -1,0 +1,139 @@
+//! Figures over everything, refused messages, and the counters by which processes notice each other's changes.
+
+use std::collections::HashMap;
+
+use jiff::{SignedDuration, Timestamp};
+use sqlx::FromRow;
+
+use super::{Db, DbResult, instant, ms, uint};
+use crate::api::system::{Overview, Reject};
+
+/// Refused messages that are kept.
+const REJECTS_KEPT: i64 = 1_000;
+
+/// Functions on the install as a whole.
+#[derive(Debug)]
+pub struct System<'a>(&'a Db);
+
+impl Db {
+    /// Functions on the install as a whole.
+    pub fn system(&self) -> System<'_> {
+        System(self)
+    }
+}
+
+#[derive(FromRow)]
+struct OverviewRow {
+    devices_total: i64,
+    online: i64,
+    offline: i64,
+    unknown: i64,
+    lessons: i64,
+    pushes_active: i64,
+    ready: i64,
+    failed: i64,
+    assigned: i64,
+    samples: i64,
+}
+
+#[derive(FromRow)]
+struct RejectRow {
+    at: i64,
+    topic: String,
+    reason: String,
+    device: Option<String>,
+}
+
+impl System<'_> {
+    /// Figures for the first page.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn overview(&self, now: Timestamp) -> DbResult<Overview> {
+        let hour_ago = now.saturating_sub(SignedDuration::from_hours(1)).unwrap_or(now);
+        let row: OverviewRow = sqlx::query_as(
+            "WITH d AS (SELECT * FROM devices WHERE replaced_at IS NULL)
+             SELECT (SELECT count(*) FROM d) AS devices_total,
+                    (SELECT count(*) FROM d WHERE online = 1) AS online,
+                    (SELECT count(*) FROM d WHERE online = 0) AS offline,
+                    (SELECT count(*) FROM d WHERE online IS NULL) AS unknown,
+                    (SELECT count(*) FROM lessons WHERE retired_at IS NULL) AS lessons,
+                    (SELECT count(*) FROM pushes WHERE withdrawn_at IS NULL) AS pushes_active,
+                    (SELECT count(*) FROM assigned_lessons a JOIN device_lessons l ON l.device_no = a.device_no
+                       AND l.lesson_id = a.lesson_id AND l.version = a.version AND l.state = 'ready') AS ready,
+                    (SELECT count(*) FROM assigned_lessons a JOIN device_lessons l ON l.device_no = a.device_no
+                       AND l.lesson_id = a.lesson_id AND l.version = a.version AND l.state = 'failed') AS failed,
+                    (SELECT count(*) FROM assigned_lessons) AS assigned,
+                    (SELECT count(*) FROM samples WHERE received_at > ?) AS samples",
+        )
+        .bind(ms(hour_ago))
+        .fetch_one(&self.0.read)
+        .await?;
+        let n = |count: i64| u32::try_from(count).unwrap_or(0);
+        Ok(Overview {
+            devices_total: n(row.devices_total),
+            online: n(row.online),
+            offline: n(row.offline),
+            unknown: n(row.unknown),
+            lessons: n(row.lessons),
+            pushes_active: n(row.pushes_active),
+            lessons_arriving: n(row.assigned - row.ready - row.failed),
+            failed: n(row.failed),
+            samples_last_hour: uint(row.samples),
+        })
+    }
+
+    /// Keeps a refused message among the newest.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn reject(&self, topic: &str, reason: &str, device: Option<&str>, now: Timestamp) -> DbResult<()> {
+        let mut tx = self.0.begin().await?;
+        let id = sqlx::query("INSERT INTO ingest_rejects (at, topic, reason, device) VALUES (?, ?, ?, ?)")
+            .bind(ms(now))
+            .bind(topic)
+            .bind(reason)
+            .bind(device)
+            .execute(&mut *tx)
+            .await?
+            .last_insert_rowid();
+        sqlx::query("DELETE FROM ingest_rejects WHERE id <= ?").bind(id - REJECTS_KEPT).execute(&mut *tx).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// The newest refused messages, newest first.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn rejects(&self, limit: u32) -> DbResult<Vec<Reject>> {
+        let rows: Vec<RejectRow> =
+            sqlx::query_as("SELECT at, topic, reason, device FROM ingest_rejects ORDER BY id DESC LIMIT ?")
+                .bind(i64::from(limit))
+                .fetch_all(&self.0.read)
+                .await?;
+        let reject = |r: RejectRow| Reject { at: instant(r.at), topic: r.topic, reason: r.reason, device: r.device };
+        Ok(rows.into_iter().map(reject).collect())
+    }
+
+    /// Size of the database in bytes, without its journal.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn database_bytes(&self) -> DbResult<u64> {
+        let bytes: i64 = sqlx::query_scalar("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
+            .fetch_one(&self.0.read)
+            .await?;
+        Ok(uint(bytes))
+    }
+
+    /// How often each noun was changed, by whichever process.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn revisions(&self) -> DbResult<HashMap<String, i64>> {
+        let rows: Vec<(String, i64)> =
+            sqlx::query_as("SELECT noun, value FROM revisions").fetch_all(&self.0.read).await?;
+        Ok(rows.into_iter().collect())
+    }
+}

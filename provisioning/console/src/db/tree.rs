@@ -1,0 +1,287 @@
+//! Regions, schools, classrooms.
+
+use sqlx::FromRow;
+
+use super::{Db, DbError, DbResult, bump};
+use crate::api::{
+    devices::DeviceQuery,
+    tree::{
+        Classroom, NewClassroom, NewRegion, NewSchool, Region, RegionKind, School, SchoolKind, SchoolSummary, Tree,
+    },
+};
+
+/// Functions on the tree of places.
+#[derive(Debug)]
+pub struct Places<'a>(&'a Db);
+
+impl Db {
+    /// Functions on the tree of places.
+    pub fn tree(&self) -> Places<'_> {
+        Places(self)
+    }
+}
+
+/// A kind of place that has a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// 区域.
+    Region,
+    /// 学校.
+    School,
+    /// 教室.
+    Classroom,
+}
+
+#[derive(FromRow)]
+struct RegionRow {
+    id: i64,
+    parent_id: Option<i64>,
+    kind: String,
+    name: String,
+    code: Option<String>,
+}
+
+#[derive(FromRow)]
+struct SchoolRow {
+    id: i64,
+    region_id: i64,
+    region: String,
+    code: String,
+    name: String,
+    kind: String,
+    classrooms: i64,
+    devices: i64,
+    online: i64,
+}
+
+#[derive(FromRow)]
+struct ClassroomRow {
+    id: i64,
+    school_id: i64,
+    code: String,
+    name: String,
+    grade: String,
+}
+
+fn region_kind(text: &str) -> RegionKind {
+    match text {
+        "province" => RegionKind::Province,
+        "city" => RegionKind::City,
+        "township" => RegionKind::Township,
+        _ => RegionKind::County,
+    }
+}
+
+fn school_kind(text: &str) -> SchoolKind {
+    if text == "teaching_point" { SchoolKind::TeachingPoint } else { SchoolKind::School }
+}
+
+fn small(count: i64) -> u32 {
+    u32::try_from(count).unwrap_or(0)
+}
+
+const SCHOOLS: &str = "SELECT s.id, s.region_id, r.name AS region, s.code, s.name, s.kind,
+    (SELECT count(*) FROM classrooms c WHERE c.school_id = s.id) AS classrooms,
+    (SELECT count(*) FROM classrooms c JOIN devices d ON d.classroom_id = c.id
+      WHERE c.school_id = s.id AND d.replaced_at IS NULL) AS devices,
+    (SELECT count(*) FROM classrooms c JOIN devices d ON d.classroom_id = c.id
+      WHERE c.school_id = s.id AND d.replaced_at IS NULL AND d.online = 1) AS online
+    FROM schools s JOIN regions r ON r.id = s.region_id
+    WHERE ?1 IS NULL OR s.id = ?1 ORDER BY s.code";
+
+impl Places<'_> {
+    /// All regions, parents first, with their schools.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn all(&self) -> DbResult<Tree> {
+        let regions: Vec<RegionRow> = sqlx::query_as(
+            "SELECT r.id, r.parent_id, r.kind, r.name, r.code FROM regions r
+              ORDER BY (SELECT count(*) FROM region_closure rc WHERE rc.descendant = r.id), r.code, r.name",
+        )
+        .fetch_all(&self.0.read)
+        .await?;
+        let schools: Vec<SchoolRow> = sqlx::query_as(SCHOOLS).bind(None::<i64>).fetch_all(&self.0.read).await?;
+        let mut regions: Vec<Region> = regions
+            .into_iter()
+            .map(|r| Region {
+                id: r.id,
+                parent_id: r.parent_id,
+                kind: region_kind(&r.kind),
+                name: r.name,
+                code: r.code,
+                schools: Vec::new(),
+            })
+            .collect();
+        let places: std::collections::HashMap<i64, usize> =
+            regions.iter().enumerate().map(|(at, r)| (r.id, at)).collect();
+        for s in schools {
+            if let Some(region) = places.get(&s.region_id).and_then(|at| regions.get_mut(*at)) {
+                region.schools.push(SchoolSummary {
+                    id: s.id,
+                    name: s.name,
+                    kind: school_kind(&s.kind),
+                    code: s.code,
+                    classrooms: small(s.classrooms),
+                    devices: small(s.devices),
+                    online: small(s.online),
+                });
+            }
+        }
+        Ok(Tree { regions })
+    }
+
+    /// One school with its classrooms and their devices.
+    ///
+    /// # Errors
+    /// [`DbError::NotFound`].
+    pub async fn school(&self, id: i64) -> DbResult<School> {
+        let school: Option<SchoolRow> = sqlx::query_as(SCHOOLS).bind(Some(id)).fetch_optional(&self.0.read).await?;
+        let school = school.ok_or_else(|| DbError::not_found("school", id))?;
+        let query = DeviceQuery { school_id: Some(id), page_size: Some(super::super::api::MAX_PAGE_SIZE), ..Default::default() };
+        let (devices, _) = self.0.devices().list(&query).await?;
+        let rows = self.classrooms(Some(id)).await?;
+        let mut classrooms: Vec<Classroom> = rows;
+        for device in devices {
+            if let Some(room) = classrooms.iter_mut().find(|c| c.id == device.classroom_id) {
+                room.devices.push(device);
+            }
+        }
+        Ok(School {
+            id: school.id,
+            region_id: school.region_id,
+            region: school.region,
+            name: school.name,
+            kind: school_kind(&school.kind),
+            code: school.code,
+            classrooms,
+        })
+    }
+
+    /// Classrooms of one school or of all, without their devices.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn classrooms(&self, school: Option<i64>) -> DbResult<Vec<Classroom>> {
+        let rows: Vec<ClassroomRow> = sqlx::query_as(
+            "SELECT id, school_id, code, name, grade FROM classrooms
+              WHERE ?1 IS NULL OR school_id = ?1 ORDER BY school_id, code",
+        )
+        .bind(school)
+        .fetch_all(&self.0.read)
+        .await?;
+        let room = |r: ClassroomRow| Classroom {
+            id: r.id,
+            school_id: r.school_id,
+            code: r.code,
+            name: r.name,
+            grade: r.grade,
+            devices: Vec::new(),
+        };
+        Ok(rows.into_iter().map(room).collect())
+    }
+
+    /// Adds a region.
+    ///
+    /// # Errors
+    /// [`DbError::NotFound`] for the parent, [`DbError::AlreadyExists`] for name or code.
+    pub async fn add_region(&self, new: &NewRegion) -> DbResult<i64> {
+        let mut tx = self.0.begin().await?;
+        if let Some(parent) = new.parent_id {
+            let found: Option<i64> =
+                sqlx::query_scalar("SELECT id FROM regions WHERE id = ?").bind(parent).fetch_optional(&mut *tx).await?;
+            found.ok_or_else(|| DbError::not_found("region", parent))?;
+        }
+        let id = sqlx::query("INSERT INTO regions (parent_id, kind, name, code) VALUES (?, ?, ?, ?)")
+            .bind(new.parent_id)
+            .bind(new.kind.as_str())
+            .bind(&new.name)
+            .bind(&new.code)
+            .execute(&mut *tx)
+            .await
+            .map_err(|e| DbError::taken(e, "region", &new.name))?
+            .last_insert_rowid();
+        sqlx::query(
+            "INSERT INTO region_closure (ancestor, descendant)
+             SELECT ancestor, ?1 FROM region_closure WHERE descendant = ?2 UNION ALL SELECT ?1, ?1",
+        )
+        .bind(id)
+        .bind(new.parent_id)
+        .execute(&mut *tx)
+        .await?;
+        bump(&mut tx, "tree").await?;
+        tx.commit().await?;
+        Ok(id)
+    }
+
+    /// Adds a school.
+    ///
+    /// # Errors
+    /// [`DbError::NotFound`] for the region, [`DbError::AlreadyExists`] for the code.
+    pub async fn add_school(&self, new: &NewSchool) -> DbResult<i64> {
+        let mut tx = self.0.begin().await?;
+        let found: Option<i64> = sqlx::query_scalar("SELECT id FROM regions WHERE id = ?")
+            .bind(new.region_id)
+            .fetch_optional(&mut *tx)
+            .await?;
+        found.ok_or_else(|| DbError::not_found("region", new.region_id))?;
+        let id = sqlx::query("INSERT INTO schools (region_id, code, name, kind) VALUES (?, ?, ?, ?)")
+            .bind(new.region_id)
+            .bind(&new.code)
+            .bind(&new.name)
+            .bind(new.kind.as_str())
+            .execute(&mut *tx)
+            .await
+            .map_err(|e| DbError::taken(e, "school", &new.code))?
+            .last_insert_rowid();
+        bump(&mut tx, "tree").await?;
+        tx.commit().await?;
+        Ok(id)
+    }
+
+    /// Adds a classroom.
+    ///
+    /// # Errors
+    /// [`DbError::NotFound`] for the school, [`DbError::AlreadyExists`] for the code.
+    pub async fn add_classroom(&self, new: &NewClassroom) -> DbResult<i64> {
+        let mut tx = self.0.begin().await?;
+        let found: Option<i64> = sqlx::query_scalar("SELECT id FROM schools WHERE id = ?")
+            .bind(new.school_id)
+            .fetch_optional(&mut *tx)
+            .await?;
+        found.ok_or_else(|| DbError::not_found("school", new.school_id))?;
+        let id = sqlx::query("INSERT INTO classrooms (school_id, code, name, grade) VALUES (?, ?, ?, ?)")
+            .bind(new.school_id)
+            .bind(&new.code)
+            .bind(&new.name)
+            .bind(&new.grade)
+            .execute(&mut *tx)
+            .await
+            .map_err(|e| DbError::taken(e, "classroom", &new.code))?
+            .last_insert_rowid();
+        bump(&mut tx, "tree").await?;
+        tx.commit().await?;
+        Ok(id)
+    }
+
+    /// Gives a place another name.
+    ///
+    /// # Errors
+    /// [`DbError::NotFound`]; [`DbError::AlreadyExists`] for a region's name below its parent.
+    pub async fn rename(&self, place: Place, id: i64, name: &str) -> DbResult<()> {
+        let (sql, what) = match place {
+            Place::Region => ("UPDATE regions SET name = ? WHERE id = ?", "region"),
+            Place::School => ("UPDATE schools SET name = ? WHERE id = ?", "school"),
+            Place::Classroom => ("UPDATE classrooms SET name = ? WHERE id = ?", "classroom"),
+        };
+        let mut tx = self.0.begin().await?;
+        let done =
+            sqlx::query(sql).bind(name).bind(id).execute(&mut *tx).await.map_err(|e| DbError::taken(e, what, name))?;
+        if done.rows_affected() == 0 {
+            return Err(DbError::not_found(what, id));
+        }
+        bump(&mut tx, "tree").await?;
+        tx.commit().await?;
+        Ok(())
+    }
+}
