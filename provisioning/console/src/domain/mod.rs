@@ -1,4 +1,5 @@
 //! What the console decides. Knows no database, no socket and no clock.
 
+pub mod import;
 pub mod progress;
 pub mod wanted;

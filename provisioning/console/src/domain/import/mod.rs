@@ -1,0 +1,347 @@
+//! Lessons into the console: from a folder or an upload, through every check, to objects and one database row.
+//!
+//! Order, which a cut at any point leaves harmless: everything is checked and sealed in staging → files become objects → the
+//! signed manifest becomes an object → one transaction names them. A refused lesson leaves nothing at all.
+//!
+//! [`plan`], [`lesson_toml`] and the checkers are pure; [`prepare`] reads disks; only this file knows database and keys.
+
+pub mod chunker;
+pub mod error;
+#[cfg(test)]
+pub(crate) mod fixtures;
+pub mod image;
+pub mod lesson_toml;
+pub mod mp3;
+pub mod mp4;
+pub mod pdf;
+pub mod plan;
+pub mod prepare;
+pub mod sniff;
+pub mod subtitle;
+#[cfg(test)]
+mod tests;
+pub mod walk;
+pub mod zip_safe;
+
+use std::{path::Path, sync::Arc};
+
+use contract::{
+    id::LessonId,
+    lesson::{FileEntry, LessonManifest, LessonMeta, MAX_MANIFEST_BYTES},
+    path::LessonPath,
+};
+use jiff::Timestamp;
+
+pub use self::{
+    error::{ImportError, Reason},
+    prepare::{OnProgress, Progress},
+};
+use self::{
+    lesson_toml::{Description, ItemWish},
+    prepare::{Bounds, Bytes, Prepared, Source},
+    zip_safe::Limits,
+};
+use crate::{
+    db::{
+        Db, DbError,
+        lessons::{NewFile, NewVersion},
+    },
+    objects::{Objects, Staged},
+    pki::keys::SigningKeys,
+};
+
+/// What an import writes to.
+#[derive(Debug, Clone)]
+pub struct Importer {
+    /// Where versions are registered.
+    pub db: Db,
+    /// Where bytes go.
+    pub objects: Objects,
+    /// Signs manifests.
+    pub keys: Arc<SigningKeys>,
+    /// Most bytes of one lesson.
+    pub max_lesson_bytes: u64,
+}
+
+/// What became of one lesson.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Imported {
+    /// The lesson.
+    pub id: LessonId,
+    /// The version that now is the newest.
+    pub version: u32,
+    /// 课题.
+    pub title: String,
+    /// What happened.
+    pub change: Change,
+    /// Files of the lesson.
+    pub files: usize,
+    /// Bytes a device stores for it.
+    pub size_bytes: u64,
+    /// Files of the folder that nothing names; they were not imported.
+    pub ignored: Vec<LessonPath>,
+}
+
+/// What an import did to a lesson.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// First version.
+    New,
+    /// A version more.
+    Updated,
+    /// The same content is the newest version already.
+    Unchanged,
+    /// The same, but it was retired and is on offer again.
+    Restored,
+}
+
+/// The outcome for one folder.
+#[derive(Debug)]
+pub struct LessonOutcome {
+    /// The folder's name.
+    pub folder: String,
+    /// What became of it.
+    pub result: Result<Imported, ImportError>,
+}
+
+/// A lesson from the form.
+#[derive(Debug)]
+pub struct Upload {
+    /// The lesson, to add a version to it; without one it follows from `meta`.
+    pub id: Option<LessonId>,
+    /// Curriculum fields.
+    pub meta: LessonMeta,
+    /// Titles by file name; others are named after their files.
+    pub titles: Vec<(String, String)>,
+    /// File names as the browser sent them, and the bytes.
+    pub files: Vec<(String, Staged)>,
+}
+
+/// Imports a lesson folder, or a folder of lesson folders. A bad lesson does not keep the others from being imported.
+///
+/// # Errors
+/// Only when `folder` itself cannot be read; everything else is in the outcomes.
+pub async fn import_folder(
+    importer: &Importer,
+    folder: &Path,
+    now: Timestamp,
+    progress: OnProgress,
+) -> Result<Vec<LessonOutcome>, ImportError> {
+    let root = folder.to_owned();
+    let found = blocking(move || walk::lesson_folders(&root)).await;
+    let folders = found.map_err(|reason| ImportError {
+        lesson: folder.display().to_string(),
+        file: String::new(),
+        reason,
+    })?;
+    let mut outcomes = Vec::with_capacity(folders.len());
+    for (name, path) in folders {
+        let result = import_one(importer, &name, path, now, &progress).await;
+        outcomes.push(LessonOutcome { folder: name, result });
+    }
+    Ok(outcomes)
+}
+
+async fn import_one(
+    importer: &Importer,
+    name: &str,
+    folder: std::path::PathBuf,
+    now: Timestamp,
+    progress: &OnProgress,
+) -> Result<Imported, ImportError> {
+    let (objects, bounds, progress, lesson) = (importer.objects.clone(), importer.bounds(), progress.clone(), name.to_owned());
+    let prepared = blocking(move || {
+        let description = walk::description(&folder).map_err(|reason| (lesson_toml::FILE_NAME.to_owned(), reason))?;
+        let sources = walk::sources(&folder)?;
+        let prepared = prepare::prepare(&objects, &lesson, &description, sources, bounds, &progress)?;
+        Ok((description, prepared))
+    })
+    .await;
+    let (description, prepared) = prepared.map_err(|(file, reason)| fault(name, file, reason))?;
+    importer.publish(description, prepared, now).await.map_err(|reason| fault(name, String::new(), reason))
+}
+
+/// Imports what came by upload.
+///
+/// # Errors
+/// The file and the reason; nothing was registered.
+pub async fn import_upload(
+    importer: &Importer,
+    upload: Upload,
+    now: Timestamp,
+    progress: OnProgress,
+) -> Result<Imported, ImportError> {
+    let name = upload.meta.title.clone();
+    let (objects, bounds, lesson) = (importer.objects.clone(), importer.bounds(), name.clone());
+    let prepared = blocking(move || {
+        let (description, sources) = describe_upload(upload)?;
+        let prepared = prepare::prepare(&objects, &lesson, &description, sources, bounds, &progress)?;
+        Ok((description, prepared))
+    })
+    .await;
+    let (description, prepared) = prepared.map_err(|(file, reason)| fault(&name, file, reason))?;
+    importer.publish(description, prepared, now).await.map_err(|reason| fault(&name, String::new(), reason))
+}
+
+fn describe_upload(upload: Upload) -> Result<(Description, Vec<Source>), prepare::Fault> {
+    let meta = lesson_toml::check_meta(upload.meta).map_err(|reason| (String::new(), reason))?;
+    let mut sources: Vec<Source> = Vec::new();
+    for (name, staged) in upload.files {
+        // A browser sends a bare name; some old ones send a path of their own disk.
+        let bare = name.rsplit(['/', '\\']).next().unwrap_or_default();
+        let path: LessonPath =
+            bare.parse().map_err(|e: contract::path::PathError| (name.clone(), Reason::Path(e.to_string())))?;
+        if sources.iter().any(|s| s.path == path) {
+            return Err((name, Reason::Path("two files of this name were sent".into())));
+        }
+        let size = staged.size().map_err(|error| (name.clone(), error.into()))?;
+        sources.push(Source { path, size, bytes: Bytes::Uploaded(staged) });
+    }
+    let title_of = |path: &LessonPath| upload.titles.iter().find(|(name, _)| name == path.as_str()).map(|(_, t)| t.clone());
+    // The form lists the files in teaching order; subtitles find their video by name.
+    let items = sources
+        .iter()
+        .filter(|s| !plan::is_subtitle(&s.path))
+        .map(|s| ItemWish { file: s.path.clone(), title: title_of(&s.path), subtitles: None })
+        .collect();
+    Ok((Description { id: upload.id, meta, items }, sources))
+}
+
+impl Importer {
+    fn bounds(&self) -> Bounds {
+        Bounds { lesson_bytes: self.max_lesson_bytes, zip: Limits::default() }
+    }
+
+    async fn publish(&self, description: Description, prepared: Prepared, now: Timestamp) -> Result<Imported, Reason> {
+        let Description { id, meta, .. } = description;
+        let id = match id {
+            Some(id) => id,
+            None => lesson_toml::derive_id(&meta)?,
+        };
+        let Prepared { items, files, ignored } = prepared;
+        let (entries, sealed): (Vec<FileEntry>, Vec<_>) = files.into_iter().unzip();
+        let mut manifest = LessonManifest { id, version: 1, meta, items, files: entries, created_at: now };
+        manifest.check().map_err(|error| Reason::Description(error.to_string()))?;
+        let digest = content_digest(&manifest)?;
+        let told = |manifest: &LessonManifest, change| Imported {
+            id: manifest.id.clone(),
+            version: manifest.version,
+            title: manifest.meta.title.clone(),
+            change,
+            files: manifest.files.len(),
+            size_bytes: manifest.stored_bytes(),
+            ignored: ignored.clone(),
+        };
+        if let Some(unchanged) = self.is_unchanged(&mut manifest, &digest).await? {
+            return Ok(told(&manifest, unchanged));
+        }
+        for file in sealed {
+            self.objects.put(file).await?;
+        }
+        // Another import of the same lesson may take the number; the second look finds the next one.
+        for _ in 0..4 {
+            let document = self.sign(&manifest)?;
+            let hash = self.objects.put_manifest(document).await?;
+            match self.db.lessons().insert_version(&new_version(&manifest, hash, &digest)).await {
+                Ok(_) => {
+                    let change = if manifest.version == 1 { Change::New } else { Change::Updated };
+                    return Ok(told(&manifest, change));
+                }
+                Err(DbError::AlreadyExists { .. }) => {}
+                Err(error) => return Err(database(error)),
+            }
+            if let Some(unchanged) = self.is_unchanged(&mut manifest, &digest).await? {
+                return Ok(told(&manifest, unchanged));
+            }
+        }
+        Err(Reason::Console("other imports of the same lesson kept taking its version number".into()))
+    }
+
+    /// Gives the manifest its number, or says that this content is the newest version already.
+    async fn is_unchanged(&self, manifest: &mut LessonManifest, digest: &str) -> Result<Option<Change>, Reason> {
+        let latest = self.db.lessons().latest(&manifest.id).await.map_err(database)?;
+        let Some(latest) = latest else {
+            manifest.version = 1;
+            return Ok(None);
+        };
+        if latest.content_digest != digest {
+            manifest.version = latest.version + 1;
+            return Ok(None);
+        }
+        manifest.version = latest.version;
+        if latest.retired {
+            self.db.lessons().restore(&manifest.id).await.map_err(database)?;
+            return Ok(Some(Change::Restored));
+        }
+        Ok(Some(Change::Unchanged))
+    }
+
+    fn sign(&self, manifest: &LessonManifest) -> Result<Vec<u8>, Reason> {
+        let failed = |error: serde_json::Error| Reason::Console(error.to_string());
+        let signed = self.keys.sign_content(manifest).map_err(failed)?;
+        let document = serde_json::to_vec(&signed).map_err(failed)?;
+        if document.len() > MAX_MANIFEST_BYTES {
+            let (size, limit) = (document.len() as u64, MAX_MANIFEST_BYTES as u64);
+            return Err(Reason::Description(format!("its manifest has {size} bytes, more than the {limit} a device reads")));
+        }
+        Ok(document)
+    }
+}
+
+/// Equal for equal lessons, whatever their version and time.
+fn content_digest(manifest: &LessonManifest) -> Result<String, Reason> {
+    let content = serde_json::to_vec(&(&manifest.meta, &manifest.items, &manifest.files))
+        .map_err(|error| Reason::Console(error.to_string()))?;
+    Ok(blake3::hash(&content).to_hex().to_string())
+}
+
+fn new_version(manifest: &LessonManifest, hash: contract::hash::Hash, digest: &str) -> NewVersion {
+    let file = |f: &FileEntry| NewFile { path: f.path.clone(), hash: f.hash, size: f.size, media_type: f.media_type.clone() };
+    NewVersion {
+        lesson: manifest.id.clone(),
+        version: manifest.version,
+        manifest: hash,
+        content_digest: digest.to_owned(),
+        size_bytes: manifest.stored_bytes(),
+        meta: manifest.meta.clone(),
+        items: manifest.items.clone(),
+        files: manifest.files.iter().map(file).collect(),
+        created_at: manifest.created_at,
+    }
+}
+
+fn fault(lesson: &str, file: String, reason: Reason) -> ImportError {
+    ImportError { lesson: lesson.to_owned(), file, reason }
+}
+
+fn database(error: DbError) -> Reason {
+    Reason::Console(error.to_string())
+}
+
+/// Runs what waits for disks where waiting is allowed. A panic there is a failed import, not a failed console.
+async fn blocking<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: Send + 'static + FromPanic,
+{
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(E::from_panic(error.to_string())),
+    }
+}
+
+trait FromPanic {
+    fn from_panic(what: String) -> Self;
+}
+
+impl FromPanic for Reason {
+    fn from_panic(what: String) -> Self {
+        Self::Console(what)
+    }
+}
+
+impl FromPanic for prepare::Fault {
+    fn from_panic(what: String) -> Self {
+        (String::new(), Reason::Console(what))
+    }
+}
