@@ -86,6 +86,8 @@ pub(crate) struct Inner {
 pub(super) struct Memory {
     /// Files in the hands of a `Part`.
     pub(super) active: HashSet<Hash>,
+    /// Files whose commit failed at its last step. They count as missing until the next start.
+    pub(super) unconfirmed: HashSet<Hash>,
     held: HashMap<LessonKey, HeldLesson>,
     pub(super) maps: Vec<(LessonKey, Arc<FileMap>)>,
     next_use: u64,
@@ -346,7 +348,7 @@ impl Inner {
         }
         let (mut done_bytes, mut exclusive_bytes, mut ready) = (0, 0, true);
         for (hash, size) in self.index.needs(key)? {
-            let here = match self.index.file(hash)? {
+            let here = match self.confirmed(hash)? {
                 Some(FileRow {
                     state: FileState::Verified { .. },
                     ..
@@ -387,6 +389,12 @@ impl Inner {
         };
         self.memory().held.insert(key.clone(), held.clone());
         Ok(held)
+    }
+
+    /// What the index says of a file, unless it was told so in vain.
+    pub(super) fn confirmed(&self, hash: Hash) -> Result<Option<FileRow>, StoreError> {
+        let in_vain = self.memory().unconfirmed.contains(&hash);
+        Ok(self.index.file(hash)?.filter(|_| !in_vain))
     }
 
     /// Checks everything that makes a manifest believable; `promised` is its hash where one is known.

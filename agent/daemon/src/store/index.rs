@@ -163,14 +163,16 @@ impl Index {
             .write(true)
             .open(folder.join("db"))
             .map_err(io("open"))?;
-        let index = Self {
-            db,
-            file,
-            failed: AtomicBool::new(false),
-            faults,
-        };
-        if !existed {
-            index.flush()?;
+        let index = Self { db, file, failed: AtomicBool::new(false), faults };
+        if existed {
+            // sled opens some garbage as an empty database.
+            if index.get(rows::FORMAT_KEY)?.as_deref() != Some(rows::FORMAT) {
+                return Err(broken("its first row is missing or of another format".to_owned()));
+            }
+        } else {
+            let mut first = Changes::default();
+            first.0.insert(rows::FORMAT_KEY, rows::FORMAT);
+            index.commit(first)?;
             for folder in [folder, folder.parent().unwrap_or(folder)] {
                 layout::sync_dir(folder).map_err(io("sync"))?;
             }

@@ -222,7 +222,10 @@ impl Inner {
             changes.put_file(*hash, FileRow::verified(*stamp))?;
             self.index.drop_part(*hash, &mut changes)?;
         }
-        self.index.commit(changes)?;
+        if let Err(error) = self.index.commit(changes) {
+            self.memory().unconfirmed.extend(renamed.iter().map(|(hash, _)| *hash));
+            return Err(error.into());
+        }
         for (hash, stamp) in renamed {
             self.file_bytes.fetch_add(stamp.size, Ordering::SeqCst);
             self.part_changed(*hash)?;

@@ -9,6 +9,7 @@
 //! | `m` lesson, 0, version (u32 BE), hash | size of a file that the lesson needs |
 //! | `r` hash, lesson, 0, version (u32 BE) | nothing: the lesson needs the file |
 //! | `u` lesson | order of last use |
+//! | `v` | the format of all this |
 //!
 //! Every value stays far below 64 KiB: sled moves longer ones into files of their own, which our commit does not sync.
 
@@ -18,6 +19,10 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use super::{LessonKey, layout::Stamp};
 use crate::shelf::LessonCard;
 
+/// The row written at creation.
+pub(crate) const FORMAT_KEY: &[u8] = b"v";
+/// Its value; another one means rows of another shape, and a rebuild.
+pub(crate) const FORMAT: &[u8] = b"bbt-index/1";
 /// Bytes of one stretch of a part's bitmap: 16,384 chunks.
 pub(crate) const SEGMENT_BYTES: usize = 2048;
 /// A lesson's card is kept in its row up to this many bytes of JSON, else read from the manifest.

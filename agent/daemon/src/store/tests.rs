@@ -1,0 +1,6 @@
+//! The store with real files: a cut at each step, a broken index, changed bytes, a full disk.
+
+mod cuts;
+mod damage;
+mod kit;
+mod lessons;
