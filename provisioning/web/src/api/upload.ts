@@ -1,0 +1,43 @@
+/** Uploading a lesson. `fetch` cannot say how much of a body has left, so this one call uses XMLHttpRequest. */
+
+import { currentLanguage } from "@/i18n";
+import { ProblemError, readProblem, unreachable } from "./problem";
+import type { LessonMeta, LessonSummary } from "./types";
+
+export interface Upload {
+  done: Promise<LessonSummary>;
+  /** Stops it; `done` then fails with code `cancelled`. */
+  abort: () => void;
+}
+
+export function uploadLesson(
+  meta: LessonMeta & { id?: string },
+  files: File[],
+  onProgress: (sent: number, total: number) => void,
+): Upload {
+  const form = new FormData();
+  form.append("meta", new Blob([JSON.stringify(meta)], { type: "application/json" }));
+  for (const file of files) form.append("file", file, file.name);
+
+  const request = new XMLHttpRequest();
+  const done = new Promise<LessonSummary>((resolve, reject) => {
+    request.open("POST", "/api/v1/lessons");
+    request.setRequestHeader("Accept-Language", currentLanguage());
+    request.upload.onprogress = (event) => onProgress(event.loaded, event.total);
+    request.onload = () => {
+      let body: unknown = request.responseText;
+      try {
+        body = JSON.parse(request.responseText);
+      } catch {
+        // A proxy's HTML page, perhaps; readProblem copes with plain text.
+      }
+      if (request.status >= 200 && request.status < 300) resolve(body as LessonSummary);
+      else reject(new ProblemError(readProblem(request.status, body, request.getResponseHeader("x-request-id"))));
+    };
+    request.onerror = () => reject(unreachable("the connection broke while sending"));
+    request.onabort = () =>
+      reject(new ProblemError({ status: 0, code: "cancelled", message: "", detail: "", request_id: "" }));
+    request.send(form);
+  });
+  return { done, abort: () => request.abort() };
+}

@@ -1,0 +1,42 @@
+import { ref } from "vue";
+
+import { session as api } from "@/api";
+import { startLive, stopLive } from "@/api/events";
+import { asProblem } from "@/api/problem";
+import type { Session } from "@/api/types";
+
+/** Who is signed in: `undefined` until asked, `null` when nobody. */
+export const session = ref<Session | null | undefined>(undefined);
+
+/** Asks once; a console that cannot be reached counts as nobody, and the sign-in page will say so. */
+export async function whoami(): Promise<Session | null> {
+  if (session.value !== undefined) return session.value;
+  try {
+    session.value = await api.get();
+    startLive();
+  } catch (cause) {
+    if (asProblem(cause).status === 401) session.value = null;
+    return null;
+  }
+  return session.value ?? null;
+}
+
+export async function signIn(username: string, password: string): Promise<void> {
+  session.value = await api.create(username, password);
+  startLive();
+}
+
+export async function signOut(): Promise<void> {
+  stopLive();
+  try {
+    await api.remove();
+  } finally {
+    session.value = null;
+  }
+}
+
+/** The console forgot us (12 hours idle, or a restart with another data folder). */
+export function forgetSession(): void {
+  stopLive();
+  session.value = null;
+}

@@ -1,0 +1,81 @@
+/** Pure helpers that turn figures into what an operator reads. Words come from the catalogues, never from here. */
+
+const UNITS = ["B", "KB", "MB", "GB", "TB"];
+
+/** `1536` → `1.5 KB`; binary steps, three significant digits at most. */
+export function bytes(value: number | null | undefined): string {
+  if (value === null || value === undefined || !Number.isFinite(value)) return "–";
+  let rest = Math.abs(value);
+  let unit = 0;
+  while (rest >= 1024 && unit < UNITS.length - 1) {
+    rest /= 1024;
+    unit += 1;
+  }
+  const digits = unit === 0 || rest >= 100 ? 0 : rest >= 10 ? 1 : 2;
+  const shown = String(Number(rest.toFixed(digits)));
+  return `${value < 0 ? "-" : ""}${shown} ${UNITS[unit]}`;
+}
+
+/** `12.34` → `12 %`; one digit below ten. */
+export function percent(value: number | null | undefined): string {
+  if (value === null || value === undefined || !Number.isFinite(value)) return "–";
+  return `${Number(value.toFixed(value < 10 ? 1 : 0))}%`;
+}
+
+/** `48.25` → `48.3 °C`. */
+export function celsius(value: number | null | undefined): string {
+  if (value === null || value === undefined || !Number.isFinite(value)) return "–";
+  return `${value.toFixed(1)} °C`;
+}
+
+/** How much of a whole is done, 0–100, whole numbers; 100 only when it is really all. */
+export function share(done: number, total: number): number {
+  if (!(total > 0)) return 0;
+  if (done >= total) return 100;
+  return Math.min(99, Math.max(0, Math.floor((done / total) * 100)));
+}
+
+const pad = (n: number): string => String(n).padStart(2, "0");
+
+/** Local date and time to the minute (or second), same shape in every language: `2026-11-22 16:05`. */
+export function dateTime(value: string | number | null | undefined, seconds = false): string {
+  if (value === null || value === undefined || value === "") return "–";
+  const at = new Date(value);
+  if (Number.isNaN(at.getTime())) return "–";
+  const date = `${at.getFullYear()}-${pad(at.getMonth() + 1)}-${pad(at.getDate())}`;
+  const time = `${pad(at.getHours())}:${pad(at.getMinutes())}`;
+  return seconds ? `${date} ${time}:${pad(at.getSeconds())}` : `${date} ${time}`;
+}
+
+export type Span = { unit: "now" | "seconds" | "minutes" | "hours" | "days"; count: number };
+
+/** A duration in its largest sensible unit; the sentence around it is the catalogue's. */
+export function span(ms: number): Span {
+  const s = Math.max(0, Math.round(ms / 1000));
+  if (s < 5) return { unit: "now", count: 0 };
+  if (s < 60) return { unit: "seconds", count: s };
+  if (s < 3600) return { unit: "minutes", count: Math.floor(s / 60) };
+  if (s < 48 * 3600) return { unit: "hours", count: Math.floor(s / 3600) };
+  return { unit: "days", count: Math.floor(s / 86_400) };
+}
+
+/** `83000` → `1:23`; with hours where there are any. */
+export function playingTime(ms: number | null | undefined): string {
+  if (ms === null || ms === undefined) return "";
+  const s = Math.round(ms / 1000);
+  const h = Math.floor(s / 3600);
+  const m = Math.floor((s % 3600) / 60);
+  return h > 0 ? `${h}:${pad(m)}:${pad(s % 60)}` : `${m}:${pad(s % 60)}`;
+}
+
+/** One CSV cell, quoted where needed; a leading `= + - @` is defused so that no spreadsheet runs it. */
+export function csvCell(value: unknown): string {
+  let cell = value === null || value === undefined ? "" : String(value);
+  if (/^[=+\-@\t\r]/.test(cell) && !/^-?\d+(\.\d+)?$/.test(cell)) cell = `'${cell}`;
+  return /[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell;
+}
+
+/** A CSV file with a byte-order mark, so that a Chinese spreadsheet reads it as UTF-8. */
+export function csv(rows: unknown[][]): string {
+  return "\uFEFF" + rows.map((row) => row.map(csvCell).join(",")).join("\r\n") + "\r\n";
+}
