@@ -163,7 +163,7 @@ await withBrowser({}, async (context) => {
       });
       must(drawn.ink > 100, `the page is blank: ${drawn.ink} dark pixels`);
       if (drawn.pages > 1) {
-        await page.keyboard.press('PageDown');
+        await page.keyboard.press('ArrowRight');
         await page.waitForSelector('.pdf-page[data-page="2"][data-drawn="yes"]', WAIT);
       }
       return { lesson: lesson.id, ...drawn };

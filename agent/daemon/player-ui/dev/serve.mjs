@@ -57,7 +57,7 @@ const shelf = {
     lesson(meta('旧文档', '信息科技', '五年级', '上册', '第一单元', '第1课'), ['oldfont', 'broken']),
     ...Array.from({ length: Number(process.env.MANY || 0) }, (_, i) => lesson(meta(`口算练习 ${i + 1}`, '数学', '一年级', '上册', '第三单元', `第${i + 1}课时`), ['slides'])),
   ],
-  notices: [], disk: { total_bytes: 31138512896, free_bytes: 18874368000, lesson_bytes: 9663676416 },
+  notices: [], disk: { total_bytes: 31138512896, free_bytes: 419430400, lesson_bytes: 9663676416 },
 };
 
 const live = new Set();

@@ -139,6 +139,8 @@
     if (event.altKey || event.ctrlKey || event.metaKey) { return; }
     if (view.key && view.key(event)) { event.preventDefault(); }
   });
+  document.addEventListener('keydown', function () { document.documentElement.classList.add('by-keys'); }, true);
+  document.addEventListener('pointerdown', function () { document.documentElement.classList.remove('by-keys'); }, true);
   /* A long press on a board is not a right click. */
   document.addEventListener('contextmenu', function (event) { event.preventDefault(); });
   remember(window.location.hash);

@@ -6,11 +6,10 @@
 
   BBT.viewers.audio = function (context) {
     var audio = h('audio', { preload: 'auto' });
-    var now = h('div', { 'class': 'audio-now' });
     var lines = h('div', { 'class': 'audio-lines' });
     var hero = BBT.button({ icon: 'play', label: t('media.play'), 'class': 'audio-play', onclick: function () { controls.toggle(); } });
     var el = h('div', { 'class': 'audio' }, [
-      audio, h('div', { 'class': 'audio-face' }, [hero, h('h1', { text: context.item.title }), now]), lines
+      audio, h('div', { 'class': 'audio-face' }, [hero, h('h1', { text: context.item.title })]), lines
     ]);
     var repeat = null, repeating = false, drawn = 0, controls;
 
@@ -52,7 +51,6 @@
         }
         BBT.toggle(line, 'audio-line-on', on);
       });
-      now.textContent = BBT.clock(audio.currentTime || 0);
     }
 
     controls = BBT.mediaControls(audio, context, {
@@ -92,7 +90,7 @@
         list.unshift(BBT.button({ icon: 'sentenceback', label: t('media.sentence_back'), onclick: function () { sentence(-1); } }));
         list.push(BBT.button({ icon: 'sentenceforward', label: t('media.sentence_forward'), onclick: function () { sentence(1); } }));
         list.push(BBT.button({
-          icon: 'repeat', label: t('media.repeat'),
+          icon: 'repeat', text: t('media.repeat'),
           onclick: function (event) {
             repeating = !repeating;
             repeat = repeating ? cuesOf()[Math.max(0, cueAt(audio.currentTime))] || null : null;

@@ -55,7 +55,7 @@
     var subject = BBT.subjectEntry(meta.subject || '');
     return h('header', { 'class': 'lesson-head tone-' + subject.colour }, [
       h('div', { 'class': 'lesson-glyph', text: subject.glyph, 'aria-hidden': 'true' }),
-      h('p', { 'class': 'lesson-place', text: BBT.placeOf(lesson, ['stage', 'subject', 'grade', 'volume']) }),
+      h('p', { 'class': 'lesson-place', text: BBT.placeOf(lesson, ['stage', 'subject', 'grade']) }),
       h('h1', { text: meta.title || lesson.id }),
       h('p', { 'class': 'lesson-place', text: BBT.placeOf(lesson, ['chapter', 'period']) }),
       h('p', { 'class': 'lesson-edition', text: meta.edition || '' })

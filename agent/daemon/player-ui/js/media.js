@@ -193,10 +193,15 @@
       draw();
     }
     function jump(by) { seek(media.currentTime + by); }
-    function start() {
+    /* `refused` is told where the kiosk wants a touch before it makes a sound. */
+    function start(refused) {
       var promise = media.play();
-      /* Refused where the kiosk wants a touch first: the large play button is there for it. */
-      if (promise && promise.then) { promise.then(null, function () { draw(); }); }
+      if (promise && promise.then) {
+        promise.then(null, function () {
+          draw();
+          if (refused) { refused(); }
+        });
+      }
     }
     function toggle() { if (media.paused || media.ended) { start(); } else { media.pause(); } }
     function draw() {

@@ -24,6 +24,12 @@
     };
   }
 
+  /* Short words are written large: the whole class has to read them. */
+  function size(notice) {
+    var length = (notice.title || '').length + (notice.text || '').length;
+    return length <= 80 ? 'short' : length <= 200 ? 'middle' : 'long';
+  }
+
   function drawUrgent(notice) {
     var key = notice ? keyOf(notice) + BBT.language : null;
     var button;
@@ -33,7 +39,7 @@
     button = BBT.button({ icon: 'check', text: t('notice.dismiss'), 'class': 'button-large', onclick: dismiss(notice) });
     urgent = {
       key: key,
-      el: h('div', { 'class': 'urgent', role: 'alertdialog', 'aria-label': notice.title }, [
+      el: h('div', { 'class': 'urgent urgent-' + size(notice), role: 'alertdialog', 'aria-label': notice.title }, [
         h('div', { 'class': 'urgent-label' }, [BBT.icon('bell'), h('span', { text: t('notice.urgent') })]),
         h('h1', { text: notice.title }),
         h('p', { text: notice.text }),

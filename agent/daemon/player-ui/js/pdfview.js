@@ -59,6 +59,20 @@
       refresh();
     }
 
+    /* One screen on, or the next page where this one is read: no line is ever skipped. */
+    function read(by) {
+      var page = pages[current()], screen = el.clientHeight * 0.85, edge;
+      if (!page) { return; }
+      edge = by > 0 ? page.el.offsetTop + page.el.offsetHeight - el.scrollTop - el.clientHeight
+        : el.scrollTop - page.el.offsetTop;
+      if (edge > el.clientHeight * 0.05) {
+        el.scrollTop += by * Math.min(screen, edge + BBT.pdfMargin());
+        refresh();
+      } else {
+        show(current() + by);
+      }
+    }
+
     function drop(page) {
       if (page.canvas) {
         /* Setting the size frees the pixels at once. */
@@ -147,8 +161,8 @@
     function refresh() {
       var at = current();
       value.textContent = t('pdf.page', { n: at + 1, total: pages.length });
-      previous.disabled = at <= 0;
-      next.disabled = at >= pages.length - 1;
+      previous.disabled = el.scrollTop <= 1;
+      next.disabled = el.scrollTop + el.clientHeight >= el.scrollHeight - 1;
       window.clearTimeout(queue);
       queue = window.setTimeout(drawNext, 60);
     }
@@ -182,8 +196,8 @@
     function fits(kind) { return function () { resize(function () { mode = kind; }); }; }
     function relayout() { resize(function () {}); }
 
-    previous = BBT.button({ icon: 'up', label: t('pdf.previous'), onclick: function () { show(current() - 1); } });
-    next = BBT.button({ icon: 'down', label: t('pdf.next'), onclick: function () { show(current() + 1); } });
+    previous = BBT.button({ icon: 'up', label: t('pdf.previous'), onclick: function () { read(-1); } });
+    next = BBT.button({ icon: 'down', label: t('pdf.next'), onclick: function () { read(1); } });
     previous.disabled = next.disabled = true;
     el.appendChild(wait);
     el.addEventListener('scroll', refresh);
@@ -195,8 +209,8 @@
         previous, value, next,
         BBT.button({ icon: 'minus', label: t('view.zoom_out'), onclick: function () { scale(1 / STEP); } }),
         BBT.button({ icon: 'plus', label: t('view.zoom_in'), onclick: function () { scale(STEP); } }),
-        BBT.button({ icon: 'fitwidth', label: t('view.fit_width'), onclick: fits('width') }),
-        BBT.button({ icon: 'fit', label: t('view.fit'), onclick: fits('page') })
+        BBT.button({ icon: 'fitwidth', text: t('view.fit_width'), onclick: fits('width') }),
+        BBT.button({ icon: 'fit', text: t('view.fit'), onclick: fits('page') })
       ],
       mounted: function () {
         giveUp = BBT.openPdf(context.item.url, opened, function (why) {
@@ -206,8 +220,10 @@
       },
       key: function (event) {
         switch (event.key) {
-          case 'PageDown': case 'ArrowRight': show(current() + 1); return true;
-          case 'PageUp': case 'ArrowLeft': show(current() - 1); return true;
+          case 'PageDown': case ' ': read(1); return true;
+          case 'PageUp': read(-1); return true;
+          case 'ArrowRight': show(current() + 1); return true;
+          case 'ArrowLeft': show(current() - 1); return true;
           case '+': case '=': scale(STEP); return true;
           case '-': scale(1 / STEP); return true;
           default: return false;

@@ -51,11 +51,18 @@
 
   BBT.subjectEntry = subjectEntry;
 
-  /* 上册 · 第五单元 · 第1课时, without what is not there. */
+  /* The named fields that are there, with dots between; 年级 and 册次 stand together as they are spoken. */
   BBT.placeOf = function (lesson, names) {
     var meta = lesson.meta || {};
-    return names.map(function (name) { return meta[name]; }).filter(Boolean).join(' · ');
+    return names.map(function (name) {
+      return name === 'grade' ? (meta.grade || '') + (meta.volume || '') : meta[name];
+    }).filter(Boolean).join(' · ');
   };
+
+  /* Whether a title needs a second line on its card: wide characters count one, others half. */
+  function isLong(title) {
+    return title.length - (title.match(/[ -~]/g) || []).length / 2 > 10;
+  }
 
   /* {icon, text, kind} of a lesson's state, for cards. */
   BBT.stateOf = function (lesson) {
@@ -93,6 +100,7 @@
   function card(lesson) {
     var subject = subjectEntry(subjectOf(lesson));
     var state = BBT.stateOf(lesson);
+    var title = (lesson.meta && lesson.meta.title) || lesson.id;
     return h('a', {
       'class': 'card card-' + state.kind,
       href: '#/lesson/' + encodeURIComponent(lesson.id),
@@ -100,8 +108,9 @@
     }, [
       h('div', { 'class': 'card-glyph tone-' + subject.colour, text: subject.glyph, 'aria-hidden': 'true' }),
       h('div', { 'class': 'card-body' }, [
-        h('h3', { 'class': 'card-title', text: (lesson.meta && lesson.meta.title) || lesson.id }),
-        h('p', { 'class': 'card-place', text: BBT.placeOf(lesson, ['volume', 'period', 'chapter']) }),
+        h('h3', { 'class': 'card-title', text: title }),
+        h('p', { 'class': 'card-place', text: BBT.placeOf(lesson, ['grade', 'period']) }),
+        isLong(title) ? null : h('p', { 'class': 'card-place', text: BBT.placeOf(lesson, ['chapter']) }),
         h('div', { 'class': 'card-foot' }, [
           h('div', { 'class': 'state state-' + state.kind }, [BBT.icon(state.icon), h('span', { text: state.text })]),
           lesson.state === 'ready' ? kindIcons(lesson) : null
@@ -168,22 +177,20 @@
           (!filter.grade || gradeOf(lesson) === filter.grade);
       }));
       var counts = {}, current = null, grid = null, fragment = document.createDocumentFragment();
+      /* One heading for what the filters leave open; by subject and grade at once, rows would hold one card each. */
+      var groupOf = filter.subject && !filter.grade ? gradeOf : subjectOf;
       list.forEach(function (lesson) {
-        var key = subjectOf(lesson) + '\n' + gradeOf(lesson);
+        var key = 'of ' + groupOf(lesson);
         counts[key] = (counts[key] || 0) + 1;
       });
       list.slice(0, shown).forEach(function (lesson) {
-        var key = subjectOf(lesson) + '\n' + gradeOf(lesson);
+        var key = 'of ' + groupOf(lesson);
         if (key !== current) {
           current = key;
           grid = h('div', { 'class': 'grid' });
           fragment.appendChild(h('section', { 'class': 'group' }, [
             h('h2', { 'class': 'group-title' }, [
-              h('span', {
-                text: subjectOf(lesson) && gradeOf(lesson)
-                  ? t('shelf.group', { subject: subjectOf(lesson), grade: gradeOf(lesson) })
-                  : subjectOf(lesson) || gradeOf(lesson)
-              }),
+              h('span', { text: [filter.subject || subjectOf(lesson), groupOf === gradeOf ? gradeOf(lesson) : filter.grade].filter(Boolean).join(' · ') }),
               h('small', { text: t('shelf.count', { n: counts[key] }) })
             ]),
             grid

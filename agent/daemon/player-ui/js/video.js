@@ -78,7 +78,7 @@
     surface.addEventListener('pointerdown', function () {
       surface.setAttribute('data-was-quiet', document.body.classList.contains('quiet') ? 'yes' : 'no');
     });
-    ['play', 'pause', 'ended', 'timeupdate'].forEach(function (name) { video.addEventListener(name, drawOverlays); });
+    ['play', 'pause', 'ended', 'timeupdate', 'loadeddata'].forEach(function (name) { video.addEventListener(name, drawOverlays); });
     video.addEventListener('play', wake);
     ['pointerdown', 'pointermove', 'keydown'].forEach(function (name) { document.addEventListener(name, wake, true); });
 
@@ -87,7 +87,7 @@
       tools: [controls.back, controls.play, controls.forward, controls.speed, controls.volume, controls.subtitles, full].filter(Boolean),
       mounted: function () {
         video.src = context.item.url;
-        controls.start();
+        controls.start(drawOverlays);
         wake();
       },
       key: function (event) {
