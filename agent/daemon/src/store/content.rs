@@ -166,6 +166,32 @@ impl ContentStore {
         row.map(|row| self.0.held(key, &row)).transpose()
     }
 
+    /// The files of a lesson that are not here whole and verified.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn missing_files(&self, key: &LessonKey) -> Result<HashSet<Hash>, StoreError> {
+        let mut missing = HashSet::new();
+        for (hash, _) in self.0.index.needs(key)? {
+            let row = self.0.confirmed(hash)?;
+            if !row.is_some_and(|row| matches!(row.state, FileState::Verified { .. })) {
+                missing.insert(hash);
+            }
+        }
+        Ok(missing)
+    }
+
+    /// Bytes of a file that the inventory counts as done.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn recorded_bytes(&self, hash: Hash) -> Result<u64, StoreError> {
+        match self.0.confirmed(hash)?.filter(|row| row.state != FileState::Evicting) {
+            Some(row) => Ok(row.size),
+            None => Ok(self.0.index.part(hash)?.map_or(0, |part| part.done_bytes)),
+        }
+    }
+
     /// What a page shows of a lesson; `None` if its manifest is not here.
     ///
     /// # Errors

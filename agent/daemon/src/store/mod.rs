@@ -18,7 +18,7 @@ mod read;
 mod recover;
 mod rows;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use check::{CheckReport, Disagreement, check, rebuild};
 pub use content::{ContentStore, StoreOptions};

@@ -2,5 +2,5 @@
 
 mod cuts;
 mod damage;
-mod kit;
+pub(crate) mod kit;
 mod lessons;

@@ -17,18 +17,18 @@ use crate::store::{
     Begin, ContentStore, LessonKey, OpenReport, Part, StoreError, StoreOptions, VerifiedChunk, fault::Faults,
 };
 
-pub(super) const CHUNK: usize = 4096;
+pub(crate) const CHUNK: usize = 4096;
 
 /// A lesson and all its bytes.
-pub(super) struct Lesson {
-    pub(super) assigned: AssignedLesson,
-    pub(super) document: Vec<u8>,
-    pub(super) manifest: LessonManifest,
-    pub(super) bytes: Vec<Vec<u8>>,
+pub(crate) struct Lesson {
+    pub(crate) assigned: AssignedLesson,
+    pub(crate) document: Vec<u8>,
+    pub(crate) manifest: LessonManifest,
+    pub(crate) bytes: Vec<Vec<u8>>,
 }
 
 impl Lesson {
-    pub(super) fn key(&self) -> LessonKey {
+    pub(crate) fn key(&self) -> LessonKey {
         LessonKey { lesson: self.assigned.lesson.clone(), version: self.assigned.version }
     }
 }
@@ -37,18 +37,18 @@ fn signing_key() -> SigningKey {
     SigningKey::from_bytes(&[7; 32])
 }
 
-pub(super) fn trusted() -> Vec<TrustedKey> {
+pub(crate) fn trusted() -> Vec<TrustedKey> {
     vec![TrustedKey::of(KeyId::new("content").unwrap(), KeyRole::Content, &signing_key())]
 }
 
 /// Bytes that look like nothing else, the same for the same seed.
-pub(super) fn noise(seed: u64, len: usize) -> Vec<u8> {
+pub(crate) fn noise(seed: u64, len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
     blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut bytes);
     bytes
 }
 
-pub(super) fn entry(path: &str, bytes: &[u8]) -> FileEntry {
+pub(crate) fn entry(path: &str, bytes: &[u8]) -> FileEntry {
     FileEntry {
         path: path.parse().unwrap(),
         media_type: "application/octet-stream".into(),
@@ -62,7 +62,7 @@ pub(super) fn entry(path: &str, bytes: &[u8]) -> FileEntry {
     }
 }
 
-pub(super) fn lesson(id: &str, version: u32, files: &[Vec<u8>]) -> Lesson {
+pub(crate) fn lesson(id: &str, version: u32, files: &[Vec<u8>]) -> Lesson {
     let text = |s: &str| s.to_owned();
     let entries: Vec<_> = files.iter().enumerate().map(|(n, b)| entry(&format!("file-{n}.bin"), b)).collect();
     let manifest = LessonManifest {
@@ -101,26 +101,26 @@ pub(super) fn lesson(id: &str, version: u32, files: &[Vec<u8>]) -> Lesson {
     Lesson { assigned, document, manifest, bytes: files.to_vec() }
 }
 
-pub(super) fn options(root: &Path) -> StoreOptions {
+pub(crate) fn options(root: &Path) -> StoreOptions {
     StoreOptions { root: root.to_owned(), trusted: trusted(), reserve_bytes: 0, max_bytes: None }
 }
 
-pub(super) fn folder() -> TempDir {
+pub(crate) fn folder() -> TempDir {
     tempfile::tempdir().unwrap()
 }
 
-pub(super) fn open(root: &Path) -> (ContentStore, OpenReport) {
+pub(crate) fn open(root: &Path) -> (ContentStore, OpenReport) {
     ContentStore::open(options(root)).unwrap()
 }
 
-pub(super) fn open_hooked(
+pub(crate) fn open_hooked(
     root: &Path,
     hook: impl Fn(crate::store::fault::Step) -> io::Result<()> + Send + Sync + 'static,
 ) -> ContentStore {
     ContentStore::open_with(options(root), Faults::hooked(hook)).unwrap().0
 }
 
-pub(super) fn begin(store: &ContentStore, entry: &FileEntry) -> Part {
+pub(crate) fn begin(store: &ContentStore, entry: &FileEntry) -> Part {
     match store.begin(entry).unwrap() {
         Begin::Part(part) => part,
         Begin::Have => panic!("{} is here already", entry.hash),
@@ -128,7 +128,7 @@ pub(super) fn begin(store: &ContentStore, entry: &FileEntry) -> Part {
 }
 
 /// Writes what is missing and says how many chunks that were.
-pub(super) fn fill(part: &mut Part, bytes: &[u8]) -> Result<usize, StoreError> {
+pub(crate) fn fill(part: &mut Part, bytes: &[u8]) -> Result<usize, StoreError> {
     let mut written = 0;
     for run in part.missing(u64::MAX) {
         let mut offset = run.offset as usize;
@@ -145,7 +145,7 @@ pub(super) fn fill(part: &mut Part, bytes: &[u8]) -> Result<usize, StoreError> {
 }
 
 /// Stores a whole lesson.
-pub(super) fn store_all(store: &ContentStore, lesson: &Lesson) -> Result<(), StoreError> {
+pub(crate) fn store_all(store: &ContentStore, lesson: &Lesson) -> Result<(), StoreError> {
     store.put_manifest(&lesson.document, &lesson.assigned)?;
     for (entry, bytes) in lesson.manifest.files.iter().zip(&lesson.bytes) {
         if let Begin::Part(mut part) = store.begin(entry)? {
@@ -157,12 +157,12 @@ pub(super) fn store_all(store: &ContentStore, lesson: &Lesson) -> Result<(), Sto
     Ok(())
 }
 
-pub(super) fn is_ready(store: &ContentStore, lesson: &Lesson) -> bool {
+pub(crate) fn is_ready(store: &ContentStore, lesson: &Lesson) -> bool {
     store.held(&lesson.key()).unwrap().is_some_and(|held| held.is_ready())
 }
 
 /// Every byte of the lesson as a player would get it; `None` where it would get nothing.
-pub(super) fn read_back(store: &ContentStore, lesson: &Lesson) -> Vec<Option<Vec<u8>>> {
+pub(crate) fn read_back(store: &ContentStore, lesson: &Lesson) -> Vec<Option<Vec<u8>>> {
     let read = |entry: &FileEntry| {
         let mut open = store.open_file(entry.hash).unwrap()?;
         let mut bytes = Vec::new();
@@ -173,7 +173,7 @@ pub(super) fn read_back(store: &ContentStore, lesson: &Lesson) -> Vec<Option<Vec
 }
 
 /// Copies a data folder as it is on the disk at this moment, times of change included.
-pub(super) fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for found in fs::read_dir(from).unwrap() {
         let found = found.unwrap();

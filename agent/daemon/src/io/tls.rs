@@ -1,0 +1,199 @@
+//! TLS towards the console: one authority is believed, and no clock.
+//!
+//! The wall clock of a board may say 1970 or 2036. A certificate is judged at the latest moment that is known to have
+//! passed: the newest signed document, or the start of the certificate's own validity.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
+
+use anyhow::{Context, bail};
+use jiff::Timestamp;
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    client::{
+        WebPkiServerVerifier,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
+    crypto::{CryptoProvider, ring},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
+};
+use x509_parser::prelude::FromDer;
+
+/// The latest moment known to have passed; rises only.
+#[derive(Debug, Clone, Default)]
+pub struct TimeFloor(Arc<AtomicI64>);
+
+impl TimeFloor {
+    /// It is `time` or later.
+    pub fn raise(&self, time: Timestamp) {
+        self.0.fetch_max(time.as_second(), Ordering::Relaxed);
+    }
+
+    fn seconds(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// TLS that believes `ca_pem` alone, and shows the client's certificate where there is one (certificate PEM, key PEM).
+///
+/// # Errors
+/// A PEM text that cannot be read, or a key that does not fit.
+pub fn client_config(
+    ca_pem: &str,
+    client: Option<(&str, &str)>,
+    floor: TimeFloor,
+) -> anyhow::Result<ClientConfig> {
+    let provider = Arc::new(ring::default_provider());
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(ca_pem.as_bytes()) {
+        let certificate = certificate.context("Failed to read the console's authority")?;
+        roots.add(certificate).context("Failed to use the console's authority")?;
+    }
+    if roots.is_empty() {
+        bail!("the console's authority holds no certificate; enrol again with a new ticket");
+    }
+    let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+        .build()
+        .context("Failed to prepare the check of the console's certificate")?;
+    let verifier = Arc::new(ClocklessVerifier { inner, floor });
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .context("Failed to choose TLS versions")?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier);
+    let Some((certificate_pem, key_pem)) = client else {
+        return Ok(builder.with_no_client_auth());
+    };
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(certificate_pem.as_bytes())
+        .collect::<Result<_, _>>()
+        .context("Failed to read the device's certificate")?;
+    let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).context("Failed to read the device's key")?;
+    builder.with_client_auth_cert(chain, key).context("Failed to use the device's certificate and key")
+}
+
+/// Checks chain, name and signature as always, and the validity at the latest moment known to have passed.
+#[derive(Debug)]
+struct ClocklessVerifier {
+    inner: Arc<WebPkiServerVerifier>,
+    floor: TimeFloor,
+}
+
+impl ServerCertVerifier for ClocklessVerifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let mut seconds = self.floor.seconds();
+        for certificate in intermediates.iter().chain([end_entity]) {
+            seconds = seconds.max(not_before(certificate)?);
+        }
+        let seconds = u64::try_from(seconds).unwrap_or(0);
+        let moment = UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
+        self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, moment)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.inner.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.inner.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
+}
+
+fn not_before(certificate: &CertificateDer<'_>) -> Result<i64, Error> {
+    let (_, parsed) = x509_parser::certificate::X509Certificate::from_der(certificate)
+        .map_err(|_| Error::InvalidCertificate(CertificateError::BadEncoding))?;
+    Ok(parsed.validity().not_before.timestamp())
+}
+
+/// Makes `ring` the one TLS provider of the process; a second call changes nothing.
+pub fn install_provider() {
+    if CryptoProvider::get_default().is_none() {
+        let _ = ring::default_provider().install_default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
+
+    use super::*;
+
+    struct Authority {
+        pem: String,
+        issuer: Issuer<'static, KeyPair>,
+    }
+
+    fn authority() -> Authority {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec![]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, "county");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.not_before = date_time_ymd(2025, 1, 1);
+        params.not_after = date_time_ymd(2045, 1, 1);
+        let pem = params.self_signed(&key).unwrap().pem();
+        Authority { pem, issuer: Issuer::new(params, key) }
+    }
+
+    fn server(authority: &Authority, from: i32, to: i32) -> CertificateDer<'static> {
+        let mut params = CertificateParams::new(vec!["console.example".into()]).unwrap();
+        params.not_before = date_time_ymd(from, 1, 1);
+        params.not_after = date_time_ymd(to, 1, 1);
+        let key = KeyPair::generate().unwrap();
+        params.signed_by(&key, &authority.issuer).unwrap().der().clone()
+    }
+
+    fn verify(ca_pem: &str, certificate: &CertificateDer<'_>, name: &str, floor: &str) -> bool {
+        let time_floor = TimeFloor::default();
+        time_floor.raise(floor.parse().unwrap());
+        let provider = Arc::new(ring::default_provider());
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(ca_pem.as_bytes()).unwrap()).unwrap();
+        let inner =
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
+        let verifier = ClocklessVerifier { inner, floor: time_floor };
+        let name = ServerName::try_from(name).unwrap();
+        // The clock of the machine that runs this says what it likes.
+        let wrong = UnixTime::since_unix_epoch(std::time::Duration::from_secs(7));
+        verifier.verify_server_cert(certificate, &[], &name, &[], wrong).is_ok()
+    }
+
+    #[test]
+    fn validity_is_judged_at_the_floor_and_chain_and_name_as_always() {
+        let (county, stranger) = (authority(), authority());
+        let good = server(&county, 2026, 2027);
+        let at = "2026-06-01T00:00:00Z";
+        assert!(verify(&county.pem, &good, "console.example", at));
+        assert!(verify(&county.pem, &good, "console.example", "1970-01-01T00:00:00Z"), "clock unset");
+        assert!(!verify(&county.pem, &good, "console.example", "2027-06-01T00:00:00Z"), "surely expired");
+        assert!(!verify(&county.pem, &good, "other.example", at), "another name");
+        assert!(!verify(&stranger.pem, &good, "console.example", at), "another authority");
+    }
+
+    #[test]
+    fn an_authority_without_a_certificate_is_refused() {
+        let error = client_config("nothing", None, TimeFloor::default()).unwrap_err().to_string();
+        assert!(error.contains("enrol again"), "{error}");
+    }
+}
