@@ -15,7 +15,7 @@ use axum::{
 };
 use contract::api::Problem;
 
-use crate::{config::Language, db::DbError, messages};
+use crate::{config::Language, db::DbError, domain::import::ImportError, messages};
 
 /// Names the request in answers and in the log.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -68,6 +68,56 @@ codes! {
     LessonRetired = "lesson_retired", CONFLICT;
     /// The uploaded lesson was refused; the detail says why.
     LessonRefused = "lesson_refused", UNPROCESSABLE_ENTITY;
+    /// The file is empty. Args: `file`, `detail`.
+    ImportEmpty = "import_empty", UNPROCESSABLE_ENTITY;
+    /// The lesson is too large. Args: `file`, `detail`.
+    ImportTooLarge = "import_too_large", PAYLOAD_TOO_LARGE;
+    /// The file cannot be read. Args: `file`, `detail`.
+    ImportUnreadable = "import_unreadable", UNPROCESSABLE_ENTITY;
+    /// The file changed during the import. Args: `file`, `detail`.
+    ImportChanged = "import_changed", UNPROCESSABLE_ENTITY;
+    /// Not a kind that lessons have. Args: `file`, `detail`.
+    ImportUnsupportedKind = "import_unsupported_kind", UNPROCESSABLE_ENTITY;
+    /// The name promises another kind than the content is. Args: `file`, `detail`.
+    ImportMislabelled = "import_mislabelled", UNPROCESSABLE_ENTITY;
+    /// The end is missing. Args: `file`, `detail`.
+    ImportTruncated = "import_truncated", UNPROCESSABLE_ENTITY;
+    /// The file contradicts its own format. Args: `file`, `detail`.
+    ImportDamaged = "import_damaged", UNPROCESSABLE_ENTITY;
+    /// A codec that classrooms cannot play. Args: `file`, `detail`.
+    ImportCodec = "import_codec", UNPROCESSABLE_ENTITY;
+    /// The picture is too big. Args: `file`, `detail`.
+    ImportTooManyPixels = "import_too_many_pixels", UNPROCESSABLE_ENTITY;
+    /// A name in the zip is not allowed. Args: `file`, `detail`.
+    ImportZipName = "import_zip_name", UNPROCESSABLE_ENTITY;
+    /// A link in the zip. Args: `file`, `detail`.
+    ImportZipSymlink = "import_zip_symlink", UNPROCESSABLE_ENTITY;
+    /// A name stands twice in the zip. Args: `file`, `detail`.
+    ImportZipDuplicate = "import_zip_duplicate", UNPROCESSABLE_ENTITY;
+    /// The zip has a password. Args: `file`, `detail`.
+    ImportZipEncrypted = "import_zip_encrypted", UNPROCESSABLE_ENTITY;
+    /// The zip unpacks to more than allowed. Args: `file`, `detail`.
+    ImportZipBomb = "import_zip_bomb", UNPROCESSABLE_ENTITY;
+    /// No index.html in the zip. Args: `file`, `detail`.
+    ImportZipNoIndex = "import_zip_no_index", UNPROCESSABLE_ENTITY;
+    /// A program in the lesson. Args: `file`, `detail`.
+    ImportProgram = "import_program", UNPROCESSABLE_ENTITY;
+    /// The subtitles cannot be read. Args: `file`, `detail`.
+    ImportSubtitle = "import_subtitle", UNPROCESSABLE_ENTITY;
+    /// No lesson.toml in the folder. Args: `file`, `detail`.
+    ImportNoLessonToml = "import_no_lesson_toml", UNPROCESSABLE_ENTITY;
+    /// The description has an error. Args: `file`, `detail`.
+    ImportDescription = "import_description", UNPROCESSABLE_ENTITY;
+    /// The description names a file that is not there. Args: `file`, `detail`.
+    ImportMissingFile = "import_missing_file", UNPROCESSABLE_ENTITY;
+    /// A file's name is not allowed. Args: `file`, `detail`.
+    ImportPath = "import_path", UNPROCESSABLE_ENTITY;
+    /// Nothing in it that a teacher could open. Args: `file`, `detail`.
+    ImportNoItems = "import_no_items", UNPROCESSABLE_ENTITY;
+    /// No room on the console's disk. Args: `file`, `detail`.
+    ImportDiskFull = "import_disk_full", INSUFFICIENT_STORAGE;
+    /// The console failed. Args: `file`, `detail`.
+    ImportConsole = "import_console", INTERNAL_SERVER_ERROR;
     /// The body is larger than allowed; args: `limit`.
     TooLarge = "too_large", PAYLOAD_TOO_LARGE;
     /// The body's type is not the expected one.
@@ -78,6 +128,8 @@ codes! {
     TicketUsed = "ticket_used", FORBIDDEN;
     /// The ticket has expired or was revoked.
     TicketExpired = "ticket_expired", FORBIDDEN;
+    /// Too many unknown enrolment codes from one address; args: `seconds`.
+    EnrolTooOften = "enrol_too_often", TOO_MANY_REQUESTS;
     /// The signing request of a device cannot be used.
     BadCsr = "bad_csr", UNPROCESSABLE_ENTITY;
     /// A device path was called without a device certificate.
@@ -92,6 +144,16 @@ codes! {
     Busy = "busy", SERVICE_UNAVAILABLE;
     /// A fault of the console.
     Internal = "internal", INTERNAL_SERVER_ERROR;
+}
+
+impl From<ImportError> for ApiError {
+    fn from(error: ImportError) -> Self {
+        let code = Code::ALL.iter().find(|c| c.as_str() == error.code()).copied().unwrap_or(Code::LessonRefused);
+        if code == Code::ImportConsole {
+            tracing::error!(error = %error, "import failed");
+        }
+        Self::new(code).arg("file", error.place()).arg("detail", error.detail()).detail(error)
+    }
 }
 
 /// What a handler fails with.

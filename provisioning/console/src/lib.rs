@@ -2,12 +2,17 @@
 #![forbid(unsafe_code)]
 
 pub mod api;
+pub mod app;
+pub mod auth;
 pub mod broker;
 pub mod config;
+pub mod controllers;
 pub mod db;
 pub mod device_http;
 pub mod domain;
 pub mod error;
 pub mod messages;
 pub mod objects;
+pub mod pages;
 pub mod pki;
+pub mod router;

@@ -64,6 +64,17 @@ mod tests {
     }
 
     #[test]
+    fn every_reason_of_an_import_is_a_code() {
+        let source = include_str!("domain/import/error.rs");
+        let reasons: Vec<_> =
+            source.split('"').filter(|s| s.starts_with("import_") && !s.contains(char::is_whitespace)).collect();
+        assert!(reasons.len() > 20);
+        for reason in reasons {
+            assert!(Code::ALL.iter().any(|c| c.as_str() == reason), "Code lacks {reason}");
+        }
+    }
+
+    #[test]
     fn places_are_filled_and_nouns_translated() {
         let args = BTreeMap::from([("what", "lesson".to_owned()), ("id", "L1".to_owned())]);
         assert!(text(Language::ZhCn, "not_found", &args).contains("课程 L1"));

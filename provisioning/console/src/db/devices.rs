@@ -3,6 +3,7 @@
 pub mod owed;
 
 use contract::{
+    hash::Hash,
     health::Readings,
     id::{BootId, DeviceId, LessonId},
 };
@@ -38,8 +39,8 @@ pub struct Enrolment<'a> {
     pub board: &'a str,
     /// Version of the agent.
     pub agent_version: &'a str,
-    /// The signing request as it came.
-    pub csr_pem: &'a str,
+    /// BLAKE3 of its public key, by which it is known again should the answer get lost.
+    pub key: Hash,
     /// The certificate as issued.
     pub certificate_pem: &'a str,
     /// Its serial number, hexadecimal.
@@ -309,7 +310,7 @@ impl Devices<'_> {
     /// [`DbError::Ticket`] if the ticket was used, revoked or ran out meanwhile.
     pub async fn enrol(&self, new: &Enrolment<'_>, now: Timestamp) -> DbResult<()> {
         let mut tx = self.0.begin().await?;
-        tickets::use_up(&mut tx, new.ticket, &new.device, new.csr_pem, new.certificate_pem, now).await?;
+        tickets::use_up(&mut tx, new.ticket, &new.device, new.key, new.certificate_pem, now).await?;
         let classroom: i64 = sqlx::query_scalar("SELECT classroom_id FROM tickets WHERE id = ?")
             .bind(new.ticket)
             .fetch_one(&mut *tx)

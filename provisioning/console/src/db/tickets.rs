@@ -70,7 +70,7 @@ pub struct NewTicketRow<'a> {
 pub enum Redeem {
     /// A device may be enrolled: issue a certificate, then call `devices().enrol`.
     Fresh(Grant),
-    /// The same device (the same signing request) asks again, because our answer got lost: answer the same.
+    /// The same device (the same key) asks again, because our answer got lost: answer the same.
     Again {
         /// What the ticket grants.
         grant: Grant,
@@ -139,11 +139,6 @@ fn code_hash(code: &str) -> [u8; 32] {
     Hash::of(format!("bbt/ticket\n{folded}").as_bytes()).0
 }
 
-/// What a signing request is remembered by.
-fn csr_hash(csr_pem: &str) -> [u8; 32] {
-    Hash::of(csr_pem.trim().as_bytes()).0
-}
-
 impl Tickets<'_> {
     /// Stores a ticket.
     ///
@@ -175,11 +170,14 @@ impl Tickets<'_> {
         Ok(id)
     }
 
-    /// What `code` opens for the device that sends `csr_pem`. Uses nothing up; that is `devices().enrol`'s part.
+    /// What `code` opens for the device whose signing request is for the public key of `key` (its BLAKE3; the request itself
+    /// differs each time it is made). Uses nothing up; that is `devices().enrol`'s part.
+    ///
+    /// A device that lost the answer gets it again even after the ticket's last hour.
     ///
     /// # Errors
     /// [`DbError::Ticket`].
-    pub async fn redeem(&self, code: &str, csr_pem: &str, now: Timestamp) -> DbResult<Redeem> {
+    pub async fn redeem(&self, code: &str, key: Hash, now: Timestamp) -> DbResult<Redeem> {
         let row: Option<RedeemRow> = sqlx::query_as(
             "SELECT t.id, t.classroom_id, r.name AS region, s.name AS school, c.name AS classroom, t.broker_host,
                     t.broker_port, t.expires_at, t.revoked_at, t.used_at, t.device_id, t.csr_hash, t.certificate_pem
@@ -199,12 +197,11 @@ impl Tickets<'_> {
                 port: u16::try_from(row.broker_port).unwrap_or_default(),
             },
         };
-        if row.revoked_at.is_some() || row.expires_at <= ms(now) {
-            return Err(TicketRefusal::Expired.into());
-        }
         match (row.used_at, row.device_id, row.certificate_pem) {
+            _ if row.revoked_at.is_some() => Err(TicketRefusal::Expired.into()),
+            (None, ..) if row.expires_at <= ms(now) => Err(TicketRefusal::Expired.into()),
             (None, ..) => Ok(Redeem::Fresh(grant)),
-            (Some(_), Some(device), Some(certificate_pem)) if row.csr_hash.as_deref() == Some(&csr_hash(csr_pem)[..]) => {
+            (Some(_), Some(device), Some(certificate_pem)) if row.csr_hash.as_deref() == Some(&key.0[..]) => {
                 Ok(Redeem::Again { grant, device: parse(&device)?, certificate_pem })
             }
             _ => Err(TicketRefusal::Used.into()),
@@ -269,7 +266,7 @@ pub(super) async fn use_up(
     tx: &mut SqliteConnection,
     ticket: i64,
     device: &DeviceId,
-    csr_pem: &str,
+    key: Hash,
     certificate_pem: &str,
     now: Timestamp,
 ) -> DbResult<()> {
@@ -279,7 +276,7 @@ pub(super) async fn use_up(
     )
     .bind(ms(now))
     .bind(device.as_str())
-    .bind(&csr_hash(csr_pem)[..])
+    .bind(&key.0[..])
     .bind(certificate_pem)
     .bind(ticket)
     .execute(&mut *tx)

@@ -1,0 +1,228 @@
+//! What handlers and jobs share: the doors to database, objects and broker, the keys, and the bell that says what changed.
+
+use std::{
+    ops::Deref,
+    path::Path,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use anyhow::Context;
+use contract::id::DeviceId;
+use tokio::sync::{Notify, broadcast, watch};
+
+use crate::{
+    api::system::IngestCounters,
+    auth::SignIns,
+    broker::LinkState,
+    config::Config,
+    db::Db,
+    domain::import::Importer,
+    error::DefaultLanguage,
+    objects::Objects,
+    pki::{Pki, keys::SigningKeys},
+};
+
+/// Changes that a slow page may lag behind before it is told to look at everything again.
+const CHANGES_KEPT: usize = 1_024;
+
+/// The shared state; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct AppState(Arc<Parts>);
+
+/// Parts of [`AppState`].
+#[derive(Debug)]
+pub struct Parts {
+    /// Checked configuration.
+    pub config: Config,
+    /// The database.
+    pub db: Db,
+    /// Lesson files and manifests.
+    pub objects: Objects,
+    /// Authority and certificates.
+    pub pki: Arc<Pki>,
+    /// Keys that sign lessons and commands.
+    pub keys: Arc<SigningKeys>,
+    /// Failed sign-ins.
+    pub sign_ins: SignIns,
+    /// Tells pages what changed.
+    pub changes: Changes,
+    /// Wakes the publisher when something is owed.
+    pub owed: Notify,
+    /// What came in since the start.
+    pub counters: Counters,
+    /// The link to the broker, once there is one.
+    pub link: OnceLock<watch::Receiver<LinkState>>,
+    /// Devices connected to the embedded broker; `u64::MAX` without one.
+    pub connections: AtomicU64,
+    /// When the process started.
+    pub started: Instant,
+}
+
+impl Deref for AppState {
+    type Target = Parts;
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl AppState {
+    /// Opens everything in the data folder, making what is missing.
+    ///
+    /// # Errors
+    /// A part of the folder cannot be used; the message names it.
+    pub async fn open(config: Config) -> anyhow::Result<Self> {
+        let data = config.data.clone();
+        make_private(&data)?;
+        let db = Db::open(&data).await.with_context(|| format!("Failed to open the database in {}", data.display()))?;
+        let objects = Objects::open(&data.join("objects"), config.reserve_bytes)
+            .with_context(|| format!("Failed to open the lesson files in {}", data.display()))?;
+        let pki = Pki::open_or_create(&data.join("pki"), &config.certificate_hosts())?;
+        let keys = SigningKeys::open_or_create(&data.join("keys"))?;
+        Ok(Self(Arc::new(Parts {
+            config,
+            db,
+            objects,
+            pki: Arc::new(pki),
+            keys: Arc::new(keys),
+            sign_ins: SignIns::default(),
+            changes: Changes::default(),
+            owed: Notify::new(),
+            counters: Counters::default(),
+            link: OnceLock::new(),
+            connections: AtomicU64::new(u64::MAX),
+            started: Instant::now(),
+        })))
+    }
+
+    /// What lessons are imported with.
+    pub fn importer(&self) -> Importer {
+        Importer {
+            db: self.db.clone(),
+            objects: self.objects.clone(),
+            keys: Arc::clone(&self.keys),
+            max_lesson_bytes: self.config.max_upload_bytes,
+        }
+    }
+
+    /// For the middleware that writes errors.
+    pub fn default_language(&self) -> DefaultLanguage {
+        DefaultLanguage(self.config.language)
+    }
+
+    /// Something is owed to devices, or a page should look again: wakes the publisher and tells the pages.
+    pub fn changed(&self, noun: Noun, id: impl Into<Option<String>>) {
+        self.changes.tell(noun, id.into());
+        self.owed.notify_one();
+    }
+
+    /// The same for a device.
+    pub fn device_changed(&self, device: &DeviceId) {
+        self.changed(Noun::Device, device.to_string());
+    }
+}
+
+/// Makes the data folder, readable by its owner only where it is new.
+fn make_private(data: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data)
+        .with_context(|| format!("Failed to create the data folder {}", data.display()))
+}
+
+/// What can change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Noun {
+    /// Regions, schools, classrooms.
+    Tree,
+    /// A device: state, lessons, samples, commands.
+    Device,
+    /// A lesson.
+    Lesson,
+    /// A push.
+    Push,
+    /// A ticket.
+    Ticket,
+}
+
+impl Noun {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Tree, Self::Device, Self::Lesson, Self::Push, Self::Ticket];
+
+    /// The event's name, and the row in the database's table of revisions.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Tree => "tree",
+            Self::Device => "device",
+            Self::Lesson => "lesson",
+            Self::Push => "push",
+            Self::Ticket => "ticket",
+        }
+    }
+}
+
+/// One change; without an id it is several, or unknown which.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Change {
+    /// Of which noun.
+    pub noun: Noun,
+    /// Which one.
+    pub id: Option<String>,
+}
+
+/// The bell that pages listen to.
+#[derive(Debug)]
+pub struct Changes(broadcast::Sender<Change>);
+
+impl Default for Changes {
+    fn default() -> Self {
+        Self(broadcast::channel(CHANGES_KEPT).0)
+    }
+}
+
+impl Changes {
+    /// Rings; nobody listening is fine.
+    pub fn tell(&self, noun: Noun, id: Option<String>) {
+        let _ = self.0.send(Change { noun, id });
+    }
+
+    /// Listens from now on.
+    pub fn listen(&self) -> broadcast::Receiver<Change> {
+        self.0.subscribe()
+    }
+}
+
+/// Messages from devices since the start.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// All.
+    pub messages: AtomicU64,
+    /// Samples stored.
+    pub samples_stored: AtomicU64,
+    /// Samples that were stored already.
+    pub samples_repeated: AtomicU64,
+    /// Messages refused.
+    pub rejected: AtomicU64,
+}
+
+impl Counters {
+    /// Adds to one counter.
+    pub fn add(counter: &AtomicU64, count: u64) {
+        counter.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// For the page.
+    pub fn shown(&self) -> IngestCounters {
+        IngestCounters {
+            messages: self.messages.load(Ordering::Relaxed),
+            samples_stored: self.samples_stored.load(Ordering::Relaxed),
+            samples_repeated: self.samples_repeated.load(Ordering::Relaxed),
+            rejected: self.rejected.load(Ordering::Relaxed),
+        }
+    }
+}

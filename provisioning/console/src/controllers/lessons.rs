@@ -1,0 +1,174 @@
+//! Lessons: list, upload, retire, preview.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    body::Body as HttpBody,
+    extract::{Multipart, State, multipart::Field},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use contract::{id::LessonId, path::LessonPath};
+use futures_util::StreamExt;
+use jiff::Timestamp;
+
+use super::{Path, Query};
+use crate::{
+    api::{
+        lessons::{LessonDetail, LessonPage, LessonQuery, LessonUpload, LessonUploadForm, Uploaded},
+        schema,
+    },
+    app::{AppState, Noun},
+    domain::{
+        import::{self, Change, Upload},
+        range::{Asked, asked},
+    },
+    error::{ApiError, Code},
+    objects::{ObjectError, Staged},
+};
+
+/// Most files in one upload; a zipped exercise counts as one.
+const MOST_PARTS: usize = 200;
+const MOST_META_BYTES: usize = 256 * 1024;
+
+/// Lessons at their newest versions, newest first, one page.
+#[utoipa::path(get, path = "/lessons", tag = "lessons", params(LessonQuery), responses((status = 200, body = LessonPage)))]
+pub async fn list(
+    State(app): State<AppState>,
+    Query(query): Query<LessonQuery>,
+) -> Result<Json<LessonPage>, ApiError> {
+    Ok(Json(LessonPage::new(app.db.lessons().list(&query).await?, query.page())))
+}
+
+/// One lesson with everything in it.
+#[utoipa::path(get, path = "/lessons/{id}", tag = "lessons", params(("id" = String, Path)), responses(
+    (status = 200, body = LessonDetail),
+    (status = 404, body = schema::Problem, content_type = "application/problem+json"),
+))]
+pub async fn detail(State(app): State<AppState>, Path(id): Path<LessonId>) -> Result<Json<LessonDetail>, ApiError> {
+    Ok(Json(app.db.lessons().detail(&id).await?))
+}
+
+/// Takes a lesson off offer and out of all assignments.
+#[utoipa::path(delete, path = "/lessons/{id}", tag = "lessons", params(("id" = String, Path)), responses(
+    (status = 204),
+    (status = 404, body = schema::Problem, content_type = "application/problem+json"),
+))]
+pub async fn retire(State(app): State<AppState>, Path(id): Path<LessonId>) -> Result<StatusCode, ApiError> {
+    app.db.lessons().retire(&id, Timestamp::now()).await?;
+    app.changed(Noun::Lesson, id.to_string());
+    app.changed(Noun::Push, None);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Uploads a lesson: the part `meta` (JSON), then one part `file` for each file.
+#[utoipa::path(post, path = "/lessons", tag = "lessons",
+    request_body(content = LessonUploadForm, content_type = "multipart/form-data"), responses(
+        (status = 201, body = Uploaded),
+        (status = 200, body = Uploaded, description = "The same content as before; no new version"),
+        (status = 413, body = schema::Problem, content_type = "application/problem+json"),
+        (status = 422, body = schema::Problem, content_type = "application/problem+json"),
+        (status = 507, body = schema::Problem, content_type = "application/problem+json"),
+    ))]
+pub async fn upload(
+    State(app): State<AppState>,
+    mut form: Multipart,
+) -> Result<(StatusCode, Json<Uploaded>), ApiError> {
+    let unreadable = |e: axum::extract::multipart::MultipartError| ApiError::new(Code::BadRequest).detail(e.body_text());
+    let mut meta: Option<LessonUpload> = None;
+    let mut files: Vec<(String, Staged)> = Vec::new();
+    let mut room = app.config.max_upload_bytes;
+    while let Some(part) = form.next_field().await.map_err(unreadable)? {
+        match part.name() {
+            Some("meta") => meta = Some(read_meta(part).await?),
+            Some("file") => {
+                if files.len() >= MOST_PARTS {
+                    return Err(ApiError::invalid("file", format!("more than {MOST_PARTS} files; zip them or use lesson import")));
+                }
+                let name = part.file_name().unwrap_or_default().to_owned();
+                let staged = app.objects.receive(part, room).await.map_err(|e| refused(&app, e))?;
+                let size = staged.size().map_err(ApiError::internal)?;
+                room = room.saturating_sub(size);
+                files.push((name, staged));
+            }
+            other => {
+                let name = other.unwrap_or("(no name)").chars().take(80).collect::<String>();
+                return Err(ApiError::invalid("form", format!("unknown part {name:?}; expected are meta and file")));
+            }
+        }
+    }
+    let meta = meta.ok_or_else(|| ApiError::invalid("meta", "the part meta (JSON) is missing"))?;
+    if files.is_empty() {
+        return Err(ApiError::invalid("file", "no file was sent"));
+    }
+    let titles = meta.items.into_iter().filter_map(|item| item.title.map(|title| (item.file, title))).collect();
+    let upload = Upload { id: meta.id, meta: meta.meta, titles, files };
+    let done = import::import_upload(&app.importer(), upload, Timestamp::now(), Arc::new(|_| ())).await?;
+    app.changed(Noun::Lesson, done.id.to_string());
+    let changed = matches!(done.change, Change::New | Change::Updated);
+    let status = if changed { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(Uploaded { id: done.id, version: done.version, changed })))
+}
+
+async fn read_meta(mut part: Field<'_>) -> Result<LessonUpload, ApiError> {
+    let mut text = Vec::new();
+    while let Some(bytes) = part.chunk().await.map_err(|e| ApiError::new(Code::BadRequest).detail(e.body_text()))? {
+        text.extend_from_slice(&bytes);
+        if text.len() > MOST_META_BYTES {
+            return Err(ApiError::invalid("meta", format!("longer than {MOST_META_BYTES} bytes")));
+        }
+    }
+    serde_json::from_slice(&text).map_err(|e| ApiError::invalid("meta", format!("not the expected JSON: {e}")))
+}
+
+fn refused(app: &AppState, error: ObjectError) -> ApiError {
+    match error {
+        ObjectError::TooLarge { .. } => {
+            ApiError::new(Code::TooLarge).arg("limit", format!("{} bytes", app.config.max_upload_bytes))
+        }
+        ObjectError::DiskFull { .. } => ApiError::new(Code::DiskFull).detail(error),
+        ObjectError::Source(cause) => {
+            ApiError::new(Code::BadRequest).detail(format!("the upload ended early: {cause}; send it again"))
+        }
+        other => ApiError::internal(other),
+    }
+}
+
+/// One file of a lesson's newest version, for a preview; a single `Range` is honoured.
+#[utoipa::path(get, path = "/lessons/{id}/files/{path}", tag = "lessons",
+    params(("id" = String, Path), ("path" = String, Path)), responses(
+        (status = 200, body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 206, body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 404, body = schema::Problem, content_type = "application/problem+json"),
+        (status = 416, body = schema::Problem, content_type = "application/problem+json"),
+    ))]
+pub async fn file(
+    State(app): State<AppState>,
+    Path((id, path)): Path<(LessonId, LessonPath)>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let file = app.db.lessons().file(&id, &path).await?;
+    let wanted = headers.get(header::RANGE).and_then(|r| r.to_str().ok());
+    let (status, range) = match asked(wanted, file.size) {
+        Asked::Whole => (StatusCode::OK, 0..file.size),
+        Asked::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
+        Asked::Outside => return Err(ApiError::new(Code::RangeNotSatisfiable)),
+    };
+    let bytes = app.objects.read(file.hash, range.clone()).await.map_err(ApiError::internal)?;
+    let mut response = HttpBody::from_stream(bytes.map(|part| part.map_err(axum::BoxError::from))).into_response();
+    *response.status_mut() = status;
+    let value = |text: String| HeaderValue::from_str(&text).map_err(ApiError::internal);
+    let out = response.headers_mut();
+    out.insert(header::CONTENT_TYPE, value(file.media_type)?);
+    out.insert(header::CONTENT_LENGTH, HeaderValue::from(range.end - range.start));
+    out.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    out.insert(header::ETAG, value(format!("\"{}\"", file.hash))?);
+    out.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    // Courseware is somebody else's page: shown here it gets no session, no script and no way out.
+    out.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox; default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'"));
+    if status == StatusCode::PARTIAL_CONTENT {
+        out.insert(header::CONTENT_RANGE, value(format!("bytes {}-{}/{}", range.start, range.end - 1, file.size))?);
+    }
+    Ok(response)
+}

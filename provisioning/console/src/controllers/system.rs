@@ -1,0 +1,46 @@
+//! The console itself.
+
+use std::sync::atomic::Ordering;
+
+use axum::{Json, extract::State};
+use jiff::Timestamp;
+
+use crate::{
+    api::system::{BrokerStatus, Overview, System},
+    app::AppState,
+    broker::LinkState,
+    error::ApiError,
+};
+
+/// Figures for the first page.
+#[utoipa::path(get, path = "/overview", tag = "system", responses((status = 200, body = Overview)))]
+pub async fn overview(State(app): State<AppState>) -> Result<Json<Overview>, ApiError> {
+    Ok(Json(app.db.system().overview(Timestamp::now()).await?))
+}
+
+/// How the console is.
+#[utoipa::path(get, path = "/system", tag = "system", responses((status = 200, body = System)))]
+pub async fn system(State(app): State<AppState>) -> Result<Json<System>, ApiError> {
+    let (up, reason) = match app.link.get().map(|link| link.borrow().clone()) {
+        Some(LinkState::Up { .. }) => (true, None),
+        Some(LinkState::Down { reason }) => (false, Some(reason)),
+        None => (false, Some("not started".to_owned())),
+    };
+    let connections = u32::try_from(app.connections.load(Ordering::Relaxed)).ok();
+    Ok(Json(System {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        uptime_s: app.started.elapsed().as_secs(),
+        broker: BrokerStatus { up, reason, connections },
+        database_bytes: app.db.system().database_bytes().await?,
+        objects_bytes: app.objects.usage().await.map_err(ApiError::internal)?.kept_bytes,
+        disk_free_bytes: app.objects.free_bytes().map_err(ApiError::internal)?,
+        ingest: app.counters.shown(),
+        rejects: app.db.system().rejects(100).await?,
+    }))
+}
+
+/// Whether the console works: it answers, and its database does.
+pub async fn healthz(State(app): State<AppState>) -> Result<&'static str, ApiError> {
+    app.db.system().revisions().await?;
+    Ok("ok\n")
+}

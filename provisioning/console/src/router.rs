@@ -1,0 +1,129 @@
+//! Every path for people: the API, its document, the pages. Paths for devices are in `device_http`.
+
+use axum::{
+    Json, Router,
+    extract::DefaultBodyLimit,
+    http::{HeaderName, HeaderValue, header},
+    middleware,
+    response::Html,
+    routing::get,
+};
+use serde_json::Value;
+use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer, set_header::SetResponseHeaderLayer};
+use utoipa::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    api::schema,
+    app::AppState,
+    auth,
+    controllers::{commands, devices, events, health, lessons, pushes, session, system, tickets, tree},
+    error::render_problems,
+    pages,
+};
+
+/// Largest JSON body in bytes; uploads have a limit of their own.
+const BODY_BYTES: usize = 2 << 20;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "班班通 console",
+        description = "API of the county ops console. Errors are `application/problem+json`; `message` is in the language of \
+                       `Accept-Language` (zh-CN, en). Sign in with `POST /api/v1/session`; the cookie `bbt_session` does the rest.",
+    ),
+    servers((url = "/api/v1")),
+)]
+struct Document;
+
+fn open() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(session::sign_in, session::current, session::sign_out))
+}
+
+fn closed() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(tree::tree))
+        .routes(routes!(tree::add_region))
+        .routes(routes!(tree::rename_region))
+        .routes(routes!(tree::add_school))
+        .routes(routes!(tree::school, tree::rename_school))
+        .routes(routes!(tree::add_classroom))
+        .routes(routes!(tree::rename_classroom))
+        .routes(routes!(system::overview))
+        .routes(routes!(devices::list))
+        .routes(routes!(devices::detail, devices::relocate))
+        .routes(routes!(health::series))
+        .routes(routes!(commands::add, commands::list))
+        .routes(routes!(tickets::add, tickets::list))
+        .routes(routes!(tickets::revoke))
+        .routes(routes!(lessons::list))
+        .routes(routes!(lessons::detail, lessons::retire))
+        .routes(routes!(pushes::add, pushes::list))
+        .routes(routes!(pushes::detail, pushes::withdraw))
+        .routes(routes!(pushes::devices))
+        .routes(routes!(events::events))
+        .routes(routes!(system::system))
+}
+
+/// Paths whose document and route differ: the upload's limit, the preview's wildcard.
+fn special() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(lessons::upload)).routes(routes!(lessons::file))
+}
+
+/// The OpenAPI 3.1 document, with the contract's types as their own schemas say.
+pub fn openapi() -> Value {
+    let mut document = Document::openapi();
+    for router in [open(), closed(), special()] {
+        document.merge(router.into_openapi());
+    }
+    let mut document = serde_json::to_value(document).unwrap_or_default();
+    if let Some(components) = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut) {
+        components.extend(schema::components());
+    }
+    document
+}
+
+/// All paths of the web listener.
+pub fn router(app: AppState) -> Router {
+    let (open, _) = open().split_for_parts();
+    let (closed, _) = closed().split_for_parts();
+    let upload_limit = usize::try_from(app.config.max_upload_bytes).unwrap_or(usize::MAX).saturating_add(1 << 20);
+    let special = Router::new()
+        .route("/lessons", axum::routing::post(lessons::upload).layer(DefaultBodyLimit::max(upload_limit)))
+        .route("/lessons/{id}/files/{*path}", get(lessons::file));
+    let closed = closed
+        .merge(special)
+        .route_layer(middleware::from_fn_with_state(app.clone(), auth::require_session));
+    let api = Router::new()
+        .merge(open)
+        .merge(closed)
+        .layer(DefaultBodyLimit::max(BODY_BYTES))
+        .layer(middleware::from_fn(auth::refuse_foreign_origin))
+        .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
+        .fallback(pages::nothing_here);
+
+    Router::new()
+        .nest("/api/v1", api)
+        .route("/api/openapi.json", get(async || Json(openapi())))
+        .route("/api/docs", get(async || Html(pages::API_DOCS)))
+        .route("/api/docs.js", get(pages::api_docs_script))
+        .route("/healthz", get(system::healthz))
+        .route("/api/{*rest}", axum::routing::any(pages::nothing_here))
+        .fallback(pages::page)
+        .layer(CompressionLayer::new())
+        .layer(SetResponseHeaderLayer::if_not_present(
+            header::CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static(pages::POLICY),
+        ))
+        .layer(SetResponseHeaderLayer::overriding(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ))
+        .layer(SetResponseHeaderLayer::overriding(
+            HeaderName::from_static("referrer-policy"),
+            HeaderValue::from_static("no-referrer"),
+        ))
+        .layer(CatchPanicLayer::new())
+        .layer(middleware::from_fn_with_state(app.default_language(), render_problems))
+        .with_state(app)
+}
