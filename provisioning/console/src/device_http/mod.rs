@@ -1,1 +1,187 @@
-//! x
+//! The devices' door: HTTPS with certificates of our own authority, for enrolment, manifests and files.
+//!
+//! Owns the listener, the limits and the three handlers. What a device may have is the database's word, asked for each
+//! request: a lesson that is withdrawn is gone at once. Enrolment is the one path without a certificate.
+
+mod enrol;
+pub mod limits;
+pub mod ranges;
+mod serve;
+#[cfg(test)]
+mod tests;
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::{
+    Extension, Router,
+    body::Body,
+    extract::{DefaultBodyLimit, FromRequestParts, Path, Request, State},
+    http::{HeaderMap, HeaderValue, Method, header, request::Parts},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use contract::{api, hash::Hash, id::DeviceId};
+use rand::Rng;
+use tokio::sync::Semaphore;
+
+pub use self::serve::serve;
+use self::limits::{Guesses, Held, Turns};
+use crate::{
+    config::Language,
+    db::Db,
+    error::{ApiError, Code, DefaultLanguage, render_problems},
+    objects::Objects,
+    pki::{Pki, keys::SigningKeys},
+};
+
+/// Bounds of the listener.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Requests answered at once; more get 503 with `Retry-After`.
+    pub requests: usize,
+    /// Files streamed at once, of those.
+    pub downloads: usize,
+    /// Files streamed at once to one device; more get 503, too.
+    pub downloads_per_device: u32,
+    /// Open connections; more wait in the system's queue.
+    pub connections: usize,
+    /// TLS handshakes at once; more wait for their turn.
+    pub handshakes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { requests: 512, downloads: 256, downloads_per_device: 8, connections: 8192, handshakes: 64 }
+    }
+}
+
+/// What the handlers need.
+#[derive(Debug, Clone)]
+pub struct DeviceHttp {
+    /// Says who may have what.
+    pub db: Db,
+    /// Gives it.
+    pub objects: Objects,
+    /// Makes device certificates.
+    pub pki: Arc<Pki>,
+    /// Handed over at enrolment.
+    pub keys: Arc<SigningKeys>,
+    /// Of errors, when the caller names none.
+    pub language: Language,
+    /// Bounds.
+    pub limits: Limits,
+}
+
+/// Who is at the other end of a connection; in every request's extensions.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// Its address.
+    pub address: SocketAddr,
+    /// The subject of its certificate, which our authority signed; none without a certificate.
+    pub device: Option<DeviceId>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    http: DeviceHttp,
+    guesses: Guesses,
+    requests: Arc<Semaphore>,
+    downloads: Arc<Semaphore>,
+    per_device: Turns<DeviceId>,
+}
+
+/// The routes; [`serve`] puts [`Peer`] into each request.
+pub fn router(http: DeviceHttp) -> Router {
+    let language = http.language;
+    let shared = Arc::new(Shared {
+        guesses: Guesses::default(),
+        requests: Arc::new(Semaphore::new(http.limits.requests)),
+        downloads: Arc::new(Semaphore::new(http.limits.downloads)),
+        per_device: Turns::new(http.limits.downloads_per_device),
+        http,
+    });
+    Router::new()
+        .route(api::ENROL, post(enrol::enrol).layer(DefaultBodyLimit::max(enrol::MAX_BYTES)))
+        .route(api::MANIFEST_ROUTE, get(manifest))
+        .route(api::FILE_ROUTE, get(file))
+        .layer(middleware::from_fn_with_state(shared.clone(), admit))
+        .layer(middleware::from_fn_with_state(DefaultLanguage(language), render_problems))
+        .with_state(shared)
+}
+
+/// A device that showed its certificate and is enrolled here.
+struct Enrolled(DeviceId);
+
+impl FromRequestParts<Arc<Shared>> for Enrolled {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, ApiError> {
+        let device = parts.extensions.get::<Peer>().and_then(|peer| peer.device.clone());
+        let device = device.ok_or_else(|| ApiError::new(Code::CertificateRequired))?;
+        match shared.http.db.known_device(&device).await? {
+            Some(_) => Ok(Self(device)),
+            None => Err(ApiError::new(Code::DeviceUnknown).detail(&device)),
+        }
+    }
+}
+
+async fn manifest(
+    State(shared): State<Arc<Shared>>,
+    Enrolled(device): Enrolled,
+    Path(hash): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let hash = parse_hash("manifest", &hash)?;
+    if !shared.http.db.lessons().manifest_is_assigned(&device, hash).await? {
+        return Err(ApiError::not_found("manifest", hash));
+    }
+    let etag = format!("\"{hash}\"");
+    if ranges::wanted(&headers, u64::MAX, &etag) == ranges::Wanted::NotModified {
+        return Ok((axum::http::StatusCode::NOT_MODIFIED, ranges::common(&etag)).into_response());
+    }
+    let document = shared.http.objects.manifest(hash).await.map_err(ranges::missing)?;
+    let mut response = (ranges::common(&etag), document).into_response();
+    let headers = response.headers_mut();
+    headers.remove(header::ACCEPT_RANGES);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(response)
+}
+
+async fn file(
+    State(shared): State<Arc<Shared>>,
+    Enrolled(device): Enrolled,
+    Path(hash): Path<String>,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let hash = parse_hash("file", &hash)?;
+    let stored = shared.http.db.lessons().file_is_assigned(&device, hash).await?;
+    // Another's file and no file look the same from outside.
+    let stored = stored.ok_or_else(|| ApiError::not_found("file", hash))?;
+    let turn = shared.per_device.start(&device).ok_or_else(busy)?;
+    let permit = shared.downloads.clone().try_acquire_owned().map_err(|_| busy())?;
+    let file = ranges::File { hash, size: stored.size, media_type: &stored.media_type };
+    let response = ranges::answer(&shared.http.objects, file, &method, &headers).await?;
+    Ok(response.map(|body| Held::tie(body, (permit, turn))))
+}
+
+/// Refuses politely what would be too much at once; a request counts until its answer's last byte is sent.
+async fn admit(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    match shared.requests.clone().try_acquire_owned() {
+        Ok(permit) => next.run(request).await.map(|body: Body| Held::tie(body, permit)),
+        Err(_) => busy().into_response(),
+    }
+}
+
+/// Spreads the return of those who were refused, so that they do not all come back in the same second.
+fn busy() -> ApiError {
+    ApiError::new(Code::Busy).retry_after(rand::rng().random_range(2..=15))
+}
+
+fn parse_hash(what: &'static str, text: &str) -> Result<Hash, ApiError> {
+    text.parse().map_err(|_| ApiError::not_found(what, text.chars().take(80).collect::<String>()))
+}
+
+/// The peer of a request, for handlers without a certificate.
+type PeerExtension = Extension<Peer>;

@@ -1,8 +1,8 @@
 //! Why a lesson was refused: the file, a stable reason code, and what makes it right.
 
-use std::{fmt, io, path::PathBuf};
+use std::{collections::BTreeMap, fmt, io, path::PathBuf};
 
-use crate::objects::ObjectError;
+use crate::{config::Language, messages, objects::ObjectError};
 
 /// One lesson that was refused. Names the lesson, the file in it where there is one, and the reason.
 #[derive(Debug, thiserror::Error)]
@@ -17,22 +17,25 @@ pub struct ImportError {
 
 impl fmt::Display for ImportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.file.as_str() {
-            "" => write!(f, "{}: {}; {}", self.lesson, self.reason, self.reason.fix()),
-            file => write!(f, "{}/{file}: {}; {}", self.lesson, self.reason, self.reason.fix()),
-        }
+        write!(f, "{}: {}; {}", self.place(), self.reason, self.reason.fix())
     }
 }
 
 impl ImportError {
-    /// Key of the message catalogues; the sentence there has the places `{file}` and `{detail}`.
+    /// Key of the message catalogues; the sentence there has the places `{place}` and `{detail}`.
     pub fn code(&self) -> &'static str {
         self.reason.code()
     }
 
-    /// What fills `{file}`: the file, or the lesson when no single file is at fault.
-    pub fn place(&self) -> &str {
-        if self.file.is_empty() { &self.lesson } else { &self.file }
+    /// What fills `{place}`: the lesson, and the file in it where one is at fault.
+    pub fn place(&self) -> String {
+        if self.file.is_empty() { self.lesson.clone() } else { format!("{}/{}", self.lesson, self.file) }
+    }
+
+    /// The sentence for an operator: the thing, the reason, the fix.
+    pub fn message(&self, language: Language) -> String {
+        let args = BTreeMap::from([("place", self.place()), ("detail", self.detail())]);
+        messages::text(language, self.code(), &args)
     }
 
     /// What fills `{detail}`.
@@ -300,6 +303,22 @@ impl From<ObjectError> for Reason {
             ObjectError::TooLarge { limit } => Self::TooLarge { size: limit + 1, limit },
             ObjectError::Source(error) => error.into(),
             other => Self::Console(other.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_a_sentence_in_both_languages() {
+        let args = BTreeMap::from([("place", "三角形/a.mp4".to_owned()), ("detail", "x".to_owned())]);
+        for code in Reason::CODES {
+            for language in [Language::ZhCn, Language::En] {
+                let text = messages::text(language, code, &args);
+                assert!(text.contains("三角形/a.mp4") && !text.contains('{'), "{code} {language}: {text}");
+            }
         }
     }
 }
