@@ -1,0 +1,131 @@
+//! The listener: TCP → TLS within ten seconds → HTTP/1.1, each connection with its peer, each wait with an end.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use axum::{Extension, Router};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
+use tokio_io_timeout::TimeoutStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{Limits, Peer};
+use crate::pki::{Pki, device_of};
+
+/// From the first byte to a finished handshake, the wait for its turn included.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// For a request's headers, and for the next request on an open connection.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// For a client to take any byte at all of an answer.
+const STALL_TIMEOUT: Duration = Duration::from_secs(30);
+/// For running answers at shutdown.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+/// Largest request head in bytes.
+const MAX_HEAD_BYTES: usize = 16 * 1024;
+
+/// Serves `router` on `listener` until `shutdown`, then lets running answers finish for up to five seconds.
+///
+/// # Errors
+/// The certificates cannot be used. A failing connection is only logged.
+pub async fn serve(
+    listener: TcpListener,
+    pki: &Pki,
+    router: Router,
+    limits: Limits,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let config = pki.device_server_config().context("Failed to prepare TLS for devices")?;
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let connections = Arc::new(Semaphore::new(limits.connections));
+    let handshakes = Arc::new(Semaphore::new(limits.handshakes));
+    let tracker = TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            () = shutdown.cancelled() => break,
+            accepted = accept(&listener, &connections) => accepted,
+        };
+        let (stream, address, permit) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of file handles and the like: the connection stays queued, so do not spin.
+                tracing::warn!(%error, "failed to accept a device's connection");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let connection = Connection {
+            acceptor: acceptor.clone(),
+            handshakes: handshakes.clone(),
+            router: router.clone(),
+            shutdown: shutdown.clone(),
+        };
+        tracker.spawn(async move {
+            if let Err(error) = connection.run(stream, address).await {
+                tracing::debug!(peer = %address, error = format!("{error:#}"), "device connection ended");
+            }
+            drop(permit);
+        });
+    }
+    drop(listener);
+    tracker.close();
+    if timeout(DRAIN_TIMEOUT, tracker.wait()).await.is_err() {
+        tracing::info!(open = tracker.len(), "device connections were cut at shutdown");
+    }
+    Ok(())
+}
+
+async fn accept(
+    listener: &TcpListener,
+    connections: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let permit = connections.clone().acquire_owned().await.map_err(io::Error::other)?;
+    let (stream, address) = listener.accept().await?;
+    Ok((stream, address, permit))
+}
+
+struct Connection {
+    acceptor: TlsAcceptor,
+    handshakes: Arc<Semaphore>,
+    router: Router,
+    shutdown: CancellationToken,
+}
+
+impl Connection {
+    async fn run(self, stream: TcpStream, address: SocketAddr) -> anyhow::Result<()> {
+        stream.set_nodelay(true)?;
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(STALL_TIMEOUT));
+        let handshake = async {
+            let _turn = self.handshakes.acquire().await?;
+            anyhow::Ok(self.acceptor.accept(Box::pin(stream)).await?)
+        };
+        let tls = tokio::select! {
+            () = self.shutdown.cancelled() => return Ok(()),
+            tls = timeout(HANDSHAKE_TIMEOUT, handshake) => tls.context("TLS handshake took too long")??,
+        };
+        let device = tls.get_ref().1.peer_certificates().and_then(|chain| chain.first()).and_then(device_of);
+        let service = TowerToHyperService::new(self.router.layer(Extension(Peer { address, device })));
+        let connection = hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADER_TIMEOUT)
+            .max_buf_size(MAX_HEAD_BYTES)
+            .serve_connection(TokioIo::new(tls), service);
+        tokio::pin!(connection);
+        tokio::select! {
+            ended = connection.as_mut() => ended?,
+            () = self.shutdown.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await?;
+            }
+        }
+        Ok(())
+    }
+}
