@@ -11,7 +11,7 @@ const ARGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run
 // What came after Chrome 61 and can be taken away from a newer one: the nearest to an old board that a test can have.
 export const OLD_ENGINE = `(function (g) {
   var gone = ['AbortController', 'AbortSignal', 'ResizeObserver', 'structuredClone', 'queueMicrotask', 'OffscreenCanvas',
-    'ReadableStream', 'WritableStream', 'TransformStream', 'AggregateError', 'WeakRef', 'FinalizationRegistry', 'BigInt64Array', 'BigUint64Array',
+    'TransformStream', 'AggregateError', 'WeakRef', 'FinalizationRegistry',
     'CompressionStream', 'DecompressionStream', 'ImageDecoder', 'TextDecoderStream'];
   gone.forEach(function (n) { try { delete g[n]; } catch (e) {} });
   [[Promise, ['allSettled', 'any', 'withResolvers', 'try']], [Object, ['fromEntries', 'hasOwn', 'groupBy']],
@@ -24,8 +24,20 @@ export const OLD_ENGINE = `(function (g) {
    [g.Blob && Blob.prototype, ['arrayBuffer', 'text', 'stream']],
    [g.CanvasRenderingContext2D && CanvasRenderingContext2D.prototype, ['getTransform', 'reset', 'roundRect']]
   ].forEach(function (pair) { if (pair[0]) pair[1].forEach(function (n) { try { delete pair[0][n]; } catch (e) {} }); });
-  try { delete g.globalThis; } catch (e) {}
 }(self));\n`;
+
+// Playwright itself needs `globalThis` in the page, so it is only gone while pdf.js is loaded: pdf.js has to bring its own.
+export async function oldEngine(page) {
+  await page.addInitScript(OLD_ENGINE);
+  await page.context().route(/\/pdf\.(worker\.)?min\.js/, async (route) => {
+    const response = await route.fetch();
+    const worker = route.request().url().includes('worker');
+    const body = worker ? `${OLD_ENGINE}delete self.globalThis;\n${await response.text()}`
+      : `var keptGlobal = globalThis; delete self.globalThis;\n${await response.text()}\n` +
+        "if (typeof globalThis === 'undefined') { keptGlobal.globalThis = keptGlobal; throw new Error('pdf.js brings no globalThis'); }";
+    await route.fulfill({ response, body });
+  });
+}
 
 // Runs work(context) in a fresh browser and always ends it.
 export async function withBrowser(options, work) {

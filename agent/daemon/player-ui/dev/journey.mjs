@@ -14,7 +14,7 @@
 // exit code 0 only when ok.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { OLD_ENGINE, withBrowser } from './browser.mjs';
+import { oldEngine, withBrowser } from './browser.mjs';
 
 const base = process.env.BASE_URL || process.argv[2];
 if (!base) {
@@ -58,16 +58,12 @@ await withBrowser({}, async (context) => {
   context.on('response', (response) => {
     if (response.status() >= 400) result.failed_requests.push({ url: response.url(), why: `HTTP ${response.status()}` });
   });
-  page.on('pageerror', (error) => result.errors.push(String(error.message || error)));
+  page.on('pageerror', (error) => result.errors.push(String(process.env.STACKS ? error.stack : error.message || error)));
   page.on('console', (message) => {
     if (/Content Security Policy|Content-Security-Policy/.test(message.text())) result.errors.push(message.text());
   });
   if (process.env.OLD_ENGINE) {
-    await page.addInitScript(OLD_ENGINE);
-    await context.route(/pdf\.worker[^/]*\.js/, async (route) => {
-      const response = await route.fetch();
-      await route.fulfill({ response, body: OLD_ENGINE + await response.text() });
-    });
+    await oldEngine(page);
   }
   const shoot = async (name) => {
     if (!shots) return;

@@ -60,9 +60,19 @@
     trail = trail.slice(-50);
   }
 
+  /* A viewer that fails while it ends must not keep the teacher from leaving it. */
+  function leave() {
+    var old = view;
+    view = null;
+    if (!old || !old.destroy) { return; }
+    try { old.destroy(); } catch (error) {
+      if (window.console) { window.console.error(error); }
+    }
+  }
+
   function show() {
     var where = route(window.location.hash);
-    if (view && view.destroy) { view.destroy(); }
+    leave();
     view = where.name === 'item' ? BBT.itemView(where.id, where.index)
       : where.name === 'lesson' ? BBT.lessonView(where.id)
       : BBT.shelfView(where);

@@ -82,8 +82,11 @@
     source = new window.EventSource('api/live');
     source.onopen = function () { live = true; refreshSoon(); };
     source.onerror = function () {
-      live = false;
-      schedule();
+      /* Only the loss starts the clock anew: each failed attempt after it would put the next question off again. */
+      if (live) {
+        live = false;
+        schedule();
+      }
       /* CLOSED means the browser gave up (for instance on a 503); it does not come back by itself. */
       if (source.readyState === 2) { window.setTimeout(listen, POLL_MS); }
     };

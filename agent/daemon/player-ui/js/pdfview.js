@@ -68,8 +68,12 @@
       if (edge > el.clientHeight * 0.05) {
         el.scrollTop += by * Math.min(screen, edge + BBT.pdfMargin());
         refresh();
-      } else {
-        show(current() + by);
+      } else if (by > 0) {
+        show(current() + 1);
+      } else if (pages[current() - 1]) {
+        page = pages[current() - 1];
+        el.scrollTop = page.el.offsetTop - BBT.pdfMargin() + Math.max(0, page.el.offsetHeight - el.clientHeight);
+        refresh();
       }
     }
 
