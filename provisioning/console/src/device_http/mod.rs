@@ -46,13 +46,11 @@ pub struct Limits {
     pub downloads_per_device: u32,
     /// Open connections; more wait in the system's queue.
     pub connections: usize,
-    /// TLS handshakes at once; more wait for their turn.
-    pub handshakes: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { requests: 512, downloads: 256, downloads_per_device: 8, connections: 8192, handshakes: 64 }
+        Self { requests: 512, downloads: 256, downloads_per_device: 8, connections: 8192 }
     }
 }
 

@@ -20,7 +20,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{Limits, Peer};
 use crate::pki::{Pki, device_of};
 
-/// From the first byte to a finished handshake, the wait for its turn included.
+/// From the first byte to a finished handshake. Handshakes at once are not limited: one costs a fraction of a millisecond, and
+/// a limit would let a few silent clients keep everybody waiting.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// For a request's headers, and for the next request on an open connection.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -45,7 +46,6 @@ pub async fn serve(
     let config = pki.device_server_config().context("Failed to prepare TLS for devices")?;
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let connections = Arc::new(Semaphore::new(limits.connections));
-    let handshakes = Arc::new(Semaphore::new(limits.handshakes));
     let tracker = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -61,12 +61,8 @@ pub async fn serve(
                 continue;
             }
         };
-        let connection = Connection {
-            acceptor: acceptor.clone(),
-            handshakes: handshakes.clone(),
-            router: router.clone(),
-            shutdown: shutdown.clone(),
-        };
+        let connection =
+            Connection { acceptor: acceptor.clone(), router: router.clone(), shutdown: shutdown.clone() };
         tracker.spawn(async move {
             if let Err(error) = connection.run(stream, address).await {
                 tracing::debug!(peer = %address, error = format!("{error:#}"), "device connection ended");
@@ -93,7 +89,6 @@ async fn accept(
 
 struct Connection {
     acceptor: TlsAcceptor,
-    handshakes: Arc<Semaphore>,
     router: Router,
     shutdown: CancellationToken,
 }
@@ -103,13 +98,11 @@ impl Connection {
         stream.set_nodelay(true)?;
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(STALL_TIMEOUT));
-        let handshake = async {
-            let _turn = self.handshakes.acquire().await?;
-            anyhow::Ok(self.acceptor.accept(Box::pin(stream)).await?)
-        };
         let tls = tokio::select! {
             () = self.shutdown.cancelled() => return Ok(()),
-            tls = timeout(HANDSHAKE_TIMEOUT, handshake) => tls.context("TLS handshake took too long")??,
+            tls = timeout(HANDSHAKE_TIMEOUT, self.acceptor.accept(Box::pin(stream))) => {
+                tls.context("TLS handshake took too long")??
+            }
         };
         let device = tls.get_ref().1.peer_certificates().and_then(|chain| chain.first()).and_then(device_of);
         let service = TowerToHyperService::new(self.router.layer(Extension(Peer { address, device })));

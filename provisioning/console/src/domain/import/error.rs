@@ -22,19 +22,19 @@ impl fmt::Display for ImportError {
 }
 
 impl ImportError {
-    /// Key of the message catalogues; the sentence there has the places `{place}` and `{detail}`.
+    /// Key of the message catalogues; the sentence there has the places `{file}` and `{detail}`.
     pub fn code(&self) -> &'static str {
         self.reason.code()
     }
 
-    /// What fills `{place}`: the lesson, and the file in it where one is at fault.
+    /// What fills `{file}`: the lesson, and the file in it where one is at fault.
     pub fn place(&self) -> String {
         if self.file.is_empty() { self.lesson.clone() } else { format!("{}/{}", self.lesson, self.file) }
     }
 
     /// The sentence for an operator: the thing, the reason, the fix.
     pub fn message(&self, language: Language) -> String {
-        let args = BTreeMap::from([("place", self.place()), ("detail", self.detail())]);
+        let args = BTreeMap::from([("file", self.place()), ("detail", self.detail())]);
         messages::text(language, self.code(), &args)
     }
 
@@ -313,7 +313,7 @@ mod tests {
 
     #[test]
     fn every_code_has_a_sentence_in_both_languages() {
-        let args = BTreeMap::from([("place", "三角形/a.mp4".to_owned()), ("detail", "x".to_owned())]);
+        let args = BTreeMap::from([("file", "三角形/a.mp4".to_owned()), ("detail", "x".to_owned())]);
         for code in Reason::CODES {
             for language in [Language::ZhCn, Language::En] {
                 let text = messages::text(language, code, &args);

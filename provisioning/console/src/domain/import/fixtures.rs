@@ -123,3 +123,37 @@ pub(crate) fn exe() -> Vec<u8> {
     out[0x80..0x84].copy_from_slice(b"PE\0\0");
     out
 }
+
+/// A zip with an entry of a name that the writer itself would refuse: patched into a good zip of equal length.
+pub(crate) fn zip_with_name(bad: &[u8]) -> Vec<u8> {
+    let placeholder = "x".repeat(bad.len());
+    let mut bytes = zip(&[("index.html", b"hi"), (&placeholder, b"evil")]);
+    let at: Vec<usize> =
+        (0..bytes.len() - bad.len()).filter(|i| &bytes[*i..*i + bad.len()] == placeholder.as_bytes()).collect();
+    assert_eq!(at.len(), 2, "once in the local header, once in the directory");
+    for start in at {
+        bytes[start..start + bad.len()].copy_from_slice(bad);
+    }
+    bytes
+}
+
+pub(crate) fn zip_with_link() -> Vec<u8> {
+    let mut out = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    out.start_file("index.html", SimpleFileOptions::default()).unwrap();
+    out.add_symlink("link.html", "/etc/passwd", SimpleFileOptions::default()).unwrap();
+    out.finish().unwrap().into_inner()
+}
+
+/// General purpose flag, bit 0, in the local header and in the directory.
+pub(crate) fn zip_encrypted() -> Vec<u8> {
+    let mut bytes = zip(&[("index.html", b"secret")]);
+    let directory = bytes.windows(4).position(|w| w == b"PK\x01\x02").unwrap();
+    bytes[6] |= 1;
+    bytes[directory + 8] |= 1;
+    bytes
+}
+
+/// Three million zeros in three thousand bytes.
+pub(crate) fn zip_bomb() -> Vec<u8> {
+    zip(&[("index.html", &vec![0; 3 << 20])])
+}
