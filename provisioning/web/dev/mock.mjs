@@ -35,7 +35,7 @@ const classrooms = EMPTY ? [] : [
   { id: 32, school_id: 2, code: "3", name: "接收教室", grade: "" },
 ];
 const meta = (title, subject, grade, chapter, period = "第1课时", volume = "上册") => ({ title, stage: "小学", subject, edition: "人教版", grade, volume, chapter, period });
-const lesson = (id, m, size, items, days, version = 1) => ({ id, version, meta: m, items, files: items + 2, size_bytes: size, created_at: iso(days * 86400e3) });
+const lesson = (id, m, size, items, days, version = 1) => ({ id, version, meta: m, item_count: items, item_kinds: ["video", "pdf"], size_bytes: Math.round(size), retired_at: null, created_at: iso(days * 86400e3) });
 const lessons = EMPTY ? [] : [
   lesson("math-3-multiple", meta("倍的认识", "数学", "三年级", "第五单元 倍的认识"), 148 * MiB, 4, 0.1, 2),
   lesson("cn-3-autumn", meta("秋天的雨", "语文", "三年级", "第二单元"), 96.4 * MiB, 3, 2),
@@ -70,14 +70,14 @@ function under(regionId) {
 }
 const lessonRows = (d) => d.held.map((h) => {
   const l = LESSON_OF.get(h.lesson_id);
-  return { lesson_id: l.id, title: l.meta.title, version: l.version, state: h.state, done_bytes: Math.round(h.state === "ready" ? l.size_bytes : l.size_bytes * h.done), total_bytes: Math.round(l.size_bytes), reason: h.state === "failed" ? "disk_full" : null, detail: h.state === "failed" ? "need 155189248 bytes, 12582912 left above the reserve" : null, retrying: h.state === "failed" ? true : null };
+  return { lesson_id: l.id, title: l.meta.title, version: l.version, assigned: true, state: h.state, done_bytes: Math.round(h.state === "ready" ? l.size_bytes : l.size_bytes * h.done), total_bytes: Math.round(l.size_bytes), reason: h.state === "failed" ? "disk_full" : null, detail: h.state === "failed" ? "need 155189248 bytes, 12582912 left above the reserve" : null, retrying: h.state === "failed" ? true : null };
 });
 function summary(d) {
   const room = roomOf(d.classroom_id);
   const school = schoolOf(room.school_id);
-  const { held, ...rest } = d;
+  const rest = { ...d, held: undefined };
   const rows = lessonRows(d);
-  return { ...rest, classroom: room.name, school: school.name, school_id: school.id, region: regionOf(school.region_id).name, lessons_ready: rows.filter((l) => l.state === "ready").length, lessons_assigned: rows.length };
+  return { ...rest, classroom: room.name, school: school.name, school_id: school.id, region: regionOf(school.region_id).name, region_id: school.region_id, lessons_ready: rows.filter((l) => l.state === "ready").length, lessons_failed: rows.filter((l) => l.state === "failed").length, lessons_assigned: rows.length };
 }
 const boots = (d) => [
   { boot_id: `${hex(8)}-${hex(4)}-4${hex(3)}-9${hex(3)}-${hex(12)}`, first_seen_at: iso(7 * 3600e3), samples: 420, contiguous_seq: 420, forgotten_up_to: 0 },
@@ -103,8 +103,8 @@ function health(d, from, to, max) {
 }
 const commands = new Map();
 if (devices[0]) commands.set(devices[0].id, [
-  { id: `c-${hex(8)}`, body: { kind: "notice", level: "standard", title: "下午两点停电检修", text: "请在 13:50 前保存课件并关机。", show_for_s: 300 }, state: "succeeded", reason: null, issued_at: iso(40 * 60e3), expires_at: iso(30 * 60e3), updated_at: iso(39.8 * 60e3), history: [{ state: "queued", at: iso(40 * 60e3) }, { state: "accepted", at: iso(39.95 * 60e3) }, { state: "succeeded", at: iso(39.8 * 60e3) }] },
-  { id: `c-${hex(8)}`, body: { kind: "reboot", delay_s: 60 }, state: "expired", reason: null, issued_at: iso(26 * 3600e3), expires_at: iso(25.8 * 3600e3), updated_at: iso(25.8 * 3600e3), history: [{ state: "queued", at: iso(26 * 3600e3) }, { state: "expired", at: iso(25.8 * 3600e3) }] },
+  { id: `c-${hex(8)}`, body: { kind: "notice", level: "standard", title: "下午两点停电检修", text: "请在 13:50 前保存课件并关机。", show_for_s: 300 }, state: "succeeded", reason: null, issued_by: "admin", issued_at: iso(40 * 60e3), expires_at: iso(30 * 60e3), updated_at: iso(39.8 * 60e3), history: [{ state: "queued", at: iso(40 * 60e3) }, { state: "accepted", at: iso(39.95 * 60e3) }, { state: "succeeded", at: iso(39.8 * 60e3) }] },
+  { id: `c-${hex(8)}`, body: { kind: "reboot", delay_s: 60 }, state: "expired", reason: null, issued_by: "admin", issued_at: iso(26 * 3600e3), expires_at: iso(25.8 * 3600e3), updated_at: iso(25.8 * 3600e3), history: [{ state: "queued", at: iso(26 * 3600e3) }, { state: "expired", at: iso(25.8 * 3600e3) }] },
 ]);
 const pushes = EMPTY ? [] : [
   { id: 3, lesson_ids: ["math-3-multiple"], target: { kind: "region", id: 1 }, pinned: false, needed_by: null, created_at: iso(11 * 60e3), created_by: "admin", withdrawn_at: null },
@@ -128,7 +128,7 @@ const pushRows = (p) => covers(p.target).map((d) => {
 function pushView(p) {
   const rows = pushRows(p);
   const count = (s) => rows.filter((r) => r.state === s).length;
-  return { id: p.id, lessons: p.lesson_ids.map((id) => ({ id, title: LESSON_OF.get(id).meta.title })), target: { ...p.target, name: nameOf(p.target) }, pinned: p.pinned, needed_by: p.needed_by, created_at: p.created_at, created_by: p.created_by, withdrawn_at: p.withdrawn_at,
+  return { id: p.id, lessons: p.lesson_ids.map((id) => ({ id, title: LESSON_OF.get(id).meta.title, version: LESSON_OF.get(id).version, retired: false })), target: p.target, target_name: nameOf(p.target), pinned: p.pinned, needed_by: p.needed_by, created_at: p.created_at, created_by: p.created_by, withdrawn_at: p.withdrawn_at,
     totals: { devices: rows.length, ready: count("ready"), fetching: count("fetching"), queued: count("queued"), failed: count("failed"), waiting: count("waiting") }, bytes_done: rows.reduce((n, r) => n + r.done_bytes, 0), bytes_total: rows.reduce((n, r) => n + r.total_bytes, 0) };
 }
 const tickets = EMPTY ? [] : [
@@ -183,7 +183,7 @@ for (const [noun, rows] of [["regions", regions], ["schools", schools], ["classr
 on("GET", "/api/v1/schools/{id}", ({ params }) => {
   const s = schoolOf(Number(params.id));
   if (!s) return problem(404, "school_unknown", "没有这所学校。");
-  return ok({ ...s, classrooms: classrooms.filter((c) => c.school_id === s.id).map((c) => { const d = devices.find((x) => x.classroom_id === c.id); return { ...c, device: d ? summary(d) : null }; }) });
+  return ok({ ...s, classrooms: classrooms.filter((c) => c.school_id === s.id).map((c) => { return { ...c, devices: devices.filter((x) => x.classroom_id === c.id).map(summary) }; }) });
 });
 on("GET", "/api/v1/overview", () => {
   const all = devices.flatMap(lessonRows);
@@ -199,17 +199,17 @@ on("GET", "/api/v1/devices", ({ q }) => {
   return ok(page(rows, q));
 });
 const deviceOr404 = (id, then) => { const d = devices.find((x) => x.id === id); return d ? then(d) : problem(404, "device_unknown", `没有编号为 ${id} 的终端。请从终端列表中重新选择。`); };
-on("GET", "/api/v1/devices/{id}", ({ params }) => deviceOr404(params.id, (d) => ok({ ...summary(d), lessons: lessonRows(d), boots: boots(d), latest: {} })));
+on("GET", "/api/v1/devices/{id}", ({ params }) => deviceOr404(params.id, (d) => ok({ ...summary(d), lessons: lessonRows(d), boots: boots(d), boot_id: null, samples_dropped: 0, misuse: d === devices[3] ? 1 : 0, latest_at: d.last_seen_at, latest: {} })));
 on("PATCH", "/api/v1/devices/{id}", ({ params, json }) => deviceOr404(params.id, (d) => { d.classroom_id = json.classroom_id; tell("device", d.id); return ok(summary(d)); }));
 on("GET", "/api/v1/devices/{id}/health", ({ params, q }) => deviceOr404(params.id, (d) => ok(health(d, Date.parse(q.get("from")), Date.parse(q.get("to")), Number(q.get("max_points") ?? 500)))));
 on("GET", "/api/v1/devices/{id}/commands", ({ params }) => ok(commands.get(params.id) ?? []));
 on("POST", "/api/v1/devices/{id}/commands", ({ params, json }) => deviceOr404(params.id, (d) => {
-  const c = { id: `c-${hex(8)}`, body: json.body, state: "queued", reason: null, issued_at: iso(), expires_at: iso(-json.ttl_s * 1000), updated_at: iso(), history: [{ state: "queued", at: iso() }] };
+  const c = { id: `c-${hex(8)}`, body: json.body, state: "queued", reason: null, issued_by: "admin", issued_at: iso(), expires_at: iso(-json.ttl_s * 1000), updated_at: iso(), history: [{ state: "queued", at: iso() }] };
   commands.set(d.id, [c, ...(commands.get(d.id) ?? [])]);
   if (d.state === "online") for (const [i, state] of ["accepted", "executing", "succeeded"].entries()) setTimeout(() => { c.state = state; c.updated_at = iso(); c.history.push({ state, at: iso() }); tell("device", d.id); }, 1500 * (i + 1));
   return ok(c, 201);
 }));
-on("GET", "/api/v1/tickets", () => ok(tickets.map((t) => ({ ...t, classroom: roomOf(t.classroom_id).name, school: schoolOf(roomOf(t.classroom_id).school_id).name }))));
+on("GET", "/api/v1/tickets", () => ok({ items: tickets.map((t) => ({ ...t, console_url: "https://console.qingshan.example:8443", state: t.used_at ? "used" : t.revoked_at ? "revoked" : Date.parse(t.expires_at) < Date.now() ? "expired" : "open", classroom: roomOf(t.classroom_id).name, school: schoolOf(roomOf(t.classroom_id).school_id).name })) }));
 on("POST", "/api/v1/tickets", ({ json }) => {
   const t = { id: next(tickets), classroom_id: json.classroom_id, created_at: iso(), expires_at: iso(-(json.ttl_hours ?? 72) * 3600e3), used_at: null, revoked_at: null, device_id: null };
   tickets.unshift(t);
@@ -220,7 +220,7 @@ on("GET", "/api/v1/lessons", ({ q }) => ok(page(lessons.filter((l) => (!q.get("s
 on("GET", "/api/v1/lessons/{id}", ({ params }) => {
   const l = LESSON_OF.get(params.id);
   if (!l) return problem(404, "lesson_unknown", "没有这节课，可能已经下架。");
-  const file = (path, media_type, size) => ({ path, media_type, size: Math.round(size), hash: hex(64), sha256: hex(64) });
+  const file = (path, media_type, size) => ({ path, media_type, size_bytes: Math.round(size), hash: hex(64) });
   return ok({ id: l.id, version: l.version, meta: l.meta, size_bytes: l.size_bytes, created_at: l.created_at, retired_at: null, versions: Array.from({ length: l.version }, (_, i) => ({ version: l.version - i, created_at: iso((i * 6 + 0.1) * 86400e3), size_bytes: l.size_bytes })),
     items: [{ kind: "video", title: "微课：倍的认识", entry: "video.mp4", subtitles: [{ lang: "zh-CN", label: "中文", path: "video.zh-CN.vtt" }], duration_ms: 492000 }, { kind: "image", title: "主题图", entry: "picture.png", subtitles: [] }, { kind: "pdf", title: "学习任务单", entry: "task.pdf", subtitles: [] }, { kind: "html5", title: "摆一摆、圈一圈", entry: "game/index.html", subtitles: [] }, { kind: "office", title: "教学课件", entry: "slides.pptx", subtitles: [] }],
     files: [file("video.mp4", "video/mp4", 118 * MiB), file("video.zh-CN.vtt", "text/vtt", 3210), file("picture.png", "image/png", 1.2 * MiB), file("task.pdf", "application/pdf", 0.6 * MiB), file("game/index.html", "text/html", 9100), file("game/main.js", "text/javascript", 41000), file("slides.pptx", "application/vnd.openxmlformats-officedocument.presentationml.presentation", 8.4 * MiB)] });
@@ -228,14 +228,14 @@ on("GET", "/api/v1/lessons/{id}", ({ params }) => {
 on("POST", "/api/v1/lessons", () => problem(422, "lesson_file_refused", "“微课.mp4”不是视频文件：内容是 Windows 程序。请换成真正的 MP4 文件后重新上传。", "微课.mp4: sniffed application/x-msdownload, expected video/mp4"));
 on("DELETE", "/api/v1/lessons/{id}", ({ params }) => { lessons.splice(lessons.findIndex((l) => l.id === params.id), 1); tell("lesson", params.id); return { status: 204 }; });
 on("GET", "/api/v1/lessons/{id}/files/.*", () => ({ status: 200, raw: `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 320 180"><rect width="320" height="180" fill="#e9f0f5"/><circle cx="160" cy="90" r="46" fill="#1d5f93"/></svg>`, headers: { "content-type": "image/svg+xml" } }));
-on("GET", "/api/v1/pushes", () => ok(pushes.map(pushView)));
+on("GET", "/api/v1/pushes", ({ q }) => ok(page(pushes.filter((p) => q.get("withdrawn") === "true" || !p.withdrawn_at).map(pushView), q)));
 on("POST", "/api/v1/pushes", ({ json }) => { const p = { id: next(pushes), needed_by: null, ...json, created_at: iso(), created_by: "admin", withdrawn_at: null }; pushes.unshift(p); return ok(pushView(p), 201); });
 const pushOr404 = (id, then) => { const p = pushes.find((x) => x.id === Number(id)); return p ? then(p) : problem(404, "push_unknown", "没有这次推送。"); };
 on("GET", "/api/v1/pushes/{id}", ({ params }) => pushOr404(params.id, (p) => ok(pushView(p))));
-on("GET", "/api/v1/pushes/{id}/devices", ({ params, q }) => pushOr404(params.id, (p) => ok(page(pushRows(p).filter((r) => !q.get("state") || r.state === q.get("state")), q))));
+on("GET", "/api/v1/pushes/{id}/devices", ({ params, q }) => pushOr404(params.id, (p) => ok(page(pushRows(p), q))));
 on("DELETE", "/api/v1/pushes/{id}", ({ params }) => pushOr404(params.id, (p) => { p.withdrawn_at = iso(); tell("push", p.id); return { status: 204 }; }));
-on("GET", "/api/v1/system", () => ok({ version: "0.1.0", uptime_s: 93000, broker: { state: "running", connections: 24 }, database_bytes: 41 * MiB, objects_bytes: 0.65 * GiB, disk_free_bytes: 212 * GiB, disk_total_bytes: 240 * GiB,
-  ingest: { batches: 4412, samples: 39120, duplicates: 12, reports: 2310, statuses: 8, presence: 77, rejected: EMPTY ? 0 : 2 },
+on("GET", "/api/v1/system", () => ok({ version: "0.1.0", uptime_s: 93000, broker: { up: true, reason: null, connections: 24 }, database_bytes: 41 * MiB, objects_bytes: 0.65 * GiB, disk_free_bytes: 212 * GiB, 
+  ingest: { messages: 6872, samples_stored: 39120, samples_repeated: 12, rejected: EMPTY ? 0 : 2 },
   rejects: EMPTY ? [] : [{ at: iso(4 * 60e3), topic: `bbt/v1/d/${devices[3].id}/telemetry`, reason: `payload names device ${devices[5].id}, topic belongs to ${devices[3].id}`, device: devices[3].id }, { at: iso(5 * 3600e3), topic: "bbt/v2/d/abc/report", reason: "unknown topic \"bbt/v2/d/abc/report\": expected bbt/v1/d/<device>/<leaf>", device: null }] }));
 
 const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".json": "application/json", ".woff2": "font/woff2" };

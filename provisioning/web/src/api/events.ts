@@ -2,8 +2,8 @@
 
 import { onScopeDispose, ref } from "vue";
 
-export type LiveKind = "device" | "push" | "lesson" | "alert";
-const KINDS: LiveKind[] = ["device", "push", "lesson", "alert"];
+export type LiveKind = "tree" | "device" | "lesson" | "push" | "ticket";
+const KINDS: LiveKind[] = ["tree", "device", "lesson", "push", "ticket"];
 
 /** Whether changes arrive by themselves just now. */
 export const liveConnected = ref(false);

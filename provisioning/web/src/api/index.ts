@@ -15,7 +15,7 @@ function query(values: Query): Record<string, string | number | boolean> {
 }
 
 /** An endless table is nobody's wish; the console caps a page at this size. */
-export const MAX_PAGE = 200;
+export const MAX_PAGE = 500;
 
 export const session = {
   get: () => ask<T.Session>(client.GET("/api/v1/session")),
@@ -47,6 +47,7 @@ export const places = {
 export interface DeviceQuery extends Query {
   region_id?: number;
   school_id?: number;
+  classroom_id?: number;
   state?: string;
   q?: string;
   sort?: string;
@@ -65,17 +66,10 @@ export const devices = {
       client.GET("/api/v1/devices/{id}/health", { params: { path: { id }, query: { from, to, max_points } } }),
     ),
   commands: (id: string) =>
-    ask<T.Command[] | T.Page<T.Command>>(
-      client.GET("/api/v1/devices/{id}/commands", { params: { path: { id } } }),
-    ).then(items),
+    ask<T.Command[]>(client.GET("/api/v1/devices/{id}/commands", { params: { path: { id } } })),
   command: (id: string, body: T.CommandBody, ttl_s: number) =>
     ask<T.Command>(client.POST("/api/v1/devices/{id}/commands", { params: { path: { id } }, body: { body, ttl_s } })),
 };
-
-/** Some lists come bare, some with their page. */
-function items<R>(answer: R[] | { items: R[] }): R[] {
-  return Array.isArray(answer) ? answer : answer.items;
-}
 
 export interface NewTicket {
   classroom_id: number;
@@ -86,7 +80,7 @@ export interface NewTicket {
 }
 
 export const tickets = {
-  list: () => ask<T.TicketRow[] | { items: T.TicketRow[] }>(client.GET("/api/v1/tickets")).then(items),
+  list: () => ask<{ items: T.TicketRow[] }>(client.GET("/api/v1/tickets")).then((found) => found.items),
   create: (body: NewTicket) => ask<{ id: T.Id; ticket: T.Ticket }>(client.POST("/api/v1/tickets", { body })),
   remove: (id: T.Id) => ask<void>(client.DELETE("/api/v1/tickets/{id}", { params: { path: { id } } })),
 };
@@ -116,9 +110,10 @@ export interface NewPush {
 }
 
 export const pushes = {
-  list: () => ask<T.Push[] | T.Page<T.Push>>(client.GET("/api/v1/pushes")).then(items),
+  list: (q: { withdrawn?: boolean; page?: number; page_size?: number }) =>
+    ask<T.Page<T.Push>>(client.GET("/api/v1/pushes", { params: { query: query(q) } })),
   get: (id: T.Id) => ask<T.Push>(client.GET("/api/v1/pushes/{id}", { params: { path: { id } } })),
-  devices: (id: T.Id, q: { state?: string; page?: number; page_size?: number }) =>
+  devices: (id: T.Id, q: { page?: number; page_size?: number }) =>
     ask<T.Page<T.PushDevice>>(
       client.GET("/api/v1/pushes/{id}/devices", { params: { path: { id }, query: query(q) } }),
     ),

@@ -20,9 +20,8 @@ export interface Session {
 export type RegionKind = "province" | "city" | "county" | "township";
 export type SchoolKind = "school" | "teaching_point";
 export type DeviceState = "online" | "offline" | "unknown";
-export type LessonState = "queued" | "fetching" | "ready" | "failed";
-/** A device in a push: `waiting` has not said anything about it yet. */
-export type PushDeviceState = LessonState | "waiting";
+/** `waiting`: the device has not taken the plan over yet. */
+export type LessonState = "waiting" | "queued" | "fetching" | "ready" | "failed";
 export type CommandStateName =
   "queued" | "sent" | "accepted" | "executing" | "succeeded" | "failed" | "expired" | "rejected";
 export type ItemKind = "video" | "audio" | "image" | "pdf" | "html5" | "office" | "other";
@@ -72,6 +71,7 @@ export interface DeviceSummary {
   last_seen_at?: string | null;
   enrolled_at: string;
   lessons_ready: number;
+  lessons_failed: number;
   lessons_assigned: number;
   wanted_generation: number;
   held_generation: number;
@@ -87,6 +87,8 @@ export interface DeviceLesson {
   lesson_id: string;
   title: string;
   version: number;
+  /** False: still held, no longer wanted. */
+  assigned: boolean;
   state: LessonState;
   done_bytes: number;
   total_bytes: number;
@@ -127,6 +129,12 @@ export interface Readings {
 export interface DeviceDetail extends DeviceSummary {
   lessons: DeviceLesson[];
   boots: DeviceBoot[];
+  boot_id?: string | null;
+  /** Samples that the device had to drop unsent. */
+  samples_dropped: number;
+  /** Messages in another device's name. */
+  misuse: number;
+  latest_at?: string | null;
   latest?: Readings | null;
 }
 
@@ -155,7 +163,8 @@ export interface Command {
   issued_at: string;
   expires_at: string;
   updated_at: string;
-  history: { state: CommandStateName; at: string }[];
+  issued_by: string;
+  history: { state: CommandStateName; at: string; reason?: string | null }[];
 }
 
 export interface SchoolDetail {
@@ -169,7 +178,7 @@ export interface SchoolDetail {
     code: string;
     name: string;
     grade: string;
-    device?: DeviceSummary | null;
+    devices: DeviceSummary[];
   }[];
 }
 
@@ -185,10 +194,11 @@ export interface TicketRow {
   classroom_id: number;
   classroom: string;
   school: string;
+  state: "open" | "used" | "expired" | "revoked";
+  console_url: string;
   created_at: string;
   expires_at: string;
   used_at?: string | null;
-  revoked_at?: string | null;
   device_id?: string | null;
 }
 
@@ -207,35 +217,29 @@ export interface LessonSummary {
   id: string;
   version: number;
   meta: LessonMeta;
-  items: number;
-  files: number;
+  item_count: number;
+  item_kinds: ItemKind[];
   size_bytes: number;
   created_at: string;
+  retired_at?: string | null;
 }
 
 export interface LessonItem {
   kind: ItemKind;
   title: string;
   entry: string;
-  subtitles: { lang: string; label: string; path: string }[];
+  subtitles?: { lang: string; label: string; path: string }[];
   duration_ms?: number | null;
 }
 
 export interface LessonFile {
   path: string;
   media_type: string;
-  size: number;
+  size_bytes: number;
   hash: string;
-  sha256: string;
 }
 
-export interface LessonDetail {
-  id: string;
-  version: number;
-  meta: LessonMeta;
-  size_bytes: number;
-  created_at: string;
-  retired_at?: string | null;
+export interface LessonDetail extends LessonSummary {
   versions: { version: number; created_at: string; size_bytes: number }[];
   items: LessonItem[];
   files: LessonFile[];
@@ -252,8 +256,9 @@ export interface PushTotals {
 
 export interface Push {
   id: Id;
-  lessons: { id: string; title: string }[];
-  target: { kind: TargetKind; id: Id; name: string };
+  lessons: { id: string; title: string; version: number; retired: boolean }[];
+  target: { kind: TargetKind; id: Id };
+  target_name: string;
   pinned: boolean;
   needed_by?: string | null;
   created_at: string;
@@ -266,7 +271,7 @@ export interface Push {
 
 export interface PushDevice {
   device: DeviceSummary;
-  state: PushDeviceState;
+  state: LessonState;
   done_bytes: number;
   total_bytes: number;
   lessons_ready: number;
@@ -278,13 +283,19 @@ export interface PushDevice {
 export interface SystemInfo {
   version: string;
   uptime_s: number;
-  broker: { state: string; connections?: number | null };
+  broker: { up: boolean; reason?: string | null; connections?: number | null };
   database_bytes: number;
   objects_bytes: number;
   disk_free_bytes: number;
-  disk_total_bytes?: number | null;
   ingest: Record<string, number>;
   rejects: { at: string; topic: string; reason: string; device?: string | null }[];
+}
+
+export interface Uploaded {
+  id: string;
+  version: number;
+  /** False: the same content as before, so no new version. */
+  changed: boolean;
 }
 
 export interface Page<T> {

@@ -2,25 +2,26 @@
 
 import { currentLanguage } from "@/i18n";
 import { ProblemError, readProblem, unreachable } from "./problem";
-import type { LessonMeta, LessonSummary } from "./types";
+import type { LessonMeta, Uploaded } from "./types";
 
 export interface Upload {
-  done: Promise<LessonSummary>;
+  done: Promise<Uploaded>;
   /** Stops it; `done` then fails with code `cancelled`. */
   abort: () => void;
 }
 
 export function uploadLesson(
-  meta: LessonMeta & { id?: string },
+  id: string | undefined,
+  meta: LessonMeta,
   files: File[],
   onProgress: (sent: number, total: number) => void,
 ): Upload {
   const form = new FormData();
-  form.append("meta", new Blob([JSON.stringify(meta)], { type: "application/json" }));
+  form.append("meta", new Blob([JSON.stringify({ id, meta })], { type: "application/json" }));
   for (const file of files) form.append("file", file, file.name);
 
   const request = new XMLHttpRequest();
-  const done = new Promise<LessonSummary>((resolve, reject) => {
+  const done = new Promise<Uploaded>((resolve, reject) => {
     request.open("POST", "/api/v1/lessons");
     request.setRequestHeader("Accept-Language", currentLanguage());
     request.upload.onprogress = (event) => onProgress(event.loaded, event.total);
@@ -31,7 +32,7 @@ export function uploadLesson(
       } catch {
         // A proxy's HTML page, perhaps; readProblem copes with plain text.
       }
-      if (request.status >= 200 && request.status < 300) resolve(body as LessonSummary);
+      if (request.status >= 200 && request.status < 300) resolve(body as Uploaded);
       else reject(new ProblemError(readProblem(request.status, body, request.getResponseHeader("x-request-id"))));
     };
     request.onerror = () => reject(unreachable("the connection broke while sending"));

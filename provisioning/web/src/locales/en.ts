@@ -3,8 +3,8 @@ import type zhCN from "./zh-CN";
 /** The same words in English; the type holds the keys together. */
 const en: typeof zhCN = {
   app: {
-    name: "Classroom Terminals",
-    console: "County operations console",
+    name: "Banbantong",
+    console: "County console",
     menu: "Main menu",
     skip: "Skip to the page",
     live: "Live",
@@ -88,8 +88,8 @@ const en: typeof zhCN = {
     onlineOfAll: "online / all devices",
     lessons: "Lessons",
     pushesActive: "Active pushes",
-    arriving: "Arriving (lesson × device)",
-    failed: "Failed (lesson × device)",
+    arriving: "Arriving (lessons × devices)",
+    failed: "Failed (lessons × devices)",
     samples: "Health samples, last hour",
     attention: "Needs attention",
     quiet: "All is well",
@@ -126,7 +126,7 @@ const en: typeof zhCN = {
     makeTicket: "No device: make a ticket",
     new: { region: "New region", school: "New school", classroom: "New classroom" },
     under: "Under: {name}",
-    example: { region: "e.g. Qingshan County", school: "e.g. Qingshan No. 1 Primary School", classroom: "e.g. Grade 3 Class 1" },
+    example: { region: "e.g. Qingshan County", township: "e.g. Yunxi Township", school: "e.g. Qingshan No. 1 Primary School", classroom: "e.g. Grade 3 Class 1" },
     codeHelp: {
       region: "Administrative division code; may stay empty.",
       school: "The school's official code; unique in the county.",
@@ -141,6 +141,11 @@ const en: typeof zhCN = {
     lessonsReadyOf: "{ready} of {all} lessons ready",
     ofTotal: "of {total}",
     behind: "has not yet heard of the newest plan",
+    stale: "last value before it went offline",
+    staleSince: "The device is not online; these are its last values, of {at}",
+    misuse: "One message of this device was in another's name and was dropped. Was it cloned or tampered with? | {count} messages of this device were in another's name and were dropped. Was it cloned or tampered with?",
+    lessonsFailed: "{count} failed",
+    notWanted: "no longer wanted, will be deleted",
     noPlayer: "no address reported yet",
     move: "Move",
     moveTitle: "Move the device of {place}",
@@ -288,6 +293,7 @@ const en: typeof zhCN = {
     sending: "Upload progress",
     sent: "{done} of {total} sent",
     checking: "All sent; the console is checking the files…",
+    unchanged: "Exactly the content that is there already: no new version.",
     sum: "one file, {size} | {count} files, {size}",
     stop: "Stop",
     go: "Upload",
@@ -296,7 +302,7 @@ const en: typeof zhCN = {
     note: "Which lessons belong where, and whether they have arrived",
     none: "No push yet",
     noneText: "Choose lessons and a place; devices that enrol or move there later get them too.",
-    showWithdrawn: "Show withdrawn ({count})",
+    showWithdrawn: "Show withdrawn ones too",
   },
   push: {
     new: "New push",
@@ -401,11 +407,8 @@ const en: typeof zhCN = {
     noRejects: "No message was refused",
     noRejectsText: "Everything that devices sent was in order.",
   },
-  brokerState: { running: "Running", starting: "Starting", stopped: "Stopped", failed: "Failed", connected: "Running", disconnected: "Disconnected" },
-  ingest: {
-    batches: "Health batches", samples: "Health samples", duplicates: "Duplicates (ignored)", reports: "Device reports", statuses: "Command answers",
-    presence: "Presence messages", rejected: "Refused", misuse: "In another's name", messages: "Messages", acks: "Acknowledgements",
-  },
+  brokerState: { running: "Running", stopped: "Not running" },
+  ingest: { messages: "Messages", samples_stored: "Health samples stored", samples_repeated: "Repeated samples (ignored)", rejected: "Refused" },
 };
 
 export default en;

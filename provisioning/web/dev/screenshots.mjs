@@ -1,0 +1,200 @@
+// Photographs every page of a running console, at two widths, and fails on what an eye would miss: script errors, blocked
+// or external requests, and accessibility violations.
+//   BBT_URL=http://127.0.0.1:8080 BBT_USER=admin BBT_PASSWORD=… node dev/screenshots.mjs OUT_FOLDER [only-this-name]
+import { mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+
+const [out, only] = process.argv.slice(2);
+const { BBT_URL: base = "http://127.0.0.1:8080", BBT_USER: user = "admin", BBT_PASSWORD: password } = process.env;
+if (!out || !password) {
+  console.error("usage: BBT_URL=… BBT_USER=… BBT_PASSWORD=… node dev/screenshots.mjs OUT_FOLDER [name]");
+  process.exit(2);
+}
+mkdirSync(out, { recursive: true });
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const ARGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+const SIZES = [[1280, 800], [1920, 1080]];
+const problems = [];
+
+const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ARGS });
+async function open(options = {}) {
+  const context = await browser.newContext({ locale: "zh-CN", timezoneId: "Asia/Shanghai", ...options });
+  const page = await context.newPage();
+  page.on("pageerror", (e) => problems.push(`${page.url()}: script error: ${e.message}`));
+  page.on("console", (m) => {
+    const expected = /status of (401|404|409|422)/.test(m.text());
+    if ((m.type() === "error" || m.type() === "warning") && !expected) problems.push(`${page.url()}: ${m.type()}: ${m.text()}`);
+  });
+  page.on("request", (r) => {
+    const url = new URL(r.url());
+    if (/^https?:$/.test(url.protocol) && url.origin !== new URL(base).origin) problems.push(`request left the console: ${r.url()}`);
+  });
+  return { context, page };
+}
+async function settle(page) {
+  await page.waitForFunction(() => !document.querySelector(".el-skeleton, .el-loading-mask:not([style*='none'])"), null, { timeout: 10_000 }).catch(() => problems.push(`${page.url()}: still loading after 10 s`));
+  await page.waitForTimeout(500);
+}
+const checked = new Set();
+async function shoot(page, name) {
+  await settle(page);
+  for (const [width, height] of SIZES) {
+    await page.setViewportSize({ width, height });
+    await page.waitForTimeout(350);
+    await page.screenshot({ path: join(out, `${name}-${width}.png`) });
+    const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    if (over > 0) problems.push(`${name} at ${width}: scrolls ${over} px sideways`);
+  }
+  await page.setViewportSize({ width: 1280, height: 800 });
+  if (!checked.has(name)) {
+    checked.add(name);
+    await page.evaluate(axe);
+    const found = await page.evaluate(async () => (await window.axe.run(document, { runOnly: ["wcag2a", "wcag2aa"] })).violations.map((v) => `${v.id} (${v.impact}): ${v.nodes.slice(0, 3).map((n) => `${n.target.join(" ")} ${n.failureSummary?.split("\n")[1]?.trim() ?? ""}`).join(" ; ")}`));
+    for (const line of found) problems.push(`${name}: axe ${line}`);
+  }
+  console.log(name);
+}
+
+const { context, page } = await open();
+const get = (path) => page.evaluate(async (p) => (await fetch(`/api/v1${p}`)).json(), path);
+const list = (answer) => (Array.isArray(answer) ? answer : (answer.items ?? []));
+
+const first = async (name, act) => {
+  if (only && !name.includes(only)) return;
+  try {
+    await act();
+    await shoot(page, name);
+  } catch (cause) {
+    problems.push(`${name}: ${cause.message.split("\n")[0]}`);
+  }
+};
+const at = (path) => () => page.goto(base + path);
+const press = (label) => page.getByRole("button", { name: label }).first().click();
+
+await page.goto(`${base}/sign-in`);
+await first("sign-in", async () => {});
+await first("sign-in-wrong", async () => {
+  await page.fill("#username", user);
+  await page.fill("#password", "not-the-password");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector(".el-alert");
+});
+await page.fill("#username", user);
+await page.fill("#password", password);
+await page.keyboard.press("Enter");
+await page.waitForSelector("main h1");
+await page.waitForURL((url) => !url.pathname.includes("sign-in"));
+
+const tree = await get("/tree");
+const school = tree.regions.flatMap((r) => r.schools)[0];
+const devices = list(await get("/devices?page_size=100"));
+const device = devices.find((d) => d.state === "online") ?? devices[0];
+const gone = devices.find((d) => d.state === "offline");
+const lesson = list(await get("/lessons"))[0];
+const pushes = list(await get("/pushes"));
+const push = pushes.find((p) => p.totals.ready < p.totals.devices) ?? pushes[0];
+
+await first("overview", at("/"));
+await first("schools-region", at("/schools"));
+if (school) await first("schools-school", at(`/schools?at=school:${school.id}`));
+await first("schools-new", async () => {
+  await page.goto(`${base}/schools`);
+  await settle(page);
+  await press(/新建区域|New region/);
+});
+await first("devices", at("/devices"));
+await first("devices-no-match", at("/devices?q=zzzz"));
+if (device) {
+  for (const tab of ["lessons", "health", "commands", "records"]) await first(`device-${tab}`, at(`/devices/${device.id}?tab=${tab}`));
+  await first("device-health-1h", async () => {
+    await page.goto(`${base}/devices/${device.id}?tab=health`);
+    await settle(page);
+    await page.locator(".el-radio-button").first().click();
+  });
+  for (const [name, label] of [["notice", /发通知|Notice/], ["reboot", /重启|Restart/], ["move", /移到其他教室|^Move/]]) {
+    await first(`device-${name}`, async () => {
+      await page.goto(`${base}/devices/${device.id}`);
+      await settle(page);
+      await press(label);
+    });
+  }
+}
+if (gone) await first("device-offline", at(`/devices/${gone.id}?tab=records`));
+await first("lessons", at("/lessons"));
+await first("lessons-upload", async () => {
+  await page.goto(`${base}/lessons`);
+  await settle(page);
+  await press(/上传课程|Upload a lesson/);
+  await page.setInputFiles("input[type=file]", [{ name: "微课.mp4", mimeType: "video/mp4", buffer: Buffer.from("MZ not a video") }, { name: "读我.txt", mimeType: "text/plain", buffer: Buffer.from("x") }]);
+  for (const field of ["#meta-subject", "#meta-grade"]) {
+    await page.locator(field).click();
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("Enter");
+  }
+  await page.locator(".el-dialog__footer .el-button--primary").click();
+  await page.waitForSelector(".el-dialog .el-alert--error", { timeout: 10_000 });
+});
+if (lesson) {
+  await first("lesson", at(`/lessons/${lesson.id}`));
+  await first("lesson-preview", async () => {
+    await page.goto(`${base}/lessons/${lesson.id}`);
+    await settle(page);
+    await page.locator(".items li").filter({ hasText: /图片|Picture|视频|Video/ }).last().getByRole("button").click();
+    await page.waitForTimeout(1200);
+  });
+}
+await first("pushes", at("/pushes"));
+if (push) await first("push", at(`/pushes/${push.id}`));
+if (lesson && school) {
+  await first("push-new-1-lessons", at(`/pushes/new?lessons=${lesson.id}&to=school:${school.id}`));
+  await first("push-new-2-place", async () => {
+    await page.goto(`${base}/pushes/new?lessons=${lesson.id}&to=school:${school.id}`);
+    await settle(page);
+    await page.locator(".foot .el-button--primary").click();
+  });
+  await first("push-new-3-confirm", async () => {
+    await page.goto(`${base}/pushes/new?lessons=${lesson.id}&to=school:${school.id}`);
+    await settle(page);
+    await page.locator(".foot .el-button--primary").click();
+    await settle(page);
+    await page.locator(".foot .el-button--primary").click();
+  });
+}
+await first("tickets", at("/tickets"));
+await first("tickets-new", async () => {
+  const rooms = school ? (await get(`/schools/${school.id}`)).classrooms : [];
+  await page.goto(`${base}/tickets${rooms[0] ? `?classroom=${rooms[0].id}` : ""}`);
+  await settle(page);
+  if (!rooms[0]) await press(/开票据|New ticket/);
+});
+if (process.env.BBT_MAKE_TICKET) {
+  await first("tickets-sheet", async () => {
+    const rooms = (await get(`/schools/${school.id}`)).classrooms;
+    await page.goto(`${base}/tickets?classroom=${rooms[0].id}`);
+    await settle(page);
+    await page.locator(".el-dialog__footer .el-button--primary").click();
+    await page.waitForSelector(".sheet");
+  });
+}
+await first("system", at("/system"));
+await first("not-found", at("/no/such/page"));
+await first("device-unknown", at("/devices/no-such-device"));
+
+await page.evaluate(() => localStorage.setItem("bbt-theme", "dark"));
+await first("dark-overview", at("/"));
+if (device) await first("dark-device-health", at(`/devices/${device.id}?tab=health`));
+await page.evaluate(() => {
+  localStorage.setItem("bbt-theme", "light");
+  localStorage.setItem("bbt-language", "en");
+});
+await first("en-overview", at("/"));
+await first("en-devices", at("/devices"));
+if (device) await first("en-device", at(`/devices/${device.id}`));
+await context.close();
+await browser.close();
+
+for (const line of new Set(problems)) console.error(`! ${line}`);
+console.log(`${checked.size} pages at ${SIZES.length} sizes in ${out}; ${new Set(problems).size} problems`);
+process.exit(problems.length ? 1 : 0);
