@@ -6,9 +6,10 @@
 //! Order of a write, which a cut at any point leaves harmless: bytes into `staging/` → fsync → rename to the hash → fsync of
 //! both folders → only then the caller's database row. A cut leaves a staged part or an unreferenced object; both are swept.
 
+mod staging;
+
 use std::{
-    fs::File,
-    io::{self, Write},
+    io,
     ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
@@ -20,13 +21,13 @@ use contract::{hash::Hash, lesson::MAX_MANIFEST_BYTES};
 use futures_util::{StreamExt, stream::BoxStream};
 use jiff::Timestamp;
 use object_store::{
-    Error as StoreError, GetOptions, GetRange, GetResultPayload, ObjectStore, ObjectStoreExt, local::LocalFileSystem,
-    path::Path as Key,
+    Error as StoreError, GetOptions, GetRange, GetResultPayload, ObjectStore, ObjectStoreExt,
+    local::LocalFileSystem, path::Path as Key,
 };
-use tempfile::TempPath;
 use tokio::io::AsyncReadExt;
 
-use crate::domain::import::chunker::{CopyError, Digested, digest_copy};
+pub use self::staging::{Sealed, Staged};
+use crate::domain::import::chunker::Digested;
 
 const STAGING: &str = "staging";
 const MANIFESTS: &str = "manifests";
@@ -91,21 +92,6 @@ pub struct Objects {
     reserve_bytes: u64,
 }
 
-/// A file being received; vanishes unless it is sealed and put.
-#[derive(Debug)]
-pub struct Staged {
-    file: File,
-    path: TempPath,
-}
-
-/// A received file whose bytes are on the disk and whose hash is known; vanishes unless it is put.
-#[derive(Debug)]
-pub struct Sealed {
-    path: TempPath,
-    /// What was received.
-    pub digested: Digested,
-}
-
 /// The bytes of one object, as they are read.
 pub type ByteStream = BoxStream<'static, io::Result<Bytes>>;
 
@@ -128,12 +114,26 @@ impl Objects {
     /// # Errors
     /// The folder cannot be made or used.
     pub fn open(folder: &Path, reserve_bytes: u64) -> Result<Self, ObjectError> {
-        let failed = |doing| move |source| ObjectError::Io { doing, folder: folder.to_owned(), source };
+        let failed = |doing| {
+            move |source| ObjectError::Io {
+                doing,
+                folder: folder.to_owned(),
+                source,
+            }
+        };
         std::fs::create_dir_all(folder.join(STAGING)).map_err(failed("create the staging folder"))?;
         let store = LocalFileSystem::new_with_prefix(folder)
-            .map_err(|source| ObjectError::Store { doing: "open", key: folder.display().to_string(), source })?
+            .map_err(|source| ObjectError::Store {
+                doing: "open",
+                key: folder.display().to_string(),
+                source,
+            })?
             .with_fsync(true);
-        Ok(Self { store: Arc::new(store), folder: folder.to_owned(), reserve_bytes })
+        Ok(Self {
+            store: Arc::new(store),
+            folder: folder.to_owned(),
+            reserve_bytes,
+        })
     }
 
     /// Where the objects are, for messages.
@@ -149,7 +149,11 @@ impl Objects {
         let needed = bytes.saturating_add(self.reserve_bytes);
         let free = self.free_bytes()?;
         if free < needed {
-            return Err(ObjectError::DiskFull { folder: self.folder.clone(), needed, free });
+            return Err(ObjectError::DiskFull {
+                folder: self.folder.clone(),
+                needed,
+                free,
+            });
         }
         Ok(())
     }
@@ -162,99 +166,6 @@ impl Objects {
         fs4::available_space(&self.folder).map_err(|source| self.io("ask for free space", source))
     }
 
-    /// Starts receiving a file. Blocking.
-    ///
-    /// The bytes are written by us and not through the store's own upload, because they are checked before they may become an
-    /// object, and an upload through the store would copy them a second time.
-    ///
-    /// # Errors
-    /// The staging folder cannot be written.
-    pub fn stage(&self) -> Result<Staged, ObjectError> {
-        let named = tempfile::Builder::new()
-            .prefix("part-")
-            .tempfile_in(self.folder.join(STAGING))
-            .map_err(|source| self.write_failed("stage a file", 0, source))?;
-        let (file, path) = named.into_parts();
-        Ok(Staged { file, path })
-    }
-
-    /// Copies `from`, of about `expected` bytes and at most `limit`, into staging: cut, hashed and on the disk when this
-    /// returns. Blocking, bounded memory.
-    ///
-    /// # Errors
-    /// [`ObjectError::DiskFull`], [`ObjectError::TooLarge`], or the read or write that failed. Nothing is left behind.
-    pub fn seal_from(
-        &self,
-        from: &mut dyn io::Read,
-        expected: u64,
-        limit: u64,
-        progress: &mut dyn FnMut(u64),
-    ) -> Result<Sealed, ObjectError> {
-        self.check_room(expected)?;
-        let mut staged = self.stage()?;
-        let digested = digest_copy(from, &mut staged.file, limit, progress).map_err(|error| match error {
-            CopyError::Read(source) => ObjectError::Source(source),
-            CopyError::Write(source) => self.write_failed("write a file", expected, source),
-            CopyError::TooLarge { limit } => ObjectError::TooLarge { limit },
-        })?;
-        staged.file.sync_all().map_err(|source| self.write_failed("sync a file", expected, source))?;
-        Ok(Sealed { path: staged.path, digested })
-    }
-
-    /// Seals an uploaded file where it lies: cut, hashed and on the disk when this returns. Blocking, bounded memory.
-    ///
-    /// # Errors
-    /// As [`Self::seal_from`].
-    pub fn seal(
-        &self,
-        mut staged: Staged,
-        limit: u64,
-        progress: &mut dyn FnMut(u64),
-    ) -> Result<Sealed, ObjectError> {
-        io::Seek::rewind(&mut staged.file).map_err(ObjectError::Source)?;
-        let digested = digest_copy(&mut staged.file, &mut io::sink(), limit, progress).map_err(|error| match error {
-            CopyError::Read(source) | CopyError::Write(source) => ObjectError::Source(source),
-            CopyError::TooLarge { limit } => ObjectError::TooLarge { limit },
-        })?;
-        staged.file.sync_all().map_err(|source| self.write_failed("sync a file", 0, source))?;
-        Ok(Sealed { path: staged.path, digested })
-    }
-
-    /// Receives an upload into staging.
-    ///
-    /// # Errors
-    /// [`ObjectError::TooLarge`], [`ObjectError::DiskFull`], or [`ObjectError::Source`] when the stream ends early. Nothing is
-    /// left behind.
-    pub async fn receive<E: std::error::Error + Send + Sync + 'static>(
-        &self,
-        mut parts: impl futures_util::Stream<Item = Result<Bytes, E>> + Unpin,
-        limit: u64,
-    ) -> Result<Staged, ObjectError> {
-        let this = self.clone();
-        let mut staged = tokio::task::spawn_blocking(move || this.stage()).await.map_err(|e| self.task(e))??;
-        let mut received = 0_u64;
-        while let Some(part) = parts.next().await {
-            let part = part.map_err(|error| ObjectError::Source(io::Error::other(error)))?;
-            received += part.len() as u64;
-            if received > limit {
-                return Err(ObjectError::TooLarge { limit });
-            }
-            self.check_room(part.len() as u64)?;
-            let this = self.clone();
-            staged = tokio::task::spawn_blocking(move || match staged.file.write_all(&part) {
-                Ok(()) => Ok(staged),
-                Err(source) => Err(this.write_failed("write an upload", part.len() as u64, source)),
-            })
-            .await
-            .map_err(|e| self.task(e))??;
-        }
-        Ok(staged)
-    }
-
-    fn task(&self, error: tokio::task::JoinError) -> ObjectError {
-        self.io("finish a task", io::Error::other(error))
-    }
-
     /// Makes a sealed file an object; durable when this returns. Also when the object is there already: the fresh file takes
     /// its place, so that a sweep sees it as new.
     ///
@@ -262,9 +173,16 @@ impl Objects {
     /// The store failed; nothing is left behind.
     pub async fn put(&self, sealed: Sealed) -> Result<Digested, ObjectError> {
         let key = file_key(sealed.digested.hash);
-        let name = sealed.path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+        let name = sealed
+            .path
+            .file_name()
+            .and_then(|n| n.to_str())
+            .unwrap_or_default();
         let staged = Key::from(format!("{STAGING}/{name}"));
-        self.store.rename(&staged, &key).await.map_err(|source| self.store_failed("store", &key, 0, source))?;
+        self.store
+            .rename(&staged, &key)
+            .await
+            .map_err(|source| self.store_failed("store", &key, 0, source))?;
         Ok(sealed.digested)
     }
 
@@ -289,8 +207,17 @@ impl Objects {
     pub async fn manifest(&self, hash: Hash) -> Result<Bytes, ObjectError> {
         let key = manifest_key(hash);
         let failed = |source| missing_or(hash, "read manifest", &key, source);
-        let options = GetOptions { range: Some(GetRange::Bounded(0..MAX_MANIFEST_BYTES as u64)), ..GetOptions::default() };
-        self.store.get_opts(&key, options).await.map_err(failed)?.bytes().await.map_err(failed)
+        let options = GetOptions {
+            range: Some(GetRange::Bounded(0..MAX_MANIFEST_BYTES as u64)),
+            ..GetOptions::default()
+        };
+        self.store
+            .get_opts(&key, options)
+            .await
+            .map_err(failed)?
+            .bytes()
+            .await
+            .map_err(failed)
     }
 
     /// Length of a file in bytes.
@@ -299,7 +226,12 @@ impl Objects {
     /// [`ObjectError::Missing`], or the store failed.
     pub async fn size(&self, hash: Hash) -> Result<u64, ObjectError> {
         let key = file_key(hash);
-        Ok(self.store.head(&key).await.map_err(|source| missing_or(hash, "look at", &key, source))?.size)
+        Ok(self
+            .store
+            .head(&key)
+            .await
+            .map_err(|source| missing_or(hash, "look at", &key, source))?
+            .size)
     }
 
     /// Streams `range` of a file; the range must lie within it.
@@ -313,7 +245,10 @@ impl Objects {
             self.store.head(&key).await.map_err(failed)?;
             return Ok(futures_util::stream::empty().boxed());
         }
-        let options = GetOptions { range: Some(GetRange::Bounded(range)), ..GetOptions::default() };
+        let options = GetOptions {
+            range: Some(GetRange::Bounded(range)),
+            ..GetOptions::default()
+        };
         let found = self.store.get_opts(&key, options).await.map_err(failed)?;
         let range = found.range.clone();
         match found.payload {
@@ -345,7 +280,10 @@ impl Objects {
         let whole = Key::default();
         while let Some(found) = listing.next().await {
             let meta = found.map_err(|source| self.store_failed("list", &whole, 0, source))?;
-            let named = meta.location.filename().and_then(|name| name.parse::<Hash>().ok());
+            let named = meta
+                .location
+                .filename()
+                .and_then(|name| name.parse::<Hash>().ok());
             let fresh = meta.last_modified.timestamp_millis() >= before.as_millisecond();
             let wanted = match named {
                 _ if fresh => true,
@@ -377,13 +315,19 @@ impl Objects {
         let whole = Key::default();
         while let Some(found) = listing.next().await {
             usage.kept += 1;
-            usage.kept_bytes += found.map_err(|source| self.store_failed("list", &whole, 0, source))?.size;
+            usage.kept_bytes += found
+                .map_err(|source| self.store_failed("list", &whole, 0, source))?
+                .size;
         }
         Ok(usage)
     }
 
     fn io(&self, doing: &'static str, source: io::Error) -> ObjectError {
-        ObjectError::Io { doing, folder: self.folder.clone(), source }
+        ObjectError::Io {
+            doing,
+            folder: self.folder.clone(),
+            source,
+        }
     }
 
     fn write_failed(&self, doing: &'static str, needed: u64, source: io::Error) -> ObjectError {
@@ -391,7 +335,11 @@ impl Objects {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 // The disk said no; what it calls free is only for the message.
                 let free = self.free_bytes().unwrap_or(0);
-                ObjectError::DiskFull { folder: self.folder.clone(), needed: needed.max(1), free }
+                ObjectError::DiskFull {
+                    folder: self.folder.clone(),
+                    needed: needed.max(1),
+                    free,
+                }
             }
             _ => self.io(doing, source),
         }
@@ -400,52 +348,21 @@ impl Objects {
     fn store_failed(&self, doing: &'static str, key: &Key, needed: u64, source: StoreError) -> ObjectError {
         let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&source);
         while let Some(error) = cause {
-            if let Some(io) = error.downcast_ref::<io::Error>() {
-                if matches!(io.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
-                    return self.write_failed(doing, needed, io.kind().into());
-                }
+            if let Some(io) = error.downcast_ref::<io::Error>()
+                && matches!(
+                    io.kind(),
+                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+                )
+            {
+                return self.write_failed(doing, needed, io.kind().into());
             }
             cause = error.source();
         }
-        ObjectError::Store { doing, key: key.to_string(), source }
-    }
-}
-
-impl Staged {
-    /// Opens the bytes received so far, with a cursor of its own.
-    ///
-    /// # Errors
-    /// The operating system would not open it.
-    pub fn reopen(&self) -> io::Result<File> {
-        File::open(&self.path)
-    }
-
-    /// Bytes received so far.
-    ///
-    /// # Errors
-    /// The operating system would not say.
-    pub fn size(&self) -> io::Result<u64> {
-        Ok(self.file.metadata()?.len())
-    }
-}
-
-impl Write for Staged {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
-}
-
-impl Sealed {
-    /// Opens the received bytes again, to look into them.
-    ///
-    /// # Errors
-    /// The operating system would not open it.
-    pub fn open(&self) -> io::Result<File> {
-        File::open(&self.path)
+        ObjectError::Store {
+            doing,
+            key: key.to_string(),
+            source,
+        }
     }
 }
 
@@ -464,97 +381,13 @@ fn manifest_key(hash: Hash) -> Key {
 fn missing_or(hash: Hash, doing: &'static str, key: &Key, source: StoreError) -> ObjectError {
     match source {
         StoreError::NotFound { .. } => ObjectError::Missing(hash),
-        source => ObjectError::Store { doing, key: key.to_string(), source },
+        source => ObjectError::Store {
+            doing,
+            key: key.to_string(),
+            source,
+        },
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::import::fixtures::noise;
-
-    fn open(reserve: u64) -> (tempfile::TempDir, Objects) {
-        let dir = tempfile::tempdir().unwrap();
-        let objects = Objects::open(&dir.path().join("objects"), reserve).unwrap();
-        (dir, objects)
-    }
-
-    fn files(objects: &Objects) -> usize {
-        fn count(dir: &Path) -> usize {
-            std::fs::read_dir(dir)
-                .unwrap()
-                .map(|e| e.unwrap())
-                .map(|e| if e.path().is_dir() { count(&e.path()) } else { 1 })
-                .sum()
-        }
-        count(objects.folder())
-    }
-
-    async fn put(objects: &Objects, bytes: &[u8]) -> Hash {
-        let sealed = objects.seal_from(&mut &bytes[..], bytes.len() as u64, u64::MAX, &mut |_| ()).unwrap();
-        objects.put(sealed).await.unwrap().hash
-    }
-
-    async fn collect(mut stream: ByteStream) -> Vec<u8> {
-        let mut out = Vec::new();
-        while let Some(part) = stream.next().await {
-            out.extend(part.unwrap());
-        }
-        out
-    }
-
-    #[tokio::test]
-    async fn what_is_put_is_read_back_in_any_range() {
-        let (_dir, objects) = open(0);
-        let bytes = noise(300_000);
-        let hash = put(&objects, &bytes).await;
-        assert_eq!(hash, Hash::of(&bytes));
-        let hex = hash.to_hex();
-        assert_eq!(std::fs::read(objects.folder().join(&hex[..2]).join(&hex)).unwrap(), bytes);
-        assert_eq!(objects.size(hash).await.unwrap(), 300_000);
-        for range in [0..300_000, 0..0, 0..1, 299_999..300_000, 65_535..65_537] {
-            let part = collect(objects.read(hash, range.clone()).await.unwrap()).await;
-            assert_eq!(part, &bytes[range.start as usize..range.end as usize]);
-        }
-        assert!(matches!(objects.read(Hash::of(b"other"), 0..1).await, Err(ObjectError::Missing(_))));
-        assert!(matches!(objects.read(Hash::of(b"other"), 0..0).await, Err(ObjectError::Missing(_))));
-    }
-
-    #[tokio::test]
-    async fn a_refused_or_unput_file_leaves_nothing() {
-        let (_dir, objects) = open(0);
-        let error = objects.seal_from(&mut &[0; 100][..], 100, 99, &mut |_| ()).unwrap_err();
-        assert!(matches!(error, ObjectError::TooLarge { limit: 99 }));
-        drop(objects.seal_from(&mut &[0; 100][..], 100, 100, &mut |_| ()).unwrap());
-        assert_eq!(files(&objects), 0);
-    }
-
-    #[tokio::test]
-    async fn a_full_disk_names_folder_needed_and_free() {
-        let (_dir, objects) = open(u64::MAX / 2);
-        let error = objects.seal_from(&mut &[0; 100][..], 100, 100, &mut |_| ()).unwrap_err();
-        let text = error.to_string();
-        assert!(text.contains(&objects.folder().display().to_string()), "{text}");
-        assert!(matches!(error, ObjectError::DiskFull { needed, free, .. } if needed == u64::MAX / 2 + 100 && free > 0));
-        assert!(matches!(objects.put_manifest(vec![1]).await, Err(ObjectError::DiskFull { .. })));
-        assert_eq!(files(&objects), 0);
-        // A disk that says so only while it is written to.
-        let source = File::options().write(true).open("/dev/full").unwrap().write_all(&[0; 8]).unwrap_err();
-        assert!(matches!(objects.write_failed("write", 7, source), ObjectError::DiskFull { needed: 7, .. }));
-    }
-
-    #[tokio::test]
-    async fn a_sweep_removes_only_what_is_old_and_unnamed() {
-        let (_dir, objects) = open(0);
-        let (a, b) = (put(&objects, b"a").await, put(&objects, b"b").await);
-        let m = objects.put_manifest(b"m".to_vec()).await.unwrap();
-        let _part = objects.stage().unwrap();
-        assert_eq!(objects.usage().await.unwrap().kept, 4);
-        let later = Timestamp::now() + Duration::from_secs(60);
-        let swept = objects.sweep(async |hash| Ok::<_, ObjectError>(hash == a || hash == m), later).await.unwrap();
-        assert_eq!((swept.removed, swept.kept), (2, 2));
-        assert!(objects.size(a).await.is_ok());
-        assert!(matches!(objects.size(b).await, Err(ObjectError::Missing(_))));
-        assert_eq!(objects.manifest(m).await.unwrap(), "m");
-    }
-}
+mod tests;

@@ -49,7 +49,11 @@ pub(super) async fn enrol(
     let now = Timestamp::now();
     let redeemed = redeem(&shared, &peer, &request, &csr, now).await?;
     let (grant, device, certificate_pem) = match redeemed {
-        Redeem::Again { grant, device, certificate_pem } => (grant, device, certificate_pem),
+        Redeem::Again {
+            grant,
+            device,
+            certificate_pem,
+        } => (grant, device, certificate_pem),
         Redeem::Fresh(grant) => create(&shared, &request, csr, grant, now).await?,
     };
     tracing::info!(device.id = %device, device.serial = request.serial, peer = %peer.address, "device enrolled");
@@ -82,7 +86,10 @@ async fn read(request: Request) -> Result<EnrolRequest, ApiError> {
         ("agent_version", &request.agent_version, 64),
     ] {
         if text.trim().is_empty() || text.len() > most || text.chars().any(char::is_control) {
-            return Err(ApiError::invalid(field, format!("1 to {most} bytes, no control characters")));
+            return Err(ApiError::invalid(
+                field,
+                format!("1 to {most} bytes, no control characters"),
+            ));
         }
     }
     Ok(request)
@@ -100,9 +107,16 @@ async fn redeem(
     shared.guesses.book(from, Instant::now()).map_err(|wait| {
         let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).max(1);
         tracing::warn!(peer = %peer.address, "too many unknown enrolment codes");
-        ApiError::new(Code::EnrolTooOften).arg("seconds", seconds).retry_after(seconds)
+        ApiError::new(Code::EnrolTooOften)
+            .arg("seconds", seconds)
+            .retry_after(seconds)
     })?;
-    let found = shared.http.db.tickets().redeem(&request.code, csr.key_hash, now).await;
+    let found = shared
+        .http
+        .db
+        .tickets()
+        .redeem(&request.code, csr.key_hash, now)
+        .await;
     if !matches!(found, Err(DbError::Ticket(TicketRefusal::Unknown))) {
         shared.guesses.forgive(from, Instant::now());
     }
@@ -135,10 +149,16 @@ async fn create(
     match shared.http.db.devices().enrol(&enrolment, now).await {
         Ok(()) => Ok((grant, device, issued.pem)),
         // Somebody was faster; if it was the same device asking twice at once, both get the one answer.
-        Err(DbError::Ticket(refusal)) => match shared.http.db.tickets().redeem(&request.code, key, now).await? {
-            Redeem::Again { grant, device, certificate_pem } => Ok((grant, device, certificate_pem)),
-            Redeem::Fresh(_) => Err(ApiError::new(refusal.code())),
-        },
+        Err(DbError::Ticket(refusal)) => {
+            match shared.http.db.tickets().redeem(&request.code, key, now).await? {
+                Redeem::Again {
+                    grant,
+                    device,
+                    certificate_pem,
+                } => Ok((grant, device, certificate_pem)),
+                Redeem::Fresh(_) => Err(ApiError::new(refusal.code())),
+            }
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -146,8 +166,10 @@ async fn create(
 /// `d-` and twelve letters: 60 random bits, short enough to read over the telephone.
 fn new_id() -> Result<DeviceId, ApiError> {
     let mut rng = rand::rng();
-    let letters: String =
-        (0..12).filter_map(|_| LETTERS.get(rng.random_range(0..LETTERS.len()))).map(|b| char::from(*b)).collect();
+    let letters: String = (0..12)
+        .filter_map(|_| LETTERS.get(rng.random_range(0..LETTERS.len())))
+        .map(|b| char::from(*b))
+        .collect();
     DeviceId::new(format!("d-{letters}")).map_err(ApiError::internal)
 }
 

@@ -11,7 +11,6 @@ use std::{
 };
 
 use axum::body::{Body, Bytes, HttpBody};
-use tokio::sync::OwnedSemaphorePermit;
 
 /// Wrong codes that one address may send…
 const GUESSES: u32 = 10;
@@ -91,7 +90,10 @@ pub struct Turn<K: Eq + Hash> {
 impl<K: Eq + Hash + Clone> Turns<K> {
     /// At most `most` at a time for each key.
     pub fn new(most: u32) -> Self {
-        Self { most, running: Arc::default() }
+        Self {
+            most,
+            running: Arc::default(),
+        }
     }
 
     /// Starts one, unless as many as allowed are under way.
@@ -102,7 +104,10 @@ impl<K: Eq + Hash + Clone> Turns<K> {
             return None;
         }
         *count += 1;
-        Some(Turn { key: key.clone(), running: self.running.clone() })
+        Some(Turn {
+            key: key.clone(),
+            running: self.running.clone(),
+        })
     }
 }
 
@@ -156,9 +161,6 @@ impl<T: Unpin> HttpBody for Held<T> {
     }
 }
 
-/// What a request holds while it is answered.
-pub type Permit = OwnedSemaphorePermit;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,14 +187,19 @@ mod tests {
         let guesses = Guesses::default();
         let now = Instant::now();
         for n in 0..GUESSES {
-            guesses.book(format!("2001:db8::{n:x}").parse().unwrap(), now).unwrap();
+            guesses
+                .book(format!("2001:db8::{n:x}").parse().unwrap(), now)
+                .unwrap();
         }
         assert!(guesses.book("2001:db8::ffff".parse().unwrap(), now).is_err());
         for n in 0..20_000_u32 {
             let _ = guesses.book(IpAddr::V4(n.into()), now);
         }
         assert!(lock(&guesses.0).len() <= ADDRESSES + 1);
-        assert!(guesses.book("192.0.2.1".parse().unwrap(), now).is_err(), "the shared budget is used up");
+        assert!(
+            guesses.book("192.0.2.1".parse().unwrap(), now).is_err(),
+            "the shared budget is used up"
+        );
     }
 
     #[test]

@@ -25,8 +25,8 @@ use contract::{api, hash::Hash, id::DeviceId};
 use rand::Rng;
 use tokio::sync::Semaphore;
 
-pub use self::serve::serve;
 use self::limits::{Guesses, Held, Turns};
+pub use self::serve::serve;
 use crate::{
     config::Language,
     db::Db,
@@ -50,7 +50,12 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { requests: 512, downloads: 256, downloads_per_device: 8, connections: 8192 }
+        Self {
+            requests: 512,
+            downloads: 256,
+            downloads_per_device: 8,
+            connections: 8192,
+        }
     }
 }
 
@@ -100,11 +105,17 @@ pub fn router(http: DeviceHttp) -> Router {
         http,
     });
     Router::new()
-        .route(api::ENROL, post(enrol::enrol).layer(DefaultBodyLimit::max(enrol::MAX_BYTES)))
+        .route(
+            api::ENROL,
+            post(enrol::enrol).layer(DefaultBodyLimit::max(enrol::MAX_BYTES)),
+        )
         .route(api::MANIFEST_ROUTE, get(manifest))
         .route(api::FILE_ROUTE, get(file))
         .layer(middleware::from_fn_with_state(shared.clone(), admit))
-        .layer(middleware::from_fn_with_state(DefaultLanguage(language), render_problems))
+        .layer(middleware::from_fn_with_state(
+            DefaultLanguage(language),
+            render_problems,
+        ))
         .with_state(shared)
 }
 
@@ -115,7 +126,10 @@ impl FromRequestParts<Arc<Shared>> for Enrolled {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, ApiError> {
-        let device = parts.extensions.get::<Peer>().and_then(|peer| peer.device.clone());
+        let device = parts
+            .extensions
+            .get::<Peer>()
+            .and_then(|peer| peer.device.clone());
         let device = device.ok_or_else(|| ApiError::new(Code::CertificateRequired))?;
         match shared.http.db.known_device(&device).await? {
             Some(_) => Ok(Self(device)),
@@ -131,14 +145,25 @@ async fn manifest(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let hash = parse_hash("manifest", &hash)?;
-    if !shared.http.db.lessons().manifest_is_assigned(&device, hash).await? {
+    if !shared
+        .http
+        .db
+        .lessons()
+        .manifest_is_assigned(&device, hash)
+        .await?
+    {
         return Err(ApiError::not_found("manifest", hash));
     }
     let etag = format!("\"{hash}\"");
     if ranges::wanted(&headers, u64::MAX, &etag) == ranges::Wanted::NotModified {
         return Ok((axum::http::StatusCode::NOT_MODIFIED, ranges::common(&etag)).into_response());
     }
-    let document = shared.http.objects.manifest(hash).await.map_err(ranges::missing)?;
+    let document = shared
+        .http
+        .objects
+        .manifest(hash)
+        .await
+        .map_err(ranges::missing)?;
     let mut response = (ranges::common(&etag), document).into_response();
     let headers = response.headers_mut();
     headers.remove(header::ACCEPT_RANGES);
@@ -159,7 +184,11 @@ async fn file(
     let stored = stored.ok_or_else(|| ApiError::not_found("file", hash))?;
     let turn = shared.per_device.start(&device).ok_or_else(busy)?;
     let permit = shared.downloads.clone().try_acquire_owned().map_err(|_| busy())?;
-    let file = ranges::File { hash, size: stored.size, media_type: &stored.media_type };
+    let file = ranges::File {
+        hash,
+        size: stored.size,
+        media_type: &stored.media_type,
+    };
     let response = ranges::answer(&shared.http.objects, file, &method, &headers).await?;
     Ok(response.map(|body| Held::tie(body, (permit, turn))))
 }
@@ -178,7 +207,8 @@ fn busy() -> ApiError {
 }
 
 fn parse_hash(what: &'static str, text: &str) -> Result<Hash, ApiError> {
-    text.parse().map_err(|_| ApiError::not_found(what, text.chars().take(80).collect::<String>()))
+    text.parse()
+        .map_err(|_| ApiError::not_found(what, text.chars().take(80).collect::<String>()))
 }
 
 /// The peer of a request, for handlers without a certificate.

@@ -32,7 +32,11 @@ pub enum Wanted {
 ///
 /// A malformed range and a list of several are ignored, which RFC 9110 allows: the whole file comes.
 pub fn wanted(headers: &HeaderMap, size: u64, etag: &str) -> Wanted {
-    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let text = |name| {
+        headers
+            .get(name)
+            .and_then(|value: &HeaderValue| value.to_str().ok())
+    };
     if let Some(known) = text(header::IF_NONE_MATCH) {
         let same = |tag: &str| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag;
         if known.split(',').map(str::trim).any(same) {
@@ -58,7 +62,11 @@ fn resolve(range: SyntacticallyCorrectRange, size: u64) -> Wanted {
         (StartPosition::Index(from), EndPosition::Index(to)) if to < from => return Wanted::Whole,
         (StartPosition::Index(from), EndPosition::Index(to)) => from..size.min(to.saturating_add(1)),
     };
-    if found.start >= found.end { Wanted::Unsatisfiable } else { Wanted::Part(found) }
+    if found.start >= found.end {
+        Wanted::Unsatisfiable
+    } else {
+        Wanted::Part(found)
+    }
 }
 
 /// One file to be answered with.
@@ -89,7 +97,9 @@ pub async fn answer(
         }
         Wanted::Unsatisfiable => {
             let mut refused = ApiError::new(Code::RangeNotSatisfiable).into_response();
-            refused.headers_mut().insert(header::CONTENT_RANGE, value(format!("bytes */{}", file.size)));
+            refused
+                .headers_mut()
+                .insert(header::CONTENT_RANGE, value(format!("bytes */{}", file.size)));
             return Ok(refused);
         }
         Wanted::Whole => None,
@@ -118,8 +128,14 @@ pub(super) fn common(etag: &str) -> [(header::HeaderName, HeaderValue); 4] {
     [
         (header::ETAG, value(etag.to_owned())),
         (header::ACCEPT_RANGES, HeaderValue::from_static("bytes")),
-        (header::CACHE_CONTROL, HeaderValue::from_static("private, max-age=31536000, immutable")),
-        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("private, max-age=31536000, immutable"),
+        ),
+        (
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ),
     ]
 }
 
@@ -180,11 +196,29 @@ mod tests {
     #[test]
     fn conditions_come_before_the_range() {
         let range = (header::RANGE, "bytes=0-1");
-        assert_eq!(ask(&[range.clone(), (header::IF_RANGE, ETAG)], 10), Wanted::Part(0..2));
-        assert_eq!(ask(&[range.clone(), (header::IF_RANGE, "\"old\"")], 10), Wanted::Whole);
-        assert_eq!(ask(&[range.clone(), (header::IF_RANGE, "W/\"abc\"")], 10), Wanted::Whole);
-        assert_eq!(ask(&[range.clone(), (header::IF_RANGE, "Sat, 01 Jan 2022 00:00:00 GMT")], 10), Wanted::Whole);
-        assert_eq!(ask(&[range, (header::IF_NONE_MATCH, "\"x\", W/\"abc\"")], 10), Wanted::NotModified);
+        assert_eq!(
+            ask(&[range.clone(), (header::IF_RANGE, ETAG)], 10),
+            Wanted::Part(0..2)
+        );
+        assert_eq!(
+            ask(&[range.clone(), (header::IF_RANGE, "\"old\"")], 10),
+            Wanted::Whole
+        );
+        assert_eq!(
+            ask(&[range.clone(), (header::IF_RANGE, "W/\"abc\"")], 10),
+            Wanted::Whole
+        );
+        assert_eq!(
+            ask(
+                &[range.clone(), (header::IF_RANGE, "Sat, 01 Jan 2022 00:00:00 GMT")],
+                10
+            ),
+            Wanted::Whole
+        );
+        assert_eq!(
+            ask(&[range, (header::IF_NONE_MATCH, "\"x\", W/\"abc\"")], 10),
+            Wanted::NotModified
+        );
     }
 
     proptest! {

@@ -43,7 +43,9 @@ pub async fn serve(
     limits: Limits,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let config = pki.device_server_config().context("Failed to prepare TLS for devices")?;
+    let config = pki
+        .device_server_config()
+        .context("Failed to prepare TLS for devices")?;
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let connections = Arc::new(Semaphore::new(limits.connections));
     let tracker = TaskTracker::new();
@@ -61,8 +63,11 @@ pub async fn serve(
                 continue;
             }
         };
-        let connection =
-            Connection { acceptor: acceptor.clone(), router: router.clone(), shutdown: shutdown.clone() };
+        let connection = Connection {
+            acceptor: acceptor.clone(),
+            router: router.clone(),
+            shutdown: shutdown.clone(),
+        };
         tracker.spawn(async move {
             if let Err(error) = connection.run(stream, address).await {
                 tracing::debug!(peer = %address, error = format!("{error:#}"), "device connection ended");
@@ -82,7 +87,11 @@ async fn accept(
     listener: &TcpListener,
     connections: &Arc<Semaphore>,
 ) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let permit = connections.clone().acquire_owned().await.map_err(io::Error::other)?;
+    let permit = connections
+        .clone()
+        .acquire_owned()
+        .await
+        .map_err(io::Error::other)?;
     let (stream, address) = listener.accept().await?;
     Ok((stream, address, permit))
 }
@@ -104,7 +113,12 @@ impl Connection {
                 tls.context("TLS handshake took too long")??
             }
         };
-        let device = tls.get_ref().1.peer_certificates().and_then(|chain| chain.first()).and_then(device_of);
+        let device = tls
+            .get_ref()
+            .1
+            .peer_certificates()
+            .and_then(|chain| chain.first())
+            .and_then(device_of);
         let service = TowerToHyperService::new(self.router.layer(Extension(Peer { address, device })));
         let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())

@@ -31,7 +31,12 @@ pub(super) fn write_private(dir: &Path, name: &str, bytes: &[u8]) -> anyhow::Res
     let target = dir.join(name);
     let write = || -> io::Result<()> {
         let temp = dir.join(format!(".{name}.{}", std::process::id()));
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temp)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&temp)?;
         file.set_permissions(Permissions::from_mode(0o600))?;
         file.write_all(bytes)?;
         file.sync_all()?;
@@ -61,7 +66,12 @@ pub(super) fn read(dir: &Path, name: &str) -> anyhow::Result<Option<String>> {
 pub(super) fn lock(dir: &Path) -> anyhow::Result<File> {
     let path = dir.join(".lock");
     let open = || -> io::Result<File> {
-        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path)?;
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)?;
         file.lock()?;
         Ok(file)
     };

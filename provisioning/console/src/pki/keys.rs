@@ -29,7 +29,10 @@ struct Key {
 
 impl std::fmt::Debug for SigningKeys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SigningKeys").field("content", &self.content.id).field("command", &self.command.id).finish()
+        f.debug_struct("SigningKeys")
+            .field("content", &self.content.id)
+            .field("command", &self.command.id)
+            .finish()
     }
 }
 
@@ -64,7 +67,9 @@ impl SigningKeys {
 
     /// The public halves, for a device at its enrolment.
     pub fn trusted(&self) -> Vec<TrustedKey> {
-        [&self.content, &self.command].map(|key| TrustedKey::of(key.id.clone(), key.role, &key.secret)).into()
+        [&self.content, &self.command]
+            .map(|key| TrustedKey::of(key.id.clone(), key.role, &key.secret))
+            .into()
     }
 }
 
@@ -110,7 +115,12 @@ mod tests {
 
     fn assignment() -> Assignment {
         let device_id = DeviceId::new("d1").unwrap();
-        Assignment { device_id, generation: 1, issued_at: jiff::Timestamp::UNIX_EPOCH, lessons: vec![] }
+        Assignment {
+            device_id,
+            generation: 1,
+            issued_at: jiff::Timestamp::UNIX_EPOCH,
+            lessons: vec![],
+        }
     }
 
     #[test]
@@ -123,9 +133,15 @@ mod tests {
         assert_eq!(keys.trusted(), again.trusted());
         assert_eq!(signed.verify(&again.trusted()).unwrap(), assignment());
         assert!(keys.sign_command(&assignment()).is_err());
-        assert_eq!(std::fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(
+            std::fs::metadata(&dir).unwrap().permissions().mode() & 0o777,
+            0o700
+        );
         for name in ["content.key", "command.key"] {
-            assert_eq!(std::fs::metadata(dir.join(name)).unwrap().permissions().mode() & 0o777, 0o600);
+            assert_eq!(
+                std::fs::metadata(dir.join(name)).unwrap().permissions().mode() & 0o777,
+                0o600
+            );
         }
     }
 
@@ -135,7 +151,10 @@ mod tests {
         SigningKeys::open_or_create(dir.path()).unwrap();
         std::fs::write(dir.path().join("content.key"), "junk").unwrap();
         let error = SigningKeys::open_or_create(dir.path()).unwrap_err().to_string();
-        assert!(error.contains("content.key") && error.contains("backup"), "{error}");
+        assert!(
+            error.contains("content.key") && error.contains("backup"),
+            "{error}"
+        );
         assert_eq!(std::fs::read(dir.path().join("content.key")).unwrap(), b"junk");
     }
 }

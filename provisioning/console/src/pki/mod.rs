@@ -21,8 +21,8 @@ use jiff::Timestamp;
 use rand::RngCore;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData, SanType,
-    SerialNumber,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData,
+    SanType, SerialNumber,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime, pem::PemObject};
 use time::OffsetDateTime;
@@ -97,11 +97,14 @@ pub fn check_csr(csr_pem: &str) -> Result<CheckedCsr, CsrError> {
         return Err(CsrError::TooLarge(csr_pem.len()));
     }
     // Parsing verifies the request's own signature.
-    let request =
-        CertificateSigningRequestParams::from_pem(csr_pem).map_err(|error| CsrError::Unreadable(error.to_string()))?;
+    let request = CertificateSigningRequestParams::from_pem(csr_pem)
+        .map_err(|error| CsrError::Unreadable(error.to_string()))?;
     // The algorithm names the signature's hash only; 65 bytes of an uncompressed point are P-256's alone.
     let point = request.public_key.der_bytes();
-    if request.public_key.algorithm() != &PKCS_ECDSA_P256_SHA256 || point.len() != 65 || point.first() != Some(&4) {
+    if request.public_key.algorithm() != &PKCS_ECDSA_P256_SHA256
+        || point.len() != 65
+        || point.first() != Some(&4)
+    {
         return Err(CsrError::NotP256);
     }
     let key_hash = Hash::of(point);
@@ -133,14 +136,30 @@ impl Pki {
                 dir.display()
             ),
         };
-        let key = KeyPair::from_pem(&key_pem)
-            .with_context(|| format!("{} is not a private key; restore it from the backup", dir.join(CA_KEY).display()))?;
+        let key = KeyPair::from_pem(&key_pem).with_context(|| {
+            format!(
+                "{} is not a private key; restore it from the backup",
+                dir.join(CA_KEY).display()
+            )
+        })?;
         let ca_der = CertificateDer::from_pem_slice(ca_pem.as_bytes())
             .map_err(|e| anyhow::anyhow!("{e}"))
-            .with_context(|| format!("{} is not a certificate; restore it from the backup", dir.join(CA_PEM).display()))?;
-        let ca_not_after = facts(&ca_der).with_context(|| format!("Failed to read {}", dir.join(CA_PEM).display()))?.not_after;
+            .with_context(|| {
+                format!(
+                    "{} is not a certificate; restore it from the backup",
+                    dir.join(CA_PEM).display()
+                )
+            })?;
+        let ca_not_after = facts(&ca_der)
+            .with_context(|| format!("Failed to read {}", dir.join(CA_PEM).display()))?
+            .not_after;
         let issuer = Issuer::from_ca_cert_der(&ca_der, key)?;
-        let pki = Self { dir: dir.to_owned(), ca_pem, ca_not_after, issuer };
+        let pki = Self {
+            dir: dir.to_owned(),
+            ca_pem,
+            ca_not_after,
+            issuer,
+        };
         pki.ensure_server(hosts)?;
         pki.ensure_console()?;
         Ok(pki)
@@ -182,12 +201,24 @@ impl Pki {
     pub fn issue_checked(&self, csr: CheckedCsr, device: &DeviceId) -> Result<IssuedCert, CsrError> {
         let failed = |what: String| CsrError::Signing(what);
         let mut request = csr.request;
-        request.params =
-            leaf(device.as_str(), ExtendedKeyUsagePurpose::ClientAuth, self.ca_not_after).map_err(|e| failed(e.to_string()))?;
-        let certificate = request.signed_by(&self.issuer).map_err(|e| failed(e.to_string()))?;
-        let serial = facts(certificate.der()).map_err(|e| failed(e.to_string()))?.serial;
+        request.params = leaf(
+            device.as_str(),
+            ExtendedKeyUsagePurpose::ClientAuth,
+            self.ca_not_after,
+        )
+        .map_err(|e| failed(e.to_string()))?;
+        let certificate = request
+            .signed_by(&self.issuer)
+            .map_err(|e| failed(e.to_string()))?;
+        let serial = facts(certificate.der())
+            .map_err(|e| failed(e.to_string()))?
+            .serial;
         let not_after = Timestamp::from_second(self.ca_not_after).map_err(|e| failed(e.to_string()))?;
-        Ok(IssuedCert { pem: certificate.pem(), serial, not_after })
+        Ok(IssuedCert {
+            pem: certificate.pem(),
+            serial,
+            not_after,
+        })
     }
 
     /// The TLS configuration of the devices' listener: client certificates of this authority are asked for, not insisted on,
@@ -198,15 +229,19 @@ impl Pki {
     pub fn device_server_config(&self) -> anyhow::Result<rustls::ServerConfig> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut roots = rustls::RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(self.ca_pem.as_bytes()).map_err(|e| anyhow::anyhow!("{e}"))?)?;
-        let clients = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
-            .allow_unauthenticated()
-            .build()?;
+        roots.add(
+            CertificateDer::from_pem_slice(self.ca_pem.as_bytes()).map_err(|e| anyhow::anyhow!("{e}"))?,
+        )?;
+        let clients =
+            rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+                .allow_unauthenticated()
+                .build()?;
         let (certificate, key) = self.server_paths();
         let chain = CertificateDer::pem_file_iter(&certificate)
             .and_then(Iterator::collect::<Result<Vec<_>, _>>)
             .map_err(|e| anyhow::anyhow!("Failed to read {}: {e}", certificate.display()))?;
-        let key = PrivateKeyDer::from_pem_file(&key).map_err(|e| anyhow::anyhow!("Failed to read {}: {e}", key.display()))?;
+        let key = PrivateKeyDer::from_pem_file(&key)
+            .map_err(|e| anyhow::anyhow!("Failed to read {}: {e}", key.display()))?;
         let mut config = rustls::ServerConfig::builder_with_details(provider, self.clock())
             .with_safe_default_protocol_versions()?
             .with_client_cert_verifier(clients)
@@ -217,22 +252,36 @@ impl Pki {
 
     /// The clock for checking certificates: the real one, held within the authority's validity.
     pub fn clock(&self) -> Arc<dyn rustls::time_provider::TimeProvider> {
-        Arc::new(HeldClock { not_after: self.ca_not_after })
+        Arc::new(HeldClock {
+            not_after: self.ca_not_after,
+        })
     }
 
     fn ensure_server(&self, hosts: &[String]) -> anyhow::Result<()> {
-        let mut wanted: Vec<String> = hosts.iter().map(|h| h.trim().to_lowercase()).filter(|h| !h.is_empty()).collect();
+        let mut wanted: Vec<String> = hosts
+            .iter()
+            .map(|h| h.trim().to_lowercase())
+            .filter(|h| !h.is_empty())
+            .collect();
         wanted.extend(["localhost", "127.0.0.1", "::1"].map(str::to_owned));
-        let wanted = wanted.iter().map(|host| san(host)).collect::<anyhow::Result<Vec<_>>>()?;
+        let wanted = wanted
+            .iter()
+            .map(|host| san(host))
+            .collect::<anyhow::Result<Vec<_>>>()?;
         let mut names: Vec<String> = wanted.iter().map(show_san).collect();
         names.sort();
         names.dedup();
-        if let Some(found) = self.own_certificate(SERVER_PEM, SERVER_KEY)? {
-            if found.names == names {
-                return Ok(());
-            }
+        if self
+            .own_certificate(SERVER_PEM, SERVER_KEY)?
+            .is_some_and(|found| found.names == names)
+        {
+            return Ok(());
         }
-        let mut params = leaf("bbt-console server", ExtendedKeyUsagePurpose::ServerAuth, self.ca_not_after)?;
+        let mut params = leaf(
+            "bbt-console server",
+            ExtendedKeyUsagePurpose::ServerAuth,
+            self.ca_not_after,
+        )?;
         params.subject_alt_names = wanted;
         self.issue_own(params, SERVER_PEM, SERVER_KEY)
     }
@@ -247,8 +296,13 @@ impl Pki {
 
     /// The facts of one of our own certificates, if it is there, of this authority, and its key fits.
     fn own_certificate(&self, pem: &str, key: &str) -> anyhow::Result<Option<Facts>> {
-        let (Some(pem), Some(key)) = (files::read(&self.dir, pem)?, files::read(&self.dir, key)?) else { return Ok(None) };
-        let (Ok(der), Ok(key)) = (CertificateDer::from_pem_slice(pem.as_bytes()), KeyPair::from_pem(&key)) else {
+        let (Some(pem), Some(key)) = (files::read(&self.dir, pem)?, files::read(&self.dir, key)?) else {
+            return Ok(None);
+        };
+        let (Ok(der), Ok(key)) = (
+            CertificateDer::from_pem_slice(pem.as_bytes()),
+            KeyPair::from_pem(&key),
+        ) else {
             return Ok(None);
         };
         let Ok(found) = facts(&der) else { return Ok(None) };
@@ -269,11 +323,17 @@ impl Pki {
 pub fn device_of(certificate: &CertificateDer<'_>) -> Option<DeviceId> {
     let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
     let mut names = parsed.subject().iter_attributes();
-    let (name, None) = (names.next()?, names.next()) else { return None };
+    let (name, None) = (names.next()?, names.next()) else {
+        return None;
+    };
     (*name.attr_type() == x509_parser::oid_registry::OID_X509_COMMON_NAME).then_some(())?;
     let id = name.as_str().ok()?;
     // The console's own certificate is no device, whatever its name would parse as.
-    if id == CONSOLE_CN { None } else { DeviceId::new(id).ok() }
+    if id == CONSOLE_CN {
+        None
+    } else {
+        DeviceId::new(id).ok()
+    }
 }
 
 fn create_ca(dir: &Path, now: Timestamp) -> anyhow::Result<(String, String)> {
@@ -330,8 +390,11 @@ fn san(host: &str) -> anyhow::Result<SanType> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(SanType::IpAddress(address));
     }
-    rustls_pki_types::DnsName::try_from(host)
-        .map_err(|_| anyhow::anyhow!("public_host {host:?} is neither a host name nor an address; correct it in console.toml"))?;
+    rustls_pki_types::DnsName::try_from(host).map_err(|_| {
+        anyhow::anyhow!(
+            "public_host {host:?} is neither a host name nor an address; correct it in console.toml"
+        )
+    })?;
     Ok(SanType::DnsName(host.try_into()?))
 }
 
@@ -354,10 +417,13 @@ struct Facts {
 
 impl Facts {
     fn issued_by(&self, ca_pem: &str) -> bool {
-        let Ok(ca) = CertificateDer::from_pem_slice(ca_pem.as_bytes()) else { return false };
-        let (Ok((_, ca)), Ok((_, own))) =
-            (x509_parser::parse_x509_certificate(&ca), x509_parser::parse_x509_certificate(&self.der))
-        else {
+        let Ok(ca) = CertificateDer::from_pem_slice(ca_pem.as_bytes()) else {
+            return false;
+        };
+        let (Ok((_, ca)), Ok((_, own))) = (
+            x509_parser::parse_x509_certificate(&ca),
+            x509_parser::parse_x509_certificate(&self.der),
+        ) else {
             return false;
         };
         own.issuer() == ca.subject() && own.verify_signature(Some(ca.public_key())).is_ok()
@@ -375,11 +441,13 @@ fn facts(der: &[u8]) -> anyhow::Result<Facts> {
             .iter()
             .map(|name| match name {
                 GeneralName::DNSName(name) => (*name).to_owned(),
-                GeneralName::IPAddress(bytes) => match (<[u8; 4]>::try_from(*bytes), <[u8; 16]>::try_from(*bytes)) {
-                    (Ok(v4), _) => IpAddr::from(v4).to_string(),
-                    (_, Ok(v6)) => IpAddr::from(v6).to_string(),
-                    _ => hex::encode(bytes),
-                },
+                GeneralName::IPAddress(bytes) => {
+                    match (<[u8; 4]>::try_from(*bytes), <[u8; 16]>::try_from(*bytes)) {
+                        (Ok(v4), _) => IpAddr::from(v4).to_string(),
+                        (_, Ok(v6)) => IpAddr::from(v6).to_string(),
+                        _ => hex::encode(bytes),
+                    }
+                }
                 other => format!("{other}"),
             })
             .collect(),
@@ -403,7 +471,9 @@ impl rustls::time_provider::TimeProvider for HeldClock {
     fn current_time(&self) -> Option<UnixTime> {
         let now = i64::try_from(UnixTime::now().as_secs()).unwrap_or(i64::MAX);
         let held = now.clamp(NOT_BEFORE, self.not_after);
-        Some(UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(held).ok()?)))
+        Some(UnixTime::since_unix_epoch(Duration::from_secs(
+            u64::try_from(held).ok()?,
+        )))
     }
 }
 

@@ -58,8 +58,16 @@ pub fn digest_copy(
 ) -> Result<Digested, CopyError> {
     // The first bytes decide: a short file is one chunk, of which fastcdc would make up to eight.
     let mut head = Vec::new();
-    from.take(ONE_CHUNK_BELOW).read_to_end(&mut head).map_err(CopyError::Read)?;
-    let mut pass = Pass { whole: blake3::Hasher::new(), sha: sha2::Sha256::new(), chunks: Vec::new(), size: 0, limit };
+    from.take(ONE_CHUNK_BELOW)
+        .read_to_end(&mut head)
+        .map_err(CopyError::Read)?;
+    let mut pass = Pass {
+        whole: blake3::Hasher::new(),
+        sha: sha2::Sha256::new(),
+        chunks: Vec::new(),
+        size: 0,
+        limit,
+    };
     if (head.len() as u64) < ONE_CHUNK_BELOW {
         if !head.is_empty() {
             pass.chunk(&head, to, progress)?;
@@ -85,7 +93,12 @@ struct Pass {
 }
 
 impl Pass {
-    fn chunk(&mut self, data: &[u8], to: &mut dyn Write, progress: &mut dyn FnMut(u64)) -> Result<(), CopyError> {
+    fn chunk(
+        &mut self,
+        data: &[u8],
+        to: &mut dyn Write,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<(), CopyError> {
         self.size += data.len() as u64;
         if self.size > self.limit {
             return Err(CopyError::TooLarge { limit: self.limit });
@@ -93,7 +106,10 @@ impl Pass {
         self.whole.update(data);
         self.sha.update(data);
         let size = u32::try_from(data.len()).map_err(|e| CopyError::Read(io::Error::other(e)))?;
-        self.chunks.push(ChunkEntry { hash: Hash::of(data), size });
+        self.chunks.push(ChunkEntry {
+            hash: Hash::of(data),
+            size,
+        });
         to.write_all(data).map_err(CopyError::Write)?;
         progress(data.len() as u64);
         Ok(())
@@ -150,7 +166,11 @@ mod tests {
         let mut after = before.clone();
         after.splice(1_000_000..1_000_000, *b"a word more");
         let known: std::collections::HashSet<_> = run(&before).chunks.into_iter().map(|c| c.hash).collect();
-        let fresh = run(&after).chunks.iter().filter(|c| !known.contains(&c.hash)).count();
+        let fresh = run(&after)
+            .chunks
+            .iter()
+            .filter(|c| !known.contains(&c.hash))
+            .count();
         assert!(fresh <= 3, "{fresh} chunks are new");
     }
 

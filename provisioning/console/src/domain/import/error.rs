@@ -29,7 +29,11 @@ impl ImportError {
 
     /// What fills `{file}`: the lesson, and the file in it where one is at fault.
     pub fn place(&self) -> String {
-        if self.file.is_empty() { self.lesson.clone() } else { format!("{}/{}", self.lesson, self.file) }
+        if self.file.is_empty() {
+            self.lesson.clone()
+        } else {
+            format!("{}/{}", self.lesson, self.file)
+        }
     }
 
     /// The sentence for an operator: the thing, the reason, the fix.
@@ -221,7 +225,9 @@ impl Reason {
         match self {
             Self::Empty | Self::Truncated(_) | Self::Damaged(_) => "copy the file again from where it came",
             Self::TooLarge { .. } => "make it smaller or raise max_upload_bytes in console.toml",
-            Self::Unreadable(_) => "check the file and its permissions; links must be replaced by the file itself",
+            Self::Unreadable(_) => {
+                "check the file and its permissions; links must be replaced by the file itself"
+            }
             Self::Changed => "wait until nothing writes to it and import again",
             Self::UnsupportedKind(_) => {
                 "use mp4, mp3, pdf, png, jpg, pptx or a zipped HTML5 exercise, or take the file out of the lesson"
@@ -300,7 +306,10 @@ impl From<ObjectError> for Reason {
     fn from(error: ObjectError) -> Self {
         match error {
             ObjectError::DiskFull { folder, needed, free } => Self::DiskFull { folder, needed, free },
-            ObjectError::TooLarge { limit } => Self::TooLarge { size: limit + 1, limit },
+            ObjectError::TooLarge { limit } => Self::TooLarge {
+                size: limit + 1,
+                limit,
+            },
             ObjectError::Source(error) => error.into(),
             other => Self::Console(other.to_string()),
         }
@@ -317,7 +326,10 @@ mod tests {
         for code in Reason::CODES {
             for language in [Language::ZhCn, Language::En] {
                 let text = messages::text(language, code, &args);
-                assert!(text.contains("三角形/a.mp4") && !text.contains('{'), "{code} {language}: {text}");
+                assert!(
+                    text.contains("三角形/a.mp4") && !text.contains('{'),
+                    "{code} {language}: {text}"
+                );
             }
         }
     }

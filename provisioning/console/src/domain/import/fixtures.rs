@@ -15,7 +15,10 @@ fn track(handler: &[u8; 4], coding: &[u8; 4], offset: u32) -> Vec<u8> {
     let hdlr = atom(b"hdlr", &[&[0; 8][..], handler, &[0; 13]].concat());
     let entry = atom(coding, &[0; 28]);
     let stsd = atom(b"stsd", &[&[0, 0, 0, 0, 0, 0, 0, 1][..], &entry].concat());
-    let stco = atom(b"stco", &[&[0, 0, 0, 0, 0, 0, 0, 1][..], &offset.to_be_bytes()].concat());
+    let stco = atom(
+        b"stco",
+        &[&[0, 0, 0, 0, 0, 0, 0, 1][..], &offset.to_be_bytes()].concat(),
+    );
     let minf = atom(b"minf", &atom(b"stbl", &[stsd, stco].concat()));
     atom(b"trak", &atom(b"mdia", &[hdlr, minf].concat()))
 }
@@ -23,8 +26,19 @@ fn track(handler: &[u8; 4], coding: &[u8; 4], offset: u32) -> Vec<u8> {
 /// `ftyp` and `moov` of a film of 12.5 s, its data at `offset`.
 pub(crate) fn mp4_parts(video: &[u8; 4], sound: &[u8; 4], offset: u32) -> Vec<u8> {
     let mut out = atom(b"ftyp", b"isom\0\0\x02\0isomiso2avc1mp41");
-    let mvhd = [&[0; 12][..], &1000_u32.to_be_bytes(), &12_500_u32.to_be_bytes(), &[0; 80]].concat();
-    let moov = [atom(b"mvhd", &mvhd), track(b"vide", video, offset), track(b"soun", sound, offset)].concat();
+    let mvhd = [
+        &[0; 12][..],
+        &1000_u32.to_be_bytes(),
+        &12_500_u32.to_be_bytes(),
+        &[0; 80],
+    ]
+    .concat();
+    let moov = [
+        atom(b"mvhd", &mvhd),
+        track(b"vide", video, offset),
+        track(b"soun", sound, offset),
+    ]
+    .concat();
     out.extend(atom(b"moov", &moov));
     out
 }
@@ -57,7 +71,12 @@ pub(crate) fn mp3(frames: usize) -> Vec<u8> {
 pub(crate) fn mp3_with_xing(frames: usize) -> Vec<u8> {
     let mut out = mp3(frames);
     let bytes = u32::try_from(out.len()).unwrap();
-    let tag = [b"Xing\0\0\0\x03".as_slice(), &u32::try_from(frames).unwrap().to_be_bytes(), &bytes.to_be_bytes()].concat();
+    let tag = [
+        b"Xing\0\0\0\x03".as_slice(),
+        &u32::try_from(frames).unwrap().to_be_bytes(),
+        &bytes.to_be_bytes(),
+    ]
+    .concat();
     out[36..36 + tag.len()].copy_from_slice(&tag);
     out
 }
@@ -108,11 +127,19 @@ pub(crate) fn zip(entries: &[(&str, &[u8])]) -> Vec<u8> {
 }
 
 pub(crate) fn html5() -> Vec<u8> {
-    zip(&[("index.html", b"<!doctype html><script src=js/a.js></script>"), ("js/a.js", b"1"), ("img/a.png", &png(4, 4))])
+    zip(&[
+        ("index.html", b"<!doctype html><script src=js/a.js></script>"),
+        ("js/a.js", b"1"),
+        ("img/a.png", &png(4, 4)),
+    ])
 }
 
 pub(crate) fn pptx() -> Vec<u8> {
-    zip(&[("[Content_Types].xml", b"<Types/>"), ("ppt/presentation.xml", b"<p/>"), ("_rels/.rels", b"<r/>")])
+    zip(&[
+        ("[Content_Types].xml", b"<Types/>"),
+        ("ppt/presentation.xml", b"<p/>"),
+        ("_rels/.rels", b"<r/>"),
+    ])
 }
 
 /// The head of a Windows program.
@@ -128,8 +155,9 @@ pub(crate) fn exe() -> Vec<u8> {
 pub(crate) fn zip_with_name(bad: &[u8]) -> Vec<u8> {
     let placeholder = "x".repeat(bad.len());
     let mut bytes = zip(&[("index.html", b"hi"), (&placeholder, b"evil")]);
-    let at: Vec<usize> =
-        (0..bytes.len() - bad.len()).filter(|i| &bytes[*i..*i + bad.len()] == placeholder.as_bytes()).collect();
+    let at: Vec<usize> = (0..bytes.len() - bad.len())
+        .filter(|i| &bytes[*i..*i + bad.len()] == placeholder.as_bytes())
+        .collect();
     assert_eq!(at.len(), 2, "once in the local header, once in the directory");
     for start in at {
         bytes[start..start + bad.len()].copy_from_slice(bad);
@@ -139,8 +167,10 @@ pub(crate) fn zip_with_name(bad: &[u8]) -> Vec<u8> {
 
 pub(crate) fn zip_with_link() -> Vec<u8> {
     let mut out = zip::ZipWriter::new(Cursor::new(Vec::new()));
-    out.start_file("index.html", SimpleFileOptions::default()).unwrap();
-    out.add_symlink("link.html", "/etc/passwd", SimpleFileOptions::default()).unwrap();
+    out.start_file("index.html", SimpleFileOptions::default())
+        .unwrap();
+    out.add_symlink("link.html", "/etc/passwd", SimpleFileOptions::default())
+        .unwrap();
     out.finish().unwrap().into_inner()
 }
 

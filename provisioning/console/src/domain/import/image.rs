@@ -30,13 +30,19 @@ pub fn check_png<R: Read>(file: &mut R) -> Result<(), Reason> {
             let header: [u8; 13] = read_array(file).map_err(png_end)?;
             sum.update(&header);
             let [w0, w1, w2, w3, h0, h1, h2, h3, ..] = header;
-            let (width, height) = (u32::from_be_bytes([w0, w1, w2, w3]), u32::from_be_bytes([h0, h1, h2, h3]));
+            let (width, height) = (
+                u32::from_be_bytes([w0, w1, w2, w3]),
+                u32::from_be_bytes([h0, h1, h2, h3]),
+            );
             check_pixels(width.into(), height.into())?;
         } else {
             sum_bytes(file, len.into(), &mut sum)?;
         }
         if u32::from_be_bytes(read_array(file).map_err(png_end)?) != sum.finalize() {
-            return Err(Reason::damaged(format!("the checksum of chunk {} is wrong", name.escape_ascii())));
+            return Err(Reason::damaged(format!(
+                "the checksum of chunk {} is wrong",
+                name.escape_ascii()
+            )));
         }
         if &name == b"IEND" {
             return Ok(());
@@ -92,14 +98,19 @@ pub fn check_jpeg<R: BufRead>(file: &mut R) -> Result<(), Reason> {
 
 fn segment<R: BufRead>(file: &mut R, marker: u8, frame: &mut bool) -> Result<(), Reason> {
     let len = u64::from(u16::from_be_bytes(read_array(file).map_err(jpeg_end)?));
-    let mut left = len.checked_sub(2).ok_or_else(|| Reason::damaged("a segment is shorter than its header"))?;
+    let mut left = len
+        .checked_sub(2)
+        .ok_or_else(|| Reason::damaged("a segment is shorter than its header"))?;
     // Start of frame, all kinds; C4, C8 and CC are tables.
     if matches!(marker, 0xc0..=0xcf) && !matches!(marker, 0xc4 | 0xc8 | 0xcc) {
         if left < 6 {
             return Err(Reason::damaged("its frame header is too short"));
         }
         let [_, h0, h1, w0, w1, _] = read_array(file).map_err(jpeg_end)?;
-        check_pixels(u16::from_be_bytes([w0, w1]).into(), u16::from_be_bytes([h0, h1]).into())?;
+        check_pixels(
+            u16::from_be_bytes([w0, w1]).into(),
+            u16::from_be_bytes([h0, h1]).into(),
+        )?;
         *frame = true;
         left -= 6;
     }
@@ -146,7 +157,10 @@ fn jpeg_end(_: Reason) -> Reason {
 fn check_pixels(width: u64, height: u64) -> Result<(), Reason> {
     match width * height {
         0 => Err(Reason::damaged("the picture is 0 pixels wide or high")),
-        pixels if pixels > MAX_PIXELS => Err(Reason::TooManyPixels { pixels, limit: MAX_PIXELS }),
+        pixels if pixels > MAX_PIXELS => Err(Reason::TooManyPixels {
+            pixels,
+            limit: MAX_PIXELS,
+        }),
         _ => Ok(()),
     }
 }
@@ -167,12 +181,18 @@ mod tests {
         let png = fixtures::png(40, 30);
         check_png(&mut png.as_slice()).unwrap();
         for len in 8..png.len() {
-            assert!(matches!(check_png(&mut &png[..len]).unwrap_err(), Reason::Truncated(_)), "png cut at {len}");
+            assert!(
+                matches!(check_png(&mut &png[..len]).unwrap_err(), Reason::Truncated(_)),
+                "png cut at {len}"
+            );
         }
         let jpeg = fixtures::jpeg(40, 30);
         check_jpeg(&mut jpeg.as_slice()).unwrap();
         for len in 2..jpeg.len() {
-            assert!(matches!(check_jpeg(&mut &jpeg[..len]).unwrap_err(), Reason::Truncated(_)), "jpeg cut at {len}");
+            assert!(
+                matches!(check_jpeg(&mut &jpeg[..len]).unwrap_err(), Reason::Truncated(_)),
+                "jpeg cut at {len}"
+            );
         }
     }
 
@@ -192,7 +212,10 @@ mod tests {
         let mut jpeg = vec![0xff, 0xd8, 0xff, 0xe1];
         jpeg.extend(u16::try_from(inner.len() + 2).unwrap().to_be_bytes());
         jpeg.extend(&inner);
-        assert!(matches!(check_jpeg(&mut jpeg.as_slice()).unwrap_err(), Reason::Truncated(_)));
+        assert!(matches!(
+            check_jpeg(&mut jpeg.as_slice()).unwrap_err(),
+            Reason::Truncated(_)
+        ));
         jpeg.extend(&fixtures::jpeg(40, 30)[2..]);
         jpeg.extend(b"a film behind the picture");
         check_jpeg(&mut jpeg.as_slice()).unwrap();
@@ -201,9 +224,18 @@ mod tests {
     #[test]
     fn a_picture_no_device_can_hold_is_refused() {
         let png = fixtures::png(60_000, 60_000);
-        assert!(matches!(check_png(&mut png.as_slice()).unwrap_err(), Reason::TooManyPixels { .. }));
+        assert!(matches!(
+            check_png(&mut png.as_slice()).unwrap_err(),
+            Reason::TooManyPixels { .. }
+        ));
         let jpeg = fixtures::jpeg(60_000, 60_000);
-        assert!(matches!(check_jpeg(&mut jpeg.as_slice()).unwrap_err(), Reason::TooManyPixels { .. }));
-        assert!(matches!(check_png(&mut fixtures::png(0, 9).as_slice()).unwrap_err(), Reason::Damaged(_)));
+        assert!(matches!(
+            check_jpeg(&mut jpeg.as_slice()).unwrap_err(),
+            Reason::TooManyPixels { .. }
+        ));
+        assert!(matches!(
+            check_png(&mut fixtures::png(0, 9).as_slice()).unwrap_err(),
+            Reason::Damaged(_)
+        ));
     }
 }

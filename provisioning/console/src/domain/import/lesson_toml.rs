@@ -92,10 +92,33 @@ struct RawSubtitle {
 /// # Errors
 /// [`Reason::Description`] naming the field.
 pub fn parse(text: &str) -> Result<Description, Reason> {
-    let raw: Raw = toml::from_str(text).map_err(|error| Reason::Description(error.to_string().trim().to_owned()))?;
-    let id = raw.id.map(LessonId::new).transpose().map_err(|error| Reason::Description(error.to_string()))?;
-    let RawMeta { title, stage, subject, edition, grade, volume, chapter, period } = raw.meta;
-    let meta = check_meta(LessonMeta { title, stage, subject, edition, grade, volume, chapter, period })?;
+    let raw: Raw =
+        toml::from_str(text).map_err(|error| Reason::Description(error.to_string().trim().to_owned()))?;
+    let id = raw
+        .id
+        .map(LessonId::new)
+        .transpose()
+        .map_err(|error| Reason::Description(error.to_string()))?;
+    let RawMeta {
+        title,
+        stage,
+        subject,
+        edition,
+        grade,
+        volume,
+        chapter,
+        period,
+    } = raw.meta;
+    let meta = check_meta(LessonMeta {
+        title,
+        stage,
+        subject,
+        edition,
+        grade,
+        volume,
+        chapter,
+        period,
+    })?;
     let items = raw.items.into_iter().map(check_item).collect::<Result<_, _>>()?;
     Ok(Description { id, meta, items })
 }
@@ -128,40 +151,75 @@ pub fn check_meta(meta: LessonMeta) -> Result<LessonMeta, Reason> {
 /// The id of a lesson that names none: the same place in the curriculum and the same title are the same lesson, so importing
 /// a changed folder again makes a new version and not a second lesson.
 pub fn derive_id(meta: &LessonMeta) -> Result<LessonId, Reason> {
-    let LessonMeta { title, stage, subject, edition, grade, volume, chapter, period } = meta;
+    let LessonMeta {
+        title,
+        stage,
+        subject,
+        edition,
+        grade,
+        volume,
+        chapter,
+        period,
+    } = meta;
     let mut hasher = blake3::Hasher::new();
     for field in [stage, subject, edition, grade, volume, chapter, period, title] {
         hasher.update(&(field.len() as u64).to_le_bytes());
         hasher.update(field.as_bytes());
     }
     let hex = hasher.finalize().to_hex();
-    LessonId::new(format!("l-{}", hex.get(..20).unwrap_or_default())).map_err(|error| Reason::Description(error.to_string()))
+    LessonId::new(format!("l-{}", hex.get(..20).unwrap_or_default()))
+        .map_err(|error| Reason::Description(error.to_string()))
 }
 
 fn check_item(raw: RawItem) -> Result<ItemWish, Reason> {
-    let subtitles = raw.subtitles.map(|list| list.into_iter().map(check_subtitle).collect::<Result<_, _>>()).transpose()?;
-    let title = raw.title.map(|title| check_text("items.title", title.trim().to_owned())).transpose()?;
-    Ok(ItemWish { file: path(&raw.file)?, title: title.filter(|t| !t.is_empty()), subtitles })
+    let subtitles = raw
+        .subtitles
+        .map(|list| list.into_iter().map(check_subtitle).collect::<Result<_, _>>())
+        .transpose()?;
+    let title = raw
+        .title
+        .map(|title| check_text("items.title", title.trim().to_owned()))
+        .transpose()?;
+    Ok(ItemWish {
+        file: path(&raw.file)?,
+        title: title.filter(|t| !t.is_empty()),
+        subtitles,
+    })
 }
 
 fn check_subtitle(raw: RawSubtitle) -> Result<SubtitleWish, Reason> {
     if !is_language(&raw.lang) {
-        return Err(Reason::Description(format!("items.subtitles.lang {:?} is not a language like zh-CN", raw.lang)));
+        return Err(Reason::Description(format!(
+            "items.subtitles.lang {:?} is not a language like zh-CN",
+            raw.lang
+        )));
     }
-    let label = check_text("items.subtitles.label", raw.label.unwrap_or_else(|| label_of(&raw.lang).to_owned()))?;
-    Ok(SubtitleWish { label, file: path(&raw.file)?, lang: raw.lang })
+    let label = check_text(
+        "items.subtitles.label",
+        raw.label.unwrap_or_else(|| label_of(&raw.lang).to_owned()),
+    )?;
+    Ok(SubtitleWish {
+        label,
+        file: path(&raw.file)?,
+        lang: raw.lang,
+    })
 }
 
 fn path(text: &str) -> Result<LessonPath, Reason> {
-    text.parse().map_err(|error: PathError| Reason::Description(error.to_string()))
+    text.parse()
+        .map_err(|error: PathError| Reason::Description(error.to_string()))
 }
 
 fn check_text(field: &str, value: String) -> Result<String, Reason> {
     if value.chars().count() > MAX_CHARS {
-        return Err(Reason::Description(format!("{field} is longer than {MAX_CHARS} characters")));
+        return Err(Reason::Description(format!(
+            "{field} is longer than {MAX_CHARS} characters"
+        )));
     }
     if value.chars().any(char::is_control) {
-        return Err(Reason::Description(format!("{field} holds a control character or line break")));
+        return Err(Reason::Description(format!(
+            "{field} holds a control character or line break"
+        )));
     }
     Ok(value)
 }
@@ -169,7 +227,9 @@ fn check_text(field: &str, value: String) -> Result<String, Reason> {
 /// Looks like a BCP 47 tag: `zh`, `zh-CN`, `zh-Hans-CN`.
 pub fn is_language(text: &str) -> bool {
     let mut parts = text.split('-');
-    let first = parts.next().is_some_and(|p| (2..=3).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_alphabetic()));
+    let first = parts
+        .next()
+        .is_some_and(|p| (2..=3).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_alphabetic()));
     first && parts.all(|p| (2..=8).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_alphanumeric()))
 }
 
@@ -205,14 +265,23 @@ mod tests {
         for (text, word) in [
             (META.replace("grade=", "grad="), "grad"),
             (META.replace("'数学'", "'  '"), "meta.subject"),
-            (META.replace("title='", "title='\\u0007").replace('\'', "\""), "meta.title"),
+            (
+                META.replace("title='", "title='\\u0007").replace('\'', "\""),
+                "meta.title",
+            ),
             (format!("id='a b'\n{META}"), "a b"),
             (format!("{META}[[items]]\nfile='../x.mp4'\n"), "../x.mp4"),
-            (format!("{META}[[items]]\nfile='a.mp4'\nsubtitles=[{{lang='中文',file='a.vtt'}}]\n"), "lang"),
+            (
+                format!("{META}[[items]]\nfile='a.mp4'\nsubtitles=[{{lang='中文',file='a.vtt'}}]\n"),
+                "lang",
+            ),
             ("not toml".to_owned(), "line 1"),
         ] {
             let reason = parse(&text).unwrap_err();
-            assert!(matches!(&reason, Reason::Description(what) if what.contains(word)), "{reason:?} lacks {word}");
+            assert!(
+                matches!(&reason, Reason::Description(what) if what.contains(word)),
+                "{reason:?} lacks {word}"
+            );
         }
     }
 

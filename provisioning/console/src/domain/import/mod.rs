@@ -149,16 +149,25 @@ async fn import_one(
     now: Timestamp,
     progress: &OnProgress,
 ) -> Result<Imported, ImportError> {
-    let (objects, bounds, progress, lesson) = (importer.objects.clone(), importer.bounds(), progress.clone(), name.to_owned());
+    let (objects, bounds, progress, lesson) = (
+        importer.objects.clone(),
+        importer.bounds(),
+        progress.clone(),
+        name.to_owned(),
+    );
     let prepared = blocking(move || {
-        let description = walk::description(&folder).map_err(|reason| (lesson_toml::FILE_NAME.to_owned(), reason))?;
+        let description =
+            walk::description(&folder).map_err(|reason| (lesson_toml::FILE_NAME.to_owned(), reason))?;
         let sources = walk::sources(&folder)?;
         let prepared = prepare::prepare(&objects, &lesson, &description, sources, bounds, &progress)?;
         Ok((description, prepared))
     })
     .await;
     let (description, prepared) = prepared.map_err(|(file, reason)| fault(name, file, reason))?;
-    importer.publish(description, prepared, now).await.map_err(|reason| fault(name, String::new(), reason))
+    importer
+        .publish(description, prepared, now)
+        .await
+        .map_err(|reason| fault(name, String::new(), reason))
 }
 
 /// Imports what came by upload.
@@ -180,7 +189,10 @@ pub async fn import_upload(
     })
     .await;
     let (description, prepared) = prepared.map_err(|(file, reason)| fault(&name, file, reason))?;
-    importer.publish(description, prepared, now).await.map_err(|reason| fault(&name, String::new(), reason))
+    importer
+        .publish(description, prepared, now)
+        .await
+        .map_err(|reason| fault(&name, String::new(), reason))
 }
 
 fn describe_upload(upload: Upload) -> Result<(Description, Vec<Source>), prepare::Fault> {
@@ -189,39 +201,82 @@ fn describe_upload(upload: Upload) -> Result<(Description, Vec<Source>), prepare
     for (name, staged) in upload.files {
         // A browser sends a bare name; some old ones send a path of their own disk.
         let bare = name.rsplit(['/', '\\']).next().unwrap_or_default();
-        let path: LessonPath =
-            bare.parse().map_err(|e: contract::path::PathError| (name.clone(), Reason::Path(e.to_string())))?;
+        let path: LessonPath = bare
+            .parse()
+            .map_err(|e: contract::path::PathError| (name.clone(), Reason::Path(e.to_string())))?;
         if sources.iter().any(|s| s.path == path) {
             return Err((name, Reason::Path("two files of this name were sent".into())));
         }
         let size = staged.size().map_err(|error| (name.clone(), error.into()))?;
-        sources.push(Source { path, size, bytes: Bytes::Uploaded(staged) });
+        sources.push(Source {
+            path,
+            size,
+            bytes: Bytes::Uploaded(staged),
+        });
     }
-    let title_of = |path: &LessonPath| upload.titles.iter().find(|(name, _)| name == path.as_str()).map(|(_, t)| t.clone());
+    let title_of = |path: &LessonPath| {
+        upload
+            .titles
+            .iter()
+            .find(|(name, _)| name == path.as_str())
+            .map(|(_, t)| t.clone())
+    };
     // The form lists the files in teaching order; subtitles find their video by name.
     let items = sources
         .iter()
         .filter(|s| !plan::is_subtitle(&s.path))
-        .map(|s| ItemWish { file: s.path.clone(), title: title_of(&s.path), subtitles: None })
+        .map(|s| ItemWish {
+            file: s.path.clone(),
+            title: title_of(&s.path),
+            subtitles: None,
+        })
         .collect();
-    Ok((Description { id: upload.id, meta, items }, sources))
+    Ok((
+        Description {
+            id: upload.id,
+            meta,
+            items,
+        },
+        sources,
+    ))
 }
 
 impl Importer {
     fn bounds(&self) -> Bounds {
-        Bounds { lesson_bytes: self.max_lesson_bytes, zip: Limits::default() }
+        Bounds {
+            lesson_bytes: self.max_lesson_bytes,
+            zip: Limits::default(),
+        }
     }
 
-    async fn publish(&self, description: Description, prepared: Prepared, now: Timestamp) -> Result<Imported, Reason> {
+    async fn publish(
+        &self,
+        description: Description,
+        prepared: Prepared,
+        now: Timestamp,
+    ) -> Result<Imported, Reason> {
         let Description { id, meta, .. } = description;
         let id = match id {
             Some(id) => id,
             None => lesson_toml::derive_id(&meta)?,
         };
-        let Prepared { items, files, ignored } = prepared;
+        let Prepared {
+            items,
+            files,
+            ignored,
+        } = prepared;
         let (entries, sealed): (Vec<FileEntry>, Vec<_>) = files.into_iter().unzip();
-        let mut manifest = LessonManifest { id, version: 1, meta, items, files: entries, created_at: now };
-        manifest.check().map_err(|error| Reason::Description(error.to_string()))?;
+        let mut manifest = LessonManifest {
+            id,
+            version: 1,
+            meta,
+            items,
+            files: entries,
+            created_at: now,
+        };
+        manifest
+            .check()
+            .map_err(|error| Reason::Description(error.to_string()))?;
         let digest = content_digest(&manifest)?;
         let told = |manifest: &LessonManifest, change| Imported {
             id: manifest.id.clone(),
@@ -242,9 +297,18 @@ impl Importer {
         for _ in 0..4 {
             let document = self.sign(&manifest)?;
             let hash = self.objects.put_manifest(document).await?;
-            match self.db.lessons().insert_version(&new_version(&manifest, hash, &digest)).await {
+            match self
+                .db
+                .lessons()
+                .insert_version(&new_version(&manifest, hash, &digest))
+                .await
+            {
                 Ok(_) => {
-                    let change = if manifest.version == 1 { Change::New } else { Change::Updated };
+                    let change = if manifest.version == 1 {
+                        Change::New
+                    } else {
+                        Change::Updated
+                    };
                     return Ok(told(&manifest, change));
                 }
                 Err(DbError::AlreadyExists { .. }) => {}
@@ -254,11 +318,17 @@ impl Importer {
                 return Ok(told(&manifest, unchanged));
             }
         }
-        Err(Reason::Console("other imports of the same lesson kept taking its version number".into()))
+        Err(Reason::Console(
+            "other imports of the same lesson kept taking its version number".into(),
+        ))
     }
 
     /// Gives the manifest its number, or says that this content is the newest version already.
-    async fn is_unchanged(&self, manifest: &mut LessonManifest, digest: &str) -> Result<Option<Change>, Reason> {
+    async fn is_unchanged(
+        &self,
+        manifest: &mut LessonManifest,
+        digest: &str,
+    ) -> Result<Option<Change>, Reason> {
         let latest = self.db.lessons().latest(&manifest.id).await.map_err(database)?;
         let Some(latest) = latest else {
             manifest.version = 1;
@@ -282,7 +352,9 @@ impl Importer {
         let document = serde_json::to_vec(&signed).map_err(failed)?;
         if document.len() > MAX_MANIFEST_BYTES {
             let (size, limit) = (document.len() as u64, MAX_MANIFEST_BYTES as u64);
-            return Err(Reason::Description(format!("its manifest has {size} bytes, more than the {limit} a device reads")));
+            return Err(Reason::Description(format!(
+                "its manifest has {size} bytes, more than the {limit} a device reads"
+            )));
         }
         Ok(document)
     }
@@ -296,7 +368,12 @@ fn content_digest(manifest: &LessonManifest) -> Result<String, Reason> {
 }
 
 fn new_version(manifest: &LessonManifest, hash: contract::hash::Hash, digest: &str) -> NewVersion {
-    let file = |f: &FileEntry| NewFile { path: f.path.clone(), hash: f.hash, size: f.size, media_type: f.media_type.clone() };
+    let file = |f: &FileEntry| NewFile {
+        path: f.path.clone(),
+        hash: f.hash,
+        size: f.size,
+        media_type: f.media_type.clone(),
+    };
     NewVersion {
         lesson: manifest.id.clone(),
         version: manifest.version,
@@ -311,7 +388,11 @@ fn new_version(manifest: &LessonManifest, hash: contract::hash::Hash, digest: &s
 }
 
 fn fault(lesson: &str, file: String, reason: Reason) -> ImportError {
-    ImportError { lesson: lesson.to_owned(), file, reason }
+    ImportError {
+        lesson: lesson.to_owned(),
+        file,
+        reason,
+    }
 }
 
 fn database(error: DbError) -> Reason {

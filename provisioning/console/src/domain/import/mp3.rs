@@ -9,7 +9,9 @@ const SEARCH_BYTES: usize = 64 * 1024;
 /// Frames in a row before it is believed; one match of eleven bits is chance.
 const FRAMES_NEEDED: usize = 3;
 
-const BITRATES_V1: [u32; 16] = [0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0];
+const BITRATES_V1: [u32; 16] = [
+    0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0,
+];
 const BITRATES_V2: [u32; 16] = [0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0];
 
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +33,9 @@ impl Frame {
         }
         let version = (b1 >> 3) & 3;
         let v1 = version == 3;
-        let base: u32 = [44_100, 48_000, 32_000].get(usize::from((b2 >> 2) & 3)).copied()?;
+        let base: u32 = [44_100, 48_000, 32_000]
+            .get(usize::from((b2 >> 2) & 3))
+            .copied()?;
         let rate = match version {
             3 => base,
             2 => base / 2,
@@ -49,7 +53,13 @@ impl Frame {
             (false, true) => 13,
         };
         let bytes = samples / 8 * kbps * 1000 / rate + padding;
-        Some(Self { bytes: bytes.into(), samples: samples.into(), rate: rate.into(), kbps: kbps.into(), xing_at })
+        Some(Self {
+            bytes: bytes.into(),
+            samples: samples.into(),
+            rate: rate.into(),
+            kbps: kbps.into(),
+            xing_at,
+        })
     }
 }
 
@@ -65,7 +75,8 @@ pub fn check<R: Read + Seek>(file: &mut R, len: u64) -> Result<Option<u64>, Reas
     }
     file.seek(SeekFrom::Start(start))?;
     let mut head = Vec::new();
-    file.take((SEARCH_BYTES + 8 * 1024) as u64).read_to_end(&mut head)?;
+    file.take((SEARCH_BYTES + 8 * 1024) as u64)
+        .read_to_end(&mut head)?;
     let (offset, first) = (0..head.len().min(SEARCH_BYTES))
         .find_map(|at| run_of_frames(&head, at).map(|frame| (at, frame)))
         .ok_or_else(|| Reason::damaged("no sound frames follow each other"))?;
@@ -73,7 +84,9 @@ pub fn check<R: Read + Seek>(file: &mut R, len: u64) -> Result<Option<u64>, Reas
     if let Some((frames, bytes)) = xing(head.get(offset..).unwrap_or_default(), first) {
         // A tag or two may be missing at the end; a tenth of the sound may not.
         if bytes > 0 && sound < bytes - bytes / 10 {
-            return Err(Reason::truncated(format!("it should hold {bytes} bytes of sound, it holds {sound}")));
+            return Err(Reason::truncated(format!(
+                "it should hold {bytes} bytes of sound, it holds {sound}"
+            )));
         }
         return Ok(Some(frames * first.samples * 1000 / first.rate));
     }
@@ -89,7 +102,10 @@ fn behind_id3<R: Read + Seek>(file: &mut R) -> Result<u64, Reason> {
         if file.read_exact(&mut header).is_err() || !header.starts_with(b"ID3") {
             break;
         }
-        let size = header.iter().skip(6).fold(0_u64, |sum, b| (sum << 7) | u64::from(b & 0x7f));
+        let size = header
+            .iter()
+            .skip(6)
+            .fold(0_u64, |sum, b| (sum << 7) | u64::from(b & 0x7f));
         let footer = if header[5] & 0x10 == 0 { 0 } else { 10 };
         at += 10 + size + footer;
     }
@@ -159,7 +175,10 @@ mod tests {
         let whole = fixtures::mp3_with_xing(100);
         let ms = run(&whole).unwrap().unwrap();
         assert!((2_600..2_640).contains(&ms), "{ms}");
-        assert!(matches!(run(&whole[..whole.len() / 2]).unwrap_err(), Reason::Truncated(_)));
+        assert!(matches!(
+            run(&whole[..whole.len() / 2]).unwrap_err(),
+            Reason::Truncated(_)
+        ));
     }
 
     #[test]

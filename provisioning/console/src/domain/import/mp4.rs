@@ -53,7 +53,10 @@ pub fn check<R: Read + Seek>(file: &mut R, len: u64) -> Result<Mp4, Reason> {
         return Err(Reason::truncated("the media data (mdat) is missing"));
     }
     if seen.last_offset >= len {
-        return Err(Reason::truncated(format!("its table points at byte {}, the file has {len}", seen.last_offset)));
+        return Err(Reason::truncated(format!(
+            "its table points at byte {}, the file has {len}",
+            seen.last_offset
+        )));
     }
     if let Some(coding) = seen.foreign {
         return Err(Reason::Codec(coding));
@@ -66,10 +69,19 @@ pub fn check<R: Read + Seek>(file: &mut R, len: u64) -> Result<Mp4, Reason> {
         let ms = u128::from(seen.duration) * 1000 / u128::from(seen.timescale);
         u64::try_from(ms).unwrap_or(u64::MAX)
     });
-    Ok(Mp4 { duration_ms, has_video: seen.video })
+    Ok(Mp4 {
+        duration_ms,
+        has_video: seen.video,
+    })
 }
 
-fn walk<R: Read + Seek>(file: &mut R, from: u64, to: u64, depth: usize, seen: &mut Seen) -> Result<(), Reason> {
+fn walk<R: Read + Seek>(
+    file: &mut R,
+    from: u64,
+    to: u64,
+    depth: usize,
+    seen: &mut Seen,
+) -> Result<(), Reason> {
     let mut at = from;
     while at < to {
         seen.boxes += 1;
@@ -78,7 +90,11 @@ fn walk<R: Read + Seek>(file: &mut R, from: u64, to: u64, depth: usize, seen: &m
         }
         if to - at < 8 {
             // Inside `udta` some writers close with four zero bytes; at the top a rest means a cut.
-            return if depth == 0 { Err(Reason::truncated("a box header is cut")) } else { Ok(()) };
+            return if depth == 0 {
+                Err(Reason::truncated("a box header is cut"))
+            } else {
+                Ok(())
+            };
         }
         file.seek(SeekFrom::Start(at))?;
         let short = u64::from(read_u32(file)?);
@@ -90,11 +106,18 @@ fn walk<R: Read + Seek>(file: &mut R, from: u64, to: u64, depth: usize, seen: &m
             size => (8, size),
         };
         if size < header {
-            return Err(Reason::damaged(format!("box {} at byte {at} is shorter than its header", show(name))));
+            return Err(Reason::damaged(format!(
+                "box {} at byte {at} is shorter than its header",
+                show(name)
+            )));
         }
         let Some(end) = at.checked_add(size).filter(|end| *end <= to) else {
             let what = format!("box {} at byte {at} ends behind the file", show(name));
-            return Err(if depth == 0 { Reason::truncated(what) } else { Reason::damaged(what) });
+            return Err(if depth == 0 {
+                Reason::truncated(what)
+            } else {
+                Reason::damaged(what)
+            });
         };
         enter(file, name, at + header, end, depth, seen)?;
         at = end;
@@ -125,7 +148,11 @@ fn enter<R: Read + Seek>(
         _ => {}
     }
     let holds_boxes = matches!(&name, b"moov" | b"trak" | b"mdia" | b"minf" | b"stbl" | b"mvex");
-    if holds_boxes && depth < MAX_DEPTH { walk(file, body, end, depth + 1, seen) } else { Ok(()) }
+    if holds_boxes && depth < MAX_DEPTH {
+        walk(file, body, end, depth + 1, seen)
+    } else {
+        Ok(())
+    }
 }
 
 fn movie_header<R: Read + Seek>(file: &mut R) -> Result<(u64, u64), Reason> {
@@ -139,12 +166,19 @@ fn movie_header<R: Read + Seek>(file: &mut R) -> Result<(u64, u64), Reason> {
     file.seek(SeekFrom::Current(8))?;
     let timescale = read_u32(file)?;
     let duration = read_u32(file)?;
-    Ok((timescale.into(), if duration == u32::MAX { 0 } else { duration.into() }))
+    Ok((
+        timescale.into(),
+        if duration == u32::MAX { 0 } else { duration.into() },
+    ))
 }
 
 fn fragment_duration<R: Read>(file: &mut R) -> Result<u64, Reason> {
     let [version, ..] = read_array::<4, _>(file)?;
-    Ok(if version == 1 { u64::from_be_bytes(read_array(file)?) } else { read_u32(file)?.into() })
+    Ok(if version == 1 {
+        u64::from_be_bytes(read_array(file)?)
+    } else {
+        read_u32(file)?.into()
+    })
 }
 
 fn sample_description<R: Read + Seek>(file: &mut R, len: u64, seen: &mut Seen) -> Result<(), Reason> {
@@ -174,8 +208,14 @@ fn chunk_offsets<R: Read + Seek>(file: &mut R, len: u64, width: u64, seen: &mut 
         return Ok(());
     }
     // Offsets rise within a track, so the last one is the furthest.
-    file.seek(SeekFrom::Current(i64::try_from((count - 1) * width).unwrap_or(i64::MAX)))?;
-    let last = if width == 4 { read_u32(file)?.into() } else { u64::from_be_bytes(read_array(file)?) };
+    file.seek(SeekFrom::Current(
+        i64::try_from((count - 1) * width).unwrap_or(i64::MAX),
+    ))?;
+    let last = if width == 4 {
+        read_u32(file)?.into()
+    } else {
+        u64::from_be_bytes(read_array(file)?)
+    };
     seen.last_offset = seen.last_offset.max(last);
     Ok(())
 }
@@ -206,7 +246,13 @@ mod tests {
 
     #[test]
     fn reads_codings_and_duration() {
-        assert_eq!(run(&fixtures::mp4(5000)).unwrap(), Mp4 { duration_ms: Some(12_500), has_video: true });
+        assert_eq!(
+            run(&fixtures::mp4(5000)).unwrap(),
+            Mp4 {
+                duration_ms: Some(12_500),
+                has_video: true
+            }
+        );
     }
 
     #[test]

@@ -17,16 +17,22 @@ pub fn check<R: Read + Seek>(file: &mut R, len: u64) -> Result<(), Reason> {
     file.take(TAIL_BYTES).read_to_end(&mut tail)?;
     let end = rfind(&tail, b"%%EOF").ok_or_else(|| Reason::truncated("its end mark (%%EOF) is missing"))?;
     let tail = tail.get(..end).unwrap_or_default();
-    let start = rfind(tail, b"startxref").ok_or_else(|| Reason::damaged("its trailer (startxref) is missing"))?;
+    let start =
+        rfind(tail, b"startxref").ok_or_else(|| Reason::damaged("its trailer (startxref) is missing"))?;
     let digits = String::from_utf8_lossy(tail.get(start + 9..).unwrap_or_default());
     match digits.trim().parse::<u64>() {
         Ok(offset) if offset < len => Ok(()),
-        _ => Err(Reason::damaged(format!("its trailer points outside the file ({})", digits.trim()))),
+        _ => Err(Reason::damaged(format!(
+            "its trailer points outside the file ({})",
+            digits.trim()
+        ))),
     }
 }
 
 fn rfind(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack.windows(needle.len()).rposition(|window| window == needle)
+    haystack
+        .windows(needle.len())
+        .rposition(|window| window == needle)
 }
 
 #[cfg(test)]
@@ -43,8 +49,14 @@ mod tests {
     fn a_cut_or_patched_file_is_noticed() {
         let pdf = fixtures::pdf();
         run(&pdf).unwrap();
-        assert!(matches!(run(&pdf[..pdf.len() / 2]).unwrap_err(), Reason::Truncated(_)));
-        assert!(matches!(run(b"%PDF-1.4\nstartxref\n999999\n%%EOF").unwrap_err(), Reason::Damaged(_)));
+        assert!(matches!(
+            run(&pdf[..pdf.len() / 2]).unwrap_err(),
+            Reason::Truncated(_)
+        ));
+        assert!(matches!(
+            run(b"%PDF-1.4\nstartxref\n999999\n%%EOF").unwrap_err(),
+            Reason::Damaged(_)
+        ));
         assert!(matches!(run(b"%PDF-1.4\n%%EOF").unwrap_err(), Reason::Damaged(_)));
     }
 }

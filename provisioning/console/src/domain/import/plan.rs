@@ -59,7 +59,11 @@ pub fn plan(files: &[LessonPath], description: &Description) -> Result<Plan, Pla
         let mut ordered: Vec<_> = files.iter().filter(|file| !is_subtitle(file)).collect();
         ordered.sort_by(|a, b| natural(a.as_str(), b.as_str()));
         for file in ordered {
-            let wish = ItemWish { file: file.clone(), title: None, subtitles: None };
+            let wish = ItemWish {
+                file: file.clone(),
+                title: None,
+                subtitles: None,
+            };
             items.push(planned(&wish, files, &there)?);
         }
     } else {
@@ -78,19 +82,31 @@ pub fn plan(files: &[LessonPath], description: &Description) -> Result<Plan, Pla
     if items.is_empty() {
         return Err((None, Reason::NoItems));
     }
-    let used: HashSet<&LessonPath> =
-        items.iter().flat_map(|item| std::iter::once(&item.file).chain(item.subtitles.iter().map(|s| &s.file))).collect();
-    let mut ignored: Vec<_> = files.iter().filter(|file| !used.contains(file)).cloned().collect();
+    let used: HashSet<&LessonPath> = items
+        .iter()
+        .flat_map(|item| std::iter::once(&item.file).chain(item.subtitles.iter().map(|s| &s.file)))
+        .collect();
+    let mut ignored: Vec<_> = files
+        .iter()
+        .filter(|file| !used.contains(file))
+        .cloned()
+        .collect();
     ignored.sort();
     Ok(Plan { items, ignored })
 }
 
 /// What operating systems and office programs leave in folders; nobody misses it.
 pub fn is_litter(name: &str) -> bool {
-    name.starts_with('.') || name.starts_with("~$") || matches!(name, "Thumbs.db" | "desktop.ini" | "__MACOSX")
+    name.starts_with('.')
+        || name.starts_with("~$")
+        || matches!(name, "Thumbs.db" | "desktop.ini" | "__MACOSX")
 }
 
-fn planned(wish: &ItemWish, files: &[LessonPath], there: &HashSet<&LessonPath>) -> Result<PlannedItem, PlanError> {
+fn planned(
+    wish: &ItemWish,
+    files: &[LessonPath],
+    there: &HashSet<&LessonPath>,
+) -> Result<PlannedItem, PlanError> {
     let wishes = match &wish.subtitles {
         Some(wishes) => wishes.clone(),
         None => beside(&wish.file, files),
@@ -102,13 +118,26 @@ fn planned(wish: &ItemWish, files: &[LessonPath], there: &HashSet<&LessonPath>) 
                 return Err((Some(file), Reason::MissingFile));
             }
             let stored = format!("{}.vtt", stem(file.as_str()));
-            let stored_as =
-                stored.parse().map_err(|e: contract::path::PathError| (Some(file.clone()), Reason::Path(e.to_string())))?;
-            Ok(PlannedSubtitle { lang, label, file, stored_as })
+            let stored_as = stored
+                .parse()
+                .map_err(|e: contract::path::PathError| (Some(file.clone()), Reason::Path(e.to_string())))?;
+            Ok(PlannedSubtitle {
+                lang,
+                label,
+                file,
+                stored_as,
+            })
         })
         .collect::<Result<_, PlanError>>()?;
-    let title = wish.title.clone().unwrap_or_else(|| stem(wish.file.file_name()).to_owned());
-    Ok(PlannedItem { file: wish.file.clone(), title, subtitles })
+    let title = wish
+        .title
+        .clone()
+        .unwrap_or_else(|| stem(wish.file.file_name()).to_owned());
+    Ok(PlannedItem {
+        file: wish.file.clone(),
+        title,
+        subtitles,
+    })
 }
 
 /// `film.vtt`, `film.zh-CN.vtt` and the same with `.srt` beside `film.mp4`; of one language, `.vtt` wins.
@@ -118,7 +147,9 @@ fn beside(video: &LessonPath, files: &[LessonPath]) -> Vec<SubtitleWish> {
     }
     let mut found: BTreeMap<String, &LessonPath> = BTreeMap::new();
     for file in files.iter().filter(|file| is_subtitle(file)) {
-        let Some(rest) = stem(file.as_str()).strip_prefix(stem(video.as_str())) else { continue };
+        let Some(rest) = stem(file.as_str()).strip_prefix(stem(video.as_str())) else {
+            continue;
+        };
         let lang = match rest.strip_prefix('.') {
             Some(lang) if is_language(lang) => lang.to_owned(),
             None if rest.is_empty() => "zh-CN".to_owned(),
@@ -131,7 +162,11 @@ fn beside(video: &LessonPath, files: &[LessonPath]) -> Vec<SubtitleWish> {
     }
     found
         .into_iter()
-        .map(|(lang, file)| SubtitleWish { label: label_of(&lang).to_owned(), file: file.clone(), lang })
+        .map(|(lang, file)| SubtitleWish {
+            label: label_of(&lang).to_owned(),
+            file: file.clone(),
+            lang,
+        })
         .collect()
 }
 
@@ -158,7 +193,10 @@ fn natural(a: &str, b: &str) -> Ordering {
             let (b_number, b_next) = b_rest.split_at(b_digits);
             (a_rest, b_rest) = (a_next, b_next);
             let (a_number, b_number) = (a_number.trim_start_matches('0'), b_number.trim_start_matches('0'));
-            a_number.len().cmp(&b_number.len()).then_with(|| a_number.cmp(b_number))
+            a_number
+                .len()
+                .cmp(&b_number.len())
+                .then_with(|| a_number.cmp(b_number))
         } else {
             let (mut a_chars, mut b_chars) = (a_rest.chars(), b_rest.chars());
             let ordering = match (a_chars.next(), b_chars.next()) {
@@ -200,35 +238,83 @@ mod tests {
             chapter: empty(),
             period: empty(),
         };
-        Description { id: None, meta, items }
+        Description {
+            id: None,
+            meta,
+            items,
+        }
     }
 
     #[test]
     fn every_file_in_counting_order_with_its_subtitles() {
-        let files: Vec<_> = ["10 总结.pdf", "2 看.mp4", "2 看.zh-CN.srt", "2 看.zh-CN.vtt", "2 看.en.srt", "1 题.zip", "other.vtt"].map(path).into();
+        let files: Vec<_> = [
+            "10 总结.pdf",
+            "2 看.mp4",
+            "2 看.zh-CN.srt",
+            "2 看.zh-CN.vtt",
+            "2 看.en.srt",
+            "1 题.zip",
+            "other.vtt",
+        ]
+        .map(path)
+        .into();
         let plan = plan(&files, &describe(vec![])).unwrap();
-        let order: Vec<_> = plan.items.iter().map(|i| (i.file.as_str(), i.title.as_str())).collect();
-        assert_eq!(order, [("1 题.zip", "1 题"), ("2 看.mp4", "2 看"), ("10 总结.pdf", "10 总结")]);
-        let tracks: Vec<_> =
-            plan.items[1].subtitles.iter().map(|s| (s.lang.as_str(), s.file.as_str(), s.stored_as.as_str())).collect();
-        assert_eq!(tracks, [("en", "2 看.en.srt", "2 看.en.vtt"), ("zh-CN", "2 看.zh-CN.vtt", "2 看.zh-CN.vtt")]);
+        let order: Vec<_> = plan
+            .items
+            .iter()
+            .map(|i| (i.file.as_str(), i.title.as_str()))
+            .collect();
+        assert_eq!(
+            order,
+            [
+                ("1 题.zip", "1 题"),
+                ("2 看.mp4", "2 看"),
+                ("10 总结.pdf", "10 总结")
+            ]
+        );
+        let tracks: Vec<_> = plan.items[1]
+            .subtitles
+            .iter()
+            .map(|s| (s.lang.as_str(), s.file.as_str(), s.stored_as.as_str()))
+            .collect();
+        assert_eq!(
+            tracks,
+            [
+                ("en", "2 看.en.srt", "2 看.en.vtt"),
+                ("zh-CN", "2 看.zh-CN.vtt", "2 看.zh-CN.vtt")
+            ]
+        );
         assert_eq!(plan.ignored, ["2 看.zh-CN.srt", "other.vtt"].map(path));
     }
 
     #[test]
     fn wishes_are_followed_or_refused() {
         let files = ["a.mp4", "b.pdf", "c.vtt"].map(path);
-        let wish = |file: &str, subtitles| ItemWish { file: path(file), title: Some("T".into()), subtitles };
-        let track = |file: &str| SubtitleWish { lang: "zh-CN".into(), label: "中文".into(), file: path(file) };
+        let wish = |file: &str, subtitles| ItemWish {
+            file: path(file),
+            title: Some("T".into()),
+            subtitles,
+        };
+        let track = |file: &str| SubtitleWish {
+            lang: "zh-CN".into(),
+            label: "中文".into(),
+            file: path(file),
+        };
         let good = plan(&files, &describe(vec![wish("a.mp4", Some(vec![track("c.vtt")]))])).unwrap();
-        assert_eq!((good.items.len(), good.ignored.as_slice()), (1, &[path("b.pdf")][..]));
+        assert_eq!(
+            (good.items.len(), good.ignored.as_slice()),
+            (1, &[path("b.pdf")][..])
+        );
         let missing = plan(&files, &describe(vec![wish("x.mp4", None)])).unwrap_err();
         assert!(matches!(missing, (Some(p), Reason::MissingFile) if p.as_str() == "x.mp4"));
         let no_track = plan(&files, &describe(vec![wish("a.mp4", Some(vec![track("x.vtt")]))])).unwrap_err();
         assert!(matches!(no_track.1, Reason::MissingFile));
         let twice = plan(&files, &describe(vec![wish("a.mp4", None), wish("a.mp4", None)])).unwrap_err();
         assert!(matches!(twice.1, Reason::Description(_)));
-        assert!(matches!(plan(&[path("c.vtt")], &describe(vec![])).unwrap_err().1, Reason::NoItems));
+        assert!(matches!(
+            plan(&[path("c.vtt")], &describe(vec![])).unwrap_err().1,
+            Reason::NoItems
+        ));
     }
 
     proptest! {

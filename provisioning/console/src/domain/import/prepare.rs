@@ -97,8 +97,18 @@ pub fn prepare(
 ) -> Result<Prepared, Fault> {
     let total_bytes = sources.iter().fold(0_u64, |sum, s| sum.saturating_add(s.size));
     if total_bytes > bounds.lesson_bytes {
-        let largest = sources.iter().max_by_key(|s| s.size).map(|s| s.path.to_string()).unwrap_or_default();
-        return Err((largest, Reason::TooLarge { size: total_bytes, limit: bounds.lesson_bytes }));
+        let largest = sources
+            .iter()
+            .max_by_key(|s| s.size)
+            .map(|s| s.path.to_string())
+            .unwrap_or_default();
+        return Err((
+            largest,
+            Reason::TooLarge {
+                size: total_bytes,
+                limit: bounds.lesson_bytes,
+            },
+        ));
     }
     let paths: Vec<_> = sources.iter().map(|s| s.path.clone()).collect();
     let planned = plan::plan(&paths, description)
@@ -109,7 +119,12 @@ pub fn prepare(
         sources,
         files: Vec::new(),
         progress,
-        now: Progress { lesson: name.to_owned(), file: String::new(), done_bytes: 0, total_bytes },
+        now: Progress {
+            lesson: name.to_owned(),
+            file: String::new(),
+            done_bytes: 0,
+            total_bytes,
+        },
     };
     let mut items = Vec::with_capacity(planned.items.len());
     for item in &planned.items {
@@ -121,7 +136,11 @@ pub fn prepare(
     }
     let mut files = work.files;
     files.sort_by(|a, b| a.0.path.cmp(&b.0.path));
-    Ok(Prepared { items, files, ignored: planned.ignored })
+    Ok(Prepared {
+        items,
+        files,
+        ignored: planned.ignored,
+    })
 }
 
 struct Work<'a> {
@@ -163,62 +182,97 @@ impl Work<'_> {
                 let what = format!("{} is neither video nor sound and has no subtitles", item.file);
                 return Err((Some(track.file.to_string()), Reason::Subtitle(what)));
             }
-            subtitles.push(self.subtitle(track).map_err(|reason| (Some(track.file.to_string()), reason))?);
+            subtitles.push(
+                self.subtitle(track)
+                    .map_err(|reason| (Some(track.file.to_string()), reason))?,
+            );
         }
-        Ok(LessonItem { kind, title: item.title.clone(), entry, subtitles, duration_ms })
+        Ok(LessonItem {
+            kind,
+            title: item.title.clone(),
+            entry,
+            subtitles,
+            duration_ms,
+        })
     }
 
     fn take(&mut self, path: &LessonPath) -> Result<Source, ItemFault> {
         let at = self.sources.iter().position(|s| s.path == *path);
         // Subtitles may be shared by two items; everything else is planned once.
-        at.map(|at| self.sources.swap_remove(at)).ok_or((None, Reason::MissingFile))
+        at.map(|at| self.sources.swap_remove(at))
+            .ok_or((None, Reason::MissingFile))
     }
 
     /// Looks at the first bytes before anything is copied: a renamed program of gigabytes costs one read.
     fn looks_like_zip(&self, source: &Source) -> Result<bool, Reason> {
         let mut file = open(&source.bytes)?;
         let mut head = Vec::new();
-        (&mut file).take(sniff::HEAD_BYTES as u64).read_to_end(&mut head)?;
+        (&mut file)
+            .take(sniff::HEAD_BYTES as u64)
+            .read_to_end(&mut head)?;
         let family = sniff::check_name(&source.path.extension(), sniff::family(&head), &head)?;
         Ok(family == sniff::Family::Zip)
     }
 
     fn plain(&mut self, item: &PlannedItem, source: Source) -> Result<(LessonPath, Content), Reason> {
         let sealed = self.seal(source)?;
-        let content =
-            sniff::check(&mut sealed.open()?, sealed.digested.size, &item.file.extension(), self.bounds.zip)?;
+        let content = sniff::check(
+            &mut sealed.open()?,
+            sealed.digested.size,
+            &item.file.extension(),
+            self.bounds.zip,
+        )?;
         self.keep(item.file.clone(), media_type(&content).to_owned(), sealed)?;
         Ok((item.file.clone(), content))
     }
 
     /// A presentation is kept whole, an exercise is unpacked into a folder of its name.
-    fn zip(&mut self, item: &PlannedItem, source: Source, paths: &[LessonPath]) -> Result<(LessonPath, Content), Reason> {
+    fn zip(
+        &mut self,
+        item: &PlannedItem,
+        source: Source,
+        paths: &[LessonPath],
+    ) -> Result<(LessonPath, Content), Reason> {
         let mut file = open(&source.bytes)?;
         let content = sniff::check(&mut file, source.size, &item.file.extension(), self.bounds.zip)?;
-        let Content::Html5 { prefix } = &content else { return self.plain(item, source) };
+        let Content::Html5 { prefix } = &content else {
+            return self.plain(item, source);
+        };
         let folder = folder_for(&item.file, paths);
         let mut zip = zip_safe::open(std::io::BufReader::new(file), self.bounds.zip)?;
         zip.unpack(|path, reader| {
-            let inner = path.as_str().strip_prefix(prefix.as_str()).unwrap_or(path.as_str());
-            let place: LessonPath =
-                format!("{folder}/{inner}").parse().map_err(|error: PathError| Reason::Path(error.to_string()))?;
+            let inner = path
+                .as_str()
+                .strip_prefix(prefix.as_str())
+                .unwrap_or(path.as_str());
+            let place: LessonPath = format!("{folder}/{inner}")
+                .parse()
+                .map_err(|error: PathError| Reason::Path(error.to_string()))?;
             let mut head = Vec::new();
             reader.take(sniff::HEAD_BYTES as u64).read_to_end(&mut head)?;
             if sniff::is_program(&head) {
                 return Err(Reason::Program(format!("{path}: {}", sniff::describe(&head))));
             }
-            let guessed = mime_guess::from_path(inner).first_raw().unwrap_or("application/octet-stream");
+            let guessed = mime_guess::from_path(inner)
+                .first_raw()
+                .unwrap_or("application/octet-stream");
             let expected = head.len() as u64;
             let sealed = self.seal_from(&mut Cursor::new(head).chain(reader), expected)?;
             self.keep(place, guessed.to_owned(), sealed)
         })?;
-        let entry = format!("{folder}/index.html").parse().map_err(|error: PathError| Reason::Path(error.to_string()))?;
+        let entry = format!("{folder}/index.html")
+            .parse()
+            .map_err(|error: PathError| Reason::Path(error.to_string()))?;
         Ok((entry, content))
     }
 
     fn subtitle(&mut self, track: &PlannedSubtitle) -> Result<Subtitle, Reason> {
         self.now.file = track.file.to_string();
-        let told = Subtitle { lang: track.lang.clone(), label: track.label.clone(), path: track.stored_as.clone() };
+        let told = Subtitle {
+            lang: track.lang.clone(),
+            label: track.label.clone(),
+            path: track.stored_as.clone(),
+        };
         if self.files.iter().any(|(entry, _)| entry.path == track.stored_as) {
             return Ok(told);
         }
@@ -227,10 +281,15 @@ impl Work<'_> {
             return Err(Reason::Empty);
         }
         if source.size > subtitle::MAX_BYTES {
-            return Err(Reason::TooLarge { size: source.size, limit: subtitle::MAX_BYTES });
+            return Err(Reason::TooLarge {
+                size: source.size,
+                limit: subtitle::MAX_BYTES,
+            });
         }
         let mut bytes = Vec::new();
-        open(&source.bytes)?.take(subtitle::MAX_BYTES).read_to_end(&mut bytes)?;
+        open(&source.bytes)?
+            .take(subtitle::MAX_BYTES)
+            .read_to_end(&mut bytes)?;
         let vtt = subtitle::to_webvtt(&bytes)?;
         let expected = vtt.len() as u64;
         let sealed = self.seal_from(&mut vtt.as_slice(), expected)?;
@@ -247,21 +306,32 @@ impl Work<'_> {
             }
             Bytes::Uploaded(staged) => {
                 let (progress, now) = (self.progress, &mut self.now);
-                self.objects.seal(staged, self.bounds.lesson_bytes, &mut |bytes| tell(progress, now, bytes))?
+                self.objects
+                    .seal(staged, self.bounds.lesson_bytes, &mut |bytes| {
+                        tell(progress, now, bytes)
+                    })?
             }
         };
-        if sealed.digested.size != size { Err(Reason::Changed) } else { Ok(sealed) }
+        if sealed.digested.size != size {
+            Err(Reason::Changed)
+        } else {
+            Ok(sealed)
+        }
     }
 
     fn seal_from(&mut self, from: &mut dyn Read, expected: u64) -> Result<Sealed, Reason> {
         let (progress, now, limit) = (self.progress, &mut self.now, self.bounds.lesson_bytes);
-        let sealed = self.objects.seal_from(from, expected, limit, &mut |bytes| tell(progress, now, bytes))?;
+        let sealed = self
+            .objects
+            .seal_from(from, expected, limit, &mut |bytes| tell(progress, now, bytes))?;
         Ok(sealed)
     }
 
     fn keep(&mut self, path: LessonPath, media_type: String, sealed: Sealed) -> Result<(), Reason> {
         if self.files.len() >= MAX_FILES {
-            return Err(Reason::Description(format!("a lesson has at most {MAX_FILES} files")));
+            return Err(Reason::Description(format!(
+                "a lesson has at most {MAX_FILES} files"
+            )));
         }
         let digested = &sealed.digested;
         let entry = FileEntry {
@@ -304,7 +374,10 @@ fn folder_for(zip: &LessonPath, paths: &[LessonPath]) -> String {
     let base = stem(zip.as_str());
     let taken = |folder: &str| {
         let inside = format!("{folder}/");
-        paths.iter().any(|p| p != zip && (p.as_str() == folder || p.as_str().starts_with(&inside) || stem(p.as_str()) == folder))
+        paths.iter().any(|p| {
+            p != zip
+                && (p.as_str() == folder || p.as_str().starts_with(&inside) || stem(p.as_str()) == folder)
+        })
     };
     let mut folder = base.to_owned();
     let mut n = 1;

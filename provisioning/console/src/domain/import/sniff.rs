@@ -78,7 +78,10 @@ pub fn family(head: &[u8]) -> Result<Family, Reason> {
         };
     }
     // Readers allow junk before the header of a PDF; web browsers look at the first kilobyte.
-    if head.get(..head.len().min(1024)).is_some_and(|start| start.windows(5).any(|w| w == b"%PDF-")) {
+    if head
+        .get(..head.len().min(1024))
+        .is_some_and(|start| start.windows(5).any(|w| w == b"%PDF-"))
+    {
         return Ok(Family::Pdf);
     }
     match head {
@@ -124,7 +127,10 @@ pub fn check_name(extension: &str, family: Result<Family, Reason>, head: &[u8]) 
         Ok(found) if promised.contains(&found) => Ok(found),
         Err(Reason::Empty) => Err(Reason::Empty),
         // A promised family whose start is unknown may be a damaged file, or another one renamed.
-        _ => Err(Reason::Mislabelled { named: extension.to_owned(), found: describe(head) }),
+        _ => Err(Reason::Mislabelled {
+            named: extension.to_owned(),
+            found: describe(head),
+        }),
     }
 }
 
@@ -132,7 +138,12 @@ pub fn check_name(extension: &str, family: Result<Family, Reason>, head: &[u8]) 
 ///
 /// # Errors
 /// The first thing found wrong.
-pub fn check<R: Read + Seek>(file: &mut R, len: u64, extension: &str, limits: Limits) -> Result<Content, Reason> {
+pub fn check<R: Read + Seek>(
+    file: &mut R,
+    len: u64,
+    extension: &str,
+    limits: Limits,
+) -> Result<Content, Reason> {
     let mut head = Vec::new();
     file.seek(SeekFrom::Start(0))?;
     file.take(HEAD_BYTES as u64).read_to_end(&mut head)?;
@@ -142,14 +153,26 @@ pub fn check<R: Read + Seek>(file: &mut R, len: u64, extension: &str, limits: Li
         Family::Mp4 => {
             let found = mp4::check(&mut BufReader::new(file), len)?;
             match found.has_video {
-                true => Content::Video { duration_ms: found.duration_ms },
-                false => Content::Audio { media_type: "audio/mp4", duration_ms: found.duration_ms },
+                true => Content::Video {
+                    duration_ms: found.duration_ms,
+                },
+                false => Content::Audio {
+                    media_type: "audio/mp4",
+                    duration_ms: found.duration_ms,
+                },
             }
         }
-        Family::Mp3 => Content::Audio { media_type: "audio/mpeg", duration_ms: mp3::check(file, len)? },
+        Family::Mp3 => Content::Audio {
+            media_type: "audio/mpeg",
+            duration_ms: mp3::check(file, len)?,
+        },
         Family::Pdf => pdf::check(file, len).map(|()| Content::Pdf)?,
-        Family::Png => image::check_png(&mut BufReader::new(file)).map(|()| Content::Image { media_type: "image/png" })?,
-        Family::Jpeg => image::check_jpeg(&mut BufReader::new(file)).map(|()| Content::Image { media_type: "image/jpeg" })?,
+        Family::Png => image::check_png(&mut BufReader::new(file)).map(|()| Content::Image {
+            media_type: "image/png",
+        })?,
+        Family::Jpeg => image::check_jpeg(&mut BufReader::new(file)).map(|()| Content::Image {
+            media_type: "image/jpeg",
+        })?,
         Family::Zip => match zip_safe::open(BufReader::new(file), limits)?.purpose()? {
             ZipUse::Pptx => Content::Pptx,
             ZipUse::Html5 { prefix } => Content::Html5 { prefix },
@@ -158,7 +181,10 @@ pub fn check<R: Read + Seek>(file: &mut R, len: u64, extension: &str, limits: Li
     match (&content, extension) {
         (Content::Html5 { .. }, "pptx") | (Content::Pptx, "zip") => {
             let found = if extension == "zip" { "pptx" } else { "zip" };
-            Err(Reason::Mislabelled { named: extension.to_owned(), found: found.to_owned() })
+            Err(Reason::Mislabelled {
+                named: extension.to_owned(),
+                found: found.to_owned(),
+            })
         }
         _ => Ok(content),
     }
@@ -171,35 +197,79 @@ mod tests {
     use std::io::Cursor;
 
     fn run(name: &str, bytes: &[u8]) -> Result<Content, Reason> {
-        check(&mut Cursor::new(bytes), bytes.len() as u64, name, Limits::default())
+        check(
+            &mut Cursor::new(bytes),
+            bytes.len() as u64,
+            name,
+            Limits::default(),
+        )
     }
 
     #[test]
     fn content_decides() {
-        assert_eq!(run("mp4", &fixtures::mp4(100)).unwrap(), Content::Video { duration_ms: Some(12_500) });
-        assert!(matches!(run("mp3", &fixtures::mp3(10)).unwrap(), Content::Audio { media_type: "audio/mpeg", .. }));
+        assert_eq!(
+            run("mp4", &fixtures::mp4(100)).unwrap(),
+            Content::Video {
+                duration_ms: Some(12_500)
+            }
+        );
+        assert!(matches!(
+            run("mp3", &fixtures::mp3(10)).unwrap(),
+            Content::Audio {
+                media_type: "audio/mpeg",
+                ..
+            }
+        ));
         assert_eq!(run("pdf", &fixtures::pdf()).unwrap(), Content::Pdf);
-        assert_eq!(run("jpg", &fixtures::png(4, 4)).unwrap(), Content::Image { media_type: "image/png" });
-        assert_eq!(run("", &fixtures::jpeg(4, 4)).unwrap(), Content::Image { media_type: "image/jpeg" });
+        assert_eq!(
+            run("jpg", &fixtures::png(4, 4)).unwrap(),
+            Content::Image {
+                media_type: "image/png"
+            }
+        );
+        assert_eq!(
+            run("", &fixtures::jpeg(4, 4)).unwrap(),
+            Content::Image {
+                media_type: "image/jpeg"
+            }
+        );
         assert_eq!(run("pptx", &fixtures::pptx()).unwrap(), Content::Pptx);
-        assert_eq!(run("zip", &fixtures::html5()).unwrap(), Content::Html5 { prefix: String::new() });
+        assert_eq!(
+            run("zip", &fixtures::html5()).unwrap(),
+            Content::Html5 {
+                prefix: String::new()
+            }
+        );
     }
 
     #[test]
     fn a_renamed_program_is_named_for_what_it_is() {
         for name in ["mp4", "mp3", "pdf", "png", "jpg", "pptx", "zip"] {
             let reason = run(name, &fixtures::exe()).unwrap_err();
-            assert!(matches!(&reason, Reason::Mislabelled { named, found } if named == name && found.contains("exe")), "{reason:?}");
+            assert!(
+                matches!(&reason, Reason::Mislabelled { named, found } if named == name && found.contains("exe")),
+                "{reason:?}"
+            );
         }
-        assert!(matches!(run("exe", &fixtures::exe()).unwrap_err(), Reason::UnsupportedKind(k) if k.contains("exe")));
+        assert!(
+            matches!(run("exe", &fixtures::exe()).unwrap_err(), Reason::UnsupportedKind(k) if k.contains("exe"))
+        );
         assert!(is_program(&fixtures::exe()) && is_program(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0>\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"));
     }
 
     #[test]
     fn a_name_that_lies_is_refused() {
-        assert!(matches!(run("mp4", &fixtures::pdf()).unwrap_err(), Reason::Mislabelled { .. }));
-        assert!(matches!(run("zip", &fixtures::pptx()).unwrap_err(), Reason::Mislabelled { .. }));
-        assert!(matches!(run("mp4", b"hello").unwrap_err(), Reason::Mislabelled { found, .. } if found == "text"));
+        assert!(matches!(
+            run("mp4", &fixtures::pdf()).unwrap_err(),
+            Reason::Mislabelled { .. }
+        ));
+        assert!(matches!(
+            run("zip", &fixtures::pptx()).unwrap_err(),
+            Reason::Mislabelled { .. }
+        ));
+        assert!(
+            matches!(run("mp4", b"hello").unwrap_err(), Reason::Mislabelled { found, .. } if found == "text")
+        );
         assert!(matches!(run("mp4", b"").unwrap_err(), Reason::Empty));
         assert!(matches!(run("txt", b"hello").unwrap_err(), Reason::UnsupportedKind(k) if k == "text"));
     }

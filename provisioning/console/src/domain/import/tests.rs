@@ -44,7 +44,15 @@ impl Kit {
         let objects = Objects::open(&dir.path().join("objects"), reserve).unwrap();
         let keys = Arc::new(SigningKeys::open_or_create(&dir.path().join("keys")).unwrap());
         fs::create_dir(dir.path().join("lessons")).unwrap();
-        Self { dir, importer: Importer { db, objects, keys, max_lesson_bytes } }
+        Self {
+            dir,
+            importer: Importer {
+                db,
+                objects,
+                keys,
+                max_lesson_bytes,
+            },
+        }
     }
 
     fn lessons(&self) -> PathBuf {
@@ -64,7 +72,9 @@ impl Kit {
     }
 
     async fn import(&self, folder: &Path) -> Vec<LessonOutcome> {
-        import_folder(&self.importer, folder, Timestamp::now(), Arc::new(|_| ())).await.unwrap()
+        import_folder(&self.importer, folder, Timestamp::now(), Arc::new(|_| ()))
+            .await
+            .unwrap()
     }
 
     async fn import_one(&self, folder: &Path) -> Result<Imported, ImportError> {
@@ -72,7 +82,13 @@ impl Kit {
     }
 
     async fn registered(&self) -> Vec<String> {
-        let (lessons, _) = self.importer.db.lessons().list(&LessonQuery::default()).await.unwrap();
+        let (lessons, _) = self
+            .importer
+            .db
+            .lessons()
+            .list(&LessonQuery::default())
+            .await
+            .unwrap();
         lessons.into_iter().map(|l| l.id.to_string()).collect()
     }
 
@@ -87,7 +103,11 @@ impl Kit {
     }
 
     async fn stored(&self, manifest: &LessonManifest, path: &str) -> Vec<u8> {
-        let file = manifest.files.iter().find(|f| f.path.as_str() == path).unwrap_or_else(|| panic!("no {path}"));
+        let file = manifest
+            .files
+            .iter()
+            .find(|f| f.path.as_str() == path)
+            .unwrap_or_else(|| panic!("no {path}"));
         let mut stream = self.importer.objects.read(file.hash, 0..file.size).await.unwrap();
         let mut bytes = Vec::new();
         while let Some(part) = stream.next().await {
@@ -104,7 +124,10 @@ impl Kit {
 fn all_kinds() -> Vec<(&'static str, Vec<u8>)> {
     vec![
         ("1 看.mp4", fx::mp4(700_000)),
-        ("1 看.zh-CN.srt", "1\n00:00:01,000 --> 00:00:02,000\n三角形\n".into()),
+        (
+            "1 看.zh-CN.srt",
+            "1\n00:00:01,000 --> 00:00:02,000\n三角形\n".into(),
+        ),
         ("2 听.mp3", fx::mp3(50)),
         ("3 读.pdf", fx::pdf()),
         ("4 图.png", fx::png(40, 30)),
@@ -122,13 +145,23 @@ async fn every_kind_arrives_byte_for_byte() {
     let heard = Arc::new(AtomicU64::new(0));
     let hear = heard.clone();
     let progress: OnProgress = Arc::new(move |p| hear.store(p.done_bytes, Ordering::Relaxed));
-    let outcome = import_folder(&kit.importer, &folder, Timestamp::now(), progress).await.unwrap().remove(0);
+    let outcome = import_folder(&kit.importer, &folder, Timestamp::now(), progress)
+        .await
+        .unwrap()
+        .remove(0);
     let imported = outcome.result.unwrap();
-    assert_eq!((imported.change, imported.version, imported.files), (Change::New, 1, 10));
+    assert_eq!(
+        (imported.change, imported.version, imported.files),
+        (Change::New, 1, 10)
+    );
     assert!(heard.load(Ordering::Relaxed) > 700_000);
 
     let manifest = kit.manifest(&imported.id).await;
-    let items: Vec<_> = manifest.items.iter().map(|i| (i.kind, i.title.as_str(), i.entry.as_str())).collect();
+    let items: Vec<_> = manifest
+        .items
+        .iter()
+        .map(|i| (i.kind, i.title.as_str(), i.entry.as_str()))
+        .collect();
     assert_eq!(
         items,
         [
@@ -143,14 +176,37 @@ async fn every_kind_arrives_byte_for_byte() {
     );
     assert_eq!(manifest.items[0].duration_ms, Some(12_500));
     assert_eq!(manifest.items[0].subtitles[0].path.as_str(), "1 看.zh-CN.vtt");
-    for (name, bytes) in all_kinds().iter().filter(|(n, _)| !n.ends_with("zip") && !n.ends_with("srt") && !n.ends_with("db")) {
+    for (name, bytes) in all_kinds()
+        .iter()
+        .filter(|(n, _)| !n.ends_with("zip") && !n.ends_with("srt") && !n.ends_with("db"))
+    {
         assert_eq!(&kit.stored(&manifest, name).await, bytes, "{name}");
     }
-    assert!(kit.stored(&manifest, "1 看.zh-CN.vtt").await.starts_with(b"WEBVTT"));
+    assert!(
+        kit.stored(&manifest, "1 看.zh-CN.vtt")
+            .await
+            .starts_with(b"WEBVTT")
+    );
     assert_eq!(kit.stored(&manifest, "10 练/js/a.js").await, b"1");
-    let types: Vec<_> = manifest.files.iter().map(|f| (f.path.extension(), f.media_type.as_str())).collect();
-    assert!(types.contains(&("js".into(), "text/javascript")) && types.contains(&("mp4".into(), "video/mp4")), "{types:?}");
-    assert!(manifest.files.iter().find(|f| f.path.as_str() == "1 看.mp4").unwrap().chunks.len() > 1);
+    let types: Vec<_> = manifest
+        .files
+        .iter()
+        .map(|f| (f.path.extension(), f.media_type.as_str()))
+        .collect();
+    assert!(
+        types.contains(&("js".into(), "text/javascript")) && types.contains(&("mp4".into(), "video/mp4")),
+        "{types:?}"
+    );
+    assert!(
+        manifest
+            .files
+            .iter()
+            .find(|f| f.path.as_str() == "1 看.mp4")
+            .unwrap()
+            .chunks
+            .len()
+            > 1
+    );
 }
 
 #[tokio::test]
@@ -163,8 +219,16 @@ async fn the_same_again_is_unchanged_and_another_is_a_version_more() {
     assert_eq!(kit.objects().await, objects, "an unchanged lesson stores nothing");
     fs::write(folder.join("b.png"), fx::png(3, 3)).unwrap();
     let second = kit.import_one(&folder).await.unwrap();
-    assert_eq!((second.id.clone(), second.version, second.change), (first.id.clone(), 2, Change::Updated));
-    kit.importer.db.lessons().retire(&first.id, Timestamp::now()).await.unwrap();
+    assert_eq!(
+        (second.id.clone(), second.version, second.change),
+        (first.id.clone(), 2, Change::Updated)
+    );
+    kit.importer
+        .db
+        .lessons()
+        .retire(&first.id, Timestamp::now())
+        .await
+        .unwrap();
     assert_eq!(kit.import_one(&folder).await.unwrap().change, Change::Restored);
     assert_eq!(kit.registered().await, ["a"]);
 }
@@ -195,13 +259,21 @@ async fn refused_beside_a_good_one(kit: Kit, code: &str) {
     assert!(text.contains("bad"), "{text}");
     assert_eq!(result("good").as_ref().unwrap().change, Change::New);
     assert_eq!(kit.registered().await, ["good"]);
-    assert_eq!(kit.objects().await, 3, "two files and the manifest of the good one");
+    assert_eq!(
+        kit.objects().await,
+        3,
+        "two files and the manifest of the good one"
+    );
 }
 
 async fn refused_file(name: &str, bytes: Vec<u8>, code: &str) {
     let kit = Kit::new().await;
     // A good file before and behind the bad one: neither may stay.
-    kit.lesson("bad", "", &[("0.png", fx::png(9, 9)), (name, bytes), ("z.png", fx::png(8, 8))]);
+    kit.lesson(
+        "bad",
+        "",
+        &[("0.png", fx::png(9, 9)), (name, bytes), ("z.png", fx::png(8, 8))],
+    );
     refused_beside_a_good_one(kit, code).await;
 }
 
@@ -244,7 +316,11 @@ refused_files! {
 #[tokio::test]
 async fn subtitles_without_a_cue() {
     let kit = Kit::new().await;
-    kit.lesson("bad", "", &[("a.mp4", fx::mp4(100)), ("a.vtt", b"WEBVTT\n".to_vec())]);
+    kit.lesson(
+        "bad",
+        "",
+        &[("a.mp4", fx::mp4(100)), ("a.vtt", b"WEBVTT\n".to_vec())],
+    );
     refused_beside_a_good_one(kit, "import_subtitle").await;
 }
 
@@ -306,7 +382,10 @@ async fn a_full_disk_changes_nothing_and_says_how_much_is_missing() {
     let error = kit.import_one(&folder).await.unwrap_err();
     assert_eq!(error.code(), "import_disk_full");
     let text = error.message(crate::config::Language::ZhCn);
-    assert!(text.contains("objects") && text.contains(&(u64::MAX / 2 + fx::pdf().len() as u64).to_string()), "{text}");
+    assert!(
+        text.contains("objects") && text.contains(&(u64::MAX / 2 + fx::pdf().len() as u64).to_string()),
+        "{text}"
+    );
     assert!(kit.registered().await.is_empty());
     assert_eq!(kit.objects().await, 0);
 }
@@ -315,7 +394,9 @@ async fn a_full_disk_changes_nothing_and_says_how_much_is_missing() {
 async fn a_folder_that_is_not_there_is_named() {
     let kit = Kit::new().await;
     let nowhere = kit.dir.path().join("nowhere");
-    let error = import_folder(&kit.importer, &nowhere, Timestamp::now(), Arc::new(|_| ())).await.unwrap_err();
+    let error = import_folder(&kit.importer, &nowhere, Timestamp::now(), Arc::new(|_| ()))
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("nowhere"), "{error}");
 }
 
@@ -324,8 +405,15 @@ fn meta() -> LessonMeta {
 }
 
 async fn received(kit: &Kit, bytes: &[u8]) -> Staged {
-    let parts: Vec<_> = bytes.chunks(1000).map(|c| Ok::<_, std::io::Error>(bytes::Bytes::copy_from_slice(c))).collect();
-    kit.importer.objects.receive(stream::iter(parts), 1 << 30).await.unwrap()
+    let parts: Vec<_> = bytes
+        .chunks(1000)
+        .map(|c| Ok::<_, std::io::Error>(bytes::Bytes::copy_from_slice(c)))
+        .collect();
+    kit.importer
+        .objects
+        .receive(stream::iter(parts), 1 << 30)
+        .await
+        .unwrap()
 }
 
 async fn upload(kit: &Kit, id: Option<&str>, files: &[(&str, Vec<u8>)]) -> Result<Imported, ImportError> {
@@ -335,7 +423,12 @@ async fn upload(kit: &Kit, id: Option<&str>, files: &[(&str, Vec<u8>)]) -> Resul
     }
     let titles = vec![("a.mp4".to_owned(), "先看".to_owned())];
     let id = id.map(|id| LessonId::new(id).unwrap());
-    let upload = Upload { id, meta: meta(), titles, files: staged };
+    let upload = Upload {
+        id,
+        meta: meta(),
+        titles,
+        files: staged,
+    };
     import_upload(&kit.importer, upload, Timestamp::now(), Arc::new(|_| ())).await
 }
 
@@ -350,20 +443,41 @@ async fn an_upload_keeps_its_order_and_titles() {
     ];
     let imported = upload(&kit, None, &files).await.unwrap();
     let manifest = kit.manifest(&imported.id).await;
-    let items: Vec<_> = manifest.items.iter().map(|i| (i.title.as_str(), i.subtitles.len())).collect();
+    let items: Vec<_> = manifest
+        .items
+        .iter()
+        .map(|i| (i.title.as_str(), i.subtitles.len()))
+        .collect();
     assert_eq!(items, [("z", 0), ("先看", 1), ("b", 0)]);
     assert_eq!(kit.stored(&manifest, "a.mp4").await, fx::mp4(300_000));
-    let again = upload(&kit, Some(imported.id.as_str()), &files[..1]).await.unwrap();
+    let again = upload(&kit, Some(imported.id.as_str()), &files[..1])
+        .await
+        .unwrap();
     assert_eq!((again.version, again.change), (2, Change::Updated));
-    assert_eq!(kit.importer.objects.sweep(async |_| Ok::<_, ObjectError>(true), Timestamp::MAX).await.unwrap().removed, 0);
+    assert_eq!(
+        kit.importer
+            .objects
+            .sweep(async |_| Ok::<_, ObjectError>(true), Timestamp::MAX)
+            .await
+            .unwrap()
+            .removed,
+        0
+    );
 }
 
 #[tokio::test]
 async fn a_bad_upload_leaves_nothing() {
     let kit = Kit::new().await;
-    let error = upload(&kit, None, &[("a.pdf", fx::pdf()), ("b.mp4", fx::exe())]).await.unwrap_err();
-    assert_eq!((error.code(), error.file.as_str()), ("import_mislabelled", "b.mp4"));
-    let twice = upload(&kit, None, &[("a.pdf", fx::pdf()), ("x/a.pdf", fx::pdf())]).await.unwrap_err();
+    let error = upload(&kit, None, &[("a.pdf", fx::pdf()), ("b.mp4", fx::exe())])
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.code(), error.file.as_str()),
+        ("import_mislabelled", "b.mp4")
+    );
+    let twice = upload(&kit, None, &[("a.pdf", fx::pdf()), ("x/a.pdf", fx::pdf())])
+        .await
+        .unwrap_err();
     assert_eq!(twice.code(), "import_path");
     assert!(kit.registered().await.is_empty());
     assert_eq!(kit.objects().await, 0);
@@ -372,11 +486,22 @@ async fn a_bad_upload_leaves_nothing() {
 #[tokio::test]
 async fn an_upload_that_breaks_off_leaves_nothing() {
     let kit = Kit::new().await;
-    let parts = [Ok(bytes::Bytes::from(fx::mp4(50_000))), Err(std::io::Error::other("connection closed"))];
-    let error = kit.importer.objects.receive(stream::iter(parts), 1 << 30).await.unwrap_err();
+    let parts = [
+        Ok(bytes::Bytes::from(fx::mp4(50_000))),
+        Err(std::io::Error::other("connection closed")),
+    ];
+    let error = kit
+        .importer
+        .objects
+        .receive(stream::iter(parts), 1 << 30)
+        .await
+        .unwrap_err();
     assert!(matches!(error, ObjectError::Source(_)), "{error}");
     let endless = stream::iter((0..).map(|_| Ok::<_, std::io::Error>(bytes::Bytes::from_static(&[0; 1000]))));
     let error = kit.importer.objects.receive(endless, 10_500).await.unwrap_err();
-    assert!(matches!(error, ObjectError::TooLarge { limit: 10_500 }), "{error}");
+    assert!(
+        matches!(error, ObjectError::TooLarge { limit: 10_500 }),
+        "{error}"
+    );
     assert_eq!(kit.objects().await, 0);
 }

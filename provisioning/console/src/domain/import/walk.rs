@@ -27,7 +27,10 @@ const MAX_DEPTH: usize = 8;
 /// `root` cannot be read, or holds no folder at all.
 pub fn lesson_folders(root: &Path) -> Result<Vec<(String, PathBuf)>, Reason> {
     if root.join(lesson_toml::FILE_NAME).exists() {
-        let name = root.file_name().map_or_else(|| root.display().to_string(), |n| n.to_string_lossy().into_owned());
+        let name = root.file_name().map_or_else(
+            || root.display().to_string(),
+            |n| n.to_string_lossy().into_owned(),
+        );
         return Ok(vec![(name, root.to_owned())]);
     }
     let mut found = Vec::new();
@@ -39,7 +42,11 @@ pub fn lesson_folders(root: &Path) -> Result<Vec<(String, PathBuf)>, Reason> {
         }
     }
     found.sort();
-    if found.is_empty() { Err(Reason::NoLessonToml) } else { Ok(found) }
+    if found.is_empty() {
+        Err(Reason::NoLessonToml)
+    } else {
+        Ok(found)
+    }
 }
 
 /// Reads a folder's `lesson.toml`.
@@ -55,9 +62,13 @@ pub fn description(folder: &Path) -> Result<Description, Reason> {
     let mut bytes = Vec::new();
     file.take(lesson_toml::MAX_BYTES + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > lesson_toml::MAX_BYTES {
-        return Err(Reason::TooLarge { size: bytes.len() as u64, limit: lesson_toml::MAX_BYTES });
+        return Err(Reason::TooLarge {
+            size: bytes.len() as u64,
+            limit: lesson_toml::MAX_BYTES,
+        });
     }
-    let text = String::from_utf8(bytes).map_err(|_| Reason::Description("it is not saved as UTF-8".into()))?;
+    let text =
+        String::from_utf8(bytes).map_err(|_| Reason::Description("it is not saved as UTF-8".into()))?;
     lesson_toml::parse(text.trim_start_matches('\u{feff}'))
 }
 
@@ -74,7 +85,9 @@ pub fn sources(folder: &Path) -> Result<Vec<Source>, Fault> {
 fn collect(folder: &Path, prefix: &str, depth: usize, found: &mut Vec<Source>) -> Result<(), Fault> {
     let at = |reason: Reason| (prefix.trim_end_matches('/').to_owned(), reason);
     if depth > MAX_DEPTH {
-        return Err(at(Reason::Path(format!("folders are nested more than {MAX_DEPTH} deep"))));
+        return Err(at(Reason::Path(format!(
+            "folders are nested more than {MAX_DEPTH} deep"
+        ))));
     }
     for entry in fs::read_dir(folder).map_err(|e| at(e.into()))? {
         let entry = entry.map_err(|e| at(e.into()))?;
@@ -93,14 +106,26 @@ fn collect(folder: &Path, prefix: &str, depth: usize, found: &mut Vec<Source>) -
             continue;
         }
         if !meta.is_file() {
-            let what = if meta.is_symlink() { "it is a link" } else { "it is not an ordinary file" };
+            let what = if meta.is_symlink() {
+                "it is a link"
+            } else {
+                "it is not an ordinary file"
+            };
             return Err(fault(Reason::Unreadable(what.into())));
         }
-        let path: LessonPath = place.parse().map_err(|e: PathError| fault(Reason::Path(e.to_string())))?;
+        let path: LessonPath = place
+            .parse()
+            .map_err(|e: PathError| fault(Reason::Path(e.to_string())))?;
         if found.len() >= MAX_FILES {
-            return Err(at(Reason::Description(format!("a lesson has at most {MAX_FILES} files"))));
+            return Err(at(Reason::Description(format!(
+                "a lesson has at most {MAX_FILES} files"
+            ))));
         }
-        found.push(Source { path, size: meta.len(), bytes: Bytes::Disk(entry.path()) });
+        found.push(Source {
+            path,
+            size: meta.len(),
+            bytes: Bytes::Disk(entry.path()),
+        });
     }
     Ok(())
 }

@@ -10,12 +10,7 @@ use std::{
 
 use contract::path::LessonPath;
 use unicode_normalization::is_nfc;
-use zip::{
-    ZipArchive,
-    read::Config,
-    result::ZipError,
-    unstable::read::ZipIterable,
-};
+use zip::{ZipArchive, read::Config, result::ZipError, unstable::read::ZipIterable};
 
 use super::error::Reason;
 
@@ -34,7 +29,12 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { total_bytes: 2 << 30, entries: 20_000, ratio: 200, ratio_from: 1 << 20 }
+        Self {
+            total_bytes: 2 << 30,
+            entries: 20_000,
+            ratio: 200,
+            ratio_from: 1 << 20,
+        }
     }
 }
 
@@ -79,11 +79,19 @@ pub fn open<R: Read + Seek>(mut file: R, limits: Limits) -> Result<SafeZip<R>, R
     for index in 0..archive.len() {
         let entry = archive.by_index_data(index).map_err(zip_reason)?;
         if let Some(path) = listed.remove(entry.name_raw()) {
-            entries.push(Entry { index, path, packed: entry.compressed_size() });
+            entries.push(Entry {
+                index,
+                path,
+                packed: entry.compressed_size(),
+            });
         }
     }
     entries.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(SafeZip { archive, entries, limits })
+    Ok(SafeZip {
+        archive,
+        entries,
+        limits,
+    })
 }
 
 /// Walks the directory as it stands in the file. The library's archive type keeps one entry per name, so duplicates show
@@ -91,7 +99,11 @@ pub fn open<R: Read + Seek>(mut file: R, limits: Limits) -> Result<SafeZip<R>, R
 fn judge<R: Read + Seek>(file: &mut R, limits: Limits) -> Result<HashMap<Vec<u8>, LessonPath>, Reason> {
     let mut listing = ZipIterable::try_new(file, Config::default()).map_err(zip_reason)?;
     if listing.len() > limits.entries {
-        return Err(Reason::ZipBomb(format!("{} entries, {} are allowed", listing.len(), limits.entries)));
+        return Err(Reason::ZipBomb(format!(
+            "{} entries, {} are allowed",
+            listing.len(),
+            limits.entries
+        )));
     }
     let mut files = HashMap::new();
     let mut seen = std::collections::HashSet::new();
@@ -113,7 +125,10 @@ fn judge<R: Read + Seek>(file: &mut R, limits: Limits) -> Result<HashMap<Vec<u8>
         if entry.encrypted() {
             return Err(Reason::ZipEncrypted(show()));
         }
-        if entry.unix_mode().is_some_and(|mode| !matches!(mode & 0o170_000, 0 | 0o100_000 | 0o040_000)) {
+        if entry
+            .unix_mode()
+            .is_some_and(|mode| !matches!(mode & 0o170_000, 0 | 0o100_000 | 0o040_000))
+        {
             return Err(Reason::ZipSymlink(show()));
         }
         if !seen.insert(path.clone()) {
@@ -130,7 +145,9 @@ fn judge<R: Read + Seek>(file: &mut R, limits: Limits) -> Result<HashMap<Vec<u8>
     }
     // A file cannot also be a folder: `a` beside `a/b`.
     let paths: std::collections::HashSet<&str> = files.values().map(LessonPath::as_str).collect();
-    let above = paths.iter().flat_map(|path| path.match_indices('/').filter_map(|(at, _)| path.get(..at)));
+    let above = paths
+        .iter()
+        .flat_map(|path| path.match_indices('/').filter_map(|(at, _)| path.get(..at)));
     if let Some(clash) = above.into_iter().find(|folder| paths.contains(folder)) {
         return Err(Reason::ZipDuplicate(clash.to_owned()));
     }
@@ -146,7 +163,11 @@ impl<R: Read + Seek> SafeZip<R> {
         let has = |name: &str| self.entries.iter().any(|e| e.path.as_str() == name);
         let below = |folder: &str| self.entries.iter().any(|e| e.path.as_str().starts_with(folder));
         if has("[Content_Types].xml") && below("ppt/") {
-            if let Some(entry) = self.entries.iter().find(|e| e.path.as_str().ends_with("vbaProject.bin")) {
+            if let Some(entry) = self
+                .entries
+                .iter()
+                .find(|e| e.path.as_str().ends_with("vbaProject.bin"))
+            {
                 return Err(Reason::Program(entry.path.to_string()));
             }
             return Ok(ZipUse::Pptx);
@@ -155,12 +176,21 @@ impl<R: Read + Seek> SafeZip<R> {
             return Err(Reason::UnsupportedKind("Word/Excel".into()));
         }
         if has("index.html") {
-            return Ok(ZipUse::Html5 { prefix: String::new() });
+            return Ok(ZipUse::Html5 {
+                prefix: String::new(),
+            });
         }
         // Zipping a folder from outside puts everything into one folder of that name.
-        let first = self.entries.first().and_then(|e| e.path.as_str().split_once('/')).map(|(top, _)| format!("{top}/"));
+        let first = self
+            .entries
+            .first()
+            .and_then(|e| e.path.as_str().split_once('/'))
+            .map(|(top, _)| format!("{top}/"));
         match first {
-            Some(prefix) if has(&format!("{prefix}index.html")) && self.entries.iter().all(|e| e.path.as_str().starts_with(&prefix)) => {
+            Some(prefix)
+                if has(&format!("{prefix}index.html"))
+                    && self.entries.iter().all(|e| e.path.as_str().starts_with(&prefix)) =>
+            {
                 Ok(ZipUse::Html5 { prefix })
             }
             _ => Err(Reason::ZipNoIndex),
@@ -179,7 +209,14 @@ impl<R: Read + Seek> SafeZip<R> {
         let mut left = self.limits.total_bytes;
         for entry in &self.entries {
             let file = self.archive.by_index(entry.index).map_err(zip_reason)?;
-            let mut counted = Counted { inner: file, read: 0, most: left, bomb: None, packed: entry.packed, limits: self.limits };
+            let mut counted = Counted {
+                inner: file,
+                read: 0,
+                most: left,
+                bomb: None,
+                packed: entry.packed,
+                limits: self.limits,
+            };
             let result = each(&entry.path, &mut counted);
             // The bomb explains the failed read better than the read itself.
             if let Some(what) = counted.bomb {
@@ -208,7 +245,9 @@ impl<R: Read> Read for Counted<R> {
         self.read += got as u64;
         if self.read > self.most {
             self.bomb = Some("over the bytes allowed for one zip".into());
-        } else if let Err(Reason::ZipBomb(what)) = check_ratio(self.read, self.packed, self.limits, "unpacked") {
+        } else if let Err(Reason::ZipBomb(what)) =
+            check_ratio(self.read, self.packed, self.limits, "unpacked")
+        {
             self.bomb = Some(what);
         }
         match &self.bomb {
@@ -220,7 +259,9 @@ impl<R: Read> Read for Counted<R> {
 
 fn check_ratio(unpacked: u64, packed: u64, limits: Limits, what: &str) -> Result<(), Reason> {
     if unpacked > limits.ratio_from && unpacked / packed.max(1) > limits.ratio {
-        return Err(Reason::ZipBomb(format!("{what}: {unpacked} bytes out of {packed}")));
+        return Err(Reason::ZipBomb(format!(
+            "{what}: {unpacked} bytes out of {packed}"
+        )));
     }
     Ok(())
 }
@@ -229,24 +270,32 @@ fn check_ratio(unpacked: u64, packed: u64, limits: Limits, what: &str) -> Result
 fn decode_name(raw: &[u8]) -> String {
     match std::str::from_utf8(raw) {
         Ok(name) => name.to_owned(),
-        Err(_) => encoding_rs::GB18030.decode_without_bom_handling(raw).0.into_owned(),
+        Err(_) => encoding_rs::GB18030
+            .decode_without_bom_handling(raw)
+            .0
+            .into_owned(),
     }
 }
 
 /// What operating systems leave in zips; nobody misses it.
 fn is_litter(path: &str) -> bool {
     path.starts_with("__MACOSX/")
-        || path.rsplit('/').next().is_some_and(|name| matches!(name, ".DS_Store" | "Thumbs.db" | "desktop.ini"))
+        || path
+            .rsplit('/')
+            .next()
+            .is_some_and(|name| matches!(name, ".DS_Store" | "Thumbs.db" | "desktop.ini"))
 }
 
 fn zip_reason(error: ZipError) -> Reason {
     match error {
         ZipError::Io(error) => error.into(),
         ZipError::InvalidPassword => Reason::ZipEncrypted(String::new()),
-        ZipError::CompressionMethodNotSupported(method) => {
-            Reason::UnsupportedKind(format!("zip compression method {method}; use the ordinary one, deflate"))
+        ZipError::CompressionMethodNotSupported(method) => Reason::UnsupportedKind(format!(
+            "zip compression method {method}; use the ordinary one, deflate"
+        )),
+        ZipError::InvalidArchive(what) => {
+            Reason::Truncated(format!("the zip's directory cannot be read: {what}"))
         }
-        ZipError::InvalidArchive(what) => Reason::Truncated(format!("the zip's directory cannot be read: {what}")),
         other => Reason::Damaged(other.to_string()),
     }
 }
@@ -261,17 +310,34 @@ mod tests {
     fn refused(bytes: Vec<u8>) -> Reason {
         match open(Cursor::new(bytes), Limits::default()) {
             Err(reason) => reason,
-            Ok(mut zip) => zip.unpack(|_, r| Ok(io::copy(r, &mut io::sink()).map(drop)?)).unwrap_err(),
+            Ok(mut zip) => zip
+                .unpack(|_, r| Ok(io::copy(r, &mut io::sink()).map(drop)?))
+                .unwrap_err(),
         }
     }
 
     #[test]
     fn names_that_could_leave_the_folder_are_refused() {
-        for bad in [&b"../../evil.sh"[..], b"/etc/passwd", b"a\\..\\evil", b"C:/evil.js", b"a/./b/evil", b"a//evil.js", b"a\0evil.js"] {
+        for bad in [
+            &b"../../evil.sh"[..],
+            b"/etc/passwd",
+            b"a\\..\\evil",
+            b"C:/evil.js",
+            b"a/./b/evil",
+            b"a//evil.js",
+            b"a\0evil.js",
+        ] {
             let reason = refused(zip_with_name(bad));
-            assert!(matches!(reason, Reason::ZipName { .. }), "{:?}: {reason:?}", String::from_utf8_lossy(bad));
+            assert!(
+                matches!(reason, Reason::ZipName { .. }),
+                "{:?}: {reason:?}",
+                String::from_utf8_lossy(bad)
+            );
         }
-        assert!(matches!(refused(zip_with_name("e\u{301}vil.html".as_bytes())), Reason::ZipName { .. }));
+        assert!(matches!(
+            refused(zip_with_name("e\u{301}vil.html".as_bytes())),
+            Reason::ZipName { .. }
+        ));
     }
 
     #[test]
@@ -283,7 +349,9 @@ mod tests {
 
     #[test]
     fn two_entries_of_one_name_are_refused() {
-        assert!(matches!(refused(zip_with_name(b"index.html")), Reason::ZipDuplicate(n) if n == "index.html"));
+        assert!(
+            matches!(refused(zip_with_name(b"index.html")), Reason::ZipDuplicate(n) if n == "index.html")
+        );
         assert!(matches!(refused(zip(&[("a", b"1"), ("a/b", b"2")])), Reason::ZipDuplicate(n) if n == "a"));
     }
 
@@ -300,11 +368,21 @@ mod tests {
     #[test]
     fn bombs_are_refused_by_ratio_by_total_and_by_count() {
         assert!(matches!(refused(zip_bomb()), Reason::ZipBomb(_)));
-        let small = Limits { total_bytes: 1000, entries: 3, ..Limits::default() };
+        let small = Limits {
+            total_bytes: 1000,
+            entries: 3,
+            ..Limits::default()
+        };
         let total = zip(&[("index.html", &[1; 600]), ("b", &[2; 600])]);
-        assert!(matches!(open(Cursor::new(total), small).err().unwrap(), Reason::ZipBomb(_)));
+        assert!(matches!(
+            open(Cursor::new(total), small).err().unwrap(),
+            Reason::ZipBomb(_)
+        ));
         let count = zip(&[("index.html", b""), ("b", b""), ("c", b""), ("d", b"")]);
-        assert!(matches!(open(Cursor::new(count), small).err().unwrap(), Reason::ZipBomb(_)));
+        assert!(matches!(
+            open(Cursor::new(count), small).err().unwrap(),
+            Reason::ZipBomb(_)
+        ));
     }
 
     /// The directory says 16 bytes; three million come out.
@@ -317,7 +395,13 @@ mod tests {
         }
         assert!(open(Cursor::new(bytes.clone()), Limits::default()).is_ok());
         let reason = refused(bytes);
-        assert!(matches!(reason, Reason::ZipBomb(_) | Reason::Damaged(_) | Reason::Unreadable(_)), "{reason:?}");
+        assert!(
+            matches!(
+                reason,
+                Reason::ZipBomb(_) | Reason::Damaged(_) | Reason::Unreadable(_)
+            ),
+            "{reason:?}"
+        );
     }
 
     #[test]
@@ -335,11 +419,28 @@ mod tests {
     #[test]
     fn purpose_is_found() {
         let purpose = |bytes: Vec<u8>| open(Cursor::new(bytes), Limits::default()).unwrap().purpose();
-        assert_eq!(purpose(fixtures::html5()).unwrap(), ZipUse::Html5 { prefix: String::new() });
-        let inside = zip(&[("练习/index.html", b"hi"), ("练习/a.js", b"1"), ("__MACOSX/._x", b"junk")]);
-        assert_eq!(purpose(inside).unwrap(), ZipUse::Html5 { prefix: "练习/".into() });
+        assert_eq!(
+            purpose(fixtures::html5()).unwrap(),
+            ZipUse::Html5 {
+                prefix: String::new()
+            }
+        );
+        let inside = zip(&[
+            ("练习/index.html", b"hi"),
+            ("练习/a.js", b"1"),
+            ("__MACOSX/._x", b"junk"),
+        ]);
+        assert_eq!(
+            purpose(inside).unwrap(),
+            ZipUse::Html5 {
+                prefix: "练习/".into()
+            }
+        );
         assert_eq!(purpose(fixtures::pptx()).unwrap(), ZipUse::Pptx);
-        assert!(matches!(purpose(zip(&[("a.html", b"hi")])), Err(Reason::ZipNoIndex)));
+        assert!(matches!(
+            purpose(zip(&[("a.html", b"hi")])),
+            Err(Reason::ZipNoIndex)
+        ));
         let macros = zip(&[("[Content_Types].xml", b""), ("ppt/vbaProject.bin", b"x")]);
         assert!(matches!(purpose(macros), Err(Reason::Program(_))));
     }
@@ -347,7 +448,8 @@ mod tests {
     #[test]
     fn unpacks_what_went_in() {
         let mut out = ZipWriter::new(Cursor::new(Vec::new()));
-        out.start_file("index.html", SimpleFileOptions::default()).unwrap();
+        out.start_file("index.html", SimpleFileOptions::default())
+            .unwrap();
         out.write_all(b"hello").unwrap();
         let mut zip = open(Cursor::new(out.finish().unwrap().into_inner()), Limits::default()).unwrap();
         let mut got = Vec::new();
