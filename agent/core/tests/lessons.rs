@@ -469,6 +469,23 @@ fn no_room_is_said_and_looked_at_again() {
     assert_eq!(drain(&mut lessons), [Effect::Fetch(Step::Files(v("a", 1)))]);
 }
 
+#[test]
+fn nothing_is_begun_while_what_is_held_is_not_known() {
+    let mut lessons = Lessons::resume(settings(), Some(assignment(1, &[want("a", 1)])), 1);
+    drain(&mut lessons);
+    lessons.handle(Event::SurveyFailed, Millis(5));
+    lessons.handle(Event::Online, Millis(6));
+    assert_eq!(drain(&mut lessons), []);
+    lessons.handle_timeout(lessons.poll_timeout().unwrap());
+    assert_eq!(drain(&mut lessons), [Effect::Survey]);
+    lessons.handle(Event::StoreChanged, Millis(7));
+    let survey = || Event::Surveyed { inventory: Inventory::default(), disk: disk(1000) };
+    lessons.handle(survey(), Millis(100_000));
+    assert_eq!(drain(&mut lessons), [Effect::Survey], "it changed while it was looked at");
+    lessons.handle(survey(), Millis(100_000));
+    assert_eq!(drain(&mut lessons), [Effect::Fetch(Step::Manifest(want("a", 1)))]);
+}
+
 fn any_held() -> impl Strategy<Value = BTreeMap<(u8, u32), (Option<u8>, u8, u64)>> {
     // (lesson, version) -> (done share or ready, size, last used)
     prop::collection::btree_map(

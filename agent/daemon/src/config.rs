@@ -54,8 +54,8 @@ pub struct HealthConfig {
 /// Room for lessons.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StorageConfig {
-    /// Bytes of the file system that lessons leave free.
-    pub reserve_bytes: u64,
+    /// Bytes of the file system that lessons leave free; `None` is what the board asks for.
+    pub reserve_bytes: Option<u64>,
     /// Most bytes that lessons take; `None` is as much as fits.
     pub max_bytes: Option<u64>,
 }
@@ -245,12 +245,8 @@ impl RawConfig {
         }
 
         let interval_s = within("health.interval_s", self.health.interval_s.unwrap_or(60), 1, 86_400)?;
-        let reserve_bytes = within(
-            "storage.reserve_bytes",
-            self.storage.reserve_bytes.unwrap_or(512 * 1024 * 1024),
-            0,
-            1 << 50,
-        )?;
+        let reserve = |bytes| within("storage.reserve_bytes", bytes, 0, 1 << 50);
+        let reserve_bytes = self.storage.reserve_bytes.map(reserve).transpose()?;
         let max_bytes =
             self.storage.max_bytes.map(|max| within("storage.max_bytes", max, 1, 1 << 50)).transpose()?;
         let max_parallel =
@@ -283,5 +279,49 @@ impl RawConfig {
             system: SystemConfig { reboot_command, boot_id_file },
             fetch: FetchConfig { max_parallel, limit_kbps: self.fetch.limit_kbps },
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, String> {
+        Config::parse(text, Path::new("/etc/bbt-agent.toml")).map_err(|e| e.to_string())
+    }
+
+    const LEAST: &str = "data_dir = '/var/lib/bbt-agent'\nboard = 'x'\n";
+
+    #[test]
+    fn two_keys_are_enough() {
+        let config = parse(LEAST).unwrap();
+        assert_eq!(config.player.listen.to_string(), "127.0.0.1:8008");
+        assert_eq!(config.player.courseware_port, 8009);
+        assert_eq!(config.health.interval, Duration::from_secs(60));
+        assert_eq!(config.system.reboot_command, ["systemctl", "reboot"]);
+        assert_eq!((config.language, config.fetch.max_parallel), (Language::ZhCn, 2));
+    }
+
+    #[test]
+    fn an_error_names_file_key_and_what_is_allowed() {
+        for (text, words) in [
+            ("board = 'x'", &["data_dir"][..]),
+            ("data_dir = ''\nboard = 'x'", &["data_dir", "/var/lib/bbt-agent"]),
+            ("data_dir = '/d'\nboard = ''", &["board"]),
+            (&format!("{LEAST}colour = 1"), &["colour", "unknown field"]),
+            (&format!("{LEAST}[health]\ninterval_s = 0"), &["health.interval_s", "1 to 86400"]),
+            (&format!("{LEAST}[fetch]\nmax_parallel = 99"), &["fetch.max_parallel", "1 to 8"]),
+            (&format!("{LEAST}[fetch]\nlimit_kbps = 1"), &["fetch.limit_kbps", "64 to"]),
+            (&format!("{LEAST}[storage]\nmax_bytes = 0"), &["storage.max_bytes"]),
+            (&format!("{LEAST}[player]\nlisten = 'somewhere'"), &["listen"]),
+            (&format!("{LEAST}[player]\ncourseware_port = 8008"), &["player.courseware_port", "own origin"]),
+            (&format!("{LEAST}[system]\nreboot_command = []"), &["system.reboot_command"]),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(error.contains("/etc/bbt-agent.toml"), "{error}");
+            for word in words {
+                assert!(error.contains(word), "{word:?} is missing in: {error}");
+            }
+        }
     }
 }

@@ -4,8 +4,15 @@
 //! `store`, the local player is under `player`. No decision is taken here that a core could take.
 #![forbid(unsafe_code)]
 
+pub mod clock;
 pub mod config;
+pub mod files;
+pub mod identity;
 pub mod io;
+pub mod keeper;
+pub mod lock;
 pub mod player;
+pub mod records;
+pub mod run;
 pub mod shelf;
 pub mod store;

@@ -1,4 +1,161 @@
 //! `bbt-agent`: arguments in, one command run, one error printed.
 #![forbid(unsafe_code)]
 
-fn main() {}
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::Context;
+use bbt_agent::{config::Config, identity::IdentityFolder, io, lock::DataLock, run, store};
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+/// The classroom device: keeps lessons, plays them, reports health.
+#[derive(Debug, Parser)]
+#[command(name = "bbt-agent", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs until it is told to stop.
+    Run(ConfigFile),
+    /// Gets an identity from the console with a ticket. An identity from before is replaced only when all went well.
+    Enrol {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// The ticket, a JSON file from the console.
+        #[arg(long, value_name = "FILE")]
+        ticket: PathBuf,
+    },
+    /// Says who the device is and how it is, as JSON.
+    Status(ConfigFile),
+    /// Looks after the lessons of a stopped agent.
+    Store {
+        #[command(subcommand)]
+        command: StoreCommand,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum StoreCommand {
+    /// Compares the index with the files, as JSON; exit code 1 if they disagree.
+    Check(ConfigFile),
+    /// Builds the index anew from files and manifests.
+    Rebuild(ConfigFile),
+}
+
+#[derive(Debug, clap::Args)]
+struct ConfigFile {
+    /// The configuration, a TOML file.
+    #[arg(long, value_name = "FILE", default_value = "/etc/bbt-agent.toml")]
+    config: PathBuf,
+}
+
+impl ConfigFile {
+    fn load(&self) -> anyhow::Result<Config> {
+        Ok(Config::load(&self.config)?)
+    }
+}
+
+fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_env("BBT_LOG").unwrap_or_else(|_| EnvFilter::new("info,sled=warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    match perform(&Arguments::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "bbt-agent: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn perform(command: &Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Run(file) => {
+            let config = file.load()?;
+            let runtime = runtime()?;
+            let ended = runtime.block_on(run::run(config));
+            // A read that hangs on a dying disk must not keep the process.
+            runtime.shutdown_timeout(Duration::from_secs(3));
+            ended.map(|()| ExitCode::SUCCESS)
+        }
+        Command::Enrol { config, ticket } => enrol(&config.load()?, ticket),
+        Command::Status(file) => status(&file.load()?),
+        Command::Store { command: StoreCommand::Check(file) } => {
+            let config = file.load()?;
+            let _lock = DataLock::take(&config.data_dir)?;
+            let report = store::check(&config.data_dir)?;
+            print(&serde_json::to_value(&report)?)?;
+            Ok(if report.disagreements.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Command::Store { command: StoreCommand::Rebuild(file) } => {
+            let config = file.load()?;
+            let _lock = DataLock::take(&config.data_dir)?;
+            let identity = IdentityFolder::new(&config.data_dir).load()?;
+            let identity = identity.context("this device is not enrolled: no manifest could be believed")?;
+            let report = store::rebuild(&config.data_dir, identity.reply.keys)?;
+            print(&serde_json::to_value(&report)?)?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// Few threads with small stacks: each one costs memory on a board that has little.
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(6)
+        .thread_stack_size(1024 * 1024)
+        .thread_name("bbt")
+        .enable_all()
+        .build()
+        .context("Failed to start the runtime")
+}
+
+fn enrol(config: &Config, ticket: &Path) -> anyhow::Result<ExitCode> {
+    io::tls::install_provider();
+    let folder = IdentityFolder::new(&config.data_dir);
+    let replaces = folder.load().is_ok_and(|identity| identity.is_some());
+    let device_id = runtime()?.block_on(io::enrol::enrol(config, ticket))?;
+    let mut out = std::io::stdout();
+    writeln!(out, "enrolled as {device_id}")?;
+    if replaces && DataLock::take(&config.data_dir).is_err() {
+        writeln!(out, "the agent that is running keeps its old identity until it is restarted")?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn status(config: &Config) -> anyhow::Result<ExitCode> {
+    let identity = IdentityFolder::new(&config.data_dir).load()?;
+    let running = DataLock::take(&config.data_dir).err().map(|error| error.to_string());
+    let player = format!("http://{}/", config.player.listen);
+    let shelf = if running.is_some() { runtime()?.block_on(shelf(&player)) } else { None };
+    print(&serde_json::json!({
+        "device_id": identity.as_ref().map(|i| &i.reply.device_id),
+        "placement": identity.as_ref().map(|i| &i.reply.placement),
+        "console_url": identity.as_ref().map(|i| &i.console_url),
+        "data_dir": config.data_dir,
+        "running": running.is_some(),
+        "player": player,
+        "shelf": shelf,
+    }))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What the running agent shows on its player; `None` if it does not answer.
+async fn shelf(player: &str) -> Option<serde_json::Value> {
+    io::tls::install_provider();
+    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().ok()?;
+    client.get(format!("{player}api/shelf")).send().await.ok()?.json().await.ok()
+}
+
+fn print(value: &serde_json::Value) -> anyhow::Result<()> {
+    let text = serde_json::to_string_pretty(value)?;
+    writeln!(std::io::stdout(), "{text}").context("Failed to print")
+}

@@ -54,6 +54,10 @@ pub enum Event {
         /// Room, read at the same moment.
         disk: DiskReport,
     },
+    /// [`Effect::Survey`] could not be performed.
+    SurveyFailed,
+    /// What is held changed without being asked.
+    StoreChanged,
     /// A [`Step::Manifest`] ended well.
     ManifestStored(Version),
     /// Some of a [`Step::Files`] arrived.
@@ -140,8 +144,8 @@ const LINE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(
 const LESSON: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(3600));
 /// After the console came back, fetches start within this, spread evenly.
 const ONLINE_SPREAD: Duration = Duration::from_secs(5);
-/// How soon to look again when there is no room: other programs may have freed some.
-const STARVED_RECHECK: Duration = Duration::from_secs(60);
+/// How soon to look again when there is no room (other programs may have freed some), or when looking failed.
+const RECHECK: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
 struct Job {
@@ -193,6 +197,8 @@ enum Survey {
     Running,
     /// Something changed while it ran.
     RunningStale,
+    /// What is held is not known; nothing is begun until it is.
+    Failed,
 }
 
 impl Lessons {
@@ -261,6 +267,11 @@ impl Lessons {
                     self.survey = Survey::Fresh;
                 }
             }
+            Event::SurveyFailed => {
+                self.survey = Survey::Failed;
+                self.recheck_at = Some(now + RECHECK);
+            }
+            Event::StoreChanged => self.ask_survey(),
             Event::Progress {
                 version,
                 done_bytes,
@@ -368,7 +379,7 @@ impl Lessons {
 
     fn ask_survey(&mut self) {
         match self.survey {
-            Survey::Fresh => {
+            Survey::Fresh | Survey::Failed => {
                 self.survey = Survey::Running;
                 self.effects.push_back(Effect::Survey);
             }
@@ -444,7 +455,7 @@ impl Lessons {
         self.starved = plan.starved.into_iter().collect();
         let no_room = !self.starved.is_empty() && self.recheck_at.is_none();
         if no_room {
-            self.recheck_at = Some(now + STARVED_RECHECK);
+            self.recheck_at = Some(now + RECHECK);
         }
         if let Some(victim) = plan.evict.into_iter().next() {
             self.evicting = Some(victim.clone());

@@ -1,0 +1,265 @@
+//! The one MQTT connection, mutual TLS, to the console's broker.
+//!
+//! Each connection starts clean: a new client, nothing carried over. What is owed is remembered above (outbox, journal,
+//! report), not in this library's queues, which lose or repeat messages across connections. QoS 1 here only means that
+//! the broker has it; a sample is forgotten on the console's own word alone.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use agent_core::backoff::{Backoff, Dice};
+use bytes::Bytes;
+use contract::{
+    enrol::BrokerAddress,
+    id::{BootId, DeviceId},
+    report::Presence,
+    topic::{Direction, Leaf, Topic},
+};
+use rumqttc::{
+    TlsConfiguration, Transport,
+    v5::{
+        AsyncClient, Event, EventLoop, MqttOptions,
+        mqttbytes::{
+            QoS,
+            v5::{Filter, LastWill, Packet, SubscribeReasonCode},
+        },
+    },
+};
+use tokio::{sync::mpsc, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use super::enrol::whole_reason;
+use crate::clock;
+
+/// Largest payload that is read: an assignment of ten thousand lessons fits.
+const MAX_PACKET_BYTES: u32 = 8 * 1024 * 1024;
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+const CONNECT_TIMEOUT_S: u64 = 20;
+/// Waits between two tries to connect.
+const RECONNECT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// A connection that lasted this long was a good one: the next wait is short again.
+const STABLE: Duration = Duration::from_secs(30);
+/// Publishes that may wait for the line.
+const QUEUE: usize = 64;
+/// How long saying goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// What the connection says.
+#[derive(Debug)]
+pub enum MqttEvent {
+    /// Connected and subscribed.
+    Connected,
+    /// Not connected any more; after [`MqttEvent::Connected`] only.
+    Disconnected,
+    /// A payload for this device.
+    Incoming(Leaf, Bytes),
+}
+
+/// Who connects where.
+#[derive(Debug, Clone)]
+pub struct LinkOptions {
+    /// The broker.
+    pub broker: BrokerAddress,
+    /// Client id and owner of the topics.
+    pub device_id: DeviceId,
+    /// Goes into presence and last will.
+    pub boot_id: BootId,
+}
+
+/// A handle on the connection.
+#[derive(Debug)]
+pub struct MqttLink {
+    device_id: DeviceId,
+    boot_id: BootId,
+    /// There is one while connected.
+    client: Arc<Mutex<Option<AsyncClient>>>,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl MqttLink {
+    /// Connects now and for as long as the handle lives.
+    pub fn spawn(options: LinkOptions, tls: rustls::ClientConfig, events: mpsc::Sender<MqttEvent>) -> Self {
+        let client = Arc::new(Mutex::new(None));
+        let stop = CancellationToken::new();
+        let line = Line {
+            options: mqtt_options(&options, tls),
+            who: options.clone(),
+            client: Arc::clone(&client),
+            events,
+            stop: stop.clone(),
+        };
+        let task = tokio::spawn(line.run());
+        Self { device_id: options.device_id, boot_id: options.boot_id, client, stop, task }
+    }
+
+    /// Publishes if connected and there is room in the queue; says whether.
+    pub fn publish(&self, leaf: Leaf, payload: Vec<u8>) -> bool {
+        let slot = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(client) = slot.as_ref() else { return false };
+        publish(client, &self.device_id, leaf, payload)
+    }
+
+    /// Says goodbye and closes the connection.
+    pub async fn close(mut self) {
+        self.publish(Leaf::Presence, presence(&self.device_id, &self.boot_id, false));
+        self.stop.cancel();
+        if tokio::time::timeout(GOODBYE + Duration::from_secs(1), &mut self.task).await.is_err() {
+            self.task.abort();
+        }
+    }
+}
+
+fn publish(client: &AsyncClient, device_id: &DeviceId, leaf: Leaf, payload: Vec<u8>) -> bool {
+    let topic = Topic::new(device_id.clone(), leaf).to_string();
+    client.try_publish(topic, QoS::AtLeastOnce, leaf.retained(), payload).is_ok()
+}
+
+fn presence(device_id: &DeviceId, boot_id: &BootId, online: bool) -> Vec<u8> {
+    let presence = Presence { device_id: device_id.clone(), boot_id: boot_id.clone(), online };
+    serde_json::to_vec(&presence).unwrap_or_default()
+}
+
+fn mqtt_options(options: &LinkOptions, tls: rustls::ClientConfig) -> MqttOptions {
+    let LinkOptions { broker, device_id, boot_id } = options;
+    let mut mqtt = MqttOptions::new(device_id.as_str(), broker.host.as_str(), broker.port);
+    let will_topic = Topic::new(device_id.clone(), Leaf::Presence).to_string();
+    let gone = presence(device_id, boot_id, false);
+    mqtt.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::new(tls))))
+        .set_keep_alive(KEEP_ALIVE)
+        .set_clean_start(true)
+        .set_connection_timeout(CONNECT_TIMEOUT_S)
+        .set_max_packet_size(Some(MAX_PACKET_BYTES))
+        .set_last_will(LastWill::new(will_topic, gone, QoS::AtLeastOnce, true, None));
+    mqtt
+}
+
+struct Line {
+    options: MqttOptions,
+    who: LinkOptions,
+    client: Arc<Mutex<Option<AsyncClient>>>,
+    events: mpsc::Sender<MqttEvent>,
+    stop: CancellationToken,
+}
+
+impl Line {
+    async fn run(self) {
+        let mut dice = Dice::new(rand::random());
+        let mut backoff = Backoff::new(RECONNECT.0, RECONNECT.1);
+        let mut last_reason = String::new();
+        loop {
+            let began = clock::now();
+            let (client, events) = AsyncClient::new(self.options.clone(), QUEUE);
+            let reason = self.connection(client, events).await;
+            let was_up = self.set_client(None);
+            if was_up && self.events.send(MqttEvent::Disconnected).await.is_err() {
+                return;
+            }
+            if self.stop.is_cancelled() {
+                return;
+            }
+            if was_up && clock::now().since(began) >= STABLE {
+                backoff.reset();
+            }
+            let wait = backoff.next_wait(&mut dice);
+            // Three days offline with one cause are one line in the log, not thousands.
+            if reason != last_reason {
+                let broker = format!("{}:{}", self.who.broker.host, self.who.broker.port);
+                tracing::warn!(%broker, %reason, "not connected to the console; trying again, with growing waits");
+                last_reason = reason;
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    /// One connection from beginning to end; why it ended comes back.
+    async fn connection(&self, client: AsyncClient, mut line: EventLoop) -> String {
+        loop {
+            let event = tokio::select! {
+                () = self.stop.cancelled() => {
+                    goodbye(&client, &mut line).await;
+                    return "stopped".to_owned();
+                }
+                event = line.poll() => event,
+            };
+            let packet = match event {
+                Ok(Event::Incoming(packet)) => packet,
+                Ok(Event::Outgoing(_)) => continue,
+                Err(error) => return whole_reason(&error),
+            };
+            let event = match packet {
+                Packet::ConnAck(_) => {
+                    self.greet(&client);
+                    continue;
+                }
+                Packet::SubAck(ack) => {
+                    let granted = |code: &SubscribeReasonCode| matches!(code, SubscribeReasonCode::Success(_));
+                    if !ack.return_codes.iter().all(granted) {
+                        return format!("the broker refused our subscriptions: {:?}", ack.return_codes);
+                    }
+                    self.set_client(Some(client.clone()));
+                    tracing::info!(broker = %self.who.broker.host, "connected to the console");
+                    MqttEvent::Connected
+                }
+                Packet::Publish(publish) => {
+                    let name = String::from_utf8_lossy(&publish.topic);
+                    match Topic::parse(&name) {
+                        Ok(topic) if topic.device == self.who.device_id => {
+                            MqttEvent::Incoming(topic.leaf, publish.payload)
+                        }
+                        Ok(topic) => {
+                            tracing::warn!(topic = %topic, "ignored a message of another device");
+                            continue;
+                        }
+                        Err(error) => {
+                            tracing::warn!(%error, "ignored a message");
+                            continue;
+                        }
+                    }
+                }
+                Packet::Disconnect(end) => return format!("the broker ended the connection: {:?}", end.reason_code),
+                _ => continue,
+            };
+            if self.events.send(event).await.is_err() {
+                return "stopped".to_owned();
+            }
+        }
+    }
+
+    fn greet(&self, client: &AsyncClient) {
+        let down = Leaf::ALL.into_iter().filter(|leaf| leaf.direction() == Direction::Down);
+        let filters = down.map(|leaf| {
+            Filter::new(Topic::new(self.who.device_id.clone(), leaf).to_string(), QoS::AtLeastOnce)
+        });
+        // The queue of a new client is empty; both fit.
+        if let Err(error) = client.try_subscribe_many(filters) {
+            tracing::warn!(%error, "could not subscribe");
+        }
+        publish(
+            client,
+            &self.who.device_id,
+            Leaf::Presence,
+            presence(&self.who.device_id, &self.who.boot_id, true),
+        );
+    }
+
+    /// Says whether there was one before.
+    fn set_client(&self, client: Option<AsyncClient>) -> bool {
+        let mut slot = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *slot, client).is_some()
+    }
+}
+
+async fn goodbye(client: &AsyncClient, line: &mut EventLoop) {
+    if client.try_disconnect().is_err() {
+        return;
+    }
+    let sent = async { while line.poll().await.is_ok() {} };
+    // Ends with the connection; the broker closes it.
+    let _ = tokio::time::timeout(GOODBYE, sent).await;
+}

@@ -1,0 +1,275 @@
+//! The thread that waits for the disk: outbox log, command journal, assignment, health probes.
+//!
+//! The select loop never waits; it sends a [`Task`] and goes on, and the [`Answer`] comes back as one more event. Tasks
+//! are done in the order in which they are given.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    thread::JoinHandle,
+};
+
+use agent_core::{
+    commands::Entry,
+    outbox::{Batch, Saved},
+};
+use anyhow::Context;
+use contract::{
+    assignment::Assignment,
+    health::{BootSeq, HealthSample, Readings, TelemetryBatch},
+    id::{CommandId, DeviceId},
+    signed::{Signed, TrustedKey},
+};
+use tokio::sync::mpsc;
+
+use crate::{
+    files,
+    io::probes::Probes,
+    store::{
+        journal::Journal,
+        outbox_log::OutboxLog,
+    },
+};
+
+/// Tasks that may wait; the cores have a handful under way at most.
+const QUEUE: usize = 256;
+
+/// What the thread is asked to do.
+#[derive(Debug)]
+pub enum Task {
+    /// Look at the device's health.
+    Measure,
+    /// Write a sample to the outbox.
+    Append(HealthSample),
+    /// The console has everything up to here.
+    Forget(BootSeq),
+    /// Samples were dropped unsent.
+    Drop(Option<BootSeq>, u64),
+    /// Read a batch and make it a payload.
+    Batch(Batch),
+    /// Write a command's entry.
+    Journal(Entry),
+    /// Replace the journal.
+    Compact(Vec<Entry>),
+    /// Keep a signed assignment, as it came.
+    KeepAssignment(u64, Vec<u8>),
+    /// Reports up to this generation may be published.
+    ReserveReports(u64),
+}
+
+/// How it went.
+#[derive(Debug)]
+pub enum Answer {
+    /// What was measured.
+    Measured(Readings),
+    /// A sample's number, and the length of its record or why it was not written.
+    Appended(u64, Result<u32, String>),
+    /// A `TelemetryBatch` as it goes on the wire.
+    Batch(Vec<u8>),
+    /// A command's entry was written, or why not.
+    Journalled(CommandId, Result<(), String>),
+    /// An assignment's generation, and whether it is on the disk.
+    AssignmentKept(u64, Result<(), String>),
+}
+
+/// What was kept from before.
+#[derive(Debug, Default)]
+pub struct Kept {
+    /// The outbox.
+    pub outbox: Saved,
+    /// The journal, oldest first.
+    pub commands: Vec<Entry>,
+    /// The assignment in force, its signature verified again.
+    pub assignment: Option<Assignment>,
+    /// The highest report generation that may have been published.
+    pub report_generation: u64,
+}
+
+/// A handle on the thread.
+#[derive(Debug)]
+pub struct Keeper {
+    tasks: mpsc::Sender<Task>,
+    thread: JoinHandle<()>,
+}
+
+impl Keeper {
+    /// Opens what is kept under `data_dir` and starts the thread.
+    ///
+    /// # Errors
+    /// A folder or file cannot be used.
+    pub fn open(
+        data_dir: &Path,
+        device_id: DeviceId,
+        trusted: &[TrustedKey],
+        answers: mpsc::Sender<Answer>,
+    ) -> anyhow::Result<(Self, Kept)> {
+        let in_folder = |name: &str| data_dir.join(name);
+        let (log, outbox, damage) = OutboxLog::open(&in_folder("outbox"))
+            .with_context(|| format!("Failed to open the outbox in {}", in_folder("outbox").display()))?;
+        if damage != Default::default() {
+            tracing::warn!(?damage, "the outbox lost its end in a cut, or the disk lost some of it");
+        }
+        let (journal, found) = Journal::open(&in_folder("journal"))
+            .with_context(|| format!("Failed to open the journal in {}", in_folder("journal").display()))?;
+        if found.torn_bytes > 0 || found.unknown > 0 {
+            let (torn, unknown) = (found.torn_bytes, found.unknown);
+            tracing::warn!(torn_bytes = torn, unknown, "the journal lost its end in a cut, or is from a newer agent");
+        }
+        let state = State { folder: in_folder("state") };
+        std::fs::create_dir_all(&state.folder)
+            .with_context(|| format!("Failed to create {}", state.folder.display()))?;
+        let kept = Kept {
+            outbox,
+            commands: found.entries,
+            assignment: state.assignment(trusted),
+            report_generation: state.report_generation(),
+        };
+        let (tasks, queue) = mpsc::channel(QUEUE);
+        let worker =
+            Worker { log, journal, state, device_id, probes: Probes::new(data_dir), answers };
+        let thread = std::thread::Builder::new()
+            .name("keeper".to_owned())
+            .stack_size(512 * 1024)
+            .spawn(move || worker.run(queue))
+            .context("Failed to start the keeper thread")?;
+        Ok((Self { tasks, thread }, kept))
+    }
+
+    /// Hands over a task; it comes back if the thread is that far behind.
+    pub fn give(&self, task: Task) -> Result<(), Task> {
+        self.tasks.try_send(task).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(task) | mpsc::error::TrySendError::Closed(task) => task,
+        })
+    }
+
+    /// Finishes what was given and ends the thread.
+    pub fn close(self) {
+        drop(self.tasks);
+        if self.thread.join().is_err() {
+            tracing::error!("the keeper thread had crashed");
+        }
+    }
+}
+
+struct Worker {
+    log: OutboxLog,
+    journal: Journal,
+    state: State,
+    device_id: DeviceId,
+    probes: Probes,
+    answers: mpsc::Sender<Answer>,
+}
+
+impl Worker {
+    fn run(mut self, mut queue: mpsc::Receiver<Task>) {
+        while let Some(task) = queue.blocking_recv() {
+            if let Some(answer) = self.perform(task) {
+                // At the end nobody listens; what was given is still written.
+                let _ = self.answers.blocking_send(answer);
+            }
+        }
+        if let Err(error) = self.log.flush() {
+            tracing::warn!(%error, "could not note in the outbox what the console has");
+        }
+    }
+
+    fn perform(&mut self, task: Task) -> Option<Answer> {
+        match task {
+            Task::Measure => Some(Answer::Measured(self.probes.read())),
+            Task::Append(sample) => {
+                Some(Answer::Appended(sample.seq, self.log.append(&sample).map_err(reason)))
+            }
+            Task::Forget(up_to) => {
+                self.log.forget(&up_to);
+                None
+            }
+            Task::Drop(up_to, total) => {
+                self.log.drop_unsent(up_to.as_ref(), total);
+                None
+            }
+            Task::Batch(batch) => self.batch(batch),
+            Task::Journal(entry) => {
+                let written = self.journal.append(&entry).map_err(reason);
+                Some(Answer::Journalled(entry.envelope.id, written))
+            }
+            Task::Compact(entries) => {
+                if let Err(error) = self.journal.compact(&entries) {
+                    tracing::warn!(%error, "could not shorten the journal of commands");
+                }
+                None
+            }
+            Task::KeepAssignment(generation, document) => {
+                let kept = files::replace(&self.state.assignment_path(), &document, 0o600).map_err(reason);
+                Some(Answer::AssignmentKept(generation, kept))
+            }
+            Task::ReserveReports(generation) => {
+                if let Err(error) = self.state.reserve_reports(generation) {
+                    tracing::warn!(%error, "could not note the generation of reports");
+                }
+                None
+            }
+        }
+    }
+
+    fn batch(&self, batch: Batch) -> Option<Answer> {
+        let samples = match self.log.read(&batch.ranges) {
+            Ok(samples) => samples,
+            Err(error) => {
+                tracing::warn!(%error, "could not read samples back from the outbox");
+                return None;
+            }
+        };
+        let batch = TelemetryBatch {
+            device_id: self.device_id.clone(),
+            forgotten: batch.forgotten,
+            dropped_total: batch.dropped_total,
+            samples,
+        };
+        serde_json::to_vec(&batch).ok().map(Answer::Batch)
+    }
+}
+
+fn reason(error: io::Error) -> String {
+    error.to_string()
+}
+
+struct State {
+    folder: PathBuf,
+}
+
+impl State {
+    fn assignment_path(&self) -> PathBuf {
+        self.folder.join("assignment.json")
+    }
+
+    fn reports_path(&self) -> PathBuf {
+        self.folder.join("reports")
+    }
+
+    /// Fails closed: one that cannot be verified is not in force, and the console sends it again.
+    fn assignment(&self, trusted: &[TrustedKey]) -> Option<Assignment> {
+        let path = self.assignment_path();
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => {
+                tracing::warn!(%error, path = %path.display(), "could not read the assignment");
+                return None;
+            }
+        };
+        let document: Result<Signed<Assignment>, _> = serde_json::from_slice(&bytes);
+        let verified = document.map_err(anyhow::Error::from).and_then(|d| Ok(d.verify(trusted)?));
+        verified
+            .inspect_err(|error| tracing::warn!(error = %format!("{error:#}"), "the kept assignment is of no use"))
+            .ok()
+    }
+
+    fn report_generation(&self) -> u64 {
+        let text = std::fs::read_to_string(self.reports_path()).unwrap_or_default();
+        text.trim().parse().unwrap_or(0)
+    }
+
+    fn reserve_reports(&self, generation: u64) -> io::Result<()> {
+        files::replace(&self.reports_path(), generation.to_string().as_bytes(), 0o600)
+    }
+}

@@ -1,0 +1,90 @@
+//! What the player and the console are shown of the device.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use agent_core::{Millis, report};
+use contract::report::DeviceReport;
+
+use super::agent::Agent;
+use crate::{
+    io::probes,
+    shelf::{Shelf, ShelfDevice, ShelfLesson, ShelfNotice},
+};
+
+/// Between two looks of the player at least.
+const PACE: Duration = Duration::from_millis(250);
+
+impl Agent {
+    /// Shows what changed, not too often; says when the next look is due.
+    pub(super) fn show_if_due(&mut self, now: Millis) -> Option<Millis> {
+        if !self.dirty {
+            return None;
+        }
+        let due = self.shown_at + PACE;
+        if self.shown_at > Millis::default() && now < due {
+            return Some(due);
+        }
+        self.dirty = false;
+        self.shown_at = now;
+        self.shelf.show(self.shelf_now(now));
+        // Before the first survey a report would say that nothing is held.
+        if !self.lessons.preparing() {
+            self.report.handle(report::Event::Now(self.report_now()), now);
+        }
+        None
+    }
+
+    fn shelf_now(&self, now: Millis) -> Shelf {
+        let reply = &self.identity.reply;
+        let lesson = |status: contract::report::LessonStatus| {
+            let card = self.cards.get(&(status.lesson.clone(), status.version)).map(Arc::clone);
+            let (lesson, version, state) = (status.lesson, status.version, status.state);
+            Arc::new(ShelfLesson { lesson, version, state, card })
+        };
+        let notices = self.commands.notices(now).into_iter().map(|notice| ShelfNotice {
+            level: notice.level,
+            title: notice.title.to_owned(),
+            text: notice.text.to_owned(),
+        });
+        Shelf {
+            device: Some(ShelfDevice { id: reply.device_id.clone(), placement: reply.placement.clone() }),
+            online: self.online,
+            console_seen_ms: self.console_seen.map(|at| at.0),
+            preparing: self.lessons.preparing(),
+            lessons: self.lessons.shelf().into_iter().map(lesson).collect(),
+            notices: notices.collect(),
+            disk: self.lessons.disk(),
+        }
+    }
+
+    fn report_now(&self) -> DeviceReport {
+        DeviceReport {
+            device_id: self.identity.reply.device_id.clone(),
+            boot_id: self.boot_id.clone(),
+            generation: 0,
+            assignment_generation: self.lessons.assignment_generation(),
+            agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+            board: self.board.clone(),
+            lessons: self.lessons.report(),
+            disk: self.lessons.disk(),
+            player_urls: self.player_urls.clone(),
+        }
+    }
+
+    /// Addresses at which the player can be opened.
+    pub(super) fn find_player_urls(&self) -> Vec<String> {
+        let player = &self.config.player;
+        let url = |address: SocketAddr| format!("http://{address}/");
+        let mut urls = Vec::new();
+        for address in std::iter::once(&player.listen).chain(&player.lan_listen) {
+            if address.ip().is_unspecified() {
+                let own = probes::addresses().into_iter().filter(|ip| ip.is_ipv4() || address.is_ipv6());
+                urls.extend(own.map(|ip| url(SocketAddr::new(ip, address.port()))));
+            } else {
+                urls.push(url(*address));
+            }
+        }
+        urls.dedup();
+        urls
+    }
+}
