@@ -13,6 +13,7 @@ use std::{
 use anyhow::Context;
 use contract::id::DeviceId;
 use tokio::sync::{Notify, broadcast, watch};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     api::system::IngestCounters,
@@ -58,6 +59,8 @@ pub struct Parts {
     pub link: OnceLock<watch::Receiver<LinkState>>,
     /// Devices connected to the embedded broker; `u64::MAX` without one.
     pub connections: AtomicU64,
+    /// Cancelled when the console stops; long answers end then.
+    pub stopping: CancellationToken,
     /// When the process started.
     pub started: Instant,
 }
@@ -94,6 +97,7 @@ impl AppState {
             counters: Counters::default(),
             link: OnceLock::new(),
             connections: AtomicU64::new(u64::MAX),
+            stopping: CancellationToken::new(),
             started: Instant::now(),
         })))
     }

@@ -8,7 +8,7 @@ use axum::{
     response::Html,
     routing::get,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer, set_header::SetResponseHeaderLayer};
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -80,7 +80,26 @@ pub fn openapi() -> Value {
     if let Some(components) = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut) {
         components.extend(schema::components());
     }
+    document["components"]["securitySchemes"] =
+        json!({ "session": { "type": "apiKey", "in": "cookie", "name": auth::COOKIE } });
+    document["security"] = json!([{ "session": [] }]);
+    name_operations(&mut document);
     document
+}
+
+/// Gives each operation an id of its own, from method and path: handlers in different files share names.
+fn name_operations(document: &mut Value) {
+    let Some(paths) = document.get_mut("paths").and_then(Value::as_object_mut) else { return };
+    for (path, methods) in paths {
+        let place = path.replace(['{', '}'], "").replace(['/', '-'], "_");
+        let Some(methods) = methods.as_object_mut() else { continue };
+        for (method, operation) in methods {
+            operation["operationId"] = json!(format!("{method}{place}"));
+            if path == "/session" && method != "get" {
+                operation["security"] = json!([]);
+            }
+        }
+    }
 }
 
 /// All paths of the web listener.

@@ -213,6 +213,7 @@ pub struct DeviceQuery {
     /// Part of id, serial, school or classroom.
     pub q: Option<String>,
     /// Order.
+    #[param(inline)]
     pub sort: Option<DeviceSort>,
     /// From 1.
     pub page: Option<u32>,

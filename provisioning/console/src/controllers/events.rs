@@ -6,7 +6,7 @@ use axum::{
     extract::State,
     response::sse::{Event, KeepAlive, Sse},
 };
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use crate::{
@@ -23,7 +23,8 @@ const IDS_TOLD: usize = 50;
     (status = 200, body = Changed, content_type = "text/event-stream"),
 ))]
 pub async fn events(State(app): State<AppState>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    let stream = futures_util::stream::unfold((app.changes.listen(), Vec::new()), next);
+    let stream = futures_util::stream::unfold((app.changes.listen(), Vec::new()), next)
+        .take_until(app.stopping.clone().cancelled_owned());
     Sse::new(stream).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
 }
 

@@ -4,13 +4,11 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    body::Body as HttpBody,
     extract::{Multipart, State, multipart::Field},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    response::Response,
 };
 use contract::{id::LessonId, path::LessonPath};
-use futures_util::StreamExt;
 use jiff::Timestamp;
 
 use super::{Path, Query};
@@ -20,10 +18,8 @@ use crate::{
         schema,
     },
     app::{AppState, Noun},
-    domain::{
-        import::{self, Change, Upload},
-        range::{Asked, asked},
-    },
+    device_http::ranges,
+    domain::import::{self, Change, Upload},
     error::{ApiError, Code},
     objects::{ObjectError, Staged},
 };
@@ -31,6 +27,8 @@ use crate::{
 /// Most files in one upload; a zipped exercise counts as one.
 const MOST_PARTS: usize = 200;
 const MOST_META_BYTES: usize = 256 * 1024;
+const PREVIEW_POLICY: &str =
+    "sandbox; default-src 'none'; img-src 'self'; media-src 'self'; style-src 'self' 'unsafe-inline'; frame-ancestors 'self'";
 
 /// Lessons at their newest versions, newest first, one page.
 #[utoipa::path(get, path = "/lessons", tag = "lessons", params(LessonQuery), responses((status = 200, body = LessonPage)))]
@@ -146,29 +144,16 @@ fn refused(app: &AppState, error: ObjectError) -> ApiError {
 pub async fn file(
     State(app): State<AppState>,
     Path((id, path)): Path<(LessonId, LessonPath)>,
+    method: Method,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let file = app.db.lessons().file(&id, &path).await?;
-    let wanted = headers.get(header::RANGE).and_then(|r| r.to_str().ok());
-    let (status, range) = match asked(wanted, file.size) {
-        Asked::Whole => (StatusCode::OK, 0..file.size),
-        Asked::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
-        Asked::Outside => return Err(ApiError::new(Code::RangeNotSatisfiable)),
-    };
-    let bytes = app.objects.read(file.hash, range.clone()).await.map_err(ApiError::internal)?;
-    let mut response = HttpBody::from_stream(bytes.map(|part| part.map_err(axum::BoxError::from))).into_response();
-    *response.status_mut() = status;
-    let value = |text: String| HeaderValue::from_str(&text).map_err(ApiError::internal);
+    let stored = ranges::File { hash: file.hash, size: file.size, media_type: &file.media_type };
+    let mut response = ranges::answer(&app.objects, stored, &method, &headers).await?;
     let out = response.headers_mut();
-    out.insert(header::CONTENT_TYPE, value(file.media_type)?);
-    out.insert(header::CONTENT_LENGTH, HeaderValue::from(range.end - range.start));
-    out.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    out.insert(header::ETAG, value(format!("\"{}\"", file.hash))?);
+    // The address has no version in it, so what stands here may change; the ETag makes asking again cheap.
     out.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     // Courseware is somebody else's page: shown here it gets no session, no script and no way out.
-    out.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox; default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'"));
-    if status == StatusCode::PARTIAL_CONTENT {
-        out.insert(header::CONTENT_RANGE, value(format!("bytes {}-{}/{}", range.start, range.end - 1, file.size))?);
-    }
+    out.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(PREVIEW_POLICY));
     Ok(response)
 }

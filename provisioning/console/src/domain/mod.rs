@@ -2,5 +2,4 @@
 
 pub mod import;
 pub mod progress;
-pub mod range;
 pub mod wanted;

@@ -102,6 +102,16 @@ impl Devices<'_> {
         Ok(before != Some(online))
     }
 
+    /// Devices that are noted as connected.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn noted_online(&self) -> DbResult<Vec<DeviceId>> {
+        let ids: Vec<String> =
+            sqlx::query_scalar("SELECT id FROM devices WHERE online = 1").fetch_all(&self.0.read).await?;
+        ids.iter().map(|id| parse(id)).collect()
+    }
+
     /// Counts a payload sent in another device's name.
     ///
     /// # Errors

@@ -1,0 +1,379 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use contract::id::{DeviceId, LessonId};
+use jiff::Timestamp;
+
+use crate::{
+    api::tree::{RegionKind, SchoolKind},
+    config::Language,
+};
+
+/// 班班通 county console: serves the web pages, the devices and MQTT, and administers its data folder.
+#[derive(Debug, Parser)]
+#[command(name = "bbt-console", version)]
+pub struct Cli {
+    /// Data folder.
+    #[arg(long, global = true, env = "BBT_CONSOLE_DATA", default_value = "./bbt-console-data", value_name = "DIR")]
+    pub data: PathBuf,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve web pages, devices and MQTT until SIGTERM or Ctrl-C.
+    Serve,
+    /// Make a data folder: database, authority, keys and the first user.
+    Init(Init),
+    /// Accounts of operators.
+    #[command(subcommand)]
+    User(User),
+    /// Regions (区域).
+    #[command(subcommand)]
+    Region(Region),
+    /// Schools (学校, 教学点).
+    #[command(subcommand)]
+    School(School),
+    /// Classrooms (教室).
+    #[command(subcommand)]
+    Classroom(Classroom),
+    /// Devices (终端).
+    #[command(subcommand)]
+    Device(Device),
+    /// Lessons (课程).
+    #[command(subcommand)]
+    Lesson(Lesson),
+    /// Pushes of lessons to places (推送).
+    #[command(subcommand)]
+    Push(Push),
+    /// Enrolment tickets (注册码).
+    #[command(subcommand)]
+    Ticket(Ticket),
+    /// Samples of one device.
+    Health(Health),
+    /// Print the API's OpenAPI document.
+    Openapi,
+}
+
+/// `init`.
+#[derive(Debug, Args)]
+pub struct Init {
+    /// Name of the first user.
+    #[arg(long, default_value = "admin")]
+    pub username: String,
+    /// Read the password from the first line of standard input instead of making one.
+    #[arg(long)]
+    pub password_stdin: bool,
+    /// The first user's language.
+    #[arg(long, default_value_t)]
+    pub language: Language,
+    /// Name or address by which devices reach this machine; written to console.toml.
+    #[arg(long, value_name = "HOST")]
+    pub public_host: Option<String>,
+}
+
+/// How a list is printed.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Format {
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `user`.
+#[derive(Debug, Subcommand)]
+pub enum User {
+    /// Add an account; prints a generated password once.
+    Add {
+        /// Name for signing in.
+        username: String,
+        /// Name for people.
+        #[arg(long)]
+        display_name: Option<String>,
+        /// Language of the pages.
+        #[arg(long, default_value_t)]
+        language: Language,
+        /// Read the password from the first line of standard input.
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// List the accounts.
+    List(Format),
+    /// Change a password and end all sessions of the account.
+    Passwd {
+        /// Whose.
+        username: String,
+        /// Read the password from the first line of standard input.
+        #[arg(long)]
+        password_stdin: bool,
+    },
+}
+
+/// `region`.
+#[derive(Debug, Subcommand)]
+pub enum Region {
+    /// Add a region; prints its id.
+    Add {
+        /// Name, unique below its parent.
+        name: String,
+        /// Level.
+        #[arg(long, value_enum)]
+        kind: RegionKind,
+        /// Id of the region above; none for a root.
+        #[arg(long)]
+        parent: Option<i64>,
+        /// Official code.
+        #[arg(long)]
+        code: Option<String>,
+    },
+    /// List the regions.
+    List(Format),
+}
+
+/// `school`.
+#[derive(Debug, Subcommand)]
+pub enum School {
+    /// Add a school; prints its id.
+    Add {
+        /// Name.
+        name: String,
+        /// Id of its region.
+        #[arg(long)]
+        region: i64,
+        /// Official code, unique.
+        #[arg(long)]
+        code: String,
+        /// School or teaching point.
+        #[arg(long, value_enum, default_value_t = SchoolKind::School)]
+        kind: SchoolKind,
+    },
+    /// List the schools.
+    List(Format),
+}
+
+/// `classroom`.
+#[derive(Debug, Subcommand)]
+pub enum Classroom {
+    /// Add a classroom; prints its id.
+    Add {
+        /// Name, e.g. 三年级(2)班.
+        name: String,
+        /// Id of its school.
+        #[arg(long)]
+        school: i64,
+        /// Code, unique in the school.
+        #[arg(long)]
+        code: String,
+        /// 年级.
+        #[arg(long, default_value = "")]
+        grade: String,
+    },
+    /// List the classrooms.
+    List {
+        /// Only of this school.
+        #[arg(long)]
+        school: Option<i64>,
+        /// How to print.
+        #[command(flatten)]
+        format: Format,
+    },
+}
+
+/// `device`.
+#[derive(Debug, Subcommand)]
+pub enum Device {
+    /// List the devices.
+    List(Format),
+    /// Show one device with its lessons.
+    Show {
+        /// Which.
+        id: DeviceId,
+        /// How to print.
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Order something of a device.
+    #[command(subcommand)]
+    Command(DeviceCommand),
+}
+
+/// `device command`.
+#[derive(Debug, Subcommand)]
+pub enum DeviceCommand {
+    /// Restart the operating system.
+    Reboot {
+        /// Which device.
+        id: DeviceId,
+        /// Seconds to wait first, 0–600.
+        #[arg(long, default_value_t = 30)]
+        delay_s: u32,
+        /// Seconds after which it is no longer executed, 30–86400.
+        #[arg(long, default_value_t = 600)]
+        ttl_s: u32,
+    },
+    /// Show words on the classroom's player.
+    Notice {
+        /// Which device.
+        id: DeviceId,
+        /// At most 80 characters.
+        #[arg(long)]
+        title: String,
+        /// At most 500 characters.
+        #[arg(long, default_value = "")]
+        text: String,
+        /// On the whole screen.
+        #[arg(long)]
+        urgent: bool,
+        /// Seconds on screen, 5–86400.
+        #[arg(long, default_value_t = 60)]
+        show_for_s: u32,
+        /// Seconds after which it is no longer executed, 30–86400.
+        #[arg(long, default_value_t = 600)]
+        ttl_s: u32,
+    },
+    /// List the orders given to a device.
+    List {
+        /// Which device.
+        id: DeviceId,
+        /// How to print.
+        #[command(flatten)]
+        format: Format,
+    },
+}
+
+/// `lesson`.
+#[derive(Debug, Subcommand)]
+pub enum Lesson {
+    /// Import a lesson folder, or a folder of lesson folders.
+    Import {
+        /// The folder.
+        folder: PathBuf,
+        /// How to print.
+        #[command(flatten)]
+        format: Format,
+    },
+    /// List the lessons.
+    List {
+        /// Retired ones, too.
+        #[arg(long)]
+        retired: bool,
+        /// How to print.
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Show one lesson with items and files.
+    Show {
+        /// Which.
+        id: LessonId,
+        /// How to print.
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Take a lesson off offer and out of all assignments.
+    Retire {
+        /// Which.
+        id: LessonId,
+    },
+}
+
+/// What a push goes to.
+#[derive(Debug, Clone, Args)]
+#[group(required = true, multiple = false)]
+pub struct Target {
+    /// Id of a region.
+    #[arg(long)]
+    pub region: Option<i64>,
+    /// Id of a school.
+    #[arg(long)]
+    pub school: Option<i64>,
+    /// Id of a classroom.
+    #[arg(long)]
+    pub classroom: Option<i64>,
+    /// Id of a device.
+    #[arg(long)]
+    pub device: Option<DeviceId>,
+}
+
+/// `push`.
+#[derive(Debug, Subcommand)]
+pub enum Push {
+    /// Push lessons to a place; prints the push's id.
+    Create {
+        /// Where to.
+        #[command(flatten)]
+        target: Target,
+        /// The lessons, in the order in which they should arrive.
+        #[arg(required = true)]
+        lessons: Vec<LessonId>,
+        /// Never evicted, and fetched first.
+        #[arg(long)]
+        pinned: bool,
+        /// When they are first taught, e.g. 2026-09-01T00:00:00Z.
+        #[arg(long)]
+        needed_by: Option<Timestamp>,
+    },
+    /// List the pushes.
+    List(Format),
+    /// Show how far one push is on each device.
+    Show {
+        /// Which.
+        id: i64,
+        /// How to print.
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Take a push back.
+    Withdraw {
+        /// Which.
+        id: i64,
+    },
+}
+
+/// `ticket`.
+#[derive(Debug, Subcommand)]
+pub enum Ticket {
+    /// Issue a ticket and write it to a file for the board.
+    New {
+        /// Id of the classroom in which the device will stand.
+        #[arg(long)]
+        classroom: i64,
+        /// Where to write the ticket (JSON); `-` is standard output.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// Hours it is good for, 1–720.
+        #[arg(long, default_value_t = 72)]
+        ttl_hours: u32,
+        /// Where this device reaches the console, e.g. https://10.0.0.5:8443.
+        #[arg(long, value_name = "URL")]
+        console_url: Option<String>,
+        /// Where this device reaches MQTT.
+        #[arg(long, value_name = "HOST:PORT")]
+        broker: Option<String>,
+    },
+    /// List the tickets.
+    List(Format),
+}
+
+/// `health`.
+#[derive(Debug, Args)]
+pub struct Health {
+    /// Which device.
+    pub id: DeviceId,
+    /// From then on, e.g. 2026-09-01T00:00:00Z; default: 24 hours ago.
+    #[arg(long)]
+    pub from: Option<Timestamp>,
+    /// Up to then; default: now.
+    #[arg(long)]
+    pub to: Option<Timestamp>,
+    /// At most about this many samples, evenly chosen.
+    #[arg(long, default_value_t = 500)]
+    pub max_points: u32,
+    /// How to print.
+    #[command(flatten)]
+    pub format: Format,
+}

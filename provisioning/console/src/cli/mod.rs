@@ -1,0 +1,69 @@
+//! The command line. Admin subcommands open the data folder beside a serving console; what they change it picks up.
+// Printing is this module's duty.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod admin;
+mod args;
+mod setup;
+mod show;
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+pub use args::Cli;
+use tracing_subscriber::EnvFilter;
+
+use self::args::Command;
+use crate::{config::Config, db::Db, router, serve};
+
+/// Runs one command to its end; an error is printed once.
+pub fn main(cli: Cli) -> ExitCode {
+    let default = if matches!(cli.command, Command::Serve) { "info" } else { "warn" };
+    let filter = EnvFilter::try_from_env("BBT_CONSOLE_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    // One TLS provider for all; a second call only means that it is set.
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: failed to start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = match runtime.block_on(run(cli)) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    };
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    code
+}
+
+async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.command {
+        Command::Openapi => println!("{}", serde_json::to_string_pretty(&router::openapi())?),
+        Command::Serve => serve::serve(&cli.data).await?,
+        Command::Init(init) => setup::init(&cli.data, init).await?,
+        command => {
+            let config = Config::load(&cli.data)?;
+            let db = open(&cli.data).await?;
+            let code = admin::run(command, &config, &db).await;
+            db.close().await;
+            return code;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Opens the database of a folder that `init` has made.
+async fn open(data: &std::path::Path) -> anyhow::Result<Db> {
+    anyhow::ensure!(
+        data.join(crate::db::FILE_NAME).is_file(),
+        "there is no console in the data folder {}; make one with: bbt-console --data {} init",
+        data.display(),
+        data.display()
+    );
+    Db::open(data).await.with_context(|| format!("Failed to open the database in {}", data.display()))
+}

@@ -1,0 +1,88 @@
+//! Making a data folder, and passwords.
+
+use std::{
+    io::{BufRead, Write},
+    path::Path,
+};
+
+use anyhow::{Context, bail, ensure};
+use jiff::Timestamp;
+
+use super::args::Init;
+use crate::{
+    app::AppState,
+    auth::{self, MIN_PASSWORD_CHARS},
+    config::{Config, FILE_NAME},
+    db::DbError,
+};
+
+const STARTER: &str = "# Configuration of bbt-console. Everything left out has its documented default; see `docs/`.
+# listen_web = \"127.0.0.1:8080\"
+# listen_devices = \"0.0.0.0:8443\"
+# listen_mqtt = \"0.0.0.0:8883\"
+# language = \"zh-CN\"
+";
+
+/// Makes what is missing; an existing folder keeps what it has.
+pub(super) async fn init(data: &Path, init: Init) -> anyhow::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data)
+        .with_context(|| format!("Failed to create the data folder {}", data.display()))?;
+    let file = data.join(FILE_NAME);
+    if !file.exists() {
+        let host = match &init.public_host {
+            Some(host) => format!("public_host = {}\n", toml::Value::from(host.as_str())),
+            None => "# public_host = \"console.example\"   # how devices reach this machine\n".to_owned(),
+        };
+        std::fs::write(&file, format!("{STARTER}{host}"))
+            .with_context(|| format!("Failed to write {}", file.display()))?;
+    } else if init.public_host.is_some() {
+        bail!("{} exists already; set public_host in it yourself", file.display());
+    }
+    let app = AppState::open(Config::load(data)?).await?;
+    let (password, generated) = password(init.password_stdin)?;
+    let hash = auth::hash_password(&password)?;
+    let added = app.db.users().add(&init.username, &init.username, &hash, init.language, Timestamp::now()).await;
+    app.db.close().await;
+    println!("data folder: {}", data.display());
+    match added {
+        Ok(()) => told(&init.username, &password, generated),
+        Err(DbError::AlreadyExists { .. }) => {
+            println!(
+                "user {} exists already and keeps its password; change it with: bbt-console --data {} user passwd {}",
+                init.username,
+                data.display(),
+                init.username
+            );
+        }
+        Err(error) => return Err(error.into()),
+    }
+    Ok(())
+}
+
+/// Says the name and, where it was made here, the password; it is nowhere else.
+pub(super) fn told(username: &str, password: &str, generated: bool) {
+    println!("user: {username}");
+    if generated {
+        println!("password: {password}   (shown this once)");
+    }
+}
+
+/// A password from standard input, or a generated one (`true`).
+pub(super) fn password(from_stdin: bool) -> anyhow::Result<(String, bool)> {
+    if !from_stdin {
+        return Ok((auth::generate_password(), true));
+    }
+    std::io::stdout().flush().ok();
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line).context("Failed to read the password from standard input")?;
+    let password = line.trim_end_matches(['\n', '\r']).to_owned();
+    ensure!(
+        password.chars().count() >= MIN_PASSWORD_CHARS,
+        "the password has fewer than {MIN_PASSWORD_CHARS} characters; choose a longer one"
+    );
+    Ok((password, false))
+}

@@ -1,0 +1,88 @@
+//! Tables for people, JSON for programs.
+
+use serde::Serialize;
+
+use super::args::Format;
+
+/// Prints `items` as JSON, or `rows` as a table under `head`.
+pub(super) fn list<T: Serialize>(
+    format: Format,
+    items: &T,
+    head: &[&str],
+    rows: impl FnOnce() -> Vec<Vec<String>>,
+) -> anyhow::Result<()> {
+    if format.json {
+        println!("{}", serde_json::to_string_pretty(items)?);
+    } else {
+        print!("{}", table(head, &rows()));
+    }
+    Ok(())
+}
+
+fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+    let head: Vec<String> = head.iter().map(|h| (*h).to_owned()).collect();
+    let width = |column: usize| {
+        std::iter::once(&head).chain(rows).filter_map(|row| row.get(column)).map(|cell| columns(cell)).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..head.len()).map(width).collect();
+    let mut text = String::new();
+    for row in std::iter::once(&head).chain(rows) {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            line.push_str(cell);
+            line.extend(std::iter::repeat_n(' ', width.saturating_sub(columns(cell)) + 2));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// Columns on a terminal: Chinese characters and full-width forms take two.
+fn columns(text: &str) -> usize {
+    text.chars().map(|c| if matches!(u32::from(c), 0x1100..=0x115F | 0x2E80..=0xA4CF | 0xAC00..=0xD7A3 | 0xF900..=0xFAFF | 0xFE30..=0xFE6F | 0xFF00..=0xFF60 | 0x20000..=0x3FFFD) { 2 } else { 1 }).sum()
+}
+
+/// Something or a dash.
+pub(super) fn or_dash(value: Option<impl ToString>) -> String {
+    value.map_or_else(|| "-".to_owned(), |v| v.to_string())
+}
+
+/// A word of the API, as it stands in JSON.
+pub(super) fn word(value: &impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        Ok(other) => other.to_string(),
+        Err(_) => String::new(),
+    }
+}
+
+/// Bytes for people.
+pub(super) fn bytes(count: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut value = count as f64;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{count} B") } else { format!("{value:.1} {}", UNITS[unit]) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up_with_chinese_names() {
+        let rows = vec![vec!["1".to_owned(), "三年级".to_owned(), "x".to_owned()], vec!["22".into(), "ab".into(), "y".into()]];
+        assert_eq!(table(&["ID", "NAME", "Z"], &rows), "ID  NAME    Z\n1   三年级  x\n22  ab      y\n");
+    }
+
+    #[test]
+    fn bytes_have_a_fitting_unit() {
+        assert_eq!(bytes(1023), "1023 B");
+        assert_eq!(bytes(1536), "1.5 KiB");
+        assert_eq!(bytes(4 << 30), "4.0 GiB");
+    }
+}

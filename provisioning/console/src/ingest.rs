@@ -1,0 +1,236 @@
+//! What devices say, taken in: parsed at the door, stored once, acknowledged after the commit.
+//!
+//! A message that makes no sense is counted, logged and kept among the refused ones; it never ends the loop. When the
+//! database fails, nothing is acknowledged, so devices send again.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use bytes::Bytes;
+use contract::{
+    command::CommandStatus,
+    health::{IngestAck, MAX_BATCH_SAMPLES, TelemetryBatch},
+    id::DeviceId,
+    report::{DeviceReport, Presence},
+    topic::{Direction, Leaf, Topic},
+};
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc;
+
+use crate::{
+    app::{AppState, Counters, Noun},
+    broker::Incoming,
+    db::{DbResult, commands::StatusOutcome, devices::owed::ReportOutcome},
+    jobs::Outlet,
+};
+
+/// Messages taken in one round at most; their samples share one transaction.
+const AT_ONCE: usize = 64;
+/// Samples of one round at most, give or take a batch.
+const SAMPLES_AT_ONCE: usize = 1_000;
+/// Lessons in one report at most.
+const MAX_REPORT_LESSONS: usize = 20_000;
+/// Power-ups that one batch may declare forgotten.
+const MAX_FORGOTTEN: usize = 1_000;
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
+
+/// Takes messages in until the channel ends.
+pub async fn run(app: AppState, mut incoming: mpsc::Receiver<Incoming>, outlet: impl Outlet) {
+    while let Some(first) = incoming.recv().await {
+        let mut round = Round::default();
+        round.sort(&app, first).await;
+        while round.messages < AT_ONCE && round.samples < SAMPLES_AT_ONCE {
+            match incoming.try_recv() {
+                Ok(message) => round.sort(&app, message).await,
+                Err(_) => break,
+            }
+        }
+        if let Err(error) = round.store(&app, &outlet).await {
+            tracing::error!(error = %error, "messages of devices could not be stored; they are asked to send again");
+            tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
+        }
+    }
+}
+
+/// One round of messages, parsed.
+#[derive(Debug, Default)]
+pub struct Round {
+    messages: usize,
+    samples: usize,
+    batches: Vec<TelemetryBatch>,
+    reports: Vec<(DeviceReport, bool)>,
+    statuses: Vec<CommandStatus>,
+    presences: Vec<Presence>,
+}
+
+impl Round {
+    /// Parses one message into its place, or refuses it.
+    pub async fn sort(&mut self, app: &AppState, message: Incoming) {
+        self.messages += 1;
+        Counters::add(&app.counters.messages, 1);
+        let topic = match Topic::parse(&message.topic) {
+            Ok(topic) => topic,
+            Err(error) => return refuse(app, &message.topic, &error.to_string(), None).await,
+        };
+        if let Err(reason) = self.take(&topic, &message) {
+            if let Reason::Foreign { .. } = reason
+                && let Err(error) = app.db.devices().count_misuse(&topic.device).await
+            {
+                tracing::error!(error = %error, "could not count the misuse");
+            }
+            refuse(app, &message.topic, &reason.to_string(), Some(&topic.device)).await;
+        }
+    }
+
+    fn take(&mut self, topic: &Topic, message: &Incoming) -> Result<(), Reason> {
+        if topic.leaf.direction() != Direction::Up {
+            return Err(Reason::Direction(topic.leaf));
+        }
+        match topic.leaf {
+            Leaf::Telemetry => {
+                let batch: TelemetryBatch = read(topic, &message.payload, |b: &TelemetryBatch| &b.device_id)?;
+                if batch.samples.len() > MAX_BATCH_SAMPLES {
+                    return Err(Reason::Bounds(format!(
+                        "{} samples in one batch; allowed are {MAX_BATCH_SAMPLES}",
+                        batch.samples.len()
+                    )));
+                }
+                if batch.forgotten.len() > MAX_FORGOTTEN {
+                    return Err(Reason::Bounds(format!("{} power-ups declared forgotten", batch.forgotten.len())));
+                }
+                if batch.samples.iter().any(|s| s.seq == 0 || s.seq > i64::MAX as u64) {
+                    return Err(Reason::Bounds("a sample's seq is 0 or too large; it counts from 1".to_owned()));
+                }
+                self.samples += batch.samples.len();
+                self.batches.push(batch);
+            }
+            Leaf::Report => {
+                let report: DeviceReport = read(topic, &message.payload, |r: &DeviceReport| &r.device_id)?;
+                if report.lessons.len() > MAX_REPORT_LESSONS {
+                    return Err(Reason::Bounds(format!("{} lessons in one report", report.lessons.len())));
+                }
+                self.reports.push((report, message.retain));
+            }
+            Leaf::Status => self.statuses.push(read(topic, &message.payload, |s: &CommandStatus| &s.device_id)?),
+            Leaf::Presence => self.presences.push(read(topic, &message.payload, |p: &Presence| &p.device_id)?),
+            Leaf::Assignment | Leaf::Command | Leaf::Ack => return Err(Reason::Direction(topic.leaf)),
+        }
+        Ok(())
+    }
+
+    /// Stores the round, then acknowledges what was stored and rings for what changed.
+    ///
+    /// # Errors
+    /// The database's; nothing that failed is acknowledged.
+    pub async fn store(self, app: &AppState, outlet: &impl Outlet) -> DbResult<()> {
+        let now = Timestamp::now();
+        let mut changed: BTreeSet<DeviceId> = BTreeSet::new();
+        let mut arrived = false;
+        for presence in self.presences {
+            if app.db.devices().set_online(&presence.device_id, presence.online, Some(now)).await? {
+                arrived |= presence.online;
+                changed.insert(presence.device_id);
+            }
+        }
+        let mut pushes: BTreeSet<i64> = BTreeSet::new();
+        for (report, retained) in self.reports {
+            match app.db.devices().report(&report, retained, now).await? {
+                ReportOutcome::Stored => {
+                    pushes.extend(app.db.pushes().covering(&report.device_id).await?);
+                    arrived = true;
+                    changed.insert(report.device_id);
+                }
+                ReportOutcome::Stale => tracing::debug!(device.id = %report.device_id, "older report ignored"),
+                ReportOutcome::UnknownDevice => stranger(app, &report.device_id, Leaf::Report).await,
+            }
+        }
+        for status in self.statuses {
+            match app.db.commands().status(&status, now).await? {
+                StatusOutcome::Stored => {
+                    tracing::info!(device.id = %status.device_id, command.id = %status.id, state = ?status.state, "command answered");
+                    changed.insert(status.device_id);
+                }
+                StatusOutcome::Stale => {}
+                StatusOutcome::Unknown => {
+                    let topic = Topic::new(status.device_id.clone(), Leaf::Status).to_string();
+                    let reason = format!("command {} was never given to {}", status.id, status.device_id);
+                    refuse(app, &topic, &reason, Some(&status.device_id)).await;
+                }
+            }
+        }
+        if !self.batches.is_empty() {
+            let outcomes = app.db.health().store(&self.batches, now).await?;
+            for (batch, stored) in self.batches.into_iter().zip(outcomes) {
+                let Some(stored) = stored else {
+                    stranger(app, &batch.device_id, Leaf::Telemetry).await;
+                    continue;
+                };
+                Counters::add(&app.counters.samples_stored, stored.new);
+                Counters::add(&app.counters.samples_repeated, stored.repeated);
+                acknowledge(outlet, &batch.device_id, stored.ack).await;
+                changed.insert(batch.device_id);
+            }
+        }
+        for device in changed {
+            app.changes.tell(Noun::Device, Some(device.to_string()));
+        }
+        for push in pushes {
+            app.changes.tell(Noun::Push, Some(push.to_string()));
+        }
+        if arrived {
+            app.owed.notify_one();
+        }
+        Ok(())
+    }
+}
+
+/// After the commit only: from here on the device may forget.
+async fn acknowledge(outlet: &impl Outlet, device: &DeviceId, stored: Vec<contract::health::BootSeq>) {
+    let ack = IngestAck { device_id: device.clone(), stored };
+    let payload = match serde_json::to_vec(&ack) {
+        Ok(payload) => Bytes::from(payload),
+        Err(error) => return tracing::error!(error = %error, "an ack could not be written"),
+    };
+    let topic = Topic::new(device.clone(), Leaf::Ack);
+    if let Err(error) = outlet.publish(&topic, payload, Leaf::Ack.retained()).await {
+        // The device sends the batch again, and is answered then.
+        tracing::warn!(device.id = %device, error = %error, "an ack was not sent");
+    }
+}
+
+/// Why a message was refused.
+#[derive(Debug, thiserror::Error)]
+enum Reason {
+    #[error("not the JSON expected on this topic: {0}")]
+    Malformed(String),
+    #[error("topic of device {topic}, but the payload speaks for device {payload}")]
+    Foreign { topic: DeviceId, payload: DeviceId },
+    #[error("{0}")]
+    Bounds(String),
+    #[error("devices do not publish on {0:?} topics")]
+    Direction(Leaf),
+}
+
+fn read<T: DeserializeOwned>(topic: &Topic, payload: &[u8], device: impl Fn(&T) -> &DeviceId) -> Result<T, Reason> {
+    let value: T = serde_json::from_slice(payload).map_err(|e| Reason::Malformed(e.to_string()))?;
+    let speaks_for = device(&value);
+    if *speaks_for != topic.device {
+        return Err(Reason::Foreign { topic: topic.device.clone(), payload: speaks_for.clone() });
+    }
+    Ok(value)
+}
+
+async fn stranger(app: &AppState, device: &DeviceId, leaf: Leaf) {
+    let topic = Topic::new(device.clone(), leaf).to_string();
+    refuse(app, &topic, &format!("device {device} is not enrolled here; enrol it again"), Some(device)).await;
+}
+
+async fn refuse(app: &AppState, topic: &str, reason: &str, device: Option<&DeviceId>) {
+    let cut = |text: &str| text.chars().take(300).collect::<String>();
+    let (topic, reason) = (cut(topic), cut(reason));
+    Counters::add(&app.counters.rejected, 1);
+    tracing::warn!(mqtt.topic = topic, reason, device.id = device.map(DeviceId::as_str), "message of a device refused");
+    if let Err(error) = app.db.system().reject(&topic, &reason, device.map(DeviceId::as_str), Timestamp::now()).await {
+        tracing::error!(error = %error, "the refused message could not be noted");
+    }
+}

@@ -1,0 +1,73 @@
+//! Removes objects that no lesson names: leavings of imports that were refused or cut short.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::{
+    runtime::Handle,
+    task::spawn_blocking,
+    time::{MissedTickBehavior, interval},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    app::AppState,
+    db::DbError,
+    objects::{ObjectError, SWEEP_AFTER, Swept},
+};
+
+const EVERY: Duration = Duration::from_secs(3_600);
+
+/// Why a sweep stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum SweepError {
+    /// The object store's.
+    #[error(transparent)]
+    Objects(#[from] ObjectError),
+    /// The database's.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+/// Sweeps every hour until told to stop.
+pub async fn run(app: AppState, stopping: CancellationToken) {
+    let mut clock = interval(EVERY);
+    clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stopping.cancelled() => return,
+            _ = clock.tick() => {}
+        }
+        // A listing of all objects is slow work; on a thread of its own it holds up nobody.
+        let (app, runtime) = (app.clone(), Handle::current());
+        let sweep = spawn_blocking(move || runtime.block_on(sweep(&app, Timestamp::now())));
+        let swept = match sweep.await {
+            Ok(swept) => swept,
+            Err(error) => {
+                tracing::error!(error = %error, "the sweep of objects ended badly");
+                continue;
+            }
+        };
+        match swept {
+            Ok(swept) if swept.removed > 0 => {
+                tracing::info!(objects = swept.removed, bytes = swept.removed_bytes, "unreferenced objects removed");
+            }
+            Ok(_) => {}
+            Err(error) => tracing::error!(error = %error, "unreferenced objects could not be removed"),
+        }
+    }
+}
+
+/// One sweep; objects younger than a day are left, an import may be about to name them.
+///
+/// # Errors
+/// Stops at the first failure.
+pub async fn sweep(app: &AppState, now: Timestamp) -> Result<Swept, SweepError> {
+    let age = SignedDuration::try_from(SWEEP_AFTER).unwrap_or(SignedDuration::MAX);
+    let before = now.checked_sub(age).unwrap_or(Timestamp::MIN);
+    let keep = async |hash| -> Result<bool, SweepError> {
+        let lessons = app.db.lessons();
+        Ok(lessons.file_is_referenced(hash).await? || lessons.manifest_is_referenced(hash).await?)
+    };
+    app.objects.sweep(keep, before).await
+}

@@ -1,0 +1,30 @@
+//! What the console does without being asked.
+
+pub mod gc;
+pub mod presence;
+pub mod publisher;
+pub mod revisions;
+
+use std::future::Future;
+
+use bytes::Bytes;
+use contract::topic::Topic;
+
+use crate::broker::{BrokerError, Publisher};
+
+/// The way out to devices: the broker's link, or a test's notebook.
+pub trait Outlet: Send + Sync {
+    /// Queues a message to a device with QoS 1; `Ok` is not a delivery.
+    fn publish(
+        &self,
+        topic: &Topic,
+        payload: Bytes,
+        retain: bool,
+    ) -> impl Future<Output = Result<(), BrokerError>> + Send;
+}
+
+impl Outlet for Publisher {
+    async fn publish(&self, topic: &Topic, payload: Bytes, retain: bool) -> Result<(), BrokerError> {
+        Self::publish(self, topic, payload, retain).await
+    }
+}
