@@ -49,6 +49,26 @@ for (const [width, height] of sizes) {
       await page.waitForTimeout(200);
     });
     await view('video-quiet', item(1, 0), async () => { await play('.big-play'); await page.waitForTimeout(5000); });
+    await view('video-resumed', item(1, 0), async () => {
+      await play('.big-play');
+      await page.evaluate(() => { document.querySelector('video').currentTime = 47; });
+      await page.waitForTimeout(300);
+      await page.click('.button-back');
+      await page.click('[data-item="0"]');
+      await page.waitForSelector('.toast:not(.hidden)');
+      await page.waitForTimeout(600);
+    });
+    await view('video-after', item(1, 0), async () => {
+      await play('.big-play');
+      await page.evaluate(() => { document.querySelector('video').currentTime = 89.5; });
+      await page.waitForSelector('.after:not(.hidden)');
+      await page.waitForTimeout(300);
+    });
+    await view('video-volume', item(1, 0), async () => {
+      await play('.big-play');
+      await page.click('[aria-label="音量"]');
+      await page.waitForTimeout(300);
+    });
     await view('audio', item(1, 4), async () => { await play('.audio-play'); await page.waitForTimeout(1200); });
     await view('audio-lines', item(1, 4), async () => {
       await page.click('[aria-label="字幕"]');
@@ -66,6 +86,7 @@ for (const [width, height] of sizes) {
     await view('info', '#/', () => page.click('.status'));
     await dev({ online: false, console_seen_s: 9000, notices: [{ level: 'standard', title: '下午停电通知', text: '今天 15:30 至 17:00 学校检修线路，请提前保存课件并关闭多媒体设备。' }] });
     await view('offline-notice', '#/', () => page.waitForSelector('.notice'));
+    await view('video-notice', item(1, 0), () => page.waitForSelector('.notice'));
     await dev({ notices: [{ level: 'urgent', title: '暴雨红色预警', text: '请各班立即停止户外活动，学生留在教室内，\n班主任清点人数并报告值班领导。' }] });
     await view('urgent', '#/', () => page.waitForSelector('.urgent'));
     await dev({ online: true, console_seen_s: 12, notices: [] });

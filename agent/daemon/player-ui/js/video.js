@@ -25,7 +25,8 @@
     var surface = h('div', { 'class': 'video-surface' }, [video, words]);
     var el = h('div', { 'class': 'video' }, [surface, big, toast, after]);
     var full = BBT.button({ icon: 'fullscreen', label: t('media.fullscreen'), onclick: BBT.toggleFullscreen });
-    var quiet = null, toastTimer = null, controls;
+    /* Until it has played once a large button stands in the middle; after that the dock's is enough. */
+    var started = false, quiet = null, toastTimer = null, controls;
 
     function showToast(text, action, onclick) {
       BBT.empty(toast);
@@ -61,14 +62,15 @@
     }
 
     function drawOverlays() {
-      BBT.toggle(big, 'hidden', !video.paused || video.ended || video.error || video.currentTime > 0.5);
+      BBT.toggle(big, 'hidden', !video.paused || video.error || started);
       BBT.toggle(after, 'hidden', !video.ended);
+      if (video.ended) { toast.classList.add('hidden'); }
       if (video.paused) { wake(); }
     }
 
     after.appendChild(BBT.button({ icon: 'again', text: t('media.again'), 'class': 'button-large', onclick: function () { controls.seek(0); controls.start(); } }));
     if (context.hasNext) {
-      after.appendChild(BBT.button({ icon: 'next', text: t('item.next'), 'class': 'button-large button-primary', onclick: context.next }));
+      after.appendChild(BBT.button({ icon: 'next', text: t('item.next'), 'class': 'button-large button-primary button-next', onclick: context.next }));
     }
     /* While the controls are away a touch only brings them back: nobody stops a film to see the time. */
     surface.addEventListener('click', function () {
@@ -79,7 +81,7 @@
       surface.setAttribute('data-was-quiet', document.body.classList.contains('quiet') ? 'yes' : 'no');
     });
     ['play', 'pause', 'ended', 'timeupdate', 'loadeddata'].forEach(function (name) { video.addEventListener(name, drawOverlays); });
-    video.addEventListener('play', wake);
+    video.addEventListener('playing', function () { started = true; wake(); drawOverlays(); });
     ['pointerdown', 'pointermove', 'keydown'].forEach(function (name) { document.addEventListener(name, wake, true); });
 
     return {
