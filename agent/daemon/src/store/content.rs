@@ -162,6 +162,9 @@ impl ContentStore {
     /// # Errors
     /// The index cannot be read.
     pub fn held(&self, key: &LessonKey) -> Result<Option<HeldLesson>, StoreError> {
+        if let Some(held) = self.0.memory().held.get(key) {
+            return Ok(Some(held.clone()));
+        }
         let row = self.0.index.lesson(key)?.filter(|row| !row.evicting);
         row.map(|row| self.0.held(key, &row)).transpose()
     }

@@ -60,6 +60,14 @@ impl ContentStore {
         Ok(None)
     }
 
+    /// Whether the manifest of any version of a lesson is here.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn any_version(&self, lesson: &LessonId) -> Result<bool, StoreError> {
+        Ok(!self.0.index.versions(lesson)?.is_empty())
+    }
+
     /// What a path in a lesson stands for; `None` if there is no such lesson or path. Says nothing of completeness.
     ///
     /// # Errors

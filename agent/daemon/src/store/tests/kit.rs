@@ -88,17 +88,24 @@ pub(crate) fn lesson(id: &str, version: u32, files: &[Vec<u8>]) -> Lesson {
         files: entries,
         created_at: "2026-09-01T00:00:00Z".parse().unwrap(),
     };
-    let document = Signed::sign(&manifest, KeyId::new("content").unwrap(), &signing_key()).unwrap();
-    let document = serde_json::to_vec(&document).unwrap();
     let assigned = AssignedLesson {
         lesson: manifest.id.clone(),
         version,
-        manifest: Hash::of(&document),
+        manifest: Hash([0; 32]),
         size_bytes: manifest.stored_bytes(),
         pinned: false,
         needed_by: None,
     };
-    Lesson { assigned, document, manifest, bytes: files.to_vec() }
+    let mut lesson = Lesson { assigned, document: Vec::new(), manifest, bytes: files.to_vec() };
+    resign(&mut lesson);
+    lesson
+}
+
+/// Signs the manifest again after it was changed.
+pub(crate) fn resign(lesson: &mut Lesson) {
+    let document = Signed::sign(&lesson.manifest, KeyId::new("content").unwrap(), &signing_key()).unwrap();
+    lesson.document = serde_json::to_vec(&document).unwrap();
+    lesson.assigned.manifest = Hash::of(&lesson.document);
 }
 
 pub(crate) fn options(root: &Path) -> StoreOptions {

@@ -1,0 +1,159 @@
+//! What the player says when it cannot: the contract's envelope, in the reader's language.
+
+use std::{collections::HashMap, sync::LazyLock};
+
+use axum::{
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use contract::api::Problem;
+
+use crate::config::Language;
+
+static ZH_CN: LazyLock<HashMap<String, String>> = LazyLock::new(|| read(include_str!("../../messages/zh-CN.toml")));
+static EN: LazyLock<HashMap<String, String>> = LazyLock::new(|| read(include_str!("../../messages/en.toml")));
+
+fn read(text: &str) -> HashMap<String, String> {
+    toml::from_str(text).unwrap_or_default()
+}
+
+/// An answer that is not a success; its code is a key of the catalogues.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    NotFound,
+    LessonNotHere,
+    LessonNotReady,
+    LessonChanged,
+    BadPath,
+    RangeRefused,
+    MethodRefused,
+    HostRefused,
+    OriginRefused,
+    Preparing,
+    Busy,
+    DiskError,
+}
+
+impl Refusal {
+    #[cfg(test)]
+    const ALL: [Self; 12] = [
+        Self::NotFound,
+        Self::LessonNotHere,
+        Self::LessonNotReady,
+        Self::LessonChanged,
+        Self::BadPath,
+        Self::RangeRefused,
+        Self::MethodRefused,
+        Self::HostRefused,
+        Self::OriginRefused,
+        Self::Preparing,
+        Self::Busy,
+        Self::DiskError,
+    ];
+
+    const fn code(self) -> &'static str {
+        match self {
+            Self::NotFound => "not_found",
+            Self::LessonNotHere => "lesson_not_here",
+            Self::LessonNotReady => "lesson_not_ready",
+            Self::LessonChanged => "lesson_changed",
+            Self::BadPath => "bad_path",
+            Self::RangeRefused => "range_refused",
+            Self::MethodRefused => "method_refused",
+            Self::HostRefused => "host_refused",
+            Self::OriginRefused => "origin_refused",
+            Self::Preparing => "preparing",
+            Self::Busy => "busy",
+            Self::DiskError => "disk_error",
+        }
+    }
+
+    const fn status(self) -> StatusCode {
+        match self {
+            Self::NotFound | Self::LessonNotHere | Self::LessonNotReady | Self::LessonChanged => StatusCode::NOT_FOUND,
+            Self::BadPath => StatusCode::BAD_REQUEST,
+            Self::RangeRefused => StatusCode::RANGE_NOT_SATISFIABLE,
+            Self::MethodRefused => StatusCode::METHOD_NOT_ALLOWED,
+            Self::HostRefused => StatusCode::MISDIRECTED_REQUEST,
+            Self::OriginRefused => StatusCode::FORBIDDEN,
+            Self::Preparing | Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::DiskError => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The whole answer; `detail` is for the technician.
+    pub(super) fn answer(self, language: Language, detail: impl ToString) -> Response {
+        let catalogue = match language {
+            Language::ZhCn => &*ZH_CN,
+            Language::En => &*EN,
+        };
+        let status = self.status();
+        let request_id = hex::encode(rand::random::<[u8; 8]>());
+        let problem = Problem {
+            kind: "about:blank".to_owned(),
+            title: status.canonical_reason().unwrap_or_default().to_owned(),
+            status: status.as_u16(),
+            code: self.code().to_owned(),
+            message: catalogue.get(self.code()).cloned().unwrap_or_default(),
+            detail: detail.to_string(),
+            request_id: request_id.clone(),
+        };
+        tracing::debug!(code = problem.code, detail = problem.detail, request_id, "refused");
+        let mut answer = (status, axum::Json(problem)).into_response();
+        let headers = answer.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Ok(id) = HeaderValue::from_str(&request_id) {
+            headers.insert("x-request-id", id);
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+        }
+        if status == StatusCode::METHOD_NOT_ALLOWED {
+            headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+        }
+        answer
+    }
+}
+
+/// The language the reader asks for, else the device's.
+pub(super) fn language(headers: &HeaderMap, own: Language) -> Language {
+    let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|v| v.to_str().ok()).unwrap_or("");
+    let known = accepted.split(',').find_map(|range| {
+        let tag = range.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+        match tag.split('-').next() {
+            Some("zh") => Some(Language::ZhCn),
+            Some("en") => Some(Language::En),
+            _ => None,
+        }
+    });
+    known.unwrap_or(own)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_a_sentence_in_both_languages_and_none_is_left_over() {
+        for (name, catalogue) in [("zh-CN", &*ZH_CN), ("en", &*EN)] {
+            for refusal in Refusal::ALL {
+                assert!(catalogue.get(refusal.code()).is_some_and(|m| m.len() > 20), "{name}: {}", refusal.code());
+            }
+            assert_eq!(catalogue.len(), Refusal::ALL.len(), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_reader_chooses_the_language() {
+        let asked = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT_LANGUAGE, text.parse().unwrap());
+            language(&headers, Language::ZhCn)
+        };
+        assert_eq!(asked("en-US,en;q=0.9,zh;q=0.8"), Language::En);
+        assert_eq!(asked("ii,zh-CN;q=0.9"), Language::ZhCn);
+        assert_eq!(asked("fr"), Language::ZhCn);
+        assert_eq!(language(&HeaderMap::new(), Language::En), Language::En);
+    }
+}
