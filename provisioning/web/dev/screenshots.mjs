@@ -167,7 +167,7 @@ await first("tickets-new", async () => {
   const rooms = school ? (await get(`/schools/${school.id}`)).classrooms : [];
   await page.goto(`${base}/tickets${rooms[0] ? `?classroom=${rooms[0].id}` : ""}`);
   await settle(page);
-  if (!rooms[0]) await press(/开票据|New ticket/);
+  if (!rooms[0]) await press(/签发注册码|New ticket/);
 });
 if (process.env.BBT_MAKE_TICKET) {
   await first("tickets-sheet", async () => {

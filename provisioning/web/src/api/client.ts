@@ -13,7 +13,7 @@ export function whenSignedOut(callback: () => void): void {
 }
 
 export const client = createClient<paths>({
-  baseUrl: window.location.origin,
+  baseUrl: `${window.location.origin}/api/v1`,
   credentials: "same-origin",
   fetch: async (request: Request) => {
     try {

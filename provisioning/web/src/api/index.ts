@@ -1,122 +1,71 @@
 /** Every call the pages make, by noun. Pages import this and the types, and know no path. */
 
 import { ask, client } from "./client";
-import type * as T from "./types";
-
-type Query = Record<string, string | number | boolean | undefined | null>;
+import type { CommandBody, DeviceQuery, LessonQuery, NewPush, NewTicket, PushQuery, RegionKind, SchoolKind } from "./types";
 
 /** Leaves out what is not set, so that an empty filter is no filter. */
-function query(values: Query): Record<string, string | number | boolean> {
-  const out: Record<string, string | number | boolean> = {};
-  for (const [key, value] of Object.entries(values)) {
-    if (value !== undefined && value !== null && value !== "") out[key] = value;
-  }
-  return out;
+function set<T extends object>(query: T): T {
+  return Object.fromEntries(Object.entries(query).filter(([, value]) => value !== undefined && value !== null && value !== "")) as T;
 }
 
-/** An endless table is nobody's wish; the console caps a page at this size. */
+/** The console gives at most this many rows at once. */
 export const MAX_PAGE = 500;
 
 export const session = {
-  get: () => ask<T.Session>(client.GET("/api/v1/session")),
-  create: (username: string, password: string) =>
-    ask<T.Session>(client.POST("/api/v1/session", { body: { username, password } })),
-  remove: () => ask<void>(client.DELETE("/api/v1/session")),
+  get: () => ask(client.GET("/session")),
+  create: (username: string, password: string) => ask(client.POST("/session", { body: { username, password } })),
+  remove: () => ask(client.DELETE("/session")),
 };
 
-export const overview = () => ask<T.Overview>(client.GET("/api/v1/overview"));
-export const system = () => ask<T.SystemInfo>(client.GET("/api/v1/system"));
+export const overview = () => ask(client.GET("/overview"));
+export const system = () => ask(client.GET("/system"));
+
+const at = <I>(id: I) => ({ params: { path: { id } } });
 
 export const places = {
-  tree: () => ask<{ regions: T.TreeRegion[] }>(client.GET("/api/v1/tree")),
-  school: (id: number) => ask<T.SchoolDetail>(client.GET("/api/v1/schools/{id}", { params: { path: { id } } })),
-  addRegion: (body: { parent_id?: number; kind: string; name: string; code?: string }) =>
-    ask<{ id: number }>(client.POST("/api/v1/regions", { body })),
-  addSchool: (body: { region_id: number; code: string; name: string; kind: string }) =>
-    ask<{ id: number }>(client.POST("/api/v1/schools", { body })),
+  tree: () => ask(client.GET("/tree")),
+  school: (id: number) => ask(client.GET("/schools/{id}", at(id))),
+  addRegion: (body: { parent_id?: number; kind: RegionKind; name: string; code?: string }) =>
+    ask(client.POST("/regions", { body })),
+  addSchool: (body: { region_id: number; code: string; name: string; kind: SchoolKind }) =>
+    ask(client.POST("/schools", { body })),
   addClassroom: (body: { school_id: number; code: string; name: string; grade: string }) =>
-    ask<{ id: number }>(client.POST("/api/v1/classrooms", { body })),
-  renameRegion: (id: number, name: string) =>
-    ask<void>(client.PATCH("/api/v1/regions/{id}", { params: { path: { id } }, body: { name } })),
-  renameSchool: (id: number, name: string) =>
-    ask<void>(client.PATCH("/api/v1/schools/{id}", { params: { path: { id } }, body: { name } })),
-  renameClassroom: (id: number, name: string) =>
-    ask<void>(client.PATCH("/api/v1/classrooms/{id}", { params: { path: { id } }, body: { name } })),
+    ask(client.POST("/classrooms", { body })),
+  renameRegion: (id: number, name: string) => ask(client.PATCH("/regions/{id}", { ...at(id), body: { name } })),
+  renameSchool: (id: number, name: string) => ask(client.PATCH("/schools/{id}", { ...at(id), body: { name } })),
+  renameClassroom: (id: number, name: string) => ask(client.PATCH("/classrooms/{id}", { ...at(id), body: { name } })),
 };
-
-export interface DeviceQuery extends Query {
-  region_id?: number;
-  school_id?: number;
-  classroom_id?: number;
-  state?: string;
-  q?: string;
-  sort?: string;
-  page?: number;
-  page_size?: number;
-}
 
 export const devices = {
-  list: (q: DeviceQuery) =>
-    ask<T.Page<T.DeviceSummary>>(client.GET("/api/v1/devices", { params: { query: query(q) } })),
-  get: (id: string) => ask<T.DeviceDetail>(client.GET("/api/v1/devices/{id}", { params: { path: { id } } })),
-  move: (id: string, classroom_id: number) =>
-    ask<T.DeviceSummary>(client.PATCH("/api/v1/devices/{id}", { params: { path: { id } }, body: { classroom_id } })),
+  list: (query: DeviceQuery) => ask(client.GET("/devices", { params: { query: set(query) } })),
+  get: (id: string) => ask(client.GET("/devices/{id}", at(id))),
+  move: (id: string, classroom_id: number) => ask(client.PATCH("/devices/{id}", { ...at(id), body: { classroom_id } })),
   health: (id: string, from: string, to: string, max_points = 500) =>
-    ask<T.Health>(
-      client.GET("/api/v1/devices/{id}/health", { params: { path: { id }, query: { from, to, max_points } } }),
-    ),
-  commands: (id: string) =>
-    ask<T.Command[]>(client.GET("/api/v1/devices/{id}/commands", { params: { path: { id } } })),
-  command: (id: string, body: T.CommandBody, ttl_s: number) =>
-    ask<T.Command>(client.POST("/api/v1/devices/{id}/commands", { params: { path: { id } }, body: { body, ttl_s } })),
+    ask(client.GET("/devices/{id}/health", { params: { path: { id }, query: { from, to, max_points } } })),
+  commands: (id: string) => ask(client.GET("/devices/{id}/commands", at(id))),
+  command: (id: string, body: CommandBody, ttl_s: number) =>
+    ask(client.POST("/devices/{id}/commands", { ...at(id), body: { body, ttl_s } })),
 };
-
-export interface NewTicket {
-  classroom_id: number;
-  ttl_hours?: number;
-  console_url?: string;
-  broker_host?: string;
-  broker_port?: number;
-}
 
 export const tickets = {
-  list: () => ask<{ items: T.TicketRow[] }>(client.GET("/api/v1/tickets")).then((found) => found.items),
-  create: (body: NewTicket) => ask<{ id: T.Id; ticket: T.Ticket }>(client.POST("/api/v1/tickets", { body })),
-  remove: (id: T.Id) => ask<void>(client.DELETE("/api/v1/tickets/{id}", { params: { path: { id } } })),
+  list: () => ask(client.GET("/tickets")).then((found) => found.items),
+  create: (body: NewTicket) => ask(client.POST("/tickets", { body })),
+  remove: (id: number) => ask(client.DELETE("/tickets/{id}", at(id))),
 };
 
-export interface LessonQuery extends Query {
-  subject?: string;
-  grade?: string;
-  q?: string;
-  page?: number;
-  page_size?: number;
-}
-
 export const lessons = {
-  list: (q: LessonQuery) =>
-    ask<T.Page<T.LessonSummary>>(client.GET("/api/v1/lessons", { params: { query: query(q) } })),
-  get: (id: string) => ask<T.LessonDetail>(client.GET("/api/v1/lessons/{id}", { params: { path: { id } } })),
-  retire: (id: string) => ask<void>(client.DELETE("/api/v1/lessons/{id}", { params: { path: { id } } })),
+  list: (query: LessonQuery) => ask(client.GET("/lessons", { params: { query: set(query) } })),
+  get: (id: string) => ask(client.GET("/lessons/{id}", at(id))),
+  retire: (id: string) => ask(client.DELETE("/lessons/{id}", at(id))),
   fileUrl: (id: string, path: string) =>
     `/api/v1/lessons/${encodeURIComponent(id)}/files/${path.split("/").map(encodeURIComponent).join("/")}`,
 };
 
-export interface NewPush {
-  lesson_ids: string[];
-  target: { kind: T.TargetKind; id: T.Id };
-  pinned: boolean;
-  needed_by?: string;
-}
-
 export const pushes = {
-  list: (q: { withdrawn?: boolean; page?: number; page_size?: number }) =>
-    ask<T.Page<T.Push>>(client.GET("/api/v1/pushes", { params: { query: query(q) } })),
-  get: (id: T.Id) => ask<T.Push>(client.GET("/api/v1/pushes/{id}", { params: { path: { id } } })),
-  devices: (id: T.Id, q: { page?: number; page_size?: number }) =>
-    ask<T.Page<T.PushDevice>>(
-      client.GET("/api/v1/pushes/{id}/devices", { params: { path: { id }, query: query(q) } }),
-    ),
-  create: (body: NewPush) => ask<{ id: T.Id }>(client.POST("/api/v1/pushes", { body })),
-  withdraw: (id: T.Id) => ask<void>(client.DELETE("/api/v1/pushes/{id}", { params: { path: { id } } })),
+  list: (query: PushQuery) => ask(client.GET("/pushes", { params: { query: set(query) } })),
+  get: (id: number) => ask(client.GET("/pushes/{id}", at(id))),
+  devices: (id: number, query: { page: number; page_size: number }) =>
+    ask(client.GET("/pushes/{id}/devices", { params: { path: { id }, query } })),
+  create: (body: NewPush) => ask(client.POST("/pushes", { body })),
+  withdraw: (id: number) => ask(client.DELETE("/pushes/{id}", at(id))),
 };

@@ -230,6 +230,7 @@ const en: typeof zhCN = {
     delay: "Restart after",
     atOnce: "at once",
     rebootConfirm: "Restart {place}",
+    unknown: "another command",
     after: "after {seconds} s",
     issued: "Issued",
     updated: "Last change",

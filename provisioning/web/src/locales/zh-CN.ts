@@ -228,6 +228,7 @@ export default {
     delay: "多久后重启",
     atOnce: "立即",
     rebootConfirm: "重启 {place}",
+    unknown: "其他指令",
     after: "{seconds} 秒后执行",
     issued: "下达",
     updated: "最近变化",

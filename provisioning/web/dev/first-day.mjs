@@ -1,0 +1,86 @@
+// Walks an operator's first day on a fresh console, by hand as it were: county, school, classrooms, registration codes,
+// a lesson, a push. Leaves ticket-N.json files behind, so that real agents can follow.
+//   BBT_URL=… BBT_USER=admin BBT_PASSWORD=… node dev/first-day.mjs OUT_FOLDER LESSON_FILE…
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+
+const [out, ...lesson] = process.argv.slice(2);
+const { BBT_URL: base = "http://127.0.0.1:8080", BBT_USER: user = "admin", BBT_PASSWORD: password } = process.env;
+if (!out || !password || lesson.length === 0) {
+  console.error("usage: BBT_URL=… BBT_PASSWORD=… node dev/first-day.mjs OUT_FOLDER LESSON_FILE…");
+  process.exit(2);
+}
+mkdirSync(out, { recursive: true });
+const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"] });
+const page = await browser.newPage({ locale: "zh-CN", viewport: { width: 1280, height: 800 }, acceptDownloads: true });
+page.setDefaultTimeout(15_000);
+page.on("pageerror", (e) => console.error("script error:", e.message));
+page.on("console", (m) => m.type() === "error" && console.error("console:", m.text()));
+const dialog = page.getByRole("dialog");
+const button = (name, within = page) => within.getByRole("button", { name, exact: true }).first();
+
+await page.goto(`${base}/sign-in`);
+await page.fill("#username", user);
+await page.fill("#password", password);
+await page.keyboard.press("Enter");
+await page.waitForURL(`${base}/`);
+
+async function place(open, name, code, grade) {
+  await button(open).click();
+  await dialog.locator("#place-name").fill(name);
+  if (code) await dialog.locator("#place-code").fill(code);
+  if (grade) {
+    await dialog.locator("#place-grade").fill(grade);
+    await page.keyboard.press("Enter");
+  }
+  await button("保存", dialog).click();
+  await dialog.waitFor({ state: "detached" });
+  await page.waitForTimeout(400);
+}
+await page.goto(`${base}/schools`);
+await place("新建区域", "青山县");
+await place("新建区域", "云溪镇");
+await place("新建学校", "云溪镇中心小学", "3145000101");
+await place("新建教室", "三年级（1）班", "301", "三年级");
+await place("新建教室", "三年级（2）班", "302", "三年级");
+await place("新建教室", "接收教室", "303");
+console.log("places made");
+
+for (const n of [1, 2]) {
+  await page.goto(`${base}/tickets`);
+  await button("签发注册码").click();
+  await dialog.locator(".el-tree-node__expand-icon").nth(2).click();
+  await dialog.getByText(`三年级（${n}）班`).click();
+  await dialog.locator(".el-dialog__footer .el-button--primary").click();
+  const download = page.waitForEvent("download");
+  await button("下载 ticket.json").click();
+  await (await download).saveAs(join(out, `ticket-${n}.json`));
+}
+console.log("tickets made");
+
+await page.goto(`${base}/lessons`);
+await button("上传课程").click();
+await page.setInputFiles("input[type=file]", lesson);
+await dialog.locator("#meta-title").fill("倍的认识");
+for (const [field, value] of [["subject", "数学"], ["grade", "三年级"], ["stage", "小学"], ["edition", "人教版"], ["volume", "上册"]]) {
+  await dialog.locator(`#meta-${field}`).fill(value);
+  await page.keyboard.press("Enter");
+}
+await dialog.locator("#meta-chapter").fill("第五单元 倍的认识");
+await dialog.locator("#meta-period").fill("第1课时");
+await button("上传", dialog).click();
+await page.waitForURL(/\/lessons\/.+/, { timeout: 60_000 });
+console.log("lesson uploaded:", page.url());
+
+await page.getByRole("button", { name: "推送这节课" }).click();
+await page.waitForURL(/\/pushes\/new/);
+await page.getByText("已选 1 节").waitFor();
+await button("下一步").click();
+await page.getByText("青山县").first().click();
+await button("下一步").click();
+await page.locator(".foot .el-button--primary").click();
+await page.waitForURL(/\/pushes\/\d+/);
+await page.waitForTimeout(800);
+console.log("pushed:", page.url(), "-", await page.locator("h1").innerText());
+await browser.close();
