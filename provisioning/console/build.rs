@@ -14,6 +14,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=../web/dist");
     println!("cargo:rerun-if-changed=messages");
     let built = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("../web/dist");
+    // An absent folder cannot be watched: cargo would build the console anew each time.
+    fs::create_dir_all(&built)?;
     let pages = if built.join("index.html").is_file() {
         built.canonicalize()?
     } else {

@@ -3,13 +3,20 @@
 use axum::{
     Json, Router,
     extract::DefaultBodyLimit,
-    http::{HeaderName, HeaderValue, header},
+    http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header},
     middleware,
     response::Html,
     routing::get,
 };
 use serde_json::{Value, json};
-use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer, set_header::SetResponseHeaderLayer};
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    compression::{
+        CompressionLayer,
+        predicate::{Predicate, SizeAbove},
+    },
+    set_header::SetResponseHeaderLayer,
+};
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -102,6 +109,13 @@ fn name_operations(document: &mut Value) {
     }
 }
 
+/// Lesson files are compressed already, and ranges of them must stay as they are; a stream of events must not be held up.
+fn is_text(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let text = ["application/json", "text/html", "text/css", "text/javascript", "image/svg+xml"];
+    text.iter().any(|text| kind.starts_with(text)) && !headers.contains_key(header::ACCEPT_RANGES)
+}
+
 /// All paths of the web listener.
 pub fn router(app: AppState) -> Router {
     let (open, _) = open().split_for_parts();
@@ -129,7 +143,7 @@ pub fn router(app: AppState) -> Router {
         .route("/healthz", get(system::healthz))
         .route("/api/{*rest}", axum::routing::any(pages::nothing_here))
         .fallback(pages::page)
-        .layer(CompressionLayer::new())
+        .layer(CompressionLayer::new().compress_when(SizeAbove::new(1_024).and(is_text)))
         .layer(SetResponseHeaderLayer::if_not_present(
             header::CONTENT_SECURITY_POLICY,
             HeaderValue::from_static(pages::POLICY),

@@ -7,7 +7,7 @@ mod args;
 mod setup;
 mod show;
 
-use std::process::ExitCode;
+use std::{io::IsTerminal, process::ExitCode};
 
 use anyhow::Context;
 pub use args::Cli;
@@ -20,7 +20,8 @@ use crate::{config::Config, db::Db, router, serve};
 pub fn main(cli: Cli) -> ExitCode {
     let default = if matches!(cli.command, Command::Serve) { "info" } else { "warn" };
     let filter = EnvFilter::try_from_env("BBT_CONSOLE_LOG").unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let colours = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).init();
     // One TLS provider for all; a second call only means that it is set.
     rustls::crypto::ring::default_provider().install_default().ok();
     let runtime = match tokio::runtime::Runtime::new() {
