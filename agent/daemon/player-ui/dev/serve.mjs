@@ -95,7 +95,8 @@ const inside = (base, path) => { const full = normalize(join(base, decodeURIComp
 
 createServer((req, res) => {
   const { pathname } = new URL(req.url, 'http://x');
-  const csp = { 'content-security-policy': `default-src 'self'; frame-src http://${req.headers.host.split(':')[0]}:${coursewarePort}; style-src 'self'; script-src 'self'; worker-src 'self' blob:` };
+  // NO_CSP=1 lets a foreign request out, to see that the journey notices it.
+  const csp = process.env.NO_CSP ? {} : { 'content-security-policy': `default-src 'self'; frame-src http://${req.headers.host.split(':')[0]}:${coursewarePort}; style-src 'self'; script-src 'self'; worker-src 'self' blob:` };
   if (req.method === 'POST' && pathname === '/dev') {
     let body = '';
     req.on('data', (part) => { body += part; }).on('end', () => { Object.assign(shelf, JSON.parse(body)); changed(); res.end(); });
