@@ -240,6 +240,24 @@ await test('a damaged document is named so, and can be left', async (page) => {
   await page.waitForSelector('.view-lesson');
 });
 
+await test('before enrolment, before a manifest, before the store: each is said in words', async (page) => {
+  const shelf = await read();
+  const bare = { id: 'lesson-x', version: 1, meta: null, state: 'queued', items: [] };
+  await dev({ device: null, console_seen_s: null, online: false, lessons: [bare] });
+  await page.waitForFunction(() => document.querySelectorAll('.card').length === 1);
+  assert.equal(await page.innerText('.card-title'), '新课程');
+  assert.match(await page.innerText('.status'), /班班通终端[^]*还没有连上/);
+  await page.click('.card');
+  await page.waitForSelector('.view-lesson .message');
+  await dev({ lessons: [], preparing: true });
+  await page.click('.button-back');
+  await page.waitForSelector('.shelf .message');
+  assert.match(await page.innerText('.shelf'), /正在核对/);
+  await page.click('.status');
+  await page.waitForSelector('.sheet');
+  await dev({ ...shelf, preparing: false });
+});
+
 await test('500 lessons: first cards at once, the rest while scrolling', async (page) => {
   const many = (await read()).lessons.length;
   if (many < 500) throw new Error('start the sample server with MANY=500');

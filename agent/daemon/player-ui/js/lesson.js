@@ -56,7 +56,7 @@
     return h('header', { 'class': 'lesson-head tone-' + subject.colour }, [
       h('div', { 'class': 'lesson-glyph', text: subject.glyph, 'aria-hidden': 'true' }),
       h('p', { 'class': 'lesson-place', text: BBT.placeOf(lesson, ['stage', 'subject', 'grade']) }),
-      h('h1', { text: meta.title || lesson.id }),
+      h('h1', { text: BBT.titleOf(lesson) }),
       h('p', { 'class': 'lesson-place', text: BBT.placeOf(lesson, ['chapter', 'period']) }),
       h('p', { 'class': 'lesson-edition', text: meta.edition || '' })
     ]);

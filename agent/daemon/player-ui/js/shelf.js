@@ -59,6 +59,11 @@
     }).filter(Boolean).join(' · ');
   };
 
+  /* A lesson whose manifest is still on its way has no title yet. */
+  BBT.titleOf = function (lesson) {
+    return (lesson.meta && lesson.meta.title) || t('shelf.unnamed');
+  };
+
   /* Whether a title needs a second line on its card: wide characters count one, others half. */
   function isLong(title) {
     return title.length - (title.match(/[ -~]/g) || []).length / 2 > 10;
@@ -100,7 +105,7 @@
   function card(lesson) {
     var subject = subjectEntry(subjectOf(lesson));
     var state = BBT.stateOf(lesson);
-    var title = (lesson.meta && lesson.meta.title) || lesson.id;
+    var title = BBT.titleOf(lesson);
     return h('a', {
       'class': 'card card-' + state.kind,
       href: '#/lesson/' + encodeURIComponent(lesson.id),
@@ -167,6 +172,9 @@
           icon: 'search', title: t('shelf.none_title'), text: t('shelf.none_text'),
           button: BBT.button({ text: t('shelf.show_all'), 'class': 'button-primary', onclick: pick('', '') })
         });
+      }
+      if (BBT.data.shelf.preparing) {
+        return BBT.message({ icon: 'clock', title: t('shelf.loading'), text: t('shelf.preparing_text') });
       }
       return BBT.message({ icon: 'book', title: t('shelf.empty_title'), text: t('shelf.empty_text') });
     }

@@ -66,7 +66,7 @@
         next: function () { BBT.go(BBT.itemHash(id, index + 1), true); } });
       el.appendChild(h('div', { 'class': 'item-strip' }, [
         h('span', { 'class': 'item-strip-title', text: item.title }),
-        h('span', { 'class': 'item-strip-lesson', text: (lesson.meta && lesson.meta.title) || lesson.id }),
+        h('span', { 'class': 'item-strip-lesson', text: BBT.titleOf(lesson) }),
         h('span', { 'class': 'item-strip-count', text: t('item.position', { n: index + 1, total: lesson.items.length }) })
       ]));
       el.appendChild(h('div', { 'class': 'stage stage-' + kind }, [viewer.el]));
