@@ -479,9 +479,16 @@ fn nothing_is_begun_while_what_is_held_is_not_known() {
     lessons.handle_timeout(lessons.poll_timeout().unwrap());
     assert_eq!(drain(&mut lessons), [Effect::Survey]);
     lessons.handle(Event::StoreChanged, Millis(7));
-    let survey = || Event::Surveyed { inventory: Inventory::default(), disk: disk(1000) };
+    let survey = || Event::Surveyed {
+        inventory: Inventory::default(),
+        disk: disk(1000),
+    };
     lessons.handle(survey(), Millis(100_000));
-    assert_eq!(drain(&mut lessons), [Effect::Survey], "it changed while it was looked at");
+    assert_eq!(
+        drain(&mut lessons),
+        [Effect::Survey],
+        "it changed while it was looked at"
+    );
     lessons.handle(survey(), Millis(100_000));
     assert_eq!(drain(&mut lessons), [Effect::Fetch(Step::Manifest(want("a", 1)))]);
 }

@@ -67,11 +67,19 @@ mod tests {
     #[test]
     fn a_wrong_wall_clock_is_no_label_and_never_a_bound() {
         let mut time = TrueTime::default();
-        assert_eq!(time.label(at("2026-05-01T00:00:00Z"), Millis(0)), None, "nothing is known yet");
+        assert_eq!(
+            time.label(at("2026-05-01T00:00:00Z"), Millis(0)),
+            None,
+            "nothing is known yet"
+        );
         time.signed_at(at("2026-05-01T00:00:00Z"));
         time.signed_at(at("2026-04-01T00:00:00Z"));
         assert_eq!(time.not_before(Millis(0)), Some(at("2026-05-01T00:00:00Z")));
-        for wrong in ["1970-01-01T00:00:00Z", "2036-05-01T00:00:00Z", "2016-05-01T00:00:00Z"] {
+        for wrong in [
+            "1970-01-01T00:00:00Z",
+            "2036-05-01T00:00:00Z",
+            "2016-05-01T00:00:00Z",
+        ] {
             assert_eq!(time.label(at(wrong), Millis(0)), None, "{wrong}");
         }
         let plausible = at("2026-05-02T00:00:00Z");
@@ -81,6 +89,10 @@ mod tests {
         assert_eq!(time.label(at("1970-01-01T00:00:00Z"), Millis(6000)), Some(later));
         assert_eq!(time.not_before(Millis(6000)), Some(later));
         time.told(Timestamp::MAX, Millis(0));
-        assert_eq!(time.label(plausible, Millis(6000)), Some(plausible), "no overflow");
+        assert_eq!(
+            time.label(plausible, Millis(6000)),
+            Some(plausible),
+            "no overflow"
+        );
     }
 }

@@ -129,8 +129,10 @@ impl Config {
     /// # Errors
     /// Unreadable, not understood, or a value out of its range.
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(file)
-            .map_err(|source| ConfigError::Read { file: file.to_owned(), source })?;
+        let text = std::fs::read_to_string(file).map_err(|source| ConfigError::Read {
+            file: file.to_owned(),
+            source,
+        })?;
         Self::parse(&text, file)
     }
 
@@ -139,8 +141,10 @@ impl Config {
     /// # Errors
     /// Not understood, or a value out of its range.
     pub fn parse(text: &str, file: &Path) -> Result<Self, ConfigError> {
-        let raw: RawConfig = toml::from_str(text)
-            .map_err(|source| ConfigError::Syntax { file: file.to_owned(), source: Box::new(source) })?;
+        let raw: RawConfig = toml::from_str(text).map_err(|source| ConfigError::Syntax {
+            file: file.to_owned(),
+            source: Box::new(source),
+        })?;
         raw.check(file)
     }
 }
@@ -218,10 +222,18 @@ impl RawConfig {
         };
 
         if self.data_dir.as_os_str().is_empty() {
-            return Err(refuse("data_dir", "empty".into(), "a folder, e.g. /var/lib/bbt-agent"));
+            return Err(refuse(
+                "data_dir",
+                "empty".into(),
+                "a folder, e.g. /var/lib/bbt-agent",
+            ));
         }
         if self.board.is_empty() {
-            return Err(refuse("board", "empty".into(), "the name of a board in board-configs"));
+            return Err(refuse(
+                "board",
+                "empty".into(),
+                "the name of a board in board-configs",
+            ));
         }
         if let Some(serial) = &self.serial
             && (serial.trim().is_empty() || serial.len() > 64)
@@ -229,39 +241,73 @@ impl RawConfig {
             return Err(refuse("serial", format!("{serial:?}"), "1 to 64 bytes of text"));
         }
 
-        let listen = self.player.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8008)));
+        let listen = self
+            .player
+            .listen
+            .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8008)));
         for address in std::iter::once(&listen).chain(&self.player.lan_listen) {
             if address.port() == 0 || address.port() == u16::MAX {
-                return Err(refuse("player.listen", address.to_string(), "a port from 1 to 65534"));
+                return Err(refuse(
+                    "player.listen",
+                    address.to_string(),
+                    "a port from 1 to 65534",
+                ));
             }
         }
-        let courseware_port = self.player.courseware_port.unwrap_or_else(|| listen.port().saturating_add(1));
+        let courseware_port = self
+            .player
+            .courseware_port
+            .unwrap_or_else(|| listen.port().saturating_add(1));
         if courseware_port == 0
             || courseware_port == listen.port()
             || self.player.lan_listen.iter().any(|a| a.port() == courseware_port)
         {
             let allowed = "a port of its own, 1 to 65535, not the player's: courseware needs its own origin";
-            return Err(refuse("player.courseware_port", courseware_port.to_string(), allowed));
+            return Err(refuse(
+                "player.courseware_port",
+                courseware_port.to_string(),
+                allowed,
+            ));
         }
 
-        let interval_s = within("health.interval_s", self.health.interval_s.unwrap_or(60), 1, 86_400)?;
+        let interval_s = within(
+            "health.interval_s",
+            self.health.interval_s.unwrap_or(60),
+            1,
+            86_400,
+        )?;
         let reserve = |bytes| within("storage.reserve_bytes", bytes, 0, 1 << 50);
         let reserve_bytes = self.storage.reserve_bytes.map(reserve).transpose()?;
-        let max_bytes =
-            self.storage.max_bytes.map(|max| within("storage.max_bytes", max, 1, 1 << 50)).transpose()?;
-        let max_parallel =
-            within("fetch.max_parallel", self.fetch.max_parallel.unwrap_or(2) as u64, 1, 8)? as usize;
+        let max_bytes = self
+            .storage
+            .max_bytes
+            .map(|max| within("storage.max_bytes", max, 1, 1 << 50))
+            .transpose()?;
+        let max_parallel = within(
+            "fetch.max_parallel",
+            self.fetch.max_parallel.unwrap_or(2) as u64,
+            1,
+            8,
+        )? as usize;
         if let Some(limit) = self.fetch.limit_kbps {
             within("fetch.limit_kbps", u64::from(limit), 64, 10_000_000)?;
         }
 
-        let reboot_command =
-            self.system.reboot_command.unwrap_or_else(|| vec!["systemctl".into(), "reboot".into()]);
+        let reboot_command = self
+            .system
+            .reboot_command
+            .unwrap_or_else(|| vec!["systemctl".into(), "reboot".into()]);
         if reboot_command.first().is_none_or(String::is_empty) {
-            return Err(refuse("system.reboot_command", "empty".into(), "a program and its arguments"));
+            return Err(refuse(
+                "system.reboot_command",
+                "empty".into(),
+                "a program and its arguments",
+            ));
         }
-        let boot_id_file =
-            self.system.boot_id_file.unwrap_or_else(|| PathBuf::from("/proc/sys/kernel/random/boot_id"));
+        let boot_id_file = self
+            .system
+            .boot_id_file
+            .unwrap_or_else(|| PathBuf::from("/proc/sys/kernel/random/boot_id"));
 
         Ok(Config {
             data_dir: self.data_dir,
@@ -274,10 +320,21 @@ impl RawConfig {
                 courseware_port,
                 language: self.language,
             },
-            health: HealthConfig { interval: Duration::from_secs(interval_s) },
-            storage: StorageConfig { reserve_bytes, max_bytes },
-            system: SystemConfig { reboot_command, boot_id_file },
-            fetch: FetchConfig { max_parallel, limit_kbps: self.fetch.limit_kbps },
+            health: HealthConfig {
+                interval: Duration::from_secs(interval_s),
+            },
+            storage: StorageConfig {
+                reserve_bytes,
+                max_bytes,
+            },
+            system: SystemConfig {
+                reboot_command,
+                boot_id_file,
+            },
+            fetch: FetchConfig {
+                max_parallel,
+                limit_kbps: self.fetch.limit_kbps,
+            },
         })
     }
 }
@@ -309,13 +366,31 @@ mod tests {
             ("data_dir = ''\nboard = 'x'", &["data_dir", "/var/lib/bbt-agent"]),
             ("data_dir = '/d'\nboard = ''", &["board"]),
             (&format!("{LEAST}colour = 1"), &["colour", "unknown field"]),
-            (&format!("{LEAST}[health]\ninterval_s = 0"), &["health.interval_s", "1 to 86400"]),
-            (&format!("{LEAST}[fetch]\nmax_parallel = 99"), &["fetch.max_parallel", "1 to 8"]),
-            (&format!("{LEAST}[fetch]\nlimit_kbps = 1"), &["fetch.limit_kbps", "64 to"]),
-            (&format!("{LEAST}[storage]\nmax_bytes = 0"), &["storage.max_bytes"]),
+            (
+                &format!("{LEAST}[health]\ninterval_s = 0"),
+                &["health.interval_s", "1 to 86400"],
+            ),
+            (
+                &format!("{LEAST}[fetch]\nmax_parallel = 99"),
+                &["fetch.max_parallel", "1 to 8"],
+            ),
+            (
+                &format!("{LEAST}[fetch]\nlimit_kbps = 1"),
+                &["fetch.limit_kbps", "64 to"],
+            ),
+            (
+                &format!("{LEAST}[storage]\nmax_bytes = 0"),
+                &["storage.max_bytes"],
+            ),
             (&format!("{LEAST}[player]\nlisten = 'somewhere'"), &["listen"]),
-            (&format!("{LEAST}[player]\ncourseware_port = 8008"), &["player.courseware_port", "own origin"]),
-            (&format!("{LEAST}[system]\nreboot_command = []"), &["system.reboot_command"]),
+            (
+                &format!("{LEAST}[player]\ncourseware_port = 8008"),
+                &["player.courseware_port", "own origin"],
+            ),
+            (
+                &format!("{LEAST}[system]\nreboot_command = []"),
+                &["system.reboot_command"],
+            ),
         ] {
             let error = parse(text).unwrap_err();
             assert!(error.contains("/etc/bbt-agent.toml"), "{error}");

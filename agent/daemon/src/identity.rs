@@ -29,7 +29,9 @@ pub struct Identity {
 
 impl std::fmt::Debug for Identity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Identity").field("device_id", &self.reply.device_id).finish_non_exhaustive()
+        f.debug_struct("Identity")
+            .field("device_id", &self.reply.device_id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -73,13 +75,19 @@ impl IdentityFolder {
             Err(error) => return Err(error).with_context(|| format!("Failed to read {}", path.display())),
         };
         let Saved { console_url, reply } = serde_json::from_slice(&text).with_context(|| {
-            format!("Failed to understand {}; enrol again with a new ticket", path.display())
+            format!(
+                "Failed to understand {}; enrol again with a new ticket",
+                path.display()
+            )
         })?;
         let key = folder.join("key.pem");
-        let key_pem = fs::read_to_string(&key).with_context(|| {
-            format!("Failed to read {}; enrol again with a new ticket", key.display())
-        })?;
-        Ok(Some(Identity { reply, console_url, key_pem }))
+        let key_pem = fs::read_to_string(&key)
+            .with_context(|| format!("Failed to read {}; enrol again with a new ticket", key.display()))?;
+        Ok(Some(Identity {
+            reply,
+            console_url,
+            key_pem,
+        }))
     }
 
     /// Stores `identity` in the place of the one before.
@@ -99,7 +107,10 @@ impl IdentityFolder {
             _ => {}
         }
         fs::DirBuilder::new().mode(0o700).create(&self.new)?;
-        let saved = Saved { console_url: identity.console_url.clone(), reply: identity.reply.clone() };
+        let saved = Saved {
+            console_url: identity.console_url.clone(),
+            reply: identity.reply.clone(),
+        };
         let json = serde_json::to_vec_pretty(&saved)?;
         files::write_new(&self.new.join("key.pem"), identity.key_pem.as_bytes(), 0o600)?;
         files::write_new(&self.new.join("identity.json"), &json, 0o600)?;
@@ -145,7 +156,10 @@ pub(crate) mod tests {
                 device_id: DeviceId::new(id).unwrap(),
                 certificate_pem: "cert".into(),
                 ca_pem: "ca".into(),
-                broker: BrokerAddress { host: "localhost".into(), port: 8883 },
+                broker: BrokerAddress {
+                    host: "localhost".into(),
+                    port: 8883,
+                },
                 keys: vec![],
                 placement: Placement::default(),
                 issued_at: "2026-01-01T00:00:00Z".parse().unwrap(),
@@ -164,9 +178,16 @@ pub(crate) mod tests {
             folder.store(&identity(id)).unwrap();
             assert_eq!(folder.load().unwrap(), Some(identity(id)));
         }
-        let mode = fs::metadata(dir.path().join("identity/key.pem")).unwrap().permissions().mode();
+        let mode = fs::metadata(dir.path().join("identity/key.pem"))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600);
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no second key is left lying about");
+        assert_eq!(
+            fs::read_dir(dir.path()).unwrap().count(),
+            1,
+            "no second key is left lying about"
+        );
     }
 
     #[test]
@@ -183,5 +204,16 @@ pub(crate) mod tests {
         assert_eq!(folder.load().unwrap(), Some(identity("d1")));
         folder.store(&identity("d3")).unwrap();
         assert_eq!(folder.load().unwrap(), Some(identity("d3")));
+    }
+
+    #[test]
+    fn what_cannot_be_written_leaves_the_old_identity() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = IdentityFolder::new(dir.path());
+        folder.store(&identity("d1")).unwrap();
+        // A file in the place of the new folder, as no disk full of anything would allow a folder either.
+        fs::write(&folder.new, "in the way").unwrap();
+        folder.store(&identity("d2")).unwrap_err();
+        assert_eq!(folder.load().unwrap(), Some(identity("d1")));
     }
 }

@@ -25,10 +25,7 @@ use tokio::sync::mpsc;
 use crate::{
     files,
     io::probes::Probes,
-    store::{
-        journal::Journal,
-        outbox_log::OutboxLog,
-    },
+    store::{journal::Journal, outbox_log::OutboxLog},
 };
 
 /// Tasks that may wait; the cores have a handful under way at most.
@@ -107,15 +104,24 @@ impl Keeper {
         let (log, outbox, damage) = OutboxLog::open(&in_folder("outbox"))
             .with_context(|| format!("Failed to open the outbox in {}", in_folder("outbox").display()))?;
         if damage != Default::default() {
-            tracing::warn!(?damage, "the outbox lost its end in a cut, or the disk lost some of it");
+            tracing::warn!(
+                ?damage,
+                "the outbox lost its end in a cut, or the disk lost some of it"
+            );
         }
         let (journal, found) = Journal::open(&in_folder("journal"))
             .with_context(|| format!("Failed to open the journal in {}", in_folder("journal").display()))?;
         if found.torn_bytes > 0 || found.unknown > 0 {
             let (torn, unknown) = (found.torn_bytes, found.unknown);
-            tracing::warn!(torn_bytes = torn, unknown, "the journal lost its end in a cut, or is from a newer agent");
+            tracing::warn!(
+                torn_bytes = torn,
+                unknown,
+                "the journal lost its end in a cut, or is from a newer agent"
+            );
         }
-        let state = State { folder: in_folder("state") };
+        let state = State {
+            folder: in_folder("state"),
+        };
         std::fs::create_dir_all(&state.folder)
             .with_context(|| format!("Failed to create {}", state.folder.display()))?;
         let kept = Kept {
@@ -125,8 +131,14 @@ impl Keeper {
             report_generation: state.report_generation(),
         };
         let (tasks, queue) = mpsc::channel(QUEUE);
-        let worker =
-            Worker { log, journal, state, device_id, probes: Probes::new(data_dir), answers };
+        let worker = Worker {
+            log,
+            journal,
+            state,
+            device_id,
+            probes: Probes::new(data_dir),
+            answers,
+        };
         let thread = std::thread::Builder::new()
             .name("keeper".to_owned())
             .stack_size(512 * 1024)
@@ -135,11 +147,10 @@ impl Keeper {
         Ok((Self { tasks, thread }, kept))
     }
 
-    /// Hands over a task; it comes back if the thread is that far behind.
-    pub fn give(&self, task: Task) -> Result<(), Task> {
-        self.tasks.try_send(task).map_err(|refused| match refused {
-            mpsc::error::TrySendError::Full(task) | mpsc::error::TrySendError::Closed(task) => task,
-        })
+    /// Hands over a task; says whether it was taken. It is not if the thread is far behind.
+    #[must_use]
+    pub fn give(&self, task: Task) -> bool {
+        self.tasks.try_send(task).is_ok()
     }
 
     /// Finishes what was given and ends the thread.
@@ -176,9 +187,10 @@ impl Worker {
     fn perform(&mut self, task: Task) -> Option<Answer> {
         match task {
             Task::Measure => Some(Answer::Measured(self.probes.read())),
-            Task::Append(sample) => {
-                Some(Answer::Appended(sample.seq, self.log.append(&sample).map_err(reason)))
-            }
+            Task::Append(sample) => Some(Answer::Appended(
+                sample.seq,
+                self.log.append(&sample).map_err(reason),
+            )),
             Task::Forget(up_to) => {
                 self.log.forget(&up_to);
                 None
@@ -258,9 +270,13 @@ impl State {
             }
         };
         let document: Result<Signed<Assignment>, _> = serde_json::from_slice(&bytes);
-        let verified = document.map_err(anyhow::Error::from).and_then(|d| Ok(d.verify(trusted)?));
+        let verified = document
+            .map_err(anyhow::Error::from)
+            .and_then(|d| Ok(d.verify(trusted)?));
         verified
-            .inspect_err(|error| tracing::warn!(error = %format!("{error:#}"), "the kept assignment is of no use"))
+            .inspect_err(
+                |error| tracing::warn!(error = %format!("{error:#}"), "the kept assignment is of no use"),
+            )
             .ok()
     }
 

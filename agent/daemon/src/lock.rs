@@ -21,7 +21,10 @@ impl DataLock {
     /// Another agent holds it: names the folder, its process and the fix.
     pub fn take(data_dir: &Path) -> anyhow::Result<Self> {
         fs::create_dir_all(data_dir).with_context(|| {
-            format!("Failed to create data folder {}; check data_dir and its owner", data_dir.display())
+            format!(
+                "Failed to create data folder {}; check data_dir and its owner",
+                data_dir.display()
+            )
         })?;
         let path = data_dir.join("lock");
         let mut file = OpenOptions::new()
@@ -36,7 +39,11 @@ impl DataLock {
             Err(TryLockError::WouldBlock) => {
                 let mut pid = String::new();
                 let _ = file.read_to_string(&mut pid);
-                let pid = if pid.trim().is_empty() { "unknown" } else { pid.trim() };
+                let pid = if pid.trim().is_empty() {
+                    "unknown"
+                } else {
+                    pid.trim()
+                };
                 bail!(
                     "data folder {} is in use by another bbt-agent (process {pid}); stop that one first, or set another data_dir",
                     data_dir.display()
@@ -47,7 +54,9 @@ impl DataLock {
             }
         }
         // The number is for people; the lock itself is the truth.
-        let written = file.set_len(0).and_then(|()| file.write_all(std::process::id().to_string().as_bytes()));
+        let written = file
+            .set_len(0)
+            .and_then(|()| file.write_all(std::process::id().to_string().as_bytes()));
         if let Err(error) = written {
             tracing::warn!(%error, path = %path.display(), "could not note the process number in the lock file");
         }
@@ -64,7 +73,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let first = DataLock::take(dir.path()).unwrap();
         let error = DataLock::take(dir.path()).unwrap_err().to_string();
-        for word in [dir.path().to_str().unwrap(), &std::process::id().to_string(), "stop that one"] {
+        for word in [
+            dir.path().to_str().unwrap(),
+            &std::process::id().to_string(),
+            "stop that one",
+        ] {
             assert!(error.contains(word), "{error}");
         }
         drop(first);

@@ -65,7 +65,10 @@ impl ConfigFile {
 
 fn main() -> ExitCode {
     let filter = EnvFilter::try_from_env("BBT_LOG").unwrap_or_else(|_| EnvFilter::new("info,sled=warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
     match perform(&Arguments::parse().command) {
         Ok(code) => code,
         Err(error) => {
@@ -87,14 +90,22 @@ fn perform(command: &Command) -> anyhow::Result<ExitCode> {
         }
         Command::Enrol { config, ticket } => enrol(&config.load()?, ticket),
         Command::Status(file) => status(&file.load()?),
-        Command::Store { command: StoreCommand::Check(file) } => {
+        Command::Store {
+            command: StoreCommand::Check(file),
+        } => {
             let config = file.load()?;
             let _lock = DataLock::take(&config.data_dir)?;
             let report = store::check(&config.data_dir)?;
             print(&serde_json::to_value(&report)?)?;
-            Ok(if report.disagreements.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+            Ok(if report.disagreements.is_empty() {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            })
         }
-        Command::Store { command: StoreCommand::Rebuild(file) } => {
+        Command::Store {
+            command: StoreCommand::Rebuild(file),
+        } => {
             let config = file.load()?;
             let _lock = DataLock::take(&config.data_dir)?;
             let identity = IdentityFolder::new(&config.data_dir).load()?;
@@ -126,16 +137,25 @@ fn enrol(config: &Config, ticket: &Path) -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout();
     writeln!(out, "enrolled as {device_id}")?;
     if replaces && DataLock::take(&config.data_dir).is_err() {
-        writeln!(out, "the agent that is running keeps its old identity until it is restarted")?;
+        writeln!(
+            out,
+            "the agent that is running keeps its old identity until it is restarted"
+        )?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
 fn status(config: &Config) -> anyhow::Result<ExitCode> {
     let identity = IdentityFolder::new(&config.data_dir).load()?;
-    let running = DataLock::take(&config.data_dir).err().map(|error| error.to_string());
+    let running = DataLock::take(&config.data_dir)
+        .err()
+        .map(|error| error.to_string());
     let player = format!("http://{}/", config.player.listen);
-    let shelf = if running.is_some() { runtime()?.block_on(shelf(&player)) } else { None };
+    let shelf = if running.is_some() {
+        runtime()?.block_on(shelf(&player))
+    } else {
+        None
+    };
     print(&serde_json::json!({
         "device_id": identity.as_ref().map(|i| &i.reply.device_id),
         "placement": identity.as_ref().map(|i| &i.reply.placement),
@@ -151,8 +171,19 @@ fn status(config: &Config) -> anyhow::Result<ExitCode> {
 /// What the running agent shows on its player; `None` if it does not answer.
 async fn shelf(player: &str) -> Option<serde_json::Value> {
     io::tls::install_provider();
-    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().ok()?;
-    client.get(format!("{player}api/shelf")).send().await.ok()?.json().await.ok()
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .timeout(Duration::from_secs(5))
+        .build()
+        .ok()?;
+    client
+        .get(format!("{player}api/shelf"))
+        .send()
+        .await
+        .ok()?
+        .json()
+        .await
+        .ok()
 }
 
 fn print(value: &serde_json::Value) -> anyhow::Result<()> {

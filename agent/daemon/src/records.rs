@@ -83,8 +83,13 @@ impl RecordFile {
     /// # Errors
     /// The file cannot be opened, read or cut.
     pub fn open(path: &Path) -> io::Result<(Self, Scan)> {
-        let mut file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         let scan = scan(&bytes);
@@ -93,7 +98,15 @@ impl RecordFile {
             file.sync_all()?;
         }
         file.seek(SeekFrom::Start(scan.good_bytes))?;
-        Ok((Self { path: path.to_owned(), file, bytes: scan.good_bytes, broken: false }, scan))
+        Ok((
+            Self {
+                path: path.to_owned(),
+                file,
+                bytes: scan.good_bytes,
+                broken: false,
+            },
+            scan,
+        ))
     }
 
     /// Appends encoded records and waits until the disk has them.
@@ -103,13 +116,18 @@ impl RecordFile {
     pub fn append(&mut self, encoded: &[u8]) -> io::Result<()> {
         if self.broken {
             let name = self.path.display();
-            return Err(io::Error::other(format!("{name} failed before; it is not written to any more")));
+            return Err(io::Error::other(format!(
+                "{name} failed before; it is not written to any more"
+            )));
         }
         // A failed fsync may have lost pages for good: no second try on the same file can be believed.
         let written = self.file.write_all(encoded).map_err(|e| (e, false));
         let synced = written.and_then(|()| self.file.sync_data().map_err(|e| (e, true)));
         if let Err((error, sync_failed)) = synced {
-            let cut = self.file.set_len(self.bytes).and_then(|()| self.file.seek(SeekFrom::Start(self.bytes)));
+            let cut = self
+                .file
+                .set_len(self.bytes)
+                .and_then(|()| self.file.seek(SeekFrom::Start(self.bytes)));
             self.broken = sync_failed || cut.is_err();
             return Err(error);
         }
@@ -139,7 +157,10 @@ mod tests {
         for payload in [&b"one"[..], b"", b"three"] {
             encode(payload, &mut bytes).unwrap();
         }
-        assert_eq!(scan(&bytes).payloads, [b"one".to_vec(), vec![], b"three".to_vec()]);
+        assert_eq!(
+            scan(&bytes).payloads,
+            [b"one".to_vec(), vec![], b"three".to_vec()]
+        );
         for at in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 0x10;
@@ -167,7 +188,11 @@ mod tests {
             encode(b"more", &mut more).unwrap();
             file.append(&more).unwrap();
             let (_, found) = RecordFile::open(&path).unwrap();
-            assert_eq!((found.payloads.len(), found.torn_bytes), (whole + 1, 0), "cut at {cut}");
+            assert_eq!(
+                (found.payloads.len(), found.torn_bytes),
+                (whole + 1, 0),
+                "cut at {cut}"
+            );
         }
     }
 }

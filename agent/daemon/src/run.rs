@@ -40,7 +40,8 @@ const IDENTITY_CHECK: Duration = Duration::from_secs(2);
 pub async fn run(config: Config) -> anyhow::Result<()> {
     tls::install_provider();
     let _lock = DataLock::take(&config.data_dir)?;
-    let board = Board::builtin(&config.board).with_context(|| format!("Failed to use board {:?}", config.board))?;
+    let board =
+        Board::builtin(&config.board).with_context(|| format!("Failed to use board {:?}", config.board))?;
     let boot_id = read_boot_id(&config)?;
     let mut stop_signals = StopSignals::new()?;
 
@@ -76,7 +77,12 @@ async fn serve(
     let (fetch_events, mut from_fetcher) = mpsc::channel(QUEUE);
     let (answers, mut from_keeper) = mpsc::channel(QUEUE);
     let (inside, mut from_inside) = mpsc::channel(QUEUE);
-    let inbox = Inbox { mqtt: mqtt_events, fetch: fetch_events, keeper: answers, inside };
+    let inbox = Inbox {
+        mqtt: mqtt_events,
+        fetch: fetch_events,
+        keeper: answers,
+        inside,
+    };
     let mut agent = Agent::start(config, board, identity, boot_id, writer, inbox)?;
     let watchdog = sd_notify::watchdog_enabled().map(|limit| limit / 2);
     let mut feed_at = clock::now();
@@ -89,7 +95,11 @@ async fn serve(
             let _ = sd_notify::notify(&[NotifyState::Watchdog]);
             feed_at = now + distance;
         }
-        let next = agent.settle(now).into_iter().chain(watchdog.map(|_| feed_at)).min();
+        let next = agent
+            .settle(now)
+            .into_iter()
+            .chain(watchdog.map(|_| feed_at))
+            .min();
         let wait = next.map_or(LONGEST_WAIT, |at: Millis| at.since(now).min(LONGEST_WAIT));
         tokio::select! {
             signal = stop_signals.recv() => {
@@ -111,11 +121,17 @@ async fn wait_for_identity(config: &Config, writer: &ShelfWriter) -> anyhow::Res
         return Ok(identity);
     }
     tracing::warn!("this device is not enrolled; run `bbt-agent enrol --config FILE --ticket FILE`");
-    writer.show(Shelf { disk: probes::disk(&config.data_dir), ..Shelf::default() });
+    writer.show(Shelf {
+        disk: probes::disk(&config.data_dir),
+        ..Shelf::default()
+    });
     loop {
         tokio::time::sleep(IDENTITY_CHECK).await;
         if let Some(identity) = folder.load()? {
-            writer.show(Shelf { preparing: true, ..Shelf::default() });
+            writer.show(Shelf {
+                preparing: true,
+                ..Shelf::default()
+            });
             return Ok(identity);
         }
     }
@@ -136,7 +152,10 @@ struct StopSignals {
 impl StopSignals {
     fn new() -> anyhow::Result<Self> {
         let of = |kind| signal(kind).context("Failed to listen for signals");
-        Ok(Self { terminate: of(SignalKind::terminate())?, interrupt: of(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: of(SignalKind::terminate())?,
+            interrupt: of(SignalKind::interrupt())?,
+        })
     }
 
     async fn recv(&mut self) -> &'static str {

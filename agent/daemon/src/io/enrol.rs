@@ -52,7 +52,8 @@ pub async fn enrol(config: &Config, ticket_file: &Path) -> anyhow::Result<Device
                     console_url: ticket.console_url.trim_end_matches('/').to_owned(),
                     key_pem: key.serialize_pem(),
                 };
-                let event = match usable(&identity).and_then(|()| folder.store(&identity).map_err(Into::into)) {
+                let event = match usable(&identity).and_then(|()| folder.store(&identity).map_err(Into::into))
+                {
                     Ok(()) => Event::Stored(device_id),
                     Err(error) => Event::StoreFailed(format!("{error:#}")),
                 };
@@ -61,7 +62,9 @@ pub async fn enrol(config: &Config, ticket_file: &Path) -> anyhow::Result<Device
             Some(Effect::Enrolled(device_id)) => return Ok(device_id),
             Some(Effect::GaveUp(reason)) => bail!("enrolment failed: {reason}"),
             None => {
-                let Some(at) = core.poll_timeout() else { bail!("enrolment ended without a result") };
+                let Some(at) = core.poll_timeout() else {
+                    bail!("enrolment ended without a result")
+                };
                 tokio::time::sleep(at.since(clock::now())).await;
                 core.handle_timeout(clock::now());
             }
@@ -73,7 +76,10 @@ fn read_ticket(file: &Path) -> anyhow::Result<EnrolmentTicket> {
     let name = file.display();
     let text = fs::read(file).with_context(|| format!("Failed to read ticket {name}; copy it again"))?;
     if text.len() > MAX_BYTES {
-        bail!("ticket {name} is {} bytes long, no ticket is; copy it again", text.len());
+        bail!(
+            "ticket {name} is {} bytes long, no ticket is; copy it again",
+            text.len()
+        );
     }
     let ticket = serde_json::from_slice(&text)
         .with_context(|| format!("Failed to understand ticket {name}; copy it again"))?;
@@ -89,20 +95,28 @@ pub fn serial(config: &Config) -> anyhow::Result<String> {
     if let Some(serial) = &config.serial {
         return Ok(serial.trim().to_owned());
     }
-    let places =
-        ["/sys/class/dmi/id/product_serial", "/sys/class/dmi/id/board_serial", "/proc/device-tree/serial-number"];
+    let places = [
+        "/sys/class/dmi/id/product_serial",
+        "/sys/class/dmi/id/board_serial",
+        "/proc/device-tree/serial-number",
+    ];
     let read = |place: &&str| {
         let text = fs::read_to_string(place).ok()?;
         let text: String = text.trim_matches(['\0', '\n', ' ']).chars().take(64).collect();
         (!text.is_empty() && text != "None" && !text.contains("O.E.M")).then_some(text)
     };
-    places.iter().find_map(read).context("this board tells no serial number; set `serial` in the configuration")
+    places
+        .iter()
+        .find_map(read)
+        .context("this board tells no serial number; set `serial` in the configuration")
 }
 
 fn signing_request(key: &KeyPair) -> anyhow::Result<String> {
     // The console sets the subject; what stands here has no meaning.
     let params = CertificateParams::new(vec![]).context("Failed to prepare the signing request")?;
-    let request = params.serialize_request(key).context("Failed to sign the signing request")?;
+    let request = params
+        .serialize_request(key)
+        .context("Failed to sign the signing request")?;
     request.pem().context("Failed to write the signing request")
 }
 
@@ -122,7 +136,9 @@ fn console_client(ticket: &EnrolmentTicket) -> anyhow::Result<reqwest::Client> {
 fn usable(identity: &Identity) -> anyhow::Result<()> {
     let pair = (identity.reply.certificate_pem.as_str(), identity.key_pem.as_str());
     let config = tls::client_config(&identity.reply.ca_pem, Some(pair), TimeFloor::default());
-    config.context("the certificate in the console's reply is of no use").map(drop)
+    config
+        .context("the certificate in the console's reply is of no use")
+        .map(drop)
 }
 
 async fn ask(client: &reqwest::Client, ticket: &EnrolmentTicket, request: &EnrolRequest) -> Event {
@@ -148,11 +164,18 @@ async fn ask(client: &reqwest::Client, ticket: &EnrolmentTicket, request: &Enrol
         };
     }
     let reason = match serde_json::from_slice::<Problem>(&body) {
-        Ok(problem) => format!("{} (HTTP {status}, request {})", problem.message, problem.request_id),
+        Ok(problem) => format!(
+            "{} (HTTP {status}, request {})",
+            problem.message, problem.request_id
+        ),
         Err(_) => format!("HTTP {status}"),
     };
     let busy = status.is_server_error() || status == reqwest::StatusCode::TOO_MANY_REQUESTS;
-    if busy { Event::Unreachable(reason) } else { Event::Refused(reason) }
+    if busy {
+        Event::Unreachable(reason)
+    } else {
+        Event::Refused(reason)
+    }
 }
 
 /// An error with all its causes in one line.

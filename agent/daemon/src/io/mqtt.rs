@@ -18,7 +18,7 @@ use contract::{
     topic::{Direction, Leaf, Topic},
 };
 use rumqttc::{
-    TlsConfiguration, Transport,
+    Outgoing, TlsConfiguration, Transport,
     v5::{
         AsyncClient, Event, EventLoop, MqttOptions,
         mqttbytes::{
@@ -92,7 +92,13 @@ impl MqttLink {
             stop: stop.clone(),
         };
         let task = tokio::spawn(line.run());
-        Self { device_id: options.device_id, boot_id: options.boot_id, client, stop, task }
+        Self {
+            device_id: options.device_id,
+            boot_id: options.boot_id,
+            client,
+            stop,
+            task,
+        }
     }
 
     /// Publishes if connected and there is room in the queue; says whether.
@@ -106,7 +112,10 @@ impl MqttLink {
     pub async fn close(mut self) {
         self.publish(Leaf::Presence, presence(&self.device_id, &self.boot_id, false));
         self.stop.cancel();
-        if tokio::time::timeout(GOODBYE + Duration::from_secs(1), &mut self.task).await.is_err() {
+        if tokio::time::timeout(GOODBYE + Duration::from_secs(1), &mut self.task)
+            .await
+            .is_err()
+        {
             self.task.abort();
         }
     }
@@ -114,25 +123,37 @@ impl MqttLink {
 
 fn publish(client: &AsyncClient, device_id: &DeviceId, leaf: Leaf, payload: Vec<u8>) -> bool {
     let topic = Topic::new(device_id.clone(), leaf).to_string();
-    client.try_publish(topic, QoS::AtLeastOnce, leaf.retained(), payload).is_ok()
+    client
+        .try_publish(topic, QoS::AtLeastOnce, leaf.retained(), payload)
+        .is_ok()
 }
 
 fn presence(device_id: &DeviceId, boot_id: &BootId, online: bool) -> Vec<u8> {
-    let presence = Presence { device_id: device_id.clone(), boot_id: boot_id.clone(), online };
+    let presence = Presence {
+        device_id: device_id.clone(),
+        boot_id: boot_id.clone(),
+        online,
+    };
     serde_json::to_vec(&presence).unwrap_or_default()
 }
 
 fn mqtt_options(options: &LinkOptions, tls: rustls::ClientConfig) -> MqttOptions {
-    let LinkOptions { broker, device_id, boot_id } = options;
+    let LinkOptions {
+        broker,
+        device_id,
+        boot_id,
+    } = options;
     let mut mqtt = MqttOptions::new(device_id.as_str(), broker.host.as_str(), broker.port);
     let will_topic = Topic::new(device_id.clone(), Leaf::Presence).to_string();
     let gone = presence(device_id, boot_id, false);
-    mqtt.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::new(tls))))
-        .set_keep_alive(KEEP_ALIVE)
-        .set_clean_start(true)
-        .set_connection_timeout(CONNECT_TIMEOUT_S)
-        .set_max_packet_size(Some(MAX_PACKET_BYTES))
-        .set_last_will(LastWill::new(will_topic, gone, QoS::AtLeastOnce, true, None));
+    mqtt.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::new(
+        tls,
+    ))))
+    .set_keep_alive(KEEP_ALIVE)
+    .set_clean_start(true)
+    .set_connection_timeout(CONNECT_TIMEOUT_S)
+    .set_max_packet_size(Some(MAX_PACKET_BYTES))
+    .set_last_will(LastWill::new(will_topic, gone, QoS::AtLeastOnce, true, None));
     mqtt
 }
 
@@ -198,7 +219,8 @@ impl Line {
                     continue;
                 }
                 Packet::SubAck(ack) => {
-                    let granted = |code: &SubscribeReasonCode| matches!(code, SubscribeReasonCode::Success(_));
+                    let granted =
+                        |code: &SubscribeReasonCode| matches!(code, SubscribeReasonCode::Success(_));
                     if !ack.return_codes.iter().all(granted) {
                         return format!("the broker refused our subscriptions: {:?}", ack.return_codes);
                     }
@@ -222,7 +244,9 @@ impl Line {
                         }
                     }
                 }
-                Packet::Disconnect(end) => return format!("the broker ended the connection: {:?}", end.reason_code),
+                Packet::Disconnect(end) => {
+                    return format!("the broker ended the connection: {:?}", end.reason_code);
+                }
                 _ => continue,
             };
             if self.events.send(event).await.is_err() {
@@ -232,9 +256,14 @@ impl Line {
     }
 
     fn greet(&self, client: &AsyncClient) {
-        let down = Leaf::ALL.into_iter().filter(|leaf| leaf.direction() == Direction::Down);
+        let down = Leaf::ALL
+            .into_iter()
+            .filter(|leaf| leaf.direction() == Direction::Down);
         let filters = down.map(|leaf| {
-            Filter::new(Topic::new(self.who.device_id.clone(), leaf).to_string(), QoS::AtLeastOnce)
+            Filter::new(
+                Topic::new(self.who.device_id.clone(), leaf).to_string(),
+                QoS::AtLeastOnce,
+            )
         });
         // The queue of a new client is empty; both fit.
         if let Err(error) = client.try_subscribe_many(filters) {
@@ -259,7 +288,13 @@ async fn goodbye(client: &AsyncClient, line: &mut EventLoop) {
     if client.try_disconnect().is_err() {
         return;
     }
-    let sent = async { while line.poll().await.is_ok() {} };
-    // Ends with the connection; the broker closes it.
+    // Everything queued before it has been written by then.
+    let sent = async {
+        while let Ok(event) = line.poll().await {
+            if event == Event::Outgoing(Outgoing::Disconnect) {
+                break;
+            }
+        }
+    };
     let _ = tokio::time::timeout(GOODBYE, sent).await;
 }

@@ -46,7 +46,12 @@ impl Probes {
             components.refresh(false);
         }
         let looked = std::mem::replace(&mut self.looked, true);
-        let links = || self.networks.iter().flat_map(|n| n.iter()).filter(|(name, _)| *name != "lo");
+        let links = || {
+            self.networks
+                .iter()
+                .flat_map(|n| n.iter())
+                .filter(|(name, _)| *name != "lo")
+        };
         let disk = rustix::fs::statvfs(&self.data_dir).ok();
         let disk = disk.as_ref();
         let system = self.system.as_ref();
@@ -59,7 +64,9 @@ impl Probes {
             .chain(thermal_zones())
             .filter(|t| (-40.0..150.0).contains(t));
         Readings {
-            cpu_percent: system.filter(|_| looked).map(|system| system.global_cpu_usage().clamp(0.0, 100.0)),
+            cpu_percent: system
+                .filter(|_| looked)
+                .map(|system| system.global_cpu_usage().clamp(0.0, 100.0)),
             load_1m: System::load_average().ok().map(|load| load.one as f32),
             memory_total_bytes: memory.map(System::total_memory),
             memory_available_bytes: memory.map(System::available_memory),
@@ -83,7 +90,9 @@ impl Probes {
 
 /// Addresses of this machine on its links, loopback and link-local left out.
 pub fn addresses() -> Vec<std::net::IpAddr> {
-    let Ok(networks) = Networks::new_with_refreshed_list() else { return Vec::new() };
+    let Ok(networks) = Networks::new_with_refreshed_list() else {
+        return Vec::new();
+    };
     let mut found: Vec<_> = networks
         .values()
         .flat_map(sysinfo::NetworkData::ip_networks)
@@ -100,7 +109,9 @@ pub fn addresses() -> Vec<std::net::IpAddr> {
 
 /// Room in the file system of `folder`, lesson bytes left at 0; for the time before the store is open.
 pub fn disk(folder: &Path) -> DiskReport {
-    let Ok(disk) = rustix::fs::statvfs(folder) else { return DiskReport::default() };
+    let Ok(disk) = rustix::fs::statvfs(folder) else {
+        return DiskReport::default();
+    };
     DiskReport {
         total_bytes: disk.f_blocks.saturating_mul(disk.f_frsize),
         free_bytes: disk.f_bavail.saturating_mul(disk.f_frsize),
@@ -115,7 +126,9 @@ fn pressure(kind: &str) -> Option<f32> {
 /// `some avg10=0.00 avg60=1.25 avg300=0.40 total=12345`
 fn parse_pressure(text: &str) -> Option<f32> {
     let some = text.lines().find(|line| line.starts_with("some "))?;
-    let share = some.split_whitespace().find_map(|word| word.strip_prefix("avg60="))?;
+    let share = some
+        .split_whitespace()
+        .find_map(|word| word.strip_prefix("avg60="))?;
     share.parse().ok().filter(|share: &f32| share.is_finite())
 }
 
@@ -123,16 +136,23 @@ fn emmc_wear() -> Option<u8> {
     let blocks = fs::read_dir("/sys/class/block").ok()?;
     let wear = |name: &str| {
         let whole_disk = name.starts_with("mmcblk") && !name.contains('p') && !name.contains("boot");
-        let text = whole_disk.then(|| fs::read_to_string(format!("/sys/class/block/{name}/device/life_time")));
+        let text =
+            whole_disk.then(|| fs::read_to_string(format!("/sys/class/block/{name}/device/life_time")));
         parse_life_time(&text?.ok()?)
     };
-    blocks.filter_map(|entry| wear(entry.ok()?.file_name().to_str()?)).max()
+    blocks
+        .filter_map(|entry| wear(entry.ok()?.file_name().to_str()?))
+        .max()
 }
 
 /// `0x01 0x02`: steps of 10 % for the two memory types, 0x0b is worn out (JEDEC JESD84-B51, DEVICE_LIFE_TIME_EST).
 fn parse_life_time(text: &str) -> Option<u8> {
     let step = |word: &str| u8::from_str_radix(word.strip_prefix("0x")?, 16).ok();
-    let worst = text.split_whitespace().filter_map(step).filter(|step| (1..=11).contains(step)).max()?;
+    let worst = text
+        .split_whitespace()
+        .filter_map(step)
+        .filter(|step| (1..=11).contains(step))
+        .max()?;
     Some((worst * 10).min(100))
 }
 
@@ -143,7 +163,11 @@ fn thermal_zones() -> impl Iterator<Item = f32> {
         if !name.to_str()?.starts_with("thermal_zone") {
             return None;
         }
-        let milli: i32 = fs::read_to_string(zone.path().join("temp")).ok()?.trim().parse().ok()?;
+        let milli: i32 = fs::read_to_string(zone.path().join("temp"))
+            .ok()?
+            .trim()
+            .parse()
+            .ok()?;
         Some(milli as f32 / 1000.0)
     })
 }
@@ -180,7 +204,10 @@ mod tests {
         assert_eq!(parse_life_time("0x01 0x03\n"), Some(30));
         assert_eq!(parse_life_time("0x0b 0x01"), Some(100));
         assert_eq!(parse_life_time("0x00 0x00"), None);
-        assert_eq!(parse_resident("Name:\tx\nVmRSS:\t   2048 kB\n"), Some(2 * 1024 * 1024));
+        assert_eq!(
+            parse_resident("Name:\tx\nVmRSS:\t   2048 kB\n"),
+            Some(2 * 1024 * 1024)
+        );
     }
 
     #[test]
@@ -188,7 +215,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut probes = Probes::new(dir.path());
         let first = probes.read();
-        assert_eq!((first.cpu_percent, first.network_rx_bytes), (None, None), "nothing to compare with yet");
+        assert_eq!(
+            (first.cpu_percent, first.network_rx_bytes),
+            (None, None),
+            "nothing to compare with yet"
+        );
         let second = probes.read();
         assert!(second.cpu_percent.is_some_and(|p| (0.0..=100.0).contains(&p)));
         assert!(second.memory_available_bytes < second.memory_total_bytes);

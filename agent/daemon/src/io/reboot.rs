@@ -10,7 +10,11 @@ pub async fn restart(command: &[String]) -> Result<(), String> {
         return Err("system.reboot_command is empty".to_owned());
     };
     tracing::warn!(command = %command.join(" "), "restarting the machine");
-    let run = Command::new(program).args(arguments).stdin(Stdio::null()).output().await;
+    let run = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .await;
     let output = run.map_err(|error| format!("{program} could not be started: {error}"))?;
     if output.status.success() {
         return Ok(());

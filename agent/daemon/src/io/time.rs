@@ -21,7 +21,9 @@ pub async fn console_time(console_url: &str, tls: rustls::ClientConfig) -> Optio
 }
 
 fn parse_date(text: &str) -> Option<Timestamp> {
-    jiff::fmt::rfc2822::parse(text).ok().map(|zoned| zoned.timestamp())
+    jiff::fmt::rfc2822::parse(text)
+        .ok()
+        .map(|zoned| zoned.timestamp())
 }
 
 #[cfg(test)]

@@ -49,7 +49,9 @@ pub fn client_config(
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(ca_pem.as_bytes()) {
         let certificate = certificate.context("Failed to read the console's authority")?;
-        roots.add(certificate).context("Failed to use the console's authority")?;
+        roots
+            .add(certificate)
+            .context("Failed to use the console's authority")?;
     }
     if roots.is_empty() {
         bail!("the console's authority holds no certificate; enrol again with a new ticket");
@@ -70,7 +72,9 @@ pub fn client_config(
         .collect::<Result<_, _>>()
         .context("Failed to read the device's certificate")?;
     let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).context("Failed to read the device's key")?;
-    builder.with_client_auth_cert(chain, key).context("Failed to use the device's certificate and key")
+    builder
+        .with_client_auth_cert(chain, key)
+        .context("Failed to use the device's certificate and key")
 }
 
 /// Checks chain, name and signature as always, and the validity at the latest moment known to have passed.
@@ -95,7 +99,8 @@ impl ServerCertVerifier for ClocklessVerifier {
         }
         let seconds = u64::try_from(seconds).unwrap_or(0);
         let moment = UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
-        self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, moment)
+        self.inner
+            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, moment)
     }
 
     fn verify_tls12_signature(
@@ -153,7 +158,10 @@ mod tests {
         params.not_before = date_time_ymd(2025, 1, 1);
         params.not_after = date_time_ymd(2045, 1, 1);
         let pem = params.self_signed(&key).unwrap().pem();
-        Authority { pem, issuer: Issuer::new(params, key) }
+        Authority {
+            pem,
+            issuer: Issuer::new(params, key),
+        }
     }
 
     fn server(authority: &Authority, from: i32, to: i32) -> CertificateDer<'static> {
@@ -169,14 +177,22 @@ mod tests {
         time_floor.raise(floor.parse().unwrap());
         let provider = Arc::new(ring::default_provider());
         let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(ca_pem.as_bytes()).unwrap()).unwrap();
-        let inner =
-            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
-        let verifier = ClocklessVerifier { inner, floor: time_floor };
+        roots
+            .add(CertificateDer::from_pem_slice(ca_pem.as_bytes()).unwrap())
+            .unwrap();
+        let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+            .build()
+            .unwrap();
+        let verifier = ClocklessVerifier {
+            inner,
+            floor: time_floor,
+        };
         let name = ServerName::try_from(name).unwrap();
         // The clock of the machine that runs this says what it likes.
         let wrong = UnixTime::since_unix_epoch(std::time::Duration::from_secs(7));
-        verifier.verify_server_cert(certificate, &[], &name, &[], wrong).is_ok()
+        verifier
+            .verify_server_cert(certificate, &[], &name, &[], wrong)
+            .is_ok()
     }
 
     #[test]
@@ -185,15 +201,26 @@ mod tests {
         let good = server(&county, 2026, 2027);
         let at = "2026-06-01T00:00:00Z";
         assert!(verify(&county.pem, &good, "console.example", at));
-        assert!(verify(&county.pem, &good, "console.example", "1970-01-01T00:00:00Z"), "clock unset");
-        assert!(!verify(&county.pem, &good, "console.example", "2027-06-01T00:00:00Z"), "surely expired");
+        assert!(
+            verify(&county.pem, &good, "console.example", "1970-01-01T00:00:00Z"),
+            "clock unset"
+        );
+        assert!(
+            !verify(&county.pem, &good, "console.example", "2027-06-01T00:00:00Z"),
+            "surely expired"
+        );
         assert!(!verify(&county.pem, &good, "other.example", at), "another name");
-        assert!(!verify(&stranger.pem, &good, "console.example", at), "another authority");
+        assert!(
+            !verify(&stranger.pem, &good, "console.example", at),
+            "another authority"
+        );
     }
 
     #[test]
     fn an_authority_without_a_certificate_is_refused() {
-        let error = client_config("nothing", None, TimeFloor::default()).unwrap_err().to_string();
+        let error = client_config("nothing", None, TimeFloor::default())
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("enrol again"), "{error}");
     }
 }

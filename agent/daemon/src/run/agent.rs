@@ -3,8 +3,9 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use agent_core::{
-    Millis, commands, health,
+    Millis, commands,
     commands::Commands,
+    health,
     health::Health,
     lessons::{self, Inventory, Lessons, Step, Verdict, Version},
     outbox::{self, Outbox},
@@ -68,9 +69,16 @@ pub(super) struct Inbox {
 pub(super) enum Inside {
     StoreOpened(ContentStore),
     StoreChanged,
-    Surveyed { inventory: Inventory, disk: DiskReport, cards: Vec<(Version, LessonCard)> },
+    Surveyed {
+        inventory: Inventory,
+        disk: DiskReport,
+        cards: Vec<(Version, LessonCard)>,
+    },
     SurveyFailed,
-    Evicted { version: Version, gone: bool },
+    Evicted {
+        version: Version,
+        gone: bool,
+    },
     RebootFailed(CommandId, String),
     ConsoleTime(Timestamp),
 }
@@ -120,19 +128,31 @@ impl Agent {
         let now = clock::now();
         let reply = &identity.reply;
         let device_id = reply.device_id.clone();
-        let (keeper, kept) =
-            Keeper::open(&config.data_dir, device_id.clone(), &reply.keys, inbox.keeper.clone())?;
+        let (keeper, kept) = Keeper::open(
+            &config.data_dir,
+            device_id.clone(),
+            &reply.keys,
+            inbox.keeper.clone(),
+        )?;
 
         let disk = probes::disk(&config.data_dir);
-        let reserve_bytes =
-            config.storage.reserve_bytes.unwrap_or_else(|| board.disk.reserve_bytes(disk.total_bytes));
+        let reserve_bytes = config
+            .storage
+            .reserve_bytes
+            .unwrap_or_else(|| board.disk.reserve_bytes(disk.total_bytes));
         let settings = lessons::Settings {
             device_id: device_id.clone(),
             max_parallel: config.fetch.max_parallel,
-            limits: lessons::Limits { reserve_bytes, max_bytes: config.storage.max_bytes },
+            limits: lessons::Limits {
+                reserve_bytes,
+                max_bytes: config.storage.max_bytes,
+            },
         };
         let commands = Commands::resume(device_id.clone(), boot_id.clone(), kept.commands, now);
-        let limits = outbox::Limits { max_bytes: OUTBOX_BYTES, max_batch_bytes: BATCH_BYTES };
+        let limits = outbox::Limits {
+            max_bytes: OUTBOX_BYTES,
+            max_batch_bytes: BATCH_BYTES,
+        };
 
         let mut time = TrueTime::default();
         let floor = TimeFloor::default();
@@ -152,8 +172,11 @@ impl Agent {
         let pair = (reply.certificate_pem.as_str(), identity.key_pem.as_str());
         let tls = tls::client_config(&reply.ca_pem, Some(pair), floor.clone())
             .context("Failed to use the device's identity; enrol again with a new ticket")?;
-        let link_options =
-            LinkOptions { broker: reply.broker.clone(), device_id, boot_id: boot_id.clone() };
+        let link_options = LinkOptions {
+            broker: reply.broker.clone(),
+            device_id,
+            boot_id: boot_id.clone(),
+        };
         let link = MqttLink::spawn(link_options, tls, inbox.mqtt.clone());
 
         let store_options = StoreOptions {
@@ -256,7 +279,7 @@ impl Agent {
                     self.signed_at(assignment.issued_at);
                     let task = Task::KeepAssignment(assignment.generation, payload.to_vec());
                     self.offered = Some(assignment);
-                    if self.keeper.give(task).is_err() {
+                    if !self.keeper.give(task) {
                         anyhow::bail!("the disk is too slow; the console will send it again");
                     }
                 }
@@ -267,7 +290,8 @@ impl Agent {
                 tracing::info!(command.id = %envelope.id, "received a command");
                 let not_before = self.time.not_before(now);
                 self.signed_at(envelope.issued_at);
-                self.commands.handle(commands::Event::Received { envelope, not_before }, now);
+                self.commands
+                    .handle(commands::Event::Received { envelope, not_before }, now);
             }
             Leaf::Ack => {
                 let ack: IngestAck = serde_json::from_slice(payload)?;
@@ -289,18 +313,45 @@ impl Agent {
         self.dirty = true;
         let event = match event {
             FetchEvent::Manifest { lesson, version } => lessons::Event::ManifestStored((lesson, version)),
-            FetchEvent::Progress { lesson, version, done_bytes, total_bytes, fetched_bytes } => {
+            FetchEvent::Progress {
+                lesson,
+                version,
+                done_bytes,
+                total_bytes,
+                fetched_bytes,
+            } => {
                 self.fetched_bytes += fetched_bytes;
-                lessons::Event::Progress { version: (lesson, version), done_bytes, total_bytes }
+                lessons::Event::Progress {
+                    version: (lesson, version),
+                    done_bytes,
+                    total_bytes,
+                }
             }
-            FetchEvent::Stored { lesson, version, fetched_bytes } => {
+            FetchEvent::Stored {
+                lesson,
+                version,
+                fetched_bytes,
+            } => {
                 self.fetched_bytes += fetched_bytes;
                 tracing::info!(lesson.id = %lesson, lesson.version = version, "lesson is ready");
                 lessons::Event::Stored((lesson, version))
             }
-            FetchEvent::Failed { lesson, version, reason, detail, transient, retry_after_s } => {
+            FetchEvent::Failed {
+                lesson,
+                version,
+                reason,
+                detail,
+                transient,
+                retry_after_s,
+            } => {
                 let retry_after = retry_after_s.map(|s| Duration::from_secs(u64::from(s)));
-                lessons::Event::Failed { version: (lesson, version), reason, detail, transient, retry_after }
+                lessons::Event::Failed {
+                    version: (lesson, version),
+                    reason,
+                    detail,
+                    transient,
+                    retry_after,
+                }
             }
         };
         self.lessons.handle(event, clock::now());
@@ -315,7 +366,11 @@ impl Agent {
                 readings.lessons_assigned = Some(assigned);
                 readings.fetched_bytes = Some(std::mem::take(&mut self.fetched_bytes));
                 let wall_time = self.time.label(Timestamp::now(), now);
-                let measured = outbox::Measured { uptime_ms: now.0, wall_time, readings };
+                let measured = outbox::Measured {
+                    uptime_ms: now.0,
+                    wall_time,
+                    readings,
+                };
                 self.outbox.handle(outbox::Event::Push(measured), now);
             }
             Answer::Appended(seq, Ok(bytes)) => {
@@ -332,11 +387,16 @@ impl Agent {
             Answer::Journalled(id, Ok(())) => self.commands.handle(commands::Event::Journalled(id), now),
             Answer::Journalled(id, Err(error)) => {
                 tracing::error!(command.id = %id, %error, "could not journal a command");
-                self.commands.handle(commands::Event::JournalFailed(id, error), now);
+                self.commands
+                    .handle(commands::Event::JournalFailed(id, error), now);
             }
             Answer::AssignmentKept(generation, Ok(())) => {
                 if let Some(assignment) = self.offered.take_if(|offered| offered.generation == generation) {
-                    tracing::info!(generation, lessons = assignment.lessons.len(), "took over an assignment");
+                    tracing::info!(
+                        generation,
+                        lessons = assignment.lessons.len(),
+                        "took over an assignment"
+                    );
                     self.lessons.handle(lessons::Event::Assigned(assignment), now);
                     self.dirty = true;
                 }
@@ -353,20 +413,31 @@ impl Agent {
         match event {
             Inside::StoreOpened(store) => self.store_opened(store),
             Inside::StoreChanged => self.lessons.handle(lessons::Event::StoreChanged, now),
-            Inside::Surveyed { inventory, disk, cards } => {
-                self.cards.extend(cards.into_iter().map(|(version, card)| (version, Arc::new(card))));
+            Inside::Surveyed {
+                inventory,
+                disk,
+                cards,
+            } => {
+                self.cards
+                    .extend(cards.into_iter().map(|(version, card)| (version, Arc::new(card))));
                 self.cards.retain(|(lesson, version), _| {
-                    inventory.lessons.iter().any(|held| held.lesson == *lesson && held.version == *version)
+                    inventory
+                        .lessons
+                        .iter()
+                        .any(|held| held.lesson == *lesson && held.version == *version)
                 });
-                self.lessons.handle(lessons::Event::Surveyed { inventory, disk }, now);
+                self.lessons
+                    .handle(lessons::Event::Surveyed { inventory, disk }, now);
                 self.dirty = true;
             }
             Inside::SurveyFailed => self.lessons.handle(lessons::Event::SurveyFailed, now),
             Inside::Evicted { version, gone } => {
-                self.lessons.handle(lessons::Event::Evicted { version, gone }, now);
+                self.lessons
+                    .handle(lessons::Event::Evicted { version, gone }, now);
             }
             Inside::RebootFailed(id, reason) => {
-                self.commands.handle(commands::Event::RebootFailed(id, reason), now);
+                self.commands
+                    .handle(commands::Event::RebootFailed(id, reason), now);
             }
             Inside::ConsoleTime(time) => {
                 self.time.told(time, now);
@@ -385,7 +456,10 @@ impl Agent {
         // Its answers go nowhere now, and it must not wait for someone to take them.
         drop(self.inbox);
         let finished = tokio::task::spawn_blocking(move || keeper.close());
-        if tokio::time::timeout(Duration::from_secs(5), finished).await.is_err() {
+        if tokio::time::timeout(Duration::from_secs(5), finished)
+            .await
+            .is_err()
+        {
             tracing::warn!("the disk did not finish in time");
         }
     }
@@ -395,17 +469,25 @@ impl Agent {
             self.perform_lessons(effect);
         }
         while let Some(health::Effect::Sample) = self.health.next_effect() {
-            let _ = self.keeper.give(Task::Measure);
+            if !self.keeper.give(Task::Measure) {
+                tracing::warn!("the disk is too slow; a health sample was left out");
+            }
         }
         while let Some(effect) = self.outbox.next_effect() {
-            let task = match effect {
-                outbox::Effect::Append(sample) => Task::Append(sample),
-                outbox::Effect::Send(batch) => Task::Batch(batch),
-                outbox::Effect::Forget(up_to) => Task::Forget(up_to),
-                outbox::Effect::Drop { up_to, total } => Task::Drop(up_to, total),
+            let (task, writes) = match effect {
+                outbox::Effect::Append(sample) => {
+                    let seq = sample.seq;
+                    (Task::Append(sample), Some(seq))
+                }
+                outbox::Effect::Send(batch) => (Task::Batch(batch), None),
+                outbox::Effect::Forget(up_to) => (Task::Forget(up_to), None),
+                outbox::Effect::Drop { up_to, total } => (Task::Drop(up_to, total), None),
             };
-            if let Err(Task::Append(sample)) = self.keeper.give(task) {
-                self.outbox.handle(outbox::Event::AppendFailed { seq: sample.seq }, now);
+            // A batch that is not read is asked for again, a note that is lost is noted again after the next ack.
+            if !self.keeper.give(task)
+                && let Some(seq) = writes
+            {
+                self.outbox.handle(outbox::Event::AppendFailed { seq }, now);
             }
         }
         while let Some(effect) = self.commands.next_effect() {
@@ -447,7 +529,10 @@ impl Agent {
                 let Some(store) = store else { return };
                 tracing::info!(lesson.id = %version.0, lesson.version = version.1, "making room");
                 tokio::spawn(async move {
-                    let key = LessonKey { lesson: version.0.clone(), version: version.1 };
+                    let key = LessonKey {
+                        lesson: version.0.clone(),
+                        version: version.1,
+                    };
                     let evicted = tokio::task::spawn_blocking(move || store.evict(&key)).await;
                     let gone = match evicted {
                         Ok(Ok(_)) => true,
@@ -466,9 +551,10 @@ impl Agent {
     fn perform_command(&mut self, effect: commands::Effect, now: Millis) {
         match effect {
             commands::Effect::Journal(entry) => {
-                if let Err(Task::Journal(entry)) = self.keeper.give(Task::Journal(entry)) {
+                let id = entry.envelope.id.clone();
+                if !self.keeper.give(Task::Journal(entry)) {
                     let reason = "the disk is too slow".to_owned();
-                    self.commands.handle(commands::Event::JournalFailed(entry.envelope.id, reason), now);
+                    self.commands.handle(commands::Event::JournalFailed(id, reason), now);
                 }
             }
             commands::Effect::Compact(entries) => {
@@ -482,8 +568,10 @@ impl Agent {
                 }
             }
             commands::Effect::Reboot(id) => {
-                let (command, inside) =
-                    (self.config.system.reboot_command.clone(), self.inbox.inside.clone());
+                let (command, inside) = (
+                    self.config.system.reboot_command.clone(),
+                    self.inbox.inside.clone(),
+                );
                 tokio::spawn(async move {
                     if let Err(reason) = reboot::restart(&command).await {
                         let _ = inside.send(Inside::RebootFailed(id, reason)).await;
@@ -503,9 +591,14 @@ impl Agent {
             limit_kbps: self.config.fetch.limit_kbps,
             stall: STALL,
         };
-        let fetcher = self
-            .tls()
-            .and_then(|tls| Ok(Fetcher::new(options, Some(tls), store.clone(), self.inbox.fetch.clone())?));
+        let fetcher = self.tls().and_then(|tls| {
+            Ok(Fetcher::new(
+                options,
+                Some(tls),
+                store.clone(),
+                self.inbox.fetch.clone(),
+            )?)
+        });
         match fetcher {
             Ok(fetcher) => self.fetcher = Some(fetcher),
             Err(error) => tracing::error!(error = %format!("{error:#}"), "lessons cannot be fetched"),
@@ -607,11 +700,20 @@ fn survey(store: &ContentStore, known: &std::collections::HashSet<Version>) -> a
         if known.contains(&version) {
             continue;
         }
-        let key = LessonKey { lesson: held.lesson.clone(), version: held.version };
+        let key = LessonKey {
+            lesson: held.lesson.clone(),
+            version: held.version,
+        };
         match store.card(&key) {
             Ok(card) => cards.extend(card.map(|card| (version, card))),
-            Err(error) => tracing::warn!(lesson.id = %held.lesson, %error, "could not read a lesson's manifest"),
+            Err(error) => {
+                tracing::warn!(lesson.id = %held.lesson, %error, "could not read a lesson's manifest")
+            }
         }
     }
-    Ok(Inside::Surveyed { inventory, disk, cards })
+    Ok(Inside::Surveyed {
+        inventory,
+        disk,
+        cards,
+    })
 }

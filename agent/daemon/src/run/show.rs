@@ -37,9 +37,17 @@ impl Agent {
     fn shelf_now(&self, now: Millis) -> Shelf {
         let reply = &self.identity.reply;
         let lesson = |status: contract::report::LessonStatus| {
-            let card = self.cards.get(&(status.lesson.clone(), status.version)).map(Arc::clone);
+            let card = self
+                .cards
+                .get(&(status.lesson.clone(), status.version))
+                .map(Arc::clone);
             let (lesson, version, state) = (status.lesson, status.version, status.state);
-            Arc::new(ShelfLesson { lesson, version, state, card })
+            Arc::new(ShelfLesson {
+                lesson,
+                version,
+                state,
+                card,
+            })
         };
         let notices = self.commands.notices(now).into_iter().map(|notice| ShelfNotice {
             level: notice.level,
@@ -47,7 +55,10 @@ impl Agent {
             text: notice.text.to_owned(),
         });
         Shelf {
-            device: Some(ShelfDevice { id: reply.device_id.clone(), placement: reply.placement.clone() }),
+            device: Some(ShelfDevice {
+                id: reply.device_id.clone(),
+                placement: reply.placement.clone(),
+            }),
             online: self.online,
             console_seen_ms: self.console_seen.map(|at| at.0),
             preparing: self.lessons.preparing(),
@@ -78,7 +89,9 @@ impl Agent {
         let mut urls = Vec::new();
         for address in std::iter::once(&player.listen).chain(&player.lan_listen) {
             if address.ip().is_unspecified() {
-                let own = probes::addresses().into_iter().filter(|ip| ip.is_ipv4() || address.is_ipv6());
+                let own = probes::addresses()
+                    .into_iter()
+                    .filter(|ip| ip.is_ipv4() || address.is_ipv6());
                 urls.extend(own.map(|ip| url(SocketAddr::new(ip, address.port()))));
             } else {
                 urls.push(url(*address));

@@ -45,7 +45,10 @@ impl Journal {
         if is_new {
             files::sync_folder(folder)?;
         }
-        let mut found = Found { torn_bytes: scan.torn_bytes, ..Found::default() };
+        let mut found = Found {
+            torn_bytes: scan.torn_bytes,
+            ..Found::default()
+        };
         for payload in scan.payloads {
             match serde_json::from_slice(&payload) {
                 Ok(entry) => found.entries.push(entry),
@@ -75,7 +78,10 @@ impl Journal {
     /// # Errors
     /// The old journal is as it was.
     pub fn compact(&mut self, entries: &[Entry]) -> io::Result<()> {
-        let payloads = entries.iter().map(serde_json::to_vec).collect::<Result<Vec<_>, _>>()?;
+        let payloads = entries
+            .iter()
+            .map(serde_json::to_vec)
+            .collect::<Result<Vec<_>, _>>()?;
         self.replace(&payloads)
     }
 
@@ -117,9 +123,22 @@ mod tests {
         let boot_id = BootId::new("b").unwrap();
         let since = agent_core::Millis(7);
         vec![
-            entry(1, Stage::Accepted { boot_id: boot_id.clone() }),
+            entry(
+                1,
+                Stage::Accepted {
+                    boot_id: boot_id.clone(),
+                },
+            ),
             entry(1, Stage::Executing { boot_id, since }),
-            entry(1, Stage::Done { state: CommandState::Failed { reason: "坏了".into() }, shown: None }),
+            entry(
+                1,
+                Stage::Done {
+                    state: CommandState::Failed {
+                        reason: "坏了".into(),
+                    },
+                    shown: None,
+                },
+            ),
         ]
     }
 
@@ -149,6 +168,9 @@ mod tests {
         journal.compact(&some_entries()[2..]).unwrap();
         journal.append(&some_entries()[0]).unwrap();
         let (_, found) = Journal::open(dir.path()).unwrap();
-        assert_eq!(found.entries, [some_entries()[2].clone(), some_entries()[0].clone()]);
+        assert_eq!(
+            found.entries,
+            [some_entries()[2].clone(), some_entries()[0].clone()]
+        );
     }
 }

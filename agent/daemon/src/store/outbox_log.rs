@@ -120,18 +120,39 @@ impl OutboxLog {
         replay.damage.torn_bytes += scan.torn_bytes;
         let spans = replay.apply(scan.payloads);
 
-        let Replay { known, held, dropped_total, damage } = replay;
+        let Replay {
+            known,
+            held,
+            dropped_total,
+            damage,
+        } = replay;
         let boots = known.iter().map(|boot| SavedBoot {
             boot_id: boot.boot_id.clone(),
             next_seq: boot.next_seq,
             acked_up_to: boot.acked_up_to,
-            held: held.get(&boot.boot_id).into_iter().flatten().map(|(seq, len)| (*seq, *len)).collect(),
+            held: held
+                .get(&boot.boot_id)
+                .into_iter()
+                .flatten()
+                .map(|(seq, len)| (*seq, *len))
+                .collect(),
         });
-        let saved = Saved { boots: boots.collect(), dropped_total };
+        let saved = Saved {
+            boots: boots.collect(),
+            dropped_total,
+        };
         let active = Segment { path, spans };
         let folder = folder.to_owned();
-        let mut log =
-            Self { folder, number, closed, active, file, known, dropped_total, notes: Vec::new() };
+        let mut log = Self {
+            folder,
+            number,
+            closed,
+            active,
+            file,
+            known,
+            dropped_total,
+            notes: Vec::new(),
+        };
         log.remove_unneeded();
         Ok((log, saved, damage))
     }
@@ -145,11 +166,17 @@ impl OutboxLog {
             self.roll()?;
         }
         let mut bytes = self.notes.clone();
-        let record = Record::Sample { sample: sample.clone() };
+        let record = Record::Sample {
+            sample: sample.clone(),
+        };
         let length = records::encode(&serde_json::to_vec(&record)?, &mut bytes)?;
         self.file.append(&bytes)?;
         self.notes.clear();
-        let span = self.active.spans.entry(sample.boot_id.clone()).or_insert((sample.seq, sample.seq));
+        let span = self
+            .active
+            .spans
+            .entry(sample.boot_id.clone())
+            .or_insert((sample.seq, sample.seq));
         *span = (span.0.min(sample.seq), span.1.max(sample.seq));
         let known = know(&mut self.known, &sample.boot_id);
         known.next_seq = known.next_seq.max(sample.seq + 1);
@@ -172,7 +199,10 @@ impl OutboxLog {
             let known = know(&mut self.known, &word.boot_id);
             known.gone_up_to = known.gone_up_to.max(word.up_to_seq);
         }
-        self.note(&Record::Drop { up_to: up_to.cloned(), total });
+        self.note(&Record::Drop {
+            up_to: up_to.cloned(),
+            total,
+        });
         self.remove_unneeded();
     }
 
@@ -208,7 +238,9 @@ impl OutboxLog {
                 continue;
             }
             for payload in records::scan(&fs::read(&segment.path)?).payloads {
-                let Ok(Record::Sample { sample }) = serde_json::from_slice(&payload) else { continue };
+                let Ok(Record::Sample { sample }) = serde_json::from_slice(&payload) else {
+                    continue;
+                };
                 let place = ranges.iter().position(|range| {
                     range.boot_id == sample.boot_id && (range.from_seq..=range.to_seq).contains(&sample.seq)
                 });
@@ -239,7 +271,13 @@ impl OutboxLog {
         create_segment(&self.folder, &path, &self.known, self.dropped_total)?;
         self.file = RecordFile::open(&path)?.0;
         self.number += 1;
-        let closed = std::mem::replace(&mut self.active, Segment { path, spans: BTreeMap::new() });
+        let closed = std::mem::replace(
+            &mut self.active,
+            Segment {
+                path,
+                spans: BTreeMap::new(),
+            },
+        );
         self.closed.push_back(closed);
         // The checkpoint says all that the notes do.
         self.notes.clear();
@@ -251,9 +289,15 @@ impl OutboxLog {
     fn remove_unneeded(&mut self) {
         let known = &self.known;
         let needed = |(boot_id, (_, high)): (&BootId, &(u64, u64))| {
-            known.iter().any(|boot| boot.boot_id == *boot_id && boot.needs(*high))
+            known
+                .iter()
+                .any(|boot| boot.boot_id == *boot_id && boot.needs(*high))
         };
-        let unneeded = self.closed.iter().take_while(|segment| !segment.spans.iter().any(needed)).count();
+        let unneeded = self
+            .closed
+            .iter()
+            .take_while(|segment| !segment.spans.iter().any(needed))
+            .count();
         if unneeded == 0 {
             return;
         }
@@ -285,11 +329,16 @@ impl Replay {
                 Ok(Record::Sample { sample }) => {
                     let known = know(&mut self.known, &sample.boot_id);
                     known.next_seq = known.next_seq.max(sample.seq + 1);
-                    let span = spans.entry(sample.boot_id.clone()).or_insert((sample.seq, sample.seq));
+                    let span = spans
+                        .entry(sample.boot_id.clone())
+                        .or_insert((sample.seq, sample.seq));
                     *span = (span.0.min(sample.seq), span.1.max(sample.seq));
                     if known.needs(sample.seq) {
                         let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
-                        self.held.entry(sample.boot_id).or_default().insert(sample.seq, length);
+                        self.held
+                            .entry(sample.boot_id)
+                            .or_default()
+                            .insert(sample.seq, length);
                     }
                 }
                 Ok(Record::Forget { up_to }) => {
@@ -321,10 +370,18 @@ impl Replay {
 }
 
 fn know<'a>(known: &'a mut Vec<Known>, boot_id: &BootId) -> &'a mut Known {
-    let place = known.iter().position(|boot| boot.boot_id == *boot_id).unwrap_or_else(|| {
-        known.push(Known { boot_id: boot_id.clone(), next_seq: 1, acked_up_to: 0, gone_up_to: 0 });
-        known.len() - 1
-    });
+    let place = known
+        .iter()
+        .position(|boot| boot.boot_id == *boot_id)
+        .unwrap_or_else(|| {
+            known.push(Known {
+                boot_id: boot_id.clone(),
+                next_seq: 1,
+                acked_up_to: 0,
+                gone_up_to: 0,
+            });
+            known.len() - 1
+        });
     &mut known[place]
 }
 
@@ -344,7 +401,10 @@ fn segment_numbers(folder: &Path) -> io::Result<Vec<u64>> {
 
 fn create_segment(folder: &Path, path: &Path, known: &[Known], dropped_total: u64) -> io::Result<()> {
     let mut bytes = Vec::new();
-    let checkpoint = Record::Checkpoint { boots: known.to_vec(), dropped_total };
+    let checkpoint = Record::Checkpoint {
+        boots: known.to_vec(),
+        dropped_total,
+    };
     records::encode(&serde_json::to_vec(&checkpoint)?, &mut bytes)?;
     files::replace(path, &bytes, 0o600)?;
     files::sync_folder(folder)
@@ -366,21 +426,33 @@ mod tests {
             seq,
             uptime_ms: seq * 60_000,
             wall_time: None,
-            readings: Readings { cpu_percent: Some(1.5), ..Readings::default() },
+            readings: Readings {
+                cpu_percent: Some(1.5),
+                ..Readings::default()
+            },
         }
     }
 
     fn word(n: u32, up_to_seq: u64) -> BootSeq {
-        BootSeq { boot_id: boot(n), up_to_seq }
+        BootSeq {
+            boot_id: boot(n),
+            up_to_seq,
+        }
     }
 
     fn range(n: u32, from_seq: u64, to_seq: u64) -> Range {
-        Range { boot_id: boot(n), from_seq, to_seq }
+        Range {
+            boot_id: boot(n),
+            from_seq,
+            to_seq,
+        }
     }
 
     fn seqs(saved: &Saved, n: u32) -> Vec<u64> {
         let found = saved.boots.iter().find(|b| b.boot_id == boot(n));
-        found.map(|b| b.held.iter().map(|(seq, _)| *seq).collect()).unwrap_or_default()
+        found
+            .map(|b| b.held.iter().map(|(seq, _)| *seq).collect())
+            .unwrap_or_default()
     }
 
     #[test]
@@ -392,13 +464,19 @@ mod tests {
             log.append(&sample(1, seq)).unwrap();
         }
         log.append(&sample(2, 1)).unwrap();
-        assert_eq!(log.read(&[range(1, 2, 3), range(2, 1, 9)]).unwrap(), [sample(1, 2), sample(1, 3), sample(2, 1)]);
+        assert_eq!(
+            log.read(&[range(1, 2, 3), range(2, 1, 9)]).unwrap(),
+            [sample(1, 2), sample(1, 3), sample(2, 1)]
+        );
         log.forget(&word(1, 4));
         log.drop_unsent(Some(&word(2, 1)), 1);
         log.flush().unwrap();
         let (_, saved, damage) = OutboxLog::open(dir.path()).unwrap();
         assert_eq!(damage, Damage::default());
-        assert_eq!((seqs(&saved, 1), seqs(&saved, 2), saved.dropped_total), (vec![], vec![], 1));
+        assert_eq!(
+            (seqs(&saved, 1), seqs(&saved, 2), saved.dropped_total),
+            (vec![], vec![], 1)
+        );
         let numbers: Vec<_> = saved.boots.iter().map(|b| (b.next_seq, b.acked_up_to)).collect();
         assert_eq!(numbers, [(5, 4), (2, 0)]);
     }
@@ -425,10 +503,16 @@ mod tests {
             let held = seqs(&saved, 1);
             let acked = saved.boots.first().map_or(0, |b| b.acked_up_to);
             assert_eq!(held, (acked + 1..=durable).collect::<Vec<_>>(), "cut at {cut}");
-            assert!(durable < 4 || acked == 2, "cut at {cut}: the note was written with sample 4");
+            assert!(
+                durable < 4 || acked == 2,
+                "cut at {cut}: the note was written with sample 4"
+            );
             log.append(&sample(1, durable + 1)).unwrap();
             let (_, saved, damage) = OutboxLog::open(dir.path()).unwrap();
-            assert_eq!((seqs(&saved, 1).last(), damage), (Some(&(durable + 1)), Damage::default()));
+            assert_eq!(
+                (seqs(&saved, 1).last(), damage),
+                (Some(&(durable + 1)), Damage::default())
+            );
         }
         // Cut within the very first checkpoint: nothing was promised yet.
         for cut in 0..checkpoint {
@@ -436,7 +520,11 @@ mod tests {
             let (mut log, saved, _) = OutboxLog::open(dir.path()).unwrap();
             assert_eq!(saved, Saved::default());
             log.append(&sample(1, 1)).unwrap();
-            assert_eq!(seqs(&OutboxLog::open(dir.path()).unwrap().1, 1), [1], "cut at {cut}");
+            assert_eq!(
+                seqs(&OutboxLog::open(dir.path()).unwrap().1, 1),
+                [1],
+                "cut at {cut}"
+            );
         }
     }
 
@@ -480,7 +568,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (mut log, ..) = OutboxLog::open(dir.path()).unwrap();
         log.append(&sample(1, 1)).unwrap();
-        let later = HealthSample { uptime_ms: 99, ..sample(1, 1) };
+        let later = HealthSample {
+            uptime_ms: 99,
+            ..sample(1, 1)
+        };
         log.append(&later).unwrap();
         assert_eq!(log.read(&[range(1, 1, 1)]).unwrap(), [later]);
         assert_eq!(seqs(&OutboxLog::open(dir.path()).unwrap().1, 1), [1]);
