@@ -104,9 +104,8 @@ fn protect(mut answer: Response, door: Door, host: &str) -> Response {
             set(header::X_FRAME_OPTIONS, "DENY");
             set(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
             format!(
-                "default-src 'self'; img-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; \
-                 object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
-                 frame-src http://{host}:{}",
+                "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; \
+                 frame-ancestors 'none'; frame-src http://{host}:{}",
                 door.other_port
             )
         }

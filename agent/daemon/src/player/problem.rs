@@ -25,7 +25,6 @@ pub(super) enum Refusal {
     LessonNotReady,
     LessonChanged,
     BadPath,
-    RangeRefused,
     MethodRefused,
     HostRefused,
     OriginRefused,
@@ -36,13 +35,12 @@ pub(super) enum Refusal {
 
 impl Refusal {
     #[cfg(test)]
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 11] = [
         Self::NotFound,
         Self::LessonNotHere,
         Self::LessonNotReady,
         Self::LessonChanged,
         Self::BadPath,
-        Self::RangeRefused,
         Self::MethodRefused,
         Self::HostRefused,
         Self::OriginRefused,
@@ -58,7 +56,6 @@ impl Refusal {
             Self::LessonNotReady => "lesson_not_ready",
             Self::LessonChanged => "lesson_changed",
             Self::BadPath => "bad_path",
-            Self::RangeRefused => "range_refused",
             Self::MethodRefused => "method_refused",
             Self::HostRefused => "host_refused",
             Self::OriginRefused => "origin_refused",
@@ -72,7 +69,6 @@ impl Refusal {
         match self {
             Self::NotFound | Self::LessonNotHere | Self::LessonNotReady | Self::LessonChanged => StatusCode::NOT_FOUND,
             Self::BadPath => StatusCode::BAD_REQUEST,
-            Self::RangeRefused => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::MethodRefused => StatusCode::METHOD_NOT_ALLOWED,
             Self::HostRefused => StatusCode::MISDIRECTED_REQUEST,
             Self::OriginRefused => StatusCode::FORBIDDEN,

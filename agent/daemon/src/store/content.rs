@@ -11,7 +11,7 @@
 //! async threads. Knows no network and decides nothing.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, VecDeque},
     fs, io,
     path::{Path, PathBuf},
     sync::{
@@ -88,6 +88,8 @@ pub(super) struct Memory {
     pub(super) active: HashSet<Hash>,
     /// Files whose commit failed at its last step. They count as missing until the next start.
     pub(super) unconfirmed: HashSet<Hash>,
+    /// Files that nobody has hashed since they were found or touched.
+    pub(super) to_verify: VecDeque<Hash>,
     held: HashMap<LessonKey, HeldLesson>,
     pub(super) maps: Vec<(LessonKey, Arc<FileMap>)>,
     next_use: u64,
@@ -277,7 +279,8 @@ impl ContentStore {
             .before(Step::ManifestWrite)
             .and_then(|()| layout::write_atomically(&path, bytes))
             .map_err(|e| inner.write_failed("write", &path, bytes.len() as u64, e))?;
-        recover::adopt_manifest(inner, &key, &manifest, assigned.manifest)?;
+        let changes = recover::adopt_manifest(inner, &key, &manifest, assigned.manifest)?;
+        inner.index.commit(changes)?;
         inner.faults.before(Step::Done).map_err(failed("finish", &path))?;
         inner.changed();
         Ok(manifest)

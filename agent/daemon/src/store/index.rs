@@ -193,7 +193,8 @@ impl Index {
         flushed
     }
 
-    fn apply(&self, changes: Changes) -> Result<(), IndexError> {
+    /// Takes `changes` over in memory; a later [`Self::commit`] makes them durable too.
+    pub(crate) fn apply(&self, changes: Changes) -> Result<(), IndexError> {
         if self.failed.load(Ordering::SeqCst) {
             return Err(IndexError::Failed);
         }

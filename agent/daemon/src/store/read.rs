@@ -162,14 +162,11 @@ impl ContentStore {
     /// # Errors
     /// Index or disk.
     pub fn verify_next(&self) -> Result<Option<Hash>, StoreError> {
-        for row in self.0.index.files() {
-            let (hash, row) = row?;
-            if row.state == FileState::Unverified {
-                self.open_file(hash)?;
-                return Ok(Some(hash));
-            }
+        let next = self.0.memory().to_verify.pop_front();
+        if let Some(hash) = next {
+            self.open_file(hash)?;
         }
-        Ok(None)
+        Ok(next)
     }
 }
 

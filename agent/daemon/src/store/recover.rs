@@ -5,7 +5,7 @@
 //! well under a second; a file without a trusted row is hashed before it is played (`ContentStore::verify_next`).
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, VecDeque},
     fs, io,
     path::Path,
     sync::atomic::Ordering,
@@ -91,7 +91,7 @@ fn finish_evictions(inner: &Inner, report: &mut OpenReport) -> Result<(), StoreE
             report.finished_evictions += 1;
         }
     }
-    Ok(inner.index.note(done)?)
+    Ok(inner.index.apply(done)?)
 }
 
 fn manifests(inner: &Inner, report: &mut OpenReport) -> Result<(), StoreError> {
@@ -109,7 +109,8 @@ fn manifests(inner: &Inner, report: &mut OpenReport) -> Result<(), StoreError> {
         let bytes = fs::read(&path).map_err(failed("read", &path))?;
         match inner.verify_manifest(&key, &bytes, None) {
             Ok(manifest) => {
-                adopt_manifest(inner, &key, &manifest, Hash::of(&bytes))?;
+                let changes = adopt_manifest(inner, &key, &manifest, Hash::of(&bytes))?;
+                inner.index.apply(changes)?;
                 report.adopted_lessons += usize::from(row.is_none());
                 report.lessons += 1;
             }
@@ -140,6 +141,7 @@ fn manifests(inner: &Inner, report: &mut OpenReport) -> Result<(), StoreError> {
 fn files(inner: &Inner, report: &mut OpenReport) -> Result<(), StoreError> {
     let mut known: HashMap<Hash, FileRow> = inner.index.files().collect::<Result<_, _>>()?;
     let mut changes = Changes::default();
+    let mut to_verify = VecDeque::new();
     let mut pending = 0;
     for (shard, name, _) in list(&inner.layout.files())? {
         if !shard.is_dir() {
@@ -172,14 +174,19 @@ fn files(inner: &Inner, report: &mut OpenReport) -> Result<(), StoreError> {
                 state: FileState::Unverified,
             };
             match row {
-                Some(row) if row.vouches_for(stamp) || row == unverified => continue,
+                Some(row) if row.vouches_for(stamp) => continue,
+                Some(row) if row == unverified => {
+                    to_verify.push_back(hash);
+                    continue;
+                }
                 Some(_) => report.touched_files += 1,
                 None => report.adopted_files += 1,
             }
+            to_verify.push_back(hash);
             changes.put_file(hash, unverified)?;
             pending += 1;
             if pending >= BATCH {
-                inner.index.note(std::mem::take(&mut changes))?;
+                inner.index.apply(std::mem::take(&mut changes))?;
                 pending = 0;
             }
         }
@@ -189,7 +196,8 @@ fn files(inner: &Inner, report: &mut OpenReport) -> Result<(), StoreError> {
         changes.drop_file(*hash);
         report.lost_files += 1;
     }
-    Ok(inner.index.note(changes)?)
+    inner.memory().to_verify = to_verify;
+    Ok(inner.index.apply(changes)?)
 }
 
 fn parts(inner: &Inner, report: &mut OpenReport) -> Result<(), StoreError> {
@@ -214,16 +222,16 @@ fn parts(inner: &Inner, report: &mut OpenReport) -> Result<(), StoreError> {
     for hash in known {
         inner.index.drop_part(hash, &mut changes)?;
     }
-    Ok(inner.index.note(changes)?)
+    Ok(inner.index.apply(changes)?)
 }
 
-/// Enters a verified manifest, whose file is durable, into the index, in place of an older document of the same version.
+/// What enters a verified manifest, whose file is durable, into the index, in place of an older document of the version.
 pub(crate) fn adopt_manifest(
     inner: &Inner,
     key: &LessonKey,
     manifest: &LessonManifest,
     hash: Hash,
-) -> Result<(), StoreError> {
+) -> Result<Changes, StoreError> {
     let path = inner.layout.manifest(key);
     let stamp = Stamp::of(&fs::metadata(&path).map_err(failed("read", &path))?);
     let mut changes = Changes::default();
@@ -234,9 +242,8 @@ pub(crate) fn adopt_manifest(
         changes.put_need(key, file.hash, file.size)?;
     }
     changes.put_lesson(key, &LessonRow::of(manifest, hash, stamp))?;
-    inner.index.commit(changes)?;
     inner.forget_all();
-    Ok(())
+    Ok(changes)
 }
 
 /// Moves a changed manifest aside and forgets its lesson; the files stay for the manifest that will be fetched again.
