@@ -7,6 +7,9 @@ import { defineConfig } from "vitest/config";
 /** Where `npm run dev` sends API calls: the real console, or `npm run mock`. */
 const console_url = process.env.BBT_URL ?? "http://127.0.0.1:8080";
 
+/** The host name stays what the browser sees: the console refuses changes asked for by another origin. */
+const proxy = { "/api": { target: console_url, changeOrigin: false } };
+
 export default defineConfig({
   plugins: [
     vue(),
@@ -28,6 +31,16 @@ export default defineConfig({
     assetsInlineLimit: 2048,
     chunkSizeWarningLimit: 650,
   },
-  server: { host: "127.0.0.1", port: 5173, proxy: { "/api": console_url } },
+  // The built page against a running console, under the console's own policy: BBT_URL=… npx vite preview
+  preview: {
+    host: "127.0.0.1",
+    port: 4173,
+    proxy,
+    headers: {
+      "Content-Security-Policy":
+        "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; font-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    },
+  },
+  server: { host: "127.0.0.1", port: 5173, proxy },
   test: { environment: "node", include: ["tests/**/*.test.ts"] },
 });

@@ -26,14 +26,16 @@ await page.fill("#password", password);
 await page.keyboard.press("Enter");
 await page.waitForURL(`${base}/`);
 
+/** Types a word and closes the list of suggestions over the rest of the form. */
+async function pick(field, value) {
+  await field.fill(value);
+  await page.keyboard.press("Tab");
+}
 async function place(open, name, code, grade) {
   await button(open).click();
   await dialog.locator("#place-name").fill(name);
   if (code) await dialog.locator("#place-code").fill(code);
-  if (grade) {
-    await dialog.locator("#place-grade").fill(grade);
-    await page.keyboard.press("Enter");
-  }
+  if (grade) await pick(dialog.locator("#place-grade"), grade);
   await button("保存", dialog).click();
   await dialog.waitFor({ state: "detached" });
   await page.waitForTimeout(400);
@@ -63,10 +65,7 @@ await page.goto(`${base}/lessons`);
 await button("上传课程").click();
 await page.setInputFiles("input[type=file]", lesson);
 await dialog.locator("#meta-title").fill("倍的认识");
-for (const [field, value] of [["subject", "数学"], ["grade", "三年级"], ["stage", "小学"], ["edition", "人教版"], ["volume", "上册"]]) {
-  await dialog.locator(`#meta-${field}`).fill(value);
-  await page.keyboard.press("Enter");
-}
+for (const [field, value] of [["subject", "数学"], ["grade", "三年级"], ["stage", "小学"], ["edition", "人教版"], ["volume", "上册"]]) await pick(dialog.locator(`#meta-${field}`), value);
 await dialog.locator("#meta-chapter").fill("第五单元 倍的认识");
 await dialog.locator("#meta-period").fill("第1课时");
 await button("上传", dialog).click();

@@ -128,11 +128,9 @@ await first("lessons-upload", async () => {
   await settle(page);
   await press(/上传课程|Upload a lesson/);
   await page.setInputFiles("input[type=file]", [{ name: "微课.mp4", mimeType: "video/mp4", buffer: Buffer.from("MZ not a video") }, { name: "读我.txt", mimeType: "text/plain", buffer: Buffer.from("x") }]);
-  for (const field of ["#meta-subject", "#meta-grade"]) {
-    await page.locator(field).click();
-    await page.keyboard.press("ArrowDown");
-    await page.keyboard.press("Enter");
-  }
+  await page.locator("#meta-subject").fill("数学");
+  await page.locator("#meta-grade").fill("三年级");
+  await page.keyboard.press("Tab");
   await page.locator(".el-dialog__footer .el-button--primary").click();
   await page.waitForSelector(".el-dialog .el-alert--error", { timeout: 10_000 });
 });
