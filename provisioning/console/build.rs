@@ -24,6 +24,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         fs::write(folder.join("index.html"), PLACE_HOLDER)?;
         folder
     };
-    println!("cargo:rustc-env=BBT_CONSOLE_PAGES={}", pages.display());
+    println!("cargo:rustc-env=EMBEDDED_PAGES={}", pages.display());
     Ok(())
 }

@@ -139,8 +139,8 @@ impl Config {
     /// Names the key and the file.
     pub fn load(data: &Path) -> Result<Self, ConfigError> {
         let file = data.join(FILE_NAME);
-        let raw: RawConfig = Figment::new()
-            .merge(Toml::file_exact(&file))
+        let figment = if file.exists() { Figment::from(Toml::file_exact(&file)) } else { Figment::new() };
+        let raw: RawConfig = figment
             .merge(Env::prefixed(ENV_PREFIX).ignore(&["data", "log"]))
             .extract()
             .map_err(|error| {

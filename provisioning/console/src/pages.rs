@@ -17,7 +17,7 @@ pub const API_DOCS: &str = include_str!("pages/api-docs.html");
 const API_DOCS_SCRIPT: &str = include_str!("pages/api-docs.js");
 
 #[derive(RustEmbed)]
-#[folder = "$BBT_CONSOLE_PAGES"]
+#[folder = "$EMBEDDED_PAGES"]
 struct Pages;
 
 /// The script of [`API_DOCS`].

@@ -8,7 +8,7 @@ use axum::{
     http::{Method, Request, StatusCode, header},
 };
 use common::TestConsole;
-use contract::{id::LessonId, report::DeviceReport};
+use contract::{hash::Hash, id::LessonId, report::DeviceReport};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -321,7 +321,7 @@ async fn a_ticket_is_issued_shown_once_and_taken_back() {
     assert!(!String::from_utf8_lossy(&listed.body).contains(&code));
     assert_eq!(listed.json()["items"][0]["state"], "open");
 
-    let redeem = async |code: &str| console.app.db.tickets().redeem(code, "csr", Timestamp::now()).await;
+    let redeem = async |code: &str| console.app.db.tickets().redeem(code, Hash::of(b"key"), Timestamp::now()).await;
     let bbt_console::db::tickets::Redeem::Fresh(grant) = redeem(&code.to_lowercase()).await.unwrap() else { panic!() };
     assert_eq!((grant.broker.host.as_str(), grant.broker.port), ("10.0.0.5", 9883));
     assert_eq!(grant.placement.school, "第0小学");
@@ -356,29 +356,34 @@ async fn a_ticket_lets_one_device_in_and_answers_that_one_again() {
     };
     let db = &console.app.db;
     db.tickets().add(&row, now).await.unwrap();
-    let Redeem::Fresh(grant) = db.tickets().redeem("K7Q2-O19L", "csr one", now).await.unwrap() else { panic!() };
-    let enrolment = |device: &str, csr: &'static str| Enrolment {
+    let Redeem::Fresh(grant) = db.tickets().redeem("K7Q2-O19L", Hash::of(b"key one"), now).await.unwrap() else { panic!() };
+    let enrolment = |device: &str, key: &str| Enrolment {
         ticket: grant.ticket,
         device: contract::id::DeviceId::new(device).unwrap(),
         serial: "SN",
         board: "b",
         agent_version: "1",
-        csr_pem: csr,
+        key: Hash::of(key.as_bytes()),
         certificate_pem: "certificate one",
         certificate_serial: "01",
     };
-    db.devices().enrol(&enrolment("one", "csr one"), now).await.unwrap();
-    let second = db.devices().enrol(&enrolment("two", "csr two"), now).await.unwrap_err();
+    db.devices().enrol(&enrolment("one", "key one"), now).await.unwrap();
+    let second = db.devices().enrol(&enrolment("two", "key two"), now).await.unwrap_err();
     assert!(matches!(second, DbError::Ticket(TicketRefusal::Used)), "{second}");
     assert_eq!(console.get("/devices").await.json()["total"], 1, "a refused enrolment leaves no device");
-    let Redeem::Again { device, certificate_pem, .. } = db.tickets().redeem("K7Q20191", "csr one\n", now).await.unwrap() else {
+    let Redeem::Again { device, certificate_pem, .. } = db.tickets().redeem("K7Q20191", Hash::of(b"key one"), now).await.unwrap() else {
         panic!("the same device must get its answer again")
     };
     assert_eq!((device.as_str(), certificate_pem.as_str()), ("one", "certificate one"));
-    let other = db.tickets().redeem("K7Q20191", "csr two", now).await.unwrap_err();
+    let other = db.tickets().redeem("K7Q20191", Hash::of(b"key two"), now).await.unwrap_err();
     assert!(matches!(other, DbError::Ticket(TicketRefusal::Used)), "{other}");
-    let late = db.tickets().redeem("K7Q20191", "csr one", now + jiff::SignedDuration::from_hours(2)).await.unwrap_err();
-    assert!(matches!(late, DbError::Ticket(TicketRefusal::Expired)), "{late}");
+    let late = now + jiff::SignedDuration::from_hours(2);
+    let again = db.tickets().redeem("K7Q20191", Hash::of(b"key one"), late).await.unwrap();
+    assert!(matches!(again, Redeem::Again { .. }), "its answer may have been lost for hours");
+    let row = NewTicketRow { code: "LATE", ..row };
+    db.tickets().add(&row, now).await.unwrap();
+    let refused = db.tickets().redeem("LATE", Hash::of(b"key three"), late).await.unwrap_err();
+    assert!(matches!(refused, DbError::Ticket(TicketRefusal::Expired)), "{refused}");
 }
 
 #[tokio::test]

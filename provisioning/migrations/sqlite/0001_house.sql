@@ -103,7 +103,7 @@ CREATE TABLE tickets (
     used_at         INTEGER,
     -- Who used it and what it got, so that a device whose answer was lost on the way gets the same one again.
     device_id       TEXT,
-    csr_hash        BLOB,
+    key_hash        BLOB,
     certificate_pem TEXT
 ) STRICT;
 

@@ -100,7 +100,7 @@ impl Commands<'_> {
         let device = device.ok_or_else(|| DbError::not_found("device", &order.device_id))?;
         sqlx::query(
             "INSERT INTO commands (id, device_no, body, issued_at, expires_at, issued_by, state, updated_at)
-             VALUES (?, ?, ?, ?4, ?, ?, 'queued', ?4)",
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'queued', ?4)",
         )
         .bind(order.id.as_str())
         .bind(device)

@@ -107,7 +107,7 @@ struct RedeemRow {
     revoked_at: Option<i64>,
     used_at: Option<i64>,
     device_id: Option<String>,
-    csr_hash: Option<Vec<u8>>,
+    key_hash: Option<Vec<u8>>,
     certificate_pem: Option<String>,
 }
 
@@ -180,7 +180,7 @@ impl Tickets<'_> {
     pub async fn redeem(&self, code: &str, key: Hash, now: Timestamp) -> DbResult<Redeem> {
         let row: Option<RedeemRow> = sqlx::query_as(
             "SELECT t.id, t.classroom_id, r.name AS region, s.name AS school, c.name AS classroom, t.broker_host,
-                    t.broker_port, t.expires_at, t.revoked_at, t.used_at, t.device_id, t.csr_hash, t.certificate_pem
+                    t.broker_port, t.expires_at, t.revoked_at, t.used_at, t.device_id, t.key_hash, t.certificate_pem
                FROM tickets t JOIN classrooms c ON c.id = t.classroom_id JOIN schools s ON s.id = c.school_id
                JOIN regions r ON r.id = s.region_id WHERE t.code_hash = ?",
         )
@@ -201,7 +201,7 @@ impl Tickets<'_> {
             _ if row.revoked_at.is_some() => Err(TicketRefusal::Expired.into()),
             (None, ..) if row.expires_at <= ms(now) => Err(TicketRefusal::Expired.into()),
             (None, ..) => Ok(Redeem::Fresh(grant)),
-            (Some(_), Some(device), Some(certificate_pem)) if row.csr_hash.as_deref() == Some(&key.0[..]) => {
+            (Some(_), Some(device), Some(certificate_pem)) if row.key_hash.as_deref() == Some(&key.0[..]) => {
                 Ok(Redeem::Again { grant, device: parse(&device)?, certificate_pem })
             }
             _ => Err(TicketRefusal::Used.into()),
@@ -271,7 +271,7 @@ pub(super) async fn use_up(
     now: Timestamp,
 ) -> DbResult<()> {
     let done = sqlx::query(
-        "UPDATE tickets SET used_at = ?1, device_id = ?2, csr_hash = ?3, certificate_pem = ?4
+        "UPDATE tickets SET used_at = ?1, device_id = ?2, key_hash = ?3, certificate_pem = ?4
           WHERE id = ?5 AND used_at IS NULL AND revoked_at IS NULL AND expires_at > ?1",
     )
     .bind(ms(now))

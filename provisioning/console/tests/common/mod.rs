@@ -169,7 +169,7 @@ impl TestConsole {
             expires_at: now + SignedDuration::from_hours(1),
         };
         self.app.db.tickets().add(&ticket, now).await.unwrap();
-        let Redeem::Fresh(grant) = self.app.db.tickets().redeem(&code, "csr", now).await.unwrap() else { panic!("used") };
+        let Redeem::Fresh(grant) = self.app.db.tickets().redeem(&code, Hash::of(b"key"), now).await.unwrap() else { panic!("used") };
         let serial = format!("SN-{id}");
         let enrolment = Enrolment {
             ticket: grant.ticket,
@@ -177,7 +177,7 @@ impl TestConsole {
             serial: &serial,
             board: "generic",
             agent_version: "0.1.0",
-            csr_pem: "csr",
+            key: Hash::of(b"key"),
             certificate_pem: "cert",
             certificate_serial: "01",
         };
