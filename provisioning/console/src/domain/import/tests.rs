@@ -327,7 +327,8 @@ async fn subtitles_without_a_cue() {
 #[tokio::test]
 async fn a_lesson_over_the_limit() {
     let kit = Kit::with(6000, 0).await;
-    kit.lesson("bad", "", &[("a.mp4", fx::mp4(6000))]);
+    // Each file alone would fit.
+    kit.lesson("bad", "", &[("a.mp4", fx::mp4(4000)), ("b.mp4", fx::mp4(4001))]);
     refused_beside_a_good_one(kit, "import_too_large").await;
 }
 
