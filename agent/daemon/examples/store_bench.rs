@@ -50,7 +50,7 @@ fn main() {
     if let Some(port) = serve {
         let path = store.resolve(&key("large"), "file.bin").unwrap().unwrap().hash.to_hex();
         println!("file: {}", root.join("content/files").join(&path[..2]).join(&path).display());
-        serve_until_killed(store, port);
+        return serve_until_killed(store, port);
     }
     drop(store);
     fs::remove_dir_all(root.join("index")).unwrap();
@@ -61,10 +61,11 @@ fn main() {
 }
 
 fn fill(root: &Path, lessons: usize, megabytes: usize) {
-    let (store, _) = timed("open an empty folder", || open(root));
+    let (store, _report) = timed("open an empty folder", || open(root));
     let large = noise(u64::MAX, megabytes * 1_000_000);
     let started = Instant::now();
     keep(&store, "large", &[("file.bin", &large)]);
+    drop(large);
     let rate = megabytes as f64 / started.elapsed().as_secs_f64();
     println!("{:<44} {rate:>10.0} MB/s", "verify, write, hash again, commit");
     let started = Instant::now();

@@ -15,9 +15,12 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
 };
 
 use contract::{hash::Hash, id::LessonId};
+
+use rustix::fs::FlockOperation;
 
 use super::{
     LessonKey,
@@ -28,6 +31,9 @@ use super::{
 
 /// sled's cache in bytes. Its default is 1 GB.
 const CACHE_BYTES: u64 = 2 * 1024 * 1024;
+/// How long an index that is held is waited for: at most one second.
+const LOCK_TRIES: u32 = 50;
+const LOCK_WAIT: Duration = Duration::from_millis(20);
 /// So many openings may end without an answer before the index is given up: one may have been an honest `kill -9`.
 const STALLED_OPENINGS: usize = 2;
 
@@ -134,6 +140,9 @@ impl Index {
     pub(crate) fn open(folder: &Path, faults: Faults) -> Result<Self, IndexError> {
         let io = |doing| move |source| IndexError::Io { doing, source };
         let existed = folder.join("db").exists();
+        if existed && !is_free(&folder.join("db")).map_err(io("lock"))? {
+            return Err(IndexError::InUse { path: folder.to_owned() });
+        }
         remove_unfinished_snapshots(folder).map_err(io("tidy"))?;
         let broken = |reason: String| IndexError::Broken {
             path: folder.to_owned(),
@@ -381,6 +390,20 @@ pub(crate) fn set_aside(folder: &Path) -> io::Result<()> {
     }
     fs::rename(folder, &aside)?;
     layout::sync_dir(folder.parent().unwrap_or(folder))
+}
+
+/// Whether no other opening holds the database. One of ours that was just closed lets go of it a moment later, since
+/// sled's own threads hold on to it for so long.
+fn is_free(db: &Path) -> io::Result<bool> {
+    let file = File::open(db)?;
+    for _ in 0..LOCK_TRIES {
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(true),
+            Err(rustix::io::Errno::WOULDBLOCK) => std::thread::sleep(LOCK_WAIT),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(false)
 }
 
 fn remove_unfinished_snapshots(folder: &Path) -> io::Result<()> {
