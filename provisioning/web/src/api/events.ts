@@ -6,7 +6,10 @@ export type LiveKind = "tree" | "device" | "lesson" | "push" | "ticket";
 const KINDS: LiveKind[] = ["tree", "device", "lesson", "push", "ticket"];
 
 /** Whether changes arrive by themselves just now. */
-export const liveConnected = ref(false);
+export const live = ref<"connecting" | "open" | "lost">("connecting");
+/** A stream that has not opened after this long counts as lost. */
+const PATIENCE_MS = 8_000;
+let patience: ReturnType<typeof setTimeout> | undefined;
 
 interface Listener {
   kinds: LiveKind[];
@@ -31,14 +34,18 @@ function tell(kind: LiveKind | null, id?: string): void {
 export function startLive(): void {
   if (source) return;
   source = new EventSource("/api/v1/events");
+  clearTimeout(patience);
+  patience = setTimeout(() => {
+    if (live.value === "connecting") live.value = "lost";
+  }, PATIENCE_MS);
   let everOpen = false;
   source.onopen = () => {
-    liveConnected.value = true;
+    live.value = "open";
     if (everOpen) tell(null); // whatever happened in between was missed
     everOpen = true;
   };
   source.onerror = () => {
-    liveConnected.value = false;
+    live.value = "lost";
     // The browser gives up for good when the answer was an error (signed out, proxy page): then try anew later.
     if (source?.readyState === EventSource.CLOSED) {
       source = null;
@@ -60,14 +67,15 @@ export function startLive(): void {
     });
   }
   poll ??= setInterval(() => {
-    if (!liveConnected.value) tell(null);
+    if (live.value !== "open") tell(null);
   }, POLL_MS);
 }
 
 export function stopLive(): void {
   source?.close();
   source = null;
-  liveConnected.value = false;
+  live.value = "connecting";
+  clearTimeout(patience);
   if (poll) clearInterval(poll);
   poll = null;
 }
