@@ -1,6 +1,8 @@
 //! The agent's one select loop: events from every door into the cores, effects out of the cores to the doors.
 
 mod agent;
+mod lessons;
+mod perform;
 mod show;
 
 use std::time::Duration;

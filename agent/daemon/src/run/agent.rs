@@ -5,9 +5,8 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use agent_core::{
     Millis, commands,
     commands::Commands,
-    health,
     health::Health,
-    lessons::{self, Inventory, Lessons, Step, Verdict, Version},
+    lessons::{self, Inventory, Lessons, Verdict, Version},
     outbox::{self, Outbox},
     report::{self, Report},
 };
@@ -31,29 +30,23 @@ use crate::{
     config::Config,
     identity::Identity,
     io::{
-        fetch::{FetchEvent, FetchJob, FetchOptions, Fetcher},
+        fetch::{FetchEvent, Fetcher},
         mqtt::{LinkOptions, MqttEvent, MqttLink},
-        probes, reboot,
+        probes,
         time::console_time,
         tls::{self, TimeFloor},
     },
     keeper::{Answer, Keeper, Task},
     shelf::{LessonCard, ShelfWriter},
-    store::{ContentStore, LessonKey, StoreOptions},
+    store::{ContentStore, StoreOptions},
 };
 
 /// Most bytes of samples on the disk: months, at one a minute.
 const OUTBOX_BYTES: u64 = 48 * 1024 * 1024;
 /// Most bytes of samples in one message.
 const BATCH_BYTES: u64 = 192 * 1024;
-/// Generations noted ahead, so that the disk is not written for each report.
-const REPORTS_AHEAD: u64 = 1000;
 /// The console is asked for the time at most this often.
 const TIME_CHECK: Duration = Duration::from_secs(6 * 3600);
-/// A store that cannot be opened is tried again after this.
-const STORE_RETRY: Duration = Duration::from_secs(30);
-/// A connection without a byte for this long is lost.
-const STALL: Duration = Duration::from_secs(30);
 
 /// Where doors put their events.
 #[derive(Debug, Clone)]
@@ -89,30 +82,30 @@ pub(super) struct Agent {
     pub(super) boot_id: BootId,
     pub(super) board: String,
     pub(super) lessons: Lessons,
-    outbox: Outbox,
+    pub(super) outbox: Outbox,
     pub(super) commands: Commands,
-    health: Health,
+    pub(super) health: Health,
     pub(super) report: Report,
-    keeper: Keeper,
-    link: MqttLink,
-    fetcher: Option<Fetcher>,
-    store: Option<ContentStore>,
+    pub(super) keeper: Keeper,
+    pub(super) link: MqttLink,
+    pub(super) fetcher: Option<Fetcher>,
+    pub(super) store: Option<ContentStore>,
     pub(super) shelf: ShelfWriter,
     pub(super) cards: HashMap<Version, Arc<LessonCard>>,
     pub(super) player_urls: Vec<String>,
-    time: TrueTime,
-    floor: TimeFloor,
-    time_checked: Option<Millis>,
+    pub(super) time: TrueTime,
+    pub(super) floor: TimeFloor,
+    pub(super) time_checked: Option<Millis>,
     /// Verified, on its way to the disk.
-    offered: Option<Assignment>,
+    pub(super) offered: Option<Assignment>,
     pub(super) online: bool,
     pub(super) console_seen: Option<Millis>,
-    fetched_bytes: u64,
-    reports_reserved: u64,
-    survey_waits: bool,
+    pub(super) fetched_bytes: u64,
+    pub(super) reports_reserved: u64,
+    pub(super) survey_waits: bool,
     pub(super) dirty: bool,
     pub(super) shown_at: Millis,
-    inbox: Inbox,
+    pub(super) inbox: Inbox,
 }
 
 impl Agent {
@@ -185,7 +178,7 @@ impl Agent {
             reserve_bytes,
             max_bytes: config.storage.max_bytes,
         };
-        tokio::spawn(open_store(store_options, inbox.inside.clone()));
+        tokio::spawn(super::lessons::open_store(store_options, inbox.inside.clone()));
 
         let mut agent = Self {
             lessons: Lessons::resume(settings, kept.assignment, rand::random()),
@@ -464,166 +457,6 @@ impl Agent {
         }
     }
 
-    fn perform(&mut self, now: Millis) {
-        while let Some(effect) = self.lessons.next_effect() {
-            self.perform_lessons(effect);
-        }
-        while let Some(health::Effect::Sample) = self.health.next_effect() {
-            if !self.keeper.give(Task::Measure) {
-                tracing::warn!("the disk is too slow; a health sample was left out");
-            }
-        }
-        while let Some(effect) = self.outbox.next_effect() {
-            let (task, writes) = match effect {
-                outbox::Effect::Append(sample) => {
-                    let seq = sample.seq;
-                    (Task::Append(sample), Some(seq))
-                }
-                outbox::Effect::Send(batch) => (Task::Batch(batch), None),
-                outbox::Effect::Forget(up_to) => (Task::Forget(up_to), None),
-                outbox::Effect::Drop { up_to, total } => (Task::Drop(up_to, total), None),
-            };
-            // A batch that is not read is asked for again, a note that is lost is noted again after the next ack.
-            if !self.keeper.give(task)
-                && let Some(seq) = writes
-            {
-                self.outbox.handle(outbox::Event::AppendFailed { seq }, now);
-            }
-        }
-        while let Some(effect) = self.commands.next_effect() {
-            self.perform_command(effect, now);
-        }
-        while let Some(report::Effect::Publish(report)) = self.report.next_effect() {
-            if let Ok(payload) = serde_json::to_vec(&report) {
-                self.link.publish(Leaf::Report, payload);
-            }
-        }
-        if self.report.generation() + REPORTS_AHEAD / 2 > self.reports_reserved {
-            self.reports_reserved = self.report.generation() + REPORTS_AHEAD;
-            let _ = self.keeper.give(Task::ReserveReports(self.reports_reserved));
-        }
-    }
-
-    fn perform_lessons(&mut self, effect: lessons::Effect) {
-        let (store, inside) = (self.store.clone(), self.inbox.inside.clone());
-        match effect {
-            lessons::Effect::Survey => match store {
-                Some(store) => self.survey(store),
-                None => self.survey_waits = true,
-            },
-            lessons::Effect::Fetch(step) => {
-                let job = match step {
-                    Step::Manifest(assigned) => FetchJob::Manifest(assigned),
-                    Step::Files((lesson, version)) => FetchJob::Files { lesson, version },
-                };
-                if let Some(fetcher) = &self.fetcher {
-                    fetcher.start(job);
-                }
-            }
-            lessons::Effect::Cancel((lesson, version)) => {
-                if let Some(fetcher) = &self.fetcher {
-                    fetcher.cancel(&lesson, version);
-                }
-            }
-            lessons::Effect::Evict(version) => {
-                let Some(store) = store else { return };
-                tracing::info!(lesson.id = %version.0, lesson.version = version.1, "making room");
-                tokio::spawn(async move {
-                    let key = LessonKey {
-                        lesson: version.0.clone(),
-                        version: version.1,
-                    };
-                    let evicted = tokio::task::spawn_blocking(move || store.evict(&key)).await;
-                    let gone = match evicted {
-                        Ok(Ok(_)) => true,
-                        Ok(Err(error)) => {
-                            tracing::warn!(lesson.id = %version.0, %error, "could not make room");
-                            false
-                        }
-                        Err(_) => false,
-                    };
-                    let _ = inside.send(Inside::Evicted { version, gone }).await;
-                });
-            }
-        }
-    }
-
-    fn perform_command(&mut self, effect: commands::Effect, now: Millis) {
-        match effect {
-            commands::Effect::Journal(entry) => {
-                let id = entry.envelope.id.clone();
-                if !self.keeper.give(Task::Journal(entry)) {
-                    let reason = "the disk is too slow".to_owned();
-                    self.commands.handle(commands::Event::JournalFailed(id, reason), now);
-                }
-            }
-            commands::Effect::Compact(entries) => {
-                let _ = self.keeper.give(Task::Compact(entries));
-            }
-            commands::Effect::Publish(status) => {
-                tracing::info!(command.id = %status.id, state = ?status.state, "command");
-                if let Ok(payload) = serde_json::to_vec(&status) {
-                    // If the line is gone, it is said again after the next connect.
-                    self.link.publish(Leaf::Status, payload);
-                }
-            }
-            commands::Effect::Reboot(id) => {
-                let (command, inside) = (
-                    self.config.system.reboot_command.clone(),
-                    self.inbox.inside.clone(),
-                );
-                tokio::spawn(async move {
-                    if let Err(reason) = reboot::restart(&command).await {
-                        let _ = inside.send(Inside::RebootFailed(id, reason)).await;
-                    }
-                });
-            }
-            commands::Effect::NoticesChanged => self.dirty = true,
-        }
-    }
-
-    fn store_opened(&mut self, store: ContentStore) {
-        self.shelf.set_store(store.clone());
-        self.store = Some(store.clone());
-        let options = FetchOptions {
-            console_url: self.identity.console_url.clone(),
-            max_parallel: self.config.fetch.max_parallel,
-            limit_kbps: self.config.fetch.limit_kbps,
-            stall: STALL,
-        };
-        let fetcher = self.tls().and_then(|tls| {
-            Ok(Fetcher::new(
-                options,
-                Some(tls),
-                store.clone(),
-                self.inbox.fetch.clone(),
-            )?)
-        });
-        match fetcher {
-            Ok(fetcher) => self.fetcher = Some(fetcher),
-            Err(error) => tracing::error!(error = %format!("{error:#}"), "lessons cannot be fetched"),
-        }
-        if std::mem::take(&mut self.survey_waits) {
-            self.survey(store);
-        }
-    }
-
-    fn survey(&self, store: ContentStore) {
-        let (known, inside) = (self.cards.keys().cloned().collect(), self.inbox.inside.clone());
-        tokio::spawn(async move {
-            let surveyed = tokio::task::spawn_blocking(move || survey(&store, &known)).await;
-            let event = match surveyed {
-                Ok(Ok(event)) => event,
-                Ok(Err(error)) => {
-                    tracing::error!(error = %format!("{error:#}"), "could not look at what is held");
-                    Inside::SurveyFailed
-                }
-                Err(_) => Inside::SurveyFailed,
-            };
-            let _ = inside.send(event).await;
-        });
-    }
-
     fn check_time(&mut self, now: Millis) {
         if self.time_checked.is_some_and(|at| now.since(at) < TIME_CHECK) {
             return;
@@ -638,7 +471,7 @@ impl Agent {
         });
     }
 
-    fn tls(&self) -> anyhow::Result<rustls::ClientConfig> {
+    pub(super) fn tls(&self) -> anyhow::Result<rustls::ClientConfig> {
         let reply = &self.identity.reply;
         let pair = (reply.certificate_pem.as_str(), self.identity.key_pem.as_str());
         tls::client_config(&reply.ca_pem, Some(pair), self.floor.clone())
@@ -648,72 +481,4 @@ impl Agent {
         self.time.signed_at(issued_at);
         self.floor.raise(issued_at);
     }
-}
-
-/// Opens the store, for as long as it takes, and then passes on that it changes.
-async fn open_store(options: StoreOptions, inside: mpsc::Sender<Inside>) {
-    let store = loop {
-        let attempt = options.clone();
-        match tokio::task::spawn_blocking(move || ContentStore::open(attempt)).await {
-            Ok(Ok((store, report))) => {
-                tracing::info!(?report, "opened the lessons");
-                break store;
-            }
-            Ok(Err(error)) => tracing::error!(%error, "could not open the lessons; trying again"),
-            Err(error) => tracing::error!(%error, "could not open the lessons; trying again"),
-        }
-        tokio::time::sleep(STORE_RETRY).await;
-    };
-    let mut changes = store.changes();
-    if inside.send(Inside::StoreOpened(store.clone())).await.is_err() {
-        return;
-    }
-    tokio::spawn(verify_found_files(store));
-    while changes.changed().await.is_ok() {
-        if inside.send(Inside::StoreChanged).await.is_err() {
-            return;
-        }
-    }
-}
-
-/// Hashes, one by one, the files that a start found without a trusted row.
-async fn verify_found_files(store: ContentStore) {
-    loop {
-        let next = store.clone();
-        match tokio::task::spawn_blocking(move || next.verify_next()).await {
-            Ok(Ok(Some(_))) => {}
-            Ok(Ok(None)) | Err(_) => return,
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "could not verify a file");
-                return;
-            }
-        }
-    }
-}
-
-fn survey(store: &ContentStore, known: &std::collections::HashSet<Version>) -> anyhow::Result<Inside> {
-    let inventory = store.inventory()?;
-    let disk = store.disk()?;
-    let mut cards = Vec::new();
-    for held in &inventory.lessons {
-        let version = (held.lesson.clone(), held.version);
-        if known.contains(&version) {
-            continue;
-        }
-        let key = LessonKey {
-            lesson: held.lesson.clone(),
-            version: held.version,
-        };
-        match store.card(&key) {
-            Ok(card) => cards.extend(card.map(|card| (version, card))),
-            Err(error) => {
-                tracing::warn!(lesson.id = %held.lesson, %error, "could not read a lesson's manifest")
-            }
-        }
-    }
-    Ok(Inside::Surveyed {
-        inventory,
-        disk,
-        cards,
-    })
 }
