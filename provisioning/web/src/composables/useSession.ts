@@ -3,19 +3,25 @@ import { ref } from "vue";
 import { session as api } from "@/api";
 import { startLive, stopLive } from "@/api/events";
 import { asProblem } from "@/api/problem";
-import type { Session } from "@/api/types";
+import type { Problem, Session } from "@/api/types";
 
 /** Who is signed in: `undefined` until asked, `null` when nobody. */
 export const session = ref<Session | null | undefined>(undefined);
+
+/** Why it could not be found out whether somebody is signed in; the sign-in page says so. */
+export const unknownBecause = ref<Problem | null>(null);
 
 /** Asks once; a console that cannot be reached counts as nobody, and the sign-in page will say so. */
 export async function whoami(): Promise<Session | null> {
   if (session.value !== undefined) return session.value;
   try {
     session.value = await api.get();
+    unknownBecause.value = null;
     startLive();
   } catch (cause) {
-    if (asProblem(cause).status === 401) session.value = null;
+    const problem = asProblem(cause);
+    unknownBecause.value = problem.status === 401 ? null : problem;
+    if (problem.status === 401) session.value = null;
     return null;
   }
   return session.value ?? null;
@@ -23,6 +29,7 @@ export async function whoami(): Promise<Session | null> {
 
 export async function signIn(username: string, password: string): Promise<void> {
   session.value = await api.create(username, password);
+  unknownBecause.value = null;
   startLive();
 }
 
