@@ -80,7 +80,9 @@ impl AppState {
     pub async fn open(config: Config) -> anyhow::Result<Self> {
         let data = config.data.clone();
         make_private(&data)?;
-        let db = Db::open(&data).await.with_context(|| format!("Failed to open the database in {}", data.display()))?;
+        let db = Db::open(&data)
+            .await
+            .with_context(|| format!("Failed to open the database in {}", data.display()))?;
         let objects = Objects::open(&data.join("objects"), config.reserve_bytes)
             .with_context(|| format!("Failed to open the lesson files in {}", data.display()))?;
         let pki = Pki::open_or_create(&data.join("pki"), &config.certificate_hosts())?;

@@ -58,7 +58,9 @@ pub fn generate_password() -> String {
     const LETTERS: &[u8] = b"abcdefghjkmnpqrstuvwxyz23456789";
     let mut rng = rand::rng();
     let group = |rng: &mut rand::rngs::ThreadRng| {
-        (0..5).map(|_| char::from(LETTERS[rng.random_range(0..LETTERS.len())])).collect::<String>()
+        (0..5)
+            .map(|_| char::from(LETTERS[rng.random_range(0..LETTERS.len())]))
+            .collect::<String>()
     };
     (0..4).map(|_| group(&mut rng)).collect::<Vec<_>>().join("-")
 }
@@ -69,7 +71,11 @@ pub async fn verify(user: Option<&User>, password: String) -> Result<bool, ApiEr
     let hash = user.map_or_else(|| NOBODY.clone(), |u| u.password_hash.clone());
     let _permit = VERIFYING.acquire().await.map_err(ApiError::internal)?;
     let fits = tokio::task::spawn_blocking(move || {
-        PasswordHash::new(&hash).is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
+        PasswordHash::new(&hash).is_ok_and(|hash| {
+            Argon2::default()
+                .verify_password(password.as_bytes(), &hash)
+                .is_ok()
+        })
     })
     .await
     .map_err(ApiError::internal)?;
@@ -91,7 +97,12 @@ fn token_hash(token: &str) -> [u8; 32] {
 
 /// The cookie that carries a session; `secure` where the listener speaks TLS.
 pub fn cookie(token: String, secure: bool) -> Cookie<'static> {
-    Cookie::build((COOKIE, token)).path("/").http_only(true).same_site(SameSite::Strict).secure(secure).build()
+    Cookie::build((COOKIE, token))
+        .path("/")
+        .http_only(true)
+        .same_site(SameSite::Strict)
+        .secure(secure)
+        .build()
 }
 
 /// The cookie that takes a session away.
@@ -103,7 +114,9 @@ pub fn no_cookie(secure: bool) -> Cookie<'static> {
 
 /// The hash of the session cookie in a request.
 pub fn presented(headers: &HeaderMap) -> Option<[u8; 32]> {
-    CookieJar::from_headers(headers).get(COOKIE).map(|cookie| token_hash(cookie.value()))
+    CookieJar::from_headers(headers)
+        .get(COOKIE)
+        .map(|cookie| token_hash(cookie.value()))
 }
 
 /// A handler that takes this runs only for somebody who is signed in.
@@ -116,8 +129,12 @@ impl FromRequestParts<AppState> for SignedIn {
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
         let token = presented(&parts.headers).ok_or_else(|| ApiError::new(Code::NotSignedIn))?;
         let now = Timestamp::now();
-        let (user, until) =
-            app.db.users().session(&token, now).await?.ok_or_else(|| ApiError::new(Code::NotSignedIn))?;
+        let (user, until) = app
+            .db
+            .users()
+            .session(&token, now)
+            .await?
+            .ok_or_else(|| ApiError::new(Code::NotSignedIn))?;
         let fresh = now.saturating_add(SESSION).unwrap_or(until);
         if fresh.duration_since(until) > SLIDE {
             app.db.users().extend_session(&token, fresh).await?;
@@ -138,7 +155,9 @@ pub async fn require_session(
 
 /// Middleware: a change that another site's page asks for is refused. A request without `Origin` comes from no page.
 pub async fn refuse_foreign_origin(request: Request, next: Next) -> Result<Response, ApiError> {
-    if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) || same_origin(request.headers()) {
+    if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS)
+        || same_origin(request.headers())
+    {
         Ok(next.run(request).await)
     } else {
         Err(ApiError::new(Code::ForeignOrigin))
@@ -146,8 +165,13 @@ pub async fn refuse_foreign_origin(request: Request, next: Next) -> Result<Respo
 }
 
 fn same_origin(headers: &HeaderMap) -> bool {
-    let Some(origin) = headers.get(header::ORIGIN) else { return true };
-    let host = headers.get(header::HOST).and_then(|h| h.to_str().ok()).and_then(|h| h.parse::<Authority>().ok());
+    let Some(origin) = headers.get(header::ORIGIN) else {
+        return true;
+    };
+    let host = headers
+        .get(header::HOST)
+        .and_then(|h| h.to_str().ok())
+        .and_then(|h| h.parse::<Authority>().ok());
     let origin = origin
         .to_str()
         .ok()
@@ -189,7 +213,9 @@ impl SignIns {
     /// How long `username` has to wait; zero: go ahead.
     pub fn wait(&self, username: &str, now: Instant) -> Duration {
         let failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        failures.get(username).map_or(Duration::ZERO, |f| f.wait().saturating_sub(now.duration_since(f.last)))
+        failures.get(username).map_or(Duration::ZERO, |f| {
+            f.wait().saturating_sub(now.duration_since(f.last))
+        })
     }
 
     /// Notes a failure.
@@ -198,12 +224,17 @@ impl SignIns {
         if failures.len() >= NAMES_KEPT && !failures.contains_key(username) {
             failures.retain(|_, f| now.duration_since(f.last) < FORGIVEN_AFTER);
             if failures.len() >= NAMES_KEPT
-                && let Some(oldest) = failures.iter().min_by_key(|(_, f)| f.last).map(|(name, _)| name.clone())
+                && let Some(oldest) = failures
+                    .iter()
+                    .min_by_key(|(_, f)| f.last)
+                    .map(|(name, _)| name.clone())
             {
                 failures.remove(&oldest);
             }
         }
-        let entry = failures.entry(username.to_owned()).or_insert(Failures { count: 0, last: now });
+        let entry = failures
+            .entry(username.to_owned())
+            .or_insert(Failures { count: 0, last: now });
         if now.duration_since(entry.last) >= FORGIVEN_AFTER {
             entry.count = 0;
         }
@@ -213,7 +244,10 @@ impl SignIns {
 
     /// Forgets the failures of a name.
     pub fn succeeded(&self, username: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(username);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(username);
     }
 }
 
@@ -267,7 +301,11 @@ mod tests {
         let hash = hash_password("正确的马").unwrap();
         let hash = PasswordHash::new(&hash).unwrap();
         assert!(hash.to_string().starts_with("$argon2id$"));
-        assert!(Argon2::default().verify_password("正确的马".as_bytes(), &hash).is_ok());
+        assert!(
+            Argon2::default()
+                .verify_password("正确的马".as_bytes(), &hash)
+                .is_ok()
+        );
         assert!(Argon2::default().verify_password(b"wrong", &hash).is_err());
         assert_ne!(generate_password(), generate_password());
     }

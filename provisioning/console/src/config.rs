@@ -139,28 +139,62 @@ impl Config {
     /// Names the key and the file.
     pub fn load(data: &Path) -> Result<Self, ConfigError> {
         let file = data.join(FILE_NAME);
-        let figment = if file.exists() { Figment::from(Toml::file_exact(&file)) } else { Figment::new() };
+        let figment = if file.exists() {
+            Figment::from(Toml::file_exact(&file))
+        } else {
+            Figment::new()
+        };
         let raw: RawConfig = figment
             .merge(Env::prefixed(ENV_PREFIX).ignore(&["data", "log"]))
             .extract()
             .map_err(|error| {
-                let problem = error.into_iter().map(|e| e.to_string()).collect::<Vec<_>>().join("; ");
-                ConfigError::Read { file: file.clone(), problem }
+                let problem = error
+                    .into_iter()
+                    .map(|e| e.to_string())
+                    .collect::<Vec<_>>()
+                    .join("; ");
+                ConfigError::Read {
+                    file: file.clone(),
+                    problem,
+                }
             })?;
         Self::check(data, file, raw)
     }
 
     fn check(data: &Path, file: PathBuf, raw: RawConfig) -> Result<Self, ConfigError> {
-        let refuse = |key, problem: String| Err(ConfigError::Value { file: file.clone(), key, problem });
+        let refuse = |key, problem: String| {
+            Err(ConfigError::Value {
+                file: file.clone(),
+                key,
+                problem,
+            })
+        };
         let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-        let listen_web = raw.listen_web.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)));
-        let listen_devices = raw.listen_devices.unwrap_or_else(|| SocketAddr::from((any, 8443)));
+        let listen_web = raw
+            .listen_web
+            .unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)));
+        let listen_devices = raw
+            .listen_devices
+            .unwrap_or_else(|| SocketAddr::from((any, 8443)));
         let listen_mqtt = raw.listen_mqtt.unwrap_or_else(|| SocketAddr::from((any, 8883)));
         let web_tls = match (raw.web_tls_cert, raw.web_tls_key) {
-            (Some(cert), Some(key)) => Some(WebTls { cert: data.join(cert), key: data.join(key) }),
+            (Some(cert), Some(key)) => Some(WebTls {
+                cert: data.join(cert),
+                key: data.join(key),
+            }),
             (None, None) => None,
-            (Some(_), None) => return refuse("web_tls_cert", "web_tls_key is missing; set both or neither".into()),
-            (None, Some(_)) => return refuse("web_tls_key", "web_tls_cert is missing; set both or neither".into()),
+            (Some(_), None) => {
+                return refuse(
+                    "web_tls_cert",
+                    "web_tls_key is missing; set both or neither".into(),
+                );
+            }
+            (None, Some(_)) => {
+                return refuse(
+                    "web_tls_key",
+                    "web_tls_cert is missing; set both or neither".into(),
+                );
+            }
         };
         if !listen_web.ip().is_loopback() && web_tls.is_none() {
             return refuse(
@@ -175,11 +209,15 @@ impl Config {
         let host_fits = !public_host.is_empty()
             && public_host.len() <= 253
             && (public_host.parse::<IpAddr>().is_ok()
-                || public_host.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '.'));
+                || public_host
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '.'));
         if !host_fits {
             return refuse(
                 "public_host",
-                format!("{public_host:?} is neither a host name nor an address; no scheme and no port belong here"),
+                format!(
+                    "{public_host:?} is neither a host name nor an address; no scheme and no port belong here"
+                ),
             );
         }
         Ok(Self {
@@ -240,7 +278,10 @@ mod tests {
     #[test]
     fn an_unknown_key_is_named_with_its_file() {
         let error = load("listen_wbe = \"127.0.0.1:1\"").unwrap_err();
-        assert!(error.contains("listen_wbe") && error.contains("console.toml"), "{error}");
+        assert!(
+            error.contains("listen_wbe") && error.contains("console.toml"),
+            "{error}"
+        );
         let error = load("public_mqtt_port = 70000").unwrap_err();
         assert!(error.contains("public_mqtt_port"), "{error}");
     }
@@ -248,10 +289,17 @@ mod tests {
     #[test]
     fn plain_http_stays_on_loopback() {
         let error = load("listen_web = \"0.0.0.0:8080\"").unwrap_err();
-        assert!(error.contains("listen_web") && error.contains("web_tls_cert"), "{error}");
+        assert!(
+            error.contains("listen_web") && error.contains("web_tls_cert"),
+            "{error}"
+        );
         assert!(load("listen_web = \"0.0.0.0:8080\"\nweb_tls_cert = \"a\"\nweb_tls_key = \"b\"").is_ok());
         assert!(load("web_tls_cert = \"a\"").unwrap_err().contains("web_tls_key"));
-        assert!(load("public_host = \"https://x:1\"").unwrap_err().contains("public_host"));
+        assert!(
+            load("public_host = \"https://x:1\"")
+                .unwrap_err()
+                .contains("public_host")
+        );
     }
 
     #[test]

@@ -148,11 +148,18 @@ codes! {
 
 impl From<ImportError> for ApiError {
     fn from(error: ImportError) -> Self {
-        let code = Code::ALL.iter().find(|c| c.as_str() == error.code()).copied().unwrap_or(Code::LessonRefused);
+        let code = Code::ALL
+            .iter()
+            .find(|c| c.as_str() == error.code())
+            .copied()
+            .unwrap_or(Code::LessonRefused);
         if code == Code::ImportConsole {
             tracing::error!(error = %error, "import failed");
         }
-        Self::new(code).arg("file", error.place()).arg("detail", error.detail()).detail(error)
+        Self::new(code)
+            .arg("file", error.place())
+            .arg("detail", error.detail())
+            .detail(error)
     }
 }
 
@@ -172,7 +179,12 @@ pub struct ApiError {
 impl ApiError {
     /// An error without details.
     pub fn new(code: Code) -> Self {
-        Self { code, args: BTreeMap::new(), detail: String::new(), retry_after_s: None }
+        Self {
+            code,
+            args: BTreeMap::new(),
+            detail: String::new(),
+            retry_after_s: None,
+        }
     }
 
     /// Fills one place of the sentence.
@@ -231,7 +243,9 @@ impl From<DbError> for ApiError {
     fn from(error: DbError) -> Self {
         match error {
             DbError::NotFound { what, id } => Self::not_found(what, id),
-            DbError::AlreadyExists { what, id } => Self::new(Code::AlreadyExists).arg("what", what).arg("id", id),
+            DbError::AlreadyExists { what, id } => {
+                Self::new(Code::AlreadyExists).arg("what", what).arg("id", id)
+            }
             DbError::LessonRetired { id } => Self::new(Code::LessonRetired).arg("id", id),
             DbError::Ticket(refusal) => Self::new(refusal.code()),
             DbError::DiskFull(cause) => Self::new(Code::DiskFull).detail(cause),
@@ -274,7 +288,8 @@ pub async fn render_problems(
         .get(header::CONTENT_TYPE)
         .is_some_and(|kind| kind.as_bytes().starts_with(b"application/problem+json"));
     let error = response.extensions_mut().remove::<ApiError>().or_else(|| {
-        ((status.is_client_error() || status.is_server_error()) && !dressed).then(|| ApiError::new(bare(status)))
+        ((status.is_client_error() || status.is_server_error()) && !dressed)
+            .then(|| ApiError::new(bare(status)))
     });
     if let Some(error) = error {
         if status.is_server_error() {
@@ -283,7 +298,10 @@ pub async fn render_problems(
         let problem = error.problem(language, &request_id);
         let mut headers = std::mem::take(response.headers_mut());
         headers.remove(header::CONTENT_LENGTH);
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(seconds) = error.retry_after_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
@@ -333,7 +351,10 @@ fn accepted_language(headers: &HeaderMap) -> Option<Language> {
         })
         .collect();
     found.sort_by(|a, b| b.0.total_cmp(&a.0));
-    found.first().filter(|(weight, _)| *weight > 0.0).map(|(_, language)| *language)
+    found
+        .first()
+        .filter(|(weight, _)| *weight > 0.0)
+        .map(|(_, language)| *language)
 }
 
 #[cfg(test)]

@@ -96,10 +96,19 @@ impl Round {
                     )));
                 }
                 if batch.forgotten.len() > MAX_FORGOTTEN {
-                    return Err(Reason::Bounds(format!("{} power-ups declared forgotten", batch.forgotten.len())));
+                    return Err(Reason::Bounds(format!(
+                        "{} power-ups declared forgotten",
+                        batch.forgotten.len()
+                    )));
                 }
-                if batch.samples.iter().any(|s| s.seq == 0 || s.seq > i64::MAX as u64) {
-                    return Err(Reason::Bounds("a sample's seq is 0 or too large; it counts from 1".to_owned()));
+                if batch
+                    .samples
+                    .iter()
+                    .any(|s| s.seq == 0 || s.seq > i64::MAX as u64)
+                {
+                    return Err(Reason::Bounds(
+                        "a sample's seq is 0 or too large; it counts from 1".to_owned(),
+                    ));
                 }
                 self.samples += batch.samples.len();
                 self.batches.push(batch);
@@ -107,12 +116,19 @@ impl Round {
             Leaf::Report => {
                 let report: DeviceReport = read(topic, &message.payload, |r: &DeviceReport| &r.device_id)?;
                 if report.lessons.len() > MAX_REPORT_LESSONS {
-                    return Err(Reason::Bounds(format!("{} lessons in one report", report.lessons.len())));
+                    return Err(Reason::Bounds(format!(
+                        "{} lessons in one report",
+                        report.lessons.len()
+                    )));
                 }
                 self.reports.push((report, message.retain));
             }
-            Leaf::Status => self.statuses.push(read(topic, &message.payload, |s: &CommandStatus| &s.device_id)?),
-            Leaf::Presence => self.presences.push(read(topic, &message.payload, |p: &Presence| &p.device_id)?),
+            Leaf::Status => self
+                .statuses
+                .push(read(topic, &message.payload, |s: &CommandStatus| &s.device_id)?),
+            Leaf::Presence => self
+                .presences
+                .push(read(topic, &message.payload, |p: &Presence| &p.device_id)?),
             Leaf::Assignment | Leaf::Command | Leaf::Ack => return Err(Reason::Direction(topic.leaf)),
         }
         Ok(())
@@ -127,7 +143,12 @@ impl Round {
         let mut changed: BTreeSet<DeviceId> = BTreeSet::new();
         let mut arrived = false;
         for presence in self.presences {
-            if app.db.devices().set_online(&presence.device_id, presence.online, Some(now)).await? {
+            if app
+                .db
+                .devices()
+                .set_online(&presence.device_id, presence.online, Some(now))
+                .await?
+            {
                 arrived |= presence.online;
                 changed.insert(presence.device_id);
             }
@@ -140,7 +161,9 @@ impl Round {
                     arrived = true;
                     changed.insert(report.device_id);
                 }
-                ReportOutcome::Stale => tracing::debug!(device.id = %report.device_id, "older report ignored"),
+                ReportOutcome::Stale => {
+                    tracing::debug!(device.id = %report.device_id, "older report ignored")
+                }
                 ReportOutcome::UnknownDevice => stranger(app, &report.device_id, Leaf::Report).await,
             }
         }
@@ -186,7 +209,10 @@ impl Round {
 
 /// After the commit only: from here on the device may forget.
 async fn acknowledge(outlet: &impl Outlet, device: &DeviceId, stored: Vec<contract::health::BootSeq>) {
-    let ack = IngestAck { device_id: device.clone(), stored };
+    let ack = IngestAck {
+        device_id: device.clone(),
+        stored,
+    };
     let payload = match serde_json::to_vec(&ack) {
         Ok(payload) => Bytes::from(payload),
         Err(error) => return tracing::error!(error = %error, "an ack could not be written"),
@@ -211,26 +237,49 @@ enum Reason {
     Direction(Leaf),
 }
 
-fn read<T: DeserializeOwned>(topic: &Topic, payload: &[u8], device: impl Fn(&T) -> &DeviceId) -> Result<T, Reason> {
+fn read<T: DeserializeOwned>(
+    topic: &Topic,
+    payload: &[u8],
+    device: impl Fn(&T) -> &DeviceId,
+) -> Result<T, Reason> {
     let value: T = serde_json::from_slice(payload).map_err(|e| Reason::Malformed(e.to_string()))?;
     let speaks_for = device(&value);
     if *speaks_for != topic.device {
-        return Err(Reason::Foreign { topic: topic.device.clone(), payload: speaks_for.clone() });
+        return Err(Reason::Foreign {
+            topic: topic.device.clone(),
+            payload: speaks_for.clone(),
+        });
     }
     Ok(value)
 }
 
 async fn stranger(app: &AppState, device: &DeviceId, leaf: Leaf) {
     let topic = Topic::new(device.clone(), leaf).to_string();
-    refuse(app, &topic, &format!("device {device} is not enrolled here; enrol it again"), Some(device)).await;
+    refuse(
+        app,
+        &topic,
+        &format!("device {device} is not enrolled here; enrol it again"),
+        Some(device),
+    )
+    .await;
 }
 
 async fn refuse(app: &AppState, topic: &str, reason: &str, device: Option<&DeviceId>) {
     let cut = |text: &str| text.chars().take(300).collect::<String>();
     let (topic, reason) = (cut(topic), cut(reason));
     Counters::add(&app.counters.rejected, 1);
-    tracing::warn!(mqtt.topic = topic, reason, device.id = device.map(DeviceId::as_str), "message of a device refused");
-    if let Err(error) = app.db.system().reject(&topic, &reason, device.map(DeviceId::as_str), Timestamp::now()).await {
+    tracing::warn!(
+        mqtt.topic = topic,
+        reason,
+        device.id = device.map(DeviceId::as_str),
+        "message of a device refused"
+    );
+    if let Err(error) = app
+        .db
+        .system()
+        .reject(&topic, &reason, device.map(DeviceId::as_str), Timestamp::now())
+        .await
+    {
         tracing::error!(error = %error, "the refused message could not be noted");
     }
 }

@@ -26,9 +26,13 @@ pub fn text(language: Language, key: &str, args: &BTreeMap<&'static str, String>
         Language::ZhCn => &CATALOGUES.0,
         Language::En => &CATALOGUES.1,
     };
-    let Some(sentence) = catalogue.get(key) else { return key.to_owned() };
+    let Some(sentence) = catalogue.get(key) else {
+        return key.to_owned();
+    };
     args.iter().fold(sentence.clone(), |sentence, (name, value)| {
-        let noun = (*name == "what").then(|| catalogue.get(&format!("noun.{value}"))).flatten();
+        let noun = (*name == "what")
+            .then(|| catalogue.get(&format!("noun.{value}")))
+            .flatten();
         let value = noun.unwrap_or(value);
         sentence.replace(&format!("{{{name}}}"), value)
     })
@@ -52,8 +56,12 @@ mod tests {
         other.sort();
         assert_eq!(keys, other);
         let places = |text: &str| {
-            let mut found: Vec<_> =
-                text.split('{').skip(1).filter_map(|p| p.split('}').next()).map(str::to_owned).collect();
+            let mut found: Vec<_> = text
+                .split('{')
+                .skip(1)
+                .filter_map(|p| p.split('}').next())
+                .map(str::to_owned)
+                .collect();
             found.sort();
             found.dedup();
             found
@@ -66,11 +74,16 @@ mod tests {
     #[test]
     fn every_reason_of_an_import_is_a_code() {
         let source = include_str!("domain/import/error.rs");
-        let reasons: Vec<_> =
-            source.split('"').filter(|s| s.starts_with("import_") && !s.contains(char::is_whitespace)).collect();
+        let reasons: Vec<_> = source
+            .split('"')
+            .filter(|s| s.starts_with("import_") && !s.contains(char::is_whitespace))
+            .collect();
         assert!(reasons.len() > 20);
         for reason in reasons {
-            assert!(Code::ALL.iter().any(|c| c.as_str() == reason), "Code lacks {reason}");
+            assert!(
+                Code::ALL.iter().any(|c| c.as_str() == reason),
+                "Code lacks {reason}"
+            );
         }
     }
 

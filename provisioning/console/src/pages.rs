@@ -22,7 +22,10 @@ struct Pages;
 
 /// The script of [`API_DOCS`].
 pub async fn api_docs_script() -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], API_DOCS_SCRIPT)
+    (
+        [(header::CONTENT_TYPE, "text/javascript; charset=utf-8")],
+        API_DOCS_SCRIPT,
+    )
 }
 
 /// An address under `/api` that is none.
@@ -48,9 +51,16 @@ pub async fn page(method: Method, uri: Uri) -> Response {
         },
     };
     // Vite names assets by content.
-    let cache = if name.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let cache = if name.starts_with("assets/") {
+        "public, max-age=31536000, immutable"
+    } else {
+        "no-cache"
+    };
     let kind = HeaderValue::from_str(file.metadata.mimetype())
         .unwrap_or_else(|_| HeaderValue::from_static("application/octet-stream"));
-    let headers = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, HeaderValue::from_static(cache))];
+    let headers = [
+        (header::CONTENT_TYPE, kind),
+        (header::CACHE_CONTROL, HeaderValue::from_static(cache)),
+    ];
     (headers, file.data).into_response()
 }

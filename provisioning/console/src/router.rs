@@ -74,7 +74,9 @@ fn closed() -> OpenApiRouter<AppState> {
 
 /// Paths whose document and route differ: the upload's limit, the preview's wildcard.
 fn special() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(lessons::upload)).routes(routes!(lessons::file))
+    OpenApiRouter::new()
+        .routes(routes!(lessons::upload))
+        .routes(routes!(lessons::file))
 }
 
 /// The OpenAPI 3.1 document, with the contract's types as their own schemas say.
@@ -84,7 +86,10 @@ pub fn openapi() -> Value {
         document.merge(router.into_openapi());
     }
     let mut document = serde_json::to_value(document).unwrap_or_default();
-    if let Some(components) = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut) {
+    if let Some(components) = document
+        .pointer_mut("/components/schemas")
+        .and_then(Value::as_object_mut)
+    {
         components.extend(schema::components());
     }
     document["components"]["securitySchemes"] =
@@ -96,10 +101,14 @@ pub fn openapi() -> Value {
 
 /// Gives each operation an id of its own, from method and path: handlers in different files share names.
 fn name_operations(document: &mut Value) {
-    let Some(paths) = document.get_mut("paths").and_then(Value::as_object_mut) else { return };
+    let Some(paths) = document.get_mut("paths").and_then(Value::as_object_mut) else {
+        return;
+    };
     for (path, methods) in paths {
         let place = path.replace(['{', '}'], "").replace(['/', '-'], "_");
-        let Some(methods) = methods.as_object_mut() else { continue };
+        let Some(methods) = methods.as_object_mut() else {
+            continue;
+        };
         for (method, operation) in methods {
             operation["operationId"] = json!(format!("{method}{place}"));
             if path == "/session" && method != "get" {
@@ -111,8 +120,17 @@ fn name_operations(document: &mut Value) {
 
 /// Lesson files are compressed already, and ranges of them must stay as they are; a stream of events must not be held up.
 fn is_text(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let text = ["application/json", "text/html", "text/css", "text/javascript", "image/svg+xml"];
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok())
+        .unwrap_or_default();
+    let text = [
+        "application/json",
+        "text/html",
+        "text/css",
+        "text/javascript",
+        "image/svg+xml",
+    ];
     text.iter().any(|text| kind.starts_with(text)) && !headers.contains_key(header::ACCEPT_RANGES)
 }
 
@@ -120,9 +138,14 @@ fn is_text(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bo
 pub fn router(app: AppState) -> Router {
     let (open, _) = open().split_for_parts();
     let (closed, _) = closed().split_for_parts();
-    let upload_limit = usize::try_from(app.config.max_upload_bytes).unwrap_or(usize::MAX).saturating_add(1 << 20);
+    let upload_limit = usize::try_from(app.config.max_upload_bytes)
+        .unwrap_or(usize::MAX)
+        .saturating_add(1 << 20);
     let special = Router::new()
-        .route("/lessons", axum::routing::post(lessons::upload).layer(DefaultBodyLimit::max(upload_limit)))
+        .route(
+            "/lessons",
+            axum::routing::post(lessons::upload).layer(DefaultBodyLimit::max(upload_limit)),
+        )
         .route("/lessons/{id}/files/{*path}", get(lessons::file));
     let closed = closed
         .merge(special)
@@ -132,7 +155,10 @@ pub fn router(app: AppState) -> Router {
         .merge(closed)
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .layer(middleware::from_fn(auth::refuse_foreign_origin))
-        .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
+        .layer(SetResponseHeaderLayer::if_not_present(
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("no-store"),
+        ))
         .fallback(pages::nothing_here);
 
     Router::new()
@@ -157,6 +183,9 @@ pub fn router(app: AppState) -> Router {
             HeaderValue::from_static("no-referrer"),
         ))
         .layer(CatchPanicLayer::new())
-        .layer(middleware::from_fn_with_state(app.default_language(), render_problems))
+        .layer(middleware::from_fn_with_state(
+            app.default_language(),
+            render_problems,
+        ))
         .with_state(app)
 }

@@ -69,7 +69,11 @@ pub struct DeviceSummary {
 impl DeviceSummary {
     /// Where it stands, for people.
     pub fn placement(&self) -> Placement {
-        Placement { region: self.region.clone(), school: self.school.clone(), classroom: self.classroom.clone() }
+        Placement {
+            region: self.region.clone(),
+            school: self.school.clone(),
+            classroom: self.classroom.clone(),
+        }
     }
 }
 

@@ -16,7 +16,13 @@ use crate::{
 #[command(name = "bbt-console", version)]
 pub struct Cli {
     /// Data folder.
-    #[arg(long, global = true, env = "BBT_CONSOLE_DATA", default_value = "./bbt-console-data", value_name = "DIR")]
+    #[arg(
+        long,
+        global = true,
+        env = "BBT_CONSOLE_DATA",
+        default_value = "./bbt-console-data",
+        value_name = "DIR"
+    )]
     pub data: PathBuf,
     /// What to do.
     #[command(subcommand)]

@@ -4,6 +4,9 @@
 
 mod admin;
 mod args;
+mod devices;
+mod lessons;
+mod places;
 mod setup;
 mod show;
 
@@ -18,10 +21,18 @@ use crate::{config::Config, db::Db, router, serve};
 
 /// Runs one command to its end; an error is printed once.
 pub fn main(cli: Cli) -> ExitCode {
-    let default = if matches!(cli.command, Command::Serve) { "info" } else { "warn" };
+    let default = if matches!(cli.command, Command::Serve) {
+        "info"
+    } else {
+        "warn"
+    };
     let filter = EnvFilter::try_from_env("BBT_CONSOLE_LOG").unwrap_or_else(|_| EnvFilter::new(default));
     let colours = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(colours)
+        .init();
     // One TLS provider for all; a second call only means that it is set.
     rustls::crypto::ring::default_provider().install_default().ok();
     let runtime = match tokio::runtime::Runtime::new() {
@@ -66,5 +77,7 @@ async fn open(data: &std::path::Path) -> anyhow::Result<Db> {
         data.display(),
         data.display()
     );
-    Db::open(data).await.with_context(|| format!("Failed to open the database in {}", data.display()))
+    Db::open(data)
+        .await
+        .with_context(|| format!("Failed to open the database in {}", data.display()))
 }

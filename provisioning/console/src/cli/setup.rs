@@ -16,7 +16,8 @@ use crate::{
     db::DbError,
 };
 
-const STARTER: &str = "# Configuration of bbt-console. Everything left out has its documented default; see `docs/`.
+const STARTER: &str =
+    "# Configuration of bbt-console. Everything left out has its documented default; see `docs/`.
 # listen_web = \"127.0.0.1:8080\"
 # listen_devices = \"0.0.0.0:8443\"
 # listen_mqtt = \"0.0.0.0:8883\"
@@ -40,12 +41,25 @@ pub(super) async fn init(data: &Path, init: Init) -> anyhow::Result<()> {
         std::fs::write(&file, format!("{STARTER}{host}"))
             .with_context(|| format!("Failed to write {}", file.display()))?;
     } else if init.public_host.is_some() {
-        bail!("{} exists already; set public_host in it yourself", file.display());
+        bail!(
+            "{} exists already; set public_host in it yourself",
+            file.display()
+        );
     }
     let app = AppState::open(Config::load(data)?).await?;
     let (password, generated) = password(init.password_stdin)?;
     let hash = auth::hash_password(&password)?;
-    let added = app.db.users().add(&init.username, &init.username, &hash, init.language, Timestamp::now()).await;
+    let added = app
+        .db
+        .users()
+        .add(
+            &init.username,
+            &init.username,
+            &hash,
+            init.language,
+            Timestamp::now(),
+        )
+        .await;
     app.db.close().await;
     println!("data folder: {}", data.display());
     match added {
@@ -78,7 +92,10 @@ pub(super) fn password(from_stdin: bool) -> anyhow::Result<(String, bool)> {
     }
     std::io::stdout().flush().ok();
     let mut line = String::new();
-    std::io::stdin().lock().read_line(&mut line).context("Failed to read the password from standard input")?;
+    std::io::stdin()
+        .lock()
+        .read_line(&mut line)
+        .context("Failed to read the password from standard input")?;
     let password = line.trim_end_matches(['\n', '\r']).to_owned();
     ensure!(
         password.chars().count() >= MIN_PASSWORD_CHARS,

@@ -22,7 +22,12 @@ pub(super) fn list<T: Serialize>(
 fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let head: Vec<String> = head.iter().map(|h| (*h).to_owned()).collect();
     let width = |column: usize| {
-        std::iter::once(&head).chain(rows).filter_map(|row| row.get(column)).map(|cell| columns(cell)).max().unwrap_or(0)
+        std::iter::once(&head)
+            .chain(rows)
+            .filter_map(|row| row.get(column))
+            .map(|cell| columns(cell))
+            .max()
+            .unwrap_or(0)
     };
     let widths: Vec<usize> = (0..head.len()).map(width).collect();
     let mut text = String::new();
@@ -66,7 +71,11 @@ pub(super) fn bytes(count: u64) -> String {
         value /= 1024.0;
         unit += 1;
     }
-    if unit == 0 { format!("{count} B") } else { format!("{value:.1} {}", UNITS[unit]) }
+    if unit == 0 {
+        format!("{count} B")
+    } else {
+        format!("{value:.1} {}", UNITS[unit])
+    }
 }
 
 #[cfg(test)]
@@ -75,8 +84,14 @@ mod tests {
 
     #[test]
     fn columns_line_up_with_chinese_names() {
-        let rows = vec![vec!["1".to_owned(), "三年级".to_owned(), "x".to_owned()], vec!["22".into(), "ab".into(), "y".into()]];
-        assert_eq!(table(&["ID", "NAME", "Z"], &rows), "ID  NAME    Z\n1   三年级  x\n22  ab      y\n");
+        let rows = vec![
+            vec!["1".to_owned(), "三年级".to_owned(), "x".to_owned()],
+            vec!["22".into(), "ab".into(), "y".into()],
+        ];
+        assert_eq!(
+            table(&["ID", "NAME", "Z"], &rows),
+            "ID  NAME    Z\n1   三年级  x\n22  ab      y\n"
+        );
     }
 
     #[test]

@@ -44,7 +44,10 @@ pub async fn add(
     (status = 200, body = Vec<Command>),
     (status = 404, body = schema::Problem, content_type = "application/problem+json"),
 ))]
-pub async fn list(State(app): State<AppState>, Path(id): Path<DeviceId>) -> Result<Json<Vec<Command>>, ApiError> {
+pub async fn list(
+    State(app): State<AppState>,
+    Path(id): Path<DeviceId>,
+) -> Result<Json<Vec<Command>>, ApiError> {
     Ok(Json(app.db.commands().list(&id).await?))
 }
 
@@ -58,6 +61,14 @@ pub(crate) fn order(
     body.check().map_err(|rule| ApiError::invalid("body", rule))?;
     let ttl_s = within("ttl_s", ttl_s.unwrap_or(DEFAULT_TTL_S), 30, 86_400)?;
     let id = CommandId::new(format!("c-{}", uuid::Uuid::now_v7().simple())).map_err(ApiError::internal)?;
-    let expires_at = now.checked_add(SignedDuration::from_secs(i64::from(ttl_s))).map_err(ApiError::internal)?;
-    Ok(CommandEnvelope { id, device_id, issued_at: now, expires_at, body })
+    let expires_at = now
+        .checked_add(SignedDuration::from_secs(i64::from(ttl_s)))
+        .map_err(ApiError::internal)?;
+    Ok(CommandEnvelope {
+        id,
+        device_id,
+        issued_at: now,
+        expires_at,
+        body,
+    })
 }

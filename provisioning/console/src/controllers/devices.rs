@@ -19,7 +19,10 @@ pub async fn list(
     State(app): State<AppState>,
     Query(query): Query<DeviceQuery>,
 ) -> Result<Json<DevicePage>, ApiError> {
-    Ok(Json(DevicePage::new(app.db.devices().list(&query).await?, query.page())))
+    Ok(Json(DevicePage::new(
+        app.db.devices().list(&query).await?,
+        query.page(),
+    )))
 }
 
 /// One device with everything known of it.
@@ -27,7 +30,10 @@ pub async fn list(
     (status = 200, body = DeviceDetail),
     (status = 404, body = schema::Problem, content_type = "application/problem+json"),
 ))]
-pub async fn detail(State(app): State<AppState>, Path(id): Path<DeviceId>) -> Result<Json<DeviceDetail>, ApiError> {
+pub async fn detail(
+    State(app): State<AppState>,
+    Path(id): Path<DeviceId>,
+) -> Result<Json<DeviceDetail>, ApiError> {
     Ok(Json(app.db.devices().detail(&id).await?))
 }
 

@@ -64,7 +64,11 @@ async fn bundle(bell: &mut Receiver<Change>) -> Option<Vec<Event>> {
     }
     let mut events = Vec::new();
     for noun in Noun::ALL {
-        let ids: Vec<_> = heard.iter().filter(|(n, _)| *n == noun).map(|(_, id)| id.clone()).collect();
+        let ids: Vec<_> = heard
+            .iter()
+            .filter(|(n, _)| *n == noun)
+            .map(|(_, id)| id.clone())
+            .collect();
         let ids = match ids.len() {
             0 => continue,
             count if count > IDS_TOLD || ids.contains(&None) => vec![None],

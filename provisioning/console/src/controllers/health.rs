@@ -29,10 +29,15 @@ pub async fn series(
     let to = query.to.unwrap_or_else(Timestamp::now);
     let from = match query.from {
         Some(from) => from,
-        None => to.saturating_sub(SignedDuration::from_hours(24)).map_err(ApiError::internal)?,
+        None => to
+            .saturating_sub(SignedDuration::from_hours(24))
+            .map_err(ApiError::internal)?,
     };
     if from > to {
-        return Err(ApiError::invalid("from", format!("from {from} is later than to {to}")));
+        return Err(ApiError::invalid(
+            "from",
+            format!("from {from} is later than to {to}"),
+        ));
     }
     Ok(Json(app.db.health().series(&id, from, to, max_points).await?))
 }

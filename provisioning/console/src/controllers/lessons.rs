@@ -27,8 +27,7 @@ use crate::{
 /// Most files in one upload; a zipped exercise counts as one.
 const MOST_PARTS: usize = 200;
 const MOST_META_BYTES: usize = 256 * 1024;
-const PREVIEW_POLICY: &str =
-    "sandbox; default-src 'none'; img-src 'self'; media-src 'self'; style-src 'self' 'unsafe-inline'; frame-ancestors 'self'";
+const PREVIEW_POLICY: &str = "sandbox; default-src 'none'; img-src 'self'; media-src 'self'; style-src 'self' 'unsafe-inline'; frame-ancestors 'self'";
 
 /// Lessons at their newest versions, newest first, one page.
 #[utoipa::path(get, path = "/lessons", tag = "lessons", params(LessonQuery), responses((status = 200, body = LessonPage)))]
@@ -36,7 +35,10 @@ pub async fn list(
     State(app): State<AppState>,
     Query(query): Query<LessonQuery>,
 ) -> Result<Json<LessonPage>, ApiError> {
-    Ok(Json(LessonPage::new(app.db.lessons().list(&query).await?, query.page())))
+    Ok(Json(LessonPage::new(
+        app.db.lessons().list(&query).await?,
+        query.page(),
+    )))
 }
 
 /// One lesson with everything in it.
@@ -44,7 +46,10 @@ pub async fn list(
     (status = 200, body = LessonDetail),
     (status = 404, body = schema::Problem, content_type = "application/problem+json"),
 ))]
-pub async fn detail(State(app): State<AppState>, Path(id): Path<LessonId>) -> Result<Json<LessonDetail>, ApiError> {
+pub async fn detail(
+    State(app): State<AppState>,
+    Path(id): Path<LessonId>,
+) -> Result<Json<LessonDetail>, ApiError> {
     Ok(Json(app.db.lessons().detail(&id).await?))
 }
 
@@ -73,7 +78,8 @@ pub async fn upload(
     State(app): State<AppState>,
     mut form: Multipart,
 ) -> Result<(StatusCode, Json<Uploaded>), ApiError> {
-    let unreadable = |e: axum::extract::multipart::MultipartError| ApiError::new(Code::BadRequest).detail(e.body_text());
+    let unreadable =
+        |e: axum::extract::multipart::MultipartError| ApiError::new(Code::BadRequest).detail(e.body_text());
     let mut meta: Option<LessonUpload> = None;
     let mut files: Vec<(String, Staged)> = Vec::new();
     let mut room = app.config.max_upload_bytes;
@@ -82,17 +88,27 @@ pub async fn upload(
             Some("meta") => meta = Some(read_meta(part).await?),
             Some("file") => {
                 if files.len() >= MOST_PARTS {
-                    return Err(ApiError::invalid("file", format!("more than {MOST_PARTS} files; zip them or use lesson import")));
+                    return Err(ApiError::invalid(
+                        "file",
+                        format!("more than {MOST_PARTS} files; zip them or use lesson import"),
+                    ));
                 }
                 let name = part.file_name().unwrap_or_default().to_owned();
-                let staged = app.objects.receive(part, room).await.map_err(|e| refused(&app, e))?;
+                let staged = app
+                    .objects
+                    .receive(part, room)
+                    .await
+                    .map_err(|e| refused(&app, e))?;
                 let size = staged.size().map_err(ApiError::internal)?;
                 room = room.saturating_sub(size);
                 files.push((name, staged));
             }
             other => {
                 let name = other.unwrap_or("(no name)").chars().take(80).collect::<String>();
-                return Err(ApiError::invalid("form", format!("unknown part {name:?}; expected are meta and file")));
+                return Err(ApiError::invalid(
+                    "form",
+                    format!("unknown part {name:?}; expected are meta and file"),
+                ));
             }
         }
     }
@@ -100,24 +116,52 @@ pub async fn upload(
     if files.is_empty() {
         return Err(ApiError::invalid("file", "no file was sent"));
     }
-    let titles = meta.items.into_iter().filter_map(|item| item.title.map(|title| (item.file, title))).collect();
-    let upload = Upload { id: meta.id, meta: meta.meta, titles, files };
+    let titles = meta
+        .items
+        .into_iter()
+        .filter_map(|item| item.title.map(|title| (item.file, title)))
+        .collect();
+    let upload = Upload {
+        id: meta.id,
+        meta: meta.meta,
+        titles,
+        files,
+    };
     let done = import::import_upload(&app.importer(), upload, Timestamp::now(), Arc::new(|_| ())).await?;
     app.changed(Noun::Lesson, done.id.to_string());
     let changed = matches!(done.change, Change::New | Change::Updated);
-    let status = if changed { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(Uploaded { id: done.id, version: done.version, changed })))
+    let status = if changed {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
+    Ok((
+        status,
+        Json(Uploaded {
+            id: done.id,
+            version: done.version,
+            changed,
+        }),
+    ))
 }
 
 async fn read_meta(mut part: Field<'_>) -> Result<LessonUpload, ApiError> {
     let mut text = Vec::new();
-    while let Some(bytes) = part.chunk().await.map_err(|e| ApiError::new(Code::BadRequest).detail(e.body_text()))? {
+    while let Some(bytes) = part
+        .chunk()
+        .await
+        .map_err(|e| ApiError::new(Code::BadRequest).detail(e.body_text()))?
+    {
         text.extend_from_slice(&bytes);
         if text.len() > MOST_META_BYTES {
-            return Err(ApiError::invalid("meta", format!("longer than {MOST_META_BYTES} bytes")));
+            return Err(ApiError::invalid(
+                "meta",
+                format!("longer than {MOST_META_BYTES} bytes"),
+            ));
         }
     }
-    serde_json::from_slice(&text).map_err(|e| ApiError::invalid("meta", format!("not the expected JSON: {e}")))
+    serde_json::from_slice(&text)
+        .map_err(|e| ApiError::invalid("meta", format!("not the expected JSON: {e}")))
 }
 
 fn refused(app: &AppState, error: ObjectError) -> ApiError {
@@ -148,12 +192,22 @@ pub async fn file(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let file = app.db.lessons().file(&id, &path).await?;
-    let stored = ranges::File { hash: file.hash, size: file.size, media_type: &file.media_type };
+    let stored = ranges::File {
+        hash: file.hash,
+        size: file.size,
+        media_type: &file.media_type,
+    };
     let mut response = ranges::answer(&app.objects, stored, &method, &headers).await?;
     let out = response.headers_mut();
     // The address has no version in it, so what stands here may change; the ETag makes asking again cheap.
-    out.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    out.insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("private, no-cache"),
+    );
     // Courseware is somebody else's page: shown here it gets no session, no script and no way out.
-    out.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(PREVIEW_POLICY));
+    out.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(PREVIEW_POLICY),
+    );
     Ok(response)
 }

@@ -64,10 +64,16 @@ pub(crate) fn text(field: &'static str, value: &str, min: usize, max: usize) -> 
     let value = value.trim();
     let length = value.chars().count();
     if length < min || length > max {
-        return Err(ApiError::invalid(field, format!("{field} has {length} characters; allowed are {min} to {max}")));
+        return Err(ApiError::invalid(
+            field,
+            format!("{field} has {length} characters; allowed are {min} to {max}"),
+        ));
     }
     if value.chars().any(char::is_control) {
-        return Err(ApiError::invalid(field, format!("{field} has a control character")));
+        return Err(ApiError::invalid(
+            field,
+            format!("{field} has a control character"),
+        ));
     }
     Ok(value.to_owned())
 }
@@ -77,6 +83,9 @@ pub(crate) fn within(field: &'static str, value: u32, min: u32, max: u32) -> Res
     if (min..=max).contains(&value) {
         Ok(value)
     } else {
-        Err(ApiError::invalid(field, format!("{field} is {value}; allowed is {min} to {max}")))
+        Err(ApiError::invalid(
+            field,
+            format!("{field} is {value}; allowed is {min} to {max}"),
+        ))
     }
 }

@@ -29,7 +29,11 @@ pub async fn add(
     Body(new): Body<NewPush>,
 ) -> Result<(StatusCode, Json<Push>), ApiError> {
     check(&new)?;
-    let id = app.db.pushes().add(&new, &user.username, Timestamp::now()).await?;
+    let id = app
+        .db
+        .pushes()
+        .add(&new, &user.username, Timestamp::now())
+        .await?;
     app.changed(Noun::Push, id.to_string());
     app.changed(Noun::Device, None);
     Ok((StatusCode::CREATED, Json(app.db.pushes().get(id).await?)))
@@ -37,8 +41,14 @@ pub async fn add(
 
 /// Pushes, newest first, one page.
 #[utoipa::path(get, path = "/pushes", tag = "pushes", params(PushQuery), responses((status = 200, body = PushPage)))]
-pub async fn list(State(app): State<AppState>, Query(query): Query<PushQuery>) -> Result<Json<PushPage>, ApiError> {
-    Ok(Json(PushPage::new(app.db.pushes().list(&query).await?, query.page())))
+pub async fn list(
+    State(app): State<AppState>,
+    Query(query): Query<PushQuery>,
+) -> Result<Json<PushPage>, ApiError> {
+    Ok(Json(PushPage::new(
+        app.db.pushes().list(&query).await?,
+        query.page(),
+    )))
 }
 
 /// One push.
@@ -60,7 +70,10 @@ pub async fn devices(
     Path(id): Path<i64>,
     Query(query): Query<PushDeviceQuery>,
 ) -> Result<Json<PushDevicePage>, ApiError> {
-    Ok(Json(PushDevicePage::new(app.db.pushes().devices(id, &query).await?, query.page())))
+    Ok(Json(PushDevicePage::new(
+        app.db.pushes().devices(id, &query).await?,
+        query.page(),
+    )))
 }
 
 /// Takes a push back; what only it wanted leaves the devices' assignments.
@@ -79,7 +92,10 @@ pub async fn withdraw(State(app): State<AppState>, Path(id): Path<i64>) -> Resul
 pub(crate) fn check(new: &NewPush) -> Result<(), ApiError> {
     let count = new.lesson_ids.len();
     if count == 0 || count > MOST_LESSONS {
-        return Err(ApiError::invalid("lesson_ids", format!("{count} lessons; allowed are 1 to {MOST_LESSONS}")));
+        return Err(ApiError::invalid(
+            "lesson_ids",
+            format!("{count} lessons; allowed are 1 to {MOST_LESSONS}"),
+        ));
     }
     Ok(())
 }

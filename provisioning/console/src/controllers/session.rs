@@ -32,7 +32,9 @@ pub async fn sign_in(
     let wait = app.sign_ins.wait(&name, Instant::now());
     if !wait.is_zero() {
         let seconds = u32::try_from(wait.as_secs() + 1).unwrap_or(u32::MAX);
-        return Err(ApiError::new(Code::TooManyAttempts).arg("seconds", seconds).retry_after(seconds));
+        return Err(ApiError::new(Code::TooManyAttempts)
+            .arg("seconds", seconds)
+            .retry_after(seconds));
     }
     // Counted before it is checked, so that many tries at once count as many.
     app.sign_ins.failed(&name, Instant::now());
@@ -48,7 +50,10 @@ pub async fn sign_in(
     let until = now.saturating_add(auth::SESSION).map_err(ApiError::internal)?;
     app.db.users().open_session(user.id, &hash, now, until).await?;
     tracing::info!(user.name = name, "signed in");
-    Ok((jar.add(auth::cookie(token, app.config.web_tls.is_some())), Json(user.session())))
+    Ok((
+        jar.add(auth::cookie(token, app.config.web_tls.is_some())),
+        Json(user.session()),
+    ))
 }
 
 /// Who is signed in.
@@ -70,5 +75,8 @@ pub async fn sign_out(
     if let Some(token) = auth::presented(&headers) {
         app.db.users().close_session(&token).await?;
     }
-    Ok((jar.add(auth::no_cookie(app.config.web_tls.is_some())), axum::http::StatusCode::NO_CONTENT))
+    Ok((
+        jar.add(auth::no_cookie(app.config.web_tls.is_some())),
+        axum::http::StatusCode::NO_CONTENT,
+    ))
 }

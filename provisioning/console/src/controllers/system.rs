@@ -30,7 +30,11 @@ pub async fn system(State(app): State<AppState>) -> Result<Json<System>, ApiErro
     Ok(Json(System {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         uptime_s: app.started.elapsed().as_secs(),
-        broker: BrokerStatus { up, reason, connections },
+        broker: BrokerStatus {
+            up,
+            reason,
+            connections,
+        },
         database_bytes: app.db.system().database_bytes().await?,
         objects_bytes: app.objects.usage().await.map_err(ApiError::internal)?.kept_bytes,
         disk_free_bytes: app.objects.free_bytes().map_err(ApiError::internal)?,

@@ -40,7 +40,9 @@ pub async fn add(
 /// Tickets, newest first, at most 500. Codes are not shown.
 #[utoipa::path(get, path = "/tickets", tag = "tickets", responses((status = 200, body = TicketList)))]
 pub async fn list(State(app): State<AppState>) -> Result<Json<TicketList>, ApiError> {
-    Ok(Json(TicketList { items: app.db.tickets().list(Timestamp::now()).await? }))
+    Ok(Json(TicketList {
+        items: app.db.tickets().list(Timestamp::now()).await?,
+    }))
 }
 
 /// Takes an unused ticket back.
@@ -68,10 +70,16 @@ pub(crate) async fn issue(
         Some(url) => {
             let url = text("console_url", url, 9, 300)?;
             let fits = url.parse::<axum::http::Uri>().is_ok_and(|u| {
-                u.scheme_str() == Some("https") && u.host().is_some() && u.path() == "/" && u.query().is_none()
+                u.scheme_str() == Some("https")
+                    && u.host().is_some()
+                    && u.path() == "/"
+                    && u.query().is_none()
             });
             if !fits {
-                return Err(ApiError::invalid("console_url", "expected https://HOST:PORT without a path"));
+                return Err(ApiError::invalid(
+                    "console_url",
+                    "expected https://HOST:PORT without a path",
+                ));
             }
             url.trim_end_matches('/').to_owned()
         }
@@ -87,15 +95,33 @@ pub(crate) async fn issue(
             Some(port) => port,
         },
     };
-    let expires_at = now.checked_add(SignedDuration::from_hours(i64::from(hours))).map_err(ApiError::internal)?;
+    let expires_at = now
+        .checked_add(SignedDuration::from_hours(i64::from(hours)))
+        .map_err(ApiError::internal)?;
     let code = new_code();
-    let row = NewTicketRow { code: &code, classroom_id: new.classroom_id, console_url: &console_url, broker, expires_at };
+    let row = NewTicketRow {
+        code: &code,
+        classroom_id: new.classroom_id,
+        console_url: &console_url,
+        broker,
+        expires_at,
+    };
     let id = db.tickets().add(&row, now).await?;
-    Ok(IssuedTicket { id, ticket: EnrolmentTicket { console_url, code, ca_pem: ca_pem.to_owned(), expires_at } })
+    Ok(IssuedTicket {
+        id,
+        ticket: EnrolmentTicket {
+            console_url,
+            code,
+            ca_pem: ca_pem.to_owned(),
+            expires_at,
+        },
+    })
 }
 
 fn new_code() -> String {
     // The thread's generator is a CSPRNG seeded by the operating system.
     let mut rng = rand::rng();
-    (0..CODE_CHARS).map(|_| char::from(ALPHABET[rng.random_range(0..ALPHABET.len())])).collect()
+    (0..CODE_CHARS)
+        .map(|_| char::from(ALPHABET[rng.random_range(0..ALPHABET.len())]))
+        .collect()
 }

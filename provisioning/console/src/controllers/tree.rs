@@ -110,7 +110,10 @@ pub async fn rename_classroom(
 }
 
 async fn rename(app: &AppState, place: Place, id: i64, new: &Rename) -> Result<StatusCode, ApiError> {
-    app.db.tree().rename(place, id, &text("name", &new.name, 1, NAME)?).await?;
+    app.db
+        .tree()
+        .rename(place, id, &text("name", &new.name, 1, NAME)?)
+        .await?;
     app.changed(Noun::Tree, None);
     Ok(StatusCode::NO_CONTENT)
 }
@@ -118,12 +121,20 @@ async fn rename(app: &AppState, place: Place, id: i64, new: &Rename) -> Result<S
 /// A new region within its bounds.
 pub(crate) fn checked_region(new: NewRegion) -> Result<NewRegion, ApiError> {
     let code = new.code.map(|code| text("code", &code, 1, CODE)).transpose()?;
-    Ok(NewRegion { name: text("name", &new.name, 1, NAME)?, code, ..new })
+    Ok(NewRegion {
+        name: text("name", &new.name, 1, NAME)?,
+        code,
+        ..new
+    })
 }
 
 /// A new school within its bounds.
 pub(crate) fn checked_school(new: NewSchool) -> Result<NewSchool, ApiError> {
-    Ok(NewSchool { name: text("name", &new.name, 1, NAME)?, code: text("code", &new.code, 1, CODE)?, ..new })
+    Ok(NewSchool {
+        name: text("name", &new.name, 1, NAME)?,
+        code: text("code", &new.code, 1, CODE)?,
+        ..new
+    })
 }
 
 /// A new classroom within its bounds.

@@ -93,10 +93,11 @@ impl Commands<'_> {
     /// [`DbError::NotFound`] for the device.
     pub async fn add(&self, order: &CommandEnvelope, by: &str) -> DbResult<()> {
         let mut tx = self.0.begin().await?;
-        let device: Option<i64> = sqlx::query_scalar("SELECT device_no FROM devices WHERE id = ? AND replaced_at IS NULL")
-            .bind(order.device_id.as_str())
-            .fetch_optional(&mut *tx)
-            .await?;
+        let device: Option<i64> =
+            sqlx::query_scalar("SELECT device_no FROM devices WHERE id = ? AND replaced_at IS NULL")
+                .bind(order.device_id.as_str())
+                .fetch_optional(&mut *tx)
+                .await?;
         let device = device.ok_or_else(|| DbError::not_found("device", &order.device_id))?;
         sqlx::query(
             "INSERT INTO commands (id, device_no, body, issued_at, expires_at, issued_by, state, updated_at)
@@ -110,7 +111,14 @@ impl Commands<'_> {
         .bind(by)
         .execute(&mut *tx)
         .await?;
-        log(&mut tx, order.id.as_str(), CommandStage::Queued, None, order.issued_at).await?;
+        log(
+            &mut tx,
+            order.id.as_str(),
+            CommandStage::Queued,
+            None,
+            order.issued_at,
+        )
+        .await?;
         tx.commit().await?;
         Ok(())
     }
@@ -120,7 +128,11 @@ impl Commands<'_> {
     /// # Errors
     /// [`DbError::NotFound`] for the device.
     pub async fn list(&self, device: &DeviceId) -> DbResult<Vec<Command>> {
-        let known = self.0.known_device(device).await?.ok_or_else(|| DbError::not_found("device", device))?;
+        let known = self
+            .0
+            .known_device(device)
+            .await?
+            .ok_or_else(|| DbError::not_found("device", device))?;
         let rows: Vec<CommandRow> = sqlx::query_as(
             "SELECT id, body, state, reason, issued_by, issued_at, expires_at, updated_at FROM commands
               WHERE device_no = ? ORDER BY issued_at DESC, id DESC LIMIT ?",
@@ -143,7 +155,10 @@ impl Commands<'_> {
         .bind(id.as_str())
         .fetch_all(&self.0.read)
         .await?;
-        self.filled(rows).await?.pop().ok_or_else(|| DbError::not_found("command", id))
+        self.filled(rows)
+            .await?
+            .pop()
+            .ok_or_else(|| DbError::not_found("command", id))
     }
 
     async fn filled(&self, rows: Vec<CommandRow>) -> DbResult<Vec<Command>> {
@@ -155,7 +170,8 @@ impl Commands<'_> {
         .bind(to_json(&ids)?)
         .fetch_all(&self.0.read)
         .await?;
-        let mut histories: std::collections::HashMap<String, Vec<CommandEvent>> = std::collections::HashMap::new();
+        let mut histories: std::collections::HashMap<String, Vec<CommandEvent>> =
+            std::collections::HashMap::new();
         for e in events {
             histories.entry(e.command_id).or_default().push(CommandEvent {
                 state: CommandStage::of_column(&e.state),
@@ -249,11 +265,13 @@ impl Commands<'_> {
         .fetch_all(&mut *tx)
         .await?;
         for (id, _) in &rows {
-            sqlx::query("UPDATE commands SET state = 'expired', reason = 'no_answer', updated_at = ? WHERE id = ?")
-                .bind(ms(now))
-                .bind(id)
-                .execute(&mut *tx)
-                .await?;
+            sqlx::query(
+                "UPDATE commands SET state = 'expired', reason = 'no_answer', updated_at = ? WHERE id = ?",
+            )
+            .bind(ms(now))
+            .bind(id)
+            .execute(&mut *tx)
+            .await?;
             log(&mut tx, id, CommandStage::Expired, Some("no_answer"), now).await?;
         }
         tx.commit().await?;

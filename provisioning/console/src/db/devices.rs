@@ -12,7 +12,8 @@ use sqlx::{FromRow, QueryBuilder, Sqlite};
 
 use super::{Db, DbError, DbResult, bump, instant, json, ms, parse, tickets, uint, wanted};
 use crate::api::devices::{
-    DeviceBoot, DeviceDetail, DeviceLesson, DeviceLessonState, DeviceQuery, DeviceSort, DeviceState, DeviceSummary,
+    DeviceBoot, DeviceDetail, DeviceLesson, DeviceLessonState, DeviceQuery, DeviceSort, DeviceState,
+    DeviceSummary,
 };
 
 /// Functions on devices.
@@ -150,7 +151,11 @@ impl LessonRow {
             version: small(self.version),
             assigned: self.assigned,
             state,
-            done_bytes: if state == DeviceLessonState::Ready { total_bytes } else { self.done_bytes.map_or(0, uint) },
+            done_bytes: if state == DeviceLessonState::Ready {
+                total_bytes
+            } else {
+                self.done_bytes.map_or(0, uint)
+            },
             total_bytes,
             reason: self.reason,
             detail: self.detail,
@@ -198,7 +203,9 @@ impl Devices<'_> {
                 sql.push(" AND d.online IS ").push_bind(state.column());
             }
             if let Some(q) = query.q.as_deref().map(str::trim).filter(|q| !q.is_empty()) {
-                sql.push(" AND instr(lower(d.id || ' ' || d.serial || ' ' || s.name || ' ' || c.name), lower(");
+                sql.push(
+                    " AND instr(lower(d.id || ' ' || d.serial || ' ' || s.name || ' ' || c.name), lower(",
+                );
                 sql.push_bind(q.to_owned()).push(")) > 0");
             }
         };
@@ -220,9 +227,17 @@ impl Devices<'_> {
             DeviceSort::TemperatureDown => "d.temperature_celsius DESC",
         });
         let page = query.page();
-        list.push(", d.device_no LIMIT ").push_bind(page.limit()).push(" OFFSET ").push_bind(page.offset());
+        list.push(", d.device_no LIMIT ")
+            .push_bind(page.limit())
+            .push(" OFFSET ")
+            .push_bind(page.offset());
         let rows: Vec<SummaryRow> = list.build_query_as().fetch_all(&self.0.read).await?;
-        Ok((rows.into_iter().map(SummaryRow::summary).collect::<DbResult<_>>()?, uint(total)))
+        Ok((
+            rows.into_iter()
+                .map(SummaryRow::summary)
+                .collect::<DbResult<_>>()?,
+            uint(total),
+        ))
     }
 
     /// One device in short.
@@ -231,7 +246,8 @@ impl Devices<'_> {
     /// [`DbError::NotFound`].
     pub async fn summary(&self, device: &DeviceId) -> DbResult<DeviceSummary> {
         let mut one = QueryBuilder::<Sqlite>::new(SUMMARY);
-        one.push(" WHERE d.replaced_at IS NULL AND d.id = ").push_bind(device.as_str());
+        one.push(" WHERE d.replaced_at IS NULL AND d.id = ")
+            .push_bind(device.as_str());
         let row: Option<SummaryRow> = one.build_query_as().fetch_optional(&self.0.read).await?;
         row.ok_or_else(|| DbError::not_found("device", device))?.summary()
     }
@@ -242,10 +258,11 @@ impl Devices<'_> {
     /// [`DbError::NotFound`].
     pub async fn detail(&self, device: &DeviceId) -> DbResult<DeviceDetail> {
         let summary = self.summary(device).await?;
-        let more: MoreRow = sqlx::query_as("SELECT device_no, boot_id, dropped_total, misuse FROM devices WHERE id = ?")
-            .bind(device.as_str())
-            .fetch_one(&self.0.read)
-            .await?;
+        let more: MoreRow =
+            sqlx::query_as("SELECT device_no, boot_id, dropped_total, misuse FROM devices WHERE id = ?")
+                .bind(device.as_str())
+                .fetch_one(&self.0.read)
+                .await?;
         let lessons: Vec<LessonRow> = sqlx::query_as(
             "SELECT a.lesson_id, v.title, a.version, 1 AS assigned, l.state, l.done_bytes,
                     coalesce(l.total_bytes, a.size_bytes) AS total_bytes, l.reason, l.detail, l.retrying, a.position AS place
@@ -293,7 +310,10 @@ impl Devices<'_> {
             boot_id: more.boot_id,
             samples_dropped: uint(more.dropped_total),
             misuse: uint(more.misuse),
-            lessons: lessons.into_iter().map(LessonRow::lesson).collect::<DbResult<_>>()?,
+            lessons: lessons
+                .into_iter()
+                .map(LessonRow::lesson)
+                .collect::<DbResult<_>>()?,
             boots,
             latest_at: latest.as_ref().map(|(at, _)| *at),
             latest: latest.map(|(_, readings)| readings),
@@ -310,7 +330,15 @@ impl Devices<'_> {
     /// [`DbError::Ticket`] if the ticket was used, revoked or ran out meanwhile.
     pub async fn enrol(&self, new: &Enrolment<'_>, now: Timestamp) -> DbResult<()> {
         let mut tx = self.0.begin().await?;
-        tickets::use_up(&mut tx, new.ticket, &new.device, new.key, new.certificate_pem, now).await?;
+        tickets::use_up(
+            &mut tx,
+            new.ticket,
+            &new.device,
+            new.key,
+            new.certificate_pem,
+            now,
+        )
+        .await?;
         let classroom: i64 = sqlx::query_scalar("SELECT classroom_id FROM tickets WHERE id = ?")
             .bind(new.ticket)
             .fetch_one(&mut *tx)
@@ -352,8 +380,10 @@ impl Devices<'_> {
     /// [`DbError::NotFound`] for device or classroom.
     pub async fn relocate(&self, device: &DeviceId, classroom: i64) -> DbResult<()> {
         let mut tx = self.0.begin().await?;
-        let room: Option<i64> =
-            sqlx::query_scalar("SELECT id FROM classrooms WHERE id = ?").bind(classroom).fetch_optional(&mut *tx).await?;
+        let room: Option<i64> = sqlx::query_scalar("SELECT id FROM classrooms WHERE id = ?")
+            .bind(classroom)
+            .fetch_optional(&mut *tx)
+            .await?;
         room.ok_or_else(|| DbError::not_found("classroom", classroom))?;
         let device_no: Option<i64> = sqlx::query_scalar(
             "UPDATE devices SET classroom_id = ? WHERE id = ? AND replaced_at IS NULL RETURNING device_no",

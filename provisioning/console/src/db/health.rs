@@ -172,7 +172,11 @@ impl Health<'_> {
     ///
     /// # Errors
     /// The database's; then nothing of any batch is stored.
-    pub async fn store(&self, batches: &[TelemetryBatch], received_at: Timestamp) -> DbResult<Vec<Option<Stored>>> {
+    pub async fn store(
+        &self,
+        batches: &[TelemetryBatch],
+        received_at: Timestamp,
+    ) -> DbResult<Vec<Option<Stored>>> {
         let mut tx = self.0.begin().await?;
         let mut outcomes = Vec::with_capacity(batches.len());
         for batch in batches {
@@ -189,7 +193,8 @@ impl Health<'_> {
     pub async fn latest(&self, device_no: i64) -> DbResult<Option<(Timestamp, Readings)>> {
         let mut sql = QueryBuilder::<Sqlite>::new("SELECT s.at, b.boot_id, s.seq, ");
         sql.push(READING_COLUMNS);
-        sql.push(" FROM samples s JOIN boots b ON b.boot_no = s.boot_no WHERE s.device_no = ").push_bind(device_no);
+        sql.push(" FROM samples s JOIN boots b ON b.boot_no = s.boot_no WHERE s.device_no = ")
+            .push_bind(device_no);
         sql.push(" ORDER BY s.at DESC, s.boot_no DESC, s.seq DESC LIMIT 1");
         let row: Option<PointRow> = sql.build_query_as().fetch_optional(&self.0.read).await?;
         Ok(row.map(|row| (instant(row.at), row.readings.readings())))
@@ -206,20 +211,32 @@ impl Health<'_> {
         to: Timestamp,
         max_points: u32,
     ) -> DbResult<HealthSeries> {
-        let known = self.0.known_device(device).await?.ok_or_else(|| DbError::not_found("device", device))?;
-        let total: i64 = sqlx::query_scalar("SELECT count(*) FROM samples WHERE device_no = ? AND at >= ? AND at <= ?")
-            .bind(known.device_no)
-            .bind(ms(from))
-            .bind(ms(to))
-            .fetch_one(&self.0.read)
-            .await?;
-        let step = (total + i64::from(max_points) - 1).div_euclid(i64::from(max_points.max(1))).max(1);
+        let known = self
+            .0
+            .known_device(device)
+            .await?
+            .ok_or_else(|| DbError::not_found("device", device))?;
+        let total: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM samples WHERE device_no = ? AND at >= ? AND at <= ?")
+                .bind(known.device_no)
+                .bind(ms(from))
+                .bind(ms(to))
+                .fetch_one(&self.0.read)
+                .await?;
+        let step = (total + i64::from(max_points) - 1)
+            .div_euclid(i64::from(max_points.max(1)))
+            .max(1);
         let mut sql = QueryBuilder::<Sqlite>::new(
             "SELECT s.*, b.boot_id FROM (SELECT *, row_number() OVER (ORDER BY at, boot_no, seq) AS n FROM samples
               WHERE device_no = ",
         );
-        sql.push_bind(known.device_no).push(" AND at >= ").push_bind(ms(from)).push(" AND at <= ").push_bind(ms(to));
-        sql.push(") s JOIN boots b ON b.boot_no = s.boot_no WHERE (s.n - 1) % ").push_bind(step);
+        sql.push_bind(known.device_no)
+            .push(" AND at >= ")
+            .push_bind(ms(from))
+            .push(" AND at <= ")
+            .push_bind(ms(to));
+        sql.push(") s JOIN boots b ON b.boot_no = s.boot_no WHERE (s.n - 1) % ")
+            .push_bind(step);
         sql.push(" = 0 OR s.n = ").push_bind(total).push(" ORDER BY s.n");
         let rows: Vec<PointRow> = sql.build_query_as().fetch_all(&self.0.read).await?;
         let points = rows
@@ -233,7 +250,11 @@ impl Health<'_> {
                 })
             })
             .collect::<DbResult<_>>()?;
-        Ok(HealthSeries { points, total: uint(total), downsampled: step > 1 })
+        Ok(HealthSeries {
+            points,
+            total: uint(total),
+            downsampled: step > 1,
+        })
     }
 }
 
@@ -255,7 +276,12 @@ async fn store_one(
 
     // In the order of their first appearance, so that boot numbers grow with time.
     let mut order: Vec<&BootId> = Vec::new();
-    for boot in batch.forgotten.iter().map(|f| &f.boot_id).chain(batch.samples.iter().map(|s| &s.boot_id)) {
+    for boot in batch
+        .forgotten
+        .iter()
+        .map(|f| &f.boot_id)
+        .chain(batch.samples.iter().map(|s| &s.boot_id))
+    {
         if !order.contains(&boot) {
             order.push(boot);
         }
@@ -291,17 +317,26 @@ async fn store_one(
     }
     let mut ack = Vec::with_capacity(order.len());
     for id in order {
-        let Some(boot) = boots.get(id.as_str()) else { continue };
+        let Some(boot) = boots.get(id.as_str()) else {
+            continue;
+        };
         let contiguous = advance(tx, device, boot).await?;
         sqlx::query("UPDATE boots SET contiguous_seq = ? WHERE boot_no = ?")
             .bind(contiguous)
             .bind(boot.no)
             .execute(&mut *tx)
             .await?;
-        ack.push(BootSeq { boot_id: id.clone(), up_to_seq: uint(contiguous) });
+        ack.push(BootSeq {
+            boot_id: id.clone(),
+            up_to_seq: uint(contiguous),
+        });
     }
     let sent = batch.samples.len() as u64;
-    Ok(Some(Stored { ack, new, repeated: sent.saturating_sub(new) }))
+    Ok(Some(Stored {
+        ack,
+        new,
+        repeated: sent.saturating_sub(new),
+    }))
 }
 
 /// When a sample was taken: by its wall clock if that was trusted, else worked out from how much later the newest sample
@@ -338,13 +373,22 @@ async fn insert(
             row.push_bind(device)
                 .push_bind(boots.get(boot).map(|b| b.no))
                 .push_bind(int(sample.seq))
-                .push_bind(taken_at(sample, newest.get(boot).copied().unwrap_or(0), received_at))
+                .push_bind(taken_at(
+                    sample,
+                    newest.get(boot).copied().unwrap_or(0),
+                    received_at,
+                ))
                 .push_bind(ms(received_at))
                 .push_bind(int(sample.uptime_ms))
                 .push_bind(sample.wall_time.map(ms));
             bind_readings(&mut row, &sample.readings);
         });
-        new += sql.build().persistent(false).execute(&mut *tx).await?.rows_affected();
+        new += sql
+            .build()
+            .persistent(false)
+            .execute(&mut *tx)
+            .await?
+            .rows_affected();
     }
     Ok(new)
 }
@@ -357,8 +401,16 @@ async fn newest(
     received_at: Timestamp,
 ) -> DbResult<()> {
     let uptimes = newest_uptimes(batch);
-    let at = |s: &HealthSample| taken_at(s, uptimes.get(s.boot_id.as_str()).copied().unwrap_or(0), received_at);
-    let Some(newest) = batch.samples.iter().max_by_key(|s| at(s)) else { return Ok(()) };
+    let at = |s: &HealthSample| {
+        taken_at(
+            s,
+            uptimes.get(s.boot_id.as_str()).copied().unwrap_or(0),
+            received_at,
+        )
+    };
+    let Some(newest) = batch.samples.iter().max_by_key(|s| at(s)) else {
+        return Ok(());
+    };
     let readings = &newest.readings;
     let memory = match (readings.memory_total_bytes, readings.memory_available_bytes) {
         (Some(total), Some(available)) if total > 0 => {

@@ -93,7 +93,11 @@ struct FileRow {
 
 impl FileRow {
     fn stored(&self) -> DbResult<StoredFile> {
-        Ok(StoredFile { hash: parse(&self.hash)?, size: uint(self.size_bytes), media_type: self.media_type.clone() })
+        Ok(StoredFile {
+            hash: parse(&self.hash)?,
+            size: uint(self.size_bytes),
+            media_type: self.media_type.clone(),
+        })
     }
 }
 
@@ -151,7 +155,8 @@ impl SummaryRow {
     }
 }
 
-const SUMMARY: &str = "SELECT l.id, v.version, v.title, v.stage, v.subject, v.edition, v.grade, v.volume, v.chapter, v.period,
+const SUMMARY: &str =
+    "SELECT l.id, v.version, v.title, v.stage, v.subject, v.edition, v.grade, v.volume, v.chapter, v.period,
     v.size_bytes, v.items, v.created_at, l.retired_at, v.manifest_hash
     FROM lessons l JOIN lesson_versions v ON v.lesson_id = l.id ";
 
@@ -260,17 +265,21 @@ impl Lessons<'_> {
 
     async fn set_retired(&self, lesson: &LessonId, at: Option<i64>) -> DbResult<()> {
         let mut tx = self.0.begin().await?;
-        let done = sqlx::query("UPDATE lessons SET retired_at = ?2 WHERE id = ?1 AND (retired_at IS NULL OR ?2 IS NULL)")
-            .bind(lesson.as_str())
-            .bind(at)
-            .execute(&mut *tx)
-            .await?;
+        let done = sqlx::query(
+            "UPDATE lessons SET retired_at = ?2 WHERE id = ?1 AND (retired_at IS NULL OR ?2 IS NULL)",
+        )
+        .bind(lesson.as_str())
+        .bind(at)
+        .execute(&mut *tx)
+        .await?;
         if done.rows_affected() == 0 {
             let known: Option<i64> = sqlx::query_scalar("SELECT 1 FROM lessons WHERE id = ?")
                 .bind(lesson.as_str())
                 .fetch_optional(&mut *tx)
                 .await?;
-            return known.map(|_| ()).ok_or_else(|| DbError::not_found("lesson", lesson));
+            return known
+                .map(|_| ())
+                .ok_or_else(|| DbError::not_found("lesson", lesson));
         }
         let devices = wanted::of_lesson(&mut tx, lesson.as_str()).await?;
         wanted::recompute(&mut tx, &devices).await?;
@@ -330,19 +339,28 @@ impl Lessons<'_> {
                 sql.push(" AND v.grade = ").push_bind(grade.to_owned());
             }
             if let Some(q) = query.q.as_deref().map(str::trim).filter(|s| !s.is_empty()) {
-                sql.push(" AND (instr(v.title || ' ' || v.chapter || ' ' || l.id, ").push_bind(q.to_owned()).push(") > 0)");
+                sql.push(" AND (instr(v.title || ' ' || v.chapter || ' ' || l.id, ")
+                    .push_bind(q.to_owned())
+                    .push(") > 0)");
             }
         };
-        let mut count = QueryBuilder::new("SELECT count(*) FROM lessons l JOIN lesson_versions v ON v.lesson_id = l.id");
+        let mut count =
+            QueryBuilder::new("SELECT count(*) FROM lessons l JOIN lesson_versions v ON v.lesson_id = l.id");
         filter(&mut count);
         let total: i64 = count.build_query_scalar().fetch_one(&self.0.read).await?;
         let mut list = QueryBuilder::new(SUMMARY);
         filter(&mut list);
         let page = query.page();
-        list.push(" ORDER BY v.created_at DESC, l.id LIMIT ").push_bind(page.limit());
+        list.push(" ORDER BY v.created_at DESC, l.id LIMIT ")
+            .push_bind(page.limit());
         list.push(" OFFSET ").push_bind(page.offset());
         let rows: Vec<SummaryRow> = list.build_query_as().fetch_all(&self.0.read).await?;
-        Ok((rows.into_iter().map(SummaryRow::summary).collect::<DbResult<_>>()?, uint(total)))
+        Ok((
+            rows.into_iter()
+                .map(SummaryRow::summary)
+                .collect::<DbResult<_>>()?,
+            uint(total),
+        ))
     }
 
     /// One lesson with its versions and the newest version's items and files.
@@ -351,7 +369,9 @@ impl Lessons<'_> {
     /// [`DbError::NotFound`].
     pub async fn detail(&self, lesson: &LessonId) -> DbResult<LessonDetail> {
         let mut list = QueryBuilder::<Sqlite>::new(SUMMARY);
-        list.push(" WHERE l.id = ").push_bind(lesson.as_str()).push(" ORDER BY v.version DESC");
+        list.push(" WHERE l.id = ")
+            .push_bind(lesson.as_str())
+            .push(" ORDER BY v.version DESC");
         let rows: Vec<SummaryRow> = list.build_query_as().fetch_all(&self.0.read).await?;
         let versions = rows
             .iter()
@@ -364,7 +384,10 @@ impl Lessons<'_> {
                 })
             })
             .collect::<DbResult<_>>()?;
-        let newest = rows.into_iter().next().ok_or_else(|| DbError::not_found("lesson", lesson))?;
+        let newest = rows
+            .into_iter()
+            .next()
+            .ok_or_else(|| DbError::not_found("lesson", lesson))?;
         let files: Vec<FileRow> = sqlx::query_as(
             "SELECT path, hash, size_bytes, media_type FROM lesson_files WHERE lesson_id = ? AND version = ? ORDER BY path",
         )
@@ -384,7 +407,12 @@ impl Lessons<'_> {
             })
             .collect::<DbResult<_>>()?;
         let items = newest.items()?;
-        Ok(LessonDetail { summary: newest.summary()?, versions, items, files })
+        Ok(LessonDetail {
+            summary: newest.summary()?,
+            versions,
+            items,
+            files,
+        })
     }
 
     /// One file of a lesson's newest version, for a preview.
@@ -421,10 +449,11 @@ impl Lessons<'_> {
     /// # Errors
     /// The database's.
     pub async fn manifest_is_referenced(&self, manifest: Hash) -> DbResult<bool> {
-        let found: Option<i64> = sqlx::query_scalar("SELECT 1 FROM lesson_versions WHERE manifest_hash = ? LIMIT 1")
-            .bind(manifest.to_hex())
-            .fetch_optional(&self.0.read)
-            .await?;
+        let found: Option<i64> =
+            sqlx::query_scalar("SELECT 1 FROM lesson_versions WHERE manifest_hash = ? LIMIT 1")
+                .bind(manifest.to_hex())
+                .fetch_optional(&self.0.read)
+                .await?;
         Ok(found.is_some())
     }
 }

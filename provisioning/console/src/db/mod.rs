@@ -85,13 +85,19 @@ impl From<sqlx::Error> for DbError {
 
 impl DbError {
     pub(crate) fn not_found(what: &'static str, id: impl ToString) -> Self {
-        Self::NotFound { what, id: id.to_string() }
+        Self::NotFound {
+            what,
+            id: id.to_string(),
+        }
     }
 
     /// Names the noun when `error` is a broken uniqueness.
     pub(crate) fn taken(error: sqlx::Error, what: &'static str, id: impl ToString) -> Self {
         match error.as_database_error() {
-            Some(e) if e.is_unique_violation() => Self::AlreadyExists { what, id: id.to_string() },
+            Some(e) if e.is_unique_violation() => Self::AlreadyExists {
+                what,
+                id: id.to_string(),
+            },
             _ => error.into(),
         }
     }
@@ -120,9 +126,15 @@ impl Db {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT);
-        let write = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
+        let write = SqlitePoolOptions::new()
+            .max_connections(1)
+            .connect_with(options.clone())
+            .await?;
         MIGRATIONS.run(&write).await?;
-        let read = SqlitePoolOptions::new().max_connections(READERS).connect_with(options).await?;
+        let read = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .connect_with(options)
+            .await?;
         Ok(Self { read, write })
     }
 
@@ -140,7 +152,10 @@ impl Db {
 
 /// Tells other processes that something of this noun changed.
 pub(crate) async fn bump(tx: &mut SqliteConnection, noun: &'static str) -> DbResult<()> {
-    sqlx::query("UPDATE revisions SET value = value + 1 WHERE noun = ?").bind(noun).execute(tx).await?;
+    sqlx::query("UPDATE revisions SET value = value + 1 WHERE noun = ?")
+        .bind(noun)
+        .execute(tx)
+        .await?;
     Ok(())
 }
 

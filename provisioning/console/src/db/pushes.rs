@@ -124,13 +124,18 @@ impl Pushes<'_> {
         .await?
         .last_insert_rowid();
         for (position, lesson) in (0i64..).zip(&new.lesson_ids) {
-            let retired: Option<Option<i64>> = sqlx::query_scalar("SELECT retired_at FROM lessons WHERE id = ?")
-                .bind(lesson.as_str())
-                .fetch_optional(&mut *tx)
-                .await?;
+            let retired: Option<Option<i64>> =
+                sqlx::query_scalar("SELECT retired_at FROM lessons WHERE id = ?")
+                    .bind(lesson.as_str())
+                    .fetch_optional(&mut *tx)
+                    .await?;
             match retired {
                 None => return Err(DbError::not_found("lesson", lesson)),
-                Some(Some(_)) => return Err(DbError::LessonRetired { id: lesson.to_string() }),
+                Some(Some(_)) => {
+                    return Err(DbError::LessonRetired {
+                        id: lesson.to_string(),
+                    });
+                }
                 Some(None) => {}
             }
             sqlx::query("INSERT INTO push_lessons (push_id, position, lesson_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING")
@@ -180,8 +185,12 @@ impl Pushes<'_> {
             .await?;
         let page = query.page();
         let mut list = QueryBuilder::<Sqlite>::new(PUSH);
-        list.push(" WHERE (").push_bind(all).push(" OR p.withdrawn_at IS NULL) ORDER BY p.id DESC LIMIT ");
-        list.push_bind(page.limit()).push(" OFFSET ").push_bind(page.offset());
+        list.push(" WHERE (")
+            .push_bind(all)
+            .push(" OR p.withdrawn_at IS NULL) ORDER BY p.id DESC LIMIT ");
+        list.push_bind(page.limit())
+            .push(" OFFSET ")
+            .push_bind(page.offset());
         let rows: Vec<PushRow> = list.build_query_as().fetch_all(&self.0.read).await?;
         Ok((self.filled(rows).await?, uint(total)))
     }
@@ -194,7 +203,10 @@ impl Pushes<'_> {
         let mut one = QueryBuilder::<Sqlite>::new(PUSH);
         one.push(" WHERE p.id = ").push_bind(push);
         let rows: Vec<PushRow> = one.build_query_as().fetch_all(&self.0.read).await?;
-        self.filled(rows).await?.pop().ok_or_else(|| DbError::not_found("push", push))
+        self.filled(rows)
+            .await?
+            .pop()
+            .ok_or_else(|| DbError::not_found("push", push))
     }
 
     /// Devices of a push with how far they are, those that need a look first.
@@ -202,8 +214,10 @@ impl Pushes<'_> {
     /// # Errors
     /// [`DbError::NotFound`].
     pub async fn devices(&self, push: i64, query: &PushDeviceQuery) -> DbResult<(Vec<PushDevice>, u64)> {
-        let known: Option<i64> =
-            sqlx::query_scalar("SELECT id FROM pushes WHERE id = ?").bind(push).fetch_optional(&self.0.read).await?;
+        let known: Option<i64> = sqlx::query_scalar("SELECT id FROM pushes WHERE id = ?")
+            .bind(push)
+            .fetch_optional(&self.0.read)
+            .await?;
         known.ok_or_else(|| DbError::not_found("push", push))?;
         let mut rows = self.progress(&[push]).await?;
         let total = rows.len() as u64;
@@ -217,15 +231,23 @@ impl Pushes<'_> {
         rows.sort_by_key(|row| (rank(row), row.device_no));
         let page = query.page();
         let skip = usize::try_from(page.offset()).unwrap_or(usize::MAX);
-        let rows: Vec<_> = rows.into_iter().skip(skip).take(page.page_size as usize).collect();
+        let rows: Vec<_> = rows
+            .into_iter()
+            .skip(skip)
+            .take(page.page_size as usize)
+            .collect();
         let numbers: Vec<i64> = rows.iter().map(|r| r.device_no).collect();
         let mut list = QueryBuilder::<Sqlite>::new(devices::SUMMARY);
-        list.push(" WHERE d.device_no IN (SELECT value FROM json_each(").push_bind(to_json(&numbers)?).push("))");
+        list.push(" WHERE d.device_no IN (SELECT value FROM json_each(")
+            .push_bind(to_json(&numbers)?)
+            .push("))");
         let found: Vec<devices::SummaryRow> = list.build_query_as().fetch_all(&self.0.read).await?;
         let mut found: HashMap<i64, _> = found.into_iter().map(|row| (row.device_no, row)).collect();
         let mut items = Vec::with_capacity(rows.len());
         for row in rows {
-            let Some(device) = found.remove(&row.device_no) else { continue };
+            let Some(device) = found.remove(&row.device_no) else {
+                continue;
+            };
             let tally = row.tally();
             items.push(PushDevice {
                 device: device.summary()?,
@@ -255,7 +277,8 @@ impl Pushes<'_> {
 
     async fn progress(&self, pushes: &[i64]) -> DbResult<Vec<ProgressRow>> {
         let mut sql = QueryBuilder::<Sqlite>::new(PROGRESS);
-        sql.push(" WHERE pd.push_id IN (SELECT value FROM json_each(").push_bind(to_json(&pushes)?);
+        sql.push(" WHERE pd.push_id IN (SELECT value FROM json_each(")
+            .push_bind(to_json(&pushes)?);
         sql.push(")) GROUP BY pd.push_id, pd.device_no");
         Ok(sql.build_query_as().fetch_all(&self.0.read).await?)
     }
@@ -294,7 +317,9 @@ impl Pushes<'_> {
                     "region" => PushTarget::Region { id: row.target_id },
                     "school" => PushTarget::School { id: row.target_id },
                     "classroom" => PushTarget::Classroom { id: row.target_id },
-                    _ => PushTarget::Device { id: parse(row.target_device.as_deref().unwrap_or_default())? },
+                    _ => PushTarget::Device {
+                        id: parse(row.target_device.as_deref().unwrap_or_default())?,
+                    },
                 };
                 Ok(Push {
                     id: row.id,
@@ -317,19 +342,26 @@ impl Pushes<'_> {
 
 async fn target_row(tx: &mut SqliteConnection, target: &PushTarget) -> DbResult<i64> {
     let (what, id, query) = match target {
-        PushTarget::Region { id } => {
-            ("region", id.to_string(), sqlx::query_scalar("SELECT id FROM regions WHERE id = ?").bind(*id))
-        }
-        PushTarget::School { id } => {
-            ("school", id.to_string(), sqlx::query_scalar("SELECT id FROM schools WHERE id = ?").bind(*id))
-        }
-        PushTarget::Classroom { id } => {
-            ("classroom", id.to_string(), sqlx::query_scalar("SELECT id FROM classrooms WHERE id = ?").bind(*id))
-        }
+        PushTarget::Region { id } => (
+            "region",
+            id.to_string(),
+            sqlx::query_scalar("SELECT id FROM regions WHERE id = ?").bind(*id),
+        ),
+        PushTarget::School { id } => (
+            "school",
+            id.to_string(),
+            sqlx::query_scalar("SELECT id FROM schools WHERE id = ?").bind(*id),
+        ),
+        PushTarget::Classroom { id } => (
+            "classroom",
+            id.to_string(),
+            sqlx::query_scalar("SELECT id FROM classrooms WHERE id = ?").bind(*id),
+        ),
         PushTarget::Device { id } => (
             "device",
             id.to_string(),
-            sqlx::query_scalar("SELECT device_no FROM devices WHERE id = ? AND replaced_at IS NULL").bind(id.as_str()),
+            sqlx::query_scalar("SELECT device_no FROM devices WHERE id = ? AND replaced_at IS NULL")
+                .bind(id.as_str()),
         ),
     };
     let row: Option<i64> = query.fetch_optional(tx).await?;

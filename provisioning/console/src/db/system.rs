@@ -87,7 +87,13 @@ impl System<'_> {
     ///
     /// # Errors
     /// The database's.
-    pub async fn reject(&self, topic: &str, reason: &str, device: Option<&str>, now: Timestamp) -> DbResult<()> {
+    pub async fn reject(
+        &self,
+        topic: &str,
+        reason: &str,
+        device: Option<&str>,
+        now: Timestamp,
+    ) -> DbResult<()> {
         let mut tx = self.0.begin().await?;
         let id = sqlx::query("INSERT INTO ingest_rejects (at, topic, reason, device) VALUES (?, ?, ?, ?)")
             .bind(ms(now))
@@ -97,7 +103,10 @@ impl System<'_> {
             .execute(&mut *tx)
             .await?
             .last_insert_rowid();
-        sqlx::query("DELETE FROM ingest_rejects WHERE id <= ?").bind(id - REJECTS_KEPT).execute(&mut *tx).await?;
+        sqlx::query("DELETE FROM ingest_rejects WHERE id <= ?")
+            .bind(id - REJECTS_KEPT)
+            .execute(&mut *tx)
+            .await?;
         tx.commit().await?;
         Ok(())
     }
@@ -112,7 +121,12 @@ impl System<'_> {
                 .bind(i64::from(limit))
                 .fetch_all(&self.0.read)
                 .await?;
-        let reject = |r: RejectRow| Reject { at: instant(r.at), topic: r.topic, reason: r.reason, device: r.device };
+        let reject = |r: RejectRow| Reject {
+            at: instant(r.at),
+            topic: r.topic,
+            reason: r.reason,
+            device: r.device,
+        };
         Ok(rows.into_iter().map(reject).collect())
     }
 
@@ -121,9 +135,10 @@ impl System<'_> {
     /// # Errors
     /// The database's.
     pub async fn database_bytes(&self) -> DbResult<u64> {
-        let bytes: i64 = sqlx::query_scalar("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
-            .fetch_one(&self.0.read)
-            .await?;
+        let bytes: i64 =
+            sqlx::query_scalar("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
+                .fetch_one(&self.0.read)
+                .await?;
         Ok(uint(bytes))
     }
 
@@ -132,8 +147,9 @@ impl System<'_> {
     /// # Errors
     /// The database's.
     pub async fn revisions(&self) -> DbResult<HashMap<String, i64>> {
-        let rows: Vec<(String, i64)> =
-            sqlx::query_as("SELECT noun, value FROM revisions").fetch_all(&self.0.read).await?;
+        let rows: Vec<(String, i64)> = sqlx::query_as("SELECT noun, value FROM revisions")
+            .fetch_all(&self.0.read)
+            .await?;
         Ok(rows.into_iter().collect())
     }
 }

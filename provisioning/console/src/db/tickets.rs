@@ -191,7 +191,11 @@ impl Tickets<'_> {
         let grant = Grant {
             ticket: row.id,
             classroom_id: row.classroom_id,
-            placement: Placement { region: row.region, school: row.school, classroom: row.classroom },
+            placement: Placement {
+                region: row.region,
+                school: row.school,
+                classroom: row.classroom,
+            },
             broker: BrokerAddress {
                 host: row.broker_host,
                 port: u16::try_from(row.broker_port).unwrap_or_default(),
@@ -202,7 +206,11 @@ impl Tickets<'_> {
             (None, ..) if row.expires_at <= ms(now) => Err(TicketRefusal::Expired.into()),
             (None, ..) => Ok(Redeem::Fresh(grant)),
             (Some(_), Some(device), Some(certificate_pem)) if row.key_hash.as_deref() == Some(&key.0[..]) => {
-                Ok(Redeem::Again { grant, device: parse(&device)?, certificate_pem })
+                Ok(Redeem::Again {
+                    grant,
+                    device: parse(&device)?,
+                    certificate_pem,
+                })
             }
             _ => Err(TicketRefusal::Used.into()),
         }

@@ -6,7 +6,8 @@ use super::{Db, DbError, DbResult, bump};
 use crate::api::{
     devices::DeviceQuery,
     tree::{
-        Classroom, NewClassroom, NewRegion, NewSchool, Region, RegionKind, School, SchoolKind, SchoolSummary, Tree,
+        Classroom, NewClassroom, NewRegion, NewSchool, Region, RegionKind, School, SchoolKind, SchoolSummary,
+        Tree,
     },
 };
 
@@ -73,7 +74,11 @@ fn region_kind(text: &str) -> RegionKind {
 }
 
 fn school_kind(text: &str) -> SchoolKind {
-    if text == "teaching_point" { SchoolKind::TeachingPoint } else { SchoolKind::School }
+    if text == "teaching_point" {
+        SchoolKind::TeachingPoint
+    } else {
+        SchoolKind::School
+    }
 }
 
 fn small(count: i64) -> u32 {
@@ -101,7 +106,10 @@ impl Places<'_> {
         )
         .fetch_all(&self.0.read)
         .await?;
-        let schools: Vec<SchoolRow> = sqlx::query_as(SCHOOLS).bind(None::<i64>).fetch_all(&self.0.read).await?;
+        let schools: Vec<SchoolRow> = sqlx::query_as(SCHOOLS)
+            .bind(None::<i64>)
+            .fetch_all(&self.0.read)
+            .await?;
         let mut regions: Vec<Region> = regions
             .into_iter()
             .map(|r| Region {
@@ -136,9 +144,16 @@ impl Places<'_> {
     /// # Errors
     /// [`DbError::NotFound`].
     pub async fn school(&self, id: i64) -> DbResult<School> {
-        let school: Option<SchoolRow> = sqlx::query_as(SCHOOLS).bind(Some(id)).fetch_optional(&self.0.read).await?;
+        let school: Option<SchoolRow> = sqlx::query_as(SCHOOLS)
+            .bind(Some(id))
+            .fetch_optional(&self.0.read)
+            .await?;
         let school = school.ok_or_else(|| DbError::not_found("school", id))?;
-        let query = DeviceQuery { school_id: Some(id), page_size: Some(super::super::api::MAX_PAGE_SIZE), ..Default::default() };
+        let query = DeviceQuery {
+            school_id: Some(id),
+            page_size: Some(super::super::api::MAX_PAGE_SIZE),
+            ..Default::default()
+        };
         let (devices, _) = self.0.devices().list(&query).await?;
         let rows = self.classrooms(Some(id)).await?;
         let mut classrooms: Vec<Classroom> = rows;
@@ -188,8 +203,10 @@ impl Places<'_> {
     pub async fn add_region(&self, new: &NewRegion) -> DbResult<i64> {
         let mut tx = self.0.begin().await?;
         if let Some(parent) = new.parent_id {
-            let found: Option<i64> =
-                sqlx::query_scalar("SELECT id FROM regions WHERE id = ?").bind(parent).fetch_optional(&mut *tx).await?;
+            let found: Option<i64> = sqlx::query_scalar("SELECT id FROM regions WHERE id = ?")
+                .bind(parent)
+                .fetch_optional(&mut *tx)
+                .await?;
             found.ok_or_else(|| DbError::not_found("region", parent))?;
         }
         let id = sqlx::query("INSERT INTO regions (parent_id, kind, name, code) VALUES (?, ?, ?, ?)")
@@ -275,8 +292,12 @@ impl Places<'_> {
             Place::Classroom => ("UPDATE classrooms SET name = ? WHERE id = ?", "classroom"),
         };
         let mut tx = self.0.begin().await?;
-        let done =
-            sqlx::query(sql).bind(name).bind(id).execute(&mut *tx).await.map_err(|e| DbError::taken(e, what, name))?;
+        let done = sqlx::query(sql)
+            .bind(name)
+            .bind(id)
+            .execute(&mut *tx)
+            .await
+            .map_err(|e| DbError::taken(e, what, name))?;
         if done.rows_affected() == 0 {
             return Err(DbError::not_found(what, id));
         }

@@ -34,7 +34,9 @@ pub struct User {
 
 impl std::fmt::Debug for User {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("User").field("username", &self.username).finish_non_exhaustive()
+        f.debug_struct("User")
+            .field("username", &self.username)
+            .finish_non_exhaustive()
     }
 }
 
@@ -82,13 +84,17 @@ impl Users<'_> {
     /// [`DbError::NotFound`].
     pub async fn set_password(&self, username: &str, password_hash: &str) -> DbResult<()> {
         let mut tx = self.0.begin().await?;
-        let id: Option<i64> = sqlx::query_scalar("UPDATE users SET password_hash = ? WHERE username = ? RETURNING id")
-            .bind(password_hash)
-            .bind(username)
-            .fetch_optional(&mut *tx)
-            .await?;
+        let id: Option<i64> =
+            sqlx::query_scalar("UPDATE users SET password_hash = ? WHERE username = ? RETURNING id")
+                .bind(password_hash)
+                .bind(username)
+                .fetch_optional(&mut *tx)
+                .await?;
         let id = id.ok_or_else(|| DbError::not_found("user", username))?;
-        sqlx::query("DELETE FROM sessions WHERE user_id = ?").bind(id).execute(&mut *tx).await?;
+        sqlx::query("DELETE FROM sessions WHERE user_id = ?")
+            .bind(id)
+            .execute(&mut *tx)
+            .await?;
         tx.commit().await?;
         Ok(())
     }
@@ -109,7 +115,9 @@ impl Users<'_> {
     /// # Errors
     /// The database's.
     pub async fn list(&self) -> DbResult<Vec<User>> {
-        let users = sqlx::query_as("SELECT id, username, display_name, password_hash, language FROM users ORDER BY username");
+        let users = sqlx::query_as(
+            "SELECT id, username, display_name, password_hash, language FROM users ORDER BY username",
+        );
         Ok(users.fetch_all(&self.0.read).await?)
     }
 
@@ -117,9 +125,18 @@ impl Users<'_> {
     ///
     /// # Errors
     /// The database's.
-    pub async fn open_session(&self, user: i64, token_hash: &[u8], now: Timestamp, until: Timestamp) -> DbResult<()> {
+    pub async fn open_session(
+        &self,
+        user: i64,
+        token_hash: &[u8],
+        now: Timestamp,
+        until: Timestamp,
+    ) -> DbResult<()> {
         let mut tx = self.0.begin().await?;
-        sqlx::query("DELETE FROM sessions WHERE expires_at <= ?").bind(ms(now)).execute(&mut *tx).await?;
+        sqlx::query("DELETE FROM sessions WHERE expires_at <= ?")
+            .bind(ms(now))
+            .execute(&mut *tx)
+            .await?;
         sqlx::query("INSERT INTO sessions (token_hash, user_id, created_at, expires_at) VALUES (?, ?, ?, ?)")
             .bind(token_hash)
             .bind(user)
@@ -171,7 +188,10 @@ impl Users<'_> {
     /// # Errors
     /// The database's.
     pub async fn close_session(&self, token_hash: &[u8]) -> DbResult<()> {
-        sqlx::query("DELETE FROM sessions WHERE token_hash = ?").bind(token_hash).execute(&self.0.write).await?;
+        sqlx::query("DELETE FROM sessions WHERE token_hash = ?")
+            .bind(token_hash)
+            .execute(&self.0.write)
+            .await?;
         Ok(())
     }
 }

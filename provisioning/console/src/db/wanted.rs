@@ -39,7 +39,12 @@ impl Row {
 
 /// Devices that a push covers.
 pub(super) async fn of_push(tx: &mut SqliteConnection, push: i64) -> DbResult<Vec<i64>> {
-    Ok(sqlx::query_scalar("SELECT device_no FROM push_devices WHERE push_id = ?").bind(push).fetch_all(tx).await?)
+    Ok(
+        sqlx::query_scalar("SELECT device_no FROM push_devices WHERE push_id = ?")
+            .bind(push)
+            .fetch_all(tx)
+            .await?,
+    )
 }
 
 /// Devices that hold a lesson, or should by a push that stands.
@@ -83,7 +88,11 @@ pub(super) async fn recompute(tx: &mut SqliteConnection, devices: &[i64]) -> DbR
 
         let mut now: BTreeMap<i64, Vec<Claim>> = some.iter().map(|no| (*no, Vec::new())).collect();
         for row in claims {
-            let claim = Claim { push: row.push_id, position: row.position, lesson: row.lesson()? };
+            let claim = Claim {
+                push: row.push_id,
+                position: row.position,
+                lesson: row.lesson()?,
+            };
             now.entry(row.device_no).or_default().push(claim);
         }
         let mut before: BTreeMap<i64, Vec<AssignedLesson>> = BTreeMap::new();
@@ -102,7 +111,10 @@ pub(super) async fn recompute(tx: &mut SqliteConnection, devices: &[i64]) -> DbR
 }
 
 async fn replace(tx: &mut SqliteConnection, device: i64, lessons: &[AssignedLesson]) -> DbResult<()> {
-    sqlx::query("DELETE FROM assigned_lessons WHERE device_no = ?").bind(device).execute(&mut *tx).await?;
+    sqlx::query("DELETE FROM assigned_lessons WHERE device_no = ?")
+        .bind(device)
+        .execute(&mut *tx)
+        .await?;
     for (position, lesson) in (0i64..).zip(lessons) {
         sqlx::query(
             "INSERT INTO assigned_lessons

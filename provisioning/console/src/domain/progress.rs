@@ -120,7 +120,16 @@ mod tests {
 
     #[test]
     fn one_word_for_a_tally() {
-        let tally = |total, ready, fetching, queued, failed| Tally { total, ready, fetching, queued, failed }.state();
+        let tally = |total, ready, fetching, queued, failed| {
+            Tally {
+                total,
+                ready,
+                fetching,
+                queued,
+                failed,
+            }
+            .state()
+        };
         assert_eq!(tally(2, 2, 0, 0, 0), PushState::Ready);
         assert_eq!(tally(2, 1, 0, 0, 1), PushState::Failed);
         assert_eq!(tally(2, 0, 1, 1, 0), PushState::Fetching);
@@ -134,10 +143,23 @@ mod tests {
     #[test]
     fn totals_count_every_device_once() {
         let mut totals = PushTotals::default();
-        for state in [PushState::Ready, PushState::Failed, PushState::Waiting, PushState::Queued, PushState::Fetching] {
+        for state in [
+            PushState::Ready,
+            PushState::Failed,
+            PushState::Waiting,
+            PushState::Queued,
+            PushState::Fetching,
+        ] {
             totals.add(state);
         }
-        let PushTotals { devices, ready, fetching, queued, failed, waiting } = totals;
+        let PushTotals {
+            devices,
+            ready,
+            fetching,
+            queued,
+            failed,
+            waiting,
+        } = totals;
         assert_eq!((devices, ready + fetching + queued + failed + waiting), (5, 5));
     }
 }

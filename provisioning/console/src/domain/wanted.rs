@@ -61,7 +61,11 @@ mod tests {
             pinned,
             needed_by: needed_s.map(|s| Timestamp::from_second(s).unwrap()),
         };
-        Claim { push, position, lesson }
+        Claim {
+            push,
+            position,
+            lesson,
+        }
     }
 
     fn names(lessons: &[AssignedLesson]) -> Vec<&str> {
@@ -77,12 +81,18 @@ mod tests {
             claim(1, 1, "second", false, None),
             claim(3, 0, "pinned", true, None),
         ];
-        assert_eq!(names(&wanted(claims)), ["pinned", "soon", "late", "first", "second"]);
+        assert_eq!(
+            names(&wanted(claims)),
+            ["pinned", "soon", "late", "first", "second"]
+        );
     }
 
     #[test]
     fn a_lesson_of_two_pushes_takes_the_stronger_wish() {
-        let both = wanted(vec![claim(1, 0, "a", false, Some(50)), claim(2, 0, "a", true, None)]);
+        let both = wanted(vec![
+            claim(1, 0, "a", false, Some(50)),
+            claim(2, 0, "a", true, None),
+        ]);
         assert_eq!(both.len(), 1);
         assert!(both[0].pinned);
         assert_eq!(both[0].needed_by.unwrap().as_second(), 50);

@@ -50,7 +50,11 @@ pub async fn run(app: AppState, stopping: CancellationToken) {
         };
         match swept {
             Ok(swept) if swept.removed > 0 => {
-                tracing::info!(objects = swept.removed, bytes = swept.removed_bytes, "unreferenced objects removed");
+                tracing::info!(
+                    objects = swept.removed,
+                    bytes = swept.removed_bytes,
+                    "unreferenced objects removed"
+                );
             }
             Ok(_) => {}
             Err(error) => tracing::error!(error = %error, "unreferenced objects could not be removed"),

@@ -10,11 +10,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    app::AppState,
-    broker::BrokerEvent,
-    db::DbResult,
-};
+use crate::{app::AppState, broker::BrokerEvent, db::DbResult};
 
 /// The embedded broker's list is compared with the database this often.
 const COMPARE_EVERY: Duration = Duration::from_secs(5);
@@ -80,7 +76,12 @@ async fn take(app: &AppState, event: BrokerEvent, online: &Online) -> DbResult<(
 }
 
 async fn note(app: &AppState, device: &DeviceId, online: bool) -> DbResult<()> {
-    if app.db.devices().set_online(device, online, Some(Timestamp::now())).await? {
+    if app
+        .db
+        .devices()
+        .set_online(device, online, Some(Timestamp::now()))
+        .await?
+    {
         app.device_changed(device);
     }
     Ok(())
@@ -108,7 +109,10 @@ async fn presume(app: &AppState, online: &Online) -> DbResult<()> {
     compare(app, online).await?;
     let gone = app.db.devices().presume_gone().await?;
     if gone > 0 {
-        tracing::info!(devices = gone, "devices that did not come back are taken for gone");
+        tracing::info!(
+            devices = gone,
+            "devices that did not come back are taken for gone"
+        );
         app.changed(crate::app::Noun::Device, None);
     }
     Ok(())

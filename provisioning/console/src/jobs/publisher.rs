@@ -62,7 +62,9 @@ pub async fn run(
             () = app.owed.notified() => {}
             changed = link.changed() => if changed.is_err() { return },
         }
-        let LinkState::Up { generation } = *link.borrow_and_update() else { continue };
+        let LinkState::Up { generation } = *link.borrow_and_update() else {
+            continue;
+        };
         let round = async {
             if generation != seen {
                 // What the broker had kept, or was about to pass on, may be gone.
@@ -72,7 +74,9 @@ pub async fn run(
         };
         match round.await {
             Ok(()) => seen = generation,
-            Err(error) => tracing::warn!(error = %error, "not everything owed to devices was published; trying again"),
+            Err(error) => {
+                tracing::warn!(error = %error, "not everything owed to devices was published; trying again")
+            }
         }
     }
 }
@@ -99,7 +103,14 @@ pub async fn round(app: &AppState, outlet: &impl Outlet, now: Timestamp) -> Resu
             };
             let signed = app.keys.sign_content(&assignment)?;
             let topic = Topic::new(device.device, Leaf::Assignment);
-            match outlet.publish(&topic, Bytes::from(serde_json::to_vec(&signed)?), Leaf::Assignment.retained()).await {
+            match outlet
+                .publish(
+                    &topic,
+                    Bytes::from(serde_json::to_vec(&signed)?),
+                    Leaf::Assignment.retained(),
+                )
+                .await
+            {
                 Ok(()) => {
                     tracing::info!(
                         device.id = %assignment.device_id,
@@ -128,10 +139,17 @@ pub async fn round(app: &AppState, outlet: &impl Outlet, now: Timestamp) -> Resu
     for order in app.db.commands().due(now, before(COMMAND_AGAIN)).await? {
         let signed = app.keys.sign_command(&order)?;
         let topic = Topic::new(order.device_id.clone(), Leaf::Command);
-        outlet.publish(&topic, Bytes::from(serde_json::to_vec(&signed)?), Leaf::Command.retained()).await?;
+        outlet
+            .publish(
+                &topic,
+                Bytes::from(serde_json::to_vec(&signed)?),
+                Leaf::Command.retained(),
+            )
+            .await?;
         app.db.commands().sent(&order.id, now).await?;
         tracing::info!(device.id = %order.device_id, command.id = %order.id, "command sent");
-        app.changes.tell(crate::app::Noun::Device, Some(order.device_id.to_string()));
+        app.changes
+            .tell(crate::app::Noun::Device, Some(order.device_id.to_string()));
     }
     for device in app.db.commands().expire(before(ANSWER_GRACE), now).await? {
         app.changes.tell(crate::app::Noun::Device, Some(device));

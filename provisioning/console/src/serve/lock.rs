@@ -68,8 +68,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let held = ServeLock::take(folder.path()).unwrap();
         let error = ServeLock::take(folder.path()).unwrap_err().to_string();
-        let (path, pid) = (folder.path().display().to_string(), std::process::id().to_string());
-        assert!(error.contains(&path) && error.contains(&pid) && error.contains("--data"), "{error}");
+        let (path, pid) = (
+            folder.path().display().to_string(),
+            std::process::id().to_string(),
+        );
+        assert!(
+            error.contains(&path) && error.contains(&pid) && error.contains("--data"),
+            "{error}"
+        );
         drop(held);
         ServeLock::take(folder.path()).unwrap();
     }

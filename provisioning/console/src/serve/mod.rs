@@ -83,7 +83,12 @@ impl Console {
         app.db.devices().forget_presence().await?;
 
         let broker = start_broker(&app).await?;
-        let Broker { publisher, incoming, events, guard } = broker;
+        let Broker {
+            publisher,
+            incoming,
+            events,
+            guard,
+        } = broker;
         let guard = Arc::new(guard);
         let link = publisher.state();
         app.link.set(link.clone()).ok();
@@ -91,7 +96,12 @@ impl Console {
         let tasks = TaskTracker::new();
         let stopping = app.stopping.clone();
         let ingest = tokio::spawn(ingest::run(app.clone(), incoming, publisher.clone()));
-        tasks.spawn(jobs::publisher::run(app.clone(), publisher, link, stopping.clone()));
+        tasks.spawn(jobs::publisher::run(
+            app.clone(),
+            publisher,
+            link,
+            stopping.clone(),
+        ));
         tasks.spawn(jobs::revisions::run(app.clone(), stopping.clone()));
         tasks.spawn(jobs::gc::run(app.clone(), stopping.clone()));
         let online: jobs::presence::Online = {
@@ -110,14 +120,26 @@ impl Console {
                 data.join(FILE_NAME).display()
             );
         }
-        let scheme = if app.config.web_tls.is_some() { "https" } else { "http" };
+        let scheme = if app.config.web_tls.is_some() {
+            "https"
+        } else {
+            "http"
+        };
         tracing::info!(
             web = format!("{scheme}://{web_address}/"),
             devices = format!("https://{devices_address}"),
             mqtt = guard.address().map(|a| a.to_string()),
             "console serves"
         );
-        Ok(Self { app, guard, tasks, ingest, web: web_address, devices: devices_address, _lock: lock })
+        Ok(Self {
+            app,
+            guard,
+            tasks,
+            ingest,
+            web: web_address,
+            devices: devices_address,
+            _lock: lock,
+        })
     }
 
     /// Where the web listener is.
@@ -151,7 +173,10 @@ impl Console {
             }
         };
         if tokio::time::timeout(GRACE, orderly).await.is_err() {
-            tracing::warn!("not everything ended within {} s; stopping anyway", GRACE.as_secs());
+            tracing::warn!(
+                "not everything ended within {} s; stopping anyway",
+                GRACE.as_secs()
+            );
         }
         self.app.db.close().await;
         tracing::info!("console stopped");
@@ -189,9 +214,17 @@ async fn start_broker(app: &AppState) -> anyhow::Result<Broker> {
         client_ca_pem: app.pki.ca_path(),
         max_connections: MAX_MQTT_CONNECTIONS,
     };
-    let credentials = LinkCredentials { server_ca_pem: app.pki.ca_path(), cert_pem, key_pem };
+    let credentials = LinkCredentials {
+        server_ca_pem: app.pki.ca_path(),
+        cert_pem,
+        key_pem,
+    };
     // The console reaches its own broker by a name that is always in the server's certificate.
-    let host = if app.config.listen_mqtt.is_ipv6() { "::1" } else { "127.0.0.1" };
+    let host = if app.config.listen_mqtt.is_ipv6() {
+        "::1"
+    } else {
+        "127.0.0.1"
+    };
     Broker::embedded(config, host, credentials).await.map_err(|error| match error {
         BrokerError::PortTaken { address } => anyhow::anyhow!(
             "port {} for MQTT is taken by another program ({address}); stop that program (often mosquitto or a second \
@@ -215,7 +248,9 @@ fn serve_devices(app: &AppState, tasks: &TaskTracker, listener: TcpListener) {
     };
     let (pki, stopping) = (Arc::clone(&app.pki), app.stopping.clone());
     tasks.spawn(async move {
-        if let Err(error) = device_http::serve(listener, &pki, device_http::router(http), limits, stopping).await {
+        if let Err(error) =
+            device_http::serve(listener, &pki, device_http::router(http), limits, stopping).await
+        {
             tracing::error!(error = format!("{error:#}"), "the device listener ended");
         }
     });

@@ -31,7 +31,11 @@ impl TlsListener {
     ///
     /// # Errors
     /// One of the files cannot be used; the message names it and its key in the configuration.
-    pub(super) async fn new(listener: TcpListener, tls: &WebTls, stopping: CancellationToken) -> anyhow::Result<Self> {
+    pub(super) async fn new(
+        listener: TcpListener,
+        tls: &WebTls,
+        stopping: CancellationToken,
+    ) -> anyhow::Result<Self> {
         let config = read(tls)?;
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let address = listener.local_addr()?;
@@ -39,7 +43,9 @@ impl TlsListener {
         let handshakes = Arc::new(Semaphore::new(HANDSHAKES_AT_ONCE));
         tokio::spawn(async move {
             loop {
-                let Ok(permit) = Arc::clone(&handshakes).acquire_owned().await else { return };
+                let Ok(permit) = Arc::clone(&handshakes).acquire_owned().await else {
+                    return;
+                };
                 let accepted = tokio::select! {
                     () = stopping.cancelled() => return,
                     accepted = listener.accept() => accepted,
@@ -89,7 +95,12 @@ impl axum::serve::Listener for TlsListener {
 fn read(tls: &WebTls) -> anyhow::Result<ServerConfig> {
     let chain = CertificateDer::pem_file_iter(&tls.cert)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .with_context(|| format!("Failed to read the certificate {} (web_tls_cert)", tls.cert.display()))?;
+        .with_context(|| {
+            format!(
+                "Failed to read the certificate {} (web_tls_cert)",
+                tls.cert.display()
+            )
+        })?;
     let key = PrivateKeyDer::from_pem_file(&tls.key)
         .with_context(|| format!("Failed to read the key {} (web_tls_key)", tls.key.display()))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -97,7 +108,13 @@ fn read(tls: &WebTls) -> anyhow::Result<ServerConfig> {
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_single_cert(chain, key)
-        .with_context(|| format!("{} does not fit {} (web_tls_cert, web_tls_key)", tls.key.display(), tls.cert.display()))?;
+        .with_context(|| {
+            format!(
+                "{} does not fit {} (web_tls_cert, web_tls_key)",
+                tls.key.display(),
+                tls.cert.display()
+            )
+        })?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }

@@ -66,7 +66,9 @@ impl Devices<'_> {
     /// # Errors
     /// The database's.
     pub async fn forget_presence(&self) -> DbResult<()> {
-        sqlx::query("UPDATE devices SET online = NULL").execute(&self.0.write).await?;
+        sqlx::query("UPDATE devices SET online = NULL")
+            .execute(&self.0.write)
+            .await?;
         Ok(())
     }
 
@@ -75,9 +77,10 @@ impl Devices<'_> {
     /// # Errors
     /// The database's.
     pub async fn presume_gone(&self) -> DbResult<u64> {
-        let done = sqlx::query("UPDATE devices SET online = 0 WHERE online IS NULL AND last_seen_at IS NOT NULL")
-            .execute(&self.0.write)
-            .await?;
+        let done =
+            sqlx::query("UPDATE devices SET online = 0 WHERE online IS NULL AND last_seen_at IS NOT NULL")
+                .execute(&self.0.write)
+                .await?;
         Ok(done.rows_affected())
     }
 
@@ -85,7 +88,12 @@ impl Devices<'_> {
     ///
     /// # Errors
     /// The database's.
-    pub async fn set_online(&self, device: &DeviceId, online: bool, heard: Option<Timestamp>) -> DbResult<bool> {
+    pub async fn set_online(
+        &self,
+        device: &DeviceId,
+        online: bool,
+        heard: Option<Timestamp>,
+    ) -> DbResult<bool> {
         let mut tx = self.0.begin().await?;
         let before: Option<Option<bool>> = sqlx::query_scalar("SELECT online FROM devices WHERE id = ?")
             .bind(device.as_str())
@@ -107,8 +115,9 @@ impl Devices<'_> {
     /// # Errors
     /// The database's.
     pub async fn noted_online(&self) -> DbResult<Vec<DeviceId>> {
-        let ids: Vec<String> =
-            sqlx::query_scalar("SELECT id FROM devices WHERE online = 1").fetch_all(&self.0.read).await?;
+        let ids: Vec<String> = sqlx::query_scalar("SELECT id FROM devices WHERE online = 1")
+            .fetch_all(&self.0.read)
+            .await?;
         ids.iter().map(|id| parse(id)).collect()
     }
 
@@ -130,13 +139,21 @@ impl Devices<'_> {
     ///
     /// # Errors
     /// The database's.
-    pub async fn report(&self, report: &DeviceReport, retained: bool, now: Timestamp) -> DbResult<ReportOutcome> {
+    pub async fn report(
+        &self,
+        report: &DeviceReport,
+        retained: bool,
+        now: Timestamp,
+    ) -> DbResult<ReportOutcome> {
         let mut tx = self.0.begin().await?;
-        let known: Option<(i64, i64)> = sqlx::query_as("SELECT device_no, report_generation FROM devices WHERE id = ?")
-            .bind(report.device_id.as_str())
-            .fetch_optional(&mut *tx)
-            .await?;
-        let Some((device_no, generation)) = known else { return Ok(ReportOutcome::UnknownDevice) };
+        let known: Option<(i64, i64)> =
+            sqlx::query_as("SELECT device_no, report_generation FROM devices WHERE id = ?")
+                .bind(report.device_id.as_str())
+                .fetch_optional(&mut *tx)
+                .await?;
+        let Some((device_no, generation)) = known else {
+            return Ok(ReportOutcome::UnknownDevice);
+        };
         if uint(generation) > report.generation {
             return Ok(ReportOutcome::Stale);
         }
@@ -159,20 +176,26 @@ impl Devices<'_> {
         .bind(device_no)
         .execute(&mut *tx)
         .await?;
-        sqlx::query("DELETE FROM device_lessons WHERE device_no = ?").bind(device_no).execute(&mut *tx).await?;
+        sqlx::query("DELETE FROM device_lessons WHERE device_no = ?")
+            .bind(device_no)
+            .execute(&mut *tx)
+            .await?;
         for status in &report.lessons {
             let (state, done, total) = match &status.state {
                 LessonState::Queued => ("queued", None, None),
-                LessonState::Fetching { done_bytes, total_bytes } => {
-                    ("fetching", Some(int(*done_bytes)), Some(int(*total_bytes)))
-                }
+                LessonState::Fetching {
+                    done_bytes,
+                    total_bytes,
+                } => ("fetching", Some(int(*done_bytes)), Some(int(*total_bytes))),
                 LessonState::Ready => ("ready", None, None),
                 LessonState::Failed { .. } => ("failed", None, None),
             };
             let (reason, detail, retrying) = match &status.state {
-                LessonState::Failed { reason, detail, retrying } => {
-                    (Some(reason_code(*reason)), Some(detail.as_str()), Some(*retrying))
-                }
+                LessonState::Failed {
+                    reason,
+                    detail,
+                    retrying,
+                } => (Some(reason_code(*reason)), Some(detail.as_str()), Some(*retrying)),
                 _ => (None, None, None),
             };
             sqlx::query(
@@ -216,10 +239,11 @@ impl Devices<'_> {
         for (device_no, id, _) in rows {
             // Generation and set are read together, so that a set is never published under another's number.
             let mut tx = self.0.read.begin().await?;
-            let generation: i64 = sqlx::query_scalar("SELECT wanted_generation FROM devices WHERE device_no = ?")
-                .bind(device_no)
-                .fetch_one(&mut *tx)
-                .await?;
+            let generation: i64 =
+                sqlx::query_scalar("SELECT wanted_generation FROM devices WHERE device_no = ?")
+                    .bind(device_no)
+                    .fetch_one(&mut *tx)
+                    .await?;
             let lessons: Vec<AssignedRow> = sqlx::query_as(
                 "SELECT lesson_id, version, manifest_hash, size_bytes, pinned, needed_by
                    FROM assigned_lessons WHERE device_no = ? ORDER BY position",
@@ -241,7 +265,12 @@ impl Devices<'_> {
                     })
                 })
                 .collect::<DbResult<_>>()?;
-            due.push(Due { device_no, device: parse(&id)?, generation: uint(generation), lessons });
+            due.push(Due {
+                device_no,
+                device: parse(&id)?,
+                generation: uint(generation),
+                lessons,
+            });
         }
         Ok(due)
     }
@@ -269,9 +298,11 @@ impl Devices<'_> {
     /// # Errors
     /// The database's.
     pub async fn publish_all_again(&self) -> DbResult<()> {
-        sqlx::query("UPDATE devices SET published_generation = 0 WHERE wanted_generation > 0 AND replaced_at IS NULL")
-            .execute(&self.0.write)
-            .await?;
+        sqlx::query(
+            "UPDATE devices SET published_generation = 0 WHERE wanted_generation > 0 AND replaced_at IS NULL",
+        )
+        .execute(&self.0.write)
+        .await?;
         Ok(())
     }
 }

@@ -1,7 +1,4 @@
 //! The whole program: ports, the folder's lock, the command line beside a serving console, a stop in good order.
-#![allow(missing_docs)]
-
-mod common;
 
 use std::{
     io::Write,
@@ -14,6 +11,8 @@ use std::{
 use bbt_console::{broker::LinkState, serve::Console};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
+
+use crate::common::{self, PNG};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_bbt-console");
 
@@ -29,7 +28,11 @@ fn run(data: &Path, args: &[&str]) -> Output {
 
 fn printed(data: &Path, args: &[&str]) -> String {
     let output = run(data, args);
-    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{args:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
@@ -66,7 +69,10 @@ fn provider() {
 async fn link_is_up(console: &Console) {
     let mut link = console.app().link.get().unwrap().clone();
     let up = link.wait_for(|state| matches!(state, LinkState::Up { .. }));
-    tokio::time::timeout(Duration::from_secs(10), up).await.expect("the link comes up").unwrap();
+    tokio::time::timeout(Duration::from_secs(10), up)
+        .await
+        .expect("the link comes up")
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -75,17 +81,27 @@ async fn a_taken_port_is_named_with_its_key() {
     let folder = folder();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    for (at, key) in ["listen_web", "listen_devices", "listen_mqtt"].into_iter().enumerate() {
+    for (at, key) in ["listen_web", "listen_devices", "listen_mqtt"]
+        .into_iter()
+        .enumerate()
+    {
         let mut addresses = ["127.0.0.1:0"; 3];
         addresses[at] = &address;
         listen(folder.path(), addresses);
         let error = Console::start(folder.path()).await.map(|_| ()).unwrap_err();
         let error = format!("{error:#}");
         let port = taken.local_addr().unwrap().port().to_string();
-        assert!(error.contains(&port) && error.contains(key) && error.contains("console.toml"), "{key}: {error}");
+        assert!(
+            error.contains(&port) && error.contains(key) && error.contains("console.toml"),
+            "{key}: {error}"
+        );
     }
     listen(folder.path(), ["127.0.0.1:0"; 3]);
-    Console::start(folder.path()).await.expect("a failed start leaves the folder free").stop().await;
+    Console::start(folder.path())
+        .await
+        .expect("a failed start leaves the folder free")
+        .stop()
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -95,15 +111,23 @@ async fn a_second_console_on_the_folder_is_refused_and_admin_work_is_not() {
     let console = Console::start(folder.path()).await.unwrap();
     let error = refused(folder.path(), &["serve"]);
     let pid = std::process::id().to_string();
-    assert!(error.contains(&pid) && error.contains("--data") && error.contains(&folder.path().display().to_string()), "{error}");
+    assert!(
+        error.contains(&pid)
+            && error.contains("--data")
+            && error.contains(&folder.path().display().to_string()),
+        "{error}"
+    );
 
     link_is_up(&console).await;
     let mut bell = console.app().changes.listen();
-    assert_eq!(printed(folder.path(), &["region", "add", "某县", "--kind", "county"]), "1");
-    let heard = async {
-        while bell.recv().await.unwrap().noun != bbt_console::app::Noun::Tree {}
-    };
-    tokio::time::timeout(Duration::from_secs(10), heard).await.expect("serve notices what the command line changed");
+    assert_eq!(
+        printed(folder.path(), &["region", "add", "某县", "--kind", "county"]),
+        "1"
+    );
+    let heard = async { while bell.recv().await.unwrap().noun != bbt_console::app::Noun::Tree {} };
+    tokio::time::timeout(Duration::from_secs(10), heard)
+        .await
+        .expect("serve notices what the command line changed");
     console.stop().await;
 }
 
@@ -117,19 +141,32 @@ async fn pages_api_and_events_are_served_over_http() {
     let text = async |path: &str| client.get(url(path)).send().await.unwrap().text().await.unwrap();
     assert_eq!(text("/healthz").await, "ok\n");
     assert!(text("/").await.contains("<!doctype html>"));
-    assert!(text("/devices/some-device").await.contains("<!doctype html>"), "the page's own addresses are the page");
+    assert!(
+        text("/devices/some-device").await.contains("<!doctype html>"),
+        "the page's own addresses are the page"
+    );
     let document: Value = serde_json::from_str(&text("/api/openapi.json").await).unwrap();
     assert_eq!(document["openapi"], "3.1.0");
     let docs = text("/api/docs").await;
-    assert!(!docs.contains("http://") && !docs.contains("https://"), "the document's page asks nobody else");
+    assert!(
+        !docs.contains("http://") && !docs.contains("https://"),
+        "the document's page asks nobody else"
+    );
     for (path, status) in [("/missing.js", 404), ("/api/nowhere", 404), ("/api/v1/tree", 401)] {
         let answer = client.get(url(path)).send().await.unwrap();
         assert_eq!(answer.status(), status, "{path}");
-        assert_eq!(answer.headers()["content-type"], "application/problem+json", "{path}");
+        assert_eq!(
+            answer.headers()["content-type"],
+            "application/problem+json",
+            "{path}"
+        );
     }
     let page = client.get(url("/")).send().await.unwrap();
     let policy = page.headers()["content-security-policy"].to_str().unwrap();
-    assert!(policy.starts_with("default-src 'self'") && !policy.contains("unsafe-eval"), "{policy}");
+    assert!(
+        policy.starts_with("default-src 'self'") && !policy.contains("unsafe-eval"),
+        "{policy}"
+    );
 
     let body = json!({ "username": "admin", "password": common::PASSWORD }).to_string();
     let answer = client
@@ -140,8 +177,19 @@ async fn pages_api_and_events_are_served_over_http() {
         .await
         .unwrap();
     assert_eq!(answer.status(), 200);
-    let cookie = answer.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
-    let answer = client.get(url("/api/v1/events")).header("cookie", &cookie).send().await.unwrap();
+    let cookie = answer.headers()["set-cookie"]
+        .to_str()
+        .unwrap()
+        .split(';')
+        .next()
+        .unwrap()
+        .to_owned();
+    let answer = client
+        .get(url("/api/v1/events"))
+        .header("cookie", &cookie)
+        .send()
+        .await
+        .unwrap();
     assert_eq!(answer.headers()["content-type"], "text/event-stream");
     let mut events = answer.bytes_stream();
     let new = json!({ "kind": "county", "name": "某县" }).to_string();
@@ -152,25 +200,45 @@ async fn pages_api_and_events_are_served_over_http() {
         .body(new)
         .send();
     assert_eq!(made.await.unwrap().status(), 201);
-    let first = tokio::time::timeout(Duration::from_secs(5), events.next()).await.unwrap().unwrap().unwrap();
-    assert!(String::from_utf8_lossy(&first).contains("event: tree"), "{first:?}");
+    let first = tokio::time::timeout(Duration::from_secs(5), events.next())
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
+    assert!(
+        String::from_utf8_lossy(&first).contains("event: tree"),
+        "{first:?}"
+    );
 
     let stopping = Instant::now();
     console.stop().await;
-    assert!(stopping.elapsed() < Duration::from_secs(5), "an open stream of events must not hold up the stop");
+    assert!(
+        stopping.elapsed() < Duration::from_secs(5),
+        "an open stream of events must not hold up the stop"
+    );
 }
 
 #[test]
 fn an_unknown_key_or_a_missing_folder_is_named() {
     let folder = folder();
-    std::fs::write(folder.path().join("console.toml"), "listen_wbe = \"127.0.0.1:1\"\n").unwrap();
+    std::fs::write(
+        folder.path().join("console.toml"),
+        "listen_wbe = \"127.0.0.1:1\"\n",
+    )
+    .unwrap();
     for args in [&["serve"][..], &["region", "list"]] {
         let error = refused(folder.path(), args);
-        assert!(error.contains("listen_wbe") && error.contains("console.toml"), "{error}");
+        assert!(
+            error.contains("listen_wbe") && error.contains("console.toml"),
+            "{error}"
+        );
     }
     std::fs::write(folder.path().join("console.toml"), "listen_web = \"0.0.0.0:1\"\n").unwrap();
     let error = refused(folder.path(), &["serve"]);
-    assert!(error.contains("listen_web") && error.contains("web_tls_cert"), "{error}");
+    assert!(
+        error.contains("listen_web") && error.contains("web_tls_cert"),
+        "{error}"
+    );
     let nowhere = folder.path().join("nowhere");
     for args in [&["serve"][..], &["device", "list"]] {
         let error = refused(&nowhere, args);
@@ -184,22 +252,55 @@ fn the_command_line_does_the_whole_day() {
     let folder = folder();
     let data = folder.path();
     let do_it = |args: &[&str]| printed(data, args);
-    assert_eq!(do_it(&["region", "add", "某县", "--kind", "county", "--code", "450100"]), "1");
-    assert_eq!(do_it(&["school", "add", "中心小学", "--region", "1", "--code", "S1"]), "1");
-    assert_eq!(do_it(&["classroom", "add", "三年级(1)班", "--school", "1", "--code", "301"]), "1");
+    assert_eq!(
+        do_it(&["region", "add", "某县", "--kind", "county", "--code", "450100"]),
+        "1"
+    );
+    assert_eq!(
+        do_it(&["school", "add", "中心小学", "--region", "1", "--code", "S1"]),
+        "1"
+    );
+    assert_eq!(
+        do_it(&[
+            "classroom",
+            "add",
+            "三年级(1)班",
+            "--school",
+            "1",
+            "--code",
+            "301"
+        ]),
+        "1"
+    );
     assert!(do_it(&["school", "list"]).contains("中心小学"));
     let rooms: Value = serde_json::from_str(&do_it(&["classroom", "list", "--json"])).unwrap();
     assert_eq!(rooms[0]["code"], "301");
-    assert!(refused(data, &["school", "add", "x", "--region", "1", "--code", "S1"]).contains("exists already"));
+    assert!(
+        refused(data, &["school", "add", "x", "--region", "1", "--code", "S1"]).contains("exists already")
+    );
     assert!(refused(data, &["school", "add", "x", "--region", "9", "--code", "S2"]).contains("no region 9"));
 
     let ticket = data.join("ticket.json");
     let out = ticket.display().to_string();
-    do_it(&["ticket", "new", "--classroom", "1", "--out", &out, "--broker", "10.0.0.5:9883", "--console-url", "https://10.0.0.5:9443"]);
+    do_it(&[
+        "ticket",
+        "new",
+        "--classroom",
+        "1",
+        "--out",
+        &out,
+        "--broker",
+        "10.0.0.5:9883",
+        "--console-url",
+        "https://10.0.0.5:9443",
+    ]);
     let written: Value = serde_json::from_str(&std::fs::read_to_string(&ticket).unwrap()).unwrap();
     assert_eq!(written["console_url"], "https://10.0.0.5:9443");
     use std::os::unix::fs::PermissionsExt;
-    assert_eq!(std::fs::metadata(&ticket).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        std::fs::metadata(&ticket).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
     assert!(do_it(&["ticket", "list"]).contains("open"));
 
     let lesson = data.join("lessons/good");
@@ -218,7 +319,10 @@ fn the_command_line_does_the_whole_day() {
     let output = run(data, &["lesson", "import", &lessons]);
     assert!(!output.status.success());
     assert!(String::from_utf8_lossy(&output.stderr).contains("a.mp4"));
-    assert!(String::from_utf8_lossy(&output.stdout).contains("unchanged"), "the good one is imported all the same");
+    assert!(
+        String::from_utf8_lossy(&output.stdout).contains("unchanged"),
+        "the good one is imported all the same"
+    );
     assert!(do_it(&["lesson", "show", "good"]).contains("图.png"));
 
     assert_eq!(do_it(&["push", "create", "--region", "1", "good"]), "1");
@@ -234,13 +338,20 @@ fn the_command_line_does_the_whole_day() {
     assert!(do_it(&["user", "list"]).contains("li"));
     assert!(do_it(&["user", "passwd", "li"]).contains("password: "));
     assert!(refused(data, &["user", "passwd", "wang"]).contains("no user wang"));
-    assert!(do_it(&["init"]).contains("exists already"), "init again changes nothing");
+    assert!(
+        do_it(&["init"]).contains("exists already"),
+        "init again changes nothing"
+    );
 }
 
 #[test]
 fn sigterm_ends_it_in_good_order() {
     let folder = folder();
-    let mut serving = program(folder.path()).arg("serve").stderr(Stdio::piped()).spawn().unwrap();
+    let mut serving = program(folder.path())
+        .arg("serve")
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let pid = serving.id().to_string();
     let lock = folder.path().join("serve.lock");
     let until = Instant::now() + Duration::from_secs(20);
@@ -248,22 +359,27 @@ fn sigterm_ends_it_in_good_order() {
     let mut lines = String::new();
     while !lines.contains("console serves") {
         assert!(Instant::now() < until, "{lines}");
-        assert!(std::io::BufRead::read_line(&mut log, &mut lines).unwrap() > 0, "{lines}");
+        assert!(
+            std::io::BufRead::read_line(&mut log, &mut lines).unwrap() > 0,
+            "{lines}"
+        );
     }
     assert_eq!(std::fs::read_to_string(&lock).unwrap().trim(), pid);
     let stopping = Instant::now();
-    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    assert!(
+        Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
     std::io::Read::read_to_string(&mut log, &mut lines).unwrap();
     let status = serving.wait().unwrap();
     assert!(status.success(), "{status}: {lines}");
     assert!(stopping.elapsed() < Duration::from_secs(7), "{lines}");
     assert!(lines.contains("console stopped"), "{lines}");
-    assert!(!folder.path().join("console.db-wal").exists(), "the database was closed");
+    assert!(
+        !folder.path().join("console.db-wal").exists(),
+        "the database was closed"
+    );
 }
-
-/// One grey pixel.
-const PNG: &[u8] = &[
-    0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 0x0d, b'I', b'H', b'D', b'R', 0, 0, 0, 1, 0, 0, 0, 1, 8, 0, 0, 0,
-    0, 0x3a, 0x7e, 0x9b, 0x55, 0, 0, 0, 0x0a, b'I', b'D', b'A', b'T', 0x78, 0x9c, 0x63, 0x68, 0, 0, 0, 0x82, 0, 0x81, 0x77,
-    0xcd, 0x72, 0xb6, 0, 0, 0, 0, b'I', b'E', b'N', b'D', 0xae, 0x42, 0x60, 0x82,
-];

@@ -1,5 +1,4 @@
 //! A console in a folder of its own, asked over its router; no port, no broker.
-#![allow(dead_code, missing_docs, unreachable_pub)]
 
 use std::sync::Mutex;
 
@@ -36,6 +35,14 @@ use tower::ServiceExt;
 
 pub const PASSWORD: &str = "correct-horse-battery";
 
+/// One grey pixel.
+pub const PNG: &[u8] = &[
+    0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 0x0d, b'I', b'H', b'D', b'R', 0, 0, 0, 1, 0, 0,
+    0, 1, 8, 0, 0, 0, 0, 0x3a, 0x7e, 0x9b, 0x55, 0, 0, 0, 0x0a, b'I', b'D', b'A', b'T', 0x78, 0x9c, 0x63,
+    0x68, 0, 0, 0, 0x82, 0, 0x81, 0x77, 0xcd, 0x72, 0xb6, 0, 0, 0, 0, b'I', b'E', b'N', b'D', 0xae, 0x42,
+    0x60, 0x82,
+];
+
 pub struct TestConsole {
     pub app: AppState,
     pub router: Router,
@@ -64,15 +71,28 @@ impl TestConsole {
     pub async fn signed_in() -> Self {
         let mut console = Self::in_folder(tempfile::tempdir().unwrap()).await;
         let hash = auth::hash_password(PASSWORD).unwrap();
-        console.app.db.users().add("admin", "管理员", &hash, Language::ZhCn, Timestamp::now()).await.unwrap();
+        console
+            .app
+            .db
+            .users()
+            .add("admin", "管理员", &hash, Language::ZhCn, Timestamp::now())
+            .await
+            .unwrap();
         let answer = console.sign_in("admin", PASSWORD).await;
         assert_eq!(answer.status, StatusCode::OK);
         console
     }
 
     pub async fn in_folder(folder: tempfile::TempDir) -> Self {
-        let app = AppState::open(Config::load(folder.path()).unwrap()).await.unwrap();
-        Self { router: router::router(app.clone()), app, cookie: None, folder }
+        let app = AppState::open(Config::load(folder.path()).unwrap())
+            .await
+            .unwrap();
+        Self {
+            router: router::router(app.clone()),
+            app,
+            cookie: None,
+            folder,
+        }
     }
 
     /// Closes the database and opens the folder again, as a new process would.
@@ -109,8 +129,17 @@ impl TestConsole {
         self.ask(Method::PATCH, path, Some(body), &[]).await
     }
 
-    pub async fn ask(&self, method: Method, path: &str, body: Option<Value>, headers: &[(&str, &str)]) -> Answer {
-        let mut request = Request::builder().method(method).uri(format!("/api/v1{path}")).header("host", "console.test");
+    pub async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+        headers: &[(&str, &str)],
+    ) -> Answer {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("/api/v1{path}"))
+            .header("host", "console.test");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -126,34 +155,62 @@ impl TestConsole {
 
     pub async fn send(&self, mut request: Request<Body>) -> Answer {
         if let Some(cookie) = &self.cookie {
-            request.headers_mut().insert(header::COOKIE, cookie.parse().unwrap());
+            request
+                .headers_mut()
+                .insert(header::COOKIE, cookie.parse().unwrap());
         }
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = to_bytes(body, 16 << 20).await.unwrap();
-        Answer { status: parts.status, headers: parts.headers, body }
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body,
+        }
     }
 
     /// A county with two townships, a school in each, a classroom in each school.
     pub async fn county(&self) -> County {
         let tree = self.app.db.tree();
         let region = async |name: &str, kind, parent_id| {
-            tree.add_region(&NewRegion { parent_id, kind, name: name.into(), code: None }).await.unwrap()
+            tree.add_region(&NewRegion {
+                parent_id,
+                kind,
+                name: name.into(),
+                code: None,
+            })
+            .await
+            .unwrap()
         };
         let county = region("某县", RegionKind::County, None).await;
-        let towns =
-            [region("东镇", RegionKind::Township, Some(county)).await, region("西镇", RegionKind::Township, Some(county)).await];
+        let towns = [
+            region("东镇", RegionKind::Township, Some(county)).await,
+            region("西镇", RegionKind::Township, Some(county)).await,
+        ];
         let mut schools = [0; 2];
         let mut classrooms = [0; 2];
         for (at, town) in towns.into_iter().enumerate() {
-            let school =
-                NewSchool { region_id: town, code: format!("S{at}"), name: format!("第{at}小学"), kind: SchoolKind::School };
+            let school = NewSchool {
+                region_id: town,
+                code: format!("S{at}"),
+                name: format!("第{at}小学"),
+                kind: SchoolKind::School,
+            };
             schools[at] = tree.add_school(&school).await.unwrap();
-            let room =
-                NewClassroom { school_id: schools[at], code: "301".into(), name: "三年级(1)班".into(), grade: "三年级".into() };
+            let room = NewClassroom {
+                school_id: schools[at],
+                code: "301".into(),
+                name: "三年级(1)班".into(),
+                grade: "三年级".into(),
+            };
             classrooms[at] = tree.add_classroom(&room).await.unwrap();
         }
-        County { county, towns, schools, classrooms }
+        County {
+            county,
+            towns,
+            schools,
+            classrooms,
+        }
     }
 
     /// Enrols a device the way the device door does, with made-up certificates.
@@ -165,11 +222,23 @@ impl TestConsole {
             code: &code,
             classroom_id: classroom,
             console_url: "https://console.test:8443",
-            broker: BrokerAddress { host: "console.test".into(), port: 8883 },
+            broker: BrokerAddress {
+                host: "console.test".into(),
+                port: 8883,
+            },
             expires_at: now + SignedDuration::from_hours(1),
         };
         self.app.db.tickets().add(&ticket, now).await.unwrap();
-        let Redeem::Fresh(grant) = self.app.db.tickets().redeem(&code, Hash::of(b"key"), now).await.unwrap() else { panic!("used") };
+        let Redeem::Fresh(grant) = self
+            .app
+            .db
+            .tickets()
+            .redeem(&code, Hash::of(b"key"), now)
+            .await
+            .unwrap()
+        else {
+            panic!("used")
+        };
         let serial = format!("SN-{id}");
         let enrolment = Enrolment {
             ticket: grant.ticket,

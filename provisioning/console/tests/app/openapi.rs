@@ -20,9 +20,16 @@ fn every_reference_leads_somewhere_and_every_operation_has_its_own_name() {
     assert_eq!(document["openapi"], "3.1.0");
     for part in text.split("\"#/components/schemas/").skip(1) {
         let name = part.split('"').next().unwrap();
-        assert!(document["components"]["schemas"].get(name).is_some(), "no schema {name}");
+        assert!(
+            document["components"]["schemas"].get(name).is_some(),
+            "no schema {name}"
+        );
     }
-    let names: Vec<_> = text.split("\"operationId\":\"").skip(1).map(|p| p.split('"').next().unwrap()).collect();
+    let names: Vec<_> = text
+        .split("\"operationId\":\"")
+        .skip(1)
+        .map(|p| p.split('"').next().unwrap())
+        .collect();
     let mut unique = names.clone();
     unique.sort_unstable();
     unique.dedup();

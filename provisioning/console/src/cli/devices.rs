@@ -1,0 +1,183 @@
+//! Devices, commands and samples on the command line.
+
+use contract::command::{CommandBody, NoticeLevel};
+use jiff::{SignedDuration, Timestamp};
+
+use super::{
+    admin::{BY, all, plain},
+    args::{Device, DeviceCommand, Health},
+    show::{bytes, list, or_dash, word},
+};
+use crate::{
+    api::{MAX_PAGE_SIZE, devices::DeviceQuery},
+    controllers::commands,
+    db::Db,
+};
+
+pub(super) async fn device(command: Device, db: &Db) -> anyhow::Result<()> {
+    match command {
+        Device::List(format) => {
+            let devices = all(|page| {
+                let query = DeviceQuery {
+                    page: Some(page),
+                    page_size: Some(MAX_PAGE_SIZE),
+                    ..Default::default()
+                };
+                async move { db.devices().list(&query).await }
+            })
+            .await?;
+            list(
+                format,
+                &devices,
+                &[
+                    "ID",
+                    "SCHOOL",
+                    "CLASSROOM",
+                    "STATE",
+                    "READY",
+                    "ASSIGNED",
+                    "LAST SEEN",
+                    "AGENT",
+                ],
+                || {
+                    let row = |d: &crate::api::devices::DeviceSummary| {
+                        vec![
+                            d.id.to_string(),
+                            d.school.clone(),
+                            d.classroom.clone(),
+                            word(&d.state),
+                            d.lessons_ready.to_string(),
+                            d.lessons_assigned.to_string(),
+                            or_dash(d.last_seen_at),
+                            d.agent_version.clone(),
+                        ]
+                    };
+                    devices.iter().map(row).collect()
+                },
+            )
+        }
+        Device::Show { id, format } => {
+            let device = db.devices().detail(&id).await?;
+            list(
+                format,
+                &device,
+                &["LESSON", "TITLE", "VERSION", "STATE", "DONE", "TOTAL", "REASON"],
+                || {
+                    let row = |l: &crate::api::devices::DeviceLesson| {
+                        vec![
+                            l.lesson_id.to_string(),
+                            l.title.clone(),
+                            l.version.to_string(),
+                            word(&l.state),
+                            bytes(l.done_bytes),
+                            bytes(l.total_bytes),
+                            or_dash(l.reason.as_deref()),
+                        ]
+                    };
+                    let s = &device.summary;
+                    println!(
+                        "{} {} {} {}: {}",
+                        s.id,
+                        s.region,
+                        s.school,
+                        s.classroom,
+                        word(&s.state)
+                    );
+                    device.lessons.iter().map(row).collect()
+                },
+            )
+        }
+        Device::Command(command) => order(command, db).await,
+    }
+}
+
+async fn order(command: DeviceCommand, db: &Db) -> anyhow::Result<()> {
+    let (id, body, ttl_s) = match command {
+        DeviceCommand::Reboot { id, delay_s, ttl_s } => (id, CommandBody::Reboot { delay_s }, ttl_s),
+        DeviceCommand::Notice {
+            id,
+            title,
+            text,
+            urgent,
+            show_for_s,
+            ttl_s,
+        } => {
+            let level = if urgent {
+                NoticeLevel::Urgent
+            } else {
+                NoticeLevel::Standard
+            };
+            (
+                id,
+                CommandBody::Notice {
+                    level,
+                    title,
+                    text,
+                    show_for_s,
+                },
+                ttl_s,
+            )
+        }
+        DeviceCommand::List { id, format } => {
+            let orders = db.commands().list(&id).await?;
+            return list(
+                format,
+                &orders,
+                &["ID", "KIND", "STATE", "ISSUED", "EXPIRES", "REASON"],
+                || {
+                    let row = |c: &crate::api::commands::Command| {
+                        let kind = match c.body {
+                            CommandBody::Reboot { .. } => "reboot",
+                            CommandBody::Notice { .. } => "notice",
+                            CommandBody::Unknown => "unknown",
+                        };
+                        vec![
+                            c.id.to_string(),
+                            kind.to_owned(),
+                            word(&c.state),
+                            c.issued_at.to_string(),
+                            c.expires_at.to_string(),
+                            or_dash(c.reason.as_deref()),
+                        ]
+                    };
+                    orders.iter().map(row).collect()
+                },
+            );
+        }
+    };
+    let order = commands::order(id, body, Some(ttl_s), Timestamp::now()).map_err(plain)?;
+    db.commands().add(&order, BY).await?;
+    println!("{}", order.id);
+    Ok(())
+}
+
+pub(super) async fn health(command: Health, db: &Db) -> anyhow::Result<()> {
+    let to = command.to.unwrap_or_else(Timestamp::now);
+    let from = match command.from {
+        Some(from) => from,
+        None => to.saturating_sub(SignedDuration::from_hours(24))?,
+    };
+    let series = db
+        .health()
+        .series(&command.id, from, to, command.max_points.clamp(2, 100_000))
+        .await?;
+    list(
+        command.format,
+        &series,
+        &["AT", "BOOT", "SEQ", "CPU %", "MEMORY FREE", "DISK FREE", "°C"],
+        || {
+            let row = |p: &crate::api::health::HealthPoint| {
+                vec![
+                    p.at.to_string(),
+                    p.boot_id.as_str().chars().take(8).collect(),
+                    p.seq.to_string(),
+                    or_dash(p.readings.cpu_percent.map(|v| format!("{v:.1}"))),
+                    or_dash(p.readings.memory_available_bytes.map(bytes)),
+                    or_dash(p.readings.disk_free_bytes.map(bytes)),
+                    or_dash(p.readings.temperature_celsius.map(|v| format!("{v:.1}"))),
+                ]
+            };
+            series.points.iter().map(row).collect()
+        },
+    )
+}

@@ -1,0 +1,205 @@
+//! Accounts and places on the command line.
+
+use jiff::Timestamp;
+
+use super::{
+    admin::plain,
+    args::{Classroom, Region, School, User},
+    setup,
+    show::{list, or_dash, word},
+};
+use crate::{
+    api::tree::{NewClassroom, NewRegion, NewSchool},
+    auth,
+    config::Config,
+    controllers::tree,
+    db::Db,
+};
+
+pub(super) async fn user(command: User, config: &Config, db: &Db) -> anyhow::Result<()> {
+    match command {
+        User::Add {
+            username,
+            display_name,
+            language,
+            password_stdin,
+        } => {
+            let username = crate::controllers::text("username", &username, 1, 64).map_err(plain)?;
+            let (password, generated) = setup::password(password_stdin)?;
+            let hash = auth::hash_password(&password)?;
+            let shown = display_name.unwrap_or_else(|| username.clone());
+            db.users()
+                .add(&username, &shown, &hash, language, Timestamp::now())
+                .await?;
+            setup::told(&username, &password, generated);
+        }
+        User::List(format) => {
+            let users: Vec<_> = db
+                .users()
+                .list()
+                .await?
+                .iter()
+                .map(crate::db::users::User::session)
+                .collect();
+            list(format, &users, &["USER", "NAME", "LANGUAGE"], || {
+                users
+                    .iter()
+                    .map(|u| vec![u.username.clone(), u.display_name.clone(), u.language.to_string()])
+                    .collect()
+            })?;
+        }
+        User::Passwd {
+            username,
+            password_stdin,
+        } => {
+            let known = db.users().find(&username).await?;
+            anyhow::ensure!(
+                known.is_some(),
+                "there is no user {username} in {}; see user list",
+                config.data.display()
+            );
+            let (password, generated) = setup::password(password_stdin)?;
+            db.users()
+                .set_password(&username, &auth::hash_password(&password)?)
+                .await?;
+            setup::told(&username, &password, generated);
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn region(command: Region, db: &Db) -> anyhow::Result<()> {
+    match command {
+        Region::Add {
+            name,
+            kind,
+            parent,
+            code,
+        } => {
+            let new = tree::checked_region(NewRegion {
+                parent_id: parent,
+                kind,
+                name,
+                code,
+            })
+            .map_err(plain)?;
+            println!("{}", db.tree().add_region(&new).await?);
+        }
+        Region::List(format) => {
+            let regions = db.tree().all().await?.regions;
+            list(
+                format,
+                &regions,
+                &["ID", "PARENT", "KIND", "NAME", "CODE", "SCHOOLS"],
+                || {
+                    let row = |r: &crate::api::tree::Region| {
+                        vec![
+                            r.id.to_string(),
+                            or_dash(r.parent_id),
+                            word(&r.kind),
+                            r.name.clone(),
+                            or_dash(r.code.as_deref()),
+                            r.schools.len().to_string(),
+                        ]
+                    };
+                    regions.iter().map(row).collect()
+                },
+            )?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn school(command: School, db: &Db) -> anyhow::Result<()> {
+    match command {
+        School::Add {
+            name,
+            region,
+            code,
+            kind,
+        } => {
+            let new = tree::checked_school(NewSchool {
+                region_id: region,
+                code,
+                name,
+                kind,
+            })
+            .map_err(plain)?;
+            println!("{}", db.tree().add_school(&new).await?);
+        }
+        School::List(format) => {
+            let regions = db.tree().all().await?.regions;
+            let schools: Vec<_> = regions
+                .iter()
+                .flat_map(|r| r.schools.iter().map(move |s| (r, s)))
+                .collect();
+            let items: Vec<_> = schools.iter().map(|(_, s)| s).collect();
+            list(
+                format,
+                &items,
+                &[
+                    "ID",
+                    "CODE",
+                    "NAME",
+                    "KIND",
+                    "REGION",
+                    "CLASSROOMS",
+                    "DEVICES",
+                    "ONLINE",
+                ],
+                || {
+                    let row = |(r, s): &(&crate::api::tree::Region, &crate::api::tree::SchoolSummary)| {
+                        vec![
+                            s.id.to_string(),
+                            s.code.clone(),
+                            s.name.clone(),
+                            word(&s.kind),
+                            r.name.clone(),
+                            s.classrooms.to_string(),
+                            s.devices.to_string(),
+                            s.online.to_string(),
+                        ]
+                    };
+                    schools.iter().map(row).collect()
+                },
+            )?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn classroom(command: Classroom, db: &Db) -> anyhow::Result<()> {
+    match command {
+        Classroom::Add {
+            name,
+            school,
+            code,
+            grade,
+        } => {
+            let new = tree::checked_classroom(NewClassroom {
+                school_id: school,
+                code,
+                name,
+                grade,
+            })
+            .map_err(plain)?;
+            println!("{}", db.tree().add_classroom(&new).await?);
+        }
+        Classroom::List { school, format } => {
+            let rooms = db.tree().classrooms(school).await?;
+            list(format, &rooms, &["ID", "SCHOOL", "CODE", "NAME", "GRADE"], || {
+                let row = |c: &crate::api::tree::Classroom| {
+                    vec![
+                        c.id.to_string(),
+                        c.school_id.to_string(),
+                        c.code.clone(),
+                        c.name.clone(),
+                        c.grade.clone(),
+                    ]
+                };
+                rooms.iter().map(row).collect()
+            })?;
+        }
+    }
+    Ok(())
+}

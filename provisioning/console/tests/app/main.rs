@@ -1,0 +1,15 @@
+//! The console as a whole, in one test program: over its router, over its ports, and as the program itself.
+// clippy.toml lets only #[test] functions panic; here everything is a test.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(missing_docs, unreachable_pub)]
+
+mod common;
+mod lessons;
+mod openapi;
+mod owed;
+mod pushes;
+mod serve;
+mod session;
+mod telemetry;
+mod tickets;
+mod tree;

@@ -1,0 +1,384 @@
+//! What devices say, taken in; the broker is a notebook.
+
+use bbt_console::{app::AppState, broker::Incoming, ingest::Round};
+use bytes::Bytes;
+use contract::{
+    health::{BootSeq, IngestAck},
+    id::{BootId, DeviceId},
+};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use crate::common::{Notebook, TestConsole};
+
+pub async fn hear(app: &AppState, notebook: &Notebook, messages: &[(&str, Value)]) {
+    let mut round = Round::default();
+    for (topic, payload) in messages {
+        let payload = Bytes::from(payload.to_string());
+        round
+            .sort(
+                app,
+                Incoming {
+                    topic: (*topic).to_owned(),
+                    payload,
+                    retain: false,
+                },
+            )
+            .await;
+    }
+    round.store(app, &notebook).await.unwrap();
+}
+
+fn sample(boot: &str, seq: u64) -> Value {
+    json!({ "boot_id": boot, "seq": seq, "uptime_ms": seq * 60_000, "readings": { "cpu_percent": 12.5, "memory_total_bytes": 100, "memory_available_bytes": 25 } })
+}
+
+fn batch(device: &str, samples: Vec<Value>) -> Value {
+    json!({ "device_id": device, "samples": samples })
+}
+
+fn acks(notebook: &Notebook) -> Vec<(String, u64)> {
+    let sent = notebook.take();
+    sent.iter()
+        .filter(|(topic, ..)| topic.to_string().ends_with("/ack"))
+        .flat_map(|(_, payload, retained)| {
+            assert!(!retained);
+            serde_json::from_slice::<IngestAck>(payload).unwrap().stored
+        })
+        .map(|BootSeq { boot_id, up_to_seq }| (boot_id.to_string(), up_to_seq))
+        .collect()
+}
+
+async fn stored(console: &TestConsole, device: &DeviceId) -> Vec<(String, u64)> {
+    let (from, to) = (
+        Timestamp::UNIX_EPOCH,
+        Timestamp::now() + SignedDuration::from_hours(24 * 365),
+    );
+    let series = console
+        .app
+        .db
+        .health()
+        .series(device, from, to, 5_000)
+        .await
+        .unwrap();
+    let mut keys: Vec<_> = series
+        .points
+        .into_iter()
+        .map(|p| (p.boot_id.to_string(), p.seq))
+        .collect();
+    keys.sort();
+    keys
+}
+
+fn ack(boot: &str, up_to: u64) -> (String, u64) {
+    (boot.to_owned(), up_to)
+}
+
+const TELEMETRY: &str = "bbt/v1/d/d1/telemetry";
+
+pub async fn console_with_d1() -> (TestConsole, DeviceId, Notebook) {
+    let console = TestConsole::signed_in().await;
+    let county = console.county().await;
+    let device = console.enrol("d1", county.classrooms[0]).await;
+    (console, device, Notebook::default())
+}
+
+#[tokio::test]
+async fn a_sample_sent_twice_is_stored_once_and_acknowledged_twice() {
+    let (console, device, notebook) = console_with_d1().await;
+    let message = (TELEMETRY, batch("d1", vec![sample("b1", 1), sample("b1", 2)]));
+    hear(&console.app, &notebook, std::slice::from_ref(&message)).await;
+    assert_eq!(acks(&notebook), [ack("b1", 2)]);
+    hear(&console.app, &notebook, &[message.clone(), message]).await;
+    assert_eq!(acks(&notebook), [ack("b1", 2), ack("b1", 2)]);
+    assert_eq!(stored(&console, &device).await, [ack("b1", 1), ack("b1", 2)]);
+    let counters = console.app.counters.shown();
+    assert_eq!(
+        (
+            counters.messages,
+            counters.samples_stored,
+            counters.samples_repeated
+        ),
+        (3, 2, 4)
+    );
+    let detail = console.get("/devices/d1").await.json();
+    assert_eq!(detail["latest"]["cpu_percent"], 12.5);
+    assert_eq!(detail["memory_percent"], 75.0);
+    assert_eq!(detail["boots"][0]["samples"], 2);
+}
+
+#[tokio::test]
+async fn an_ack_never_reaches_over_a_gap() {
+    let (console, device, notebook) = console_with_d1().await;
+    hear(
+        &console.app,
+        &notebook,
+        &[(TELEMETRY, batch("d1", vec![sample("b1", 3), sample("b1", 4)]))],
+    )
+    .await;
+    assert_eq!(acks(&notebook), [ack("b1", 0)]);
+    hear(
+        &console.app,
+        &notebook,
+        &[(TELEMETRY, batch("d1", vec![sample("b1", 1)]))],
+    )
+    .await;
+    assert_eq!(acks(&notebook), [ack("b1", 1)]);
+    hear(
+        &console.app,
+        &notebook,
+        &[(TELEMETRY, batch("d1", vec![sample("b1", 2)]))],
+    )
+    .await;
+    assert_eq!(
+        acks(&notebook),
+        [ack("b1", 4)],
+        "the gap is closed, so the ack runs on"
+    );
+    assert_eq!(stored(&console, &device).await.len(), 4);
+}
+
+#[tokio::test]
+async fn what_a_device_has_forgotten_is_no_gap_to_wait_for() {
+    let (console, device, notebook) = console_with_d1().await;
+    let mut message = batch("d1", vec![sample("b1", 8), sample("b1", 9), sample("b2", 1)]);
+    message["forgotten"] = json!([{ "boot_id": "b1", "up_to_seq": 7 }]);
+    message["dropped_total"] = json!(7);
+    hear(&console.app, &notebook, &[(TELEMETRY, message)]).await;
+    let mut acks = acks(&notebook);
+    acks.sort();
+    assert_eq!(acks, [ack("b1", 9), ack("b2", 1)]);
+    assert_eq!(stored(&console, &device).await.len(), 3);
+    let detail = console.get("/devices/d1").await.json();
+    assert_eq!(detail["samples_dropped"], 7);
+    let b1 = detail["boots"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|b| b["boot_id"] == "b1")
+        .unwrap()
+        .clone();
+    assert_eq!(
+        (b1["forgotten_up_to"].as_i64(), b1["contiguous_seq"].as_i64()),
+        (Some(7), Some(9))
+    );
+}
+
+#[tokio::test]
+async fn many_small_batches_in_any_order_leave_no_gap_and_no_duplicate() {
+    let (console, device, notebook) = console_with_d1().await;
+    // A fixed shuffle: 7 is coprime to 101, so every number comes once; then all of it again, backwards.
+    let order: Vec<u64> = (0..101).map(|n| n * 7 % 101 + 1).collect();
+    for seqs in order.chunks(9).chain(order.rchunks(5)) {
+        let samples = seqs.iter().map(|seq| sample("b1", *seq)).collect();
+        hear(&console.app, &notebook, &[(TELEMETRY, batch("d1", samples))]).await;
+    }
+    assert_eq!(acks(&notebook).last(), Some(&ack("b1", 101)));
+    let expected: Vec<_> = (1..=101).map(|seq| ack("b1", seq)).collect();
+    let mut found = stored(&console, &device).await;
+    found.sort_by_key(|(_, seq)| *seq);
+    assert_eq!(found, expected);
+}
+
+#[tokio::test]
+async fn times_come_from_the_wall_clock_or_from_the_uptime() {
+    let (console, device, notebook) = console_with_d1().await;
+    let mut trusted = sample("b1", 1);
+    trusted["wall_time"] = json!("2026-03-01T08:00:00Z");
+    let before = Timestamp::now();
+    hear(
+        &console.app,
+        &notebook,
+        &[(
+            TELEMETRY,
+            batch("d1", vec![trusted, sample("b1", 2), sample("b1", 12)]),
+        )],
+    )
+    .await;
+    let to = before + SignedDuration::from_hours(1);
+    let points = console
+        .app
+        .db
+        .health()
+        .series(&device, Timestamp::UNIX_EPOCH, to, 10)
+        .await
+        .unwrap()
+        .points;
+    assert_eq!(points[0].at.to_string(), "2026-03-01T08:00:00Z");
+    let apart = points[2].at.duration_since(points[1].at);
+    assert_eq!(
+        apart,
+        SignedDuration::from_mins(10),
+        "ten samples later by uptime"
+    );
+    assert!(
+        points[2].at.duration_since(before).abs() < SignedDuration::from_secs(30),
+        "the newest was taken now"
+    );
+}
+
+#[tokio::test]
+async fn a_payload_in_anothers_name_is_dropped_and_counted() {
+    let (console, device, notebook) = console_with_d1().await;
+    let county = console.get("/tree").await.json()["regions"][0]["id"].clone();
+    let other = console.enrol("d2", 2).await;
+    hear(
+        &console.app,
+        &notebook,
+        &[(TELEMETRY, batch("d2", vec![sample("b1", 1)]))],
+    )
+    .await;
+    assert!(
+        acks(&notebook).is_empty(),
+        "no ack for what was dropped ({county})"
+    );
+    assert!(stored(&console, &device).await.is_empty() && stored(&console, &other).await.is_empty());
+    assert_eq!(console.get("/devices/d1").await.json()["misuse"], 1);
+    assert_eq!(console.get("/devices/d2").await.json()["misuse"], 0);
+    let system = console.get("/system").await.json();
+    let reason = system["rejects"][0]["reason"].as_str().unwrap();
+    assert!(reason.contains("d1") && reason.contains("d2"), "{reason}");
+    assert_eq!(
+        (
+            system["ingest"]["rejected"].as_i64(),
+            system["rejects"][0]["device"].as_str()
+        ),
+        (Some(1), Some("d1"))
+    );
+}
+
+#[tokio::test]
+async fn nonsense_is_refused_by_name_and_the_rest_goes_on() {
+    let (console, device, notebook) = console_with_d1().await;
+    let too_many = (1..=501).map(|seq| sample("b1", seq)).collect();
+    let mut round = Round::default();
+    for (topic, payload) in [
+        ("bbt/v1/d/d1/nonsense", "{}".to_owned()),
+        ("other/topic", "{}".to_owned()),
+        (TELEMETRY, "{not json".to_owned()),
+        (TELEMETRY, "\u{0}\u{1}".to_owned()),
+        (TELEMETRY, batch("d1", too_many).to_string()),
+        (TELEMETRY, batch("d1", vec![sample("b1", 0)]).to_string()),
+        ("bbt/v1/d/d1/command", "{}".to_owned()),
+        (
+            "bbt/v1/d/stranger/telemetry",
+            batch("stranger", vec![sample("b1", 1)]).to_string(),
+        ),
+        (TELEMETRY, batch("d1", vec![sample("b1", 1)]).to_string()),
+    ] {
+        round
+            .sort(
+                &console.app,
+                Incoming {
+                    topic: topic.to_owned(),
+                    payload: payload.into(),
+                    retain: false,
+                },
+            )
+            .await;
+    }
+    round.store(&console.app, &&notebook).await.unwrap();
+    assert_eq!(
+        acks(&notebook),
+        [ack("b1", 1)],
+        "the good message among them is stored"
+    );
+    assert_eq!(stored(&console, &device).await, [ack("b1", 1)]);
+    let system = console.get("/system").await.json();
+    let rejects = system["rejects"].as_array().unwrap();
+    assert_eq!(rejects.len(), 8);
+    assert!(
+        rejects
+            .iter()
+            .any(|r| r["topic"] == "other/topic" && r["reason"].as_str().unwrap().contains("unknown topic"))
+    );
+    assert!(
+        rejects
+            .iter()
+            .any(|r| r["reason"].as_str().unwrap().contains("not enrolled here"))
+    );
+}
+
+#[tokio::test]
+async fn only_the_newest_refusals_are_kept() {
+    let (console, ..) = console_with_d1().await;
+    for n in 0..1_010 {
+        console
+            .app
+            .db
+            .system()
+            .reject("t", &format!("r{n}"), None, Timestamp::now())
+            .await
+            .unwrap();
+    }
+    let kept = console.app.db.system().rejects(5_000).await.unwrap();
+    assert_eq!((kept.len(), kept[0].reason.as_str()), (1_000, "r1009"));
+}
+
+#[tokio::test]
+async fn presence_is_believed_and_forgotten_at_a_restart() {
+    let (console, _, notebook) = console_with_d1().await;
+    let presence = |online: bool| json!({ "device_id": "d1", "boot_id": "b1", "online": online });
+    let state = async |console: &TestConsole| {
+        console.get("/devices/d1").await.json()["state"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    assert_eq!(state(&console).await, "unknown");
+    hear(
+        &console.app,
+        &notebook,
+        &[("bbt/v1/d/d1/presence", presence(true))],
+    )
+    .await;
+    assert_eq!(state(&console).await, "online");
+    console.app.db.devices().forget_presence().await.unwrap();
+    assert_eq!(state(&console).await, "unknown");
+    assert_eq!(console.app.db.devices().presume_gone().await.unwrap(), 1);
+    assert_eq!(state(&console).await, "offline");
+    hear(
+        &console.app,
+        &notebook,
+        &[("bbt/v1/d/d1/presence", presence(true))],
+    )
+    .await;
+    hear(
+        &console.app,
+        &notebook,
+        &[("bbt/v1/d/d1/presence", presence(false))],
+    )
+    .await;
+    assert_eq!(state(&console).await, "offline");
+}
+
+#[tokio::test]
+async fn a_long_history_is_thinned_evenly_with_both_ends() {
+    let (console, device, notebook) = console_with_d1().await;
+    for first in [1u64, 501, 1001] {
+        let samples = (first..first + 500).map(|seq| sample("b1", seq)).collect();
+        hear(&console.app, &notebook, &[(TELEMETRY, batch("d1", samples))]).await;
+    }
+    assert_eq!(acks(&notebook).last(), Some(&ack("b1", 1_500)));
+    let boot = BootId::new("b1").unwrap();
+    let to = Timestamp::now() + SignedDuration::from_hours(1);
+    let thin = console
+        .app
+        .db
+        .health()
+        .series(&device, Timestamp::UNIX_EPOCH, to, 100)
+        .await
+        .unwrap();
+    assert_eq!((thin.total, thin.downsampled), (1_500, true));
+    assert!((100..=101).contains(&thin.points.len()), "{}", thin.points.len());
+    assert!(thin.points.iter().all(|p| p.boot_id == boot));
+    let refused = console
+        .get("/devices/d1/health?from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z")
+        .await;
+    assert_eq!(refused.code(), "invalid_field");
+    let none = console
+        .get("/devices/d1/health?from=2020-01-01T00:00:00Z&to=2020-01-02T00:00:00Z")
+        .await
+        .json();
+    assert_eq!(none["total"], 0);
+}
