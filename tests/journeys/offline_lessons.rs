@@ -85,7 +85,8 @@ async fn a_lesson_plays_with_console_and_line_gone() -> Result<()> {
     for classroom in &mut county.classrooms {
         let done = Command::new("node")
             .arg(&journey)
-            .env("BASE", classroom.url())
+            .env("BASE_URL", format!("{}/", classroom.url()))
+            .env("KINDS", "video,audio,image,pdf,html5")
             .output()?;
         let (out, err) = (
             String::from_utf8_lossy(&done.stdout),

@@ -236,7 +236,7 @@ impl ConsoleStand {
         };
         if !data.join("console.db").exists() {
             let mut init = stand.command();
-            init.args(["init", "--user", stand.username, "--password-stdin"]);
+            init.args(["init", "--username", stand.username, "--password-stdin"]);
             stand.run(&mut init, Some(password))?;
         }
         Ok(stand)
