@@ -43,6 +43,8 @@ const RECONNECT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_
 const STABLE: Duration = Duration::from_secs(30);
 /// Publishes that may wait for the line.
 const QUEUE: usize = 64;
+/// Publishes under way at the same time. The library keeps a place for each: 65,535, its default, take 13.5 MiB.
+const IN_FLIGHT: u16 = 32;
 /// How long saying goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(2);
 
