@@ -17,6 +17,8 @@ const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.mi
 const ARGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 const SIZES = [[1280, 800], [1920, 1080]];
 const problems = [];
+/** Faults of the library itself, looked at and lived with. */
+const KNOWN = [/aria-allowed-attr .*aria-checked="mixed"/]; // Element Plus' half-ticked "select all"
 
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ARGS });
 async function open(options = {}) {
@@ -52,7 +54,7 @@ async function shoot(page, name) {
     checked.add(name);
     await page.evaluate(axe);
     const found = await page.evaluate(async () => (await window.axe.run(document, { runOnly: ["wcag2a", "wcag2aa"] })).violations.map((v) => `${v.id} (${v.impact}): ${v.nodes.slice(0, 3).map((n) => `${n.target.join(" ")} ${n.failureSummary?.split("\n")[1]?.trim() ?? ""}`).join(" ; ")}`));
-    for (const line of found) problems.push(`${name}: axe ${line}`);
+    for (const line of found) if (!KNOWN.some((known) => known.test(line))) problems.push(`${name}: axe ${line}`);
   }
   console.log(name);
 }
