@@ -14,6 +14,8 @@ fn main() {
     println!("cargo::rerun-if-changed=messages");
     if !pages.join("vendor").exists() {
         println!("cargo::rerun-if-changed=player-ui");
-        println!("cargo::warning=player-ui/vendor is not set up: this player will not open PDF files; run `cargo xtask setup`");
+        println!(
+            "cargo::warning=player-ui/vendor is not set up: this player will not open PDF files; run `cargo xtask setup`"
+        );
     }
 }

@@ -35,28 +35,42 @@ fn main() {
         args.drain(at..at + 2);
         port
     });
-    let root = Path::new(args.first().expect("give a folder"));
+    let root = Path::new(args.first().map(String::as_str).unwrap_or("store-bench"));
     let lessons: usize = args.get(1).map_or(500, |n| n.parse().unwrap());
     let megabytes: usize = args.get(2).map_or(200, |n| n.parse().unwrap());
 
     if !root.join("content").exists() {
         fill(root, lessons, megabytes);
     }
-    println!("{:<44} {:>10} kB", "index on the disk", size(&root.join("index")) / 1000);
+    println!(
+        "{:<44} {:>10} kB",
+        "index on the disk",
+        size(&root.join("index")) / 1000
+    );
     let (store, report) = timed("open with the index", || open(root));
     println!("{:<44} {:>10}", "  lessons", report.lessons);
     timed("  inventory", || store.inventory().unwrap().lessons.len());
     println!("{:<44} {:>10} kB", "  resident memory", resident_kb());
     if let Some(port) = serve {
-        let path = store.resolve(&key("large"), "file.bin").unwrap().unwrap().hash.to_hex();
-        println!("file: {}", root.join("content/files").join(&path[..2]).join(&path).display());
+        let path = store
+            .resolve(&key("large"), "file.bin")
+            .unwrap()
+            .unwrap()
+            .hash
+            .to_hex();
+        println!(
+            "file: {}",
+            root.join("content/files").join(&path[..2]).join(&path).display()
+        );
         return serve_until_killed(store, port);
     }
     drop(store);
     fs::remove_dir_all(root.join("index")).unwrap();
     let (store, report) = timed("open without the index (rebuilt)", || open(root));
     println!("{:<44} {:>10}", "  files to verify", report.adopted_files);
-    timed("  verify all of them", || while store.verify_next().unwrap().is_some() {});
+    timed("  verify all of them", || {
+        while store.verify_next().unwrap().is_some() {}
+    });
     timed("  inventory", || store.inventory().unwrap().lessons.len());
 }
 
@@ -72,31 +86,50 @@ fn fill(root: &Path, lessons: usize, megabytes: usize) {
     for n in 0..lessons {
         let name = format!("lesson-{n}");
         let files: Vec<_> = (0..3).map(|f| noise((n * 3 + f) as u64, 40_000)).collect();
-        keep(&store, &name, &[("a.mp4", &files[0]), ("b.pdf", &files[1]), ("c.vtt", &files[2])]);
+        keep(
+            &store,
+            &name,
+            &[("a.mp4", &files[0]), ("b.pdf", &files[1]), ("c.vtt", &files[2])],
+        );
     }
     let each = started.elapsed().as_secs_f64() * 1000.0 / lessons as f64;
     println!("{:<44} {each:>10.1} ms", "store a lesson of three small files");
 }
 
 fn serve_until_killed(store: ContentStore, port: u16) {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(async {
-        let (writer, state) = shelf();
-        writer.set_store(store);
-        let config = PlayerConfig {
-            listen: ([127, 0, 0, 1], port).into(),
-            lan_listen: vec![],
-            courseware_port: port + 1,
-            language: Language::En,
-        };
-        let player = Player::start(&config, state).await.unwrap();
-        println!("serving http://{}/files/large/file.bin", player.addresses()[0]);
-        std::future::pending::<()>().await;
-    });
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(async {
+            let (writer, state) = shelf();
+            writer.set_store(store);
+            let config = PlayerConfig {
+                listen: ([127, 0, 0, 1], port).into(),
+                lan_listen: vec![],
+                courseware_port: port + 1,
+                language: Language::En,
+            };
+            let player = Player::start(&config, state).await.unwrap();
+            println!("serving http://{}/files/large/file.bin", player.addresses()[0]);
+            std::future::pending::<()>().await;
+        });
 }
 
 fn open(root: &Path) -> (ContentStore, bbt_agent::store::OpenReport) {
-    let trusted = vec![TrustedKey::of(KeyId::new("k").unwrap(), KeyRole::Content, &signing())];
-    ContentStore::open(StoreOptions { root: root.to_owned(), trusted, reserve_bytes: 0, max_bytes: None }).unwrap()
+    let trusted = vec![TrustedKey::of(
+        KeyId::new("k").unwrap(),
+        KeyRole::Content,
+        &signing(),
+    )];
+    ContentStore::open(StoreOptions {
+        root: root.to_owned(),
+        trusted,
+        reserve_bytes: 0,
+        max_bytes: None,
+    })
+    .unwrap()
 }
 
 fn keep(store: &ContentStore, id: &str, files: &[(&str, &Vec<u8>)]) {
@@ -106,7 +139,13 @@ fn keep(store: &ContentStore, id: &str, files: &[(&str, &Vec<u8>)]) {
         size: bytes.len() as u64,
         hash: Hash::of(bytes),
         sha256: Sha256([0; 32]),
-        chunks: bytes.chunks(CHUNK).map(|c| ChunkEntry { hash: Hash::of(c), size: c.len() as u32 }).collect(),
+        chunks: bytes
+            .chunks(CHUNK)
+            .map(|c| ChunkEntry {
+                hash: Hash::of(c),
+                size: c.len() as u32,
+            })
+            .collect(),
     };
     let files_entries: Vec<_> = files.iter().map(entry).collect();
     let manifest = LessonManifest {
@@ -145,7 +184,9 @@ fn keep(store: &ContentStore, id: &str, files: &[(&str, &Vec<u8>)]) {
     store.put_manifest(&document, &assigned).unwrap();
     let mut parts = Vec::new();
     for (entry, (_, bytes)) in manifest.files.iter().zip(files) {
-        let Begin::Part(mut part) = store.begin(entry).unwrap() else { continue };
+        let Begin::Part(mut part) = store.begin(entry).unwrap() else {
+            continue;
+        };
         let mut unrecorded = 0;
         for (index, (chunk, bytes)) in entry.chunks.iter().zip(bytes.chunks(CHUNK)).enumerate() {
             let chunk = VerifiedChunk::check(*chunk, Bytes::copy_from_slice(bytes)).unwrap();
@@ -164,7 +205,10 @@ fn keep(store: &ContentStore, id: &str, files: &[(&str, &Vec<u8>)]) {
 }
 
 fn key(id: &str) -> bbt_agent::store::LessonKey {
-    bbt_agent::store::LessonKey { lesson: LessonId::new(id).unwrap(), version: 1 }
+    bbt_agent::store::LessonKey {
+        lesson: LessonId::new(id).unwrap(),
+        version: 1,
+    }
 }
 
 fn signing() -> SigningKey {
@@ -173,7 +217,10 @@ fn signing() -> SigningKey {
 
 fn noise(seed: u64, len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
-    blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut bytes);
+    blake3::Hasher::new()
+        .update(&seed.to_le_bytes())
+        .finalize_xof()
+        .fill(&mut bytes);
     bytes
 }
 
@@ -186,7 +233,15 @@ fn timed<T>(what: &str, work: impl FnOnce() -> T) -> T {
 
 fn size(folder: &Path) -> u64 {
     let entries = fs::read_dir(folder).unwrap().filter_map(|e| e.ok());
-    entries.map(|e| if e.path().is_dir() { size(&e.path()) } else { e.metadata().unwrap().len() }).sum()
+    entries
+        .map(|e| {
+            if e.path().is_dir() {
+                size(&e.path())
+            } else {
+                e.metadata().unwrap().len()
+            }
+        })
+        .sum()
 }
 
 fn resident_kb() -> u64 {

@@ -16,7 +16,9 @@ use std::{
     time::Duration,
 };
 
-use contract::{api, assignment::AssignedLesson, id::LessonId, lesson::MAX_MANIFEST_BYTES, report::FailureReason};
+use contract::{
+    api, assignment::AssignedLesson, id::LessonId, lesson::MAX_MANIFEST_BYTES, report::FailureReason,
+};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -54,7 +56,9 @@ struct Shared {
 
 impl std::fmt::Debug for Fetcher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Fetcher").field("console", &self.0.console).finish_non_exhaustive()
+        f.debug_struct("Fetcher")
+            .field("console", &self.0.console)
+            .finish_non_exhaustive()
     }
 }
 
@@ -116,7 +120,10 @@ impl Fetcher {
 
     /// Stops a job; nothing is answered. What was verified stays.
     pub fn cancel(&self, lesson: &LessonId, version: u32) {
-        let key = LessonKey { lesson: lesson.clone(), version };
+        let key = LessonKey {
+            lesson: lesson.clone(),
+            version,
+        };
         if let Some(cancel) = self.0.jobs().get(&key) {
             cancel.cancel();
         }
@@ -154,7 +161,14 @@ impl Shared {
                 let (reason, transient, retry_after_s) = fault.judge();
                 let detail = fault.to_string();
                 tracing::info!(lesson.id = %lesson, lesson.version = version, %detail, transient, "fetch ended early");
-                Some(FetchEvent::Failed { lesson, version, reason, detail, transient, retry_after_s })
+                Some(FetchEvent::Failed {
+                    lesson,
+                    version,
+                    reason,
+                    detail,
+                    transient,
+                    retry_after_s,
+                })
             }
         }
     }
@@ -172,14 +186,22 @@ impl Shared {
 
 /// Runs disk work where waiting is allowed.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Fault> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| Fault::Cancelled)
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| Fault::Cancelled)
 }
 
 impl FetchJob {
     fn key(&self) -> LessonKey {
         match self {
-            Self::Manifest(assigned) => LessonKey { lesson: assigned.lesson.clone(), version: assigned.version },
-            Self::Files { lesson, version } => LessonKey { lesson: lesson.clone(), version: *version },
+            Self::Manifest(assigned) => LessonKey {
+                lesson: assigned.lesson.clone(),
+                version: assigned.version,
+            },
+            Self::Files { lesson, version } => LessonKey {
+                lesson: lesson.clone(),
+                version: *version,
+            },
         }
     }
 }

@@ -30,13 +30,23 @@ pub(super) struct FileBody {
 impl FileBody {
     /// The bytes from `start` to before `end`; both must lie within the file.
     pub(super) fn new(file: File, start: u64, end: u64) -> Self {
-        Self { file: Arc::new(file), at: start, end, waiting: None }
+        Self {
+            file: Arc::new(file),
+            at: start,
+            end,
+            waiting: None,
+        }
     }
 
     /// What is in memory already; `None` if the disk is needed.
     fn read_now(&self) -> Option<Bytes> {
         let mut buffer = vec![0; self.wanted()];
-        let read = preadv2(&*self.file, &mut [IoSliceMut::new(&mut buffer)], self.at, ReadWriteFlags::NOWAIT);
+        let read = preadv2(
+            &*self.file,
+            &mut [IoSliceMut::new(&mut buffer)],
+            self.at,
+            ReadWriteFlags::NOWAIT,
+        );
         match read {
             Ok(n) if n > 0 => {
                 buffer.truncate(n);
@@ -56,7 +66,10 @@ impl Body for FileBody {
     type Data = Bytes;
     type Error = io::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         if self.at >= self.end {
             return Poll::Ready(None);
         }

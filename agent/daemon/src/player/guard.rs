@@ -44,16 +44,27 @@ pub(super) async fn guard(State(door): State<Door>, mut request: Request, next: 
     let arrived = request.extensions().get::<ArrivedAt>().copied();
     let host = arrived.and_then(|arrived| own_host(request.uri(), request.headers(), arrived.0));
     let Some((host, authority)) = host else {
-        let named = request.headers().get(header::HOST).map_or("nothing".into(), |h| format!("{h:?}"));
+        let named = request
+            .headers()
+            .get(header::HOST)
+            .map_or("nothing".into(), |h| format!("{h:?}"));
         return protect(Refusal::HostRefused.answer(language, named), door, "");
     };
     if let Some(origin) = request.headers().get(header::ORIGIN)
         && origin.as_bytes() != format!("http://{authority}").as_bytes()
     {
-        return protect(Refusal::OriginRefused.answer(language, format!("{origin:?}")), door, &host);
+        return protect(
+            Refusal::OriginRefused.answer(language, format!("{origin:?}")),
+            door,
+            &host,
+        );
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return protect(Refusal::MethodRefused.answer(language, request.method()), door, &host);
+        return protect(
+            Refusal::MethodRefused.answer(language, request.method()),
+            door,
+            &host,
+        );
     }
     request.extensions_mut().insert(Host(host.clone()));
     request.extensions_mut().insert(language);
@@ -94,7 +105,10 @@ fn protect(mut answer: Response, door: Door, host: &str) -> Response {
     };
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(header::REFERRER_POLICY, "no-referrer");
-    set(HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
+    set(
+        HeaderName::from_static("cross-origin-resource-policy"),
+        "same-origin",
+    );
     set(
         HeaderName::from_static("permissions-policy"),
         "camera=(), microphone=(), geolocation=(), usb=(), serial=(), payment=()",
@@ -102,7 +116,10 @@ fn protect(mut answer: Response, door: Door, host: &str) -> Response {
     let policy = match door.kind {
         DoorKind::Player => {
             set(header::X_FRAME_OPTIONS, "DENY");
-            set(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
+            set(
+                HeaderName::from_static("cross-origin-opener-policy"),
+                "same-origin",
+            );
             format!(
                 "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; \
                  frame-ancestors 'none'; frame-src http://{host}:{}",
@@ -138,15 +155,37 @@ mod tests {
             headers.insert(header::HOST, host.parse().unwrap());
             own_host(&Uri::from_static("/"), &headers, at.parse().unwrap()).is_some()
         };
-        for host in ["localhost", "LOCALHOST:8008", "127.0.0.1:8008", "127.0.0.1", "[::1]:8008", "192.168.1.20:8008"] {
+        for host in [
+            "localhost",
+            "LOCALHOST:8008",
+            "127.0.0.1:8008",
+            "127.0.0.1",
+            "[::1]:8008",
+            "192.168.1.20:8008",
+        ] {
             assert!(check(host, "192.168.1.20"), "{host}");
         }
         assert!(check("[fe80::1]:8008", "fe80::1"));
         assert!(check("192.168.1.20", "::ffff:192.168.1.20"));
         for host in [
-            "evil.example", "evil.example:8008", "localhost.evil.example", "127.0.0.1.evil.example:8008", "192.168.1.21",
-            "127.1", "2130706433", "0x7f000001", "localhost:", "localhost:port", "localhost:99999", "user@localhost", "",
-            "[127.0.0.1]", "::1", "fe80::1", "0.0.0.0", "localhost:8008, evil.example",
+            "evil.example",
+            "evil.example:8008",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example:8008",
+            "192.168.1.21",
+            "127.1",
+            "2130706433",
+            "0x7f000001",
+            "localhost:",
+            "localhost:port",
+            "localhost:99999",
+            "user@localhost",
+            "",
+            "[127.0.0.1]",
+            "::1",
+            "fe80::1",
+            "0.0.0.0",
+            "localhost:8008, evil.example",
         ] {
             assert!(!check(host, "192.168.1.20"), "{host}");
         }
@@ -157,6 +196,13 @@ mod tests {
         assert!(own_host(&Uri::from_static("/"), &HeaderMap::new(), [127, 0, 0, 1].into()).is_none());
         let mut one = HeaderMap::new();
         one.append(header::HOST, HeaderValue::from_static("localhost"));
-        assert!(own_host(&Uri::from_static("http://evil.example/"), &one, [127, 0, 0, 1].into()).is_none());
+        assert!(
+            own_host(
+                &Uri::from_static("http://evil.example/"),
+                &one,
+                [127, 0, 0, 1].into()
+            )
+            .is_none()
+        );
     }
 }

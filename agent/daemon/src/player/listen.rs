@@ -55,13 +55,23 @@ pub(super) async fn serve(listener: TcpListener, router: Router, ending: Cancell
     }
 }
 
-async fn connection(stream: tokio::net::TcpStream, local: SocketAddr, router: Router, ending: CancellationToken) {
+async fn connection(
+    stream: tokio::net::TcpStream,
+    local: SocketAddr,
+    router: Router,
+    ending: CancellationToken,
+) {
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let router = router.clone();
         async move {
             let mut request: Request = request.map(Body::new);
             request.extensions_mut().insert(ArrivedAt(local.ip()));
-            Ok::<Response, Infallible>(router.oneshot(request).await.unwrap_or_else(|never| match never {}))
+            Ok::<Response, Infallible>(
+                router
+                    .oneshot(request)
+                    .await
+                    .unwrap_or_else(|never| match never {}),
+            )
         }
     });
     let connection = http1::Builder::new()

@@ -45,11 +45,21 @@ pub(super) async fn file(
         Err((refusal, detail)) => return refusal.answer(language, detail),
     };
     // Opened as a page of its own it may do nothing: it is a lesson's, not the player's.
-    let policy = HeaderValue::from_static("sandbox; default-src 'none'; media-src 'self'; img-src 'self'; style-src 'unsafe-inline'");
-    answer.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
-    let inline = answer.headers().get(header::CONTENT_TYPE).is_some_and(|t| is_shown(t.to_str().unwrap_or("")));
+    let policy = HeaderValue::from_static(
+        "sandbox; default-src 'none'; media-src 'self'; img-src 'self'; style-src 'unsafe-inline'",
+    );
+    answer
+        .headers_mut()
+        .insert(header::CONTENT_SECURITY_POLICY, policy);
+    let inline = answer
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|t| is_shown(t.to_str().unwrap_or("")));
     if !inline {
-        answer.headers_mut().insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
+        answer.headers_mut().insert(
+            header::CONTENT_DISPOSITION,
+            HeaderValue::from_static("attachment"),
+        );
     }
     answer
 }
@@ -70,9 +80,13 @@ pub(super) async fn courseware(
 type Found = Result<(Resolved, OpenFile), (Refusal, String)>;
 
 async fn find(state: &PlayerState, lesson: String, version: Option<u32>, path: String) -> Found {
-    let Some(store) = state.store().cloned() else { return Err((Refusal::Preparing, String::new())) };
+    let Some(store) = state.store().cloned() else {
+        return Err((Refusal::Preparing, String::new()));
+    };
     let lesson = LessonId::new(lesson).map_err(|e| (Refusal::BadPath, e.to_string()))?;
-    let path: LessonPath = path.parse().map_err(|e: contract::path::PathError| (Refusal::BadPath, e.to_string()))?;
+    let path: LessonPath = path
+        .parse()
+        .map_err(|e: contract::path::PathError| (Refusal::BadPath, e.to_string()))?;
     let found = tokio::task::spawn_blocking(move || find_in(&store, lesson, version, &path)).await;
     found.unwrap_or_else(|e| Err((Refusal::DiskError, e.to_string())))
 }
@@ -84,10 +98,20 @@ fn find_in(store: &ContentStore, lesson: LessonId, version: Option<u32>, path: &
     };
     let current = store.current(&lesson).map_err(disk)?;
     let key = match version {
-        Some(version) => LessonKey { lesson: lesson.clone(), version },
-        None => current.clone().unwrap_or(LessonKey { lesson: lesson.clone(), version: 0 }),
+        Some(version) => LessonKey {
+            lesson: lesson.clone(),
+            version,
+        },
+        None => current.clone().unwrap_or(LessonKey {
+            lesson: lesson.clone(),
+            version: 0,
+        }),
     };
-    if !store.held(&key).map_err(disk)?.is_some_and(|held| held.is_ready()) {
+    if !store
+        .held(&key)
+        .map_err(disk)?
+        .is_some_and(|held| held.is_ready())
+    {
         let held = store.any_version(&lesson).map_err(disk)?;
         let refusal = match (held, current) {
             (false, _) => Refusal::LessonNotHere,
@@ -115,7 +139,10 @@ fn respond(found: &Resolved, open: OpenFile, asked: &HeaderMap) -> Response {
         Portion::NotModified => (StatusCode::NOT_MODIFIED, Body::empty()),
         Portion::Beyond => (StatusCode::RANGE_NOT_SATISFIABLE, Body::empty()),
         Portion::Whole => (StatusCode::OK, Body::new(FileBody::new(open.file, 0, size))),
-        Portion::Part(from, to) => (StatusCode::PARTIAL_CONTENT, Body::new(FileBody::new(open.file, from, to))),
+        Portion::Part(from, to) => (
+            StatusCode::PARTIAL_CONTENT,
+            Body::new(FileBody::new(open.file, from, to)),
+        ),
     };
     let mut answer = Response::new(body);
     *answer.status_mut() = status;
@@ -125,7 +152,11 @@ fn respond(found: &Resolved, open: OpenFile, asked: &HeaderMap) -> Response {
         Portion::Beyond => Some(format!("bytes */{size}")),
         Portion::Whole | Portion::NotModified => None,
     };
-    let cache = if size > CACHED_BYTES { "no-store" } else { "no-cache" };
+    let cache = if size > CACHED_BYTES {
+        "no-store"
+    } else {
+        "no-cache"
+    };
     let fields = [
         (header::CONTENT_TYPE, Some(found.media_type.clone())),
         (header::CONTENT_RANGE, range),
@@ -147,6 +178,12 @@ fn is_shown(media_type: &str) -> bool {
     let essence = media_type.split(';').next().unwrap_or("").trim();
     matches!(
         essence,
-        "video/mp4" | "audio/mpeg" | "audio/mp4" | "image/png" | "image/jpeg" | "application/pdf" | "text/vtt"
+        "video/mp4"
+            | "audio/mpeg"
+            | "audio/mp4"
+            | "image/png"
+            | "image/jpeg"
+            | "application/pdf"
+            | "text/vtt"
     )
 }

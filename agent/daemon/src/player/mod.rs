@@ -58,8 +58,11 @@ impl Player {
     /// # Errors
     /// The device's own address cannot be had.
     pub async fn start(config: &PlayerConfig, state: PlayerState) -> Result<Self, PlayerError> {
-        let mut player =
-            Self { addresses: Vec::new(), servers: JoinSet::new(), ending: CancellationToken::new() };
+        let mut player = Self {
+            addresses: Vec::new(),
+            servers: JoinSet::new(),
+            ending: CancellationToken::new(),
+        };
         for address in addresses(config) {
             match player.open(address, config, &state).await {
                 Ok(()) => {}
@@ -83,20 +86,35 @@ impl Player {
         while self.servers.join_next().await.is_some() {}
     }
 
-    async fn open(&mut self, address: SocketAddr, config: &PlayerConfig, state: &PlayerState) -> Result<(), PlayerError> {
+    async fn open(
+        &mut self,
+        address: SocketAddr,
+        config: &PlayerConfig,
+        state: &PlayerState,
+    ) -> Result<(), PlayerError> {
         let bind = async |address: SocketAddr| {
-            let listener = TcpListener::bind(address).await.map_err(|source| PlayerError::Bind { address, source })?;
-            let own = listener.local_addr().map_err(|source| PlayerError::Bind { address, source })?;
+            let listener = TcpListener::bind(address)
+                .await
+                .map_err(|source| PlayerError::Bind { address, source })?;
+            let own = listener
+                .local_addr()
+                .map_err(|source| PlayerError::Bind { address, source })?;
             Ok((listener, own))
         };
         let (player, own) = bind(address).await?;
-        let (courseware, own_courseware) = bind(SocketAddr::new(address.ip(), config.courseware_port)).await?;
+        let (courseware, own_courseware) =
+            bind(SocketAddr::new(address.ip(), config.courseware_port)).await?;
         self.addresses.push(own);
         let api = Api::new(state.clone(), own_courseware.port(), self.ending.clone());
         let (language, ending) = (config.language, &self.ending);
-        self.servers.spawn(listen::serve(player, player_routes(api, language), ending.clone()));
+        self.servers.spawn(listen::serve(
+            player,
+            player_routes(api, language),
+            ending.clone(),
+        ));
         let routes = courseware_routes(state.clone(), own.port(), language);
-        self.servers.spawn(listen::serve(courseware, routes, ending.clone()));
+        self.servers
+            .spawn(listen::serve(courseware, routes, ending.clone()));
         Ok(())
     }
 }
@@ -114,7 +132,11 @@ impl FromRef<Api> for PlayerState {
 }
 
 fn player_routes(api: Api, language: Language) -> Router {
-    let door = Door { kind: DoorKind::Player, other_port: api.courseware_port, language };
+    let door = Door {
+        kind: DoorKind::Player,
+        other_port: api.courseware_port,
+        language,
+    };
     Router::new()
         .route("/api/shelf", get(shelf_json::shelf))
         .route("/api/live", get(shelf_json::live))
@@ -125,7 +147,11 @@ fn player_routes(api: Api, language: Language) -> Router {
 }
 
 fn courseware_routes(state: PlayerState, player_port: u16, language: Language) -> Router {
-    let door = Door { kind: DoorKind::Courseware, other_port: player_port, language };
+    let door = Door {
+        kind: DoorKind::Courseware,
+        other_port: player_port,
+        language,
+    };
     Router::new()
         .route("/{lesson}/{version}/{*path}", get(media::courseware))
         .fallback(nothing)
@@ -142,10 +168,14 @@ async fn nothing(
 
 /// Every address once; one that a wildcard covers is left out, since both cannot be had.
 fn addresses(config: &PlayerConfig) -> Vec<SocketAddr> {
-    let all: Vec<_> = std::iter::once(config.listen).chain(config.lan_listen.iter().copied()).collect();
+    let all: Vec<_> = std::iter::once(config.listen)
+        .chain(config.lan_listen.iter().copied())
+        .collect();
     let mut kept: Vec<SocketAddr> = Vec::new();
     for address in &all {
-        let covered = all.iter().any(|other| other != address && covers(*other, *address));
+        let covered = all
+            .iter()
+            .any(|other| other != address && covers(*other, *address));
         if !covered && !kept.contains(address) {
             kept.push(*address);
         }

@@ -10,7 +10,8 @@ use contract::api::Problem;
 
 use crate::config::Language;
 
-static ZH_CN: LazyLock<HashMap<String, String>> = LazyLock::new(|| read(include_str!("../../messages/zh-CN.toml")));
+static ZH_CN: LazyLock<HashMap<String, String>> =
+    LazyLock::new(|| read(include_str!("../../messages/zh-CN.toml")));
 static EN: LazyLock<HashMap<String, String>> = LazyLock::new(|| read(include_str!("../../messages/en.toml")));
 
 fn read(text: &str) -> HashMap<String, String> {
@@ -67,7 +68,9 @@ impl Refusal {
 
     const fn status(self) -> StatusCode {
         match self {
-            Self::NotFound | Self::LessonNotHere | Self::LessonNotReady | Self::LessonChanged => StatusCode::NOT_FOUND,
+            Self::NotFound | Self::LessonNotHere | Self::LessonNotReady | Self::LessonChanged => {
+                StatusCode::NOT_FOUND
+            }
             Self::BadPath => StatusCode::BAD_REQUEST,
             Self::MethodRefused => StatusCode::METHOD_NOT_ALLOWED,
             Self::HostRefused => StatusCode::MISDIRECTED_REQUEST,
@@ -94,10 +97,18 @@ impl Refusal {
             detail: detail.to_string(),
             request_id: request_id.clone(),
         };
-        tracing::debug!(code = problem.code, detail = problem.detail, request_id, "refused");
+        tracing::debug!(
+            code = problem.code,
+            detail = problem.detail,
+            request_id,
+            "refused"
+        );
         let mut answer = (status, axum::Json(problem)).into_response();
         let headers = answer.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Ok(id) = HeaderValue::from_str(&request_id) {
             headers.insert("x-request-id", id);
@@ -114,7 +125,10 @@ impl Refusal {
 
 /// The language the reader asks for, else the device's.
 pub(super) fn language(headers: &HeaderMap, own: Language) -> Language {
-    let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|v| v.to_str().ok()).unwrap_or("");
+    let accepted = headers
+        .get(header::ACCEPT_LANGUAGE)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or("");
     let known = accepted.split(',').find_map(|range| {
         let tag = range.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
         match tag.split('-').next() {
@@ -134,7 +148,11 @@ mod tests {
     fn every_code_has_a_sentence_in_both_languages_and_none_is_left_over() {
         for (name, catalogue) in [("zh-CN", &*ZH_CN), ("en", &*EN)] {
             for refusal in Refusal::ALL {
-                assert!(catalogue.get(refusal.code()).is_some_and(|m| m.len() > 20), "{name}: {}", refusal.code());
+                assert!(
+                    catalogue.get(refusal.code()).is_some_and(|m| m.len() > 20),
+                    "{name}: {}",
+                    refusal.code()
+                );
             }
             assert_eq!(catalogue.len(), Refusal::ALL.len(), "{name}");
         }

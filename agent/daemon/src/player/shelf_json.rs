@@ -46,7 +46,12 @@ pub(super) struct Api {
 
 impl Api {
     pub(super) fn new(state: PlayerState, courseware_port: u16, ending: CancellationToken) -> Self {
-        Self { state, courseware_port, listeners: Arc::new(Semaphore::new(LISTENERS)), ending }
+        Self {
+            state,
+            courseware_port,
+            listeners: Arc::new(Semaphore::new(LISTENERS)),
+            ending,
+        }
     }
 }
 
@@ -109,12 +114,18 @@ pub(super) async fn shelf(State(api): State<Api>, Extension(Host(host)): Extensi
         online: shelf.online,
         console_seen_s: shelf.console_seen_ms.map(|seen| now.saturating_sub(seen) / 1000),
         preparing: shelf.preparing,
-        lessons: shelf.lessons.iter().map(|lesson| lesson_view(lesson, &origin)).collect(),
+        lessons: shelf
+            .lessons
+            .iter()
+            .map(|lesson| lesson_view(lesson, &origin))
+            .collect(),
         notices: &shelf.notices,
         disk: shelf.disk,
     };
     let mut answer = axum::Json(view).into_response();
-    answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer
 }
 
@@ -133,12 +144,19 @@ fn lesson_view<'a>(lesson: &'a ShelfLesson, origin: &str) -> LessonView<'a> {
     };
     match &lesson.state {
         LessonState::Queued => view.state = "queued",
-        LessonState::Fetching { done_bytes, total_bytes } => {
+        LessonState::Fetching {
+            done_bytes,
+            total_bytes,
+        } => {
             view.state = "fetching";
             view.done_bytes = Some(*done_bytes);
             view.total_bytes = Some(*total_bytes);
         }
-        LessonState::Failed { reason, detail, retrying } => {
+        LessonState::Failed {
+            reason,
+            detail,
+            retrying,
+        } => {
             view.state = "failed";
             view.reason = Some(*reason);
             view.detail = Some(detail);
@@ -155,9 +173,15 @@ fn lesson_view<'a>(lesson: &'a ShelfLesson, origin: &str) -> LessonView<'a> {
 fn item_view<'a>(lesson: &ShelfLesson, item: &'a LessonItem, origin: &str) -> ItemView<'a> {
     let file = |path: &LessonPath| format!("/files/{}/{}?v={}", lesson.lesson, escape(path), lesson.version);
     let (url, download) = match item.kind {
-        ItemKind::Html5 => {
-            (format!("{origin}/{}/{}/{}", lesson.lesson, lesson.version, escape(&item.entry)), None)
-        }
+        ItemKind::Html5 => (
+            format!(
+                "{origin}/{}/{}/{}",
+                lesson.lesson,
+                lesson.version,
+                escape(&item.entry)
+            ),
+            None,
+        ),
         _ => (file(&item.entry), Some(file(&item.entry))),
     };
     let subtitles = item.subtitles.iter();
@@ -166,7 +190,13 @@ fn item_view<'a>(lesson: &ShelfLesson, item: &'a LessonItem, origin: &str) -> It
         title: &item.title,
         url,
         download,
-        subtitles: subtitles.map(|s| SubtitleView { lang: &s.lang, label: &s.label, url: file(&s.path) }).collect(),
+        subtitles: subtitles
+            .map(|s| SubtitleView {
+                lang: &s.lang,
+                label: &s.label,
+                url: file(&s.path),
+            })
+            .collect(),
         duration_ms: item.duration_ms,
     }
 }
@@ -176,7 +206,9 @@ fn escape(path: &LessonPath) -> String {
     let mut out = String::with_capacity(path.as_str().len());
     for byte in path.as_str().bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => out.push(char::from(byte)),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
+                out.push(char::from(byte))
+            }
             _ => out.push_str(&format!("%{byte:02X}")),
         }
     }
@@ -203,8 +235,12 @@ pub(super) async fn live(State(api): State<Api>, Extension(language): Extension<
             }
         }
     });
-    let mut answer = Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT)).into_response();
-    answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let mut answer = Sse::new(events)
+        .keep_alive(KeepAlive::new().interval(HEARTBEAT))
+        .into_response();
+    answer
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer
 }
 
@@ -216,7 +252,12 @@ mod tests {
     fn a_path_survives_the_way_through_a_url() {
         let path: LessonPath = "第一课/a b?c#d%e+f'\"<&>.mp4".parse().unwrap();
         let escaped = escape(&path);
-        assert!(escaped.bytes().all(|b| b.is_ascii_graphic() && !b"?#\"'<>&+".contains(&b)), "{escaped}");
+        assert!(
+            escaped
+                .bytes()
+                .all(|b| b.is_ascii_graphic() && !b"?#\"'<>&+".contains(&b)),
+            "{escaped}"
+        );
         let uri: axum::http::Uri = format!("/files/x/{escaped}").parse().unwrap();
         assert!(uri.query().is_none());
     }

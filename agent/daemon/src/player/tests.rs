@@ -28,7 +28,11 @@ struct Bench {
 
 /// A port that was free a moment ago.
 fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 async fn bench(lessons: &[&Lesson]) -> Bench {
@@ -48,7 +52,14 @@ async fn bench(lessons: &[&Lesson]) -> Bench {
     };
     let player = Player::start(&config, state).await.unwrap();
     let at = player.addresses()[0];
-    Bench { player, writer, store, root, at, courseware: SocketAddr::new(at.ip(), courseware_port) }
+    Bench {
+        player,
+        writer,
+        store,
+        root,
+        at,
+        courseware: SocketAddr::new(at.ip(), courseware_port),
+    }
 }
 
 struct Answer {
@@ -78,12 +89,17 @@ async fn raw(at: SocketAddr, request: &str) -> Answer {
     let mut bytes = Vec::new();
     let read = stream.read_to_end(&mut bytes);
     let _ = tokio::time::timeout(Duration::from_secs(10), read).await.unwrap();
-    let end = bytes.windows(4).position(|w| w == b"\r\n\r\n").unwrap_or_else(|| {
-        panic!("no answer to {request:?}: {}", String::from_utf8_lossy(&bytes))
-    });
+    let end = bytes
+        .windows(4)
+        .position(|w| w == b"\r\n\r\n")
+        .unwrap_or_else(|| panic!("no answer to {request:?}: {}", String::from_utf8_lossy(&bytes)));
     let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    Answer { status, head, body: bytes[end + 4..].to_vec() }
+    Answer {
+        status,
+        head,
+        body: bytes[end + 4..].to_vec(),
+    }
 }
 
 async fn ask(at: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
@@ -95,7 +111,15 @@ async fn ask(at: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)])
 }
 
 fn sample() -> Lesson {
-    let mut lesson = kit::lesson("math-3", 1, &[kit::noise(1, 300 * 1024 + 7), kit::noise(2, 3 * CHUNK), Vec::new()]);
+    let mut lesson = kit::lesson(
+        "math-3",
+        1,
+        &[
+            kit::noise(1, 300 * 1024 + 7),
+            kit::noise(2, 3 * CHUNK),
+            Vec::new(),
+        ],
+    );
     lesson.manifest.files[0].media_type = "video/mp4".into();
     lesson.manifest.files[1].media_type = "text/html".into();
     lesson.manifest.files[1].path = "练习/index.html".parse().unwrap();
@@ -112,7 +136,10 @@ async fn ranges_give_what_slicing_gives() {
     let etag = format!("\"{}\"", lesson.manifest.files[0].hash);
     let path = "/files/math-3/file-0.bin";
     let whole = ask(bench.at, "GET", path, &[]).await;
-    assert_eq!((whole.status, whole.header("content-length")), (200, Some(size.to_string().as_str())));
+    assert_eq!(
+        (whole.status, whole.header("content-length")),
+        (200, Some(size.to_string().as_str()))
+    );
     assert_eq!(&whole.body, bytes);
     assert_eq!(whole.header("etag"), Some(etag.as_str()));
     assert_eq!(whole.header("accept-ranges"), Some("bytes"));
@@ -127,7 +154,10 @@ async fn ranges_give_what_slicing_gives() {
         for condition in [("if-range", etag.as_str()), ("x-none", "")] {
             let part = ask(bench.at, "GET", path, &[("range", range), condition]).await;
             assert_eq!(part.status, 206, "{range}");
-            assert_eq!(part.header("content-range").unwrap(), format!("bytes {from}-{}/{size}", to - 1));
+            assert_eq!(
+                part.header("content-range").unwrap(),
+                format!("bytes {from}-{}/{size}", to - 1)
+            );
             assert_eq!(part.header("content-length").unwrap(), (to - from).to_string());
             assert_eq!(part.body, bytes[from..to], "{range}");
         }
@@ -138,7 +168,13 @@ async fn ranges_give_what_slicing_gives() {
     let beyond = ask(bench.at, "GET", path, &[("range", &format!("bytes={size}-"))]).await;
     assert_eq!((beyond.status, beyond.body.len()), (416, 0));
     assert_eq!(beyond.header("content-range").unwrap(), format!("bytes */{size}"));
-    let stale = ask(bench.at, "GET", path, &[("range", "bytes=0-9"), ("if-range", "\"old\"")]).await;
+    let stale = ask(
+        bench.at,
+        "GET",
+        path,
+        &[("range", "bytes=0-9"), ("if-range", "\"old\"")],
+    )
+    .await;
     assert_eq!((stale.status, stale.body.len()), (200, size));
     let several = ask(bench.at, "GET", path, &[("range", "bytes=0-9,20-29")]).await;
     assert_eq!((several.status, several.body.len()), (200, size));
@@ -155,9 +191,25 @@ async fn nothing_leaves_a_lesson_by_its_path() {
     let secret = bench.root.path().join("content/files/secret");
     std::fs::write(&secret, "secret").unwrap();
     for path in [
-        "..", "../..", "%2e%2e/%2e%2e/etc/passwd", "../../../../etc/passwd", "..%2f..%2fetc%2fpasswd", "%2fetc%2fpasswd",
-        "/etc/passwd", "a/../file-0.bin", "./file-0.bin", "file-0.bin/", "file-0.bin%00", "..\\..\\x", "%5c..%5cx", "C:/x",
-        "file-0.bin/..", "%c0%ae%c0%ae/x", "\u{ff0e}\u{ff0e}/x", "../secret", "",
+        "..",
+        "../..",
+        "%2e%2e/%2e%2e/etc/passwd",
+        "../../../../etc/passwd",
+        "..%2f..%2fetc%2fpasswd",
+        "%2fetc%2fpasswd",
+        "/etc/passwd",
+        "a/../file-0.bin",
+        "./file-0.bin",
+        "file-0.bin/",
+        "file-0.bin%00",
+        "..\\..\\x",
+        "%5c..%5cx",
+        "C:/x",
+        "file-0.bin/..",
+        "%c0%ae%c0%ae/x",
+        "\u{ff0e}\u{ff0e}/x",
+        "../secret",
+        "",
     ] {
         for (at, prefix) in [
             (bench.at, "/files/math-3/"),
@@ -172,10 +224,19 @@ async fn nothing_leaves_a_lesson_by_its_path() {
             let body = String::from_utf8_lossy(&answer.body);
             let page = at == bench.at && answer.status == 200 && body.contains("<!doctype html>");
             assert!(answer.status >= 400 || page, "{prefix}{path}: {}", answer.status);
-            assert!(!body.contains("root:") && !body.contains("secret\n"), "{prefix}{path}");
+            assert!(
+                !body.contains("root:") && !body.contains("secret\n"),
+                "{prefix}{path}"
+            );
         }
     }
-    let found = ask(bench.courseware, "GET", "/math-3/1/%E7%BB%83%E4%B9%A0/index.html", &[]).await;
+    let found = ask(
+        bench.courseware,
+        "GET",
+        "/math-3/1/%E7%BB%83%E4%B9%A0/index.html",
+        &[],
+    )
+    .await;
     assert_eq!((found.status, &found.body), (200, &lesson.bytes[1]));
 }
 
@@ -192,18 +253,33 @@ async fn a_rebound_name_reaches_nothing() {
         (bench.at, "/nowhere"),
         (bench.courseware, "/math-3/1/file-0.bin"),
     ] {
-        for host in ["evil.example", &format!("evil.example:{port}"), "127.0.0.1.nip.io", "192.168.7.7:8008", ""] {
+        for host in [
+            "evil.example",
+            &format!("evil.example:{port}"),
+            "127.0.0.1.nip.io",
+            "192.168.7.7:8008",
+            "",
+        ] {
             let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
             let answer = raw(at, &request).await;
-            assert!(matches!(answer.status, 400 | 421), "{path} {host:?}: {}", answer.status);
+            assert!(
+                matches!(answer.status, 400 | 421),
+                "{path} {host:?}: {}",
+                answer.status
+            );
             assert!(answer.status == 400 || answer.code() == "host_refused");
         }
         let answer = raw(at, &format!("GET {path} HTTP/1.0\r\n\r\n")).await;
         assert_eq!(answer.status, 421, "{path} without a host");
-        let request = format!("GET http://evil.example{path} HTTP/1.1\r\nhost: {at}\r\nconnection: close\r\n\r\n");
+        let request =
+            format!("GET http://evil.example{path} HTTP/1.1\r\nhost: {at}\r\nconnection: close\r\n\r\n");
         assert_eq!(raw(at, &request).await.status, 421, "{path} as a proxy");
     }
-    for host in [format!("localhost:{port}"), format!("127.0.0.1:{port}"), "localhost".into()] {
+    for host in [
+        format!("localhost:{port}"),
+        format!("127.0.0.1:{port}"),
+        "localhost".into(),
+    ] {
         let request = format!("GET / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
         assert_eq!(raw(bench.at, &request).await.status, 200, "{host}");
     }
@@ -215,16 +291,41 @@ async fn other_origins_and_other_methods_are_refused() {
     let bench = bench(&[&lesson]).await;
     let own = format!("http://{}", bench.at);
     let exercise = format!("http://{}", bench.courseware);
-    for origin in ["http://evil.example", "null", exercise.as_str(), "http://localhost", "https://127.0.0.1"] {
+    for origin in [
+        "http://evil.example",
+        "null",
+        exercise.as_str(),
+        "http://localhost",
+        "https://127.0.0.1",
+    ] {
         let answer = ask(bench.at, "GET", "/api/shelf", &[("origin", origin)]).await;
-        assert_eq!((answer.status, answer.code().as_str()), (403, "origin_refused"), "{origin}");
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (403, "origin_refused"),
+            "{origin}"
+        );
         assert!(answer.header("access-control-allow-origin").is_none());
     }
-    assert_eq!(ask(bench.at, "GET", "/api/shelf", &[("origin", &own)]).await.status, 200);
-    for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "BREW"] {
-        for (at, path) in [(bench.at, "/api/shelf"), (bench.at, "/"), (bench.courseware, "/math-3/1/file-0.bin")] {
+    assert_eq!(
+        ask(bench.at, "GET", "/api/shelf", &[("origin", &own)])
+            .await
+            .status,
+        200
+    );
+    for method in [
+        "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "BREW",
+    ] {
+        for (at, path) in [
+            (bench.at, "/api/shelf"),
+            (bench.at, "/"),
+            (bench.courseware, "/math-3/1/file-0.bin"),
+        ] {
             let answer = ask(at, method, path, &[]).await;
-            assert!(matches!(answer.status, 400 | 405 | 421), "{method} {path}: {}", answer.status);
+            assert!(
+                matches!(answer.status, 400 | 405 | 421),
+                "{method} {path}: {}",
+                answer.status
+            );
             assert!(answer.status != 405 || answer.header("allow") == Some("GET, HEAD"));
         }
     }
@@ -238,25 +339,60 @@ async fn every_answer_carries_the_headers_that_bind_the_browser() {
         let answer = ask(bench.at, "GET", path, &[]).await;
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
         assert_eq!(answer.header("x-frame-options"), Some("DENY"), "{path}");
-        assert_eq!(answer.header("cross-origin-resource-policy"), Some("same-origin"), "{path}");
+        assert_eq!(
+            answer.header("cross-origin-resource-policy"),
+            Some("same-origin"),
+            "{path}"
+        );
         assert!(answer.header("permissions-policy").unwrap().contains("camera=()"));
         let policy = answer.header("content-security-policy").unwrap();
-        assert!(policy.contains("default-src 'self'") || policy.starts_with("sandbox; default-src 'none'"), "{policy}");
-        assert!(!policy.contains("unsafe-eval") && !policy.contains('*'), "{policy}");
+        assert!(
+            policy.contains("default-src 'self'") || policy.starts_with("sandbox; default-src 'none'"),
+            "{policy}"
+        );
+        assert!(
+            !policy.contains("unsafe-eval") && !policy.contains('*'),
+            "{policy}"
+        );
     }
     let page = ask(bench.at, "GET", "/", &[]).await;
     let policy = page.header("content-security-policy").unwrap();
-    assert!(policy.contains(&format!("frame-src http://127.0.0.1:{}", bench.courseware.port())), "{policy}");
+    assert!(
+        policy.contains(&format!("frame-src http://127.0.0.1:{}", bench.courseware.port())),
+        "{policy}"
+    );
     assert!(String::from_utf8_lossy(&page.body).contains("<!doctype html>"));
     // A page of a lesson must never run in the player's own origin.
-    let html = ask(bench.at, "GET", "/files/math-3/%E7%BB%83%E4%B9%A0/index.html", &[]).await;
-    assert_eq!((html.status, html.header("content-disposition")), (200, Some("attachment")));
-    assert!(html.header("content-security-policy").unwrap().starts_with("sandbox;"));
-    let exercise = ask(bench.courseware, "GET", "/math-3/1/%E7%BB%83%E4%B9%A0/index.html", &[]).await;
+    let html = ask(
+        bench.at,
+        "GET",
+        "/files/math-3/%E7%BB%83%E4%B9%A0/index.html",
+        &[],
+    )
+    .await;
+    assert_eq!(
+        (html.status, html.header("content-disposition")),
+        (200, Some("attachment"))
+    );
+    assert!(
+        html.header("content-security-policy")
+            .unwrap()
+            .starts_with("sandbox;")
+    );
+    let exercise = ask(
+        bench.courseware,
+        "GET",
+        "/math-3/1/%E7%BB%83%E4%B9%A0/index.html",
+        &[],
+    )
+    .await;
     assert_eq!(exercise.header("content-disposition"), None);
     let policy = exercise.header("content-security-policy").unwrap();
     assert!(policy.starts_with("sandbox allow-scripts"), "{policy}");
-    assert!(policy.contains(&format!("frame-ancestors http://127.0.0.1:{}", bench.at.port())), "{policy}");
+    assert!(
+        policy.contains(&format!("frame-ancestors http://127.0.0.1:{}", bench.at.port())),
+        "{policy}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -266,7 +402,10 @@ async fn an_incomplete_or_changed_lesson_is_never_served() {
     let path = "/files/math-3/file-0.bin";
     let exercise = "/math-3/1/file-0.bin";
     assert_eq!(ask(bench.at, "GET", path, &[]).await.code(), "lesson_not_here");
-    bench.store.put_manifest(&lesson.document, &lesson.assigned).unwrap();
+    bench
+        .store
+        .put_manifest(&lesson.document, &lesson.assigned)
+        .unwrap();
     // One of its files is whole, the lesson is not.
     let mut part = kit::begin(&bench.store, &lesson.manifest.files[0]);
     kit::fill(&mut part, &lesson.bytes[0]).unwrap();
@@ -277,23 +416,52 @@ async fn an_incomplete_or_changed_lesson_is_never_served() {
     }
     kit::store_all(&bench.store, &lesson).unwrap();
     assert_eq!(ask(bench.at, "GET", path, &[]).await.body, lesson.bytes[0]);
-    assert_eq!(ask(bench.courseware, "GET", exercise, &[]).await.body, lesson.bytes[0]);
+    assert_eq!(
+        ask(bench.courseware, "GET", exercise, &[]).await.body,
+        lesson.bytes[0]
+    );
     // A newer version takes over; what was listed with the old one says so instead of mixing the two.
     let newer = kit::lesson("math-3", 2, &[kit::noise(9, 500)]);
     kit::store_all(&bench.store, &newer).unwrap();
     assert_eq!(ask(bench.at, "GET", path, &[]).await.body, newer.bytes[0]);
-    assert_eq!(ask(bench.at, "GET", &format!("{path}?v=1"), &[]).await.body, lesson.bytes[0]);
+    assert_eq!(
+        ask(bench.at, "GET", &format!("{path}?v=1"), &[]).await.body,
+        lesson.bytes[0]
+    );
     bench.store.evict(&lesson.key()).unwrap();
-    assert_eq!(ask(bench.at, "GET", &format!("{path}?v=1"), &[]).await.code(), "lesson_changed");
-    assert_eq!(ask(bench.at, "GET", &format!("{path}?v=2"), &[]).await.body, newer.bytes[0]);
+    assert_eq!(
+        ask(bench.at, "GET", &format!("{path}?v=1"), &[]).await.code(),
+        "lesson_changed"
+    );
+    assert_eq!(
+        ask(bench.at, "GET", &format!("{path}?v=2"), &[]).await.body,
+        newer.bytes[0]
+    );
     // A byte rots on the disk.
     let hash = newer.manifest.files[0].hash.to_hex();
-    let file = bench.root.path().join(format!("content/files/{}/{hash}", &hash[..2]));
+    let file = bench
+        .root
+        .path()
+        .join(format!("content/files/{}/{hash}", &hash[..2]));
     std::fs::write(&file, kit::noise(10, 500)).unwrap();
     let answer = ask(bench.at, "GET", path, &[]).await;
     assert_eq!((answer.status, answer.code().as_str()), (404, "lesson_not_ready"));
-    assert!(bench.store.held(&newer.key()).unwrap().is_some_and(|held| !held.is_ready()));
-    assert!(bench.store.inventory().unwrap().lessons.iter().any(|held| held.last_used > 0));
+    assert!(
+        bench
+            .store
+            .held(&newer.key())
+            .unwrap()
+            .is_some_and(|held| !held.is_ready())
+    );
+    assert!(
+        bench
+            .store
+            .inventory()
+            .unwrap()
+            .lessons
+            .iter()
+            .any(|held| held.last_used > 0)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -311,7 +479,10 @@ async fn the_shelf_names_addresses_that_open() {
     let bench = bench(&[&lesson]).await;
     let empty = ask(bench.at, "GET", "/api/shelf", &[]).await;
     let empty: serde_json::Value = serde_json::from_slice(&empty.body).unwrap();
-    assert_eq!((&empty["preparing"], &empty["device"]), (&true.into(), &serde_json::Value::Null));
+    assert_eq!(
+        (&empty["preparing"], &empty["device"]),
+        (&true.into(), &serde_json::Value::Null)
+    );
     let on_shelf = |state| ShelfLesson {
         lesson: lesson.assigned.lesson.clone(),
         version: 1,
@@ -323,7 +494,10 @@ async fn the_shelf_names_addresses_that_open() {
         console_seen_ms: Some(seen),
         lessons: vec![
             Arc::new(on_shelf(LessonState::Ready)),
-            Arc::new(on_shelf(LessonState::Fetching { done_bytes: 5, total_bytes: 10 })),
+            Arc::new(on_shelf(LessonState::Fetching {
+                done_bytes: 5,
+                total_bytes: 10,
+            })),
         ],
         ..Shelf::default()
     });
@@ -332,13 +506,24 @@ async fn the_shelf_names_addresses_that_open() {
     let shelf: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
     assert_eq!(shelf["console_seen_s"], 12);
     let (ready, fetching) = (&shelf["lessons"][0], &shelf["lessons"][1]);
-    assert_eq!((&ready["state"], &ready["meta"]["subject"]), (&"ready".into(), &"数学".into()));
-    assert_eq!((&fetching["done_bytes"], &fetching["items"]), (&5.into(), &serde_json::json!([])));
+    assert_eq!(
+        (&ready["state"], &ready["meta"]["subject"]),
+        (&"ready".into(), &"数学".into())
+    );
+    assert_eq!(
+        (&fetching["done_bytes"], &fetching["items"]),
+        (&5.into(), &serde_json::json!([]))
+    );
     let url = ready["items"][0]["url"].as_str().unwrap();
     assert_eq!(ask(bench.at, "GET", url, &[]).await.body, lesson.bytes[0]);
     let exercise = ready["items"][1]["url"].as_str().unwrap();
-    let path = exercise.strip_prefix(&format!("http://{}", bench.courseware)).unwrap();
-    assert_eq!(ask(bench.courseware, "GET", path, &[]).await.body, lesson.bytes[1]);
+    let path = exercise
+        .strip_prefix(&format!("http://{}", bench.courseware))
+        .unwrap();
+    assert_eq!(
+        ask(bench.courseware, "GET", path, &[]).await.body,
+        lesson.bytes[1]
+    );
     assert_eq!(ready["items"][1]["download"], serde_json::Value::Null);
 }
 
@@ -352,7 +537,10 @@ async fn a_change_of_the_shelf_is_told_and_the_stream_ends_with_the_player() {
     let mut read_until = async |events: usize| {
         let mut buffer = [0; 4096];
         while seen.matches("event: shelf").count() < events {
-            let read = tokio::time::timeout(Duration::from_secs(10), stream.read(&mut buffer)).await.unwrap().unwrap();
+            let read = tokio::time::timeout(Duration::from_secs(10), stream.read(&mut buffer))
+                .await
+                .unwrap()
+                .unwrap();
             assert!(read > 0, "{seen}");
             seen += &String::from_utf8_lossy(&buffer[..read]);
         }
@@ -360,7 +548,9 @@ async fn a_change_of_the_shelf_is_told_and_the_stream_ends_with_the_player() {
     read_until(1).await;
     bench.writer.show(Shelf::default());
     read_until(2).await;
-    tokio::time::timeout(Duration::from_secs(5), bench.player.stop()).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(5), bench.player.stop())
+        .await
+        .unwrap();
     assert!(TcpStream::connect(bench.at).await.is_err());
 }
 
@@ -374,10 +564,20 @@ async fn an_address_that_is_taken_is_named_with_the_way_out() {
         language: Language::En,
     };
     let error = Player::start(&config, shelf().1).await.unwrap_err().to_string();
-    assert!(error.contains(&bench.at.to_string()) && error.contains("lan_listen"), "{error}");
+    assert!(
+        error.contains(&bench.at.to_string()) && error.contains("lan_listen"),
+        "{error}"
+    );
     // Elsewhere than on the device itself it is no reason not to play.
-    let config = PlayerConfig { listen: "127.0.0.1:0".parse().unwrap(), lan_listen: vec![bench.at], ..config };
-    assert_eq!(Player::start(&config, shelf().1).await.unwrap().addresses().len(), 1);
+    let config = PlayerConfig {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        lan_listen: vec![bench.at],
+        ..config
+    };
+    assert_eq!(
+        Player::start(&config, shelf().1).await.unwrap().addresses().len(),
+        1
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -387,12 +587,18 @@ async fn oversized_requests_end_and_harm_nobody() {
     for request in [
         format!("GET /{long} HTTP/1.1\r\nhost: {}\r\n\r\n", bench.at),
         format!("GET / HTTP/1.1\r\nhost: {}\r\nx: {long}\r\n\r\n", bench.at),
-        format!("GET / HTTP/1.1\r\nhost: {}\r\n{}\r\n", bench.at, "a: b\r\n".repeat(100)),
+        format!(
+            "GET / HTTP/1.1\r\nhost: {}\r\n{}\r\n",
+            bench.at,
+            "a: b\r\n".repeat(100)
+        ),
     ] {
         let mut stream = TcpStream::connect(bench.at).await.unwrap();
         let _ = stream.write_all(request.as_bytes()).await;
         let mut answer = Vec::new();
-        let _ = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut answer)).await.unwrap();
+        let _ = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut answer))
+            .await
+            .unwrap();
         let text = String::from_utf8_lossy(&answer);
         assert!(answer.is_empty() || text.starts_with("HTTP/1.1 4"), "{text}");
     }
@@ -408,12 +614,18 @@ fn a_wildcard_takes_the_place_of_what_it_covers() {
             courseware_port: 9,
             language: Language::En,
         };
-        addresses(&config).iter().map(ToString::to_string).collect::<Vec<_>>()
+        addresses(&config)
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
     };
     assert_eq!(config("127.0.0.1:1", &[]), ["127.0.0.1:1"]);
     assert_eq!(config("127.0.0.1:1", &["0.0.0.0:1"]), ["0.0.0.0:1"]);
     assert_eq!(config("127.0.0.1:1", &["[::]:1"]), ["[::]:1"]);
     assert_eq!(config("127.0.0.1:1", &["0.0.0.0:1", "[::]:1"]), ["[::]:1"]);
-    assert_eq!(config("127.0.0.1:1", &["0.0.0.0:2", "10.0.0.1:2"]), ["127.0.0.1:1", "0.0.0.0:2"]);
+    assert_eq!(
+        config("127.0.0.1:1", &["0.0.0.0:2", "10.0.0.1:2"]),
+        ["127.0.0.1:1", "0.0.0.0:2"]
+    );
     assert_eq!(config("127.0.0.1:1", &["127.0.0.1:1"]), ["127.0.0.1:1"]);
 }

@@ -27,14 +27,12 @@ use contract::{
     hash::Hash,
     id::LessonId,
     lesson::{LessonManifest, MAX_MANIFEST_BYTES},
-    report::DiskReport,
     signed::{Signed, TrustedKey},
 };
 use tokio::sync::watch;
 
 use super::{
     LessonKey, ManifestRefused, OpenReport, StoreError,
-    error::says_full,
     fault::{Faults, Step},
     index::{self, Changes, Index},
     layout::{self, Layout},
@@ -191,7 +189,11 @@ impl ContentStore {
     /// # Errors
     /// The index cannot be read.
     pub fn recorded_bytes(&self, hash: Hash) -> Result<u64, StoreError> {
-        match self.0.confirmed(hash)?.filter(|row| row.state != FileState::Evicting) {
+        match self
+            .0
+            .confirmed(hash)?
+            .filter(|row| row.state != FileState::Evicting)
+        {
             Some(row) => Ok(row.size),
             None => Ok(self.0.index.part(hash)?.map_or(0, |part| part.done_bytes)),
         }
@@ -274,6 +276,10 @@ impl ContentStore {
             return Ok(manifest);
         }
         let path = inner.layout.manifest(&key);
+        let (needed, free) = (bytes.len() as u64, inner.room_on_disk()?);
+        if needed > free {
+            return Err(StoreError::Full { needed, free, path });
+        }
         inner
             .faults
             .before(Step::ManifestWrite)
@@ -308,20 +314,6 @@ impl ContentStore {
         self.0.index.note(changes)?;
         self.0.changed();
         Ok(())
-    }
-
-    /// Room for lessons.
-    ///
-    /// # Errors
-    /// The file system does not answer.
-    pub fn disk(&self) -> Result<DiskReport, StoreError> {
-        let inner = &self.0;
-        let (total_bytes, free_bytes) = inner.space()?;
-        Ok(DiskReport {
-            total_bytes,
-            free_bytes,
-            lesson_bytes: inner.taken()?,
-        })
     }
 }
 
@@ -470,53 +462,6 @@ impl Inner {
                     source,
                 }
             })
-    }
-
-    /// Total and free bytes of the file system.
-    fn space(&self) -> Result<(u64, u64), StoreError> {
-        let path = self.layout.content();
-        let stat = rustix::fs::statvfs(&path).map_err(|e| failed("measure", &path)(e.into()))?;
-        Ok((stat.f_blocks * stat.f_frsize, stat.f_bavail * stat.f_frsize))
-    }
-
-    /// Bytes taken by files, whole or arriving.
-    fn taken(&self) -> Result<u64, StoreError> {
-        let parts = self.layout.parts();
-        let entries = fs::read_dir(&parts).map_err(failed("list", &parts))?;
-        let arriving: u64 = entries
-            .filter_map(|e| e.ok()?.metadata().ok())
-            .map(|m| m.len())
-            .sum();
-        Ok(self.file_bytes.load(Ordering::SeqCst) + arriving)
-    }
-
-    /// Bytes that lessons may still take.
-    pub(crate) fn room(&self) -> Result<u64, StoreError> {
-        let by_disk = self.space()?.1.saturating_sub(self.options.reserve_bytes);
-        let by_limit = match self.options.max_bytes {
-            Some(max) => max.saturating_sub(self.taken()?),
-            None => u64::MAX,
-        };
-        Ok(by_disk.min(by_limit))
-    }
-
-    /// A failed write: a full disk is told from a broken one.
-    pub(crate) fn write_failed(
-        &self,
-        doing: &'static str,
-        path: &Path,
-        needed: u64,
-        error: io::Error,
-    ) -> StoreError {
-        if says_full(&error) {
-            StoreError::Full {
-                needed,
-                free: self.room().unwrap_or(0),
-                path: path.to_owned(),
-            }
-        } else {
-            failed(doing, path)(error)
-        }
     }
 }
 

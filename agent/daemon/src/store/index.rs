@@ -24,6 +24,8 @@ use rustix::fs::FlockOperation;
 
 use super::{
     LessonKey,
+    ballast::Ballast,
+    error::says_full,
     fault::{Faults, Step},
     layout,
     rows::{self, FileRow, LessonRow, PartRow, RowError},
@@ -133,6 +135,7 @@ pub(crate) struct Index {
     file: File,
     failed: AtomicBool,
     faults: Faults,
+    ballast: Ballast,
 }
 
 impl Index {
@@ -140,8 +143,12 @@ impl Index {
     pub(crate) fn open(folder: &Path, faults: Faults) -> Result<Self, IndexError> {
         let io = |doing| move |source| IndexError::Io { doing, source };
         let existed = folder.join("db").exists();
+        let ballast = Ballast::beside(folder);
+        ballast.release_if_low();
         if existed && !is_free(&folder.join("db")).map_err(io("lock"))? {
-            return Err(IndexError::InUse { path: folder.to_owned() });
+            return Err(IndexError::InUse {
+                path: folder.to_owned(),
+            });
         }
         remove_unfinished_snapshots(folder).map_err(io("tidy"))?;
         let broken = |reason: String| IndexError::Broken {
@@ -164,6 +171,7 @@ impl Index {
                     path: folder.to_owned(),
                 });
             }
+            Ok(Err(sled::Error::Io(source))) if says_full(&source) => return Err(io("open")(source)),
             Ok(Err(error)) => return Err(broken(error.to_string())),
             Err(panic) => return Err(broken(panic_text(panic.as_ref()))),
         };
@@ -172,7 +180,13 @@ impl Index {
             .write(true)
             .open(folder.join("db"))
             .map_err(io("open"))?;
-        let index = Self { db, file, failed: AtomicBool::new(false), faults };
+        let index = Self {
+            db,
+            file,
+            failed: AtomicBool::new(false),
+            faults,
+            ballast,
+        };
         if existed {
             // sled opens some garbage as an empty database.
             if index.get(rows::FORMAT_KEY)?.as_deref() != Some(rows::FORMAT) {
@@ -198,8 +212,10 @@ impl Index {
     /// Takes `changes` over without waiting for the disk: for rows whose loss costs a little work and never a promise.
     pub(crate) fn note(&self, changes: Changes) -> Result<(), IndexError> {
         self.apply(changes)?;
-        let flushed = self.db.flush().map(|_| ()).map_err(|e| self.broke("write", e));
-        flushed
+        match self.db.flush() {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.broke("write", error)),
+        }
     }
 
     /// Takes `changes` over in memory; a later [`Self::commit`] makes them durable too.
@@ -207,6 +223,7 @@ impl Index {
         if self.failed.load(Ordering::SeqCst) {
             return Err(IndexError::Failed);
         }
+        self.ballast.release_if_low();
         self.db.apply_batch(changes.0).map_err(|e| self.broke("write", e))
     }
 
@@ -362,7 +379,13 @@ pub(crate) fn open_or_replace(folder: &Path, faults: &Faults) -> Result<(Index, 
         set_aside(folder).map_err(io("set aside"))?;
     }
     let fresh = reason.is_none() && !folder.join("db").exists();
-    fs::write(&mark, vec![b'x'; if reason.is_some() { 1 } else { stalled + 1 }]).map_err(io("mark"))?;
+    Ballast::beside(folder).release_if_low();
+    let marks = vec![b'x'; if reason.is_some() { 1 } else { stalled + 1 }];
+    match fs::write(&mark, marks) {
+        // A full disk is no reason not to play.
+        Err(error) if !says_full(&error) => return Err(io("mark")(error)),
+        _ => {}
+    }
     let opened = match Index::open(folder, faults.clone()) {
         Err(error @ (IndexError::Broken { .. } | IndexError::Row(_))) => {
             reason = Some(error.to_string());
@@ -371,7 +394,11 @@ pub(crate) fn open_or_replace(folder: &Path, faults: &Faults) -> Result<(Index, 
         }
         other => other,
     };
-    fs::remove_file(&mark).map_err(io("unmark"))?;
+    match fs::remove_file(&mark) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io("unmark")(error)),
+        _ => {}
+    }
+    Ballast::beside(folder).restore();
     if fresh {
         reason = Some("there was none".to_owned());
     }

@@ -1,10 +1,13 @@
 //! What is kept on the disk, one file for each thing kept.
 //!
-//! The content store, from the ground up: `layout` (folders and names), `rows` and `index` (sled), `part` (a file that is
-//! arriving), `content` (lessons held), `read` (files opened), `evict`, `recover` (files and index made to agree at each start), `check`
+//! The content store, from the ground up: `layout` (folders and names), `rows` and `index` (sled), `chunk` and `part` (a file that is arriving), `commit`
+//! (it becomes one), `content` (lessons held), `read` (files opened), `evict`, `recover` (files and index made to agree at each start), `check`
 //! (the same question asked without mending). Journal and outbox stand beside it and share nothing with it.
 
+mod ballast;
 mod check;
+mod chunk;
+mod commit;
 mod content;
 mod error;
 mod evict;
@@ -16,15 +19,17 @@ pub mod outbox_log;
 mod part;
 mod read;
 mod recover;
+mod room;
 mod rows;
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use check::{CheckReport, Disagreement, check, rebuild};
+pub use chunk::{HashMismatch, Run, VerifiedChunk};
 pub use content::{ContentStore, StoreOptions};
 pub use error::{ManifestRefused, StoreError};
 pub use index::IndexError;
-pub use part::{Begin, HashMismatch, Part, Run, VerifiedChunk};
+pub use part::{Begin, Part};
 pub use read::{OpenFile, Resolved};
 pub use recover::OpenReport;
 pub use rows::RowError;

@@ -173,7 +173,10 @@ impl ContentStore {
 impl Inner {
     /// The row, the file and its stamp, where both are there and as long as they should be.
     fn look_up(&self, hash: Hash) -> Result<Option<(FileRow, File, Stamp)>, StoreError> {
-        let Some(row) = self.confirmed(hash)?.filter(|row| row.state != FileState::Evicting) else {
+        let Some(row) = self
+            .confirmed(hash)?
+            .filter(|row| row.state != FileState::Evicting)
+        else {
             return Ok(None);
         };
         let path = self.layout.file(hash);

@@ -78,19 +78,26 @@ impl Progress<'_> {
 }
 
 impl Shared {
-    pub(super) async fn files(&self, key: LessonKey, cancel: &CancellationToken) -> Result<FetchEvent, Fault> {
+    pub(super) async fn files(
+        &self,
+        key: LessonKey,
+        cancel: &CancellationToken,
+    ) -> Result<FetchEvent, Fault> {
         let (store, of) = (self.store.clone(), key.clone());
-        let (manifest, held) = blocking(move || {
-            Ok::<_, StoreError>((store.manifest(&of)?, store.held(&of)?))
-        })
-        .await??;
-        let (Some(manifest), Some(held)) = (manifest, held) else { return Err(Fault::NoManifest) };
+        let (manifest, held) =
+            blocking(move || Ok::<_, StoreError>((store.manifest(&of)?, store.held(&of)?))).await??;
+        let (Some(manifest), Some(held)) = (manifest, held) else {
+            return Err(Fault::NoManifest);
+        };
         let missing = {
             let (store, of) = (self.store.clone(), key.clone());
             blocking(move || store.missing_files(&of)).await??
         };
         let mut seen = HashSet::new();
-        let wanted = manifest.files.into_iter().filter(|f| missing.contains(&f.hash) && seen.insert(f.hash));
+        let wanted = manifest
+            .files
+            .into_iter()
+            .filter(|f| missing.contains(&f.hash) && seen.insert(f.hash));
         let (small, large): (Vec<_>, Vec<_>) = wanted.partition(|f| f.size <= SMALL_BYTES);
         let progress = Progress {
             key: &key,
@@ -126,7 +133,11 @@ impl Shared {
             }
         }
         let fetched_bytes = progress.fetched_bytes.into_inner();
-        Ok(FetchEvent::Stored { lesson: key.lesson, version: key.version, fetched_bytes })
+        Ok(FetchEvent::Stored {
+            lesson: key.lesson,
+            version: key.version,
+            fetched_bytes,
+        })
     }
 
     /// Fetches what one file misses. `None` if it is here already.
@@ -165,7 +176,11 @@ impl Shared {
             part = given_back;
             match ended {
                 Ok(()) if part.done_bytes() > before => {}
-                Ok(()) => return Err(Fault::Line(format!("the answer for file {hash} ended before its first chunk"))),
+                Ok(()) => {
+                    return Err(Fault::Line(format!(
+                        "the answer for file {hash} ended before its first chunk"
+                    )));
+                }
                 Err(Fault::Wrong(detail)) => {
                     strikes += 1;
                     tracing::warn!(file = %hash, strikes, %detail, "wrong bytes from the console");
@@ -189,7 +204,9 @@ impl Shared {
         len: u64,
         progress: &Progress<'_>,
     ) -> Result<(Part, Result<(), Fault>), Fault> {
-        let layout: Vec<_> = (0..part.chunk_count()).filter_map(|i| Some((part.chunk(i)?.size, part.has(i)))).collect();
+        let layout: Vec<_> = (0..part.chunk_count())
+            .filter_map(|i| Some((part.chunk(i)?.size, part.has(i))))
+            .collect();
         let (hash, size) = (part.hash(), part.size());
         let url = format!("{}{}", self.console, api::file_path(hash));
         let (from, to) = (offset, offset + len - 1);
@@ -198,7 +215,11 @@ impl Shared {
         let writer = tokio::task::spawn_blocking(move || write_chunks(part, incoming));
         let received = async {
             let answer = http::get(&self.client, &url, range).await?;
-            let start = if range.is_some() { http::body_start(&answer, &url, from, to, size)? } else { 0 };
+            let start = if range.is_some() {
+                http::body_start(&answer, &url, from, to, size)?
+            } else {
+                0
+            };
             let whole = start == 0 && len < size && answer.status() == reqwest::StatusCode::OK;
             let end = if whole { size } else { from + len };
             let mut pieces = std::pin::pin!(http::stream(answer, &self.limiter));
@@ -233,8 +254,11 @@ fn write_chunks(mut part: Part, mut incoming: mpsc::Receiver<(usize, Bytes)>) ->
     let mut unrecorded = 0;
     let mut write = |part: &mut Part, index: usize, bytes: Bytes| {
         let length = bytes.len() as u64;
-        let Some(entry) = part.chunk(index) else { return Ok(()) };
-        let chunk = VerifiedChunk::check(entry, bytes).map_err(|wrong| Fault::Wrong(format!("chunk {index}: {wrong}")))?;
+        let Some(entry) = part.chunk(index) else {
+            return Ok(());
+        };
+        let chunk = VerifiedChunk::check(entry, bytes)
+            .map_err(|wrong| Fault::Wrong(format!("chunk {index}: {wrong}")))?;
         part.write(index, &chunk)?;
         tracing::debug!(target: "bbt_agent::fetch", file = %part.hash(), index, bytes = length, "chunk verified");
         unrecorded += length;
@@ -287,7 +311,14 @@ struct Cutter<'a> {
 
 impl<'a> Cutter<'a> {
     fn new(layout: &'a [(u32, bool)], start: u64, end: u64) -> Self {
-        let mut cutter = Self { layout, next: 0, at: 0, end, buffer: BytesMut::new(), skip: 0 };
+        let mut cutter = Self {
+            layout,
+            next: 0,
+            at: 0,
+            end,
+            buffer: BytesMut::new(),
+            skip: 0,
+        };
         while cutter.at < start && cutter.next < layout.len() {
             cutter.at += u64::from(layout[cutter.next].0);
             cutter.next += 1;

@@ -61,7 +61,9 @@ impl Fault {
             Self::Line(_) | Self::Cancelled => (FailureReason::Other, true, None),
             Self::Busy { retry_after_s, .. } => (FailureReason::Other, true, *retry_after_s),
             Self::NotFound { .. } => (FailureReason::NotFound, false, None),
-            Self::Refused { .. } | Self::Answer { .. } | Self::NoManifest => (FailureReason::Other, false, None),
+            Self::Refused { .. } | Self::Answer { .. } | Self::NoManifest => {
+                (FailureReason::Other, false, None)
+            }
             Self::Wrong(_) => (FailureReason::HashMismatch, false, None),
             Self::Store(error) => (error.reason(), false, None),
         }
@@ -85,7 +87,10 @@ pub(super) fn client(tls: Option<rustls::ClientConfig>, stall: Duration) -> Resu
             let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
             let config = rustls::ClientConfig::builder_with_provider(provider)
                 .with_safe_default_protocol_versions()
-                .map(|c| c.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth());
+                .map(|c| {
+                    c.with_root_certificates(rustls::RootCertStore::empty())
+                        .with_no_client_auth()
+                });
             match config {
                 Ok(config) => builder.tls_backend_preconfigured(config).build(),
                 Err(_) => builder.build(),
@@ -108,7 +113,10 @@ pub(super) async fn get(client: &Client, url: &str, range: Option<(u64, u64)>) -
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(Fault::Refused { url, status }),
         StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => Err(busy(&answer)),
         status if status.is_server_error() => Err(busy(&answer)),
-        status => Err(Fault::Answer { url, what: format!("status {status}") }),
+        status => Err(Fault::Answer {
+            url,
+            what: format!("status {status}"),
+        }),
     }
 }
 
@@ -116,14 +124,23 @@ pub(super) async fn get(client: &Client, url: &str, range: Option<(u64, u64)>) -
 ///
 /// A server may ignore `Range` and send the whole file; what it may not do is to send something else than it says.
 pub(super) fn body_start(answer: &Response, url: &str, from: u64, to: u64, size: u64) -> Result<u64, Fault> {
-    let bad = |what: String| Fault::Answer { url: url.to_owned(), what };
+    let bad = |what: String| Fault::Answer {
+        url: url.to_owned(),
+        what,
+    };
     if answer.status() == StatusCode::OK {
         return match answer.content_length() {
-            Some(length) if length != size => Err(bad(format!("it has {length} bytes, the manifest says {size}"))),
+            Some(length) if length != size => {
+                Err(bad(format!("it has {length} bytes, the manifest says {size}")))
+            }
             _ => Ok(0),
         };
     }
-    let header = answer.headers().get(CONTENT_RANGE).and_then(|v| v.to_str().ok()).unwrap_or("");
+    let header = answer
+        .headers()
+        .get(CONTENT_RANGE)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or("");
     let parsed = || -> Option<(u64, u64, u64)> {
         let (range, total) = header.strip_prefix("bytes ")?.split_once('/')?;
         let (first, last) = range.split_once('-')?;
@@ -131,13 +148,20 @@ pub(super) fn body_start(answer: &Response, url: &str, from: u64, to: u64, size:
         Some((first.parse().ok()?, last.parse().ok()?, total))
     };
     match parsed() {
-        Some((first, last, total)) if first == from && last <= to && last >= first && total == size => Ok(from),
-        _ => Err(bad(format!("asked for bytes {from}-{to}/{size}, it says {header:?}"))),
+        Some((first, last, total)) if first == from && last <= to && last >= first && total == size => {
+            Ok(from)
+        }
+        _ => Err(bad(format!(
+            "asked for bytes {from}-{to}/{size}, it says {header:?}"
+        ))),
     }
 }
 
 /// The body as it comes, at the limiter's pace.
-pub(super) fn stream<'a>(answer: Response, limiter: &'a Limiter) -> impl Stream<Item = Result<Bytes, Fault>> + 'a {
+pub(super) fn stream<'a>(
+    answer: Response,
+    limiter: &'a Limiter,
+) -> impl Stream<Item = Result<Bytes, Fault>> + 'a {
     answer.bytes_stream().then(async move |piece| {
         let piece = piece.map_err(line)?;
         limiter.pass(piece.len()).await;
@@ -153,7 +177,10 @@ pub(super) async fn body(answer: Response, max: usize, limiter: &Limiter) -> Res
     while let Some(piece) = pieces.next().await {
         let piece = piece?;
         if body.len() + piece.len() > max {
-            return Err(Fault::Answer { url, what: format!("it is longer than {max} bytes") });
+            return Err(Fault::Answer {
+                url,
+                what: format!("it is longer than {max} bytes"),
+            });
         }
         body.extend_from_slice(&piece);
     }
@@ -163,7 +190,10 @@ pub(super) async fn body(answer: Response, max: usize, limiter: &Limiter) -> Res
 fn busy(answer: &Response) -> Fault {
     let header = answer.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok());
     let seconds = header.and_then(|text| text.trim().parse::<u32>().ok());
-    Fault::Busy { status: answer.status(), retry_after_s: seconds.map(|s| s.min(LONGEST_RETRY_AFTER_S)) }
+    Fault::Busy {
+        status: answer.status(),
+        retry_after_s: seconds.map(|s| s.min(LONGEST_RETRY_AFTER_S)),
+    }
 }
 
 /// The whole chain of causes: reqwest's own sentence leaves the interesting part out.

@@ -19,7 +19,10 @@ pub(super) struct Limiter {
 
 impl Limiter {
     pub(super) fn new(kbps: Option<u32>) -> Self {
-        Self { bytes_per_second: kbps.map(|kbps| f64::from(kbps) * 125.0), free_at: Mutex::default() }
+        Self {
+            bytes_per_second: kbps.map(|kbps| f64::from(kbps) * 125.0),
+            free_at: Mutex::default(),
+        }
     }
 
     /// Waits until `bytes` more may be taken.

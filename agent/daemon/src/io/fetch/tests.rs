@@ -88,15 +88,25 @@ async fn file(State(console): State<Arc<Console>>, Path(hash): Path<String>, hea
     console.requests.fetch_add(1, Ordering::SeqCst);
     let mood = console.moods.lock().unwrap().pop().unwrap_or(Mood::Well);
     let asked = headers.get(header::RANGE).map(|v| v.to_str().unwrap().to_owned());
-    console.ranges.lock().unwrap().push(asked.clone().unwrap_or_default());
+    console
+        .ranges
+        .lock()
+        .unwrap()
+        .push(asked.clone().unwrap_or_default());
     if let Mood::Status(status, retry_after) = mood {
         let mut answer = StatusCode::from_u16(status).unwrap().into_response();
         if let Some(after) = retry_after {
-            answer.headers_mut().insert(header::RETRY_AFTER, after.parse().unwrap());
+            answer
+                .headers_mut()
+                .insert(header::RETRY_AFTER, after.parse().unwrap());
         }
         return answer;
     }
-    let asked = if matches!(mood, Mood::NoRange) { None } else { asked };
+    let asked = if matches!(mood, Mood::NoRange) {
+        None
+    } else {
+        asked
+    };
     let (from, to) = match &asked {
         Some(range) => {
             let (from, to) = range.strip_prefix("bytes=").unwrap().split_once('-').unwrap();
@@ -107,13 +117,21 @@ async fn file(State(console): State<Arc<Console>>, Path(hash): Path<String>, hea
     let mut body = whole[from..to].to_vec();
     let mut answer = Response::builder();
     if asked.is_some() {
-        let shown = if matches!(mood, Mood::LyingRange) { from + 1 } else { from };
-        answer = answer
-            .status(StatusCode::PARTIAL_CONTENT)
-            .header(header::CONTENT_RANGE, format!("bytes {shown}-{}/{}", to - 1, whole.len()));
+        let shown = if matches!(mood, Mood::LyingRange) {
+            from + 1
+        } else {
+            from
+        };
+        answer = answer.status(StatusCode::PARTIAL_CONTENT).header(
+            header::CONTENT_RANGE,
+            format!("bytes {shown}-{}/{}", to - 1, whole.len()),
+        );
     }
     let pieces = |bytes: &[u8]| -> Vec<Result<Bytes, std::io::Error>> {
-        bytes.chunks(1000).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect()
+        bytes
+            .chunks(1000)
+            .map(|piece| Ok(Bytes::copy_from_slice(piece)))
+            .collect()
     };
     let length = body.len();
     let body = match mood {
@@ -160,10 +178,20 @@ async fn bench(stall: Duration) -> Bench {
     let address = console.serve().await;
     let (store, _) = kit::open(folder.path());
     let (sender, events) = mpsc::channel(1000);
-    let options =
-        FetchOptions { console_url: format!("http://{address}/"), max_parallel: 2, limit_kbps: None, stall };
+    let options = FetchOptions {
+        console_url: format!("http://{address}/"),
+        max_parallel: 2,
+        limit_kbps: None,
+        stall,
+    };
     let fetcher = Fetcher::new(options, None, store.clone(), sender).unwrap();
-    Bench { folder, console, store, fetcher, events }
+    Bench {
+        folder,
+        console,
+        store,
+        fetcher,
+        events,
+    }
 }
 
 impl Bench {
@@ -171,9 +199,17 @@ impl Bench {
     async fn answer(&mut self) -> (FetchEvent, u64) {
         let mut fetched = 0;
         loop {
-            let event = tokio::time::timeout(Duration::from_secs(20), self.events.recv()).await.unwrap().unwrap();
+            let event = tokio::time::timeout(Duration::from_secs(20), self.events.recv())
+                .await
+                .unwrap()
+                .unwrap();
             match event {
-                FetchEvent::Progress { fetched_bytes, done_bytes, total_bytes, .. } => {
+                FetchEvent::Progress {
+                    fetched_bytes,
+                    done_bytes,
+                    total_bytes,
+                    ..
+                } => {
                     assert!(done_bytes <= total_bytes);
                     fetched += fetched_bytes;
                 }
@@ -207,9 +243,13 @@ fn stored(event: &FetchEvent) -> bool {
 
 fn failure(event: FetchEvent) -> (FailureReason, bool, Option<u32>, String) {
     match event {
-        FetchEvent::Failed { reason, transient, retry_after_s, detail, .. } => {
-            (reason, transient, retry_after_s, detail)
-        }
+        FetchEvent::Failed {
+            reason,
+            transient,
+            retry_after_s,
+            detail,
+            ..
+        } => (reason, transient, retry_after_s, detail),
         other => panic!("expected a failure, got {other:?}"),
     }
 }
@@ -244,14 +284,24 @@ async fn a_cut_in_the_middle_costs_at_most_the_chunk_in_flight() {
     let lesson = kit::lesson("math", 1, &[kit::noise(1, 300 * CHUNK)]);
     bench.console.add(&lesson);
     bench.manifest(&lesson).await;
-    bench.console.be([Mood::CutAfter(10 * CHUNK + 100), Mood::CutAfter(CHUNK + 7), Mood::CutAfter(100 * CHUNK)]);
+    bench.console.be([
+        Mood::CutAfter(10 * CHUNK + 100),
+        Mood::CutAfter(CHUNK + 7),
+        Mood::CutAfter(100 * CHUNK),
+    ]);
     let (event, _) = bench.files(&lesson).await;
     assert!(stored(&event), "{event:?}");
     let ranges = bench.console.ranges.lock().unwrap().clone();
     let end = 300 * CHUNK - 1;
     let from = |chunk: usize| format!("bytes={}-{end}", chunk * CHUNK);
-    assert_eq!(ranges, ["".to_owned(), "".to_owned(), from(10), from(11), from(111)]);
-    assert_eq!(kit::read_back(&bench.store, &lesson)[0].as_ref(), Some(&lesson.bytes[0]));
+    assert_eq!(
+        ranges,
+        ["".to_owned(), "".to_owned(), from(10), from(11), from(111)]
+    );
+    assert_eq!(
+        kit::read_back(&bench.store, &lesson)[0].as_ref(),
+        Some(&lesson.bytes[0])
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -288,16 +338,25 @@ async fn wrong_bytes_are_never_kept_and_end_after_three_strikes() {
     let lesson = kit::lesson("math", 1, &[kit::noise(1, 100 * CHUNK)]);
     bench.console.add(&lesson);
     bench.manifest(&lesson).await;
-    bench.console.be([Mood::WrongAt(20 * CHUNK + 5), Mood::WrongAt(0)]);
+    bench
+        .console
+        .be([Mood::WrongAt(20 * CHUNK + 5), Mood::WrongAt(0)]);
     assert!(stored(&bench.files(&lesson).await.0));
-    assert_eq!(kit::read_back(&bench.store, &lesson)[0].as_ref(), Some(&lesson.bytes[0]));
+    assert_eq!(
+        kit::read_back(&bench.store, &lesson)[0].as_ref(),
+        Some(&lesson.bytes[0])
+    );
 
     let lesson = kit::lesson("other", 1, &[kit::noise(2, 100 * CHUNK)]);
     bench.console.add(&lesson);
     bench.manifest(&lesson).await;
     bench.console.be((0..9).map(|_| Mood::WrongAt(0)));
     let (reason, transient, _, detail) = failure(bench.files(&lesson).await.0);
-    assert_eq!((reason, transient), (FailureReason::HashMismatch, false), "{detail}");
+    assert_eq!(
+        (reason, transient),
+        (FailureReason::HashMismatch, false),
+        "{detail}"
+    );
     assert_eq!(kit::read_back(&bench.store, &lesson), [None]);
     bench.console.be([]);
     assert!(stored(&bench.files(&lesson).await.0));
@@ -328,7 +387,11 @@ async fn every_status_is_told_apart() {
         (403, None, (FailureReason::Other, false, None)),
         (503, Some("17"), (FailureReason::Other, true, Some(17))),
         (429, Some("999999"), (FailureReason::Other, true, Some(3600))),
-        (503, Some("Wed, 21 Oct 2026 07:28:00 GMT"), (FailureReason::Other, true, None)),
+        (
+            503,
+            Some("Wed, 21 Oct 2026 07:28:00 GMT"),
+            (FailureReason::Other, true, None),
+        ),
         (500, None, (FailureReason::Other, true, None)),
         (302, None, (FailureReason::Other, false, None)),
     ] {
@@ -351,13 +414,22 @@ async fn a_server_that_ignores_or_falsifies_ranges_does_no_harm() {
     bench.manifest(&lesson).await;
     bench.console.be([Mood::CutAfter(40 * CHUNK), Mood::NoRange]);
     assert!(stored(&bench.files(&lesson).await.0));
-    assert_eq!(kit::read_back(&bench.store, &lesson)[0].as_ref(), Some(&lesson.bytes[0]));
+    assert_eq!(
+        kit::read_back(&bench.store, &lesson)[0].as_ref(),
+        Some(&lesson.bytes[0])
+    );
 
     for mood in [Mood::LyingRange, Mood::ShortBy(1)] {
-        let lesson = kit::lesson(&format!("{mood:?}").replace(['(', ')'], "-"), 1, &[kit::noise(3, 90 * CHUNK)]);
+        let lesson = kit::lesson(
+            &format!("{mood:?}").replace(['(', ')'], "-"),
+            1,
+            &[kit::noise(3, 90 * CHUNK)],
+        );
         bench.console.add(&lesson);
         bench.manifest(&lesson).await;
-        bench.console.be([Mood::CutAfter(40 * CHUNK), mood.clone(), mood.clone()]);
+        bench
+            .console
+            .be([Mood::CutAfter(40 * CHUNK), mood.clone(), mood.clone()]);
         let (event, _) = bench.files(&lesson).await;
         if !stored(&event) {
             let (reason, ..) = failure(event);
@@ -365,7 +437,10 @@ async fn a_server_that_ignores_or_falsifies_ranges_does_no_harm() {
             bench.console.be([]);
             assert!(stored(&bench.files(&lesson).await.0), "{mood:?}");
         }
-        assert_eq!(kit::read_back(&bench.store, &lesson)[0].as_ref(), Some(&lesson.bytes[0]));
+        assert_eq!(
+            kit::read_back(&bench.store, &lesson)[0].as_ref(),
+            Some(&lesson.bytes[0])
+        );
         bench.store.evict(&lesson.key()).unwrap();
     }
 }
@@ -376,7 +451,9 @@ async fn a_silent_connection_is_given_up() {
     let lesson = kit::lesson("math", 1, &[kit::noise(1, 100 * CHUNK)]);
     bench.console.add(&lesson);
     bench.manifest(&lesson).await;
-    bench.console.be([Mood::StallAfter(30 * CHUNK), Mood::StallAfter(0)]);
+    bench
+        .console
+        .be([Mood::StallAfter(30 * CHUNK), Mood::StallAfter(0)]);
     let (_, transient, _, detail) = failure(bench.files(&lesson).await.0);
     assert!(transient, "{detail}");
     bench.console.be([]);
@@ -393,9 +470,15 @@ async fn a_cancelled_job_says_nothing_and_can_be_started_again() {
     bench.manifest(&lesson).await;
     bench.console.be([Mood::StallAfter(30 * CHUNK)]);
     let LessonKey { lesson: id, version } = lesson.key();
-    bench.fetcher.start(FetchJob::Files { lesson: id.clone(), version });
+    bench.fetcher.start(FetchJob::Files {
+        lesson: id.clone(),
+        version,
+    });
     // A second job for the same version is ignored.
-    bench.fetcher.start(FetchJob::Files { lesson: id.clone(), version });
+    bench.fetcher.start(FetchJob::Files {
+        lesson: id.clone(),
+        version,
+    });
     while bench.console.requests.load(Ordering::SeqCst) < 2 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -413,7 +496,7 @@ async fn a_cancelled_job_says_nothing_and_can_be_started_again() {
 async fn two_lessons_that_share_a_file_fetch_it_once() {
     let mut bench = bench(30 * SECOND).await;
     let shared = kit::noise(1, 200 * CHUNK);
-    let one = kit::lesson("one", 1, &[shared.clone()]);
+    let one = kit::lesson("one", 1, std::slice::from_ref(&shared));
     let two = kit::lesson("two", 1, &[shared, kit::noise(2, 10)]);
     for lesson in [&one, &two] {
         bench.console.add(lesson);
@@ -434,10 +517,18 @@ async fn no_room_is_a_failure_of_the_disk_and_not_of_the_line() {
     let mut bench = bench(30 * SECOND).await;
     let address = bench.fetcher.0.console.clone();
     let folder = kit::folder();
-    let options = crate::store::StoreOptions { max_bytes: Some(CHUNK as u64), ..kit::options(folder.path()) };
+    let options = crate::store::StoreOptions {
+        max_bytes: Some(CHUNK as u64),
+        ..kit::options(folder.path())
+    };
     bench.store = ContentStore::open(options).unwrap().0;
     let (sender, events) = mpsc::channel(100);
-    let options = FetchOptions { console_url: address, max_parallel: 1, limit_kbps: None, stall: SECOND };
+    let options = FetchOptions {
+        console_url: address,
+        max_parallel: 1,
+        limit_kbps: None,
+        stall: SECOND,
+    };
     bench.fetcher = Fetcher::new(options, None, bench.store.clone(), sender).unwrap();
     bench.events = events;
     let lesson = kit::lesson("math", 1, &[kit::noise(1, 100 * CHUNK)]);

@@ -22,7 +22,11 @@ struct Cuts {
 
 impl Cuts {
     fn new() -> Arc<Self> {
-        Arc::new(Self { folder: folder(), taken: Mutex::default(), count: AtomicUsize::new(0) })
+        Arc::new(Self {
+            folder: folder(),
+            taken: Mutex::default(),
+            count: AtomicUsize::new(0),
+        })
     }
 
     fn take(&self, step: Step, root: &Path) {
@@ -76,10 +80,21 @@ fn a_cut_before_any_step_of_a_fetch_loses_nothing_acknowledged() {
     cuts.take(Step::Done, root.path());
     drop(store);
     let taken = cuts.taken.lock().unwrap();
-    for wanted in [Step::ManifestWrite, Step::PartWrite, Step::PartSync, Step::PartVerify, Step::Rename, Step::DirSync,
-        Step::IndexFlush, Step::IndexSync, Step::Done]
-    {
-        assert!(taken.iter().any(|(step, _)| *step == wanted), "no cut before {wanted:?}");
+    for wanted in [
+        Step::ManifestWrite,
+        Step::PartWrite,
+        Step::PartSync,
+        Step::PartVerify,
+        Step::Rename,
+        Step::DirSync,
+        Step::IndexFlush,
+        Step::IndexSync,
+        Step::Done,
+    ] {
+        assert!(
+            taken.iter().any(|(step, _)| *step == wanted),
+            "no cut before {wanted:?}"
+        );
     }
     let last = taken.len() - 1;
     for (n, (step, cut)) in taken.iter().enumerate() {
@@ -102,7 +117,11 @@ fn a_cut_before_any_step_of_a_fetch_loses_nothing_acknowledged() {
 fn a_cut_before_any_step_of_an_eviction_is_finished_at_the_next_start() {
     let root = folder();
     let kept = lesson("kept", 1, &[noise(1, 3 * CHUNK)]);
-    let gone = lesson("gone", 1, &[noise(1, 3 * CHUNK), noise(2, 2 * CHUNK), noise(3, CHUNK)]);
+    let gone = lesson(
+        "gone",
+        1,
+        &[noise(1, 3 * CHUNK), noise(2, 2 * CHUNK), noise(3, CHUNK)],
+    );
     {
         let (store, _) = open(root.path());
         store_all(&store, &kept).unwrap();
@@ -129,13 +148,24 @@ fn a_cut_before_any_step_of_an_eviction_is_finished_at_the_next_start() {
     for (n, (step, cut)) in taken.iter().enumerate() {
         agrees(cut, *step);
         let store = mend(cut, 2);
-        assert_eq!(read_back(&store, &kept)[0].as_ref(), Some(&kept.bytes[0]), "cut {n} before {step:?}");
+        assert_eq!(
+            read_back(&store, &kept)[0].as_ref(),
+            Some(&kept.bytes[0]),
+            "cut {n} before {step:?}"
+        );
         let held = store.held(&gone.key()).unwrap();
         if held.is_none() {
             finished += 1;
-            assert_eq!(store.disk().unwrap().lesson_bytes, 3 * CHUNK as u64, "cut {n} before {step:?}");
+            assert_eq!(
+                store.disk().unwrap().lesson_bytes,
+                3 * CHUNK as u64,
+                "cut {n} before {step:?}"
+            );
         } else {
-            assert!(n < opening + 2, "cut {n} before {step:?}: the tombstone is durable and the lesson came back");
+            assert!(
+                n < opening + 2,
+                "cut {n} before {step:?}: the tombstone is durable and the lesson came back"
+            );
         }
         drop(store);
         agrees(cut, *step);
@@ -161,11 +191,19 @@ fn an_index_lost_during_an_eviction_does_not_bring_wrong_bytes_back() {
         let (store, report) = open(cut);
         assert!(report.rebuilt.is_some());
         while store.verify_next().unwrap().is_some() {}
-        let whole = read_back(&store, &gone).into_iter().zip(&gone.bytes).all(|(file, bytes)| {
-            let here = file.is_some();
-            assert!(file.is_none_or(|file| file == *bytes));
-            here
-        });
-        assert!(store.held(&gone.key()).unwrap().is_none_or(|held| held.is_ready() == whole));
+        let whole = read_back(&store, &gone)
+            .into_iter()
+            .zip(&gone.bytes)
+            .all(|(file, bytes)| {
+                let here = file.is_some();
+                assert!(file.is_none_or(|file| file == *bytes));
+                here
+            });
+        assert!(
+            store
+                .held(&gone.key())
+                .unwrap()
+                .is_none_or(|held| held.is_ready() == whole)
+        );
     }
 }

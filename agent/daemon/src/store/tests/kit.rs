@@ -29,7 +29,10 @@ pub(crate) struct Lesson {
 
 impl Lesson {
     pub(crate) fn key(&self) -> LessonKey {
-        LessonKey { lesson: self.assigned.lesson.clone(), version: self.assigned.version }
+        LessonKey {
+            lesson: self.assigned.lesson.clone(),
+            version: self.assigned.version,
+        }
     }
 }
 
@@ -38,13 +41,20 @@ fn signing_key() -> SigningKey {
 }
 
 pub(crate) fn trusted() -> Vec<TrustedKey> {
-    vec![TrustedKey::of(KeyId::new("content").unwrap(), KeyRole::Content, &signing_key())]
+    vec![TrustedKey::of(
+        KeyId::new("content").unwrap(),
+        KeyRole::Content,
+        &signing_key(),
+    )]
 }
 
 /// Bytes that look like nothing else, the same for the same seed.
 pub(crate) fn noise(seed: u64, len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
-    blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut bytes);
+    blake3::Hasher::new()
+        .update(&seed.to_le_bytes())
+        .finalize_xof()
+        .fill(&mut bytes);
     bytes
 }
 
@@ -57,14 +67,21 @@ pub(crate) fn entry(path: &str, bytes: &[u8]) -> FileEntry {
         sha256: Sha256([0; 32]),
         chunks: bytes
             .chunks(CHUNK)
-            .map(|chunk| ChunkEntry { hash: Hash::of(chunk), size: chunk.len() as u32 })
+            .map(|chunk| ChunkEntry {
+                hash: Hash::of(chunk),
+                size: chunk.len() as u32,
+            })
             .collect(),
     }
 }
 
 pub(crate) fn lesson(id: &str, version: u32, files: &[Vec<u8>]) -> Lesson {
     let text = |s: &str| s.to_owned();
-    let entries: Vec<_> = files.iter().enumerate().map(|(n, b)| entry(&format!("file-{n}.bin"), b)).collect();
+    let entries: Vec<_> = files
+        .iter()
+        .enumerate()
+        .map(|(n, b)| entry(&format!("file-{n}.bin"), b))
+        .collect();
     let manifest = LessonManifest {
         id: LessonId::new(id).unwrap(),
         version,
@@ -96,7 +113,12 @@ pub(crate) fn lesson(id: &str, version: u32, files: &[Vec<u8>]) -> Lesson {
         pinned: false,
         needed_by: None,
     };
-    let mut lesson = Lesson { assigned, document: Vec::new(), manifest, bytes: files.to_vec() };
+    let mut lesson = Lesson {
+        assigned,
+        document: Vec::new(),
+        manifest,
+        bytes: files.to_vec(),
+    };
     resign(&mut lesson);
     lesson
 }
@@ -109,12 +131,19 @@ pub(crate) fn resign(lesson: &mut Lesson) {
 }
 
 pub(crate) fn options(root: &Path) -> StoreOptions {
-    StoreOptions { root: root.to_owned(), trusted: trusted(), reserve_bytes: 0, max_bytes: None }
+    StoreOptions {
+        root: root.to_owned(),
+        trusted: trusted(),
+        reserve_bytes: 0,
+        max_bytes: None,
+    }
 }
 
 pub(crate) fn folder() -> TempDir {
     // Memory where there is some: these tests cut, copy and open hundreds of times, and syncing a disk proves nothing here.
-    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+    tempfile::tempdir_in("/dev/shm")
+        .or_else(|_| tempfile::tempdir())
+        .unwrap()
 }
 
 pub(crate) fn open(root: &Path) -> (ContentStore, OpenReport) {
@@ -125,7 +154,9 @@ pub(crate) fn open_hooked(
     root: &Path,
     hook: impl Fn(crate::store::fault::Step) -> io::Result<()> + Send + Sync + 'static,
 ) -> ContentStore {
-    ContentStore::open_with(options(root), Faults::hooked(hook)).unwrap().0
+    ContentStore::open_with(options(root), Faults::hooked(hook))
+        .unwrap()
+        .0
 }
 
 pub(crate) fn begin(store: &ContentStore, entry: &FileEntry) -> Part {
@@ -166,7 +197,10 @@ pub(crate) fn store_all(store: &ContentStore, lesson: &Lesson) -> Result<(), Sto
 }
 
 pub(crate) fn is_ready(store: &ContentStore, lesson: &Lesson) -> bool {
-    store.held(&lesson.key()).unwrap().is_some_and(|held| held.is_ready())
+    store
+        .held(&lesson.key())
+        .unwrap()
+        .is_some_and(|held| held.is_ready())
 }
 
 /// Every byte of the lesson as a player would get it; `None` where it would get nothing.
@@ -191,7 +225,12 @@ pub(crate) fn copy(from: &Path, to: &Path) {
         } else {
             fs::copy(&path, &target).unwrap();
             let modified = fs::metadata(&path).unwrap().modified().unwrap();
-            fs::File::options().write(true).open(&target).unwrap().set_modified(modified).unwrap();
+            fs::File::options()
+                .write(true)
+                .open(&target)
+                .unwrap()
+                .set_modified(modified)
+                .unwrap();
         }
     }
 }

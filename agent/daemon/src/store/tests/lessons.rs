@@ -31,12 +31,21 @@ fn a_lesson_is_ready_once_all_its_files_are_and_stays_so() {
     let (store, report) = open(folder.path());
     assert_eq!((report.files, report.lessons, report.rebuilt), (3, 1, None));
     assert!(is_ready(&store, &lesson));
-    assert_eq!(store.current(&lesson.assigned.lesson).unwrap(), Some(lesson.key()));
-    assert_eq!(read_back(&store, &lesson), lesson.bytes.iter().cloned().map(Some).collect::<Vec<_>>());
+    assert_eq!(
+        store.current(&lesson.assigned.lesson).unwrap(),
+        Some(lesson.key())
+    );
+    assert_eq!(
+        read_back(&store, &lesson),
+        lesson.bytes.iter().cloned().map(Some).collect::<Vec<_>>()
+    );
     let found = store.resolve(&lesson.key(), "file-1.bin").unwrap().unwrap();
     assert_eq!((found.hash, found.size), (lesson.manifest.files[1].hash, 1));
     assert_eq!(store.resolve(&lesson.key(), "../file-1.bin").unwrap(), None);
-    assert_eq!(store.card(&lesson.key()).unwrap().unwrap().meta, lesson.manifest.meta);
+    assert_eq!(
+        store.card(&lesson.key()).unwrap().unwrap().meta,
+        lesson.manifest.meta
+    );
     drop(store);
     let report = check(folder.path()).unwrap();
     assert_eq!((report.files, report.lessons, report.ready), (3, 1, 1));
@@ -54,7 +63,10 @@ fn a_file_of_two_lessons_is_stored_once_and_outlives_the_first() {
     store_all(&store, &two).unwrap();
     assert_eq!(store.disk().unwrap().lesson_bytes, 5 * CHUNK as u64);
     let held = store.inventory().unwrap().lessons;
-    assert!(held.iter().all(|held| held.exclusive_bytes == CHUNK as u64 && held.total_bytes == 4 * CHUNK as u64));
+    assert!(
+        held.iter()
+            .all(|held| held.exclusive_bytes == CHUNK as u64 && held.total_bytes == 4 * CHUNK as u64)
+    );
     assert_eq!(store.evict(&one.key()).unwrap(), CHUNK as u64);
     assert!(store.held(&one.key()).unwrap().is_none());
     assert_eq!(read_back(&store, &one)[1], None);
@@ -107,7 +119,12 @@ fn what_was_written_is_never_asked_for_again() {
         if round % 2 == 0 {
             part.checkpoint().unwrap();
             let held = store.held(&lesson.key()).unwrap().unwrap();
-            assert_eq!(held.state, HeldState::Partial { done_bytes: part.done_bytes() });
+            assert_eq!(
+                held.state,
+                HeldState::Partial {
+                    done_bytes: part.done_bytes()
+                }
+            );
         }
         copy(folder.path(), copy_to.path());
         drop(part);
@@ -132,7 +149,10 @@ fn wrong_bytes_never_become_a_chunk() {
     let mut part = begin(&store, entry);
     assert!(matches!(part.write(0, &second), Err(StoreError::Mismatch(_))));
     let refused = store.commit(vec![part]).remove(0);
-    assert!(matches!(refused, Err(StoreError::Incomplete { missing: 2, .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(StoreError::Incomplete { missing: 2, .. })),
+        "{refused:?}"
+    );
 }
 
 #[test]
@@ -147,7 +167,12 @@ fn a_manifest_whose_chunks_are_not_its_file_yields_no_file() {
     let refused = store.commit(vec![part]).remove(0);
     assert!(matches!(refused, Err(StoreError::Mismatch(_))), "{refused:?}");
     assert_eq!(read_back(&store, &lesson), [None]);
-    assert_eq!(fs::read_dir(folder.path().join("content/quarantine")).unwrap().count(), 1);
+    assert_eq!(
+        fs::read_dir(folder.path().join("content/quarantine"))
+            .unwrap()
+            .count(),
+        1
+    );
 }
 
 #[test]
@@ -162,16 +187,27 @@ fn a_manifest_is_refused_unless_everything_about_it_is_right() {
         store.put_manifest(document, &assigned).unwrap_err().reason()
     };
     let nothing = |_: &mut contract::assignment::AssignedLesson| {};
-    let changed = String::from_utf8(lesson.document.clone()).unwrap().replace("人教版", "人教板").into_bytes();
+    let changed = String::from_utf8(lesson.document.clone())
+        .unwrap()
+        .replace("人教版", "人教板")
+        .into_bytes();
     assert_eq!(put(&changed, &nothing), FailureReason::SignatureRefused);
     assert_eq!(put(b"{}", &nothing), FailureReason::ManifestInvalid);
-    assert_eq!(put(&lesson.document, &|a| a.manifest = Hash([0; 32])), FailureReason::HashMismatch);
-    assert_eq!(put(&lesson.document, &|a| a.version = 2), FailureReason::ManifestInvalid);
+    assert_eq!(
+        put(&lesson.document, &|a| a.manifest = Hash([0; 32])),
+        FailureReason::HashMismatch
+    );
+    assert_eq!(
+        put(&lesson.document, &|a| a.version = 2),
+        FailureReason::ManifestInvalid
+    );
     assert!(store.inventory().unwrap().lessons.is_empty());
     let mut options = options(self::folder().path());
     options.trusted.clear();
     let (untrusting, _) = crate::store::ContentStore::open(options).unwrap();
-    let error = untrusting.put_manifest(&lesson.document, &lesson.assigned).unwrap_err();
+    let error = untrusting
+        .put_manifest(&lesson.document, &lesson.assigned)
+        .unwrap_err();
     assert_eq!(error.reason(), FailureReason::SignatureRefused);
 }
 
@@ -187,7 +223,10 @@ fn a_file_is_in_one_pair_of_hands_and_only_while_it_is_needed() {
     assert!(matches!(store.begin(entry), Err(StoreError::Busy(_))));
     fill(&mut part, &lesson.bytes[0]).unwrap();
     store.evict(&lesson.key()).unwrap();
-    assert!(matches!(store.commit(vec![part]).remove(0), Err(StoreError::Unneeded(_))));
+    assert!(matches!(
+        store.commit(vec![part]).remove(0),
+        Err(StoreError::Unneeded(_))
+    ));
     assert_eq!(store.disk().unwrap().lesson_bytes, 0);
     store_all(&store, &lesson).unwrap();
     assert!(matches!(store.begin(entry).unwrap(), Begin::Have));
@@ -196,7 +235,10 @@ fn a_file_is_in_one_pair_of_hands_and_only_while_it_is_needed() {
 #[test]
 fn the_byte_limit_is_kept_and_unneeded_files_make_room() {
     let folder = folder();
-    let options = StoreOptions { max_bytes: Some(5 * CHUNK as u64), ..options(folder.path()) };
+    let options = StoreOptions {
+        max_bytes: Some(5 * CHUNK as u64),
+        ..options(folder.path())
+    };
     let (store, _) = crate::store::ContentStore::open(options).unwrap();
     let small = lesson("small", 1, &[noise(1, 3 * CHUNK)]);
     let large = lesson("large", 1, &[noise(2, 4 * CHUNK)]);
@@ -210,7 +252,10 @@ fn the_byte_limit_is_kept_and_unneeded_files_make_room() {
     // Its manifest is lost, so nobody needs its file; it goes when room is asked for, not before.
     fs::remove_file(folder.path().join("content/manifests/small-1.json")).unwrap();
     drop(store);
-    let options = StoreOptions { max_bytes: Some(5 * CHUNK as u64), ..self::options(folder.path()) };
+    let options = StoreOptions {
+        max_bytes: Some(5 * CHUNK as u64),
+        ..self::options(folder.path())
+    };
     let (store, report) = crate::store::ContentStore::open(options).unwrap();
     assert_eq!((report.lost_lessons, report.files), (1, 1));
     store_all(&store, &large).unwrap();
@@ -221,7 +266,9 @@ fn the_byte_limit_is_kept_and_unneeded_files_make_room() {
 fn use_is_an_order_over_restarts_noted_once_a_minute() {
     let folder = folder();
     let (one, two) = (lesson("one", 1, &[noise(1, 9)]), lesson("two", 1, &[noise(2, 9)]));
-    let used = |store: &crate::store::ContentStore, lesson: &Lesson| store.held(&lesson.key()).unwrap().unwrap().last_used;
+    let used = |store: &crate::store::ContentStore, lesson: &Lesson| {
+        store.held(&lesson.key()).unwrap().unwrap().last_used
+    };
     let now = Instant::now();
     {
         let (store, _) = open(folder.path());
@@ -230,9 +277,13 @@ fn use_is_an_order_over_restarts_noted_once_a_minute() {
         assert_eq!(used(&store, &one), 0);
         store.mark_used(&one.assigned.lesson, now).unwrap();
         store.mark_used(&two.assigned.lesson, now).unwrap();
-        store.mark_used(&one.assigned.lesson, now + Duration::from_secs(59)).unwrap();
+        store
+            .mark_used(&one.assigned.lesson, now + Duration::from_secs(59))
+            .unwrap();
         assert!(used(&store, &one) < used(&store, &two));
-        store.mark_used(&one.assigned.lesson, now + Duration::from_secs(60)).unwrap();
+        store
+            .mark_used(&one.assigned.lesson, now + Duration::from_secs(60))
+            .unwrap();
         assert!(used(&store, &one) > used(&store, &two));
     }
     let (store, _) = open(folder.path());
@@ -253,6 +304,11 @@ fn many_small_files_share_one_commit() {
         fill(&mut part, bytes).unwrap();
         part
     });
-    assert!(store.commit(parts.collect()).into_iter().all(|answer| answer.is_ok()));
+    assert!(
+        store
+            .commit(parts.collect())
+            .into_iter()
+            .all(|answer| answer.is_ok())
+    );
     assert!(is_ready(&store, &lesson));
 }
