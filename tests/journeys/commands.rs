@@ -64,20 +64,22 @@ async fn notice_and_reboot() -> Result<()> {
     };
     let notice = send(json!({ "kind": "notice", "level": "standard", "title": "下午停电", "text": "14:00 起检修线路。", "show_for_s": 600 })).await?;
     state(&county, &id, notice["id"].as_str().unwrap(), "succeeded").await?;
-    let shelf = reqwest::Client::builder().no_proxy().tls_certs_only([]).build()?;
-    let shelf: Value = serde_json::from_str(
-        &shelf
-            .get(format!("{}/api/shelf", county.classrooms[0].url()))
-            .send()
-            .await?
-            .text()
-            .await?,
-    )?;
-    ensure!(
-        shelf["notices"][0]["title"] == "下午停电",
-        "the notice is not on the player's page: {}",
-        shelf["notices"]
-    );
+    let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build()?;
+    let shelf_url = format!("{}/api/shelf", county.classrooms[0].url());
+    until(
+        "the notice on the player's page",
+        Duration::from_secs(5),
+        async || {
+            let shelf: Value = serde_json::from_str(&http.get(&shelf_url).send().await?.text().await?)?;
+            ensure!(
+                shelf["notices"][0]["title"] == "下午停电",
+                "notices: {}",
+                shelf["notices"]
+            );
+            Ok(Some(()))
+        },
+    )
+    .await?;
 
     let refused = send(json!({ "kind": "reboot", "delay_s": 601 })).await;
     ensure!(refused.is_err(), "a delay out of bounds was taken");

@@ -221,7 +221,7 @@ impl ConsoleStand {
         fs::create_dir_all(data)?;
         let config = format!(
             "listen_web = \"127.0.0.1:{web}\"\nlisten_devices = \"127.0.0.1:{devices}\"\nlisten_mqtt = \"127.0.0.1:{mqtt}\"\n\
-             public_host = \"127.0.0.1\"\npublic_devices_port = {devices}\npublic_mqtt_port = {mqtt}\n"
+             public_host = \"127.0.0.1\"\npublic_devices_port = {devices}\npublic_mqtt_port = {mqtt}\nreserve_bytes = 1048576\n"
         );
         fs::write(data.join("console.toml"), config)?;
         let stand = Self {

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::{
-    io::Write,
+    io::{IsTerminal, Write},
     path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
@@ -67,6 +67,7 @@ fn main() -> ExitCode {
     let filter = EnvFilter::try_from_env("BBT_LOG").unwrap_or_else(|_| EnvFilter::new("info,sled=warn"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
     match perform(&Arguments::parse().command) {
