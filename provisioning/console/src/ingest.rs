@@ -142,29 +142,30 @@ impl Round {
         let now = Timestamp::now();
         let mut changed: BTreeSet<DeviceId> = BTreeSet::new();
         let mut arrived = false;
-        for presence in self.presences {
-            if app
-                .db
-                .devices()
-                .set_online(&presence.device_id, presence.online, Some(now))
-                .await?
-            {
-                arrived |= presence.online;
-                changed.insert(presence.device_id);
+        if !self.presences.is_empty() {
+            let news = app.db.devices().presences(&self.presences, now).await?;
+            for (presence, news) in self.presences.into_iter().zip(news) {
+                if news {
+                    arrived |= presence.online;
+                    changed.insert(presence.device_id);
+                }
             }
         }
         let mut pushes: BTreeSet<i64> = BTreeSet::new();
-        for (report, retained) in self.reports {
-            match app.db.devices().report(&report, retained, now).await? {
-                ReportOutcome::Stored => {
-                    pushes.extend(app.db.pushes().covering(&report.device_id).await?);
-                    arrived = true;
-                    changed.insert(report.device_id);
+        if !self.reports.is_empty() {
+            let outcomes = app.db.devices().reports(&self.reports, now).await?;
+            for ((report, _), outcome) in self.reports.into_iter().zip(outcomes) {
+                match outcome {
+                    ReportOutcome::Stored => {
+                        pushes.extend(app.db.pushes().covering(&report.device_id).await?);
+                        arrived = true;
+                        changed.insert(report.device_id);
+                    }
+                    ReportOutcome::Stale => {
+                        tracing::debug!(device.id = %report.device_id, "older report ignored")
+                    }
+                    ReportOutcome::UnknownDevice => stranger(app, &report.device_id, Leaf::Report).await,
                 }
-                ReportOutcome::Stale => {
-                    tracing::debug!(device.id = %report.device_id, "older report ignored")
-                }
-                ReportOutcome::UnknownDevice => stranger(app, &report.device_id, Leaf::Report).await,
             }
         }
         for status in self.statuses {

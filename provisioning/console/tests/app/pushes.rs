@@ -189,7 +189,7 @@ async fn progress_is_what_devices_say() {
             .app
             .db
             .devices()
-            .report(&report(device, lesson), false, now)
+            .reports(&[(report(device, lesson), false)], now)
             .await
             .unwrap();
     }
@@ -227,6 +227,12 @@ async fn progress_is_what_devices_say() {
     // A lower generation of the inventory is an old letter.
     let mut old = report("a", json!({ "lesson": "L1", "version": 1, "state": "queued" }));
     old.generation = 0;
-    console.app.db.devices().report(&old, false, now).await.unwrap();
+    console
+        .app
+        .db
+        .devices()
+        .reports(&[(old, false)], now)
+        .await
+        .unwrap();
     assert_eq!(console.get("/devices/a").await.json()["lessons_ready"], 1);
 }

@@ -4,6 +4,8 @@ use axum::{
     body::Body,
     http::{Method, Request, StatusCode, header},
 };
+use bbt_console::auth;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use crate::common::{self, TestConsole};
@@ -186,4 +188,37 @@ async fn what_cannot_be_read_is_a_problem_too() {
             "{what}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_session_ends_after_twelve_quiet_hours_and_lives_on_when_used() {
+    let mut console = TestConsole::signed_in().await;
+    let users = console.app.db.users();
+    let admin = users.find("admin").await.unwrap().unwrap();
+    let now = Timestamp::now();
+    let (old, old_hash) = auth::new_token().unwrap();
+    let hours = SignedDuration::from_hours;
+    users
+        .open_session(admin.id, &old_hash, now - hours(14), now - hours(2))
+        .await
+        .unwrap();
+    let (used, used_hash) = auth::new_token().unwrap();
+    users
+        .open_session(admin.id, &used_hash, now - hours(14), now + hours(1))
+        .await
+        .unwrap();
+
+    console.cookie = Some(format!("bbt_session={old}"));
+    assert_eq!(console.get("/session").await.status, StatusCode::UNAUTHORIZED);
+    console.cookie = Some(format!("bbt_session={used}"));
+    assert_eq!(console.get("/session").await.status, StatusCode::OK);
+    let (_, until) = console
+        .app
+        .db
+        .users()
+        .session(&used_hash, now)
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(until > now + hours(11), "{until}");
 }

@@ -3,16 +3,18 @@
 use contract::{
     assignment::AssignedLesson,
     id::DeviceId,
-    report::{DeviceReport, FailureReason, LessonState},
+    report::{DeviceReport, FailureReason, LessonState, Presence},
 };
 use jiff::Timestamp;
-use sqlx::FromRow;
+use sqlx::{FromRow, QueryBuilder, Sqlite, SqliteConnection};
 
 use super::super::{Db, DbResult, instant, int, ms, parse, to_json, uint};
 use super::Devices;
 
 /// Assignments published in one round at most.
 const AT_ONCE: i64 = 200;
+/// Rows of one INSERT; SQLite binds at most 32,766 values.
+const LESSONS_PER_INSERT: usize = 1_000;
 
 /// A device that has not been told its newest assignment, or does not hold it by its own word.
 #[derive(Debug, Clone)]
@@ -95,19 +97,23 @@ impl Devices<'_> {
         heard: Option<Timestamp>,
     ) -> DbResult<bool> {
         let mut tx = self.0.begin().await?;
-        let before: Option<Option<bool>> = sqlx::query_scalar("SELECT online FROM devices WHERE id = ?")
-            .bind(device.as_str())
-            .fetch_optional(&mut *tx)
-            .await?;
-        let Some(before) = before else { return Ok(false) };
-        sqlx::query("UPDATE devices SET online = ?, last_seen_at = coalesce(?, last_seen_at) WHERE id = ?")
-            .bind(online)
-            .bind(heard.map(ms))
-            .bind(device.as_str())
-            .execute(&mut *tx)
-            .await?;
+        let news = set_online(&mut tx, device, online, heard).await?;
         tx.commit().await?;
-        Ok(before != Some(online))
+        Ok(news)
+    }
+
+    /// Takes presences over in one transaction; answers for each whether it was news.
+    ///
+    /// # Errors
+    /// The database's; then none is taken over.
+    pub async fn presences(&self, presences: &[Presence], now: Timestamp) -> DbResult<Vec<bool>> {
+        let mut tx = self.0.begin().await?;
+        let mut news = Vec::with_capacity(presences.len());
+        for presence in presences {
+            news.push(set_online(&mut tx, &presence.device_id, presence.online, Some(now)).await?);
+        }
+        tx.commit().await?;
+        Ok(news)
     }
 
     /// Devices that are noted as connected.
@@ -133,90 +139,24 @@ impl Devices<'_> {
         Ok(())
     }
 
-    /// Takes a report over. One older than what is known changes nothing.
+    /// Takes reports over in one transaction, in the order given. One older than what is known changes nothing.
     ///
-    /// `retained` is a report that the broker had kept: true when it was said, but no sign of life now.
+    /// `true` marks a report that the broker had kept: right when it was said, but no sign of life now.
     ///
     /// # Errors
-    /// The database's.
-    pub async fn report(
+    /// The database's; then none is taken over.
+    pub async fn reports(
         &self,
-        report: &DeviceReport,
-        retained: bool,
+        reports: &[(DeviceReport, bool)],
         now: Timestamp,
-    ) -> DbResult<ReportOutcome> {
+    ) -> DbResult<Vec<ReportOutcome>> {
         let mut tx = self.0.begin().await?;
-        let known: Option<(i64, i64)> =
-            sqlx::query_as("SELECT device_no, report_generation FROM devices WHERE id = ?")
-                .bind(report.device_id.as_str())
-                .fetch_optional(&mut *tx)
-                .await?;
-        let Some((device_no, generation)) = known else {
-            return Ok(ReportOutcome::UnknownDevice);
-        };
-        if uint(generation) > report.generation {
-            return Ok(ReportOutcome::Stale);
-        }
-        sqlx::query(
-            "UPDATE devices SET report_generation = ?, held_generation = ?, agent_version = ?, board = ?, boot_id = ?,
-             player_urls = ?, disk_total_bytes = ?, disk_free_bytes = ?, disk_lesson_bytes = ?,
-             last_seen_at = CASE WHEN ?10 THEN last_seen_at ELSE ?11 END WHERE device_no = ?12",
-        )
-        .bind(int(report.generation))
-        .bind(int(report.assignment_generation))
-        .bind(&report.agent_version)
-        .bind(&report.board)
-        .bind(report.boot_id.as_str())
-        .bind(to_json(&report.player_urls)?)
-        .bind(int(report.disk.total_bytes))
-        .bind(int(report.disk.free_bytes))
-        .bind(int(report.disk.lesson_bytes))
-        .bind(retained)
-        .bind(ms(now))
-        .bind(device_no)
-        .execute(&mut *tx)
-        .await?;
-        sqlx::query("DELETE FROM device_lessons WHERE device_no = ?")
-            .bind(device_no)
-            .execute(&mut *tx)
-            .await?;
-        for status in &report.lessons {
-            let (state, done, total) = match &status.state {
-                LessonState::Queued => ("queued", None, None),
-                LessonState::Fetching {
-                    done_bytes,
-                    total_bytes,
-                } => ("fetching", Some(int(*done_bytes)), Some(int(*total_bytes))),
-                LessonState::Ready => ("ready", None, None),
-                LessonState::Failed { .. } => ("failed", None, None),
-            };
-            let (reason, detail, retrying) = match &status.state {
-                LessonState::Failed {
-                    reason,
-                    detail,
-                    retrying,
-                } => (Some(reason_code(*reason)), Some(detail.as_str()), Some(*retrying)),
-                _ => (None, None, None),
-            };
-            sqlx::query(
-                "INSERT INTO device_lessons
-                 (device_no, lesson_id, version, state, done_bytes, total_bytes, reason, detail, retrying)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            )
-            .bind(device_no)
-            .bind(status.lesson.as_str())
-            .bind(i64::from(status.version))
-            .bind(state)
-            .bind(done)
-            .bind(total)
-            .bind(reason)
-            .bind(detail)
-            .bind(retrying)
-            .execute(&mut *tx)
-            .await?;
+        let mut outcomes = Vec::with_capacity(reports.len());
+        for (report, retained) in reports {
+            outcomes.push(take_over(&mut tx, report, *retained, now).await?);
         }
         tx.commit().await?;
-        Ok(ReportOutcome::Stored)
+        Ok(outcomes)
     }
 
     /// Devices whose newest assignment has to be published: never given to the broker, or given before `retry_before`
@@ -305,6 +245,104 @@ impl Devices<'_> {
         .await?;
         Ok(())
     }
+}
+
+async fn set_online(
+    tx: &mut SqliteConnection,
+    device: &DeviceId,
+    online: bool,
+    heard: Option<Timestamp>,
+) -> DbResult<bool> {
+    let before: Option<Option<bool>> = sqlx::query_scalar("SELECT online FROM devices WHERE id = ?")
+        .bind(device.as_str())
+        .fetch_optional(&mut *tx)
+        .await?;
+    let Some(before) = before else { return Ok(false) };
+    sqlx::query("UPDATE devices SET online = ?, last_seen_at = coalesce(?, last_seen_at) WHERE id = ?")
+        .bind(online)
+        .bind(heard.map(ms))
+        .bind(device.as_str())
+        .execute(&mut *tx)
+        .await?;
+    Ok(before != Some(online))
+}
+
+async fn take_over(
+    tx: &mut SqliteConnection,
+    report: &DeviceReport,
+    retained: bool,
+    now: Timestamp,
+) -> DbResult<ReportOutcome> {
+    let known: Option<(i64, i64)> =
+        sqlx::query_as("SELECT device_no, report_generation FROM devices WHERE id = ?")
+            .bind(report.device_id.as_str())
+            .fetch_optional(&mut *tx)
+            .await?;
+    let Some((device_no, generation)) = known else {
+        return Ok(ReportOutcome::UnknownDevice);
+    };
+    if uint(generation) > report.generation {
+        return Ok(ReportOutcome::Stale);
+    }
+    sqlx::query(
+        "UPDATE devices SET report_generation = ?1, held_generation = ?2, agent_version = ?3, board = ?4, boot_id = ?5,
+         player_urls = ?6, disk_total_bytes = ?7, disk_free_bytes = ?8, disk_lesson_bytes = ?9,
+         last_seen_at = CASE WHEN ?10 THEN last_seen_at ELSE ?11 END WHERE device_no = ?12",
+    )
+    .bind(int(report.generation))
+    .bind(int(report.assignment_generation))
+    .bind(&report.agent_version)
+    .bind(&report.board)
+    .bind(report.boot_id.as_str())
+    .bind(to_json(&report.player_urls)?)
+    .bind(int(report.disk.total_bytes))
+    .bind(int(report.disk.free_bytes))
+    .bind(int(report.disk.lesson_bytes))
+    .bind(retained)
+    .bind(ms(now))
+    .bind(device_no)
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query("DELETE FROM device_lessons WHERE device_no = ?")
+        .bind(device_no)
+        .execute(&mut *tx)
+        .await?;
+    for lessons in report.lessons.chunks(LESSONS_PER_INSERT) {
+        let mut insert = QueryBuilder::<Sqlite>::new(
+            "INSERT OR IGNORE INTO device_lessons
+             (device_no, lesson_id, version, state, done_bytes, total_bytes, reason, detail, retrying) ",
+        );
+        insert.push_values(lessons, |mut row, status| {
+            let (state, done, total) = match &status.state {
+                LessonState::Queued => ("queued", None, None),
+                LessonState::Fetching {
+                    done_bytes,
+                    total_bytes,
+                } => ("fetching", Some(int(*done_bytes)), Some(int(*total_bytes))),
+                LessonState::Ready => ("ready", None, None),
+                LessonState::Failed { .. } => ("failed", None, None),
+            };
+            let (reason, detail, retrying) = match &status.state {
+                LessonState::Failed {
+                    reason,
+                    detail,
+                    retrying,
+                } => (Some(reason_code(*reason)), Some(detail.as_str()), Some(*retrying)),
+                _ => (None, None, None),
+            };
+            row.push_bind(device_no)
+                .push_bind(status.lesson.as_str())
+                .push_bind(i64::from(status.version))
+                .push_bind(state)
+                .push_bind(done)
+                .push_bind(total)
+                .push_bind(reason)
+                .push_bind(detail)
+                .push_bind(retrying);
+        });
+        insert.build().persistent(false).execute(&mut *tx).await?;
+    }
+    Ok(ReportOutcome::Stored)
 }
 
 /// What a device is, for ingest.
