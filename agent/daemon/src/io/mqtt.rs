@@ -155,6 +155,7 @@ fn mqtt_options(options: &LinkOptions, tls: rustls::ClientConfig) -> MqttOptions
     .set_clean_start(true)
     .set_connection_timeout(CONNECT_TIMEOUT_S)
     .set_max_packet_size(Some(MAX_PACKET_BYTES))
+    .set_outgoing_inflight_upper_limit(IN_FLIGHT)
     .set_last_will(LastWill::new(will_topic, gone, QoS::AtLeastOnce, true, None));
     mqtt
 }
