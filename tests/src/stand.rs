@@ -288,7 +288,7 @@ impl ConsoleStand {
     pub async fn start(&mut self) -> Result<Console> {
         let mut command = self.command();
         command.arg("serve").env(
-            "RUST_LOG",
+            "BBT_CONSOLE_LOG",
             std::env::var("BBT_TEST_LOG").unwrap_or_else(|_| "info".into()),
         );
         self.running = Some(Process::start(
@@ -430,7 +430,7 @@ impl Classroom {
     pub fn start(&mut self) -> Result<()> {
         let mut command = self.command(&["run"]);
         command.env(
-            "RUST_LOG",
+            "BBT_AGENT_LOG",
             std::env::var("BBT_TEST_LOG").unwrap_or_else(|_| "info,bbt_agent::fetch=debug".into()),
         );
         self.running = Some(Process::start("bbt-agent", &mut command, &self.log())?);
