@@ -207,3 +207,67 @@ fn an_index_lost_during_an_eviction_does_not_bring_wrong_bytes_back() {
         );
     }
 }
+
+#[test]
+fn the_steps_are_taken_in_the_order_that_is_written_down() {
+    let root = folder();
+    let taken: Arc<Mutex<Vec<Step>>> = Arc::default();
+    let hook = Arc::clone(&taken);
+    let store = open_hooked(root.path(), move |step| {
+        hook.lock().unwrap().push(step);
+        Ok(())
+    });
+    let steps = || {
+        let mut steps = std::mem::take(&mut *taken.lock().unwrap());
+        steps.dedup();
+        steps
+    };
+    let lesson = lesson("math", 1, &[noise(1, 3 * CHUNK)]);
+    steps();
+    store.put_manifest(&lesson.document, &lesson.assigned).unwrap();
+    assert_eq!(steps(), [Step::ManifestWrite, Step::IndexFlush, Step::IndexSync, Step::Done]);
+    let mut part = begin(&store, &lesson.manifest.files[0]);
+    fill(&mut part, &lesson.bytes[0]).unwrap();
+    assert_eq!(steps(), [Step::PartWrite]);
+    part.checkpoint().unwrap();
+    assert_eq!(steps(), [Step::PartSync, Step::DirSync]);
+    store.commit(vec![part]).remove(0).unwrap();
+    let commit = [
+        Step::PartSync,
+        Step::PartVerify,
+        Step::Rename,
+        Step::DirSync,
+        Step::IndexFlush,
+        Step::IndexSync,
+        Step::Done,
+    ];
+    assert_eq!(steps(), commit);
+    store.evict(&lesson.key()).unwrap();
+    let evict = [
+        Step::IndexFlush,
+        Step::IndexSync,
+        Step::Unlink,
+        Step::DirSync,
+        Step::Unlink,
+        Step::DirSync,
+        Step::Done,
+    ];
+    assert_eq!(steps(), evict);
+}
+
+#[test]
+fn the_index_never_hears_of_chunks_that_the_disk_did_not_confirm() {
+    let root = folder();
+    let lesson = lesson("math", 1, &[noise(1, 3 * CHUNK)]);
+    let store = open_hooked(root.path(), |step| match step {
+        Step::PartSync => Err(std::io::Error::other("EIO")),
+        _ => Ok(()),
+    });
+    store.put_manifest(&lesson.document, &lesson.assigned).unwrap();
+    let mut part = begin(&store, &lesson.manifest.files[0]);
+    fill(&mut part, &lesson.bytes[0]).unwrap();
+    part.checkpoint().unwrap_err();
+    drop(part);
+    assert_eq!(store.recorded_bytes(lesson.manifest.files[0].hash).unwrap(), 0);
+    assert_eq!(begin(&store, &lesson.manifest.files[0]).done_bytes(), 0);
+}
