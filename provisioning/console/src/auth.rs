@@ -184,6 +184,7 @@ fn same_origin(headers: &HeaderMap) -> bool {
 }
 
 const FREE_FAILURES: u32 = 5;
+const FIRST_WAIT: Duration = Duration::from_secs(5);
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 /// After this long without a failure a name starts anew.
 const FORGIVEN_AFTER: Duration = Duration::from_secs(3_600);
@@ -204,7 +205,7 @@ impl Failures {
     fn wait(self) -> Duration {
         match self.count.checked_sub(FREE_FAILURES) {
             None => Duration::ZERO,
-            Some(over) => Duration::from_secs(1 << over.min(9)).min(LONGEST_WAIT),
+            Some(over) => (FIRST_WAIT * (1 << over.min(9))).min(LONGEST_WAIT),
         }
     }
 }
@@ -264,10 +265,10 @@ mod tests {
         }
         assert_eq!(sign_ins.wait("a", now), Duration::ZERO);
         sign_ins.failed("a", now);
-        assert_eq!(sign_ins.wait("a", now), Duration::from_secs(1));
+        assert_eq!(sign_ins.wait("a", now), FIRST_WAIT);
         sign_ins.failed("a", now);
-        assert_eq!(sign_ins.wait("a", now), Duration::from_secs(2));
-        assert_eq!(sign_ins.wait("a", now + Duration::from_secs(2)), Duration::ZERO);
+        assert_eq!(sign_ins.wait("a", now), FIRST_WAIT * 2);
+        assert_eq!(sign_ins.wait("a", now + FIRST_WAIT * 2), Duration::ZERO);
         assert_eq!(sign_ins.wait("b", now), Duration::ZERO);
         for _ in 0..40 {
             sign_ins.failed("a", now);

@@ -13,7 +13,14 @@ const FILE_NAME: &str = "serve.lock";
 /// Held while a console serves the folder.
 #[derive(Debug)]
 pub struct ServeLock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for ServeLock {
+    /// Closing alone would leave the lock to a child process that is just being started with a copy of the file.
+    fn drop(&mut self) {
+        self.file.unlock().ok();
+    }
 }
 
 impl ServeLock {
@@ -55,7 +62,7 @@ impl ServeLock {
             writeln!(file, "{}", std::process::id())
         };
         write(&mut file).with_context(|| format!("Failed to write {}", path.display()))?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
 }
 
