@@ -64,7 +64,8 @@ impl ConfigFile {
 }
 
 fn main() -> ExitCode {
-    let filter = EnvFilter::try_from_env("BBT_AGENT_LOG").unwrap_or_else(|_| EnvFilter::new("info,sled=warn"));
+    let filter =
+        EnvFilter::try_from_env("BBT_AGENT_LOG").unwrap_or_else(|_| EnvFilter::new("info,sled=warn"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())

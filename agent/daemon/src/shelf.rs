@@ -91,9 +91,21 @@ pub struct PlayerState {
 
 /// A shelf with nothing on it yet, `preparing`.
 pub fn shelf() -> (ShelfWriter, PlayerState) {
-    let (sender, receiver) = watch::channel(Arc::new(Shelf { preparing: true, ..Shelf::default() }));
+    let (sender, receiver) = watch::channel(Arc::new(Shelf {
+        preparing: true,
+        ..Shelf::default()
+    }));
     let store = Arc::new(OnceLock::new());
-    (ShelfWriter { shelf: sender, store: Arc::clone(&store) }, PlayerState { shelf: receiver, store })
+    (
+        ShelfWriter {
+            shelf: sender,
+            store: Arc::clone(&store),
+        },
+        PlayerState {
+            shelf: receiver,
+            store,
+        },
+    )
 }
 
 impl ShelfWriter {

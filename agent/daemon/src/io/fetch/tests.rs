@@ -431,7 +431,10 @@ async fn a_server_that_ignores_or_falsifies_ranges_does_no_harm() {
             .console
             .be([Mood::CutAfter(40 * CHUNK), mood.clone(), mood.clone()]);
         let (event, _) = bench.files(&lesson).await;
-        assert!(!stored(&event) || !matches!(mood, Mood::LyingRange), "a false Content-Range was believed");
+        assert!(
+            !stored(&event) || !matches!(mood, Mood::LyingRange),
+            "a false Content-Range was believed"
+        );
         if !stored(&event) {
             let (reason, ..) = failure(event);
             assert_eq!(reason, FailureReason::Other, "{mood:?}");

@@ -225,7 +225,10 @@ fn the_steps_are_taken_in_the_order_that_is_written_down() {
     let lesson = lesson("math", 1, &[noise(1, 3 * CHUNK)]);
     steps();
     store.put_manifest(&lesson.document, &lesson.assigned).unwrap();
-    assert_eq!(steps(), [Step::ManifestWrite, Step::IndexFlush, Step::IndexSync, Step::Done]);
+    assert_eq!(
+        steps(),
+        [Step::ManifestWrite, Step::IndexFlush, Step::IndexSync, Step::Done]
+    );
     let mut part = begin(&store, &lesson.manifest.files[0]);
     fill(&mut part, &lesson.bytes[0]).unwrap();
     assert_eq!(steps(), [Step::PartWrite]);
