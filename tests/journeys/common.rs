@@ -37,24 +37,30 @@ pub struct County {
 impl County {
     /// A running console with its roster, and a line to it (bytes per second down, where limited).
     pub async fn start(limit: Option<u64>) -> Result<Self> {
+        let mut county = Self::start_empty().await?;
+        let (devices, mqtt) = (county.stand.devices_addr(), county.stand.mqtt_addr());
+        county.line_ports = [
+            county.line.relay(0, devices, limit).await?,
+            county.line.relay(0, mqtt, None).await?,
+        ];
+        county.rooms = roster(&county.console).await?;
+        Ok(county)
+    }
+
+    /// A running console on its first day.
+    pub async fn start_empty() -> Result<Self> {
         let bins = Bins::beside_the_test()?;
         let dir = tempfile::Builder::new().prefix("bbt-journey-").tempdir()?;
         let mut stand = ConsoleStand::prepare(&bins, &dir.path().join("console"), None, "correct horse 42")?;
         let console = stand.start().await?;
-        let mut line = Uplink::new();
-        let line_ports = [
-            line.relay(0, stand.devices_addr(), limit).await?,
-            line.relay(0, stand.mqtt_addr(), None).await?,
-        ];
-        let rooms = roster(&console).await?;
         Ok(Self {
             stand,
             console,
-            line,
-            rooms,
+            line: Uplink::new(),
+            rooms: Vec::new(),
             classrooms: Vec::new(),
             bins,
-            line_ports,
+            line_ports: [0; 2],
             dir,
         })
     }
