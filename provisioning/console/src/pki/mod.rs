@@ -264,6 +264,8 @@ impl Pki {
             .filter(|h| !h.is_empty())
             .collect();
         wanted.extend(["localhost", "127.0.0.1", "::1"].map(str::to_owned));
+        wanted.sort();
+        wanted.dedup();
         let wanted = wanted
             .iter()
             .map(|host| san(host))

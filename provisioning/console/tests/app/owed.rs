@@ -91,6 +91,15 @@ async fn what_is_owed_is_published_once_and_again_to_who_lags_behind() {
             .is_empty()
     );
 
+    // The device has heard a console that knew more: ours was restored from an older copy.
+    hear(&console.app, &notebook, &[("bbt/v1/d/d1/report", report(9))]).await;
+    let ahead = publish(&console, &notebook, later).await;
+    assert_eq!(
+        (ahead.len(), ahead[0].generation, ahead[0].lessons.len()),
+        (1, 10, 2)
+    );
+    hear(&console.app, &notebook, &[("bbt/v1/d/d1/report", report(10))]).await;
+
     // A broker that lost everything it kept, or a restart of the console.
     console.app.db.devices().publish_all_again().await.unwrap();
     let console = console.restarted().await;

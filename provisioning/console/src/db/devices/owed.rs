@@ -285,7 +285,11 @@ async fn take_over(
         return Ok(ReportOutcome::Stale);
     }
     sqlx::query(
-        "UPDATE devices SET report_generation = ?1, held_generation = ?2, agent_version = ?3, board = ?4, boot_id = ?5,
+        // A device ahead of us has heard a console that knew more: this one was restored from an older copy. It goes on
+        // above that generation, or no device would ever listen to it again.
+        "UPDATE devices SET wanted_generation = CASE WHEN ?2 > wanted_generation AND ?2 < 1 << 53 THEN ?2 + 1
+            ELSE wanted_generation END,
+         report_generation = ?1, held_generation = ?2, agent_version = ?3, board = ?4, boot_id = ?5,
          player_urls = ?6, disk_total_bytes = ?7, disk_free_bytes = ?8, disk_lesson_bytes = ?9,
          last_seen_at = CASE WHEN ?10 THEN last_seen_at ELSE ?11 END WHERE device_no = ?12",
     )

@@ -287,11 +287,12 @@ impl Importer {
             size_bytes: manifest.stored_bytes(),
             ignored: ignored.clone(),
         };
-        if let Some(unchanged) = self.is_unchanged(&mut manifest, &digest).await? {
-            return Ok(told(&manifest, unchanged));
-        }
+        // Before the look at what is registered: a file that the store has lost is mended by importing again.
         for file in sealed {
             self.objects.put(file).await?;
+        }
+        if let Some(unchanged) = self.is_unchanged(&mut manifest, &digest).await? {
+            return Ok(told(&manifest, unchanged));
         }
         // Another import of the same lesson may take the number; the second look finds the next one.
         for _ in 0..4 {
@@ -334,7 +335,8 @@ impl Importer {
             manifest.version = 1;
             return Ok(None);
         };
-        if latest.content_digest != digest {
+        // A version whose manifest the store has lost cannot be fetched by anybody; it is followed by an equal one.
+        if latest.content_digest != digest || self.objects.manifest(latest.manifest).await.is_err() {
             manifest.version = latest.version + 1;
             return Ok(None);
         }

@@ -234,6 +234,43 @@ async fn the_same_again_is_unchanged_and_another_is_a_version_more() {
 }
 
 #[tokio::test]
+async fn importing_again_mends_what_the_store_has_lost() {
+    let kit = Kit::new().await;
+    let folder = kit.lesson("a", "", &[("a.pdf", fx::pdf())]);
+    let first = kit.import_one(&folder).await.unwrap();
+    let (before, root) = (kit.objects().await, kit.importer.objects.folder().to_owned());
+    let remove_all = |under: &std::path::Path| {
+        let mut folders = vec![under.to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap().flatten() {
+                if entry.file_type().unwrap().is_dir() {
+                    folders.push(entry.path());
+                } else {
+                    fs::remove_file(entry.path()).unwrap();
+                }
+            }
+        }
+    };
+    for entry in fs::read_dir(&root)
+        .unwrap()
+        .flatten()
+        .filter(|e| e.file_name() != "manifests")
+    {
+        if entry.file_type().unwrap().is_dir() {
+            remove_all(&entry.path());
+        }
+    }
+    assert_eq!(kit.import_one(&folder).await.unwrap().change, Change::Unchanged);
+    assert_eq!(kit.objects().await, before, "the lost file is back");
+    remove_all(&root.join("manifests"));
+    let again = kit.import_one(&folder).await.unwrap();
+    assert_eq!(
+        (again.version, again.change),
+        (first.version + 1, Change::Updated)
+    );
+}
+
+#[tokio::test]
 async fn two_imports_of_one_lesson_at_once_make_two_versions() {
     let kit = Kit::new().await;
     let a = kit.lesson("x", "", &[("a.pdf", fx::pdf())]);
