@@ -555,6 +555,30 @@ async fn a_change_of_the_shelf_is_told_and_the_stream_ends_with_the_player() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_head_of_a_page_says_what_a_get_would_bring() {
+    let bench = bench(&[]).await;
+    let mut lengths = vec![];
+    for headers in [&[][..], &[("accept-encoding", "gzip, br")]] {
+        let get = ask(bench.at, "GET", "/js/app.js", headers).await;
+        let head = ask(bench.at, "HEAD", "/js/app.js", headers).await;
+        assert_eq!((head.status, head.body.len()), (200, 0));
+        for name in [
+            "content-length",
+            "content-encoding",
+            "content-type",
+            "etag",
+            "vary",
+        ] {
+            assert_eq!(head.header(name), get.header(name), "{name}");
+        }
+        let length = get.body.len().to_string();
+        assert_eq!(get.header("content-length"), Some(length.as_str()));
+        lengths.push(get.body.len());
+    }
+    assert!(lengths[1] < lengths[0], "{lengths:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_address_that_is_taken_is_named_with_the_way_out() {
     let bench = bench(&[]).await;
     let config = PlayerConfig {
