@@ -431,7 +431,37 @@ fn unassigned_while_fetching_is_cancelled_and_the_old_version_stands_in_on_the_s
     );
     lessons.handle(Event::Assigned(assignment(2, &[])), now);
     assert_eq!(drain(&mut lessons), [Effect::Cancel(v("a", 2))]);
-    assert_eq!(lessons.shelf().len(), 1, "what plays stays until room is needed");
+    assert_eq!(lessons.shelf(), [], "no teacher sees a withdrawn lesson");
+    assert_eq!(lessons.allowed(), Some(BTreeSet::new()));
+    assert_eq!(
+        (lessons.report().len(), lessons.report()[0].version),
+        (1, 1),
+        "what plays is kept, and said, until room is needed"
+    );
+    lessons.handle(Event::Assigned(assignment(3, &[want("a", 1)])), now);
+    assert_eq!(drain(&mut lessons), [], "it is here already");
+    assert_eq!(lessons.shelf()[0].state, LessonState::Ready);
+}
+
+#[test]
+fn a_restart_hides_what_was_withdrawn_and_before_the_first_assignment_nothing() {
+    let held = [held("kept", 1, READY, 10, 0), held("withdrawn", 1, READY, 10, 0)];
+    let start = |assignment| {
+        let mut lessons = Lessons::resume(settings(), assignment, 1);
+        let surveyed = Event::Surveyed {
+            inventory: inventory(&held),
+            disk: disk(1000),
+        };
+        lessons.handle(surveyed, Millis(1));
+        let shown: Vec<_> = lessons.shelf().into_iter().map(|s| s.lesson).collect();
+        (shown, lessons.allowed())
+    };
+    // No line: what was in force before is all there is.
+    let (shown, allowed) = start(Some(assignment(7, &[want("kept", 1)])));
+    assert_eq!(shown, [id("kept")]);
+    assert_eq!(allowed, Some(BTreeSet::from([id("kept")])));
+    let (shown, allowed) = start(None);
+    assert_eq!((shown.len(), allowed), (2, None));
 }
 
 #[test]

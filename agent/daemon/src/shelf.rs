@@ -1,6 +1,9 @@
 //! What the player shows: one snapshot, replaced as a whole by `run`, read by every request.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, OnceLock},
+};
 
 use contract::{
     command::NoticeLevel,
@@ -25,8 +28,10 @@ pub struct Shelf {
     pub console_seen_ms: Option<u64>,
     /// The store is still being opened or rebuilt: lessons may be missing from the list for the moment.
     pub preparing: bool,
-    /// Assigned and held lessons: by assignment order, then by id.
+    /// Assigned lessons in their order; before the first assignment those that are held, by id.
     pub lessons: Vec<Arc<ShelfLesson>>,
+    /// The only lessons whose files are handed out; `None` before the first assignment: all that are held.
+    pub allowed: Option<BTreeSet<LessonId>>,
     /// Notices on screen now, newest first.
     pub notices: Vec<ShelfNotice>,
     /// Room.
@@ -124,6 +129,15 @@ impl PlayerState {
     /// What to show now.
     pub fn shelf(&self) -> Arc<Shelf> {
         Arc::clone(&self.shelf.borrow())
+    }
+
+    /// Whether files of `lesson` may be handed out now.
+    pub fn allows(&self, lesson: &LessonId) -> bool {
+        let shelf = self.shelf.borrow();
+        shelf
+            .allowed
+            .as_ref()
+            .is_none_or(|allowed| allowed.contains(lesson))
     }
 
     /// A receiver that wakes on each change.

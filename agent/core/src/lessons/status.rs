@@ -12,16 +12,6 @@ use super::{HeldLesson, Lessons, Retry, Version};
 impl Lessons {
     /// Assigned lessons as assigned, then what else is held and plays; each lesson once, by its assigned version.
     pub fn report(&self) -> Vec<LessonStatus> {
-        let held = self.held();
-        let assigned = self.assigned().iter().map(|a| {
-            let version = (a.lesson.clone(), a.version);
-            let state = self.state(&version, held.get(&(&a.lesson, a.version)).copied());
-            LessonStatus {
-                lesson: version.0,
-                version: version.1,
-                state,
-            }
-        });
         let named: BTreeSet<&LessonId> = self.assigned().iter().map(|a| &a.lesson).collect();
         let others = self
             .playing_versions()
@@ -32,10 +22,12 @@ impl Lessons {
                 version,
                 state: LessonState::Ready,
             });
-        assigned.chain(others).collect()
+        self.assigned_as_they_are().chain(others).collect()
     }
 
-    /// The same list as a teacher needs it: while an older version plays, it stands in for the one on its way.
+    /// What a teacher may open. While an older version plays, it stands in for the one on its way. What is held and no
+    /// longer assigned is left out: it is only kept in case it is assigned again. Before the first assignment, all that
+    /// plays.
     pub fn shelf(&self) -> Vec<LessonStatus> {
         let playing = self.playing_versions();
         let stand_in = |mut status: LessonStatus| {
@@ -47,7 +39,16 @@ impl Lessons {
             }
             status
         };
-        self.report().into_iter().map(stand_in).collect()
+        match &self.assignment {
+            Some(_) => self.assigned_as_they_are().map(stand_in).collect(),
+            None => self.report(),
+        }
+    }
+
+    /// The only lessons whose files may be handed out; `None` before the first assignment: all that are held.
+    pub fn allowed(&self) -> Option<BTreeSet<LessonId>> {
+        let assignment = self.assignment.as_ref()?;
+        Some(assignment.lessons.iter().map(|a| a.lesson.clone()).collect())
     }
 
     /// Room as of the last survey.
@@ -70,6 +71,19 @@ impl Lessons {
             .count();
         let clamp = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         (clamp(ready), clamp(self.assigned().len()))
+    }
+
+    fn assigned_as_they_are(&self) -> impl Iterator<Item = LessonStatus> {
+        let held = self.held();
+        self.assigned().iter().map(move |a| {
+            let version = (a.lesson.clone(), a.version);
+            let state = self.state(&version, held.get(&(&a.lesson, a.version)).copied());
+            LessonStatus {
+                lesson: version.0,
+                version: version.1,
+                state,
+            }
+        })
     }
 
     fn held(&self) -> BTreeMap<(&LessonId, u32), &HeldLesson> {

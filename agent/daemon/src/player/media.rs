@@ -1,4 +1,5 @@
-//! Lesson files, to the player's page and to the exercises: only of versions that are whole and verified.
+//! Lesson files, to the player's page and to the exercises: only of lessons that are assigned, and of versions that are
+//! whole and verified.
 
 use std::time::Instant;
 
@@ -84,6 +85,12 @@ async fn find(state: &PlayerState, lesson: String, version: Option<u32>, path: S
         return Err((Refusal::Preparing, String::new()));
     };
     let lesson = LessonId::new(lesson).map_err(|e| (Refusal::BadPath, e.to_string()))?;
+    if !state.allows(&lesson) {
+        return Err((
+            Refusal::LessonNotHere,
+            format!("{lesson} is not assigned to this device"),
+        ));
+    }
     let path: LessonPath = path
         .parse()
         .map_err(|e: contract::path::PathError| (Refusal::BadPath, e.to_string()))?;

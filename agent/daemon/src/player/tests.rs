@@ -465,6 +465,47 @@ async fn an_incomplete_or_changed_lesson_is_never_served() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_lesson_that_is_not_assigned_any_more_is_held_and_not_served() {
+    let lesson = sample();
+    let bench = bench(&[&lesson]).await;
+    let show = |allowed: Option<&[&str]>| {
+        let allowed = allowed.map(|ids| {
+            ids.iter()
+                .map(|id| contract::id::LessonId::new(*id).unwrap())
+                .collect()
+        });
+        bench.writer.show(Shelf {
+            allowed,
+            ..Shelf::default()
+        });
+    };
+    let doors = [
+        (bench.at, "/files/math-3/file-0.bin"),
+        (bench.at, "/files/math-3/file-0.bin?v=1"),
+        (bench.courseware, "/math-3/1/file-0.bin"),
+    ];
+    for (allowed, status) in [
+        (None, 200),
+        (Some(&["math-3", "math-4"][..]), 200),
+        (Some(&["math-4"]), 404),
+        (Some(&[]), 404),
+        (Some(&["math-3"]), 200),
+    ] {
+        show(allowed);
+        for (at, path) in doors {
+            let answer = ask(at, "GET", path, &[]).await;
+            assert_eq!(answer.status, status, "{allowed:?} {path}");
+            if status == 200 {
+                assert_eq!(answer.body, lesson.bytes[0]);
+            } else {
+                assert_eq!(answer.code(), "lesson_not_here");
+            }
+        }
+    }
+    assert!(bench.store.held(&lesson.key()).unwrap().is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_shelf_names_addresses_that_open() {
     let mut lesson = sample();
     lesson.manifest.items[0].title = "微课 \"1\"".into();

@@ -63,6 +63,7 @@ impl Agent {
             console_seen_ms: self.console_seen.map(|at| at.0),
             preparing: self.lessons.preparing(),
             lessons: self.lessons.shelf().into_iter().map(lesson).collect(),
+            allowed: self.lessons.allowed(),
             notices: notices.collect(),
             disk: self.lessons.disk(),
         }
