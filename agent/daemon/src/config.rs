@@ -94,20 +94,20 @@ pub enum Language {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read configuration {file}: {source}; give its path with --config")]
+    #[error("cannot read configuration {file}: {reason}; give its path with --config")]
     Read {
         /// Which file.
         file: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     /// Not TOML, an unknown key, or a value of the wrong type.
-    #[error("configuration {file} cannot be understood: {source}")]
+    #[error("configuration {file} cannot be understood: {reason}")]
     Syntax {
         /// Which file.
         file: PathBuf,
         /// What the TOML reader said, with line and key.
-        source: Box<toml::de::Error>,
+        reason: Box<toml::de::Error>,
     },
     /// A value that is not allowed.
     #[error("configuration {file}: {key} is {found}; allowed is {allowed}")]
@@ -129,9 +129,9 @@ impl Config {
     /// # Errors
     /// Unreadable, not understood, or a value out of its range.
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(file).map_err(|source| ConfigError::Read {
+        let text = std::fs::read_to_string(file).map_err(|reason| ConfigError::Read {
             file: file.to_owned(),
-            source,
+            reason,
         })?;
         Self::parse(&text, file)
     }
@@ -141,9 +141,9 @@ impl Config {
     /// # Errors
     /// Not understood, or a value out of its range.
     pub fn parse(text: &str, file: &Path) -> Result<Self, ConfigError> {
-        let raw: RawConfig = toml::from_str(text).map_err(|source| ConfigError::Syntax {
+        let raw: RawConfig = toml::from_str(text).map_err(|reason| ConfigError::Syntax {
             file: file.to_owned(),
-            source: Box::new(source),
+            reason: Box::new(reason),
         })?;
         raw.check(file)
     }
@@ -357,6 +357,16 @@ mod tests {
         assert_eq!(config.health.interval, Duration::from_secs(60));
         assert_eq!(config.system.reboot_command, ["systemctl", "reboot"]);
         assert_eq!((config.language, config.fetch.max_parallel), (Language::ZhCn, 2));
+    }
+
+    #[test]
+    fn a_reason_is_printed_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("bbt-agent.toml");
+        let printed = || format!("{:#}", anyhow::Error::from(Config::load(&file).unwrap_err()));
+        assert_eq!(printed().matches("(os error 2)").count(), 1, "{}", printed());
+        std::fs::write(&file, "board = ").unwrap();
+        assert_eq!(printed().matches("TOML parse error").count(), 1, "{}", printed());
     }
 
     #[test]

@@ -11,7 +11,10 @@ use contract::{
 };
 use rcgen::{CertificateParams, KeyPair};
 
-use super::tls::{self, TimeFloor};
+use super::{
+    tls::{self, TimeFloor},
+    whole_reason,
+};
 use crate::{
     clock,
     config::Config,
@@ -176,18 +179,4 @@ async fn ask(client: &reqwest::Client, ticket: &EnrolmentTicket, request: &Enrol
     } else {
         Event::Refused(reason)
     }
-}
-
-/// An error with all its causes in one line.
-pub fn whole_reason(error: &dyn std::error::Error) -> String {
-    let mut reason = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        let text = next.to_string();
-        if !reason.contains(&text) {
-            reason = format!("{reason}: {text}");
-        }
-        cause = next.source();
-    }
-    reason
 }

@@ -7,3 +7,17 @@ pub mod probes;
 pub mod reboot;
 pub mod time;
 pub mod tls;
+
+/// An error with all its causes in one line.
+pub fn whole_reason(error: &dyn std::error::Error) -> String {
+    let mut reason = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let text = next.to_string();
+        if !reason.contains(&text) {
+            reason = format!("{reason}: {text}");
+        }
+        cause = next.source();
+    }
+    reason
+}

@@ -30,7 +30,7 @@ use rumqttc::{
 use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use super::enrol::whole_reason;
+use super::whole_reason;
 use crate::clock;
 
 /// Largest payload that is read: an assignment of ten thousand lessons fits.

@@ -33,14 +33,14 @@ use shelf_json::Api;
 pub enum PlayerError {
     /// The address is taken or not ours.
     #[error(
-        "the player cannot listen on {address}: {source}; end the program that has it, or change [player] listen, \
+        "the player cannot listen on {address}: {reason}; end the program that has it, or change [player] listen, \
          lan_listen or courseware_port in the configuration"
     )]
     Bind {
         /// Which address.
         address: SocketAddr,
         /// What the system said.
-        source: io::Error,
+        reason: io::Error,
     },
 }
 
@@ -95,10 +95,10 @@ impl Player {
         let bind = async |address: SocketAddr| {
             let listener = TcpListener::bind(address)
                 .await
-                .map_err(|source| PlayerError::Bind { address, source })?;
+                .map_err(|reason| PlayerError::Bind { address, reason })?;
             let own = listener
                 .local_addr()
-                .map_err(|source| PlayerError::Bind { address, source })?;
+                .map_err(|reason| PlayerError::Bind { address, reason })?;
             Ok((listener, own))
         };
         let (player, own) = bind(address).await?;

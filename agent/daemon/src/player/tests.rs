@@ -628,7 +628,10 @@ async fn an_address_that_is_taken_is_named_with_the_way_out() {
         courseware_port: free_port(),
         language: Language::En,
     };
-    let error = Player::start(&config, shelf().1).await.unwrap_err().to_string();
+    let error = Player::start(&config, shelf().1).await.unwrap_err();
+    // As `main` prints it, causes and all.
+    let error = format!("{:#}", anyhow::Error::from(error));
+    assert_eq!(error.matches("(os error").count(), 1, "{error}");
     assert!(
         error.contains(&bench.at.to_string()) && error.contains("lan_listen"),
         "{error}"

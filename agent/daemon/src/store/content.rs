@@ -235,13 +235,13 @@ impl ContentStore {
         };
         match read {
             Ok(manifest) => Ok(Some(manifest)),
-            Err(source) => {
+            Err(reason) => {
                 let _write = self.0.lock_write()?;
                 recover::forget_manifest(&self.0, key)?;
                 self.0.changed();
                 Err(StoreError::Manifest {
                     key: key.clone(),
-                    source,
+                    reason,
                 })
             }
         }
@@ -263,9 +263,9 @@ impl ContentStore {
         let inner = &self.0;
         let manifest = inner
             .verify_manifest(&key, bytes, Some(assigned.manifest))
-            .map_err(|source| StoreError::Manifest {
+            .map_err(|reason| StoreError::Manifest {
                 key: key.clone(),
-                source,
+                reason,
             })?;
         let _write = inner.lock_write()?;
         if inner
@@ -455,11 +455,11 @@ impl Inner {
         self.faults
             .before(Step::DirSync)
             .and_then(|()| layout::sync_dir(folder))
-            .map_err(|source| {
+            .map_err(|reason| {
                 self.broken.store(true, Ordering::SeqCst);
                 StoreError::Unconfirmed {
                     path: folder.to_owned(),
-                    source,
+                    reason,
                 }
             })
     }
@@ -468,5 +468,5 @@ impl Inner {
 /// Wraps what the system said.
 pub(crate) fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
     let path = path.to_owned();
-    move |source| StoreError::Io { doing, path, source }
+    move |reason| StoreError::Io { doing, path, reason }
 }

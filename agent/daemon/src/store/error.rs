@@ -22,22 +22,22 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// The disk did not do as told.
-    #[error("failed to {doing} {path}: {source}")]
+    #[error("failed to {doing} {path}: {reason}")]
     Io {
         /// What was being done.
         doing: &'static str,
         /// To which file.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        reason: io::Error,
     },
     /// The disk did not confirm a write. What was not confirmed is thrown away, never counted as written.
-    #[error("the disk did not confirm {path}: {source}; what it held is fetched again")]
+    #[error("the disk did not confirm {path}: {reason}; what it held is fetched again")]
     Unconfirmed {
         /// Which file or folder.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        reason: io::Error,
     },
     /// Stored bytes are not what their name says. They were moved to `content/quarantine`.
     #[error("the bytes of file {0} do not have its hash; they were moved to content/quarantine")]
@@ -65,12 +65,12 @@ pub enum StoreError {
         missing: usize,
     },
     /// The manifest was refused.
-    #[error("the manifest of lesson {key} was refused: {source}")]
+    #[error("the manifest of lesson {key} was refused: {reason}")]
     Manifest {
         /// Which lesson was meant.
         key: LessonKey,
         /// Why.
-        source: ManifestRefused,
+        reason: ManifestRefused,
     },
 }
 
@@ -112,7 +112,7 @@ impl StoreError {
             }
             Self::Mismatch(_) => FailureReason::HashMismatch,
             Self::Busy(_) | Self::Unneeded(_) | Self::Incomplete { .. } => FailureReason::Other,
-            Self::Manifest { source, .. } => match source {
+            Self::Manifest { reason, .. } => match reason {
                 ManifestRefused::Signature(SignatureError::Body { .. }) => FailureReason::ManifestInvalid,
                 ManifestRefused::Signature(_) => FailureReason::SignatureRefused,
                 ManifestRefused::Hash { .. } => FailureReason::HashMismatch,

@@ -60,18 +60,24 @@ pub enum IndexError {
     },
     /// A row of it does not read; a rebuild helps.
     #[error("the index is damaged: {0}")]
-    Row(#[from] RowError),
+    Row(RowError),
     /// It could not be read or made durable. Nothing more is written until it is opened again.
-    #[error("failed to {doing} the index: {source}")]
+    #[error("failed to {doing} the index: {reason}")]
     Io {
         /// What was being done.
         doing: &'static str,
         /// What the system said.
-        source: io::Error,
+        reason: io::Error,
     },
     /// An earlier write failed, so that a later one proves nothing.
     #[error("the index takes no more changes since an earlier write to the disk failed; restart the agent")]
     Failed,
+}
+
+impl From<RowError> for IndexError {
+    fn from(error: RowError) -> Self {
+        Self::Row(error)
+    }
 }
 
 /// Rows that change together or not at all.
@@ -141,7 +147,7 @@ pub(crate) struct Index {
 impl Index {
     /// Opens or creates the index in `folder` and reads every row once, so that damage shows here and not later.
     pub(crate) fn open(folder: &Path, faults: Faults) -> Result<Self, IndexError> {
-        let io = |doing| move |source| IndexError::Io { doing, source };
+        let io = |doing| move |reason| IndexError::Io { doing, reason };
         let existed = folder.join("db").exists();
         let ballast = Ballast::beside(folder);
         ballast.release_if_low();
@@ -171,7 +177,7 @@ impl Index {
                     path: folder.to_owned(),
                 });
             }
-            Ok(Err(sled::Error::Io(source))) if says_full(&source) => return Err(io("open")(source)),
+            Ok(Err(sled::Error::Io(reason))) if says_full(&reason) => return Err(io("open")(reason)),
             Ok(Err(error)) => return Err(broken(error.to_string())),
             Err(panic) => return Err(broken(panic_text(panic.as_ref()))),
         };
@@ -245,7 +251,7 @@ impl Index {
         self.failed.store(true, Ordering::SeqCst);
         IndexError::Io {
             doing,
-            source: to_io(error),
+            reason: to_io(error),
         }
     }
 
@@ -351,7 +357,7 @@ impl Index {
     fn get(&self, key: &[u8]) -> Result<Option<sled::IVec>, IndexError> {
         self.db.get(key).map_err(|e| IndexError::Io {
             doing: "read",
-            source: to_io(e),
+            reason: to_io(e),
         })
     }
 
@@ -362,7 +368,7 @@ impl Index {
         self.db.scan_prefix(prefix).map(|row| {
             row.map_err(|e| IndexError::Io {
                 doing: "read",
-                source: to_io(e),
+                reason: to_io(e),
             })
         })
     }
@@ -370,7 +376,7 @@ impl Index {
 
 /// Opens the index, or sets a broken one aside and starts an empty one; then says why.
 pub(crate) fn open_or_replace(folder: &Path, faults: &Faults) -> Result<(Index, Option<String>), IndexError> {
-    let io = |doing| move |source| IndexError::Io { doing, source };
+    let io = |doing| move |reason| IndexError::Io { doing, reason };
     let mark = folder.with_extension("opening");
     let stalled = fs::read(&mark).map_or(0, |bytes| bytes.len());
     let mut reason = None;

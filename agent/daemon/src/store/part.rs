@@ -259,7 +259,7 @@ impl Part {
         if self.lost {
             return Err(StoreError::Unconfirmed {
                 path: self.store.layout.part(self.hash),
-                source: io::Error::other("an earlier sync of it failed"),
+                reason: io::Error::other("an earlier sync of it failed"),
             });
         }
         if self.have[index] {
@@ -328,15 +328,15 @@ impl Part {
             .faults
             .before(Step::PartSync)
             .and_then(|()| self.file.sync_data());
-        let Err(source) = synced else { return Ok(()) };
+        let Err(reason) = synced else { return Ok(()) };
         let path = self.store.layout.part(self.hash);
-        tracing::error!(file = %self.hash, error = %source, "the disk did not confirm a part; thrown away");
+        tracing::error!(file = %self.hash, error = %reason, "the disk did not confirm a part; thrown away");
         // Reading it back would only show the memory of the bytes, not the disk's: none of it may be believed again.
         self.discard()?;
-        if super::error::says_full(&source) {
-            return Err(self.store.write_failed("sync", &path, self.size, source));
+        if super::error::says_full(&reason) {
+            return Err(self.store.write_failed("sync", &path, self.size, reason));
         }
-        Err(StoreError::Unconfirmed { path, source })
+        Err(StoreError::Unconfirmed { path, reason })
     }
 
     pub(super) fn discard(&mut self) -> Result<(), StoreError> {

@@ -12,7 +12,7 @@ use reqwest::{
 };
 
 use super::limit::Limiter;
-use crate::store::StoreError;
+use crate::{io::whole_reason, store::StoreError};
 
 /// Waiting for a connection.
 const CONNECT: Duration = Duration::from_secs(15);
@@ -198,11 +198,5 @@ fn busy(answer: &Response) -> Fault {
 
 /// The whole chain of causes: reqwest's own sentence leaves the interesting part out.
 fn line(error: reqwest::Error) -> Fault {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(&error);
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    Fault::Line(text)
+    Fault::Line(whole_reason(&error))
 }
