@@ -5,7 +5,7 @@
 //! ```text
 //! Asking ──reply──▶ checked ─▶ Store ─▶ Enrolled
 //!    │  ▲── line trouble: waits longer each time
-//!    └── the console says no, or the reply contradicts itself ─▶ GaveUp
+//!    └── the console says no, is another one, or its reply contradicts itself ─▶ GaveUp
 //! ```
 
 use std::{collections::VecDeque, time::Duration};
@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Tries before a technician who waits is told; each lasts as long as its wait.
-const MAX_TRIES: u32 = 6;
+pub const MAX_TRIES: u32 = 6;
 /// Digits of Crockford's base 32.
 const CODE_DIGITS: &str = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
@@ -33,6 +33,10 @@ pub enum Event {
     Replied(Box<EnrolReply>),
     /// The console said no; with its words.
     Refused(String),
+    /// Something answered whose certificate the ticket's authority did not sign; with the reason.
+    Stranger(String),
+    /// The console answered with what cannot be understood; with the reason.
+    Unclear(String),
     /// No answer; with the reason.
     Unreachable(String),
     /// The identity of this device is on the disk, whole.
@@ -50,8 +54,23 @@ pub enum Effect {
     Store(Box<EnrolReply>),
     /// Done.
     Enrolled(DeviceId),
-    /// In vain; with the sentence for the technician.
-    GaveUp(String),
+    /// In vain.
+    GaveUp(Failure),
+}
+
+/// Why there is no identity. The sentences for the technician are the shell's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// The console said no; with its words.
+    Refused(String),
+    /// Another console than the ticket's, or its authority was replaced; with what TLS said.
+    Stranger(String),
+    /// The console's reply is of no use; with what is wrong with it.
+    BadReply(String),
+    /// No answer in [`MAX_TRIES`] tries; with the reason of the last.
+    Unreachable(String),
+    /// The disk did not take it; with the reason.
+    NotStored(String),
 }
 
 /// Why a ticket is of no use.
@@ -113,19 +132,22 @@ impl Enrol {
         let effect = match event {
             Event::Replied(reply) => match fault(&reply) {
                 None => Effect::Store(reply),
-                Some(fault) => Effect::GaveUp(format!("the console's reply is of no use: {fault}")),
+                Some(fault) => Effect::GaveUp(Failure::BadReply(fault.to_owned())),
             },
-            Event::Refused(reason) => Effect::GaveUp(format!("the console refused the ticket: {reason}")),
-            Event::Unreachable(reason) if self.tries >= MAX_TRIES => Effect::GaveUp(format!(
-                "the console cannot be reached: {reason}; check the cable and the ticket's address, then try again"
-            )),
+            Event::Refused(reason) => Effect::GaveUp(Failure::Refused(reason)),
+            // It will not become another one by waiting.
+            Event::Stranger(reason) => Effect::GaveUp(Failure::Stranger(reason)),
+            Event::Unclear(reason) => Effect::GaveUp(Failure::BadReply(reason)),
+            Event::Unreachable(reason) if self.tries >= MAX_TRIES => {
+                Effect::GaveUp(Failure::Unreachable(reason))
+            }
             Event::Unreachable(_) => {
                 self.tries += 1;
                 self.ask_at = Some(now + self.backoff.next_wait(&mut self.dice));
                 return;
             }
             Event::Stored(device_id) => Effect::Enrolled(device_id),
-            Event::StoreFailed(reason) => Effect::GaveUp(format!("the identity cannot be stored: {reason}")),
+            Event::StoreFailed(reason) => Effect::GaveUp(Failure::NotStored(reason)),
         };
         self.effects.push_back(effect);
     }
@@ -245,7 +267,18 @@ mod tests {
         let mut enrol = Enrol::new(1);
         enrol.handle(Event::Refused("the ticket was used".into()), Millis(0));
         enrol.next_effect();
-        assert!(matches!(enrol.next_effect(), Some(Effect::GaveUp(why)) if why.contains("was used")));
+        assert!(
+            matches!(enrol.next_effect(), Some(Effect::GaveUp(Failure::Refused(why))) if why.contains("was used"))
+        );
+
+        let mut other = Enrol::new(1);
+        other.next_effect();
+        other.handle(Event::Stranger("unknown issuer".into()), Millis(0));
+        assert_eq!(
+            other.next_effect(),
+            Some(Effect::GaveUp(Failure::Stranger("unknown issuer".into())))
+        );
+        assert_eq!(other.poll_timeout(), None, "no waiting");
 
         let mut dead = Enrol::new(1);
         let mut asked = 0;
@@ -259,10 +292,7 @@ mod tests {
             dead.handle_timeout(Millis(u64::MAX));
         };
         assert_eq!(asked, MAX_TRIES);
-        assert!(
-            why.contains("no route") && why.contains("check the cable"),
-            "{why}"
-        );
+        assert_eq!(why, Failure::Unreachable("no route".into()));
 
         let mut keyless = Enrol::new(1);
         keyless.next_effect();
@@ -272,7 +302,7 @@ mod tests {
         };
         keyless.handle(Event::Replied(Box::new(one_role)), Millis(0));
         assert!(
-            matches!(keyless.next_effect(), Some(Effect::GaveUp(why)) if why.contains("key for lessons"))
+            matches!(keyless.next_effect(), Some(Effect::GaveUp(Failure::BadReply(why))) if why.contains("key for lessons"))
         );
     }
 }

@@ -11,6 +11,7 @@ pub mod identity;
 pub mod io;
 pub mod keeper;
 pub mod lock;
+mod messages;
 pub mod player;
 pub mod records;
 pub mod run;

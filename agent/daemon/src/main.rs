@@ -9,7 +9,14 @@ use std::{
 };
 
 use anyhow::Context;
-use bbt_agent::{config::Config, identity::IdentityFolder, io, lock::DataLock, run, store};
+use bbt_agent::{
+    config::Config,
+    identity::IdentityFolder,
+    io,
+    io::enrol::{say_enrolled, say_restart_needed},
+    lock::DataLock,
+    run, store,
+};
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
@@ -135,14 +142,18 @@ fn enrol(config: &Config, ticket: &Path) -> anyhow::Result<ExitCode> {
     io::tls::install_provider();
     let folder = IdentityFolder::new(&config.data_dir);
     let replaces = folder.load().is_ok_and(|identity| identity.is_some());
-    let device_id = runtime()?.block_on(io::enrol::enrol(config, ticket))?;
+    let language = config.language;
+    let device_id = match runtime()?.block_on(io::enrol::enrol(config, ticket)) {
+        Ok(device_id) => device_id,
+        Err(error) => {
+            writeln!(std::io::stderr(), "bbt-agent: {}", error.say(language))?;
+            return Ok(ExitCode::FAILURE);
+        }
+    };
     let mut out = std::io::stdout();
-    writeln!(out, "enrolled as {device_id}")?;
+    writeln!(out, "{}", say_enrolled(language, &device_id))?;
     if replaces && DataLock::take(&config.data_dir).is_err() {
-        writeln!(
-            out,
-            "the agent that is running keeps its old identity until it is restarted"
-        )?;
+        writeln!(out, "{}", say_restart_needed(language))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,15 +1,18 @@
 //! Enrolment: makes the key, asks the console, stores the identity. What to do when is decided by `agent_core::enrol`.
 
+mod error;
+
 use std::{fs, path::Path, time::Duration};
 
-use agent_core::enrol::{Effect, Enrol, Event, check_ticket};
-use anyhow::{Context, bail};
+use agent_core::enrol::{Effect, Enrol, Event, TicketError, check_ticket};
+use anyhow::Context;
 use contract::{
     api::{ENROL, Problem},
     enrol::{EnrolReply, EnrolRequest, EnrolmentTicket},
     id::DeviceId,
 };
 use rcgen::{CertificateParams, KeyPair};
+use reqwest::header::{ACCEPT_LANGUAGE, HeaderMap, HeaderValue};
 
 use super::{
     tls::{self, TimeFloor},
@@ -17,9 +20,10 @@ use super::{
 };
 use crate::{
     clock,
-    config::Config,
+    config::{Config, Language},
     identity::{Identity, IdentityFolder},
 };
+pub use error::{EnrolError, say_enrolled, say_restart_needed};
 
 /// Largest ticket and largest answer that are read.
 const MAX_BYTES: usize = 256 * 1024;
@@ -28,18 +32,20 @@ const ASK_TIMEOUT: Duration = Duration::from_secs(30);
 /// Enrols with the ticket in `ticket_file`; the device's new id comes back.
 ///
 /// # Errors
-/// One sentence: the thing, the reason, the fix. An identity from before is untouched.
-pub async fn enrol(config: &Config, ticket_file: &Path) -> anyhow::Result<DeviceId> {
+/// The ticket, the board, the line or the console. An identity from before is untouched.
+pub async fn enrol(config: &Config, ticket_file: &Path) -> Result<DeviceId, EnrolError> {
     let ticket = read_ticket(ticket_file)?;
-    let key = KeyPair::generate().context("Failed to make the device's key")?;
+    let key = KeyPair::generate()
+        .context("Failed to make the device's key")
+        .map_err(EnrolError::NotPrepared)?;
     let request = EnrolRequest {
         code: ticket.code.clone(),
-        serial: serial(config)?,
+        serial: serial(config).ok_or(EnrolError::NoSerial)?,
         board: config.board.clone(),
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
-        csr_pem: signing_request(&key)?,
+        csr_pem: signing_request(&key).map_err(EnrolError::NotPrepared)?,
     };
-    let client = console_client(&ticket)?;
+    let client = console_client(&ticket, config.language)?;
     let folder = IdentityFolder::new(&config.data_dir);
     let mut core = Enrol::new(rand::random());
     loop {
@@ -63,10 +69,12 @@ pub async fn enrol(config: &Config, ticket_file: &Path) -> anyhow::Result<Device
                 core.handle(event, clock::now());
             }
             Some(Effect::Enrolled(device_id)) => return Ok(device_id),
-            Some(Effect::GaveUp(reason)) => bail!("enrolment failed: {reason}"),
+            Some(Effect::GaveUp(reason)) => return Err(EnrolError::Failed(reason)),
             None => {
                 let Some(at) = core.poll_timeout() else {
-                    bail!("enrolment ended without a result")
+                    return Err(EnrolError::NotPrepared(anyhow::anyhow!(
+                        "it ended without a result"
+                    )));
                 };
                 tokio::time::sleep(at.since(clock::now())).await;
                 core.handle_timeout(clock::now());
@@ -75,28 +83,21 @@ pub async fn enrol(config: &Config, ticket_file: &Path) -> anyhow::Result<Device
     }
 }
 
-fn read_ticket(file: &Path) -> anyhow::Result<EnrolmentTicket> {
-    let name = file.display();
-    let text = fs::read(file).with_context(|| format!("Failed to read ticket {name}; copy it again"))?;
+fn read_ticket(file: &Path) -> Result<EnrolmentTicket, EnrolError> {
+    let text = fs::read(file).map_err(|error| EnrolError::Unreadable(file.to_owned(), error))?;
     if text.len() > MAX_BYTES {
-        bail!(
-            "ticket {name} is {} bytes long, no ticket is; copy it again",
-            text.len()
-        );
+        return Err(EnrolError::TooLong(file.to_owned(), text.len()));
     }
-    let ticket = serde_json::from_slice(&text)
-        .with_context(|| format!("Failed to understand ticket {name}; copy it again"))?;
-    check_ticket(&ticket)?;
+    let ticket =
+        serde_json::from_slice(&text).map_err(|error| EnrolError::Unclear(file.to_owned(), error))?;
+    check_ticket(&ticket).map_err(EnrolError::Ticket)?;
     Ok(ticket)
 }
 
-/// The serial number that is configured, or else the board's own.
-///
-/// # Errors
-/// There is none; says which key to set.
-pub fn serial(config: &Config) -> anyhow::Result<String> {
+/// The serial number that is configured, or else the board's own, if it tells one.
+fn serial(config: &Config) -> Option<String> {
     if let Some(serial) = &config.serial {
-        return Ok(serial.trim().to_owned());
+        return Some(serial.trim().to_owned());
     }
     let places = [
         "/sys/class/dmi/id/product_serial",
@@ -108,10 +109,7 @@ pub fn serial(config: &Config) -> anyhow::Result<String> {
         let text: String = text.trim_matches(['\0', '\n', ' ']).chars().take(64).collect();
         (!text.is_empty() && text != "None" && !text.contains("O.E.M")).then_some(text)
     };
-    places
-        .iter()
-        .find_map(read)
-        .context("this board tells no serial number; set `serial` in the configuration")
+    places.iter().find_map(read)
 }
 
 fn signing_request(key: &KeyPair) -> anyhow::Result<String> {
@@ -123,9 +121,18 @@ fn signing_request(key: &KeyPair) -> anyhow::Result<String> {
     request.pem().context("Failed to write the signing request")
 }
 
-fn console_client(ticket: &EnrolmentTicket) -> anyhow::Result<reqwest::Client> {
-    let tls = tls::client_config(&ticket.ca_pem, None, TimeFloor::default())?;
+fn console_client(ticket: &EnrolmentTicket, language: Language) -> Result<reqwest::Client, EnrolError> {
+    let tls = tls::client_config(&ticket.ca_pem, None, TimeFloor::default()).map_err(|error| {
+        tracing::warn!(error = %format!("{error:#}"), "the ticket's authority is of no use");
+        EnrolError::Ticket(TicketError::Authority)
+    })?;
+    // The console's words become a part of ours.
+    let accept = HeaderValue::from_static(match language {
+        Language::ZhCn => "zh-CN",
+        Language::En => "en",
+    });
     reqwest::Client::builder()
+        .default_headers(HeaderMap::from_iter([(ACCEPT_LANGUAGE, accept)]))
         .tls_backend_preconfigured(tls)
         .https_only(true)
         .no_proxy()
@@ -133,6 +140,7 @@ fn console_client(ticket: &EnrolmentTicket) -> anyhow::Result<reqwest::Client> {
         .timeout(ASK_TIMEOUT)
         .build()
         .context("Failed to prepare HTTPS")
+        .map_err(EnrolError::NotPrepared)
 }
 
 /// A certificate that does not fit the key would lock the device out.
@@ -148,6 +156,7 @@ async fn ask(client: &reqwest::Client, ticket: &EnrolmentTicket, request: &Enrol
     let url = format!("{}{ENROL}", ticket.console_url.trim_end_matches('/'));
     let mut response = match client.post(url).json(request).send().await {
         Ok(response) => response,
+        Err(error) if error::is_stranger(&error) => return Event::Stranger(whole_reason(&error)),
         Err(error) => return Event::Unreachable(whole_reason(&error)),
     };
     let status = response.status();
@@ -155,7 +164,7 @@ async fn ask(client: &reqwest::Client, ticket: &EnrolmentTicket, request: &Enrol
     loop {
         match response.chunk().await {
             Ok(Some(chunk)) if body.len() + chunk.len() <= MAX_BYTES => body.extend_from_slice(&chunk),
-            Ok(Some(_)) => return Event::Refused("its answer is too long".to_owned()),
+            Ok(Some(_)) => return Event::Unclear("it is too long".to_owned()),
             Ok(None) => break,
             Err(error) => return Event::Unreachable(whole_reason(&error)),
         }
@@ -163,7 +172,7 @@ async fn ask(client: &reqwest::Client, ticket: &EnrolmentTicket, request: &Enrol
     if status.is_success() {
         return match serde_json::from_slice::<EnrolReply>(&body) {
             Ok(reply) => Event::Replied(Box::new(reply)),
-            Err(error) => Event::Refused(format!("its answer cannot be understood: {error}")),
+            Err(error) => Event::Unclear(format!("it cannot be understood: {error}")),
         };
     }
     let reason = match serde_json::from_slice::<Problem>(&body) {
@@ -178,5 +187,81 @@ async fn ask(client: &reqwest::Client, ticket: &EnrolmentTicket, request: &Enrol
         Event::Unreachable(reason)
     } else {
         Event::Refused(reason)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{net::TcpListener, sync::Arc};
+
+    use agent_core::enrol::Failure;
+    use rcgen::{BasicConstraints, DnType, IsCa, Issuer};
+    use rustls::{
+        ServerConfig, ServerConnection,
+        pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
+    };
+
+    use super::*;
+
+    /// Its PEM, and what it signs with.
+    fn authority(name: &str) -> (String, Issuer<'static, KeyPair>) {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec![]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let pem = params.self_signed(&key).unwrap().pem();
+        (pem, Issuer::new(params, key))
+    }
+
+    /// Something at `127.0.0.1` that greets one client by a certificate of `issuer`, and no more; its port.
+    fn console(issuer: &Issuer<'static, KeyPair>) -> u16 {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec!["127.0.0.1".into()]).unwrap();
+        let certificate = params.signed_by(&key, issuer).unwrap().der().clone();
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let config = ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key)
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut tls = ServerConnection::new(Arc::new(config)).unwrap();
+            let _ = tls.complete_io(&mut stream);
+        });
+        port
+    }
+
+    #[tokio::test]
+    async fn a_console_of_another_authority_is_named_and_not_taken_for_a_dead_line() {
+        tls::install_provider();
+        let dir = tempfile::tempdir().unwrap();
+        let text = format!(
+            "data_dir = '{}'\nboard = 'x'\nserial = 's'\n",
+            dir.path().join("data").display()
+        );
+        let config = Config::parse(&text, Path::new("c")).unwrap();
+        let file = dir.path().join("ticket.json");
+        let (ca_pem, _) = authority("county");
+        // One of another county, and the county's own, made anew under its old name.
+        for name in ["elsewhere", "county"] {
+            let (_, other) = authority(name);
+            let ticket = EnrolmentTicket {
+                console_url: format!("https://127.0.0.1:{}", console(&other)),
+                code: "7K3M9QXZ".into(),
+                ca_pem: ca_pem.clone(),
+                expires_at: "2026-01-01T00:00:00Z".parse().unwrap(),
+            };
+            fs::write(&file, serde_json::to_vec(&ticket).unwrap()).unwrap();
+            let error = enrol(&config, &file).await.unwrap_err();
+            assert!(
+                matches!(error, EnrolError::Failed(Failure::Stranger(_))),
+                "{name}: {error}"
+            );
+            assert!(error.say(Language::ZhCn).contains("请县里重新签发"), "{error}");
+            assert!(!error.to_string().contains("cable"), "{error}");
+        }
+        assert!(IdentityFolder::new(&config.data_dir).load().unwrap().is_none());
     }
 }

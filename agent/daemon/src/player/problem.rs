@@ -1,22 +1,12 @@
 //! What the player says when it cannot: the contract's envelope, in the reader's language.
 
-use std::{collections::HashMap, sync::LazyLock};
-
 use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use contract::api::Problem;
 
-use crate::config::Language;
-
-static ZH_CN: LazyLock<HashMap<String, String>> =
-    LazyLock::new(|| read(include_str!("../../messages/zh-CN.toml")));
-static EN: LazyLock<HashMap<String, String>> = LazyLock::new(|| read(include_str!("../../messages/en.toml")));
-
-fn read(text: &str) -> HashMap<String, String> {
-    toml::from_str(text).unwrap_or_default()
-}
+use crate::{config::Language, messages};
 
 /// An answer that is not a success; its code is a key of the catalogues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,10 +72,7 @@ impl Refusal {
 
     /// The whole answer; `detail` is for the technician.
     pub(super) fn answer(self, language: Language, detail: impl ToString) -> Response {
-        let catalogue = match language {
-            Language::ZhCn => &*ZH_CN,
-            Language::En => &*EN,
-        };
+        let sentences = &messages::catalogue(language).player;
         let status = self.status();
         let request_id = hex::encode(rand::random::<[u8; 8]>());
         let problem = Problem {
@@ -93,7 +80,7 @@ impl Refusal {
             title: status.canonical_reason().unwrap_or_default().to_owned(),
             status: status.as_u16(),
             code: self.code().to_owned(),
-            message: catalogue.get(self.code()).cloned().unwrap_or_default(),
+            message: sentences.get(self.code()).cloned().unwrap_or_default(),
             detail: detail.to_string(),
             request_id: request_id.clone(),
         };
@@ -146,15 +133,16 @@ mod tests {
 
     #[test]
     fn every_code_has_a_sentence_in_both_languages_and_none_is_left_over() {
-        for (name, catalogue) in [("zh-CN", &*ZH_CN), ("en", &*EN)] {
+        for name in [Language::ZhCn, Language::En] {
+            let catalogue = &messages::catalogue(name).player;
             for refusal in Refusal::ALL {
                 assert!(
                     catalogue.get(refusal.code()).is_some_and(|m| m.len() > 20),
-                    "{name}: {}",
+                    "{name:?}: {}",
                     refusal.code()
                 );
             }
-            assert_eq!(catalogue.len(), Refusal::ALL.len(), "{name}");
+            assert_eq!(catalogue.len(), Refusal::ALL.len(), "{name:?}");
         }
     }
 

@@ -1,0 +1,155 @@
+//! Why a device was not enrolled, and the sentence for it.
+
+use std::{error::Error, fmt, io, path::PathBuf};
+
+use agent_core::enrol::{Failure, TicketError};
+use contract::id::DeviceId;
+use rustls::{CertificateError, Error as TlsError};
+
+use crate::{
+    config::Language,
+    messages::{catalogue, fill},
+};
+
+/// Why a device was not enrolled. An identity from before is untouched.
+#[derive(Debug)]
+pub enum EnrolError {
+    /// The ticket's file cannot be read.
+    Unreadable(PathBuf, io::Error),
+    /// It is longer than any ticket: so many bytes.
+    TooLong(PathBuf, usize),
+    /// It is no ticket.
+    Unclear(PathBuf, serde_json::Error),
+    /// A field of the ticket is of no use.
+    Ticket(TicketError),
+    /// The board tells no serial number, and none is configured.
+    NoSerial,
+    /// The console was asked, in vain.
+    Failed(Failure),
+    /// Something that should never fail did.
+    NotPrepared(anyhow::Error),
+}
+
+impl EnrolError {
+    /// Key of its sentence, and what is filled in.
+    fn key(&self) -> (&'static str, Vec<(&'static str, String)>) {
+        let reason = |reason: &dyn fmt::Display| vec![("reason", reason.to_string())];
+        let file = |file: &PathBuf| ("file", file.display().to_string());
+        match self {
+            Self::Unreadable(path, error) => {
+                ("ticket_unreadable", [vec![file(path)], reason(error)].concat())
+            }
+            Self::TooLong(path, bytes) => ("ticket_too_long", vec![file(path), ("bytes", bytes.to_string())]),
+            Self::Unclear(path, error) => ("ticket_unclear", [vec![file(path)], reason(error)].concat()),
+            Self::Ticket(TicketError::Url(found)) => ("ticket_url", vec![("found", format!("{found:?}"))]),
+            Self::Ticket(TicketError::Code) => ("ticket_code", vec![]),
+            Self::Ticket(TicketError::Authority) => ("ticket_authority", vec![]),
+            Self::NoSerial => ("no_serial", vec![]),
+            Self::Failed(Failure::Refused(words)) => ("refused", reason(words)),
+            Self::Failed(Failure::Stranger(words)) => ("stranger", reason(words)),
+            Self::Failed(Failure::BadReply(words)) => ("bad_reply", reason(words)),
+            Self::Failed(Failure::Unreachable(words)) => ("unreachable", reason(words)),
+            Self::Failed(Failure::NotStored(words)) => ("not_stored", reason(words)),
+            Self::NotPrepared(error) => ("not_prepared", vec![("reason", format!("{error:#}"))]),
+        }
+    }
+
+    /// One sentence: the thing, the reason, the fix.
+    pub fn say(&self, language: Language) -> String {
+        let (key, values) = self.key();
+        sentence(language, key, &values)
+    }
+}
+
+impl fmt::Display for EnrolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.say(Language::En))
+    }
+}
+
+/// Its sentence holds all reasons already.
+impl Error for EnrolError {}
+
+/// That all went well.
+pub fn say_enrolled(language: Language, device_id: &DeviceId) -> String {
+    sentence(language, "enrolled", &[("device_id", device_id.to_string())])
+}
+
+/// That the running agent does not know its new identity.
+pub fn say_restart_needed(language: Language) -> String {
+    sentence(language, "restart_needed", &[])
+}
+
+fn sentence(language: Language, key: &str, values: &[(&str, String)]) -> String {
+    let sentences = &catalogue(language).enrol;
+    fill(sentences.get(key).map_or(key, String::as_str), values)
+}
+
+/// Whether TLS failed since the other side's certificate was not issued by the authority that is believed.
+pub(super) fn is_stranger(error: &(dyn Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        // An authority that was made anew under its old name shows as a bad signature.
+        let foreign = matches!(
+            error.downcast_ref(),
+            Some(TlsError::InvalidCertificate(
+                CertificateError::UnknownIssuer | CertificateError::BadSignature
+            ))
+        );
+        if foreign {
+            return true;
+        }
+        // What an `io::Error` wraps is not among its sources.
+        let wrapped = error.downcast_ref().and_then(io::Error::get_ref);
+        next = match wrapped {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_error_has_a_sentence_in_both_languages_and_none_is_left_over() {
+        let text = || "why".to_owned();
+        let file = || PathBuf::from("t.json");
+        let unclear = serde_json::from_str::<u8>("x").unwrap_err();
+        let errors = [
+            EnrolError::Unreadable(file(), io::Error::other("why")),
+            EnrolError::TooLong(file(), 9),
+            EnrolError::Unclear(file(), unclear),
+            EnrolError::Ticket(TicketError::Url("http://x".into())),
+            EnrolError::Ticket(TicketError::Code),
+            EnrolError::Ticket(TicketError::Authority),
+            EnrolError::NoSerial,
+            EnrolError::Failed(Failure::Refused(text())),
+            EnrolError::Failed(Failure::Stranger(text())),
+            EnrolError::Failed(Failure::BadReply(text())),
+            EnrolError::Failed(Failure::Unreachable(text())),
+            EnrolError::Failed(Failure::NotStored(text())),
+            EnrolError::NotPrepared(anyhow::anyhow!("why")),
+        ];
+        for language in [Language::ZhCn, Language::En] {
+            let mut said: Vec<_> = errors.iter().map(|error| error.say(language)).collect();
+            for (error, said) in errors.iter().zip(&said) {
+                for (name, value) in error.key().1 {
+                    assert!(said.contains(&value), "{language:?} {name}: {said}");
+                }
+            }
+            said.push(say_enrolled(language, &DeviceId::new("d1").unwrap()));
+            said.push(say_restart_needed(language));
+            for said in &said {
+                assert!(
+                    said.contains(' ') || !said.is_ascii(),
+                    "no sentence for key {said}"
+                );
+                assert!(!said.contains('{'), "{said}");
+            }
+            assert_eq!(catalogue(language).enrol.len(), said.len(), "{language:?}");
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! What people are told, in both languages: `messages/*.toml`, read once.
+
+use std::{collections::HashMap, sync::LazyLock};
+
+use serde::Deserialize;
+
+use crate::config::Language;
+
+/// Sentences by key.
+pub(crate) type Sentences = HashMap<String, String>;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Catalogue {
+    /// The player's refusals, by `Problem.code`.
+    pub(crate) player: Sentences,
+    /// What `bbt-agent enrol` prints, by `EnrolError::key`.
+    pub(crate) enrol: Sentences,
+}
+
+static ZH_CN: LazyLock<Catalogue> = LazyLock::new(|| read(include_str!("../messages/zh-CN.toml")));
+static EN: LazyLock<Catalogue> = LazyLock::new(|| read(include_str!("../messages/en.toml")));
+
+fn read(text: &str) -> Catalogue {
+    toml::from_str(text).unwrap_or_default()
+}
+
+/// The sentences of one language.
+pub(crate) fn catalogue(language: Language) -> &'static Catalogue {
+    match language {
+        Language::ZhCn => &ZH_CN,
+        Language::En => &EN,
+    }
+}
+
+/// A sentence with its `{places}` filled in. What is filled in is not looked at again.
+pub(crate) fn fill(sentence: &str, values: &[(&str, String)]) -> String {
+    let mut out = String::new();
+    let mut rest = sentence;
+    while let Some((before, after)) = rest.split_once('{') {
+        out.push_str(before);
+        let value = after.split_once('}').and_then(|(name, after)| {
+            let (_, value) = values.iter().find(|(known, _)| *known == name)?;
+            Some((value, after))
+        });
+        match value {
+            Some((value, after)) => {
+                out.push_str(value);
+                rest = after;
+            }
+            None => {
+                out.push('{');
+                rest = after;
+            }
+        }
+    }
+    out + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_filled_once() {
+        let values = [("a", "{b}".to_owned()), ("b", "2".to_owned())];
+        assert_eq!(fill("{a}/{b}/{c}/{", &values), "{b}/2/{c}/{");
+    }
+}
