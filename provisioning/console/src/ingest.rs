@@ -33,6 +33,8 @@ const MAX_REPORT_LESSONS: usize = 20_000;
 /// Power-ups that one batch may declare forgotten.
 const MAX_FORGOTTEN: usize = 1_000;
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
+/// So long is a round kept while the database refuses it; not for ever, or one bad message would stop a county.
+const TRIES: u32 = 600;
 
 /// Takes messages in until the channel ends.
 pub async fn run(app: AppState, mut incoming: mpsc::Receiver<Incoming>, outlet: impl Outlet) {
@@ -45,11 +47,26 @@ pub async fn run(app: AppState, mut incoming: mpsc::Receiver<Incoming>, outlet: 
                 Err(_) => break,
             }
         }
-        if let Err(error) = round.store(&app, &outlet).await {
-            tracing::error!(error = %error, "messages of devices could not be stored; they are asked to send again");
-            tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
-        }
+        store_with_patience(&app, &outlet, &round).await;
     }
+}
+
+/// Stores a round, again and again while the database refuses: a device says a report or a status only once, and the
+/// broker has had its acknowledgement already. Everything in a round may be stored twice.
+async fn store_with_patience(app: &AppState, outlet: &impl Outlet, round: &Round) {
+    for _ in 0..TRIES {
+        match round.store(app, outlet).await {
+            Ok(()) => return,
+            Err(error) => {
+                tracing::error!(error = %error, "messages of devices could not be stored; they are kept and tried again");
+            }
+        }
+        tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
+    }
+    tracing::error!(
+        messages = round.messages,
+        "messages of devices were given up; samples are sent again by their devices"
+    );
 }
 
 /// One round of messages, parsed.
@@ -138,28 +155,28 @@ impl Round {
     ///
     /// # Errors
     /// The database's; nothing that failed is acknowledged.
-    pub async fn store(self, app: &AppState, outlet: &impl Outlet) -> DbResult<()> {
+    pub async fn store(&self, app: &AppState, outlet: &impl Outlet) -> DbResult<()> {
         let now = Timestamp::now();
         let mut changed: BTreeSet<DeviceId> = BTreeSet::new();
         let mut arrived = false;
         if !self.presences.is_empty() {
             let news = app.db.devices().presences(&self.presences, now).await?;
-            for (presence, news) in self.presences.into_iter().zip(news) {
+            for (presence, news) in self.presences.iter().zip(news) {
                 if news {
                     arrived |= presence.online;
-                    changed.insert(presence.device_id);
+                    changed.insert(presence.device_id.clone());
                 }
             }
         }
         let mut pushes: BTreeSet<i64> = BTreeSet::new();
         if !self.reports.is_empty() {
             let outcomes = app.db.devices().reports(&self.reports, now).await?;
-            for ((report, _), outcome) in self.reports.into_iter().zip(outcomes) {
+            for ((report, _), outcome) in self.reports.iter().zip(outcomes) {
                 match outcome {
                     ReportOutcome::Stored => {
                         pushes.extend(app.db.pushes().covering(&report.device_id).await?);
                         arrived = true;
-                        changed.insert(report.device_id);
+                        changed.insert(report.device_id.clone());
                     }
                     ReportOutcome::Stale => {
                         tracing::debug!(device.id = %report.device_id, "older report ignored")
@@ -168,11 +185,11 @@ impl Round {
                 }
             }
         }
-        for status in self.statuses {
-            match app.db.commands().status(&status, now).await? {
+        for status in &self.statuses {
+            match app.db.commands().status(status, now).await? {
                 StatusOutcome::Stored => {
                     tracing::info!(device.id = %status.device_id, command.id = %status.id, state = ?status.state, "command answered");
-                    changed.insert(status.device_id);
+                    changed.insert(status.device_id.clone());
                 }
                 StatusOutcome::Stale => {}
                 StatusOutcome::Unknown => {
@@ -184,7 +201,7 @@ impl Round {
         }
         if !self.batches.is_empty() {
             let outcomes = app.db.health().store(&self.batches, now).await?;
-            for (batch, stored) in self.batches.into_iter().zip(outcomes) {
+            for (batch, stored) in self.batches.iter().zip(outcomes) {
                 let Some(stored) = stored else {
                     stranger(app, &batch.device_id, Leaf::Telemetry).await;
                     continue;
@@ -192,7 +209,7 @@ impl Round {
                 Counters::add(&app.counters.samples_stored, stored.new);
                 Counters::add(&app.counters.samples_repeated, stored.repeated);
                 acknowledge(outlet, &batch.device_id, stored.ack).await;
-                changed.insert(batch.device_id);
+                changed.insert(batch.device_id.clone());
             }
         }
         for device in changed {
