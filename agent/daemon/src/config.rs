@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use board_configs::{Board, builtin_names};
 use serde::Deserialize;
 
 /// Settings, checked.
@@ -13,8 +14,8 @@ use serde::Deserialize;
 pub struct Config {
     /// Everything the agent keeps is under here.
     pub data_dir: PathBuf,
-    /// Name of a board in `board-configs`.
-    pub board: String,
+    /// The board that is named, one of `board-configs`.
+    pub board: Board,
     /// The board's serial number, where it is given by hand.
     pub serial: Option<String>,
     /// Language of pages and messages.
@@ -228,13 +229,14 @@ impl RawConfig {
                 "a folder, e.g. /var/lib/bbt-agent",
             ));
         }
-        if self.board.is_empty() {
-            return Err(refuse(
+        let board = Board::builtin(&self.board).map_err(|_| {
+            let names: Vec<_> = builtin_names().collect();
+            refuse(
                 "board",
-                "empty".into(),
-                "the name of a board in board-configs",
-            ));
-        }
+                format!("{:?}", self.board),
+                &format!("one of {}", names.join(", ")),
+            )
+        })?;
         if let Some(serial) = &self.serial
             && (serial.trim().is_empty() || serial.len() > 64)
         {
@@ -311,7 +313,7 @@ impl RawConfig {
 
         Ok(Config {
             data_dir: self.data_dir,
-            board: self.board,
+            board,
             serial: self.serial,
             language: self.language,
             player: PlayerConfig {
@@ -347,7 +349,7 @@ mod tests {
         Config::parse(text, Path::new("/etc/bbt-agent.toml")).map_err(|e| e.to_string())
     }
 
-    const LEAST: &str = "data_dir = '/var/lib/bbt-agent'\nboard = 'x'\n";
+    const LEAST: &str = "data_dir = '/var/lib/bbt-agent'\nboard = 'generic-box-rev-a'\n";
 
     #[test]
     fn two_keys_are_enough() {
@@ -375,6 +377,10 @@ mod tests {
             ("board = 'x'", &["data_dir"][..]),
             ("data_dir = ''\nboard = 'x'", &["data_dir", "/var/lib/bbt-agent"]),
             ("data_dir = '/d'\nboard = ''", &["board"]),
+            (
+                "data_dir = '/d'\nboard = 'foo-board'",
+                &["board is \"foo-board\"", "one of", "generic-box-rev-a"],
+            ),
             (&format!("{LEAST}colour = 1"), &["colour", "unknown field"]),
             (
                 &format!("{LEAST}[health]\ninterval_s = 0"),

@@ -42,8 +42,7 @@ const IDENTITY_CHECK: Duration = Duration::from_secs(2);
 pub async fn run(config: Config) -> anyhow::Result<()> {
     tls::install_provider();
     let _lock = DataLock::take(&config.data_dir)?;
-    let board =
-        Board::builtin(&config.board).with_context(|| format!("Failed to use board {:?}", config.board))?;
+    let board = config.board.clone();
     let boot_id = read_boot_id(&config)?;
     let mut stop_signals = StopSignals::new()?;
 

@@ -41,7 +41,7 @@ pub async fn enrol(config: &Config, ticket_file: &Path) -> Result<DeviceId, Enro
     let request = EnrolRequest {
         code: ticket.code.clone(),
         serial: serial(config).ok_or(EnrolError::NoSerial)?,
-        board: config.board.clone(),
+        board: config.board.name.clone(),
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         csr_pem: signing_request(&key).map_err(EnrolError::NotPrepared)?,
     };
@@ -238,7 +238,7 @@ mod tests {
         tls::install_provider();
         let dir = tempfile::tempdir().unwrap();
         let text = format!(
-            "data_dir = '{}'\nboard = 'x'\nserial = 's'\n",
+            "data_dir = '{}'\nboard = 'generic-box-rev-a'\nserial = 's'\n",
             dir.path().join("data").display()
         );
         let config = Config::parse(&text, Path::new("c")).unwrap();
