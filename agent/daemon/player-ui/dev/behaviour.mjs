@@ -246,12 +246,16 @@ await test('before enrolment, before a manifest, before the store: each is said 
   await dev({ device: null, console_seen_s: null, online: false, lessons: [bare] });
   await page.waitForFunction(() => document.querySelectorAll('.card').length === 1);
   assert.equal(await page.innerText('.card-title'), '新课程');
-  assert.match(await page.innerText('.status'), /班班通终端[^]*还没有连上/);
+  assert.match(await page.innerText('.status'), /班班通终端[^]*本机尚未注册/);
   await page.click('.card');
   await page.waitForSelector('.view-lesson .message');
-  await dev({ lessons: [], preparing: true });
+  await dev({ lessons: [] });
   await page.click('.button-back');
   await page.waitForSelector('.shelf .message');
+  assert.match(await page.innerText('.shelf'), /本机尚未注册[^]*bbt-agent enrol/);
+  await dev({ preparing: true });
+  await page.waitForFunction(() => !/尚未注册/.test(document.body.innerText));
+  assert.match(await page.innerText('.status'), /还没有连上/);
   assert.match(await page.innerText('.shelf'), /正在核对/);
   await page.click('.status');
   await page.waitForSelector('.sheet');

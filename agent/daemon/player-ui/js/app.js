@@ -92,6 +92,8 @@
       words = t('status.restarting');
     } else if (!shelf) {
       words = t('shelf.loading');
+    } else if (!shelf.device && !shelf.preparing) {
+      words = t('status.not_enrolled');
     } else if (seen === null) {
       words = t('status.never');
     } else if (!online) {

@@ -113,7 +113,7 @@
       ['info.region', place.region], ['info.school', place.school], ['info.classroom', place.classroom],
       ['info.device', shelf.device && shelf.device.id],
       ['info.link', t(shelf.online ? 'status.online' : 'status.offline') + ' · ' +
-        (seen === null ? t('status.never') : t('status.seen', { ago: BBT.ago(seen) }))],
+        (!shelf.device && !shelf.preparing ? t('status.not_enrolled') : seen === null ? t('status.never') : t('status.seen', { ago: BBT.ago(seen) }))],
       ['info.lessons', t('info.lessons_value', { ready: ready, total: shelf.lessons.length })],
       ['info.disk', disk.total_bytes
         ? t('info.disk_value', { free: BBT.bytes(disk.free_bytes), total: BBT.bytes(disk.total_bytes) }) : null]
