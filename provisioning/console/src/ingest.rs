@@ -282,7 +282,8 @@ async fn stranger(app: &AppState, device: &DeviceId, leaf: Leaf) {
     .await;
 }
 
-async fn refuse(app: &AppState, topic: &str, reason: &str, device: Option<&DeviceId>) {
+/// Counts, logs and keeps what was refused, here or at the broker's door.
+pub(crate) async fn refuse(app: &AppState, topic: &str, reason: &str, device: Option<&DeviceId>) {
     let cut = |text: &str| text.chars().take(300).collect::<String>();
     let (topic, reason) = (cut(topic), cut(reason));
     Counters::add(&app.counters.rejected, 1);

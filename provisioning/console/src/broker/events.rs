@@ -1,16 +1,24 @@
 //! Who is connected, told to the console through a bounded channel.
 //!
 //! The embedded broker must never wait for the console here, so a full channel drops the event and counts it; the count
-//! is told as [`BrokerEvent::Missed`] as soon as there is room.
+//! is told as [`BrokerEvent::Missed`] as soon as there is room. Of what was refused at the door a bounded number per second
+//! is told one by one and the rest as a count, so that a flood fills neither the channel nor the database.
 
 use std::{
     collections::HashMap,
     net::SocketAddr,
     sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 use contract::id::DeviceId;
 use tokio::sync::mpsc;
+
+/// Refusals told one by one within [`REFUSAL_WINDOW`].
+const REFUSALS_TOLD: u32 = 20;
+const REFUSAL_WINDOW: Duration = Duration::from_secs(1);
+/// Characters of a refused topic that are told; a topic may have 65,535.
+const TOPIC_TOLD: usize = 300;
 
 /// What the embedded broker saw. An external broker tells none of this; there the device's presence topic is the source.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,11 +45,31 @@ pub enum BrokerEvent {
         /// Where the session that was closed had come from.
         displaced: SocketAddr,
     },
+    /// A connection or a message was refused at the door; it reached nobody.
+    Refused(Refused),
+    /// So many refusals more, beyond those told one by one; told with the next event after them.
+    RefusedMore {
+        /// How many.
+        count: u64,
+    },
     /// Events were lost because the console did not read them in time; ask for the list of devices online again.
     Missed {
         /// How many.
         count: u64,
     },
+}
+
+/// What was refused at the door.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Whose certificate the client showed, where it is a device's.
+    pub device: Option<DeviceId>,
+    /// The topic it was about; `CONNECT` for a connection refused for another reason than its last will.
+    pub topic: String,
+    /// Why, for the technician.
+    pub reason: String,
+    /// Whether the device spoke in another one's name.
+    pub misuse: bool,
 }
 
 /// The devices online, and the channel that tells of every change, kept under one lock so that both agree in order.
@@ -55,6 +83,9 @@ struct State {
     online: HashMap<DeviceId, SocketAddr>,
     events: mpsc::Sender<BrokerEvent>,
     missed: u64,
+    /// When the running window of refusals began, and how many it has told.
+    window: Option<(Instant, u32)>,
+    refused_more: u64,
 }
 
 impl Presence {
@@ -64,6 +95,8 @@ impl Presence {
                 online: HashMap::new(),
                 events,
                 missed: 0,
+                window: None,
+                refused_more: 0,
             }),
         }
     }
@@ -101,6 +134,28 @@ impl Presence {
         });
     }
 
+    /// A connection or a message was refused at `now`.
+    pub(super) fn refused(&self, mut refused: Refused, now: Instant) {
+        refused.topic = refused.topic.chars().take(TOPIC_TOLD).collect();
+        self.with(|state| {
+            let told = match state.window {
+                Some((since, told)) if now.saturating_duration_since(since) < REFUSAL_WINDOW => told,
+                _ => {
+                    state.window = Some((now, 0));
+                    0
+                }
+            };
+            if told >= REFUSALS_TOLD {
+                state.refused_more += 1;
+                return;
+            }
+            if let Some((_, told)) = &mut state.window {
+                *told += 1;
+            }
+            state.tell(BrokerEvent::Refused(refused));
+        });
+    }
+
     /// Every device online now, with the address it came from.
     pub(super) fn online(&self) -> Vec<(DeviceId, SocketAddr)> {
         self.with(|state| {
@@ -126,6 +181,12 @@ impl State {
                 .is_ok()
         {
             self.missed = 0;
+        }
+        if self.refused_more > 0 {
+            let count = std::mem::take(&mut self.refused_more);
+            if self.events.try_send(BrokerEvent::RefusedMore { count }).is_err() {
+                self.refused_more = count;
+            }
         }
         if self.missed > 0 || self.events.try_send(event).is_err() {
             self.missed += 1;
@@ -200,6 +261,28 @@ mod tests {
                 },
             ]
         );
+    }
+
+    #[test]
+    fn a_flood_of_refusals_is_told_in_part_and_counted_in_full() {
+        let (presence, mut rx, d) = fixture(99);
+        let start = Instant::now();
+        let refused = || Refused {
+            device: Some(d.clone()),
+            topic: "x".repeat(65_535),
+            reason: "r".to_owned(),
+            misuse: false,
+        };
+        for _ in 0..50 {
+            presence.refused(refused(), start);
+        }
+        let told = drain(&mut rx);
+        assert_eq!(told.len(), 20);
+        assert!(matches!(&told[0], BrokerEvent::Refused(r) if r.topic.len() == 300));
+        presence.refused(refused(), start + REFUSAL_WINDOW);
+        let told = drain(&mut rx);
+        assert_eq!(told[0], BrokerEvent::RefusedMore { count: 30 });
+        assert!(matches!(told[1..], [BrokerEvent::Refused(_)]), "{told:?}");
     }
 
     #[test]

@@ -10,9 +10,11 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Instant,
 };
 
 use async_trait::async_trait;
+use contract::id::DeviceId;
 use rmqtt::{
     codec::{types::QoS, v5::SubscribeAckReason},
     context::ServerContext,
@@ -23,9 +25,12 @@ use rmqtt::{
 use tracing::{debug, warn};
 
 use super::{
-    events::Presence,
-    policy::{self, Action, Subject},
+    events::{Presence, Refused},
+    policy::{self, Action, Refusal, Subject},
 };
+
+/// Stands for the topic where a connection itself is refused.
+const CONNECT: &str = "CONNECT";
 
 /// Registers every hook on a broker that is about to start.
 pub(super) async fn install(broker: &ServerContext, presence: &Arc<Presence>) {
@@ -61,10 +66,12 @@ struct Gate {
 impl Handler for Gate {
     async fn hook(&self, param: &Parameter, acc: Option<HookResult>) -> ReturnType {
         let answer = match param {
-            Parameter::ClientAuthenticate(connect) => Some(HookResult::AuthResult(authenticate(connect))),
-            Parameter::MessagePublishCheckAcl(session, publish) => {
-                Some(HookResult::PublishAclResult(may_publish(session, &publish.topic)))
+            Parameter::ClientAuthenticate(connect) => {
+                Some(HookResult::AuthResult(self.authenticate(connect)))
             }
+            Parameter::MessagePublishCheckAcl(session, publish) => Some(HookResult::PublishAclResult(
+                self.may_publish(session, &publish.topic),
+            )),
             Parameter::ClientSubscribeCheckAcl(session, subscribe) => {
                 // rmqtt has taken `$share/group/` off already; the policy wants to see it.
                 let filter = match subscribe.opts.shared_group() {
@@ -107,27 +114,67 @@ impl Handler for Gate {
     }
 }
 
-fn authenticate(connect: &ConnectInfo) -> AuthResult {
-    let name = connect.cert().and_then(|cert| cert.common_name.as_deref());
-    let will = connect.last_will().map(|will| match will {
-        LastWill::V3(will) => will.topic.to_string(),
-        LastWill::V5(will) => will.topic.to_string(),
-    });
-    match policy::admit(name, &connect.id().client_id, will.as_deref()) {
-        Ok(_) => AuthResult::Allow(false, None),
-        Err(refusal) => {
-            warn!(peer = ?connect.id().remote_addr, %refusal, "refused an MQTT connection");
-            AuthResult::NotAuthorized
+// Refusals are told, and logged by the console, within bounds: a device that repeats itself must not fill the log.
+impl Gate {
+    fn authenticate(&self, connect: &ConnectInfo) -> AuthResult {
+        let name = connect.cert().and_then(|cert| cert.common_name.as_deref());
+        let will = connect.last_will().map(|will| match will {
+            LastWill::V3(will) => will.topic.to_string(),
+            LastWill::V5(will) => will.topic.to_string(),
+        });
+        match policy::admit(name, &connect.id().client_id, will.as_deref()) {
+            Ok(_) => AuthResult::Allow(false, None),
+            Err(refusal) => {
+                let device = name.and_then(policy::subject).and_then(device);
+                let reason = match connect.id().remote_addr {
+                    Some(peer) => format!("connection from {peer} refused: {refusal}"),
+                    None => format!("connection refused: {refusal}"),
+                };
+                let (topic, misuse) = match refusal {
+                    Refusal::Will(topic) => {
+                        let misuse = device.as_ref().is_some_and(|d| policy::foreign(d, &topic));
+                        (topic, misuse)
+                    }
+                    Refusal::OtherName { .. } => (CONNECT.to_owned(), device.is_some()),
+                    Refusal::NoName | Refusal::NotADevice(_) => (CONNECT.to_owned(), false),
+                };
+                self.refused(device, topic, reason, misuse);
+                AuthResult::NotAuthorized
+            }
         }
+    }
+
+    fn may_publish(&self, session: &Session, topic: &str) -> PublishAclResult {
+        if permitted(session, Action::Publish, topic) {
+            return PublishAclResult::allow();
+        }
+        let client = &session.id.client_id;
+        let device = policy::subject(client).and_then(device);
+        let misuse = device.as_ref().is_some_and(|d| policy::foreign(d, topic));
+        let reason = match misuse {
+            true => format!("a topic of another device; {client} publishes in its own name only"),
+            false => format!("not a topic that {client} may publish on"),
+        };
+        self.refused(device, topic.to_owned(), reason, misuse);
+        PublishAclResult::rejected(false, Some("not a topic of this client".into()))
+    }
+
+    fn refused(&self, device: Option<DeviceId>, topic: String, reason: String, misuse: bool) {
+        let refused = Refused {
+            device,
+            topic,
+            reason,
+            misuse,
+        };
+        self.presence.refused(refused, Instant::now());
     }
 }
 
-fn may_publish(session: &Session, topic: &str) -> PublishAclResult {
-    if permitted(session, Action::Publish, topic) {
-        return PublishAclResult::allow();
+fn device(subject: Subject) -> Option<DeviceId> {
+    match subject {
+        Subject::Device(device) => Some(device),
+        Subject::Console => None,
     }
-    warn!(client = %session.id.client_id, topic, "refused a publish");
-    PublishAclResult::rejected(false, Some("not a topic of this client".into()))
 }
 
 fn may_subscribe(session: &Session, filter: &str, qos: QoS) -> SubscribeAclResult {

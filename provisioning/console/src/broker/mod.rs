@@ -32,7 +32,7 @@ pub use client::{Incoming, LinkConfig, LinkState, Publisher};
 pub use credentials::LinkCredentials;
 pub use embedded::EmbeddedBrokerConfig;
 pub use error::BrokerError;
-pub use events::BrokerEvent;
+pub use events::{BrokerEvent, Refused};
 pub use policy::CONSOLE_NAME;
 
 /// The largest payload either way, in bytes: 1 MiB. The embedded broker closes a connection that sends more.

@@ -73,6 +73,11 @@ pub fn allowed(subject: &Subject, action: Action, topic: &str) -> bool {
     }
 }
 
+/// Whether `topic` is one of another device than `device`: then it spoke in that one's name.
+pub fn foreign(device: &DeviceId, topic: &str) -> bool {
+    Topic::parse(topic).is_ok_and(|t| t.device != *device)
+}
+
 /// Whether a connection may come in at all, and as whom.
 ///
 /// `name` is the certificate's common name, `client_id` and `will_topic` are those of the CONNECT packet.

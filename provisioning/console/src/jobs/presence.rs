@@ -10,7 +10,12 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{app::AppState, broker::BrokerEvent, db::DbResult};
+use crate::{
+    app::{AppState, Counters, Noun},
+    broker::BrokerEvent,
+    db::DbResult,
+    ingest,
+};
 
 /// The embedded broker's list is compared with the database this often.
 const COMPARE_EVERY: Duration = Duration::from_secs(5);
@@ -68,6 +73,25 @@ async fn take(app: &AppState, event: BrokerEvent, online: &Online) -> DbResult<(
                 "a second session of this device pushed the first out; if this goes on, its key was copied");
             Ok(())
         }
+        BrokerEvent::Refused(refused) => {
+            let device = refused.device.as_ref();
+            if let Some(device) = device
+                && refused.misuse
+            {
+                app.db.devices().count_misuse(device).await?;
+                app.changes.tell(Noun::Device, Some(device.to_string()));
+            }
+            ingest::refuse(app, &refused.topic, &refused.reason, device).await;
+            Ok(())
+        }
+        BrokerEvent::RefusedMore { count } => {
+            Counters::add(&app.counters.rejected, count);
+            tracing::warn!(
+                count,
+                "more was refused at the broker's door than is noted one by one"
+            );
+            Ok(())
+        }
         BrokerEvent::Missed { count } => {
             tracing::warn!(count, "events of the broker were missed; comparing its list");
             compare(app, online).await
@@ -113,7 +137,7 @@ async fn presume(app: &AppState, online: &Online) -> DbResult<()> {
             devices = gone,
             "devices that did not come back are taken for gone"
         );
-        app.changed(crate::app::Noun::Device, None);
+        app.changed(Noun::Device, None);
     }
     Ok(())
 }

@@ -4,6 +4,7 @@
 #![allow(missing_docs, unreachable_pub)]
 
 mod common;
+mod door;
 mod lessons;
 mod openapi;
 mod owed;
