@@ -187,7 +187,7 @@
         return (!filter.subject || subjectOf(lesson) === filter.subject) &&
           (!filter.grade || gradeOf(lesson) === filter.grade);
       }));
-      var counts = {}, current = null, grid = null, fragment = document.createDocumentFragment();
+      var counts = {}, current = null, grid = null, groups = h('div', { 'class': 'groups' });
       /* One heading for what the filters leave open; by subject and grade at once, rows would hold one card each. */
       var groupOf = filter.subject && !filter.grade ? gradeOf : subjectOf;
       list.forEach(function (lesson) {
@@ -199,7 +199,8 @@
         if (key !== current) {
           current = key;
           grid = h('div', { 'class': 'grid' });
-          fragment.appendChild(h('section', { 'class': 'group' }, [
+          /* Groups of one and of two stand side by side. */
+          groups.appendChild(h('section', { 'class': 'group' + (counts[key] < 3 ? ' group-' + counts[key] : '') }, [
             h('h2', { 'class': 'group-title' }, [
               h('span', { text: [filter.subject || subjectOf(lesson), groupOf === gradeOf ? gradeOf(lesson) : filter.grade].filter(Boolean).join(' · ') }),
               h('small', { text: t('shelf.count', { n: counts[key] }) })
@@ -209,8 +210,7 @@
         }
         grid.appendChild(card(lesson));
       });
-      if (!list.length) { fragment.appendChild(nothing(lessons.length)); }
-      BBT.empty(main).appendChild(fragment);
+      BBT.empty(main).appendChild(list.length ? groups : nothing(lessons.length));
       return list.length;
     }
 
