@@ -23,6 +23,8 @@ use crate::{
 
 /// Tries before a technician who waits is told; each lasts as long as its wait.
 pub const MAX_TRIES: u32 = 6;
+/// Longest time between tries, all of them together; the tries themselves come on top.
+pub const LONGEST_WAITS: Duration = Duration::from_secs(2 + 4 + 8 + 16 + 30);
 /// Digits of Crockford's base 32.
 const CODE_DIGITS: &str = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
@@ -281,7 +283,7 @@ mod tests {
         assert_eq!(other.poll_timeout(), None, "no waiting");
 
         let mut dead = Enrol::new(1);
-        let mut asked = 0;
+        let (mut asked, mut waited) = (0, Duration::ZERO);
         let why = loop {
             match dead.next_effect() {
                 Some(Effect::Ask) => asked += 1,
@@ -289,9 +291,16 @@ mod tests {
                 other => panic!("unexpected {other:?}"),
             }
             dead.handle(Event::Unreachable("no route".into()), Millis(0));
+            waited += dead
+                .poll_timeout()
+                .map_or(Duration::ZERO, |at| at.since(Millis(0)));
             dead.handle_timeout(Millis(u64::MAX));
         };
         assert_eq!(asked, MAX_TRIES);
+        assert!(
+            waited > LONGEST_WAITS / 4 && waited <= LONGEST_WAITS,
+            "{waited:?}"
+        );
         assert_eq!(why, Failure::Unreachable("no route".into()));
 
         let mut keyless = Enrol::new(1);

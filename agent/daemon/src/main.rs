@@ -143,7 +143,11 @@ fn enrol(config: &Config, ticket: &Path) -> anyhow::Result<ExitCode> {
     let folder = IdentityFolder::new(&config.data_dir);
     let replaces = folder.load().is_ok_and(|identity| identity.is_some());
     let language = config.language;
-    let device_id = match runtime()?.block_on(io::enrol::enrol(config, ticket)) {
+    // Not a part of the result, so not on standard output.
+    let tell = |sentence: &str| {
+        let _ = writeln!(std::io::stderr(), "bbt-agent: {sentence}");
+    };
+    let device_id = match runtime()?.block_on(io::enrol::enrol(config, ticket, tell)) {
         Ok(device_id) => device_id,
         Err(error) => {
             writeln!(std::io::stderr(), "bbt-agent: {}", error.say(language))?;

@@ -4,7 +4,7 @@ mod error;
 
 use std::{fs, path::Path, time::Duration};
 
-use agent_core::enrol::{Effect, Enrol, Event, TicketError, check_ticket};
+use agent_core::enrol::{Effect, Enrol, Event, LONGEST_WAITS, MAX_TRIES, TicketError, check_ticket};
 use anyhow::Context;
 use contract::{
     api::{ENROL, Problem},
@@ -29,11 +29,16 @@ pub use error::{EnrolError, say_enrolled, say_restart_needed};
 const MAX_BYTES: usize = 256 * 1024;
 const ASK_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Enrols with the ticket in `ticket_file`; the device's new id comes back.
+/// Enrols with the ticket in `ticket_file`; the device's new id comes back. `tell` is given the sentence for who waits,
+/// once, before the console is asked.
 ///
 /// # Errors
 /// The ticket, the board, the line or the console. An identity from before is untouched.
-pub async fn enrol(config: &Config, ticket_file: &Path) -> Result<DeviceId, EnrolError> {
+pub async fn enrol(
+    config: &Config,
+    ticket_file: &Path,
+    tell: impl FnOnce(&str),
+) -> Result<DeviceId, EnrolError> {
     let ticket = read_ticket(ticket_file)?;
     let key = KeyPair::generate()
         .context("Failed to make the device's key")
@@ -48,6 +53,12 @@ pub async fn enrol(config: &Config, ticket_file: &Path) -> Result<DeviceId, Enro
     let client = console_client(&ticket, config.language)?;
     let folder = IdentityFolder::new(&config.data_dir);
     let mut core = Enrol::new(rand::random());
+    let longest = ASK_TIMEOUT * MAX_TRIES + LONGEST_WAITS;
+    tell(&error::say_connecting(
+        config.language,
+        &ticket.console_url,
+        longest,
+    ));
     loop {
         match core.next_effect() {
             Some(Effect::Ask) => {
@@ -254,7 +265,13 @@ mod tests {
                 expires_at: "2026-01-01T00:00:00Z".parse().unwrap(),
             };
             fs::write(&file, serde_json::to_vec(&ticket).unwrap()).unwrap();
-            let error = enrol(&config, &file).await.unwrap_err();
+            let mut told = Vec::new();
+            let tell = |sentence: &str| told.push(sentence.to_owned());
+            let error = enrol(&config, &file, tell).await.unwrap_err();
+            assert!(
+                matches!(&told[..], [one] if one.contains(&ticket.console_url)),
+                "{told:?}"
+            );
             assert!(
                 matches!(error, EnrolError::Failed(Failure::Stranger(_))),
                 "{name}: {error}"

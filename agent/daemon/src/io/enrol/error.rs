@@ -1,8 +1,8 @@
 //! Why a device was not enrolled, and the sentence for it.
 
-use std::{error::Error, fmt, io, path::PathBuf};
+use std::{error::Error, fmt, io, path::PathBuf, time::Duration};
 
-use agent_core::enrol::{Failure, TicketError};
+use agent_core::enrol::{Failure, MAX_TRIES, TicketError};
 use contract::id::DeviceId;
 use rustls::{CertificateError, Error as TlsError};
 
@@ -69,6 +69,16 @@ impl fmt::Display for EnrolError {
 
 /// Its sentence holds all reasons already.
 impl Error for EnrolError {}
+
+/// Which console is asked, and for how long at most: nothing else is said until it is over.
+pub(super) fn say_connecting(language: Language, console_url: &str, longest: Duration) -> String {
+    let values = [
+        ("console_url", console_url.to_owned()),
+        ("tries", MAX_TRIES.to_string()),
+        ("minutes", longest.as_secs().div_ceil(60).to_string()),
+    ];
+    sentence(language, "connecting", &values)
+}
 
 /// That all went well.
 pub fn say_enrolled(language: Language, device_id: &DeviceId) -> String {
@@ -140,6 +150,11 @@ mod tests {
                     assert!(said.contains(&value), "{language:?} {name}: {said}");
                 }
             }
+            let connecting = say_connecting(language, "https://c:8443", Duration::from_secs(181));
+            for value in ["https://c:8443", "6", "4"] {
+                assert!(connecting.contains(value), "{connecting}");
+            }
+            said.push(connecting);
             said.push(say_enrolled(language, &DeviceId::new("d1").unwrap()));
             said.push(say_restart_needed(language));
             for said in &said {
