@@ -20,7 +20,7 @@ use crate::{
     auth::SignIns,
     broker::LinkState,
     config::Config,
-    db::Db,
+    db::{self, Db},
     domain::import::Importer,
     error::DefaultLanguage,
     objects::Objects,
@@ -131,14 +131,52 @@ impl AppState {
     }
 }
 
-/// Makes the data folder, readable by its owner only where it is new.
-fn make_private(data: &Path) -> anyhow::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
+/// Makes the data folder where it is missing, and takes it and the database's files from everybody but their owner: they
+/// hold password hashes, open tickets, and what classrooms did.
+pub(crate) fn make_private(data: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
     std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(data)
-        .with_context(|| format!("Failed to create the data folder {}", data.display()))
+        .with_context(|| format!("Failed to create the data folder {}", data.display()))?;
+    tighten(data, 0o700)?;
+    // SQLite gives the journal's files the mode of the database, which is made here for that reason.
+    let database = data.join(db::FILE_NAME);
+    std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(&database)
+        .with_context(|| format!("Failed to open the database {}", database.display()))?;
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        tighten(&data.join(format!("{}{suffix}", db::FILE_NAME)), 0o600)?;
+    }
+    Ok(())
+}
+
+/// Takes rights beyond `allowed` from a file or folder; one that is not there, or tight enough, is left alone.
+fn tighten(path: &Path, allowed: u32) -> anyhow::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let failed = || {
+        format!(
+            "Failed to make {} private; its owner must run bbt-console",
+            path.display()
+        )
+    };
+    let mode = match std::fs::metadata(path) {
+        Ok(metadata) => metadata.permissions().mode() & 0o7777,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error).with_context(failed),
+    };
+    if mode & !allowed == 0 {
+        return Ok(());
+    }
+    match std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode & allowed)) {
+        // A journal file goes when another process closes the database.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        done => done.with_context(failed),
+    }
 }
 
 /// What can change.

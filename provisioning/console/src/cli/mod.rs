@@ -17,7 +17,7 @@ pub use args::Cli;
 use tracing_subscriber::EnvFilter;
 
 use self::args::Command;
-use crate::{config::Config, db::Db, router, serve};
+use crate::{app::make_private, config::Config, db::Db, router, serve};
 
 /// Runs one command to its end; an error is printed once.
 pub fn main(cli: Cli) -> ExitCode {
@@ -77,6 +77,7 @@ async fn open(data: &std::path::Path) -> anyhow::Result<Db> {
         data.display(),
         data.display()
     );
+    make_private(data)?;
     Db::open(data)
         .await
         .with_context(|| format!("Failed to open the database in {}", data.display()))

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::args::Init;
 use crate::{
-    app::AppState,
+    app::{AppState, make_private},
     auth::{self, MIN_PASSWORD_CHARS},
     config::{Config, FILE_NAME},
     db::DbError,
@@ -26,12 +26,7 @@ const STARTER: &str =
 
 /// Makes what is missing; an existing folder keeps what it has.
 pub(super) async fn init(data: &Path, init: Init) -> anyhow::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(data)
-        .with_context(|| format!("Failed to create the data folder {}", data.display()))?;
+    make_private(data)?;
     let file = data.join(FILE_NAME);
     if !file.exists() {
         let host = match &init.public_host {

@@ -248,6 +248,37 @@ fn an_unknown_key_or_a_missing_folder_is_named() {
 }
 
 #[test]
+fn the_data_folder_and_the_database_are_their_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let parent = tempfile::tempdir().unwrap();
+    let data = parent.path().join("data");
+    let mode = |name: &str| std::fs::metadata(data.join(name)).unwrap().permissions().mode() & 0o777;
+    let loosen = |name: &str, mode| {
+        std::fs::set_permissions(data.join(name), std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    printed(&data, &["init"]);
+    assert_eq!((mode(""), mode("console.db")), (0o700, 0o600), "new");
+    loosen("", 0o755);
+    loosen("console.db", 0o644);
+    printed(&data, &["user", "list"]);
+    assert_eq!(
+        (mode(""), mode("console.db")),
+        (0o700, 0o600),
+        "made by an older console"
+    );
+
+    // While it serves, the journal's files are there, too.
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        provider();
+        listen(&data, ["127.0.0.1:0"; 3]);
+        let console = Console::start(&data).await.unwrap();
+        assert_eq!((mode("console.db-wal"), mode("console.db-shm")), (0o600, 0o600));
+        console.stop().await;
+    });
+}
+
+#[test]
 fn the_command_line_does_the_whole_day() {
     let folder = folder();
     let data = folder.path();
