@@ -89,7 +89,7 @@ impl ProgressRow {
     }
 }
 
-/// Of a withdrawn push the devices are shown with what they hold of its lessons; nothing is owed any more.
+/// How far the devices are that a push covers now; of a withdrawn push `withdrawn_progress` keeps how far they were.
 const PROGRESS: &str = "SELECT pd.push_id, pd.device_no, count(l.id) AS total,
     coalesce(sum(dl.state = 'ready'), 0) AS ready, coalesce(sum(dl.state = 'fetching'), 0) AS fetching,
     coalesce(sum(dl.state = 'queued'), 0) AS queued, coalesce(sum(dl.state = 'failed'), 0) AS failed,
@@ -158,14 +158,25 @@ impl Pushes<'_> {
     /// [`DbError::NotFound`].
     pub async fn withdraw(&self, push: i64, now: Timestamp) -> DbResult<()> {
         let mut tx = self.0.begin().await?;
-        let done = sqlx::query("UPDATE pushes SET withdrawn_at = coalesce(withdrawn_at, ?) WHERE id = ?")
+        let withdrawn: Option<bool> =
+            sqlx::query_scalar("SELECT withdrawn_at IS NOT NULL FROM pushes WHERE id = ?")
+                .bind(push)
+                .fetch_optional(&mut *tx)
+                .await?;
+        match withdrawn {
+            None => return Err(DbError::not_found("push", push)),
+            Some(true) => return Ok(()),
+            Some(false) => {}
+        }
+        let mut keep = QueryBuilder::<Sqlite>::new("INSERT INTO withdrawn_progress ");
+        keep.push(PROGRESS).push(" WHERE pd.push_id = ").push_bind(push);
+        keep.push(" GROUP BY pd.push_id, pd.device_no");
+        keep.build().execute(&mut *tx).await?;
+        sqlx::query("UPDATE pushes SET withdrawn_at = ? WHERE id = ?")
             .bind(ms(now))
             .bind(push)
             .execute(&mut *tx)
             .await?;
-        if done.rows_affected() == 0 {
-            return Err(DbError::not_found("push", push));
-        }
         let devices = wanted::of_push(&mut tx, push).await?;
         wanted::recompute(&mut tx, &devices).await?;
         bump(&mut tx, "push").await?;
@@ -277,9 +288,15 @@ impl Pushes<'_> {
 
     async fn progress(&self, pushes: &[i64]) -> DbResult<Vec<ProgressRow>> {
         let mut sql = QueryBuilder::<Sqlite>::new(PROGRESS);
-        sql.push(" WHERE pd.push_id IN (SELECT value FROM json_each(")
-            .push_bind(to_json(&pushes)?);
-        sql.push(")) GROUP BY pd.push_id, pd.device_no");
+        let pushes = to_json(&pushes)?;
+        sql.push(" WHERE pd.push_id IN (SELECT p.id FROM json_each(")
+            .push_bind(pushes.clone());
+        sql.push(") j JOIN pushes p ON p.id = j.value AND p.withdrawn_at IS NULL) GROUP BY pd.push_id, pd.device_no");
+        sql.push(
+            " UNION ALL SELECT * FROM withdrawn_progress WHERE push_id IN (SELECT value FROM json_each(",
+        )
+        .push_bind(pushes)
+        .push("))");
         Ok(sql.build_query_as().fetch_all(&self.0.read).await?)
     }
 

@@ -57,6 +57,53 @@ async fn a_push_reaches_all_below_its_node_and_nobody_else() {
 }
 
 #[tokio::test]
+async fn a_withdrawn_push_stays_as_it_was() {
+    let console = TestConsole::signed_in().await;
+    let county = console.county().await;
+    let early = console.enrol("early", county.classrooms[0]).await;
+    console.lesson("L1", 1).await;
+    let push = json!({ "lesson_ids": ["L1"], "target": { "kind": "region", "id": county.county } });
+    let id = console.post("/pushes", push).await.json()["id"].clone();
+    console.delete(&format!("/pushes/{id}")).await;
+    let shown = async || {
+        let mut push = console.get(&format!("/pushes/{id}")).await.json();
+        let devices = console.get(&format!("/pushes/{id}/devices")).await.json();
+        let ids: Vec<_> = devices["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|d| (d["device"]["id"].clone(), d["state"].clone()))
+            .collect();
+        (push["totals"].take(), push["bytes_total"].take(), ids)
+    };
+    let before = shown().await;
+    assert_eq!(before.0["devices"], 1);
+
+    // A device comes, the old one leaves, and the lesson arrives there by another push: none of it is this push's any more.
+    console.enrol("late", county.classrooms[1]).await;
+    let again = json!({ "lesson_ids": ["L1"], "target": { "kind": "device", "id": "early" } });
+    console.post("/pushes", again).await;
+    console.lesson("L1", 2).await;
+    let report: DeviceReport = serde_json::from_value(json!({
+        "device_id": early, "boot_id": "b1", "generation": 1, "assignment_generation": 1, "agent_version": "0.2.0",
+        "board": "generic", "lessons": [{ "lesson": "L1", "version": 2, "state": "ready" }],
+        "disk": { "total_bytes": 100, "free_bytes": 50, "lesson_bytes": 5 }, "player_urls": [],
+    }))
+    .unwrap();
+    let reports = [(report, false)];
+    console
+        .app
+        .db
+        .devices()
+        .reports(&reports, Timestamp::now())
+        .await
+        .unwrap();
+    assert_eq!(shown().await, before);
+    console.delete(&format!("/pushes/{id}")).await;
+    assert_eq!(shown().await, before, "withdrawing it again changes nothing");
+}
+
+#[tokio::test]
 async fn who_enrols_or_moves_there_later_gets_what_was_pushed_before() {
     let console = TestConsole::signed_in().await;
     let county = console.county().await;
