@@ -31,6 +31,7 @@ const en: typeof zhCN = {
   },
   action: { retry: "Try again", cancel: "Cancel", save: "Save", back: "Back", next: "Next", close: "Close" },
   common: {
+    technicalDetail: "Technical detail",
     copied: "Copied",
     copyFailed: "The browser does not allow copying; select the text and copy it by hand",
     copy: "Copy all of it",
@@ -69,7 +70,7 @@ const en: typeof zhCN = {
     rx: "received", tx: "sent", memoryPressure: "memory wait", ioPressure: "disk wait",
   },
   meta: {
-    title: "Title", stage: "Stage", subject: "Subject", edition: "Edition", grade: "Grade", volume: "Volume", chapter: "Chapter", period: "Period",
+    title: "Title", stage: "Stage", subject: "Subject", edition: "Textbook edition", grade: "Grade", volume: "Volume", chapter: "Chapter", period: "Period",
   },
   overview: {
     note: "Every device of the county, and how lessons are arriving",
@@ -316,6 +317,7 @@ const en: typeof zhCN = {
     createdAt: "Created {at}",
     neededBy: "needed by {at}",
     withdrawn: "Withdrawn",
+    readyWhenWithdrawn: "Classrooms ready when withdrawn",
     hasFailed: "{count} failed",
     noDevices: "No device",
     complete: "Complete",
@@ -403,7 +405,6 @@ const en: typeof zhCN = {
     rejectsText: "Messages that are malformed, unknown, too large or in another device's name are dropped and listed here.",
     at: "Time",
     topic: "Topic",
-    reason: "Reason",
     device: "Sent by",
     noRejects: "No message was refused",
     noRejectsText: "Everything that devices sent was in order.",

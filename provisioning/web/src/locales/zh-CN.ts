@@ -29,6 +29,7 @@ export default {
   },
   action: { retry: "重试", cancel: "取消", save: "保存", back: "上一步", next: "下一步", close: "关闭" },
   common: {
+    technicalDetail: "技术详情",
     copied: "已复制",
     copyFailed: "浏览器不允许复制，请选中文字手工复制",
     copy: "复制全部",
@@ -67,7 +68,7 @@ export default {
     rx: "接收", tx: "发送", memoryPressure: "内存等待", ioPressure: "磁盘等待",
   },
   meta: {
-    title: "课题", stage: "学段", subject: "学科", edition: "版本", grade: "年级", volume: "册次", chapter: "章节", period: "课时",
+    title: "课题", stage: "学段", subject: "学科", edition: "教材版本", grade: "年级", volume: "册次", chapter: "章节", period: "课时",
   },
   overview: {
     note: "全县终端与课程送达情况",
@@ -314,6 +315,7 @@ export default {
     createdAt: "创建于 {at}",
     neededBy: "{at} 前需要",
     withdrawn: "已撤回",
+    readyWhenWithdrawn: "撤回时已就绪的教室",
     hasFailed: "{count} 台失败",
     noDevices: "暂无终端",
     complete: "全部就绪",
@@ -401,7 +403,6 @@ export default {
     rejectsText: "格式不对、主题不明、过大，或冒用其他终端名义的消息都会被丢弃并记录在这里。",
     at: "时间",
     topic: "主题",
-    reason: "原因",
     device: "发送终端",
     noRejects: "没有被拒收的消息",
     noRejectsText: "终端发来的消息全部正常。",
