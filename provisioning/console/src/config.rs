@@ -150,7 +150,7 @@ impl Config {
             .map_err(|error| {
                 let problem = error
                     .into_iter()
-                    .map(|e| e.to_string())
+                    .map(Self::problem)
                     .collect::<Vec<_>>()
                     .join("; ");
                 ConfigError::Read {
@@ -159,6 +159,27 @@ impl Config {
                 }
             })?;
         Self::check(data, file, raw)
+    }
+
+    /// The key as the operator wrote it, and what is wrong with it; figment's own words name its profile.
+    fn problem(error: figment::Error) -> String {
+        let key = error.path.join(".");
+        let in_file = error.metadata.as_ref().is_none_or(|from| {
+            from.source
+                .as_ref()
+                .is_some_and(|source| source.file_path().is_some())
+        });
+        let reason = match &error.kind {
+            figment::error::Kind::UnknownField(_, known) => {
+                format!("there is no such key; known are {}", known.join(", "))
+            }
+            kind => kind.to_string().trim_end().to_owned(),
+        };
+        match (key.as_str(), in_file) {
+            ("", _) => reason,
+            (key, true) => format!("{key}: {reason}"),
+            (key, false) => format!("{ENV_PREFIX}{}: {reason}", key.to_uppercase()),
+        }
     }
 
     fn check(data: &Path, file: PathBuf, raw: RawConfig) -> Result<Self, ConfigError> {
@@ -282,8 +303,11 @@ mod tests {
             error.contains("listen_wbe") && error.contains("console.toml"),
             "{error}"
         );
+        assert!(!error.contains("default."), "{error}");
         let error = load("public_mqtt_port = 70000").unwrap_err();
-        assert!(error.contains("public_mqtt_port"), "{error}");
+        assert!(error.contains("public_mqtt_port: "), "{error}");
+        let error = load("listen_web = [").unwrap_err();
+        assert!(error.contains("console.toml"), "{error}");
     }
 
     #[test]

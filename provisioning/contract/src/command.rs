@@ -124,11 +124,30 @@ impl CommandBody {
     /// # Errors
     /// A sentence that names the field and its range.
     pub fn check(&self) -> Result<(), String> {
-        let within = |name: &str, value: u32, low: u32, high: u32| {
+        self.bounds().map_err(|(_, sentence)| sentence)
+    }
+
+    /// As [`Self::check`], with the name of the field before the sentence.
+    ///
+    /// # Errors
+    /// The field, and a sentence that names it and its range.
+    pub fn bounds(&self) -> Result<(), (&'static str, String)> {
+        let within = |name: &'static str, value: u32, low: u32, high: u32| {
             if (low..=high).contains(&value) {
                 Ok(())
             } else {
-                Err(format!("{name} is {value}; allowed is {low} to {high}"))
+                Err((name, format!("{name} is {value}; allowed is {low} to {high}")))
+            }
+        };
+        let long = |name: &'static str, text: &str, low: u32, high: u32| {
+            let len = u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
+            if (low..=high).contains(&len) {
+                Ok(())
+            } else {
+                Err((
+                    name,
+                    format!("{name} has {len} characters; allowed are {low} to {high}"),
+                ))
             }
         };
         match self {
@@ -139,15 +158,14 @@ impl CommandBody {
                 show_for_s,
                 ..
             } => {
-                within("title length", len(title), 1, 80)?;
-                within("text length", len(text), 0, 500)?;
+                long("title", title, 1, 80)?;
+                long("text", text, 0, 500)?;
                 within("show_for_s", *show_for_s, 5, 86_400)
             }
-            Self::Unknown => Err("this agent does not know the command; update the agent first".to_owned()),
+            Self::Unknown => Err((
+                "kind",
+                "this agent does not know the command; update the agent first".to_owned(),
+            )),
         }
     }
-}
-
-fn len(text: &str) -> u32 {
-    u32::try_from(text.chars().count()).unwrap_or(u32::MAX)
 }

@@ -58,7 +58,8 @@ pub(crate) fn order(
     ttl_s: Option<u32>,
     now: Timestamp,
 ) -> Result<CommandEnvelope, ApiError> {
-    body.check().map_err(|rule| ApiError::invalid("body", rule))?;
+    body.bounds()
+        .map_err(|(field, rule)| ApiError::invalid(field, rule))?;
     let ttl_s = within("ttl_s", ttl_s.unwrap_or(DEFAULT_TTL_S), 30, 86_400)?;
     let id = CommandId::new(format!("c-{}", uuid::Uuid::now_v7().simple())).map_err(ApiError::internal)?;
     let expires_at = now

@@ -163,6 +163,15 @@ async fn commands_are_checked_and_listed() {
             "{body}"
         );
     }
+    let untitled =
+        json!({ "kind": "notice", "level": "standard", "title": "", "text": "", "show_for_s": 60 });
+    let refused = console
+        .post("/devices/d1/commands", json!({ "body": untitled }))
+        .await
+        .json();
+    let said = |key: &str| refused[key].as_str().unwrap_or_default().to_owned();
+    assert!(said("message").contains("title"), "{refused}");
+    assert_eq!(said("detail"), "title has 0 characters; allowed are 1 to 80");
     let reboot = json!({ "body": { "kind": "reboot", "delay_s": 1 } });
     assert_eq!(
         console.post("/devices/nobody/commands", reboot).await.code(),
