@@ -25,7 +25,10 @@ use system_tests::{
 pub struct County {
     pub stand: ConsoleStand,
     pub console: Console,
+    /// The school's line to the devices' HTTPS.
     pub line: Uplink,
+    /// The school's line to MQTT.
+    pub mqtt_line: Uplink,
     pub rooms: Vec<Room>,
     pub classrooms: Vec<Classroom>,
     pub bins: Bins,
@@ -41,7 +44,7 @@ impl County {
         let (devices, mqtt) = (county.stand.devices_addr(), county.stand.mqtt_addr());
         county.line_ports = [
             county.line.relay(0, devices, limit).await?,
-            county.line.relay(0, mqtt, None).await?,
+            county.mqtt_line.relay(0, mqtt, None).await?,
         ];
         county.rooms = roster(&county.console).await?;
         Ok(county)
@@ -57,6 +60,7 @@ impl County {
             stand,
             console,
             line: Uplink::new(),
+            mqtt_line: Uplink::new(),
             rooms: Vec::new(),
             classrooms: Vec::new(),
             bins,
@@ -119,6 +123,17 @@ impl County {
         let id = row["id"].as_str().context("a device without an id")?;
         self.console.get(&format!("/devices/{id}")).await
     }
+}
+
+/// A lesson folder that imports, but for its files.
+pub fn lesson_folder(parent: &Path, id: &str) -> Result<PathBuf> {
+    let dir = parent.join(id);
+    std::fs::create_dir_all(&dir)?;
+    let text = format!(
+        "id = \"{id}\"\n[meta]\ntitle = \"{id}\"\nstage = \"小学\"\nsubject = \"数学\"\nedition = \"人教版\"\ngrade = \"四年级\"\nvolume = \"下册\"\nchapter = \"一\"\nperiod = \"1\"\n"
+    );
+    std::fs::write(dir.join("lesson.toml"), text)?;
+    Ok(dir)
 }
 
 /// A free port whose successor is free too: player and courseware.

@@ -58,14 +58,9 @@ fn is_root() -> bool {
 }
 
 fn lesson(folder: &Path, id: &str, extra_bytes: u32) -> Result<PathBuf> {
-    let dir = folder.join(id);
-    fs::create_dir_all(&dir)?;
+    let dir = common::lesson_folder(folder, id)?;
     let video = common::kit_folder()?[2].join("演示.mp4");
     kit::lengthen_mp4(&video, &dir.join("课.mp4"), extra_bytes, u64::from(extra_bytes))?;
-    let text = format!(
-        "id = \"{id}\"\n[meta]\ntitle = \"{id}\"\nstage = \"小学\"\nsubject = \"数学\"\nedition = \"人教版\"\ngrade = \"四年级\"\nvolume = \"下册\"\nchapter = \"一\"\nperiod = \"1\"\n"
-    );
-    fs::write(dir.join("lesson.toml"), text)?;
     Ok(dir)
 }
 

@@ -1,4 +1,4 @@
-//! A school's line to the console, as a TCP relay that can be cut, restored, slowed and counted.
+//! A school's line to the console, as a TCP relay that can be cut, silenced, restored, slowed and counted.
 //!
 //! TLS runs end to end through it; the relay sees bytes only.
 
@@ -22,9 +22,18 @@ use tokio::{
 
 /// A line with one relayed port for each service behind it.
 pub struct Uplink {
-    up: watch::Sender<bool>,
+    state: watch::Sender<Line>,
     counters: Arc<Counters>,
     tasks: Vec<JoinHandle<()>>,
+}
+
+/// How a line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Line {
+    Up,
+    /// Connections stand, are even accepted, and nothing moves.
+    Silent,
+    Cut,
 }
 
 /// Payload bytes that crossed the line.
@@ -42,7 +51,7 @@ impl Uplink {
     /// A line that is up and carries nothing yet.
     pub fn new() -> Self {
         Self {
-            up: watch::channel(true).0,
+            state: watch::channel(Line::Up).0,
             counters: Arc::default(),
             tasks: Vec::new(),
         }
@@ -64,18 +73,18 @@ impl Uplink {
                 format!("Failed to open port {port} for the school's line; stop what holds it")
             })?;
         let port = listener.local_addr()?.port();
-        let (up, counters) = (self.up.subscribe(), Arc::clone(&self.counters));
+        let (state, counters) = (self.state.subscribe(), Arc::clone(&self.counters));
         self.tasks.push(tokio::spawn(async move {
             loop {
                 let Ok((near, _)) = listener.accept().await else {
                     return;
                 };
-                if !*up.borrow() {
+                if *state.borrow() == Line::Cut {
                     continue; // dropped: refused as on a dead line
                 }
                 counters.connections.fetch_add(1, Ordering::Relaxed);
-                let (up, counters) = (up.clone(), Arc::clone(&counters));
-                tokio::spawn(async move { carry(near, target, limit_bytes_per_s, up, &counters).await });
+                let (state, counters) = (state.clone(), Arc::clone(&counters));
+                tokio::spawn(async move { carry(near, target, limit_bytes_per_s, state, &counters).await });
             }
         }));
         Ok(port)
@@ -83,17 +92,22 @@ impl Uplink {
 
     /// Cuts the line: every connection breaks, new ones are refused.
     pub fn cut(&self) {
-        self.up.send_replace(false);
+        self.state.send_replace(Line::Cut);
+    }
+
+    /// Silences the line: connections stand and nothing moves, as behind a dead radio link.
+    pub fn silence(&self) {
+        self.state.send_replace(Line::Silent);
     }
 
     /// Restores the line.
     pub fn restore(&self) {
-        self.up.send_replace(true);
+        self.state.send_replace(Line::Up);
     }
 
     /// Whether the line is up.
     pub fn is_up(&self) -> bool {
-        *self.up.borrow()
+        *self.state.borrow() == Line::Up
     }
 
     /// What crossed it so far.
@@ -120,7 +134,7 @@ async fn carry(
     near: TcpStream,
     target: SocketAddr,
     limit: Option<u64>,
-    mut up: watch::Receiver<bool>,
+    mut state: watch::Receiver<Line>,
     counters: &Counters,
 ) {
     let Ok(far) = TcpStream::connect(target).await else {
@@ -130,9 +144,9 @@ async fn carry(
     let (near_read, near_write) = near.into_split();
     let (far_read, far_write) = far.into_split();
     tokio::select! {
-        () = pump(near_read, far_write, None, &counters.up_bytes) => {}
-        () = pump(far_read, near_write, limit, &counters.down_bytes) => {}
-        _ = up.wait_for(|up| !up) => {}
+        () = pump(near_read, far_write, None, state.clone(), &counters.up_bytes) => {}
+        () = pump(far_read, near_write, limit, state.clone(), &counters.down_bytes) => {}
+        _ = state.wait_for(|line| *line == Line::Cut) => {}
     }
 }
 
@@ -140,11 +154,15 @@ async fn pump(
     mut from: tokio::net::tcp::OwnedReadHalf,
     mut to: tokio::net::tcp::OwnedWriteHalf,
     limit: Option<u64>,
+    mut state: watch::Receiver<Line>,
     count: &AtomicU64,
 ) {
     let mut buffer = vec![0; if limit.is_some() { 8 * 1024 } else { 64 * 1024 }];
     let mut due = Instant::now();
     while let Ok(read @ 1..) = from.read(&mut buffer).await {
+        if state.wait_for(|line| *line != Line::Silent).await.is_err() {
+            return;
+        }
         if to.write_all(&buffer[..read]).await.is_err() {
             return;
         }

@@ -128,6 +128,8 @@ async fn wait_for_identity(config: &Config, writer: &ShelfWriter) -> anyhow::Res
     });
     loop {
         tokio::time::sleep(IDENTITY_CHECK).await;
+        // Ready was said already, so the service manager waits for this as it does while serving.
+        let _ = sd_notify::notify(&[NotifyState::Watchdog]);
         if let Some(identity) = folder.load()? {
             writer.show(Shelf {
                 preparing: true,

@@ -115,8 +115,8 @@ async fn county(folder: &Path, bins: &Bins, options: &Options) -> Result<()> {
             let port = *ports
                 .next()
                 .context("too few player ports; start over with --fresh")?;
-            let serial = format!("DEMO-{}", room.key);
-            let mut classroom = Classroom::prepare(bins, &dir, port, &serial, "[health]\ninterval_s = 5\n")?;
+            let mut classroom =
+                Classroom::prepare(bins, &dir, port, &serial(room), "[health]\ninterval_s = 5\n")?;
             if !classroom.is_enrolled() {
                 let ticket = ticket(&console, room.id, *line_ports, &dir).await?;
                 classroom.enrol(&ticket)?;
@@ -130,11 +130,11 @@ async fn county(folder: &Path, bins: &Bins, options: &Options) -> Result<()> {
 
     println!("\n== push");
     let push = push(&console).await?;
-    progress(&console, &push, &mut classrooms).await?;
+    progress(&console, &push, &rooms, &mut classrooms).await?;
     print_addresses(&stand, &rooms, &classrooms);
 
     if !options.until_ready {
-        serve_control(control, &lines).await?;
+        serve_control(control, &lines, &mut classrooms).await?;
     }
     println!(
         "\n== ending what was started (the data stays in {})",
@@ -234,29 +234,42 @@ fn password() -> Result<String> {
         .collect())
 }
 
-/// Shows how far the push is until every classroom is ready.
-async fn progress(console: &Console, push: &str, classrooms: &mut [Classroom]) -> Result<()> {
+/// Shows how far the push is until each of our classrooms says, connected, that it has everything.
+///
+/// Others may have been enrolled by hand; they are not waited for.
+async fn progress(console: &Console, push: &str, rooms: &[Room], classrooms: &mut [Classroom]) -> Result<()> {
     let start = Instant::now();
     let mut shown = String::new();
     loop {
-        let now = console.get(&format!("/pushes/{push}")).await?;
-        let totals = &now["totals"];
-        let ready = totals["ready"].as_u64().unwrap_or(0);
+        for classroom in &mut *classrooms {
+            classroom.process()?.check_alive()?;
+        }
+        let totals = console.get(&format!("/pushes/{push}")).await?;
+        let page = console.get("/devices?page_size=200").await?;
+        let devices = page["items"].as_array().context("the console lists no devices")?;
+        let is_ready = |room: &&Room| {
+            let serial = serial(room);
+            devices.iter().any(|d| {
+                d["serial"] == *serial
+                    && d["state"] == "online"
+                    && d["held_generation"] == d["wanted_generation"]
+                    && d["lessons_assigned"].as_u64() > Some(0)
+                    && d["lessons_ready"] == d["lessons_assigned"]
+            })
+        };
+        let ready = rooms.iter().filter(is_ready).count();
         let line = format!(
-            "   {ready} of {} classrooms ready, {:.1} of {:.1} MB",
-            totals["devices"],
-            now["bytes_done"].as_f64().unwrap_or(0.0) / 1e6,
-            now["bytes_total"].as_f64().unwrap_or(0.0) / 1e6,
+            "   {ready} of {} classrooms ready, {:.1} of {:.1} MiB",
+            rooms.len(),
+            totals["bytes_done"].as_f64().unwrap_or(0.0) / f64::from(1 << 20),
+            totals["bytes_total"].as_f64().unwrap_or(0.0) / f64::from(1 << 20),
         );
         if line != shown {
             println!("{line}");
             shown = line;
         }
-        if ready == classrooms.len() as u64 {
+        if ready == rooms.len() {
             return Ok(());
-        }
-        for classroom in &mut *classrooms {
-            classroom.process()?.check_alive()?;
         }
         if start.elapsed() > READY_WITHIN {
             let devices = console.get(&format!("/pushes/{push}/devices")).await?;
@@ -267,6 +280,11 @@ async fn progress(console: &Console, push: &str, classrooms: &mut [Classroom]) -
         }
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
+}
+
+/// The board's serial number in the demo.
+fn serial(room: &Room) -> String {
+    format!("DEMO-{}", room.key)
 }
 
 fn print_addresses(stand: &ConsoleStand, rooms: &[Room], classrooms: &[Classroom]) {
@@ -288,14 +306,26 @@ fn print_addresses(stand: &ConsoleStand, rooms: &[Room], classrooms: &[Classroom
     );
 }
 
-/// Until Ctrl-C: cuts and restores the lines when told.
-async fn serve_control(control: UnixListener, lines: &[Uplink]) -> Result<()> {
+/// Until Ctrl-C: cuts and restores the lines when told, and says when a classroom's program has ended.
+async fn serve_control(control: UnixListener, lines: &[Uplink], classrooms: &mut [Classroom]) -> Result<()> {
+    let mut watch = tokio::time::interval(Duration::from_secs(2));
+    let mut told = vec![false; classrooms.len()];
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     loop {
         let stream = tokio::select! {
             _ = tokio::signal::ctrl_c() => return Ok(()),
             _ = terminate.recv() => return Ok(()),
             accepted = control.accept() => accepted?.0,
+            _ = watch.tick() => {
+                for (classroom, told) in classrooms.iter_mut().zip(&mut told) {
+                    let alive = classroom.process().and_then(|agent| agent.check_alive());
+                    if let (Err(error), false) = (alive, *told) {
+                        println!("   {}: {error:#}", classroom.url());
+                        *told = true;
+                    }
+                }
+                continue;
+            }
         };
         let mut stream = BufReader::new(stream);
         let mut word = String::new();
@@ -309,7 +339,8 @@ async fn serve_control(control: UnixListener, lines: &[Uplink]) -> Result<()> {
                 lines.iter().for_each(Uplink::restore);
                 "the schools' line is back; the devices report what happened meanwhile"
             }
-            _ => "unknown word",
+            // Another demo looks whether this one is there.
+            _ => continue,
         };
         println!("   {answer}");
         let _ = stream.write_all(answer.as_bytes()).await;
