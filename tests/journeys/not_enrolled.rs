@@ -40,6 +40,7 @@ async fn it_feeds_the_watchdog_while_it_waits() -> Result<()> {
         ensure!(ready, "it never said that it is ready");
         Ok(fed)
     })();
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build()?;
     let page = until("the page", Duration::from_secs(10), async || {
         Ok(Some(
