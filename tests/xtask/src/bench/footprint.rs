@@ -7,43 +7,17 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use system_tests::{
-    county::{push, roster, ticket},
-    stand::{Bins, Classroom, ConsoleStand, free_port, until},
-};
+use system_tests::stand::{Bins, until};
 
-use super::median;
+use super::{median, ready_classroom};
 
 pub(crate) async fn run(bins: &Bins, folder: &Path, lessons: usize, rest_s: u64) -> Result<()> {
     for name in ["lessons", "console", "classroom"] {
         let _ = fs::remove_dir_all(folder.join(name));
     }
     make_lessons(&folder.join("lessons"), lessons)?;
-    let mut stand = ConsoleStand::prepare(bins, &folder.join("console"), None, "bench bench 1234")?;
-    let console = stand.start().await?;
-    let lessons_dir = folder.join("lessons");
-    stand.admin(&[
-        "lesson",
-        "import",
-        lessons_dir.to_str().context("the folder's path is not UTF-8")?,
-    ])?;
-    let rooms = roster(&console).await?;
-    let dir = folder.join("classroom");
-    let mut classroom = Classroom::prepare(bins, &dir, free_port()?, "BENCH", "")?;
-    let ticket = ticket(&console, rooms[0].id, [stand.devices, stand.mqtt], &dir).await?;
-    classroom.enrol(&ticket)?;
-    classroom.start()?;
-    let push = push(&console).await?;
-    let start = Instant::now();
-    until("all lessons ready", Duration::from_secs(600), async || {
-        let now = console.get(&format!("/pushes/{push}")).await?;
-        Ok((now["totals"]["ready"] == 1).then_some(()))
-    })
-    .await?;
-    println!(
-        "{lessons} lessons ready in {:.1} s",
-        start.elapsed().as_secs_f64()
-    );
+    let (_console, mut classroom, took) = ready_classroom(bins, folder).await?;
+    println!("{lessons} lessons ready in {:.1} s", took.as_secs_f64());
 
     let mut first_page = Vec::new();
     for _ in 0..5 {

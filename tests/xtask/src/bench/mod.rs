@@ -3,8 +3,16 @@
 mod footprint;
 mod player;
 
-use anyhow::Result;
-use system_tests::stand::Bins;
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use system_tests::{
+    county::{push, roster, ticket},
+    stand::{Bins, Classroom, ConsoleStand, free_port, until},
+};
 
 use crate::{
     setup,
@@ -46,6 +54,32 @@ pub(crate) fn run(which: Which) -> Result<()> {
         }
         Which::Player { mib, rounds } => runtime.block_on(player::run(&bins, &folder, mib, rounds)),
     }
+}
+
+/// A console with the lessons under `folder/lessons` and one classroom that holds them all; and how long the push took.
+async fn ready_classroom(bins: &Bins, folder: &Path) -> Result<(ConsoleStand, Classroom, Duration)> {
+    let mut stand = ConsoleStand::prepare(bins, &folder.join("console"), None, "bench bench 1234")?;
+    let console = stand.start().await?;
+    let lessons = folder.join("lessons");
+    stand.admin(&[
+        "lesson",
+        "import",
+        lessons.to_str().context("the folder's path is not UTF-8")?,
+    ])?;
+    let rooms = roster(&console).await?;
+    let dir = folder.join("classroom");
+    let mut classroom = Classroom::prepare(bins, &dir, free_port()?, "BENCH", "")?;
+    let ticket = ticket(&console, rooms[0].id, [stand.devices, stand.mqtt], &dir).await?;
+    classroom.enrol(&ticket)?;
+    classroom.start()?;
+    let push = push(&console).await?;
+    let start = Instant::now();
+    until("all lessons ready", Duration::from_secs(600), async || {
+        let now = console.get(&format!("/pushes/{push}")).await?;
+        Ok((now["totals"]["ready"] == 1).then_some(()))
+    })
+    .await?;
+    Ok((stand, classroom, start.elapsed()))
 }
 
 /// The middle value.

@@ -9,12 +9,11 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use system_tests::{
-    county::{push, roster, ticket},
     kit,
-    stand::{Bins, Classroom, ConsoleStand, free_port, until},
+    stand::{Bins, free_port, until},
 };
 
-use super::median;
+use super::{median, ready_classroom};
 
 const RANGE_BYTES: u64 = 1 << 20;
 const RANGES: u64 = 400;
@@ -40,25 +39,7 @@ pub(crate) async fn run(bins: &Bins, folder: &Path, mib: u32, rounds: usize) -> 
         "id = \"big\"\n[meta]\ntitle = \"大课\"\nstage = \"小学\"\nsubject = \"数学\"\nedition = \"人教版\"\ngrade = \"四年级\"\nvolume = \"下册\"\nchapter = \"一\"\nperiod = \"1\"\n",
     )?;
 
-    let mut stand = ConsoleStand::prepare(bins, &folder.join("console"), None, "bench bench 1234")?;
-    let console = stand.start().await?;
-    stand.admin(&[
-        "lesson",
-        "import",
-        lesson.to_str().context("the folder's path is not UTF-8")?,
-    ])?;
-    let rooms = roster(&console).await?;
-    let dir = folder.join("classroom");
-    let mut classroom = Classroom::prepare(bins, &dir, free_port()?, "BENCH", "")?;
-    let ticket = ticket(&console, rooms[0].id, [stand.devices, stand.mqtt], &dir).await?;
-    classroom.enrol(&ticket)?;
-    classroom.start()?;
-    let push = push(&console).await?;
-    until("the lesson ready", Duration::from_secs(300), async || {
-        Ok((console.get(&format!("/pushes/{push}")).await?["totals"]["ready"] == 1).then_some(()))
-    })
-    .await?;
-
+    let (_console, classroom, _) = ready_classroom(bins, folder).await?;
     let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).build()?;
     let page = client.get(classroom.url()).send().await?.bytes().await?;
     let nginx = Nginx::start(&nginx_program, &folder.join("nginx"), &video, &page)?;
