@@ -224,6 +224,7 @@ mod tests {
             keys: vec![key(KeyRole::Content), key(KeyRole::Command)],
             placement: Placement::default(),
             issued_at: "2026-01-01T00:00:00Z".parse().unwrap(),
+            renewal: None,
         })
     }
 

@@ -158,6 +158,8 @@ fn difference(old: &DeviceReport, new: &DeviceReport) -> Difference {
             agent_version,
             board,
             player_urls,
+            hardware,
+            clock,
             ..
         } = r.clone();
         (
@@ -167,6 +169,8 @@ fn difference(old: &DeviceReport, new: &DeviceReport) -> Difference {
             agent_version,
             board,
             player_urls,
+            hardware,
+            clock,
             r.disk.total_bytes,
         )
     };
@@ -210,6 +214,8 @@ mod tests {
                 lesson_bytes: 0,
             },
             player_urls: vec![],
+            hardware: None,
+            clock: None,
         }
     }
 

@@ -163,6 +163,7 @@ pub(crate) mod tests {
                 keys: vec![],
                 placement: Placement::default(),
                 issued_at: "2026-01-01T00:00:00Z".parse().unwrap(),
+                renewal: None,
             },
             console_url: "https://localhost:8443".into(),
             key_pem: format!("key of {id}"),

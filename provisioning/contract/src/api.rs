@@ -5,8 +5,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::hash::Hash;
 
-/// `POST` an [`crate::enrol::EnrolRequest`], get an [`crate::enrol::EnrolReply`]. The only path without a client certificate.
+/// `POST` an [`crate::enrol::EnrolRequest`], get an [`crate::enrol::EnrolReply`]. Without a client certificate.
 pub const ENROL: &str = "/device/v1/enrol";
+/// `POST` a [`crate::claim::ClaimRequest`], get a [`crate::claim::ClaimReply`]. Without a client certificate.
+pub const CLAIM: &str = "/device/v1/claim";
+/// `GET` with `?nonce=`, get a `Signed<`[`crate::time::ConsoleTime`]`>`. With or without a client certificate.
+pub const TIME: &str = "/device/v1/time";
+/// `GET` a `Signed<`[`crate::standing::StandingOrder`]`>`; also for a device whose certificate was revoked, retired or ran
+/// out.
+pub const STANDING: &str = "/device/v1/standing";
+/// `POST` a [`crate::renew::RenewRequest`], get a [`crate::renew::RenewReply`]; also for a certificate that ran out.
+pub const RENEW: &str = "/device/v1/renew";
+/// `POST` nothing over a connection that shows the renewed certificate; 204, however often.
+pub const RENEW_CONFIRM: &str = "/device/v1/renew/confirm";
 /// `GET` a signed manifest: the route with its parameter.
 pub const MANIFEST_ROUTE: &str = "/device/v1/manifests/{hash}";
 /// `GET` a file's bytes, `Range` honoured: the route with its parameter.

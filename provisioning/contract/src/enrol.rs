@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{id::DeviceId, signed::TrustedKey};
+use crate::{hardware::Hardware, id::DeviceId, renew::RenewalPolicy, signed::TrustedKey};
 
 /// What a technician carries to the board, as a file or a QR code. One use, expires.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -32,6 +32,12 @@ pub struct EnrolRequest {
     pub agent_version: String,
     /// Certificate signing request (PEM, PKCS #10) for a P-256 key; the console sets the subject.
     pub csr_pem: String,
+    /// Code of the classroom, for a ticket that is bound to a school only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classroom: Option<String>,
+    /// What the board is made of; an older agent does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hardware: Option<Hardware>,
 }
 
 /// The answer; a device stores it whole or not at all.
@@ -39,9 +45,9 @@ pub struct EnrolRequest {
 pub struct EnrolReply {
     /// The device's name from now on.
     pub device_id: DeviceId,
-    /// Its certificate (PEM), subject = `device_id`.
+    /// Its certificate (PEM), subject = `device_id`, followed by the intermediate authority's.
     pub certificate_pem: String,
-    /// The authority (PEM) for the console's HTTPS and MQTT.
+    /// The root authority (PEM) for the console's HTTPS and MQTT.
     pub ca_pem: String,
     /// Where to reach MQTT.
     pub broker: BrokerAddress,
@@ -51,6 +57,9 @@ pub struct EnrolReply {
     pub placement: Placement,
     /// The console's clock; a floor for the device's.
     pub issued_at: Timestamp,
+    /// When to renew the certificate; an older console does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renewal: Option<RenewalPolicy>,
 }
 
 /// Where MQTT over TLS is served.

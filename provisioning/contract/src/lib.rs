@@ -9,13 +9,20 @@
 
 pub mod api;
 pub mod assignment;
+pub mod claim;
+pub mod code;
 pub mod command;
 pub mod enrol;
+pub mod hardware;
 pub mod hash;
 pub mod health;
 pub mod id;
 pub mod lesson;
 pub mod path;
+pub mod renew;
 pub mod report;
 pub mod signed;
+pub mod standing;
+pub mod time;
 pub mod topic;
+pub mod usb;

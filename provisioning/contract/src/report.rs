@@ -3,7 +3,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::id::{BootId, DeviceId, LessonId};
+use crate::{
+    hardware::Hardware,
+    id::{BootId, DeviceId, LessonId},
+    time::ClockTrust,
+};
 
 /// A device's inventory; the newest replaces all older ones.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -27,6 +31,12 @@ pub struct DeviceReport {
     /// Addresses at which the player can be opened, e.g. `http://192.168.1.20:8008/`.
     #[serde(default)]
     pub player_urls: Vec<String>,
+    /// What the board is made of; an older agent does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hardware: Option<Hardware>,
+    /// How far it believes its own clock; an older agent does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<ClockTrust>,
 }
 
 /// Room for lessons, in bytes.

@@ -14,8 +14,13 @@ use crate::id::KeyId;
 pub enum KeyRole {
     /// Lesson manifests and assignments.
     Content,
-    /// Commands.
+    /// Commands, standings, offline tickets.
     Command,
+    /// The console's time.
+    Time,
+    /// A role that a newer console knows; signs nothing here.
+    #[serde(other)]
+    Other,
 }
 
 /// A body that may stand in a [`Signed`] document.

@@ -171,6 +171,8 @@ fn report(state: LessonState) -> DeviceReport {
             lesson_bytes: 300_042,
         },
         player_urls: vec!["http://127.0.0.1:8008/".into()],
+        hardware: None,
+        clock: None,
     }
 }
 
@@ -307,6 +309,8 @@ fn enrolment_and_errors() {
             board: "generic-box-rev-a".into(),
             agent_version: "0.1.0".into(),
             csr_pem: "-----BEGIN CERTIFICATE REQUEST-----\nMIIB\n-----END CERTIFICATE REQUEST-----\n".into(),
+            classroom: None,
+            hardware: None,
         },
     );
     golden(
@@ -330,6 +334,7 @@ fn enrolment_and_errors() {
                 classroom: "四（1）班".into(),
             },
             issued_at: at("2026-11-22T08:00:00Z"),
+            renewal: None,
         },
     );
     golden(

@@ -49,6 +49,8 @@ pub async fn enrol(
         board: config.board.name.clone(),
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         csr_pem: signing_request(&key).map_err(EnrolError::NotPrepared)?,
+        classroom: None,
+        hardware: None,
     };
     let client = console_client(&ticket, config.language)?;
     let folder = IdentityFolder::new(&config.data_dir);

@@ -80,6 +80,8 @@ impl Agent {
             lessons: self.lessons.report(),
             disk: self.lessons.disk(),
             player_urls: self.player_urls.clone(),
+            hardware: None,
+            clock: None,
         }
     }
 

@@ -65,6 +65,7 @@ pub(super) async fn enrol(
         keys: shared.http.keys.trusted(),
         placement: grant.placement,
         issued_at: now,
+        renewal: None,
     }))
 }
 

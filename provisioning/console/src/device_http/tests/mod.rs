@@ -263,6 +263,8 @@ fn request(code: &str, serial: &str, key: &KeyPair) -> EnrolRequest {
             .unwrap()
             .pem()
             .unwrap(),
+        classroom: None,
+        hardware: None,
     }
 }
 
