@@ -192,11 +192,29 @@ pub enum Noun {
     Push,
     /// A ticket.
     Ticket,
+    /// A device's standing: revoked, stolen, a copy; what the doors look at.
+    Standing,
+    /// A board that waits to be let in.
+    Claim,
+    /// Something to look at.
+    Security,
+    /// An account or what it may do.
+    User,
 }
 
 impl Noun {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Tree, Self::Device, Self::Lesson, Self::Push, Self::Ticket];
+    pub const ALL: [Self; 9] = [
+        Self::Tree,
+        Self::Device,
+        Self::Lesson,
+        Self::Push,
+        Self::Ticket,
+        Self::Standing,
+        Self::Claim,
+        Self::Security,
+        Self::User,
+    ];
 
     /// The event's name, and the row in the database's table of revisions.
     pub const fn as_str(self) -> &'static str {
@@ -206,6 +224,10 @@ impl Noun {
             Self::Lesson => "lesson",
             Self::Push => "push",
             Self::Ticket => "ticket",
+            Self::Standing => "standing",
+            Self::Claim => "claim",
+            Self::Security => "security",
+            Self::User => "user",
         }
     }
 }

@@ -11,7 +11,7 @@ use argon2::{
     password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
 };
 use axum::{
-    extract::{FromRequestParts, Request, State},
+    extract::{FromRequestParts, Request},
     http::{HeaderMap, Method, header, request::Parts, uri::Authority},
     middleware::Next,
     response::Response,
@@ -141,16 +141,6 @@ impl FromRequestParts<AppState> for SignedIn {
         }
         Ok(Self(user))
     }
-}
-
-/// Middleware: everything under it needs a session.
-pub async fn require_session(
-    State(_): State<AppState>,
-    _: SignedIn,
-    request: Request,
-    next: Next,
-) -> Response {
-    next.run(request).await
 }
 
 /// Middleware: a change that another site's page asks for is refused. A request without `Origin` comes from no page.

@@ -52,6 +52,28 @@ codes! {
     TooManyAttempts = "too_many_attempts", TOO_MANY_REQUESTS;
     /// A change asked for by another site's page.
     ForeignOrigin = "foreign_origin", FORBIDDEN;
+    /// The person's roles do not allow it; args: `action`.
+    Forbidden = "forbidden", FORBIDDEN;
+    /// The password fits; now the second factor is asked for.
+    TotpRequired = "totp_required", UNAUTHORIZED;
+    /// The second factor does not fit.
+    TotpWrong = "totp_wrong", UNAUTHORIZED;
+    /// The account was switched off.
+    AccountDisabled = "account_disabled", FORBIDDEN;
+    /// The new password is too weak.
+    PasswordWeak = "password_weak", UNPROCESSABLE_ENTITY;
+    /// It would leave nobody who can administer the install.
+    LastAdmin = "last_admin", CONFLICT;
+    /// Single sign-on is not set up.
+    OidcNotConfigured = "oidc_not_configured", NOT_FOUND;
+    /// The provider of single sign-on does not answer.
+    OidcUnavailable = "oidc_unavailable", SERVICE_UNAVAILABLE;
+    /// The provider's answer cannot be believed, or its person has no role here.
+    OidcRefused = "oidc_refused", FORBIDDEN;
+    /// Only single sign-on (and the break-glass account) may be used.
+    LocalSignInOff = "local_sign_in_off", FORBIDDEN;
+    /// The table cannot be read at all; the detail says why.
+    RosterFile = "roster_file", UNPROCESSABLE_ENTITY;
     /// Nothing at this address.
     NoSuchPath = "no_such_path", NOT_FOUND;
     /// The address exists, the method does not.
@@ -128,6 +150,32 @@ codes! {
     TicketUsed = "ticket_used", FORBIDDEN;
     /// The ticket has expired or was revoked.
     TicketExpired = "ticket_expired", FORBIDDEN;
+    /// The ticket is for another place; args: `place`.
+    TicketOtherPlace = "ticket_other_place", FORBIDDEN;
+    /// The ticket is for another board.
+    TicketOtherSerial = "ticket_other_serial", FORBIDDEN;
+    /// The ticket is for a school: the board must say which classroom; args: `choices`.
+    TicketNeedsClassroom = "ticket_needs_classroom", CONFLICT;
+    /// The code was mistyped.
+    TicketMistyped = "ticket_mistyped", UNPROCESSABLE_ENTITY;
+    /// The device's certificate was revoked.
+    DeviceRevoked = "device_revoked", FORBIDDEN;
+    /// The device was reported stolen.
+    DeviceStolen = "device_stolen", FORBIDDEN;
+    /// Another device took its place.
+    DeviceReplaced = "device_replaced", FORBIDDEN;
+    /// Its disk is a copy of another board's.
+    DeviceQuarantined = "device_quarantined", FORBIDDEN;
+    /// The certificate ran out; it can be renewed.
+    CertificateExpired = "certificate_expired", UNAUTHORIZED;
+    /// The certificate was replaced by a newer one.
+    CertificateRetired = "certificate_retired", UNAUTHORIZED;
+    /// The console's own clock cannot be believed, so nothing is signed.
+    ClockDoubtful = "clock_doubtful", SERVICE_UNAVAILABLE;
+    /// The files of a USB disk cannot be used; the detail says which.
+    UsbFolder = "usb_folder", UNPROCESSABLE_ENTITY;
+    /// What was asked does not fit the state it is in; the detail says why.
+    Conflict = "conflict", CONFLICT;
     /// Too many unknown enrolment codes from one address; args: `seconds`.
     EnrolTooOften = "enrol_too_often", TOO_MANY_REQUESTS;
     /// The signing request of a device cannot be used.

@@ -1,6 +1,7 @@
 //! The county ops console.
 #![forbid(unsafe_code)]
 
+pub mod access;
 pub mod api;
 pub mod app;
 pub mod auth;

@@ -21,6 +21,7 @@ use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
+    access,
     api::schema,
     app::AppState,
     auth,
@@ -149,7 +150,7 @@ pub fn router(app: AppState) -> Router {
         .route("/lessons/{id}/files/{*path}", get(lessons::file));
     let closed = closed
         .merge(special)
-        .route_layer(middleware::from_fn_with_state(app.clone(), auth::require_session));
+        .route_layer(middleware::from_fn_with_state(app.clone(), access::authorise));
     let api = Router::new()
         .merge(open)
         .merge(closed)

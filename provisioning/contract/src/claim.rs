@@ -3,12 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    code::DIGITS,
-    enrol::EnrolReply,
-    hardware::Hardware,
-    hash::Hash,
-};
+use crate::{code::DIGITS, enrol::EnrolReply, hardware::Hardware, hash::Hash};
 
 /// `POST` to [`crate::api::CLAIM`], again and again with the same key until somebody decides.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -48,7 +43,11 @@ pub enum ClaimReply {
 /// the BLAKE3 of the public key (uncompressed point, 65 bytes), e.g. `7K3M-9QXZ`.
 pub fn fingerprint(public_key: &[u8]) -> String {
     let hash = Hash::of(public_key);
-    let bits = hash.0.iter().take(5).fold(0_u64, |all, byte| (all << 8) | u64::from(*byte));
+    let bits = hash
+        .0
+        .iter()
+        .take(5)
+        .fold(0_u64, |all, byte| (all << 8) | u64::from(*byte));
     let digit = |n: u32| char::from(DIGITS[usize::try_from((bits >> (35 - 5 * n)) & 31).unwrap_or(0)]);
     let text: String = (0..8).map(digit).collect();
     let (first, second) = text.split_at(4);

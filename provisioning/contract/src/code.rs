@@ -25,7 +25,9 @@ pub enum CodeError {
     #[error("{0:?} does not occur in enrolment codes; read it again from the label")]
     Character(char),
     /// Some character is wrong or two changed places.
-    #[error("the enrolment code was mistyped: its check character does not fit; read it again from the label")]
+    #[error(
+        "the enrolment code was mistyped: its check character does not fit; read it again from the label"
+    )]
     Check,
 }
 
@@ -140,7 +142,11 @@ mod tests {
         let code: TicketCode = "7K3M9QX0".parse().unwrap();
         let typed = code.typed();
         assert_eq!(typed.len(), 11);
-        for spelling in [typed.to_lowercase(), typed.replace('-', " "), typed.replace('0', "o")] {
+        for spelling in [
+            typed.to_lowercase(),
+            typed.replace('-', " "),
+            typed.replace('0', "o"),
+        ] {
             assert_eq!(spelling.parse(), Ok(code.clone()), "{spelling}");
         }
         assert_eq!("7K3M9QX".parse::<TicketCode>(), Err(CodeError::Length(7)));

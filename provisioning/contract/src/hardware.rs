@@ -60,7 +60,10 @@ impl Hardware {
     pub fn is_bounded(&self) -> bool {
         let fits = |text: &str| text.len() <= MAX_FIELD_BYTES && !text.chars().any(char::is_control);
         fits(&self.serial)
-            && [&self.mcu_id, &self.disk_id].into_iter().flatten().all(|t| fits(t))
+            && [&self.mcu_id, &self.disk_id]
+                .into_iter()
+                .flatten()
+                .all(|t| fits(t))
             && self.macs.len() <= MAX_MACS
             && self.macs.iter().all(|mac| fits(mac))
     }
@@ -83,11 +86,25 @@ mod tests {
             change(&mut other);
             other
         };
-        assert_eq!(board.differs(&like(|o| o.serial = "S2".into())), Some(Mark::Serial));
-        assert_eq!(board.differs(&like(|o| o.mcu_id = Some("m2".into()))), Some(Mark::Mcu));
-        assert_eq!(board.differs(&like(|o| o.mcu_id = None)), None, "silence proves nothing");
+        assert_eq!(
+            board.differs(&like(|o| o.serial = "S2".into())),
+            Some(Mark::Serial)
+        );
+        assert_eq!(
+            board.differs(&like(|o| o.mcu_id = Some("m2".into()))),
+            Some(Mark::Mcu)
+        );
+        assert_eq!(
+            board.differs(&like(|o| o.mcu_id = None)),
+            None,
+            "silence proves nothing"
+        );
         assert_eq!(board.differs(&like(|o| o.disk_id = Some("d".into()))), None);
-        assert_eq!(board.differs(&like(|o| o.macs.clear())), None, "a dongle is no board");
+        assert_eq!(
+            board.differs(&like(|o| o.macs.clear())),
+            None,
+            "a dongle is no board"
+        );
         assert!(board.is_bounded());
         assert!(!like(|o| o.serial = "x".repeat(129)).is_bounded());
         assert!(!like(|o| o.macs = vec!["\n".into()]).is_bounded());

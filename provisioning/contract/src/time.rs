@@ -26,7 +26,9 @@ impl SignedBody for ConsoleTime {
 }
 
 /// How far a device believes its own clock, worst first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum ClockTrust {
     /// Nothing fits: before the floor, or far beyond it.

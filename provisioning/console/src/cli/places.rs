@@ -13,7 +13,10 @@ use crate::{
     auth,
     config::Config,
     controllers::tree,
-    db::Db,
+    db::{
+        Db,
+        scope::{FIRST_ROLES, Node},
+    },
 };
 
 pub(super) async fn user(command: User, config: &Config, db: &Db) -> anyhow::Result<()> {
@@ -28,9 +31,11 @@ pub(super) async fn user(command: User, config: &Config, db: &Db) -> anyhow::Res
             let (password, generated) = setup::password(password_stdin)?;
             let hash = auth::hash_password(&password)?;
             let shown = display_name.unwrap_or_else(|| username.clone());
-            db.users()
-                .add(&username, &shown, &hash, language, Timestamp::now())
-                .await?;
+            let now = Timestamp::now();
+            let user = db.users().add(&username, &shown, &hash, language, now).await?;
+            for role in FIRST_ROLES {
+                db.grants().add(user, role, Node::Root, "cli", now).await?;
+            }
             setup::told(&username, &password, generated);
         }
         User::List(format) => {

@@ -13,7 +13,10 @@ use crate::{
     app::{AppState, make_private},
     auth::{self, MIN_PASSWORD_CHARS},
     config::{Config, FILE_NAME},
-    db::DbError,
+    db::{
+        DbError,
+        scope::{FIRST_ROLES, Node},
+    },
 };
 
 const STARTER: &str =
@@ -55,10 +58,18 @@ pub(super) async fn init(data: &Path, init: Init) -> anyhow::Result<()> {
             Timestamp::now(),
         )
         .await;
+    if let Ok(user) = &added {
+        for role in FIRST_ROLES {
+            app.db
+                .grants()
+                .add(*user, role, Node::Root, "init", Timestamp::now())
+                .await?;
+        }
+    }
     app.db.close().await;
     println!("data folder: {}", data.display());
     match added {
-        Ok(()) => told(&init.username, &password, generated),
+        Ok(_) => told(&init.username, &password, generated),
         Err(DbError::AlreadyExists { .. }) => {
             println!(
                 "user {} exists already and keeps its password; change it with: bbt-console --data {} user passwd {}",

@@ -8,6 +8,7 @@ pub mod devices;
 pub mod health;
 pub mod lessons;
 pub mod pushes;
+pub mod scope;
 pub mod system;
 pub mod tickets;
 pub mod tree;

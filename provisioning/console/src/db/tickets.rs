@@ -146,16 +146,17 @@ impl Tickets<'_> {
     /// [`DbError::NotFound`] for the classroom.
     pub async fn add(&self, new: &NewTicketRow<'_>, now: Timestamp) -> DbResult<i64> {
         let mut tx = self.0.begin().await?;
-        let room: Option<i64> = sqlx::query_scalar("SELECT id FROM classrooms WHERE id = ?")
+        let school: Option<i64> = sqlx::query_scalar("SELECT school_id FROM classrooms WHERE id = ?")
             .bind(new.classroom_id)
             .fetch_optional(&mut *tx)
             .await?;
-        room.ok_or_else(|| DbError::not_found("classroom", new.classroom_id))?;
+        let school = school.ok_or_else(|| DbError::not_found("classroom", new.classroom_id))?;
         let id = sqlx::query(
-            "INSERT INTO tickets (code_hash, classroom_id, console_url, broker_host, broker_port, created_at, expires_at)
-             VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO tickets (code_hash, school_id, classroom_id, console_url, broker_host, broker_port, created_at, expires_at)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(&code_hash(new.code)[..])
+        .bind(school)
         .bind(new.classroom_id)
         .bind(new.console_url)
         .bind(&new.broker.host)

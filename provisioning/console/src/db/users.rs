@@ -63,8 +63,8 @@ impl Users<'_> {
         password_hash: &str,
         language: Language,
         now: Timestamp,
-    ) -> DbResult<()> {
-        sqlx::query(
+    ) -> DbResult<i64> {
+        let added = sqlx::query(
             "INSERT INTO users (username, display_name, password_hash, language, created_at) VALUES (?, ?, ?, ?, ?)",
         )
         .bind(username)
@@ -75,7 +75,7 @@ impl Users<'_> {
         .execute(&self.0.write)
         .await
         .map_err(|e| DbError::taken(e, "user", username))?;
-        Ok(())
+        Ok(added.last_insert_rowid())
     }
 
     /// Changes a password and ends all sessions of the account.

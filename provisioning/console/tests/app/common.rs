@@ -8,6 +8,7 @@ use axum::{
     http::{HeaderMap, Method, Request, StatusCode, header},
 };
 use bbt_console::{
+    access::Role,
     api::tree::{NewClassroom, NewRegion, NewSchool, RegionKind, SchoolKind},
     app::AppState,
     auth,
@@ -16,6 +17,7 @@ use bbt_console::{
     db::{
         devices::Enrolment,
         lessons::{NewFile, NewVersion},
+        scope::Node,
         tickets::{NewTicketRow, Redeem},
     },
     jobs::Outlet,
@@ -71,13 +73,19 @@ impl TestConsole {
     pub async fn signed_in() -> Self {
         let mut console = Self::in_folder(tempfile::tempdir().unwrap()).await;
         let hash = auth::hash_password(PASSWORD).unwrap();
-        console
-            .app
-            .db
+        let db = &console.app.db;
+        let now = Timestamp::now();
+        let admin = db
             .users()
-            .add("admin", "管理员", &hash, Language::ZhCn, Timestamp::now())
+            .add("admin", "管理员", &hash, Language::ZhCn, now)
             .await
             .unwrap();
+        for role in Role::ALL {
+            db.grants()
+                .add(admin, role, Node::Root, "test", now)
+                .await
+                .unwrap();
+        }
         let answer = console.sign_in("admin", PASSWORD).await;
         assert_eq!(answer.status, StatusCode::OK);
         console

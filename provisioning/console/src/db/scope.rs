@@ -1,0 +1,277 @@
+//! The one place where a query learns how far it may see.
+//!
+//! A [`Scope`] is resolved once for each request and bound as JSON lists of row ids, `NULL` meaning everything, so that any
+//! query narrows itself with one line (`?N` is the bind, `s.id` the school's column):
+//!
+//! ```sql
+//! AND (?N IS NULL OR s.id IN (SELECT value FROM json_each(?N)))
+//! ```
+
+use std::sync::Arc;
+
+use contract::id::DeviceId;
+use jiff::Timestamp;
+use sqlx::FromRow;
+
+use super::{Db, DbError, DbResult, bump, ms, parse};
+use crate::access::{Held, Role};
+
+/// A node of the tree at which a role can be held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Node {
+    /// The whole install.
+    Root,
+    /// A region and everything below it.
+    Region(i64),
+    /// One school.
+    School(i64),
+}
+
+/// How far somebody may see or reach.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope(Option<Arc<Sets>>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Sets {
+    regions: String,
+    schools: String,
+    regions_above: String,
+    schools_set: Vec<i64>,
+    regions_set: Vec<i64>,
+}
+
+impl Scope {
+    /// Everything: the console's own jobs and its command line.
+    pub const fn everything() -> Self {
+        Self(None)
+    }
+
+    /// Whether nothing is out of reach.
+    pub const fn is_everything(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// JSON list of the schools within, to be bound; `None` (`NULL`) is all.
+    pub fn schools(&self) -> Option<&str> {
+        self.0.as_deref().map(|sets| sets.schools.as_str())
+    }
+
+    /// JSON list of the regions within (a school's own region is not, unless it was granted), to be bound.
+    pub fn regions(&self) -> Option<&str> {
+        self.0.as_deref().map(|sets| sets.regions.as_str())
+    }
+
+    /// JSON list of the regions above what was granted: what they own may be read where an action says `upward`, and their
+    /// names are shown on the way down. Empty where the action does not say so.
+    pub fn regions_above(&self) -> Option<&str> {
+        self.0.as_deref().map(|sets| sets.regions_above.as_str())
+    }
+
+    /// Whether a school is within.
+    pub fn has_school(&self, id: i64) -> bool {
+        self.0
+            .as_deref()
+            .is_none_or(|sets| sets.schools_set.binary_search(&id).is_ok())
+    }
+
+    /// Whether a region is within.
+    pub fn has_region(&self, id: i64) -> bool {
+        self.0
+            .as_deref()
+            .is_none_or(|sets| sets.regions_set.binary_search(&id).is_ok())
+    }
+
+    /// Whether a node is within.
+    pub fn has(&self, node: Node) -> bool {
+        match node {
+            Node::Root => self.is_everything(),
+            Node::Region(id) => self.has_region(id),
+            Node::School(id) => self.has_school(id),
+        }
+    }
+
+    /// The same as an answer.
+    ///
+    /// # Errors
+    /// [`DbError::NotFound`]: what is out of reach is not there.
+    pub fn need_school(&self, id: i64) -> DbResult<()> {
+        self.has_school(id)
+            .then_some(())
+            .ok_or_else(|| DbError::not_found("school", id))
+    }
+
+    /// The same for a region.
+    ///
+    /// # Errors
+    /// [`DbError::NotFound`].
+    pub fn need_region(&self, id: i64) -> DbResult<()> {
+        self.has_region(id)
+            .then_some(())
+            .ok_or_else(|| DbError::not_found("region", id))
+    }
+}
+
+/// Functions on grants.
+#[derive(Debug)]
+pub struct Grants<'a>(pub(super) &'a Db);
+
+#[derive(FromRow)]
+struct GrantRow {
+    id: i64,
+    role: String,
+    region_id: Option<i64>,
+    school_id: Option<i64>,
+}
+
+/// What the account made by `init` holds: somebody must be able to begin. Separate accounts follow in a well-run county.
+pub const FIRST_ROLES: [Role; 3] = [Role::SystemAdmin, Role::CountyOperator, Role::ContentOfficer];
+
+impl Grants<'_> {
+    /// Grants a role at a node; one that is held already stays as it is.
+    ///
+    /// # Errors
+    /// The database's; an unknown node is a broken reference.
+    pub async fn add(&self, user: i64, role: Role, node: Node, by: &str, now: Timestamp) -> DbResult<()> {
+        let (region, school) = match node {
+            Node::Root => (None, None),
+            Node::Region(id) => (Some(id), None),
+            Node::School(id) => (None, Some(id)),
+        };
+        let mut tx = self.0.begin().await?;
+        sqlx::query(
+            "INSERT INTO grants (user_id, role, region_id, school_id, granted_at, granted_by) VALUES (?, ?, ?, ?, ?, ?)
+             ON CONFLICT DO NOTHING",
+        )
+        .bind(user)
+        .bind(role.as_str())
+        .bind(region)
+        .bind(school)
+        .bind(ms(now))
+        .bind(by)
+        .execute(&mut *tx)
+        .await?;
+        bump(&mut tx, "user").await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// What an account holds.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn of(&self, user: i64) -> DbResult<Vec<Held>> {
+        let rows: Vec<GrantRow> =
+            sqlx::query_as("SELECT id, role, region_id, school_id FROM grants WHERE user_id = ? ORDER BY id")
+                .bind(user)
+                .fetch_all(&self.0.read)
+                .await?;
+        rows.into_iter()
+            .map(|row| {
+                let node = match (row.region_id, row.school_id) {
+                    (Some(region), _) => Node::Region(region),
+                    (None, Some(school)) => Node::School(school),
+                    (None, None) => Node::Root,
+                };
+                Ok(Held {
+                    id: row.id,
+                    role: parse(&row.role)?,
+                    node,
+                })
+            })
+            .collect()
+    }
+}
+
+impl Db {
+    /// Functions on grants.
+    pub const fn grants(&self) -> Grants<'_> {
+        Grants(self)
+    }
+
+    /// What `nodes` reach. None at all is an empty scope, never everything.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn resolve_scope(&self, nodes: &[Node], upward: bool) -> DbResult<Scope> {
+        if nodes.contains(&Node::Root) {
+            return Ok(Scope::everything());
+        }
+        let of = |pick: fn(&Node) -> Option<i64>| -> DbResult<String> {
+            super::to_json(&nodes.iter().filter_map(pick).collect::<Vec<_>>())
+        };
+        let granted_regions = of(|node| match node {
+            Node::Region(id) => Some(*id),
+            _ => None,
+        })?;
+        let granted_schools = of(|node| match node {
+            Node::School(id) => Some(*id),
+            _ => None,
+        })?;
+        let regions: Vec<i64> = sqlx::query_scalar(
+            "SELECT DISTINCT descendant FROM region_closure
+              WHERE ancestor IN (SELECT value FROM json_each(?)) ORDER BY descendant",
+        )
+        .bind(&granted_regions)
+        .fetch_all(&self.read)
+        .await?;
+        let regions_json = super::to_json(&regions)?;
+        let schools: Vec<i64> = sqlx::query_scalar(
+            "SELECT id FROM schools WHERE region_id IN (SELECT value FROM json_each(?1))
+                 OR id IN (SELECT value FROM json_each(?2)) ORDER BY id",
+        )
+        .bind(&regions_json)
+        .bind(&granted_schools)
+        .fetch_all(&self.read)
+        .await?;
+        let above: Vec<i64> = if upward {
+            sqlx::query_scalar(
+                "SELECT DISTINCT ancestor FROM region_closure
+                  WHERE descendant IN (SELECT value FROM json_each(?1)
+                                       UNION SELECT region_id FROM schools WHERE id IN (SELECT value FROM json_each(?2)))",
+            )
+            .bind(&granted_regions)
+            .bind(&granted_schools)
+            .fetch_all(&self.read)
+            .await?
+        } else {
+            Vec::new()
+        };
+        Ok(Scope(Some(Arc::new(Sets {
+            schools: super::to_json(&schools)?,
+            regions: regions_json,
+            regions_above: super::to_json(&above)?,
+            schools_set: schools,
+            regions_set: regions,
+        }))))
+    }
+
+    /// The school of a classroom within `scope`.
+    ///
+    /// # Errors
+    /// [`DbError::NotFound`], also for one out of reach.
+    pub async fn need_classroom(&self, scope: &Scope, id: i64) -> DbResult<i64> {
+        let school: Option<i64> = sqlx::query_scalar("SELECT school_id FROM classrooms WHERE id = ?")
+            .bind(id)
+            .fetch_optional(&self.read)
+            .await?;
+        school
+            .filter(|school| scope.has_school(*school))
+            .ok_or_else(|| DbError::not_found("classroom", id))
+    }
+
+    /// Row id and school of a device within `scope`, whatever its standing.
+    ///
+    /// # Errors
+    /// [`DbError::NotFound`], also for one out of reach.
+    pub async fn need_device(&self, scope: &Scope, id: &DeviceId) -> DbResult<(i64, i64)> {
+        let found: Option<(i64, i64)> = sqlx::query_as(
+            "SELECT d.device_no, c.school_id FROM devices d JOIN classrooms c ON c.id = d.classroom_id WHERE d.id = ?",
+        )
+        .bind(id.as_str())
+        .fetch_optional(&self.read)
+        .await?;
+        found
+            .filter(|(_, school)| scope.has_school(*school))
+            .ok_or_else(|| DbError::not_found("device", id))
+    }
+}
