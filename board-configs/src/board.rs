@@ -32,6 +32,8 @@ pub struct Board {
     pub disk: Disk,
     /// What can be measured, in the file's order. There is a temperature among them.
     pub sensors: Vec<Sensor>,
+    /// What keeps the device's key from being copied with its disk.
+    pub secure_element: SecureElement,
 }
 
 impl Board {
@@ -112,6 +114,16 @@ pub enum Mcu {
         /// Bits per second.
         baud: u32,
     },
+}
+
+/// What keeps the device's key from being copied with its disk.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SecureElement {
+    /// Nothing: the key is a file that only the agent may read.
+    #[default]
+    None,
+    /// A TPM 2.0, by the commands of tpm2-tools: the key is sealed to this one chip.
+    Tpm2,
 }
 
 /// What heat allows. `derate_at_c < shutdown_at_c < cut_at_c`.

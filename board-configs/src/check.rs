@@ -6,8 +6,8 @@ use std::ops::RangeInclusive;
 use toml::{Table, Value};
 
 use crate::board::{
-    Backlight, Board, Disk, DisplayName, FanPoint, Mcu, Measure, Sensor, SensorAt, SocClass, Storage,
-    StorageKind, Thermal,
+    Backlight, Board, Disk, DisplayName, FanPoint, Mcu, Measure, SecureElement, Sensor, SensorAt, SocClass,
+    Storage, StorageKind, Thermal,
 };
 use crate::error::BoardError;
 use crate::raw::{RawBacklight, RawBoard, RawFan, RawMcu, RawSensor, RawThermal};
@@ -37,6 +37,8 @@ const MEASURES: &[(&str, Measure)] = &[
 ];
 const MCUS: &[(&str, bool)] = &[("none", false), ("uart", true)];
 const PWMS: &[(&str, bool)] = &[("none", false), ("pwm", true)];
+const SECURE_ELEMENTS: &[(&str, SecureElement)] =
+    &[("none", SecureElement::None), ("tpm2", SecureElement::Tpm2)];
 const BAUDS: &[i64] = &[
     9_600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800, 921_600, 1_000_000, 1_500_000,
 ];
@@ -86,6 +88,9 @@ pub(crate) fn check(name: &str, layers: &[Layer]) -> Checked<Board> {
         backlight: check.backlight(&raw.backlight)?,
         disk,
         sensors: check.sensors(raw.sensors.unwrap_or_default())?,
+        secure_element: raw.secure_element.map_or(Ok(SecureElement::None), |found| {
+            check.choice("secure_element", Some(found), SECURE_ELEMENTS)
+        })?,
     })
 }
 

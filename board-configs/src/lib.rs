@@ -15,8 +15,8 @@ mod raw;
 mod source;
 
 pub use board::{
-    Backlight, Board, Disk, DisplayName, FanPoint, Mcu, Measure, Sensor, SensorAt, SocClass, Storage,
-    StorageKind, Thermal,
+    Backlight, Board, Disk, DisplayName, FanPoint, Mcu, Measure, SecureElement, Sensor, SensorAt, SocClass,
+    Storage, StorageKind, Thermal,
 };
 pub use error::BoardError;
 pub use source::{MAX_DEPTH, MAX_FILE_BYTES, Source, builtin_names};

@@ -7,6 +7,7 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawBoard {
     pub(crate) inherit: Option<String>,
+    pub(crate) secure_element: Option<String>,
     pub(crate) model: Option<String>,
     pub(crate) revision: Option<String>,
     #[serde(default)]

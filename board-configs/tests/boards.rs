@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use board_configs::{
-    Board, BoardError, FanPoint, MAX_FILE_BYTES, Mcu, Measure, SensorAt, Source, builtin_names,
+    Board, BoardError, FanPoint, MAX_FILE_BYTES, Mcu, Measure, SecureElement, SensorAt, Source, builtin_names,
 };
 use tempfile::TempDir;
 
@@ -103,6 +103,22 @@ fn revision_b_is_revision_a_but_for_what_it_says() {
     );
     assert_eq!(b.sensors.len(), 3, "lists are replaced, not joined");
     assert_eq!(b.sensors[2].measures, Measure::Light);
+}
+
+#[test]
+fn a_board_names_what_keeps_its_key() {
+    let of = |board: Result<Board, BoardError>| board.unwrap().secure_element;
+    assert_eq!(of(Board::builtin("ops-pc-rev-a")), SecureElement::Tpm2);
+    assert_eq!(
+        of(Board::builtin("rk3568-aio-rev-a")),
+        SecureElement::None,
+        "may be left out"
+    );
+    let model = "model = \"lm3s6965evb\"";
+    let named = |word: &str| with(model, &format!("{model}\nsecure_element = \"{word}\""));
+    assert_eq!(of(named("none")), SecureElement::None);
+    assert_eq!(of(named("tpm2")), SecureElement::Tpm2);
+    refused(named("tpm"), &["secure_element = \"tpm\"", "\"none\", \"tpm2\""]);
 }
 
 #[test]

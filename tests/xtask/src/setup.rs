@@ -21,7 +21,7 @@ struct Need {
     why: &'static str,
 }
 
-const SYSTEM: [Need; 5] = [
+const SYSTEM: [Need; 7] = [
     Need {
         program: "cc",
         args: &["--version"],
@@ -51,6 +51,18 @@ const SYSTEM: [Need; 5] = [
         args: &["--version"],
         package: "fontconfig",
         why: "tells whether there is a Chinese font",
+    },
+    Need {
+        program: "swtpm",
+        args: &["--version"],
+        package: "swtpm",
+        why: "is the TPM to which the tests seal a device's key",
+    },
+    Need {
+        program: "tpm2_getrandom",
+        args: &["--version"],
+        package: "tpm2-tools",
+        why: "seals a device's key to a TPM",
     },
 ];
 
