@@ -7,6 +7,7 @@ use std::{
 };
 
 use board_configs::{Board, builtin_names};
+use contract::hardware::MAX_FIELD_BYTES;
 use serde::Deserialize;
 
 /// Settings, checked.
@@ -30,6 +31,35 @@ pub struct Config {
     pub system: SystemConfig,
     /// The school's line.
     pub fetch: FetchConfig,
+    /// The county, before enrolment.
+    pub county: CountyConfig,
+    /// Marks of the board that are given by hand.
+    pub identity: IdentityConfig,
+    /// USB disks.
+    pub usb: UsbConfig,
+}
+
+/// Where the county is made known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CountyConfig {
+    /// A `contract::usb::CountyFile`; `county.json` under `data_dir` is looked at as well.
+    pub file: Option<PathBuf>,
+}
+
+/// Marks of the board that are given by hand, in the place of what the kernel says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IdentityConfig {
+    /// The board controller's id.
+    pub mcu_id: Option<String>,
+    /// The disk's id.
+    pub disk_id: Option<String>,
+}
+
+/// Where USB disks appear.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsbConfig {
+    /// Folders under which a folder `bbt/` is looked for.
+    pub roots: Vec<PathBuf>,
 }
 
 /// Where the player listens.
@@ -168,6 +198,31 @@ struct RawConfig {
     system: RawSystem,
     #[serde(default)]
     fetch: RawFetch,
+    #[serde(default)]
+    county: RawCounty,
+    #[serde(default)]
+    identity: RawIdentity,
+    #[serde(default)]
+    usb: RawUsb,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawCounty {
+    file: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawIdentity {
+    mcu_id: Option<String>,
+    disk_id: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawUsb {
+    roots: Option<Vec<PathBuf>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -295,6 +350,23 @@ impl RawConfig {
             within("fetch.limit_kbps", u64::from(limit), 64, 10_000_000)?;
         }
 
+        for (key, mark) in [
+            ("identity.mcu_id", &self.identity.mcu_id),
+            ("identity.disk_id", &self.identity.disk_id),
+        ] {
+            if let Some(mark) = mark
+                && (mark.trim().is_empty()
+                    || mark.len() > MAX_FIELD_BYTES
+                    || mark.chars().any(char::is_control))
+            {
+                return Err(refuse(
+                    key,
+                    format!("{mark:?}"),
+                    "1 to 128 bytes of text in one line",
+                ));
+            }
+        }
+
         let reboot_command = self
             .system
             .reboot_command
@@ -336,6 +408,19 @@ impl RawConfig {
             fetch: FetchConfig {
                 max_parallel,
                 limit_kbps: self.fetch.limit_kbps,
+            },
+            county: CountyConfig {
+                file: self.county.file,
+            },
+            identity: IdentityConfig {
+                mcu_id: self.identity.mcu_id,
+                disk_id: self.identity.disk_id,
+            },
+            usb: UsbConfig {
+                roots: self
+                    .usb
+                    .roots
+                    .unwrap_or_else(|| ["/media", "/run/media", "/mnt"].map(PathBuf::from).to_vec()),
             },
         })
     }
@@ -402,6 +487,10 @@ mod tests {
             (
                 &format!("{LEAST}[player]\ncourseware_port = 8008"),
                 &["player.courseware_port", "own origin"],
+            ),
+            (
+                &format!("{LEAST}[identity]\ndisk_id = ''"),
+                &["identity.disk_id", "128 bytes"],
             ),
             (
                 &format!("{LEAST}[system]\nreboot_command = []"),

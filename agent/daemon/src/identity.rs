@@ -1,30 +1,51 @@
 //! Who the device is: key and certificate, stored together or not at all.
 //!
-//! `identity/key.pem` (0600) and `identity/identity.json`. A new identity is written whole into `identity.new/`, then the
-//! two folders change places in one step, so that a cut or a full disk leaves the old pair or the new, never one of each.
+//! ```text
+//! identity.pending/      key.pem, hardware.json           made before anything is asked, used by every way of asking
+//! identity.provisional/  provisional.json                 a USB disk's word until the console's own; its key is the pending one
+//! identity/              key.pem, identity.json, hardware.json
+//! identity.renewed/      the same, and `proven` once the console saw it
+//! ```
+//!
+//! A new identity is written whole into `identity.new/`, then the two folders change places in one step, so that a cut or
+//! a full disk leaves the old pair or the new, never one of each. Files with a key in them are 0600, folders 0700.
+
+mod pending;
+mod renewed;
+#[cfg(test)]
+pub(crate) mod tests;
 
 use std::{
     fs, io,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use anyhow::Context;
-use contract::enrol::EnrolReply;
+use contract::{enrol::EnrolReply, hardware::Hardware, standing::StandingOrder};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde::{Deserialize, Serialize};
 
-use crate::files;
+use crate::{
+    config::Config,
+    files,
+    key_store::{self, KeyStore, Plain},
+    standing::{self, Locked},
+};
+pub use pending::{Provisional, SavedProvisional};
 
 /// The device's identity.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// What the console said at enrolment.
+    /// What the console said at enrolment, and since at each renewal.
     pub reply: EnrolReply,
     /// Where the console's HTTPS is.
     pub console_url: String,
     /// The private key (PEM, PKCS #8). Never leaves the device.
     pub key_pem: String,
+    /// The board that was enrolled; an identity of an older agent does not say.
+    pub hardware: Option<Hardware>,
 }
 
 impl std::fmt::Debug for Identity {
@@ -35,6 +56,19 @@ impl std::fmt::Debug for Identity {
     }
 }
 
+/// What is kept of who the device is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kept {
+    /// Nothing: it waits to be enrolled.
+    None,
+    /// A USB disk's ticket; no certificate yet.
+    Provisional(Box<Provisional>),
+    /// An identity. How it stands with the console is [`IdentityFolder::standing`]'s to say.
+    Enrolled(Box<Identity>),
+    /// Reported stolen: the secrets are gone, and the player is locked.
+    Locked(Locked),
+}
+
 #[derive(Serialize, Deserialize)]
 struct Saved {
     console_url: String,
@@ -43,31 +77,67 @@ struct Saved {
 }
 
 /// Where identities are kept.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct IdentityFolder {
     here: PathBuf,
     new: PathBuf,
     old: PathBuf,
+    pending: PathBuf,
+    provisional: PathBuf,
+    renewed: PathBuf,
     parent: PathBuf,
+    keys: Arc<dyn KeyStore>,
 }
 
 impl IdentityFolder {
-    /// Under `data_dir`.
+    /// Under the configured `data_dir`, with the board's way of keeping keys.
+    pub fn of(config: &Config) -> Self {
+        Self::with(&config.data_dir, key_store::of(config))
+    }
+
+    /// Under `data_dir`, with keys as plain files.
     pub fn new(data_dir: &Path) -> Self {
+        Self::with(data_dir, Arc::new(Plain))
+    }
+
+    fn with(data_dir: &Path, keys: Arc<dyn KeyStore>) -> Self {
         Self {
             here: data_dir.join("identity"),
             new: data_dir.join("identity.new"),
             old: data_dir.join("identity.old"),
+            pending: data_dir.join("identity.pending"),
+            provisional: data_dir.join("identity.provisional"),
+            renewed: data_dir.join("identity.renewed"),
             parent: data_dir.to_owned(),
+            keys,
         }
+    }
+
+    /// What is kept. Changes nothing, so that a second program may look.
+    ///
+    /// # Errors
+    /// There is something and it cannot be read.
+    pub fn load(&self) -> anyhow::Result<Kept> {
+        if let Some(locked) = standing::locked(&self.parent)? {
+            return Ok(Kept::Locked(locked));
+        }
+        if let Some(identity) = self.identity()? {
+            return Ok(Kept::Enrolled(Box::new(identity)));
+        }
+        Ok(self
+            .provisional()
+            .map_or(Kept::None, |provisional| Kept::Provisional(Box::new(provisional))))
     }
 
     /// The identity, if the device is enrolled.
     ///
     /// # Errors
     /// There is one and it cannot be read.
-    pub fn load(&self) -> anyhow::Result<Option<Identity>> {
-        let folder = if self.here.exists() { &self.here } else { &self.old };
+    pub fn identity(&self) -> anyhow::Result<Option<Identity>> {
+        self.read(if self.here.exists() { &self.here } else { &self.old })
+    }
+
+    fn read(&self, folder: &Path) -> anyhow::Result<Option<Identity>> {
         let path = folder.join("identity.json");
         let text = match fs::read(&path) {
             Ok(text) => text,
@@ -81,140 +151,121 @@ impl IdentityFolder {
             )
         })?;
         let key = folder.join("key.pem");
-        let key_pem = fs::read_to_string(&key)
+        let key_pem = self
+            .read_key(&key)
             .with_context(|| format!("Failed to read {}; enrol again with a new ticket", key.display()))?;
         Ok(Some(Identity {
             reply,
             console_url,
             key_pem,
+            hardware: read_hardware(folder),
         }))
     }
 
-    /// Stores `identity` in the place of the one before.
+    fn read_key(&self, file: &Path) -> io::Result<String> {
+        let key = self.keys.open(&fs::read(file)?)?;
+        String::from_utf8(key).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    }
+
+    /// Stores `identity` in the place of the one before. What led to it (pending key, provisional trust) goes, and so does
+    /// a renewal of the one before that was under way.
     ///
     /// # Errors
     /// The one before is as it was.
     pub fn store(&self, identity: &Identity) -> io::Result<()> {
-        self.store_new(identity).inspect_err(|_| {
-            let _ = fs::remove_dir_all(&self.new);
+        if standing::locked(&self.parent)?.is_some() {
+            let reason = "this device was reported stolen and is locked; unlock it first with the county's unlock order";
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, reason));
+        }
+        self.finish_renewal()?;
+        self.write(&self.new, identity)?;
+        // Before the exchange: a renewal of the old identity must not be found beside the new one.
+        remove(&self.renewed)?;
+        self.exchange(&self.new)?;
+        for leftover in [&self.new, &self.old, &self.provisional, &self.pending] {
+            remove(leftover)?;
+        }
+        // What was said of the identity before is not said of this one.
+        standing::forget(&self.parent)?;
+        files::sync_folder(&self.parent)
+    }
+
+    /// The console's last word on the identity that is kept.
+    ///
+    /// # Errors
+    /// The disk does not do as told.
+    pub fn standing(&self) -> io::Result<Option<StandingOrder>> {
+        standing::kept(&self.parent)
+    }
+
+    /// Notes what the board is made of, for an identity of an older agent.
+    ///
+    /// # Errors
+    /// The disk does not do as told.
+    pub fn note_hardware(&self, hardware: &Hardware) -> io::Result<()> {
+        files::replace(
+            &self.here.join("hardware.json"),
+            &serde_json::to_vec_pretty(hardware)?,
+            0o600,
+        )
+    }
+
+    /// Writes a whole identity into a folder of its own; a part of it does not stay.
+    fn write(&self, folder: &Path, identity: &Identity) -> io::Result<()> {
+        let written = || -> io::Result<()> {
+            fs::create_dir_all(&self.parent)?;
+            remove(folder)?;
+            fs::DirBuilder::new().mode(0o700).create(folder)?;
+            let saved = Saved {
+                console_url: identity.console_url.clone(),
+                reply: identity.reply.clone(),
+            };
+            let key = self.keys.seal(identity.key_pem.as_bytes())?;
+            files::write_new(&folder.join("key.pem"), &key, 0o600)?;
+            files::write_new(
+                &folder.join("identity.json"),
+                &serde_json::to_vec_pretty(&saved)?,
+                0o600,
+            )?;
+            if let Some(hardware) = &identity.hardware {
+                let json = serde_json::to_vec_pretty(hardware)?;
+                files::write_new(&folder.join("hardware.json"), &json, 0o600)?;
+            }
+            files::sync_folder(folder)?;
+            files::sync_folder(&self.parent)
+        };
+        written().inspect_err(|_| {
+            let _ = fs::remove_dir_all(folder);
         })
     }
 
-    fn store_new(&self, identity: &Identity) -> io::Result<()> {
-        fs::create_dir_all(&self.parent)?;
-        match fs::remove_dir_all(&self.new) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        fs::DirBuilder::new().mode(0o700).create(&self.new)?;
-        let saved = Saved {
-            console_url: identity.console_url.clone(),
-            reply: identity.reply.clone(),
-        };
-        let json = serde_json::to_vec_pretty(&saved)?;
-        files::write_new(&self.new.join("key.pem"), identity.key_pem.as_bytes(), 0o600)?;
-        files::write_new(&self.new.join("identity.json"), &json, 0o600)?;
-        files::sync_folder(&self.new)?;
-        self.swap()?;
-        files::sync_folder(&self.parent)?;
-        let _ = fs::remove_dir_all(&self.new);
-        let _ = fs::remove_dir_all(&self.old);
-        Ok(())
-    }
-
-    fn swap(&self) -> io::Result<()> {
-        if !self.here.exists() {
-            return fs::rename(&self.new, &self.here);
-        }
-        match renameat_with(CWD, &self.new, CWD, &self.here, RenameFlags::EXCHANGE) {
-            Ok(()) => Ok(()),
-            // A file system that cannot exchange: between the two steps `load` finds the old one.
-            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
-                let _ = fs::remove_dir_all(&self.old);
-                fs::rename(&self.here, &self.old)?;
-                fs::rename(&self.new, &self.here)
+    /// Puts the identity in `folder` into force; the one before is then in `folder` (or in `identity.old`).
+    fn exchange(&self, folder: &Path) -> io::Result<()> {
+        if self.here.exists() {
+            match renameat_with(CWD, folder, CWD, &self.here, RenameFlags::EXCHANGE) {
+                Ok(()) => {}
+                // A file system that cannot exchange: between the two steps `identity` finds the old one.
+                Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
+                    remove(&self.old)?;
+                    fs::rename(&self.here, &self.old)?;
+                    fs::rename(folder, &self.here)?;
+                }
+                Err(error) => return Err(error.into()),
             }
-            Err(error) => Err(error.into()),
+        } else {
+            fs::rename(folder, &self.here)?;
         }
+        files::sync_folder(&self.parent)
     }
 }
 
-#[cfg(test)]
-pub(crate) mod tests {
-    use std::os::unix::fs::PermissionsExt;
+fn read_hardware(folder: &Path) -> Option<Hardware> {
+    serde_json::from_slice(&fs::read(folder.join("hardware.json")).ok()?).ok()
+}
 
-    use contract::{
-        enrol::{BrokerAddress, Placement},
-        id::DeviceId,
-    };
-
-    use super::*;
-
-    pub(crate) fn identity(id: &str) -> Identity {
-        Identity {
-            reply: EnrolReply {
-                device_id: DeviceId::new(id).unwrap(),
-                certificate_pem: "cert".into(),
-                ca_pem: "ca".into(),
-                broker: BrokerAddress {
-                    host: "localhost".into(),
-                    port: 8883,
-                },
-                keys: vec![],
-                placement: Placement::default(),
-                issued_at: "2026-01-01T00:00:00Z".parse().unwrap(),
-                renewal: None,
-            },
-            console_url: "https://localhost:8443".into(),
-            key_pem: format!("key of {id}"),
-        }
-    }
-
-    #[test]
-    fn a_second_identity_replaces_the_first_and_the_key_is_for_the_owner_alone() {
-        let dir = tempfile::tempdir().unwrap();
-        let folder = IdentityFolder::new(dir.path());
-        assert_eq!(folder.load().unwrap(), None);
-        for id in ["d1", "d2"] {
-            folder.store(&identity(id)).unwrap();
-            assert_eq!(folder.load().unwrap(), Some(identity(id)));
-        }
-        let mode = fs::metadata(dir.path().join("identity/key.pem"))
-            .unwrap()
-            .permissions()
-            .mode();
-        assert_eq!(mode & 0o777, 0o600);
-        assert_eq!(
-            fs::read_dir(dir.path()).unwrap().count(),
-            1,
-            "no second key is left lying about"
-        );
-    }
-
-    #[test]
-    fn what_a_cut_leaves_behind_never_mixes_two_identities() {
-        let dir = tempfile::tempdir().unwrap();
-        let folder = IdentityFolder::new(dir.path());
-        folder.store(&identity("d1")).unwrap();
-        // Cut while the new one was being written.
-        fs::create_dir(&folder.new).unwrap();
-        fs::write(folder.new.join("key.pem"), "key of d2").unwrap();
-        assert_eq!(folder.load().unwrap(), Some(identity("d1")));
-        // Cut between the two renames of a file system that cannot exchange.
-        fs::rename(&folder.here, &folder.old).unwrap();
-        assert_eq!(folder.load().unwrap(), Some(identity("d1")));
-        folder.store(&identity("d3")).unwrap();
-        assert_eq!(folder.load().unwrap(), Some(identity("d3")));
-    }
-
-    #[test]
-    fn what_cannot_be_written_leaves_the_old_identity() {
-        let dir = tempfile::tempdir().unwrap();
-        let folder = IdentityFolder::new(dir.path());
-        folder.store(&identity("d1")).unwrap();
-        // A file in the place of the new folder, as no disk full of anything would allow a folder either.
-        fs::write(&folder.new, "in the way").unwrap();
-        folder.store(&identity("d2")).unwrap_err();
-        assert_eq!(folder.load().unwrap(), Some(identity("d1")));
+fn remove(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }

@@ -117,7 +117,7 @@ fn perform(command: &Command) -> anyhow::Result<ExitCode> {
         } => {
             let config = file.load()?;
             let _lock = DataLock::take(&config.data_dir)?;
-            let identity = IdentityFolder::new(&config.data_dir).load()?;
+            let identity = IdentityFolder::of(&config).identity()?;
             let identity = identity.context("this device is not enrolled: no manifest could be believed")?;
             let report = store::rebuild(&config.data_dir, identity.reply.keys)?;
             print(&serde_json::to_value(&report)?)?;
@@ -142,8 +142,8 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 
 fn enrol(config: &Config, ticket: &Path) -> anyhow::Result<ExitCode> {
     io::tls::install_provider();
-    let folder = IdentityFolder::new(&config.data_dir);
-    let replaces = folder.load().is_ok_and(|identity| identity.is_some());
+    let folder = IdentityFolder::of(config);
+    let replaces = folder.identity().is_ok_and(|identity| identity.is_some());
     let language = config.language;
     // Not a part of the result, so not on standard output.
     let tell = |sentence: &str| {
@@ -165,7 +165,7 @@ fn enrol(config: &Config, ticket: &Path) -> anyhow::Result<ExitCode> {
 }
 
 fn status(config: &Config) -> anyhow::Result<ExitCode> {
-    let identity = IdentityFolder::new(&config.data_dir).load()?;
+    let identity = IdentityFolder::of(config).identity()?;
     let running = DataLock::take(&config.data_dir)
         .err()
         .map(|error| error.to_string());

@@ -117,8 +117,8 @@ async fn serve(
 }
 
 async fn wait_for_identity(config: &Config, writer: &ShelfWriter) -> anyhow::Result<Identity> {
-    let folder = IdentityFolder::new(&config.data_dir);
-    if let Some(identity) = folder.load()? {
+    let folder = IdentityFolder::of(config);
+    if let Some(identity) = folder.identity()? {
         return Ok(identity);
     }
     tracing::warn!("this device is not enrolled; run `bbt-agent enrol --config FILE --ticket FILE`");
@@ -130,7 +130,7 @@ async fn wait_for_identity(config: &Config, writer: &ShelfWriter) -> anyhow::Res
         tokio::time::sleep(IDENTITY_CHECK).await;
         // Ready was said already, so the service manager waits for this as it does while serving.
         let _ = sd_notify::notify(&[NotifyState::Watchdog]);
-        if let Some(identity) = folder.load()? {
+        if let Some(identity) = folder.identity()? {
             writer.show(Shelf {
                 preparing: true,
                 ..Shelf::default()

@@ -8,12 +8,12 @@ use std::{
 use contract::{
     command::NoticeLevel,
     enrol::Placement,
-    id::{DeviceId, LessonId},
+    id::{CommandId, DeviceId, LessonId},
     lesson::{LessonItem, LessonMeta},
     report::{DiskReport, LessonState},
 };
 use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
 use crate::store::ContentStore;
 
@@ -36,7 +36,62 @@ pub struct Shelf {
     pub notices: Vec<ShelfNotice>,
     /// Room.
     pub disk: DiskReport,
+    /// Whether the device is somebody, and what the page says if it is not, or not for sure.
+    pub membership: Membership,
 }
+
+/// How the device stands, as far as the page shows it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Membership {
+    /// As it should be: no banner.
+    #[default]
+    Enrolled,
+    /// It has no identity.
+    Unenrolled(Unenrolled),
+    /// A USB disk's word; lessons play, the console has not confirmed it.
+    Provisional,
+    /// Its disk is a copy of another board's; lessons play.
+    Quarantined(Unenrolled),
+    /// Its certificate was revoked; lessons play.
+    Revoked(Unenrolled),
+    /// Another device took its place; lessons play.
+    Replaced,
+    /// Reported stolen: no lesson plays.
+    Locked {
+        /// Whom to call.
+        contact: String,
+        /// The lock in force, for the technician.
+        order_id: CommandId,
+    },
+}
+
+/// What a person needs to get the device in.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Unenrolled {
+    /// The board's serial number; may be empty.
+    pub serial: String,
+    /// Of the pending key: what the technician compares; empty if there is none.
+    pub fingerprint: String,
+    /// What the QR code says, a URL; empty where the county is not known or names no web address.
+    pub qr_text: String,
+    /// The county's name; empty if no county file is there.
+    pub county: String,
+}
+
+/// A code that somebody typed on the page.
+#[derive(Debug)]
+pub struct Typed {
+    /// As it was typed.
+    pub code: String,
+    /// The classroom's code, where the ticket is the school's.
+    pub classroom: Option<String>,
+    /// How it went: the sentence for the page, good or bad.
+    pub answer: oneshot::Sender<Result<String, String>>,
+}
+
+/// Where typed codes arrive; whoever locks it first gets them.
+pub type TypedCodes = Arc<Mutex<mpsc::Receiver<Typed>>>;
 
 /// Who the device is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -84,6 +139,7 @@ pub struct ShelfNotice {
 #[derive(Debug)]
 pub struct ShelfWriter {
     shelf: watch::Sender<Arc<Shelf>>,
+    typed: TypedCodes,
     store: Arc<OnceLock<ContentStore>>,
 }
 
@@ -91,6 +147,7 @@ pub struct ShelfWriter {
 #[derive(Debug, Clone)]
 pub struct PlayerState {
     shelf: watch::Receiver<Arc<Shelf>>,
+    typed: mpsc::Sender<Typed>,
     store: Arc<OnceLock<ContentStore>>,
 }
 
@@ -101,13 +158,16 @@ pub fn shelf() -> (ShelfWriter, PlayerState) {
         ..Shelf::default()
     }));
     let store = Arc::new(OnceLock::new());
+    let (typed, codes) = mpsc::channel(1);
     (
         ShelfWriter {
             shelf: sender,
+            typed: Arc::new(Mutex::new(codes)),
             store: Arc::clone(&store),
         },
         PlayerState {
             shelf: receiver,
+            typed,
             store,
         },
     )
@@ -117,6 +177,16 @@ impl ShelfWriter {
     /// Shows `shelf` from now on and wakes whoever waits for a change.
     pub fn show(&self, shelf: Shelf) {
         self.shelf.send_replace(Arc::new(shelf));
+    }
+
+    /// What shows now.
+    pub fn shown(&self) -> Arc<Shelf> {
+        Arc::clone(&self.shelf.borrow())
+    }
+
+    /// Where codes arrive that are typed on the page.
+    pub fn typed(&self) -> TypedCodes {
+        Arc::clone(&self.typed)
     }
 
     /// Hands the opened store to the player; a second call changes nothing.
@@ -131,9 +201,17 @@ impl PlayerState {
         Arc::clone(&self.shelf.borrow())
     }
 
+    /// Where the page hands over a typed code; only one waits at a time.
+    pub const fn typed(&self) -> &mpsc::Sender<Typed> {
+        &self.typed
+    }
+
     /// Whether files of `lesson` may be handed out now.
     pub fn allows(&self, lesson: &LessonId) -> bool {
         let shelf = self.shelf.borrow();
+        if matches!(shelf.membership, Membership::Locked { .. }) {
+            return false;
+        }
         shelf
             .allowed
             .as_ref()

@@ -15,6 +15,7 @@ use rcgen::{CertificateParams, KeyPair};
 use reqwest::header::{ACCEPT_LANGUAGE, HeaderMap, HeaderValue};
 
 use super::{
+    hardware,
     tls::{self, TimeFloor},
     whole_reason,
 };
@@ -43,17 +44,20 @@ pub async fn enrol(
     let key = KeyPair::generate()
         .context("Failed to make the device's key")
         .map_err(EnrolError::NotPrepared)?;
+    let hardware = hardware::hardware(config);
     let request = EnrolRequest {
         code: ticket.code.clone(),
-        serial: serial(config).ok_or(EnrolError::NoSerial)?,
+        serial: Some(hardware.serial.clone())
+            .filter(|serial| !serial.is_empty())
+            .ok_or(EnrolError::NoSerial)?,
         board: config.board.name.clone(),
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         csr_pem: signing_request(&key).map_err(EnrolError::NotPrepared)?,
         classroom: None,
-        hardware: None,
+        hardware: Some(hardware.clone()),
     };
     let client = console_client(&ticket, config.language)?;
-    let folder = IdentityFolder::new(&config.data_dir);
+    let folder = IdentityFolder::of(config);
     let mut core = Enrol::new(rand::random());
     let longest = ASK_TIMEOUT * MAX_TRIES + LONGEST_WAITS;
     tell(&error::say_connecting(
@@ -73,6 +77,7 @@ pub async fn enrol(
                     reply: *reply,
                     console_url: ticket.console_url.trim_end_matches('/').to_owned(),
                     key_pem: key.serialize_pem(),
+                    hardware: Some(hardware.clone()),
                 };
                 let event = match usable(&identity).and_then(|()| folder.store(&identity).map_err(Into::into))
                 {
@@ -105,24 +110,6 @@ fn read_ticket(file: &Path) -> Result<EnrolmentTicket, EnrolError> {
         serde_json::from_slice(&text).map_err(|error| EnrolError::Unclear(file.to_owned(), error))?;
     check_ticket(&ticket).map_err(EnrolError::Ticket)?;
     Ok(ticket)
-}
-
-/// The serial number that is configured, or else the board's own, if it tells one.
-fn serial(config: &Config) -> Option<String> {
-    if let Some(serial) = &config.serial {
-        return Some(serial.trim().to_owned());
-    }
-    let places = [
-        "/sys/class/dmi/id/product_serial",
-        "/sys/class/dmi/id/board_serial",
-        "/proc/device-tree/serial-number",
-    ];
-    let read = |place: &&str| {
-        let text = fs::read_to_string(place).ok()?;
-        let text: String = text.trim_matches(['\0', '\n', ' ']).chars().take(64).collect();
-        (!text.is_empty() && text != "None" && !text.contains("O.E.M")).then_some(text)
-    };
-    places.iter().find_map(read)
 }
 
 fn signing_request(key: &KeyPair) -> anyhow::Result<String> {
@@ -281,6 +268,6 @@ mod tests {
             assert!(error.say(Language::ZhCn).contains("请县里重新签发"), "{error}");
             assert!(!error.to_string().contains("cable"), "{error}");
         }
-        assert!(IdentityFolder::new(&config.data_dir).load().unwrap().is_none());
+        assert!(IdentityFolder::of(&config).identity().unwrap().is_none());
     }
 }

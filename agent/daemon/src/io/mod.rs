@@ -2,11 +2,13 @@
 
 pub mod enrol;
 pub mod fetch;
+pub mod hardware;
 pub mod mqtt;
 pub mod probes;
 pub mod reboot;
 pub mod time;
 pub mod tls;
+pub mod ways;
 
 /// An error with all its causes in one line.
 pub fn whole_reason(error: &dyn std::error::Error) -> String {

@@ -37,7 +37,7 @@ use crate::{
         tls::{self, TimeFloor},
     },
     keeper::{Answer, Keeper, Task},
-    shelf::{LessonCard, ShelfWriter},
+    shelf::{LessonCard, Membership, ShelfWriter},
     store::{ContentStore, StoreOptions},
 };
 
@@ -104,6 +104,7 @@ pub(super) struct Agent {
     pub(super) reports_reserved: u64,
     pub(super) survey_waits: bool,
     pub(super) dirty: bool,
+    pub(super) membership: Membership,
     pub(super) shown_at: Millis,
     pub(super) inbox: Inbox,
 }
@@ -207,6 +208,7 @@ impl Agent {
             reports_reserved: 0,
             survey_waits: false,
             dirty: true,
+            membership: Membership::Enrolled,
             shown_at: Millis::default(),
             inbox,
         };

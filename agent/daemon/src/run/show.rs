@@ -66,6 +66,7 @@ impl Agent {
             allowed: self.lessons.allowed(),
             notices: notices.collect(),
             disk: self.lessons.disk(),
+            membership: self.membership.clone(),
         }
     }
 
