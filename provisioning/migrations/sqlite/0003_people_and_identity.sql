@@ -212,6 +212,8 @@ CREATE TABLE device_boots_seen (
     first_at   INTEGER NOT NULL,
     last_at    INTEGER NOT NULL,
     address    TEXT NOT NULL DEFAULT '',
+    -- Shown to be a second board's power-up: it comes in no more.
+    copy       INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (device_no, boot_id)
 ) STRICT, WITHOUT ROWID;
 

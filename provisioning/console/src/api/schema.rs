@@ -53,4 +53,5 @@ contract_schemas! {
     ItemKind = contract::lesson::ItemKind;
     EnrolmentTicket = contract::enrol::EnrolmentTicket;
     FailureReason = contract::report::FailureReason;
+    Hardware = contract::hardware::Hardware;
 }
