@@ -20,6 +20,7 @@ use utoipa::ToSchema;
 
 use crate::{
     app::AppState,
+    audit,
     auth::SignedIn,
     db::{
         scope::{Node, Scope},
@@ -30,7 +31,7 @@ use crate::{
 
 const DATA: &str = include_str!("../permissions.toml");
 /// Where the API begins; routes in the data are written without it.
-const PREFIX: &str = "/api/v1";
+pub(crate) const PREFIX: &str = "/api/v1";
 
 static PERMISSIONS: LazyLock<Result<Permissions, String>> = LazyLock::new(|| Permissions::parse(DATA));
 
@@ -259,6 +260,7 @@ pub async fn authorise(
     mut request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
+    audit::actor(&user.username);
     let route = path.as_str();
     let route = route.strip_prefix(PREFIX).unwrap_or(route);
     let action = Permissions::get()?.of_route(request.method(), route);

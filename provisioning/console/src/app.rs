@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     api::system::IngestCounters,
+    audit::floods::Floods,
     auth::SignIns,
     broker::LinkState,
     config::Config,
@@ -49,6 +50,8 @@ pub struct Parts {
     pub keys: Arc<SigningKeys>,
     /// Failed sign-ins.
     pub sign_ins: SignIns,
+    /// Bounds on rows about refusals in the audit log.
+    pub floods: Floods,
     /// Tells pages what changed.
     pub changes: Changes,
     /// Wakes the publisher when something is owed.
@@ -94,6 +97,7 @@ impl AppState {
             pki: Arc::new(pki),
             keys: Arc::new(keys),
             sign_ins: SignIns::default(),
+            floods: Floods::default(),
             changes: Changes::default(),
             owed: Notify::new(),
             counters: Counters::default(),

@@ -311,6 +311,10 @@ impl IntoResponse for ApiError {
     }
 }
 
+/// The request's id, for whoever writes something down about it.
+#[derive(Debug, Clone)]
+pub struct RequestId(pub String);
+
 /// Which language answers are written in when the caller names none.
 #[derive(Debug, Clone, Copy)]
 pub struct DefaultLanguage(pub Language);
@@ -320,13 +324,14 @@ pub struct DefaultLanguage(pub Language);
 /// Put it outermost; it also dresses failures that axum or tower-http made (404, 405, 413, …).
 pub async fn render_problems(
     State(DefaultLanguage(default)): State<DefaultLanguage>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let language = accepted_language(request.headers()).unwrap_or(default);
     let request_id = uuid::Uuid::now_v7().simple().to_string();
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
+    request.extensions_mut().insert(RequestId(request_id.clone()));
     let mut response = next.run(request).await;
     let status = response.status();
     tracing::debug!(%request_id, %method, path, status = status.as_u16(), "answered");

@@ -24,7 +24,7 @@ use crate::{
     access,
     api::schema,
     app::AppState,
-    auth,
+    audit, auth,
     controllers::{commands, devices, events, health, lessons, pushes, session, system, tickets, tree},
     error::render_problems,
     pages,
@@ -156,6 +156,10 @@ pub fn router(app: AppState) -> Router {
         .merge(closed)
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .layer(middleware::from_fn(auth::refuse_foreign_origin))
+        .layer(middleware::from_fn_with_state(
+            app.clone(),
+            audit::door::name_the_actor,
+        ))
         .layer(SetResponseHeaderLayer::if_not_present(
             header::CACHE_CONTROL,
             HeaderValue::from_static("no-store"),

@@ -13,6 +13,7 @@ use crate::{
         session::{Session, SignIn},
     },
     app::AppState,
+    audit,
     auth::{self, SignedIn},
     error::{ApiError, Code},
 };
@@ -29,6 +30,7 @@ pub async fn sign_in(
     Body(given): Body<SignIn>,
 ) -> Result<(CookieJar, Json<Session>), ApiError> {
     let name: String = given.username.chars().take(64).collect();
+    audit::actor(&name);
     let wait = app.sign_ins.wait(&name, Instant::now());
     if !wait.is_zero() {
         let seconds = u32::try_from(wait.as_secs() + 1).unwrap_or(u32::MAX);

@@ -3,6 +3,7 @@
 //! SQLite in WAL mode with `synchronous=FULL`: what is committed here is owed, and survives a power cut. Another database
 //! can follow behind the same functions. One connection writes, so writers queue here and not in SQLite.
 
+pub mod audit;
 pub mod commands;
 pub mod devices;
 pub mod health;
@@ -12,6 +13,7 @@ pub mod scope;
 pub mod system;
 pub mod tickets;
 pub mod tree;
+mod tx;
 pub mod users;
 pub mod wanted;
 
@@ -19,7 +21,7 @@ use std::{path::Path, time::Duration};
 
 use jiff::Timestamp;
 use sqlx::{
-    Sqlite, SqliteConnection, Transaction,
+    SqliteConnection,
     migrate::Migrator,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -143,11 +145,6 @@ impl Db {
     pub async fn close(&self) {
         self.read.close().await;
         self.write.close().await;
-    }
-
-    /// A transaction that may write; the lock is taken now, so it cannot fail half-way for a reader turned writer.
-    pub(crate) async fn begin(&self) -> DbResult<Transaction<'static, Sqlite>> {
-        Ok(self.write.begin_with("BEGIN IMMEDIATE").await?)
     }
 }
 

@@ -15,6 +15,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub use self::lock::ServeLock;
 use crate::{
     app::AppState,
+    audit::door::Caller,
     broker::{Broker, BrokerError, EmbeddedBrokerConfig, Guard, LinkCredentials},
     config::{Config, FILE_NAME},
     device_http::{self, DeviceHttp, Limits},
@@ -257,7 +258,7 @@ fn serve_devices(app: &AppState, tasks: &TaskTracker, listener: TcpListener) {
 }
 
 async fn serve_web(app: &AppState, tasks: &TaskTracker, listener: TcpListener) -> anyhow::Result<()> {
-    let router = router::router(app.clone());
+    let router = router::router(app.clone()).into_make_service_with_connect_info::<Caller>();
     let stopping = app.stopping.clone().cancelled_owned();
     match &app.config.web_tls {
         None => {
