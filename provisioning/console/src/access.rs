@@ -23,6 +23,7 @@ use crate::{
     audit,
     auth::SignedIn,
     db::{
+        Db,
         scope::{Node, Scope},
         users::User,
     },
@@ -197,6 +198,17 @@ impl Permissions {
         &self.actions
     }
 
+    /// One action by its name.
+    ///
+    /// # Errors
+    /// There is none of that name: a fault of the program.
+    pub fn named(&self, name: &str) -> Result<&Action, ApiError> {
+        self.actions
+            .iter()
+            .find(|action| action.name == name)
+            .ok_or_else(|| ApiError::internal(format!("permissions.toml has no action {name}")))
+    }
+
     /// The action of a route; `path` as the router knows it, without the API's prefix.
     pub fn of_route(&self, method: &Method, path: &str) -> Option<&Action> {
         // A page of headers only is a page.
@@ -235,6 +247,19 @@ pub struct Access {
     pub grants: Vec<Held>,
     /// What the action reaches; every query takes it.
     pub scope: Scope,
+}
+
+impl Access {
+    /// How far the person reaches with another action of the matrix, e.g. which lessons a push may name; an action that they
+    /// may not do reaches nothing.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn reach(&self, db: &Db, action: &str) -> Result<Scope, ApiError> {
+        let action = Permissions::get()?.named(action)?;
+        let nodes = action.nodes(&self.grants).unwrap_or_default();
+        Ok(db.resolve_scope(&nodes, action.upward).await?)
+    }
 }
 
 impl FromRequestParts<AppState> for Access {

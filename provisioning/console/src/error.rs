@@ -295,7 +295,9 @@ impl From<DbError> for ApiError {
                 Self::new(Code::AlreadyExists).arg("what", what).arg("id", id)
             }
             DbError::LessonRetired { id } => Self::new(Code::LessonRetired).arg("id", id),
-            DbError::Ticket(refusal) => Self::new(refusal.code()),
+            DbError::OutOfReach => Self::new(Code::Forbidden).arg("action", "-"),
+            DbError::Conflict(why) => Self::new(Code::Conflict).detail(why),
+            DbError::Ticket(refusal) => refusal.answer(),
             DbError::DiskFull(cause) => Self::new(Code::DiskFull).detail(cause),
             other => Self::internal(other),
         }

@@ -10,7 +10,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Page, page_of, schema};
+use super::{
+    Page, page_of, schema,
+    users::{NodeRef, Place},
+};
 
 /// Which lessons.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
@@ -59,6 +62,9 @@ pub struct LessonSummary {
     pub created_at: Timestamp,
     /// When it was taken off offer.
     pub retired_at: Option<Timestamp>,
+    /// Whose it is: seen there, below, and by who looks down from above; changed only by content officers of that node or
+    /// above.
+    pub owner: NodeRef,
 }
 
 page_of!(
@@ -122,6 +128,9 @@ pub struct LessonUpload {
     /// Titles and order of the items; left out: each supported file is an item, by name.
     #[serde(default)]
     pub items: Vec<UploadItem>,
+    /// Whose a new lesson shall be; left out: the one node at which the person is content officer.
+    #[serde(default)]
+    pub owner: Option<Place>,
 }
 
 /// One item of an upload.

@@ -1,15 +1,18 @@
 //! Shapes of the HTTP API under `/api/v1`. Shapes only: what they mean is said here, where they come from elsewhere.
 
+pub mod clones;
 pub mod commands;
 pub mod devices;
 pub mod health;
 pub mod lessons;
 pub mod pushes;
 pub mod schema;
+pub mod security;
 pub mod session;
 pub mod system;
 pub mod tickets;
 pub mod tree;
+pub mod users;
 
 /// Most rows in one page.
 pub const MAX_PAGE_SIZE: u32 = 500;

@@ -73,6 +73,8 @@ pub struct Region {
     pub name: String,
     /// Official code, where known.
     pub code: Option<String>,
+    /// It lies above what the reader may see: only its name is told, to show the way down.
+    pub above: bool,
     /// Schools directly in it.
     pub schools: Vec<SchoolSummary>,
 }

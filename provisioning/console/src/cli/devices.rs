@@ -11,7 +11,7 @@ use super::{
 use crate::{
     api::{MAX_PAGE_SIZE, devices::DeviceQuery},
     controllers::commands,
-    db::Db,
+    db::{Db, scope::Scope},
 };
 
 pub(super) async fn device(command: Device, db: &Db) -> anyhow::Result<()> {
@@ -23,7 +23,7 @@ pub(super) async fn device(command: Device, db: &Db) -> anyhow::Result<()> {
                     page_size: Some(MAX_PAGE_SIZE),
                     ..Default::default()
                 };
-                async move { db.devices().list(&query).await }
+                async move { db.devices().list(&Scope::everything(), &query).await }
             })
             .await?;
             list(
@@ -57,7 +57,7 @@ pub(super) async fn device(command: Device, db: &Db) -> anyhow::Result<()> {
             )
         }
         Device::Show { id, format } => {
-            let device = db.devices().detail(&id).await?;
+            let device = db.devices().detail(&Scope::everything(), &id).await?;
             list(
                 format,
                 &device,
@@ -119,7 +119,7 @@ async fn order(command: DeviceCommand, db: &Db) -> anyhow::Result<()> {
             )
         }
         DeviceCommand::List { id, format } => {
-            let orders = db.commands().list(&id).await?;
+            let orders = db.commands().list(&Scope::everything(), &id).await?;
             return list(
                 format,
                 &orders,
@@ -146,7 +146,7 @@ async fn order(command: DeviceCommand, db: &Db) -> anyhow::Result<()> {
         }
     };
     let order = commands::order(id, body, Some(ttl_s), Timestamp::now()).map_err(plain)?;
-    db.commands().add(&order, BY).await?;
+    db.commands().add(&Scope::everything(), &order, BY).await?;
     println!("{}", order.id);
     Ok(())
 }
@@ -159,7 +159,13 @@ pub(super) async fn health(command: Health, db: &Db) -> anyhow::Result<()> {
     };
     let series = db
         .health()
-        .series(&command.id, from, to, command.max_points.clamp(2, 100_000))
+        .series(
+            &Scope::everything(),
+            &command.id,
+            from,
+            to,
+            command.max_points.clamp(2, 100_000),
+        )
         .await?;
     list(
         command.format,

@@ -18,10 +18,12 @@ use crate::{
     },
     config::Config,
     controllers::pushes,
-    db::Db,
+    db::{
+        Db,
+        scope::{Node, Scope},
+    },
     domain::import::{self, Change, Importer},
     objects::Objects,
-    pki::keys::SigningKeys,
 };
 
 pub(super) async fn lesson(command: Lesson, config: &Config, db: &Db) -> anyhow::Result<ExitCode> {
@@ -35,7 +37,7 @@ pub(super) async fn lesson(command: Lesson, config: &Config, db: &Db) -> anyhow:
                     page_size: Some(MAX_PAGE_SIZE),
                     ..Default::default()
                 };
-                async move { db.lessons().list(&query).await }
+                async move { db.lessons().list(&Scope::everything(), &query).await }
             })
             .await?;
             list(
@@ -59,7 +61,7 @@ pub(super) async fn lesson(command: Lesson, config: &Config, db: &Db) -> anyhow:
             )?;
         }
         Lesson::Show { id, format } => {
-            let lesson = db.lessons().detail(&id).await?;
+            let lesson = db.lessons().detail(&Scope::everything(), &id).await?;
             list(format, &lesson, &["FILE", "TYPE", "SIZE", "BLAKE3"], || {
                 println!(
                     "{} version {}: {}",
@@ -76,7 +78,11 @@ pub(super) async fn lesson(command: Lesson, config: &Config, db: &Db) -> anyhow:
                 lesson.files.iter().map(row).collect()
             })?;
         }
-        Lesson::Retire { id } => db.lessons().retire(&id, Timestamp::now()).await?,
+        Lesson::Retire { id } => {
+            db.lessons()
+                .retire(&Scope::everything(), &id, Timestamp::now())
+                .await?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -102,8 +108,10 @@ async fn import_folder(folder: &Path, format: Format, config: &Config, db: &Db) 
         db: db.clone(),
         objects: Objects::open(&config.data.join("objects"), config.reserve_bytes)
             .with_context(|| format!("Failed to open the lesson files in {}", config.data.display()))?,
-        keys: Arc::new(SigningKeys::open_or_create(&config.data.join("keys"))?),
+        keys: Arc::new(crate::pki::open(config)?.keys),
         max_lesson_bytes: config.max_upload_bytes,
+        owner: Node::Root,
+        scope: Scope::everything(),
     };
     let outcomes = import::import_folder(&importer, folder, Timestamp::now(), Arc::new(|_| ())).await?;
     let mut failed = 0;
@@ -173,7 +181,18 @@ pub(super) async fn push(command: Push, db: &Db) -> anyhow::Result<()> {
                 needed_by,
             };
             pushes::check(&new).map_err(plain)?;
-            println!("{}", db.pushes().add(&new, BY, Timestamp::now()).await?);
+            println!(
+                "{}",
+                db.pushes()
+                    .add(
+                        &Scope::everything(),
+                        &Scope::everything(),
+                        &new,
+                        BY,
+                        Timestamp::now()
+                    )
+                    .await?
+            );
         }
         Push::List(format) => {
             let found = all(|page| {
@@ -182,7 +201,7 @@ pub(super) async fn push(command: Push, db: &Db) -> anyhow::Result<()> {
                     page_size: Some(MAX_PAGE_SIZE),
                     ..Default::default()
                 };
-                async move { db.pushes().list(&query).await }
+                async move { db.pushes().list(&Scope::everything(), &query).await }
             })
             .await?;
             list(
@@ -221,7 +240,7 @@ pub(super) async fn push(command: Push, db: &Db) -> anyhow::Result<()> {
                     page: Some(page),
                     page_size: Some(MAX_PAGE_SIZE),
                 };
-                async move { db.pushes().devices(id, &query).await }
+                async move { db.pushes().devices(&Scope::everything(), id, &query).await }
             })
             .await?;
             list(
@@ -254,7 +273,11 @@ pub(super) async fn push(command: Push, db: &Db) -> anyhow::Result<()> {
                 },
             )?;
         }
-        Push::Withdraw { id } => db.pushes().withdraw(id, Timestamp::now()).await?,
+        Push::Withdraw { id } => {
+            db.pushes()
+                .withdraw(&Scope::everything(), id, Timestamp::now())
+                .await?
+        }
     }
     Ok(())
 }

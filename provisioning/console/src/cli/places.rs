@@ -15,7 +15,7 @@ use crate::{
     controllers::tree,
     db::{
         Db,
-        scope::{FIRST_ROLES, Node},
+        scope::{FIRST_ROLES, Node, Scope},
     },
 };
 
@@ -88,10 +88,10 @@ pub(super) async fn region(command: Region, db: &Db) -> anyhow::Result<()> {
                 code,
             })
             .map_err(plain)?;
-            println!("{}", db.tree().add_region(&new).await?);
+            println!("{}", db.tree().add_region(&Scope::everything(), &new).await?);
         }
         Region::List(format) => {
-            let regions = db.tree().all().await?.regions;
+            let regions = db.tree().all(&Scope::everything()).await?.regions;
             list(
                 format,
                 &regions,
@@ -130,10 +130,10 @@ pub(super) async fn school(command: School, db: &Db) -> anyhow::Result<()> {
                 kind,
             })
             .map_err(plain)?;
-            println!("{}", db.tree().add_school(&new).await?);
+            println!("{}", db.tree().add_school(&Scope::everything(), &new).await?);
         }
         School::List(format) => {
-            let regions = db.tree().all().await?.regions;
+            let regions = db.tree().all(&Scope::everything()).await?.regions;
             let schools: Vec<_> = regions
                 .iter()
                 .flat_map(|r| r.schools.iter().map(move |s| (r, s)))
@@ -188,10 +188,10 @@ pub(super) async fn classroom(command: Classroom, db: &Db) -> anyhow::Result<()>
                 grade,
             })
             .map_err(plain)?;
-            println!("{}", db.tree().add_classroom(&new).await?);
+            println!("{}", db.tree().add_classroom(&Scope::everything(), &new).await?);
         }
         Classroom::List { school, format } => {
-            let rooms = db.tree().classrooms(school).await?;
+            let rooms = db.tree().classrooms(&Scope::everything(), school).await?;
             list(format, &rooms, &["ID", "SCHOOL", "CODE", "NAME", "GRADE"], || {
                 let row = |c: &crate::api::tree::Classroom| {
                     vec![

@@ -9,12 +9,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Body, Path, within};
 use crate::{
+    access::Access,
     api::{
         commands::{Command, NewCommand},
         schema,
     },
     app::AppState,
-    auth::SignedIn,
     error::ApiError,
 };
 
@@ -29,14 +29,20 @@ const DEFAULT_TTL_S: u32 = 600;
     ))]
 pub async fn add(
     State(app): State<AppState>,
-    SignedIn(user): SignedIn,
+    access: Access,
     Path(id): Path<DeviceId>,
     Body(new): Body<NewCommand>,
 ) -> Result<(StatusCode, Json<Command>), ApiError> {
     let order = order(id.clone(), new.body, new.ttl_s, Timestamp::now())?;
-    app.db.commands().add(&order, &user.username).await?;
+    app.db
+        .commands()
+        .add(&access.scope, &order, &access.user.username)
+        .await?;
     app.device_changed(&id);
-    Ok((StatusCode::CREATED, Json(app.db.commands().get(&order.id).await?)))
+    Ok((
+        StatusCode::CREATED,
+        Json(app.db.commands().get(&access.scope, &order.id).await?),
+    ))
 }
 
 /// Orders given to a device, newest first, at most 200.
@@ -46,9 +52,10 @@ pub async fn add(
 ))]
 pub async fn list(
     State(app): State<AppState>,
+    access: Access,
     Path(id): Path<DeviceId>,
 ) -> Result<Json<Vec<Command>>, ApiError> {
-    Ok(Json(app.db.commands().list(&id).await?))
+    Ok(Json(app.db.commands().list(&access.scope, &id).await?))
 }
 
 /// An order within its bounds.

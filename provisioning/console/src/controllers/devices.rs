@@ -5,6 +5,7 @@ use contract::id::DeviceId;
 
 use super::{Body, Path, Query};
 use crate::{
+    access::Access,
     api::{
         devices::{DeviceDetail, DevicePage, DeviceQuery, DeviceSummary, MoveDevice},
         schema,
@@ -17,10 +18,11 @@ use crate::{
 #[utoipa::path(get, path = "/devices", tag = "devices", params(DeviceQuery), responses((status = 200, body = DevicePage)))]
 pub async fn list(
     State(app): State<AppState>,
+    access: Access,
     Query(query): Query<DeviceQuery>,
 ) -> Result<Json<DevicePage>, ApiError> {
     Ok(Json(DevicePage::new(
-        app.db.devices().list(&query).await?,
+        app.db.devices().list(&access.scope, &query).await?,
         query.page(),
     )))
 }
@@ -32,9 +34,10 @@ pub async fn list(
 ))]
 pub async fn detail(
     State(app): State<AppState>,
+    access: Access,
     Path(id): Path<DeviceId>,
 ) -> Result<Json<DeviceDetail>, ApiError> {
-    Ok(Json(app.db.devices().detail(&id).await?))
+    Ok(Json(app.db.devices().detail(&access.scope, &id).await?))
 }
 
 /// Moves a device to another classroom; what it should hold follows.
@@ -45,11 +48,15 @@ pub async fn detail(
     ))]
 pub async fn relocate(
     State(app): State<AppState>,
+    access: Access,
     Path(id): Path<DeviceId>,
     Body(to): Body<MoveDevice>,
 ) -> Result<Json<DeviceSummary>, ApiError> {
-    app.db.devices().relocate(&id, to.classroom_id).await?;
+    app.db
+        .devices()
+        .relocate(&access.scope, &id, to.classroom_id)
+        .await?;
     app.device_changed(&id);
     app.changed(Noun::Push, None);
-    Ok(Json(app.db.devices().summary(&id).await?))
+    Ok(Json(app.db.devices().summary(&access.scope, &id).await?))
 }

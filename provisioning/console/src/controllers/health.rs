@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Path, Query, within};
 use crate::{
+    access::Access,
     api::{
         health::{HealthQuery, HealthSeries},
         schema,
@@ -22,6 +23,7 @@ use crate::{
 ))]
 pub async fn series(
     State(app): State<AppState>,
+    access: Access,
     Path(id): Path<DeviceId>,
     Query(query): Query<HealthQuery>,
 ) -> Result<Json<HealthSeries>, ApiError> {
@@ -39,5 +41,10 @@ pub async fn series(
             format!("from {from} is later than to {to}"),
         ));
     }
-    Ok(Json(app.db.health().series(&id, from, to, max_points).await?))
+    let series = app
+        .db
+        .health()
+        .series(&access.scope, &id, from, to, max_points)
+        .await?;
+    Ok(Json(series))
 }

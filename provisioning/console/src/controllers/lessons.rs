@@ -13,11 +13,14 @@ use jiff::Timestamp;
 
 use super::{Path, Query};
 use crate::{
+    access::{Access, Permissions},
     api::{
         lessons::{LessonDetail, LessonPage, LessonQuery, LessonUpload, LessonUploadForm, Uploaded},
         schema,
+        users::Place,
     },
     app::{AppState, Noun},
+    db::scope::Node,
     device_http::ranges,
     domain::import::{self, Change, Upload},
     error::{ApiError, Code},
@@ -33,10 +36,11 @@ const PREVIEW_POLICY: &str = "sandbox; default-src 'none'; img-src 'self'; media
 #[utoipa::path(get, path = "/lessons", tag = "lessons", params(LessonQuery), responses((status = 200, body = LessonPage)))]
 pub async fn list(
     State(app): State<AppState>,
+    access: Access,
     Query(query): Query<LessonQuery>,
 ) -> Result<Json<LessonPage>, ApiError> {
     Ok(Json(LessonPage::new(
-        app.db.lessons().list(&query).await?,
+        app.db.lessons().list(&access.scope, &query).await?,
         query.page(),
     )))
 }
@@ -48,9 +52,10 @@ pub async fn list(
 ))]
 pub async fn detail(
     State(app): State<AppState>,
+    access: Access,
     Path(id): Path<LessonId>,
 ) -> Result<Json<LessonDetail>, ApiError> {
-    Ok(Json(app.db.lessons().detail(&id).await?))
+    Ok(Json(app.db.lessons().detail(&access.scope, &id).await?))
 }
 
 /// Takes a lesson off offer and out of all assignments.
@@ -58,8 +63,15 @@ pub async fn detail(
     (status = 204),
     (status = 404, body = schema::Problem, content_type = "application/problem+json"),
 ))]
-pub async fn retire(State(app): State<AppState>, Path(id): Path<LessonId>) -> Result<StatusCode, ApiError> {
-    app.db.lessons().retire(&id, Timestamp::now()).await?;
+pub async fn retire(
+    State(app): State<AppState>,
+    access: Access,
+    Path(id): Path<LessonId>,
+) -> Result<StatusCode, ApiError> {
+    app.db
+        .lessons()
+        .retire(&access.scope, &id, Timestamp::now())
+        .await?;
     app.changed(Noun::Lesson, id.to_string());
     app.changed(Noun::Push, None);
     Ok(StatusCode::NO_CONTENT)
@@ -76,6 +88,7 @@ pub async fn retire(State(app): State<AppState>, Path(id): Path<LessonId>) -> Re
     ))]
 pub async fn upload(
     State(app): State<AppState>,
+    access: Access,
     mut form: Multipart,
 ) -> Result<(StatusCode, Json<Uploaded>), ApiError> {
     let unreadable =
@@ -116,6 +129,7 @@ pub async fn upload(
     if files.is_empty() {
         return Err(ApiError::invalid("file", "no file was sent"));
     }
+    let owner = owner(&access, meta.owner)?;
     let titles = meta
         .items
         .into_iter()
@@ -127,7 +141,13 @@ pub async fn upload(
         titles,
         files,
     };
-    let done = import::import_upload(&app.importer(), upload, Timestamp::now(), Arc::new(|_| ())).await?;
+    let done = import::import_upload(
+        &app.importer(owner, access.scope),
+        upload,
+        Timestamp::now(),
+        Arc::new(|_| ()),
+    )
+    .await?;
     app.changed(Noun::Lesson, done.id.to_string());
     let changed = matches!(done.change, Change::New | Change::Updated);
     let status = if changed {
@@ -143,6 +163,33 @@ pub async fn upload(
             changed,
         }),
     ))
+}
+
+/// Whose a new lesson shall be: as asked for, else the one node at which the person may upload.
+fn owner(access: &Access, asked: Option<Place>) -> Result<Node, ApiError> {
+    let Some(asked) = asked else {
+        let action = Permissions::get()?.named("lessons.write")?;
+        let mut nodes = action.nodes(&access.grants).unwrap_or_default();
+        nodes.dedup();
+        return match nodes.as_slice() {
+            [node] => Ok(*node),
+            all if all.contains(&Node::Root) => Ok(Node::Root),
+            _ => Err(ApiError::invalid(
+                "owner",
+                "you are content officer at several nodes; say with owner {region_id or school_id} whose the lesson is",
+            )),
+        };
+    };
+    let node = asked
+        .node()
+        .ok_or_else(|| ApiError::invalid("owner", "name a region or a school, not both"))?;
+    match node {
+        Node::Region(id) => access.scope.need_region(id)?,
+        Node::School(id) => access.scope.need_school(id)?,
+        Node::Root if access.scope.is_everything() => {}
+        Node::Root => return Err(ApiError::invalid("owner", "name a region or a school")),
+    }
+    Ok(node)
 }
 
 async fn read_meta(mut part: Field<'_>) -> Result<LessonUpload, ApiError> {
@@ -187,11 +234,12 @@ fn refused(app: &AppState, error: ObjectError) -> ApiError {
     ))]
 pub async fn file(
     State(app): State<AppState>,
+    access: Access,
     Path((id, path)): Path<(LessonId, LessonPath)>,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let file = app.db.lessons().file(&id, &path).await?;
+    let file = app.db.lessons().file(&access.scope, &id, &path).await?;
     let stored = ranges::File {
         hash: file.hash,
         size: file.size,

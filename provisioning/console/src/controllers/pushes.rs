@@ -5,12 +5,12 @@ use jiff::Timestamp;
 
 use super::{Body, Path, Query};
 use crate::{
+    access::Access,
     api::{
         pushes::{NewPush, Push, PushDevicePage, PushDeviceQuery, PushPage, PushQuery},
         schema,
     },
     app::{AppState, Noun},
-    auth::SignedIn,
     error::ApiError,
 };
 
@@ -25,28 +25,39 @@ const MOST_LESSONS: usize = 500;
 ))]
 pub async fn add(
     State(app): State<AppState>,
-    SignedIn(user): SignedIn,
+    access: Access,
     Body(new): Body<NewPush>,
 ) -> Result<(StatusCode, Json<Push>), ApiError> {
     check(&new)?;
+    let lessons = access.reach(&app.db, "lessons.read").await?;
     let id = app
         .db
         .pushes()
-        .add(&new, &user.username, Timestamp::now())
+        .add(
+            &access.scope,
+            &lessons,
+            &new,
+            &access.user.username,
+            Timestamp::now(),
+        )
         .await?;
     app.changed(Noun::Push, id.to_string());
     app.changed(Noun::Device, None);
-    Ok((StatusCode::CREATED, Json(app.db.pushes().get(id).await?)))
+    Ok((
+        StatusCode::CREATED,
+        Json(app.db.pushes().get(&access.scope, id).await?),
+    ))
 }
 
 /// Pushes, newest first, one page.
 #[utoipa::path(get, path = "/pushes", tag = "pushes", params(PushQuery), responses((status = 200, body = PushPage)))]
 pub async fn list(
     State(app): State<AppState>,
+    access: Access,
     Query(query): Query<PushQuery>,
 ) -> Result<Json<PushPage>, ApiError> {
     Ok(Json(PushPage::new(
-        app.db.pushes().list(&query).await?,
+        app.db.pushes().list(&access.scope, &query).await?,
         query.page(),
     )))
 }
@@ -56,8 +67,12 @@ pub async fn list(
     (status = 200, body = Push),
     (status = 404, body = schema::Problem, content_type = "application/problem+json"),
 ))]
-pub async fn detail(State(app): State<AppState>, Path(id): Path<i64>) -> Result<Json<Push>, ApiError> {
-    Ok(Json(app.db.pushes().get(id).await?))
+pub async fn detail(
+    State(app): State<AppState>,
+    access: Access,
+    Path(id): Path<i64>,
+) -> Result<Json<Push>, ApiError> {
+    Ok(Json(app.db.pushes().get(&access.scope, id).await?))
 }
 
 /// Devices of a push with how far they are, those that need a look first.
@@ -67,11 +82,12 @@ pub async fn detail(State(app): State<AppState>, Path(id): Path<i64>) -> Result<
 ))]
 pub async fn devices(
     State(app): State<AppState>,
+    access: Access,
     Path(id): Path<i64>,
     Query(query): Query<PushDeviceQuery>,
 ) -> Result<Json<PushDevicePage>, ApiError> {
     Ok(Json(PushDevicePage::new(
-        app.db.pushes().devices(id, &query).await?,
+        app.db.pushes().devices(&access.scope, id, &query).await?,
         query.page(),
     )))
 }
@@ -81,11 +97,18 @@ pub async fn devices(
     (status = 200, body = Push),
     (status = 404, body = schema::Problem, content_type = "application/problem+json"),
 ))]
-pub async fn withdraw(State(app): State<AppState>, Path(id): Path<i64>) -> Result<Json<Push>, ApiError> {
-    app.db.pushes().withdraw(id, Timestamp::now()).await?;
+pub async fn withdraw(
+    State(app): State<AppState>,
+    access: Access,
+    Path(id): Path<i64>,
+) -> Result<Json<Push>, ApiError> {
+    app.db
+        .pushes()
+        .withdraw(&access.scope, id, Timestamp::now())
+        .await?;
     app.changed(Noun::Push, id.to_string());
     app.changed(Noun::Device, None);
-    Ok(Json(app.db.pushes().get(id).await?))
+    Ok(Json(app.db.pushes().get(&access.scope, id).await?))
 }
 
 /// Whether a push is within its bounds.

@@ -6,6 +6,7 @@ use axum::{Json, extract::State};
 use jiff::Timestamp;
 
 use crate::{
+    access::Access,
     api::system::{BrokerStatus, Overview, System},
     app::AppState,
     broker::LinkState,
@@ -14,13 +15,19 @@ use crate::{
 
 /// Figures for the first page.
 #[utoipa::path(get, path = "/overview", tag = "system", responses((status = 200, body = Overview)))]
-pub async fn overview(State(app): State<AppState>) -> Result<Json<Overview>, ApiError> {
-    Ok(Json(app.db.system().overview(Timestamp::now()).await?))
+pub async fn overview(State(app): State<AppState>, access: Access) -> Result<Json<Overview>, ApiError> {
+    let lessons = access.reach(&app.db, "lessons.read").await?;
+    let overview = app
+        .db
+        .system()
+        .overview(&access.scope, &lessons, Timestamp::now())
+        .await?;
+    Ok(Json(overview))
 }
 
 /// How the console is.
 #[utoipa::path(get, path = "/system", tag = "system", responses((status = 200, body = System)))]
-pub async fn system(State(app): State<AppState>) -> Result<Json<System>, ApiError> {
+pub async fn system(State(app): State<AppState>, _: Access) -> Result<Json<System>, ApiError> {
     let (up, reason) = match app.link.get().map(|link| link.borrow().clone()) {
         Some(LinkState::Up { .. }) => (true, None),
         Some(LinkState::Down { reason }) => (false, Some(reason)),

@@ -4,6 +4,7 @@ use axum::{Json, extract::State, http::StatusCode};
 
 use super::{Body, Path, text};
 use crate::{
+    access::Access,
     api::{
         schema,
         tree::{Created, NewClassroom, NewRegion, NewSchool, Rename, School, Tree},
@@ -18,8 +19,8 @@ const CODE: usize = 40;
 
 /// All regions with their schools.
 #[utoipa::path(get, path = "/tree", tag = "tree", responses((status = 200, body = Tree)))]
-pub async fn tree(State(app): State<AppState>) -> Result<Json<Tree>, ApiError> {
-    Ok(Json(app.db.tree().all().await?))
+pub async fn tree(State(app): State<AppState>, access: Access) -> Result<Json<Tree>, ApiError> {
+    Ok(Json(app.db.tree().all(&access.scope).await?))
 }
 
 /// Adds a region.
@@ -30,9 +31,14 @@ pub async fn tree(State(app): State<AppState>) -> Result<Json<Tree>, ApiError> {
 ))]
 pub async fn add_region(
     State(app): State<AppState>,
+    access: Access,
     Body(new): Body<NewRegion>,
 ) -> Result<(StatusCode, Json<Created>), ApiError> {
-    let id = app.db.tree().add_region(&checked_region(new)?).await?;
+    let id = app
+        .db
+        .tree()
+        .add_region(&access.scope, &checked_region(new)?)
+        .await?;
     app.changed(Noun::Tree, None);
     Ok((StatusCode::CREATED, Json(Created { id })))
 }
@@ -45,9 +51,14 @@ pub async fn add_region(
 ))]
 pub async fn add_school(
     State(app): State<AppState>,
+    access: Access,
     Body(new): Body<NewSchool>,
 ) -> Result<(StatusCode, Json<Created>), ApiError> {
-    let id = app.db.tree().add_school(&checked_school(new)?).await?;
+    let id = app
+        .db
+        .tree()
+        .add_school(&access.scope, &checked_school(new)?)
+        .await?;
     app.changed(Noun::Tree, None);
     Ok((StatusCode::CREATED, Json(Created { id })))
 }
@@ -60,9 +71,14 @@ pub async fn add_school(
 ))]
 pub async fn add_classroom(
     State(app): State<AppState>,
+    access: Access,
     Body(new): Body<NewClassroom>,
 ) -> Result<(StatusCode, Json<Created>), ApiError> {
-    let id = app.db.tree().add_classroom(&checked_classroom(new)?).await?;
+    let id = app
+        .db
+        .tree()
+        .add_classroom(&access.scope, &checked_classroom(new)?)
+        .await?;
     app.changed(Noun::Tree, None);
     Ok((StatusCode::CREATED, Json(Created { id })))
 }
@@ -72,8 +88,12 @@ pub async fn add_classroom(
     (status = 200, body = School),
     (status = 404, body = schema::Problem, content_type = "application/problem+json"),
 ))]
-pub async fn school(State(app): State<AppState>, Path(id): Path<i64>) -> Result<Json<School>, ApiError> {
-    Ok(Json(app.db.tree().school(id).await?))
+pub async fn school(
+    State(app): State<AppState>,
+    access: Access,
+    Path(id): Path<i64>,
+) -> Result<Json<School>, ApiError> {
+    Ok(Json(app.db.tree().school(&access.scope, id).await?))
 }
 
 /// Gives a region another name.
@@ -81,10 +101,11 @@ pub async fn school(State(app): State<AppState>, Path(id): Path<i64>) -> Result<
     responses((status = 204), (status = 404, body = schema::Problem, content_type = "application/problem+json")))]
 pub async fn rename_region(
     State(app): State<AppState>,
+    access: Access,
     Path(id): Path<i64>,
     Body(new): Body<Rename>,
 ) -> Result<StatusCode, ApiError> {
-    rename(&app, Place::Region, id, &new).await
+    rename(&app, &access, Place::Region, id, &new).await
 }
 
 /// Gives a school another name.
@@ -92,10 +113,11 @@ pub async fn rename_region(
     responses((status = 204), (status = 404, body = schema::Problem, content_type = "application/problem+json")))]
 pub async fn rename_school(
     State(app): State<AppState>,
+    access: Access,
     Path(id): Path<i64>,
     Body(new): Body<Rename>,
 ) -> Result<StatusCode, ApiError> {
-    rename(&app, Place::School, id, &new).await
+    rename(&app, &access, Place::School, id, &new).await
 }
 
 /// Gives a classroom another name.
@@ -103,16 +125,23 @@ pub async fn rename_school(
     responses((status = 204), (status = 404, body = schema::Problem, content_type = "application/problem+json")))]
 pub async fn rename_classroom(
     State(app): State<AppState>,
+    access: Access,
     Path(id): Path<i64>,
     Body(new): Body<Rename>,
 ) -> Result<StatusCode, ApiError> {
-    rename(&app, Place::Classroom, id, &new).await
+    rename(&app, &access, Place::Classroom, id, &new).await
 }
 
-async fn rename(app: &AppState, place: Place, id: i64, new: &Rename) -> Result<StatusCode, ApiError> {
+async fn rename(
+    app: &AppState,
+    access: &Access,
+    place: Place,
+    id: i64,
+    new: &Rename,
+) -> Result<StatusCode, ApiError> {
     app.db
         .tree()
-        .rename(place, id, &text("name", &new.name, 1, NAME)?)
+        .rename(&access.scope, place, id, &text("name", &new.name, 1, NAME)?)
         .await?;
     app.changed(Noun::Tree, None);
     Ok(StatusCode::NO_CONTENT)

@@ -7,7 +7,7 @@ use contract::{
 use jiff::Timestamp;
 use sqlx::{FromRow, SqliteConnection};
 
-use super::{Db, DbError, DbResult, instant, json, ms, parse, to_json};
+use super::{Db, DbError, DbResult, instant, json, ms, parse, scope::Scope, to_json};
 use crate::api::commands::{Command, CommandEvent, CommandStage};
 
 /// Commands sent in one round at most.
@@ -90,15 +90,19 @@ impl Commands<'_> {
     /// Stores an order; it is sent as soon as the device is there.
     ///
     /// # Errors
-    /// [`DbError::NotFound`] for the device.
-    pub async fn add(&self, order: &CommandEnvelope, by: &str) -> DbResult<()> {
+    /// [`DbError::NotFound`] for the device, also for one out of reach.
+    pub async fn add(&self, scope: &Scope, order: &CommandEnvelope, by: &str) -> DbResult<()> {
         let mut tx = self.0.begin().await?;
-        let device: Option<i64> =
-            sqlx::query_scalar("SELECT device_no FROM devices WHERE id = ? AND replaced_at IS NULL")
-                .bind(order.device_id.as_str())
-                .fetch_optional(&mut *tx)
-                .await?;
-        let device = device.ok_or_else(|| DbError::not_found("device", &order.device_id))?;
+        let device: Option<(i64, i64)> = sqlx::query_as(
+            "SELECT d.device_no, c.school_id FROM devices d JOIN classrooms c ON c.id = d.classroom_id
+              WHERE d.id = ? AND d.replaced_at IS NULL",
+        )
+        .bind(order.device_id.as_str())
+        .fetch_optional(&mut *tx)
+        .await?;
+        let (device, _) = device
+            .filter(|(_, school)| scope.has_school(*school))
+            .ok_or_else(|| DbError::not_found("device", &order.device_id))?;
         sqlx::query(
             "INSERT INTO commands (id, device_no, body, issued_at, expires_at, issued_by, state, updated_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'queued', ?4)",
@@ -126,18 +130,14 @@ impl Commands<'_> {
     /// The newest orders of a device, newest first.
     ///
     /// # Errors
-    /// [`DbError::NotFound`] for the device.
-    pub async fn list(&self, device: &DeviceId) -> DbResult<Vec<Command>> {
-        let known = self
-            .0
-            .known_device(device)
-            .await?
-            .ok_or_else(|| DbError::not_found("device", device))?;
+    /// [`DbError::NotFound`] for the device, also for one out of reach.
+    pub async fn list(&self, scope: &Scope, device: &DeviceId) -> DbResult<Vec<Command>> {
+        let (device_no, _) = self.0.need_device(scope, device).await?;
         let rows: Vec<CommandRow> = sqlx::query_as(
             "SELECT id, body, state, reason, issued_by, issued_at, expires_at, updated_at FROM commands
               WHERE device_no = ? ORDER BY issued_at DESC, id DESC LIMIT ?",
         )
-        .bind(known.device_no)
+        .bind(device_no)
         .bind(SHOWN)
         .fetch_all(&self.0.read)
         .await?;
@@ -147,12 +147,16 @@ impl Commands<'_> {
     /// One order.
     ///
     /// # Errors
-    /// [`DbError::NotFound`].
-    pub async fn get(&self, id: &CommandId) -> DbResult<Command> {
+    /// [`DbError::NotFound`], also for one of a device out of reach.
+    pub async fn get(&self, scope: &Scope, id: &CommandId) -> DbResult<Command> {
         let rows: Vec<CommandRow> = sqlx::query_as(
-            "SELECT id, body, state, reason, issued_by, issued_at, expires_at, updated_at FROM commands WHERE id = ?",
+            "SELECT id, body, state, reason, issued_by, issued_at, expires_at, updated_at FROM commands
+              WHERE id = ?1 AND (?2 IS NULL OR device_no IN (
+                    SELECT d.device_no FROM devices d JOIN classrooms c ON c.id = d.classroom_id
+                      JOIN json_each(?2) j ON j.value = c.school_id))",
         )
         .bind(id.as_str())
+        .bind(scope.schools())
         .fetch_all(&self.0.read)
         .await?;
         self.filled(rows)

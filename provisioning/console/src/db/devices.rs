@@ -1,16 +1,21 @@
 //! Devices as people see them: list, detail, enrolment, moving. What devices themselves say is in [`owed`] and below.
 
+pub mod enrol;
 pub mod owed;
 
 use contract::{
-    hash::Hash,
     health::Readings,
     id::{BootId, DeviceId, LessonId},
 };
 use jiff::Timestamp;
 use sqlx::{FromRow, QueryBuilder, Sqlite};
 
-use super::{Db, DbError, DbResult, bump, instant, json, ms, parse, tickets, uint, wanted};
+use super::{
+    Db, DbError, DbResult, bump, instant, json, parse,
+    scope::{Scope, narrow_to_schools},
+    uint, wanted,
+};
+pub use self::enrol::Enrolment;
 use crate::api::devices::{
     DeviceBoot, DeviceDetail, DeviceLesson, DeviceLessonState, DeviceQuery, DeviceSort, DeviceState,
     DeviceSummary,
@@ -25,27 +30,6 @@ impl Db {
     pub fn devices(&self) -> Devices<'_> {
         Devices(self)
     }
-}
-
-/// A device that is about to be enrolled; its certificate is issued already.
-#[derive(Debug, Clone)]
-pub struct Enrolment<'a> {
-    /// Row id of the ticket, from `tickets().redeem`.
-    pub ticket: i64,
-    /// Its new name.
-    pub device: DeviceId,
-    /// Serial number of the board.
-    pub serial: &'a str,
-    /// Board model and revision.
-    pub board: &'a str,
-    /// Version of the agent.
-    pub agent_version: &'a str,
-    /// BLAKE3 of its public key, by which it is known again should the answer get lost.
-    pub key: Hash,
-    /// The certificate as issued.
-    pub certificate_pem: &'a str,
-    /// Its serial number, hexadecimal.
-    pub certificate_serial: &'a str,
 }
 
 #[derive(FromRow)]
@@ -182,13 +166,14 @@ struct MoreRow {
 }
 
 impl Devices<'_> {
-    /// One page of devices and how many there are.
+    /// One page of devices within `scope` and how many there are.
     ///
     /// # Errors
     /// The database's.
-    pub async fn list(&self, query: &DeviceQuery) -> DbResult<(Vec<DeviceSummary>, u64)> {
+    pub async fn list(&self, scope: &Scope, query: &DeviceQuery) -> DbResult<(Vec<DeviceSummary>, u64)> {
         let filter = |sql: &mut QueryBuilder<Sqlite>| {
             sql.push(" WHERE d.replaced_at IS NULL");
+            narrow_to_schools(sql, "s.id", scope);
             if let Some(region) = query.region_id {
                 sql.push(" AND s.region_id IN (SELECT descendant FROM region_closure WHERE ancestor = ");
                 sql.push_bind(region).push(")");
@@ -243,11 +228,12 @@ impl Devices<'_> {
     /// One device in short.
     ///
     /// # Errors
-    /// [`DbError::NotFound`].
-    pub async fn summary(&self, device: &DeviceId) -> DbResult<DeviceSummary> {
+    /// [`DbError::NotFound`], also for one out of reach.
+    pub async fn summary(&self, scope: &Scope, device: &DeviceId) -> DbResult<DeviceSummary> {
         let mut one = QueryBuilder::<Sqlite>::new(SUMMARY);
         one.push(" WHERE d.replaced_at IS NULL AND d.id = ")
             .push_bind(device.as_str());
+        narrow_to_schools(&mut one, "s.id", scope);
         let row: Option<SummaryRow> = one.build_query_as().fetch_optional(&self.0.read).await?;
         row.ok_or_else(|| DbError::not_found("device", device))?.summary()
     }
@@ -255,9 +241,9 @@ impl Devices<'_> {
     /// One device with everything known of it.
     ///
     /// # Errors
-    /// [`DbError::NotFound`].
-    pub async fn detail(&self, device: &DeviceId) -> DbResult<DeviceDetail> {
-        let summary = self.summary(device).await?;
+    /// [`DbError::NotFound`], also for one out of reach.
+    pub async fn detail(&self, scope: &Scope, device: &DeviceId) -> DbResult<DeviceDetail> {
+        let summary = self.summary(scope, device).await?;
         let more: MoreRow =
             sqlx::query_as("SELECT device_no, boot_id, dropped_total, misuse FROM devices WHERE id = ?")
                 .bind(device.as_str())
@@ -320,76 +306,25 @@ impl Devices<'_> {
         })
     }
 
-    /// Makes a device out of a ticket, in one transaction: the ticket is used up, the device stands in its classroom, and
-    /// what the pushes there say is owed to it.
-    ///
-    /// A device of the same serial number in the same classroom is taken to be the same board, enrolled anew: its row
-    /// is set aside.
-    ///
-    /// # Errors
-    /// [`DbError::Ticket`] if the ticket was used, revoked or ran out meanwhile.
-    pub async fn enrol(&self, new: &Enrolment<'_>, now: Timestamp) -> DbResult<()> {
-        let mut tx = self.0.begin().await?;
-        tickets::use_up(
-            &mut tx,
-            new.ticket,
-            &new.device,
-            new.key,
-            new.certificate_pem,
-            now,
-        )
-        .await?;
-        let classroom: i64 = sqlx::query_scalar("SELECT classroom_id FROM tickets WHERE id = ?")
-            .bind(new.ticket)
-            .fetch_one(&mut *tx)
-            .await?;
-        let replaced: Vec<i64> = sqlx::query_scalar(
-            "UPDATE devices SET replaced_at = ? WHERE serial = ? AND classroom_id = ? AND replaced_at IS NULL
-             RETURNING device_no",
-        )
-        .bind(ms(now))
-        .bind(new.serial)
-        .bind(classroom)
-        .fetch_all(&mut *tx)
-        .await?;
-        let device_no = sqlx::query(
-            "INSERT INTO devices (id, classroom_id, serial, board, agent_version, certificate_serial, enrolled_at)
-             VALUES (?, ?, ?, ?, ?, ?, ?)",
-        )
-        .bind(new.device.as_str())
-        .bind(classroom)
-        .bind(new.serial)
-        .bind(new.board)
-        .bind(new.agent_version)
-        .bind(new.certificate_serial)
-        .bind(ms(now))
-        .execute(&mut *tx)
-        .await
-        .map_err(|e| DbError::taken(e, "device", &new.device))?
-        .last_insert_rowid();
-        wanted::recompute(&mut tx, &replaced).await?;
-        wanted::recompute(&mut tx, &[device_no]).await?;
-        bump(&mut tx, "device").await?;
-        tx.commit().await?;
-        Ok(())
-    }
-
     /// Moves a device to another classroom; what it should hold follows.
     ///
     /// # Errors
-    /// [`DbError::NotFound`] for device or classroom.
-    pub async fn relocate(&self, device: &DeviceId, classroom: i64) -> DbResult<()> {
+    /// [`DbError::NotFound`] for device or classroom, also where one is out of reach.
+    pub async fn relocate(&self, scope: &Scope, device: &DeviceId, classroom: i64) -> DbResult<()> {
         let mut tx = self.0.begin().await?;
-        let room: Option<i64> = sqlx::query_scalar("SELECT id FROM classrooms WHERE id = ?")
+        let school: Option<i64> = sqlx::query_scalar("SELECT school_id FROM classrooms WHERE id = ?")
             .bind(classroom)
             .fetch_optional(&mut *tx)
             .await?;
-        room.ok_or_else(|| DbError::not_found("classroom", classroom))?;
+        school.filter(|school| scope.has_school(*school)).ok_or_else(|| DbError::not_found("classroom", classroom))?;
         let device_no: Option<i64> = sqlx::query_scalar(
-            "UPDATE devices SET classroom_id = ? WHERE id = ? AND replaced_at IS NULL RETURNING device_no",
+            "UPDATE devices SET classroom_id = ?1 WHERE id = ?2 AND replaced_at IS NULL
+                AND (?3 IS NULL OR classroom_id IN (SELECT c.id FROM classrooms c JOIN json_each(?3) j ON j.value = c.school_id))
+             RETURNING device_no",
         )
         .bind(classroom)
         .bind(device.as_str())
+        .bind(scope.schools())
         .fetch_optional(&mut *tx)
         .await?;
         let device_no = device_no.ok_or_else(|| DbError::not_found("device", device))?;

@@ -9,7 +9,7 @@ use contract::{
 use jiff::Timestamp;
 use sqlx::{FromRow, QueryBuilder, Sqlite, SqliteConnection};
 
-use super::{Db, DbError, DbResult, instant, int, ms, parse, uint};
+use super::{Db, DbResult, instant, int, ms, parse, scope::Scope, uint};
 use crate::api::health::{HealthPoint, HealthSeries};
 
 /// Rows of one INSERT; SQLite binds at most 32,766 values.
@@ -203,22 +203,19 @@ impl Health<'_> {
     /// Samples of a stretch of time, oldest first; at most about `max_points`, evenly chosen.
     ///
     /// # Errors
-    /// [`DbError::NotFound`] for the device.
+    /// [`super::DbError::NotFound`] for the device, also for one out of reach.
     pub async fn series(
         &self,
+        scope: &Scope,
         device: &DeviceId,
         from: Timestamp,
         to: Timestamp,
         max_points: u32,
     ) -> DbResult<HealthSeries> {
-        let known = self
-            .0
-            .known_device(device)
-            .await?
-            .ok_or_else(|| DbError::not_found("device", device))?;
+        let (device_no, _) = self.0.need_device(scope, device).await?;
         let total: i64 =
             sqlx::query_scalar("SELECT count(*) FROM samples WHERE device_no = ? AND at >= ? AND at <= ?")
-                .bind(known.device_no)
+                .bind(device_no)
                 .bind(ms(from))
                 .bind(ms(to))
                 .fetch_one(&self.0.read)
@@ -230,7 +227,7 @@ impl Health<'_> {
             "SELECT s.*, b.boot_id FROM (SELECT *, row_number() OVER (ORDER BY at, boot_no, seq) AS n FROM samples
               WHERE device_no = ",
         );
-        sql.push_bind(known.device_no)
+        sql.push_bind(device_no)
             .push(" AND at >= ")
             .push_bind(ms(from))
             .push(" AND at <= ")

@@ -7,10 +7,17 @@ use contract::{
     path::LessonPath,
 };
 use jiff::Timestamp;
-use sqlx::{FromRow, QueryBuilder, Sqlite};
+use sqlx::{FromRow, QueryBuilder, Sqlite, SqliteConnection};
 
-use super::{Db, DbError, DbResult, bump, instant, int, json, ms, parse, to_json, uint, wanted};
-use crate::api::lessons::{LessonDetail, LessonFile, LessonQuery, LessonSummary, LessonVersion};
+use super::{
+    Db, DbError, DbResult, bump, instant, int, json, ms, parse,
+    scope::{Node, Scope},
+    to_json, uint, wanted,
+};
+use crate::api::{
+    lessons::{LessonDetail, LessonFile, LessonQuery, LessonSummary, LessonVersion},
+    users::NodeRef,
+};
 
 /// Functions on lessons.
 #[derive(Debug)]
@@ -118,6 +125,9 @@ struct SummaryRow {
     created_at: i64,
     retired_at: Option<i64>,
     manifest_hash: String,
+    owner_region_id: Option<i64>,
+    owner_school_id: Option<i64>,
+    owner_name: Option<String>,
 }
 
 impl SummaryRow {
@@ -151,16 +161,58 @@ impl SummaryRow {
             size_bytes: uint(self.size_bytes),
             created_at: instant(self.created_at),
             retired_at: self.retired_at.map(instant),
+            owner: NodeRef::of(
+                Node::of_columns(self.owner_region_id, self.owner_school_id),
+                self.owner_name,
+            ),
         })
     }
 }
 
 const SUMMARY: &str =
     "SELECT l.id, v.version, v.title, v.stage, v.subject, v.edition, v.grade, v.volume, v.chapter, v.period,
-    v.size_bytes, v.items, v.created_at, l.retired_at, v.manifest_hash
+    v.size_bytes, v.items, v.created_at, l.retired_at, v.manifest_hash, l.owner_region_id, l.owner_school_id,
+    coalesce((SELECT name FROM regions WHERE id = l.owner_region_id), (SELECT name FROM schools WHERE id = l.owner_school_id))
+      AS owner_name
     FROM lessons l JOIN lesson_versions v ON v.lesson_id = l.id ";
 
+/// Narrows a query on `lessons l` to what may be read: what is owned within the scope, in regions above it (where the action
+/// says `upward`), or by the install.
+pub(super) fn narrow_to_visible(sql: &mut QueryBuilder<Sqlite>, scope: &Scope) {
+    let (Some(regions), Some(above), Some(schools)) =
+        (scope.regions(), scope.regions_above(), scope.schools())
+    else {
+        return;
+    };
+    sql.push(" AND (l.owner_region_id IS NULL AND l.owner_school_id IS NULL OR l.owner_region_id IN (SELECT value FROM json_each(")
+        .push_bind(regions.to_owned())
+        .push(") UNION ALL SELECT value FROM json_each(")
+        .push_bind(above.to_owned())
+        .push(")) OR l.owner_school_id IN (SELECT value FROM json_each(")
+        .push_bind(schools.to_owned())
+        .push(")))");
+}
+
+/// Whether a lesson is there and its owner within `scope`: only then may it be changed.
+async fn owned(tx: &mut SqliteConnection, scope: &Scope, lesson: &LessonId) -> DbResult<Option<bool>> {
+    let owner: Option<(Option<i64>, Option<i64>)> =
+        sqlx::query_as("SELECT owner_region_id, owner_school_id FROM lessons WHERE id = ?")
+            .bind(lesson.as_str())
+            .fetch_optional(tx)
+            .await?;
+    Ok(owner.map(|(region, school)| scope.has(Node::of_columns(region, school))))
+}
+
 impl Lessons<'_> {
+    /// Whether the lesson may be changed by whom `scope` belongs to; `None` if there is no such lesson.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn writable(&self, scope: &Scope, lesson: &LessonId) -> DbResult<Option<bool>> {
+        let mut read = self.0.read.acquire().await?;
+        owned(&mut read, scope, lesson).await
+    }
+
     /// The newest version of a lesson; `None` if there is no such lesson.
     ///
     /// # Errors
@@ -187,20 +239,28 @@ impl Lessons<'_> {
 
     /// Stores a version and works out again what the devices that should hold the lesson want; one transaction.
     ///
-    /// A retired lesson is on offer again. Answers how many devices got a new assignment.
+    /// A retired lesson is on offer again. A new one belongs to `owner`, an older one stays whose it is. Answers how many
+    /// devices got a new assignment.
     ///
     /// # Errors
-    /// [`DbError::AlreadyExists`] if another import made this version first: look at [`Self::latest`] again.
-    pub async fn insert_version(&self, new: &NewVersion) -> DbResult<usize> {
+    /// [`DbError::NotFound`] if the lesson is somebody's out of reach; [`DbError::AlreadyExists`] if another import made this
+    /// version first: look at [`Self::latest`] again.
+    pub async fn insert_version(&self, scope: &Scope, owner: Node, new: &NewVersion) -> DbResult<usize> {
         let id = new.lesson.as_str();
         let version = i64::from(new.version);
         let mut tx = self.0.begin().await?;
+        if owned(&mut tx, scope, &new.lesson).await? == Some(false) {
+            return Err(DbError::not_found("lesson", id));
+        }
+        let (owner_region, owner_school) = owner.columns();
         sqlx::query(
-            "INSERT INTO lessons (id, latest_version) VALUES (?1, ?2)
+            "INSERT INTO lessons (id, latest_version, owner_region_id, owner_school_id) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT (id) DO UPDATE SET latest_version = ?2, retired_at = NULL WHERE latest_version < ?2",
         )
         .bind(id)
         .bind(version)
+        .bind(owner_region)
+        .bind(owner_school)
         .execute(&mut *tx)
         .await?;
         sqlx::query(
@@ -250,21 +310,24 @@ impl Lessons<'_> {
     /// Takes a lesson off offer and out of all assignments.
     ///
     /// # Errors
-    /// [`DbError::NotFound`].
-    pub async fn retire(&self, lesson: &LessonId, now: Timestamp) -> DbResult<()> {
-        self.set_retired(lesson, Some(ms(now))).await
+    /// [`DbError::NotFound`], also for one of an owner out of reach.
+    pub async fn retire(&self, scope: &Scope, lesson: &LessonId, now: Timestamp) -> DbResult<()> {
+        self.set_retired(scope, lesson, Some(ms(now))).await
     }
 
     /// Puts a retired lesson back on offer; pushes that stand cover it again.
     ///
     /// # Errors
-    /// [`DbError::NotFound`].
-    pub async fn restore(&self, lesson: &LessonId) -> DbResult<()> {
-        self.set_retired(lesson, None).await
+    /// [`DbError::NotFound`], also for one of an owner out of reach.
+    pub async fn restore(&self, scope: &Scope, lesson: &LessonId) -> DbResult<()> {
+        self.set_retired(scope, lesson, None).await
     }
 
-    async fn set_retired(&self, lesson: &LessonId, at: Option<i64>) -> DbResult<()> {
+    async fn set_retired(&self, scope: &Scope, lesson: &LessonId, at: Option<i64>) -> DbResult<()> {
         let mut tx = self.0.begin().await?;
+        if owned(&mut tx, scope, lesson).await? != Some(true) {
+            return Err(DbError::not_found("lesson", lesson));
+        }
         let done = sqlx::query(
             "UPDATE lessons SET retired_at = ?2 WHERE id = ?1 AND (retired_at IS NULL OR ?2 IS NULL)",
         )
@@ -273,13 +336,7 @@ impl Lessons<'_> {
         .execute(&mut *tx)
         .await?;
         if done.rows_affected() == 0 {
-            let known: Option<i64> = sqlx::query_scalar("SELECT 1 FROM lessons WHERE id = ?")
-                .bind(lesson.as_str())
-                .fetch_optional(&mut *tx)
-                .await?;
-            return known
-                .map(|_| ())
-                .ok_or_else(|| DbError::not_found("lesson", lesson));
+            return Ok(());
         }
         let devices = wanted::of_lesson(&mut tx, lesson.as_str()).await?;
         wanted::recompute(&mut tx, &devices).await?;
@@ -322,13 +379,14 @@ impl Lessons<'_> {
         Ok(found.is_some())
     }
 
-    /// One page of lessons at their newest versions, newest first, and how many there are.
+    /// One page of the lessons that `scope` sees at their newest versions, newest first, and how many there are.
     ///
     /// # Errors
     /// The database's.
-    pub async fn list(&self, query: &LessonQuery) -> DbResult<(Vec<LessonSummary>, u64)> {
+    pub async fn list(&self, scope: &Scope, query: &LessonQuery) -> DbResult<(Vec<LessonSummary>, u64)> {
         let filter = |sql: &mut QueryBuilder<Sqlite>| {
             sql.push(" WHERE v.version = l.latest_version");
+            narrow_to_visible(sql, scope);
             if !query.retired.unwrap_or(false) {
                 sql.push(" AND l.retired_at IS NULL");
             }
@@ -366,12 +424,12 @@ impl Lessons<'_> {
     /// One lesson with its versions and the newest version's items and files.
     ///
     /// # Errors
-    /// [`DbError::NotFound`].
-    pub async fn detail(&self, lesson: &LessonId) -> DbResult<LessonDetail> {
+    /// [`DbError::NotFound`], also for one that `scope` does not see.
+    pub async fn detail(&self, scope: &Scope, lesson: &LessonId) -> DbResult<LessonDetail> {
         let mut list = QueryBuilder::<Sqlite>::new(SUMMARY);
-        list.push(" WHERE l.id = ")
-            .push_bind(lesson.as_str())
-            .push(" ORDER BY v.version DESC");
+        list.push(" WHERE l.id = ").push_bind(lesson.as_str());
+        narrow_to_visible(&mut list, scope);
+        list.push(" ORDER BY v.version DESC");
         let rows: Vec<SummaryRow> = list.build_query_as().fetch_all(&self.0.read).await?;
         let versions = rows
             .iter()
@@ -418,17 +476,17 @@ impl Lessons<'_> {
     /// One file of a lesson's newest version, for a preview.
     ///
     /// # Errors
-    /// [`DbError::NotFound`].
-    pub async fn file(&self, lesson: &LessonId, path: &LessonPath) -> DbResult<StoredFile> {
-        let row: Option<FileRow> = sqlx::query_as(
+    /// [`DbError::NotFound`], also for one of a lesson that `scope` does not see.
+    pub async fn file(&self, scope: &Scope, lesson: &LessonId, path: &LessonPath) -> DbResult<StoredFile> {
+        let mut one = QueryBuilder::<Sqlite>::new(
             "SELECT f.path, f.hash, f.size_bytes, f.media_type FROM lessons l
-               JOIN lesson_files f ON f.lesson_id = l.id AND f.version = l.latest_version
-              WHERE l.id = ? AND f.path = ?",
-        )
-        .bind(lesson.as_str())
-        .bind(path.as_str())
-        .fetch_optional(&self.0.read)
-        .await?;
+               JOIN lesson_files f ON f.lesson_id = l.id AND f.version = l.latest_version WHERE l.id = ",
+        );
+        one.push_bind(lesson.as_str())
+            .push(" AND f.path = ")
+            .push_bind(path.as_str());
+        narrow_to_visible(&mut one, scope);
+        let row: Option<FileRow> = one.build_query_as().fetch_optional(&self.0.read).await?;
         row.ok_or_else(|| DbError::not_found("file", path))?.stored()
     }
 

@@ -4,12 +4,15 @@
 //! can follow behind the same functions. One connection writes, so writers queue here and not in SQLite.
 
 pub mod audit;
+pub mod clones;
 pub mod commands;
 pub mod devices;
 pub mod health;
 pub mod lessons;
 pub mod pushes;
 pub mod scope;
+pub mod security;
+pub mod standing;
 pub mod system;
 pub mod tickets;
 pub mod tree;
@@ -59,6 +62,12 @@ pub enum DbError {
         /// The lesson.
         id: String,
     },
+    /// It would reach beyond the nodes that the person was granted, and names none of them.
+    #[error("that is beyond what the account was granted")]
+    OutOfReach,
+    /// It does not fit the state it is in; says why and what to do.
+    #[error("{0}")]
+    Conflict(String),
     /// An enrolment ticket that opens nothing.
     #[error("{0}")]
     Ticket(#[from] tickets::TicketRefusal),

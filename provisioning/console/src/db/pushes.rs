@@ -6,7 +6,11 @@ use contract::id::DeviceId;
 use jiff::Timestamp;
 use sqlx::{FromRow, QueryBuilder, Sqlite, SqliteConnection};
 
-use super::{Db, DbError, DbResult, bump, devices, instant, ms, parse, to_json, uint, wanted};
+use super::{
+    Db, DbError, DbResult, bump, devices, instant, lessons, ms, parse,
+    scope::{Scope, narrow_to_schools},
+    to_json, uint, wanted,
+};
 use crate::{
     api::pushes::{
         NewPush, Push, PushDevice, PushDeviceQuery, PushLesson, PushQuery, PushState, PushTarget, PushTotals,
@@ -102,14 +106,39 @@ const PROGRESS: &str = "SELECT pd.push_id, pd.device_no, count(l.id) AS total,
     LEFT JOIN lesson_versions v ON v.lesson_id = l.id AND v.version = l.latest_version
     LEFT JOIN device_lessons dl ON dl.device_no = pd.device_no AND dl.lesson_id = l.id AND dl.version = v.version ";
 
+/// Narrows a query on `pushes p` to those whose target stands within the scope.
+pub(super) fn narrow_to_visible(sql: &mut QueryBuilder<Sqlite>, scope: &Scope) {
+    let (Some(regions), Some(schools)) = (scope.regions(), scope.schools()) else {
+        return;
+    };
+    sql.push(" AND CASE p.target_kind WHEN 'region' THEN p.target_id IN (SELECT value FROM json_each(")
+        .push_bind(regions.to_owned());
+    sql.push(
+        ")) ELSE CASE p.target_kind WHEN 'school' THEN p.target_id
+              WHEN 'classroom' THEN (SELECT school_id FROM classrooms WHERE id = p.target_id)
+              ELSE (SELECT c.school_id FROM devices d JOIN classrooms c ON c.id = d.classroom_id WHERE d.device_no = p.target_id)
+            END IN (SELECT value FROM json_each(",
+    )
+    .push_bind(schools.to_owned())
+    .push(")) END");
+}
+
 impl Pushes<'_> {
-    /// Stores a push and works out what the covered devices want; one transaction.
+    /// Stores a push and works out what the covered devices want; one transaction. `scope` bounds the target, `lessons` what
+    /// may be pushed.
     ///
     /// # Errors
-    /// [`DbError::NotFound`] for target or lesson, [`DbError::LessonRetired`].
-    pub async fn add(&self, new: &NewPush, by: &str, now: Timestamp) -> DbResult<i64> {
+    /// [`DbError::NotFound`] for target or lesson, also where one is out of reach; [`DbError::LessonRetired`].
+    pub async fn add(
+        &self,
+        scope: &Scope,
+        lessons: &Scope,
+        new: &NewPush,
+        by: &str,
+        now: Timestamp,
+    ) -> DbResult<i64> {
         let mut tx = self.0.begin().await?;
-        let target = target_row(&mut tx, &new.target).await?;
+        let target = target_row(&mut tx, scope, &new.target).await?;
         let push = sqlx::query(
             "INSERT INTO pushes (target_kind, target_id, pinned, needed_by, created_at, created_by)
              VALUES (?, ?, ?, ?, ?, ?)",
@@ -124,11 +153,10 @@ impl Pushes<'_> {
         .await?
         .last_insert_rowid();
         for (position, lesson) in (0i64..).zip(&new.lesson_ids) {
-            let retired: Option<Option<i64>> =
-                sqlx::query_scalar("SELECT retired_at FROM lessons WHERE id = ?")
-                    .bind(lesson.as_str())
-                    .fetch_optional(&mut *tx)
-                    .await?;
+            let mut one = QueryBuilder::<Sqlite>::new("SELECT l.retired_at FROM lessons l WHERE l.id = ");
+            one.push_bind(lesson.as_str());
+            lessons::narrow_to_visible(&mut one, lessons);
+            let retired: Option<Option<i64>> = one.build_query_scalar().fetch_optional(&mut *tx).await?;
             match retired {
                 None => return Err(DbError::not_found("lesson", lesson)),
                 Some(Some(_)) => {
@@ -155,14 +183,14 @@ impl Pushes<'_> {
     /// Takes a push back; what only it wanted leaves the assignments.
     ///
     /// # Errors
-    /// [`DbError::NotFound`].
-    pub async fn withdraw(&self, push: i64, now: Timestamp) -> DbResult<()> {
+    /// [`DbError::NotFound`], also for one to a place out of reach.
+    pub async fn withdraw(&self, scope: &Scope, push: i64, now: Timestamp) -> DbResult<()> {
         let mut tx = self.0.begin().await?;
-        let withdrawn: Option<bool> =
-            sqlx::query_scalar("SELECT withdrawn_at IS NOT NULL FROM pushes WHERE id = ?")
-                .bind(push)
-                .fetch_optional(&mut *tx)
-                .await?;
+        let mut one =
+            QueryBuilder::<Sqlite>::new("SELECT p.withdrawn_at IS NOT NULL FROM pushes p WHERE p.id = ");
+        one.push_bind(push);
+        narrow_to_visible(&mut one, scope);
+        let withdrawn: Option<bool> = one.build_query_scalar().fetch_optional(&mut *tx).await?;
         match withdrawn {
             None => return Err(DbError::not_found("push", push)),
             Some(true) => return Ok(()),
@@ -184,37 +212,42 @@ impl Pushes<'_> {
         Ok(())
     }
 
-    /// One page of pushes, newest first, and how many there are.
+    /// One page of the pushes to places within `scope`, newest first, and how many there are.
     ///
     /// # Errors
     /// The database's.
-    pub async fn list(&self, query: &PushQuery) -> DbResult<(Vec<Push>, u64)> {
+    pub async fn list(&self, scope: &Scope, query: &PushQuery) -> DbResult<(Vec<Push>, u64)> {
         let all = query.withdrawn.unwrap_or(true);
-        let total: i64 = sqlx::query_scalar("SELECT count(*) FROM pushes WHERE ? OR withdrawn_at IS NULL")
-            .bind(all)
-            .fetch_one(&self.0.read)
-            .await?;
+        let filter = |sql: &mut QueryBuilder<Sqlite>| {
+            sql.push(" WHERE (")
+                .push_bind(all)
+                .push(" OR p.withdrawn_at IS NULL)");
+            narrow_to_visible(sql, scope);
+        };
+        let mut count = QueryBuilder::<Sqlite>::new("SELECT count(*) FROM pushes p");
+        filter(&mut count);
+        let total: i64 = count.build_query_scalar().fetch_one(&self.0.read).await?;
         let page = query.page();
         let mut list = QueryBuilder::<Sqlite>::new(PUSH);
-        list.push(" WHERE (")
-            .push_bind(all)
-            .push(" OR p.withdrawn_at IS NULL) ORDER BY p.id DESC LIMIT ");
-        list.push_bind(page.limit())
+        filter(&mut list);
+        list.push(" ORDER BY p.id DESC LIMIT ")
+            .push_bind(page.limit())
             .push(" OFFSET ")
             .push_bind(page.offset());
         let rows: Vec<PushRow> = list.build_query_as().fetch_all(&self.0.read).await?;
-        Ok((self.filled(rows).await?, uint(total)))
+        Ok((self.filled(scope, rows).await?, uint(total)))
     }
 
     /// One push.
     ///
     /// # Errors
-    /// [`DbError::NotFound`].
-    pub async fn get(&self, push: i64) -> DbResult<Push> {
+    /// [`DbError::NotFound`], also for one to a place out of reach.
+    pub async fn get(&self, scope: &Scope, push: i64) -> DbResult<Push> {
         let mut one = QueryBuilder::<Sqlite>::new(PUSH);
         one.push(" WHERE p.id = ").push_bind(push);
+        narrow_to_visible(&mut one, scope);
         let rows: Vec<PushRow> = one.build_query_as().fetch_all(&self.0.read).await?;
-        self.filled(rows)
+        self.filled(scope, rows)
             .await?
             .pop()
             .ok_or_else(|| DbError::not_found("push", push))
@@ -223,14 +256,19 @@ impl Pushes<'_> {
     /// Devices of a push with how far they are, those that need a look first.
     ///
     /// # Errors
-    /// [`DbError::NotFound`].
-    pub async fn devices(&self, push: i64, query: &PushDeviceQuery) -> DbResult<(Vec<PushDevice>, u64)> {
-        let known: Option<i64> = sqlx::query_scalar("SELECT id FROM pushes WHERE id = ?")
-            .bind(push)
-            .fetch_optional(&self.0.read)
-            .await?;
+    /// [`DbError::NotFound`], also for a push to a place out of reach.
+    pub async fn devices(
+        &self,
+        scope: &Scope,
+        push: i64,
+        query: &PushDeviceQuery,
+    ) -> DbResult<(Vec<PushDevice>, u64)> {
+        let mut one = QueryBuilder::<Sqlite>::new("SELECT p.id FROM pushes p WHERE p.id = ");
+        one.push_bind(push);
+        narrow_to_visible(&mut one, scope);
+        let known: Option<i64> = one.build_query_scalar().fetch_optional(&self.0.read).await?;
         known.ok_or_else(|| DbError::not_found("push", push))?;
-        let mut rows = self.progress(&[push]).await?;
+        let mut rows = self.progress(scope, &[push]).await?;
         let total = rows.len() as u64;
         let rank = |row: &ProgressRow| match row.tally().state() {
             PushState::Failed => 0,
@@ -286,8 +324,10 @@ impl Pushes<'_> {
         Ok(pushes.bind(device.as_str()).fetch_all(&self.0.read).await?)
     }
 
-    async fn progress(&self, pushes: &[i64]) -> DbResult<Vec<ProgressRow>> {
-        let mut sql = QueryBuilder::<Sqlite>::new(PROGRESS);
+    /// Of devices within `scope` only: one that was moved away since a push was withdrawn is somebody else's.
+    async fn progress(&self, scope: &Scope, pushes: &[i64]) -> DbResult<Vec<ProgressRow>> {
+        let mut sql = QueryBuilder::<Sqlite>::new("SELECT x.* FROM (");
+        sql.push(PROGRESS);
         let pushes = to_json(&pushes)?;
         sql.push(" WHERE pd.push_id IN (SELECT p.id FROM json_each(")
             .push_bind(pushes.clone());
@@ -296,11 +336,12 @@ impl Pushes<'_> {
             " UNION ALL SELECT * FROM withdrawn_progress WHERE push_id IN (SELECT value FROM json_each(",
         )
         .push_bind(pushes)
-        .push("))");
+        .push(")) ) x JOIN devices d ON d.device_no = x.device_no JOIN classrooms c ON c.id = d.classroom_id WHERE 1");
+        narrow_to_schools(&mut sql, "c.school_id", scope);
         Ok(sql.build_query_as().fetch_all(&self.0.read).await?)
     }
 
-    async fn filled(&self, rows: Vec<PushRow>) -> DbResult<Vec<Push>> {
+    async fn filled(&self, scope: &Scope, rows: Vec<PushRow>) -> DbResult<Vec<Push>> {
         let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
         let lessons: Vec<PushLessonRow> = sqlx::query_as(
             "SELECT pl.push_id, pl.lesson_id, v.title, v.version, l.retired_at IS NOT NULL AS retired
@@ -321,7 +362,7 @@ impl Pushes<'_> {
             });
         }
         let mut figures: HashMap<i64, (PushTotals, u64, u64)> = HashMap::new();
-        for row in self.progress(&ids).await? {
+        for row in self.progress(scope, &ids).await? {
             let (totals, done, total) = figures.entry(row.push_id).or_default();
             totals.add(row.tally().state());
             *done += uint(row.done_bytes);
@@ -357,30 +398,39 @@ impl Pushes<'_> {
     }
 }
 
-async fn target_row(tx: &mut SqliteConnection, target: &PushTarget) -> DbResult<i64> {
+/// The target's row; where it is out of reach it is not there.
+async fn target_row(tx: &mut SqliteConnection, scope: &Scope, target: &PushTarget) -> DbResult<i64> {
     let (what, id, query) = match target {
-        PushTarget::Region { id } => (
-            "region",
-            id.to_string(),
-            sqlx::query_scalar("SELECT id FROM regions WHERE id = ?").bind(*id),
-        ),
+        PushTarget::Region { id } => {
+            scope.need_region(*id)?;
+            (
+                "region",
+                id.to_string(),
+                sqlx::query_as("SELECT id, NULL FROM regions WHERE id = ?").bind(*id),
+            )
+        }
         PushTarget::School { id } => (
             "school",
             id.to_string(),
-            sqlx::query_scalar("SELECT id FROM schools WHERE id = ?").bind(*id),
+            sqlx::query_as("SELECT id, id FROM schools WHERE id = ?").bind(*id),
         ),
         PushTarget::Classroom { id } => (
             "classroom",
             id.to_string(),
-            sqlx::query_scalar("SELECT id FROM classrooms WHERE id = ?").bind(*id),
+            sqlx::query_as("SELECT id, school_id FROM classrooms WHERE id = ?").bind(*id),
         ),
         PushTarget::Device { id } => (
             "device",
             id.to_string(),
-            sqlx::query_scalar("SELECT device_no FROM devices WHERE id = ? AND replaced_at IS NULL")
-                .bind(id.as_str()),
+            sqlx::query_as(
+                "SELECT d.device_no, c.school_id FROM devices d JOIN classrooms c ON c.id = d.classroom_id
+                  WHERE d.id = ? AND d.replaced_at IS NULL",
+            )
+            .bind(id.as_str()),
         ),
     };
-    let row: Option<i64> = query.fetch_optional(tx).await?;
-    row.ok_or(DbError::NotFound { what, id })
+    let row: Option<(i64, Option<i64>)> = query.fetch_optional(tx).await?;
+    row.filter(|(_, school)| school.is_none_or(|school| scope.has_school(school)))
+        .map(|(row, _)| row)
+        .ok_or(DbError::NotFound { what, id })
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use contract::id::DeviceId;
 use jiff::Timestamp;
-use sqlx::FromRow;
+use sqlx::{FromRow, QueryBuilder, Sqlite};
 
 use super::{Db, DbError, DbResult, bump, ms, parse};
 use crate::access::{Held, Role};
@@ -25,6 +25,26 @@ pub enum Node {
     Region(i64),
     /// One school.
     School(i64),
+}
+
+impl Node {
+    /// As two columns, region and school; both `NULL` is the install.
+    pub const fn columns(self) -> (Option<i64>, Option<i64>) {
+        match self {
+            Self::Root => (None, None),
+            Self::Region(id) => (Some(id), None),
+            Self::School(id) => (None, Some(id)),
+        }
+    }
+
+    /// The same back.
+    pub const fn of_columns(region: Option<i64>, school: Option<i64>) -> Self {
+        match (region, school) {
+            (Some(region), _) => Self::Region(region),
+            (None, Some(school)) => Self::School(school),
+            (None, None) => Self::Root,
+        }
+    }
 }
 
 /// How far somebody may see or reach.
@@ -111,6 +131,15 @@ impl Scope {
     }
 }
 
+/// Narrows a query to the rows whose school stands in `column`.
+pub(super) fn narrow_to_schools(sql: &mut QueryBuilder<Sqlite>, column: &str, scope: &Scope) {
+    if let Some(schools) = scope.schools() {
+        sql.push(format!(" AND {column} IN (SELECT value FROM json_each("))
+            .push_bind(schools.to_owned())
+            .push("))");
+    }
+}
+
 /// Functions on grants.
 #[derive(Debug)]
 pub struct Grants<'a>(pub(super) &'a Db);
@@ -132,11 +161,7 @@ impl Grants<'_> {
     /// # Errors
     /// The database's; an unknown node is a broken reference.
     pub async fn add(&self, user: i64, role: Role, node: Node, by: &str, now: Timestamp) -> DbResult<()> {
-        let (region, school) = match node {
-            Node::Root => (None, None),
-            Node::Region(id) => (Some(id), None),
-            Node::School(id) => (None, Some(id)),
-        };
+        let (region, school) = node.columns();
         let mut tx = self.0.begin().await?;
         sqlx::query(
             "INSERT INTO grants (user_id, role, region_id, school_id, granted_at, granted_by) VALUES (?, ?, ?, ?, ?, ?)
@@ -167,15 +192,10 @@ impl Grants<'_> {
                 .await?;
         rows.into_iter()
             .map(|row| {
-                let node = match (row.region_id, row.school_id) {
-                    (Some(region), _) => Node::Region(region),
-                    (None, Some(school)) => Node::School(school),
-                    (None, None) => Node::Root,
-                };
                 Ok(Held {
                     id: row.id,
                     role: parse(&row.role)?,
-                    node,
+                    node: Node::of_columns(row.region_id, row.school_id),
                 })
             })
             .collect()

@@ -3,9 +3,13 @@
 use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
-use sqlx::FromRow;
+use sqlx::{FromRow, QueryBuilder, Sqlite};
 
-use super::{Db, DbResult, instant, ms, uint};
+use super::{
+    Db, DbResult, instant, lessons, ms, pushes,
+    scope::{Scope, narrow_to_schools},
+    uint,
+};
 use crate::api::system::{Overview, Reject};
 
 /// Refused messages that are kept.
@@ -45,30 +49,41 @@ struct RejectRow {
 }
 
 impl System<'_> {
-    /// Figures for the first page.
+    /// Figures for the first page, over what `scope` reaches; `lessons_scope` is what lessons are counted over.
     ///
     /// # Errors
     /// The database's.
-    pub async fn overview(&self, now: Timestamp) -> DbResult<Overview> {
+    pub async fn overview(&self, scope: &Scope, lessons_scope: &Scope, now: Timestamp) -> DbResult<Overview> {
         let hour_ago = now.saturating_sub(SignedDuration::from_hours(1)).unwrap_or(now);
-        let row: OverviewRow = sqlx::query_as(
-            "WITH d AS (SELECT * FROM devices WHERE replaced_at IS NULL)
+        let mut sql = QueryBuilder::<Sqlite>::new(
+            "WITH d AS (SELECT d.* FROM devices d JOIN classrooms c ON c.id = d.classroom_id WHERE d.replaced_at IS NULL",
+        );
+        narrow_to_schools(&mut sql, "c.school_id", scope);
+        sql.push(
+            ")
              SELECT (SELECT count(*) FROM d) AS devices_total,
                     (SELECT count(*) FROM d WHERE online = 1) AS online,
                     (SELECT count(*) FROM d WHERE online = 0) AS offline,
                     (SELECT count(*) FROM d WHERE online IS NULL) AS unknown,
-                    (SELECT count(*) FROM lessons WHERE retired_at IS NULL) AS lessons,
-                    (SELECT count(*) FROM pushes WHERE withdrawn_at IS NULL) AS pushes_active,
-                    (SELECT count(*) FROM assigned_lessons a JOIN device_lessons l ON l.device_no = a.device_no
+                    (SELECT count(*) FROM d JOIN assigned_lessons a ON a.device_no = d.device_no
+                       JOIN device_lessons l ON l.device_no = a.device_no
                        AND l.lesson_id = a.lesson_id AND l.version = a.version AND l.state = 'ready') AS ready,
-                    (SELECT count(*) FROM assigned_lessons a JOIN device_lessons l ON l.device_no = a.device_no
+                    (SELECT count(*) FROM d JOIN assigned_lessons a ON a.device_no = d.device_no
+                       JOIN device_lessons l ON l.device_no = a.device_no
                        AND l.lesson_id = a.lesson_id AND l.version = a.version AND l.state = 'failed') AS failed,
-                    (SELECT count(*) FROM assigned_lessons) AS assigned,
-                    (SELECT count(*) FROM samples WHERE received_at > ?) AS samples",
-        )
-        .bind(ms(hour_ago))
-        .fetch_one(&self.0.read)
-        .await?;
+                    (SELECT count(*) FROM d JOIN assigned_lessons a ON a.device_no = d.device_no) AS assigned,
+                    (SELECT count(*) FROM lessons l WHERE l.retired_at IS NULL",
+        );
+        lessons::narrow_to_visible(&mut sql, lessons_scope);
+        sql.push(") AS lessons, (SELECT count(*) FROM pushes p WHERE p.withdrawn_at IS NULL");
+        pushes::narrow_to_visible(&mut sql, scope);
+        sql.push(") AS pushes_active, (SELECT count(*) FROM samples WHERE received_at > ")
+            .push_bind(ms(hour_ago));
+        if !scope.is_everything() {
+            sql.push(" AND device_no IN (SELECT device_no FROM d)");
+        }
+        sql.push(") AS samples");
+        let row: OverviewRow = sql.build_query_as().fetch_one(&self.0.read).await?;
         let n = |count: i64| u32::try_from(count).unwrap_or(0);
         Ok(Overview {
             devices_total: n(row.devices_total),

@@ -2,7 +2,7 @@
 
 use sqlx::FromRow;
 
-use super::{Db, DbError, DbResult, bump};
+use super::{Db, DbError, DbResult, bump, scope::Scope};
 use crate::api::{
     devices::DeviceQuery,
     tree::{
@@ -40,6 +40,7 @@ struct RegionRow {
     kind: String,
     name: String,
     code: Option<String>,
+    above: bool,
 }
 
 #[derive(FromRow)]
@@ -92,22 +93,32 @@ const SCHOOLS: &str = "SELECT s.id, s.region_id, r.name AS region, s.code, s.nam
     (SELECT count(*) FROM classrooms c JOIN devices d ON d.classroom_id = c.id
       WHERE c.school_id = s.id AND d.replaced_at IS NULL AND d.online = 1) AS online
     FROM schools s JOIN regions r ON r.id = s.region_id
-    WHERE ?1 IS NULL OR s.id = ?1 ORDER BY s.code";
+    WHERE (?1 IS NULL OR s.id = ?1) AND (?2 IS NULL OR s.id IN (SELECT value FROM json_each(?2))) ORDER BY s.code";
 
 impl Places<'_> {
-    /// All regions, parents first, with their schools.
+    /// The regions within `scope`, parents first, with their schools; and of those above them the names, so that the way
+    /// down can be shown.
     ///
     /// # Errors
     /// The database's.
-    pub async fn all(&self) -> DbResult<Tree> {
+    pub async fn all(&self, scope: &Scope) -> DbResult<Tree> {
         let regions: Vec<RegionRow> = sqlx::query_as(
-            "SELECT r.id, r.parent_id, r.kind, r.name, r.code FROM regions r
+            "WITH own AS (SELECT value AS id FROM json_each(?1)),
+                  shown AS (SELECT ancestor AS id FROM region_closure
+                             WHERE descendant IN (SELECT id FROM own
+                                                  UNION SELECT s.region_id FROM schools s JOIN json_each(?2) j ON j.value = s.id))
+             SELECT r.id, r.parent_id, r.kind, r.name, r.code,
+                    ?1 IS NOT NULL AND r.id NOT IN (SELECT id FROM own) AS above
+               FROM regions r WHERE ?1 IS NULL OR r.id IN (SELECT id FROM shown)
               ORDER BY (SELECT count(*) FROM region_closure rc WHERE rc.descendant = r.id), r.code, r.name",
         )
+        .bind(scope.regions())
+        .bind(scope.schools())
         .fetch_all(&self.0.read)
         .await?;
         let schools: Vec<SchoolRow> = sqlx::query_as(SCHOOLS)
             .bind(None::<i64>)
+            .bind(scope.schools())
             .fetch_all(&self.0.read)
             .await?;
         let mut regions: Vec<Region> = regions
@@ -117,7 +128,8 @@ impl Places<'_> {
                 parent_id: r.parent_id,
                 kind: region_kind(&r.kind),
                 name: r.name,
-                code: r.code,
+                code: r.code.filter(|_| !r.above),
+                above: r.above,
                 schools: Vec::new(),
             })
             .collect();
@@ -142,10 +154,11 @@ impl Places<'_> {
     /// One school with its classrooms and their devices.
     ///
     /// # Errors
-    /// [`DbError::NotFound`].
-    pub async fn school(&self, id: i64) -> DbResult<School> {
+    /// [`DbError::NotFound`], also for one out of reach.
+    pub async fn school(&self, scope: &Scope, id: i64) -> DbResult<School> {
         let school: Option<SchoolRow> = sqlx::query_as(SCHOOLS)
             .bind(Some(id))
+            .bind(scope.schools())
             .fetch_optional(&self.0.read)
             .await?;
         let school = school.ok_or_else(|| DbError::not_found("school", id))?;
@@ -154,8 +167,8 @@ impl Places<'_> {
             page_size: Some(super::super::api::MAX_PAGE_SIZE),
             ..Default::default()
         };
-        let (devices, _) = self.0.devices().list(&query).await?;
-        let rows = self.classrooms(Some(id)).await?;
+        let (devices, _) = self.0.devices().list(scope, &query).await?;
+        let rows = self.classrooms(scope, Some(id)).await?;
         let mut classrooms: Vec<Classroom> = rows;
         for device in devices {
             if let Some(room) = classrooms.iter_mut().find(|c| c.id == device.classroom_id) {
@@ -173,16 +186,18 @@ impl Places<'_> {
         })
     }
 
-    /// Classrooms of one school or of all, without their devices.
+    /// Classrooms of one school or of all within `scope`, without their devices.
     ///
     /// # Errors
     /// The database's.
-    pub async fn classrooms(&self, school: Option<i64>) -> DbResult<Vec<Classroom>> {
+    pub async fn classrooms(&self, scope: &Scope, school: Option<i64>) -> DbResult<Vec<Classroom>> {
         let rows: Vec<ClassroomRow> = sqlx::query_as(
             "SELECT id, school_id, code, name, grade FROM classrooms
-              WHERE ?1 IS NULL OR school_id = ?1 ORDER BY school_id, code",
+              WHERE (?1 IS NULL OR school_id = ?1) AND (?2 IS NULL OR school_id IN (SELECT value FROM json_each(?2)))
+              ORDER BY school_id, code",
         )
         .bind(school)
+        .bind(scope.schools())
         .fetch_all(&self.0.read)
         .await?;
         let room = |r: ClassroomRow| Classroom {
@@ -199,8 +214,14 @@ impl Places<'_> {
     /// Adds a region.
     ///
     /// # Errors
-    /// [`DbError::NotFound`] for the parent, [`DbError::AlreadyExists`] for name or code.
-    pub async fn add_region(&self, new: &NewRegion) -> DbResult<i64> {
+    /// [`DbError::NotFound`] for the parent (also for one out of reach), [`DbError::OutOfReach`] for a root from somebody
+    /// who does not hold the whole install, [`DbError::AlreadyExists`] for name or code.
+    pub async fn add_region(&self, scope: &Scope, new: &NewRegion) -> DbResult<i64> {
+        match new.parent_id {
+            Some(parent) => scope.need_region(parent)?,
+            None if scope.is_everything() => {}
+            None => return Err(DbError::OutOfReach),
+        }
         let mut tx = self.0.begin().await?;
         if let Some(parent) = new.parent_id {
             let found: Option<i64> = sqlx::query_scalar("SELECT id FROM regions WHERE id = ?")
@@ -234,8 +255,9 @@ impl Places<'_> {
     /// Adds a school.
     ///
     /// # Errors
-    /// [`DbError::NotFound`] for the region, [`DbError::AlreadyExists`] for the code.
-    pub async fn add_school(&self, new: &NewSchool) -> DbResult<i64> {
+    /// [`DbError::NotFound`] for the region, also for one out of reach; [`DbError::AlreadyExists`] for the code.
+    pub async fn add_school(&self, scope: &Scope, new: &NewSchool) -> DbResult<i64> {
+        scope.need_region(new.region_id)?;
         let mut tx = self.0.begin().await?;
         let found: Option<i64> = sqlx::query_scalar("SELECT id FROM regions WHERE id = ?")
             .bind(new.region_id)
@@ -259,8 +281,9 @@ impl Places<'_> {
     /// Adds a classroom.
     ///
     /// # Errors
-    /// [`DbError::NotFound`] for the school, [`DbError::AlreadyExists`] for the code.
-    pub async fn add_classroom(&self, new: &NewClassroom) -> DbResult<i64> {
+    /// [`DbError::NotFound`] for the school, also for one out of reach; [`DbError::AlreadyExists`] for the code.
+    pub async fn add_classroom(&self, scope: &Scope, new: &NewClassroom) -> DbResult<i64> {
+        scope.need_school(new.school_id)?;
         let mut tx = self.0.begin().await?;
         let found: Option<i64> = sqlx::query_scalar("SELECT id FROM schools WHERE id = ?")
             .bind(new.school_id)
@@ -284,8 +307,15 @@ impl Places<'_> {
     /// Gives a place another name.
     ///
     /// # Errors
-    /// [`DbError::NotFound`]; [`DbError::AlreadyExists`] for a region's name below its parent.
-    pub async fn rename(&self, place: Place, id: i64, name: &str) -> DbResult<()> {
+    /// [`DbError::NotFound`], also for one out of reach; [`DbError::AlreadyExists`] for a region's name below its parent.
+    pub async fn rename(&self, scope: &Scope, place: Place, id: i64, name: &str) -> DbResult<()> {
+        match place {
+            Place::Region => scope.need_region(id)?,
+            Place::School => scope.need_school(id)?,
+            Place::Classroom => {
+                self.0.need_classroom(scope, id).await?;
+            }
+        }
         let (sql, what) = match place {
             Place::Region => ("UPDATE regions SET name = ? WHERE id = ?", "region"),
             Place::School => ("UPDATE schools SET name = ? WHERE id = ?", "school"),

@@ -17,7 +17,7 @@ use bbt_console::{
     db::{
         devices::Enrolment,
         lessons::{NewFile, NewVersion},
-        scope::Node,
+        scope::{Node, Scope},
         tickets::{NewTicketRow, Redeem},
     },
     jobs::Outlet,
@@ -181,12 +181,15 @@ impl TestConsole {
     pub async fn county(&self) -> County {
         let tree = self.app.db.tree();
         let region = async |name: &str, kind, parent_id| {
-            tree.add_region(&NewRegion {
-                parent_id,
-                kind,
-                name: name.into(),
-                code: None,
-            })
+            tree.add_region(
+                &Scope::everything(),
+                &NewRegion {
+                    parent_id,
+                    kind,
+                    name: name.into(),
+                    code: None,
+                },
+            )
             .await
             .unwrap()
         };
@@ -204,14 +207,14 @@ impl TestConsole {
                 name: format!("第{at}小学"),
                 kind: SchoolKind::School,
             };
-            schools[at] = tree.add_school(&school).await.unwrap();
+            schools[at] = tree.add_school(&Scope::everything(), &school).await.unwrap();
             let room = NewClassroom {
                 school_id: schools[at],
                 code: "301".into(),
                 name: "三年级(1)班".into(),
                 grade: "三年级".into(),
             };
-            classrooms[at] = tree.add_classroom(&room).await.unwrap();
+            classrooms[at] = tree.add_classroom(&Scope::everything(), &room).await.unwrap();
         }
         County {
             county,
@@ -292,12 +295,23 @@ impl TestConsole {
             }],
             created_at: Timestamp::now(),
         };
-        self.app.db.lessons().insert_version(&new).await.unwrap();
+        self.app
+            .db
+            .lessons()
+            .insert_version(&Scope::everything(), Node::Root, &new)
+            .await
+            .unwrap();
         lesson
     }
 
     pub async fn wanted(&self, device: &DeviceId) -> (u64, u32) {
-        let summary = self.app.db.devices().summary(device).await.unwrap();
+        let summary = self
+            .app
+            .db
+            .devices()
+            .summary(&Scope::everything(), device)
+            .await
+            .unwrap();
         (summary.wanted_generation, summary.lessons_assigned)
     }
 }

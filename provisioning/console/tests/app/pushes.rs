@@ -1,6 +1,7 @@
 //! Pushes: whom they reach, when they change, how far they are.
 
 use axum::http::StatusCode;
+use bbt_console::db::scope::Scope;
 use contract::{id::LessonId, report::DeviceReport};
 use jiff::Timestamp;
 use serde_json::json;
@@ -168,7 +169,7 @@ async fn a_new_version_or_a_retirement_changes_the_assignment() {
         .app
         .db
         .lessons()
-        .restore(&LessonId::new("L1").unwrap())
+        .restore(&Scope::everything(), &LessonId::new("L1").unwrap())
         .await
         .unwrap();
     assert_eq!(console.wanted(&device).await, (4, 1));

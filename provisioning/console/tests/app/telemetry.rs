@@ -1,6 +1,6 @@
 //! What devices say, taken in; the broker is a notebook.
 
-use bbt_console::{app::AppState, broker::Incoming, ingest::Round};
+use bbt_console::{app::AppState, broker::Incoming, db::scope::Scope, ingest::Round};
 use bytes::Bytes;
 use contract::{
     health::{BootSeq, IngestAck},
@@ -58,7 +58,7 @@ async fn stored(console: &TestConsole, device: &DeviceId) -> Vec<(String, u64)> 
         .app
         .db
         .health()
-        .series(device, from, to, 5_000)
+        .series(&Scope::everything(), device, from, to, 5_000)
         .await
         .unwrap();
     let mut keys: Vec<_> = series
@@ -200,7 +200,7 @@ async fn times_come_from_the_wall_clock_or_from_the_uptime() {
         .app
         .db
         .health()
-        .series(&device, Timestamp::UNIX_EPOCH, to, 10)
+        .series(&Scope::everything(), &device, Timestamp::UNIX_EPOCH, to, 10)
         .await
         .unwrap()
         .points;
@@ -366,7 +366,7 @@ async fn a_long_history_is_thinned_evenly_with_both_ends() {
         .app
         .db
         .health()
-        .series(&device, Timestamp::UNIX_EPOCH, to, 100)
+        .series(&Scope::everything(), &device, Timestamp::UNIX_EPOCH, to, 100)
         .await
         .unwrap();
     assert_eq!((thin.total, thin.downsampled), (1_500, true));

@@ -24,7 +24,7 @@ async fn a_ticket_makes_a_device() {
         door.http
             .db
             .devices()
-            .summary(&reply.device_id)
+            .summary(&Scope::everything(), &reply.device_id)
             .await
             .unwrap()
             .serial,

@@ -90,7 +90,7 @@ async fn a_device_gets_its_own_lessons_and_no_others() {
         .http
         .db
         .lessons()
-        .list(&LessonQuery::default())
+        .list(&Scope::everything(), &LessonQuery::default())
         .await
         .unwrap()
         .0
@@ -99,7 +99,7 @@ async fn a_device_gets_its_own_lessons_and_no_others() {
     door.http
         .db
         .lessons()
-        .retire(&id, Timestamp::now())
+        .retire(&Scope::everything(), &id, Timestamp::now())
         .await
         .unwrap();
     assert_eq!(problem(one.get(&door, &file_path, &[]).await).await.0, 404);

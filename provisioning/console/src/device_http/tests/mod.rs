@@ -29,7 +29,10 @@ use crate::{
         pushes::{NewPush, PushTarget},
         tree::{NewClassroom, NewRegion, NewSchool, RegionKind, SchoolKind},
     },
-    db::tickets::NewTicketRow,
+    db::{
+        scope::{Node, Scope},
+        tickets::NewTicketRow,
+    },
     domain::import::{Importer, fixtures as fx, import_folder},
 };
 
@@ -84,21 +87,21 @@ impl Door {
             name: "示范县".into(),
             code: None,
         };
-        let region_id = http.db.tree().add_region(&region).await.unwrap();
+        let region_id = http.db.tree().add_region(&Scope::everything(), &region).await.unwrap();
         let school = NewSchool {
             region_id,
             code: "s1".into(),
             name: "一小".into(),
             kind: SchoolKind::School,
         };
-        let school_id = http.db.tree().add_school(&school).await.unwrap();
+        let school_id = http.db.tree().add_school(&Scope::everything(), &school).await.unwrap();
         let room = NewClassroom {
             school_id,
             code: "c1".into(),
             name: "四（1）班".into(),
             grade: "四年级".into(),
         };
-        let classroom = http.db.tree().add_classroom(&room).await.unwrap();
+        let classroom = http.db.tree().add_classroom(&Scope::everything(), &room).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
@@ -191,6 +194,8 @@ impl Door {
             objects,
             keys,
             max_lesson_bytes: 1 << 30,
+            owner: Node::Root,
+            scope: Scope::everything(),
         };
         let outcome = import_folder(&importer, &folder, Timestamp::now(), Arc::new(|_| ()))
             .await
@@ -209,7 +214,7 @@ impl Door {
         self.http
             .db
             .pushes()
-            .add(&push, "test", Timestamp::now())
+            .add(&Scope::everything(), &Scope::everything(), &push, "test", Timestamp::now())
             .await
             .unwrap();
         let hash = self
@@ -230,7 +235,7 @@ impl Door {
         self.http
             .db
             .devices()
-            .list(&Default::default())
+            .list(&Scope::everything(), &Default::default())
             .await
             .unwrap()
             .0

@@ -8,6 +8,7 @@ use contract::{
 use serde::Deserialize;
 
 use super::error::Reason;
+use crate::db::scope::Node;
 
 /// The file's name in a lesson folder.
 pub const FILE_NAME: &str = "lesson.toml";
@@ -150,7 +151,7 @@ pub fn check_meta(meta: LessonMeta) -> Result<LessonMeta, Reason> {
 
 /// The id of a lesson that names none: the same place in the curriculum and the same title are the same lesson, so importing
 /// a changed folder again makes a new version and not a second lesson.
-pub fn derive_id(meta: &LessonMeta) -> Result<LessonId, Reason> {
+pub fn derive_id(meta: &LessonMeta, owner: Node) -> Result<LessonId, Reason> {
     let LessonMeta {
         title,
         stage,
@@ -165,6 +166,16 @@ pub fn derive_id(meta: &LessonMeta) -> Result<LessonId, Reason> {
     for field in [stage, subject, edition, grade, volume, chapter, period, title] {
         hasher.update(&(field.len() as u64).to_le_bytes());
         hasher.update(field.as_bytes());
+    }
+    // Two counties may each have a lesson of the same place in the curriculum.
+    match owner {
+        Node::Root => {}
+        Node::Region(id) => {
+            hasher.update(b"region").update(&id.to_le_bytes());
+        }
+        Node::School(id) => {
+            hasher.update(b"school").update(&id.to_le_bytes());
+        }
     }
     let hex = hasher.finalize().to_hex();
     LessonId::new(format!("l-{}", hex.get(..20).unwrap_or_default()))
@@ -289,8 +300,11 @@ mod tests {
     fn the_same_place_and_title_are_the_same_lesson() {
         let a = parse(META).unwrap().meta;
         let mut b = a.clone();
-        assert_eq!(derive_id(&a).unwrap(), derive_id(&b).unwrap());
+        assert_eq!(derive_id(&a, Node::Root).unwrap(), derive_id(&b, Node::Root).unwrap());
         b.period = "第2课时".into();
-        assert_ne!(derive_id(&a).unwrap(), derive_id(&b).unwrap());
+        assert_ne!(derive_id(&a, Node::Root).unwrap(), derive_id(&b, Node::Root).unwrap());
+        let of = |node| derive_id(&a, node).unwrap();
+        assert_ne!(of(Node::Region(1)), of(Node::Region(2)));
+        assert_ne!(of(Node::Region(1)), of(Node::School(1)));
     }
 }

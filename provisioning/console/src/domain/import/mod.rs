@@ -45,6 +45,7 @@ use crate::{
     db::{
         Db, DbError,
         lessons::{NewFile, NewVersion},
+        scope::{Node, Scope},
     },
     objects::{Objects, Staged},
     pki::keys::SigningKeys,
@@ -61,6 +62,10 @@ pub struct Importer {
     pub keys: Arc<SigningKeys>,
     /// Most bytes of one lesson.
     pub max_lesson_bytes: u64,
+    /// Whose a new lesson is.
+    pub owner: Node,
+    /// Owners whose lessons may be changed.
+    pub scope: Scope,
 }
 
 /// What became of one lesson.
@@ -258,8 +263,20 @@ impl Importer {
         let Description { id, meta, .. } = description;
         let id = match id {
             Some(id) => id,
-            None => lesson_toml::derive_id(&meta)?,
+            None => lesson_toml::derive_id(&meta, self.owner)?,
         };
+        if self
+            .db
+            .lessons()
+            .writable(&self.scope, &id)
+            .await
+            .map_err(database)?
+            == Some(false)
+        {
+            return Err(Reason::Description(format!(
+                "the id {id} is taken by somebody else's lesson; choose another"
+            )));
+        }
         let Prepared {
             items,
             files,
@@ -301,7 +318,7 @@ impl Importer {
             match self
                 .db
                 .lessons()
-                .insert_version(&new_version(&manifest, hash, &digest))
+                .insert_version(&self.scope, self.owner, &new_version(&manifest, hash, &digest))
                 .await
             {
                 Ok(_) => {
@@ -313,6 +330,13 @@ impl Importer {
                     return Ok(told(&manifest, change));
                 }
                 Err(DbError::AlreadyExists { .. }) => {}
+                // Somebody else's import of the same id came between.
+                Err(DbError::NotFound { .. }) => {
+                    return Err(Reason::Description(format!(
+                        "the id {} is taken by somebody else's lesson; choose another",
+                        manifest.id
+                    )));
+                }
                 Err(error) => return Err(database(error)),
             }
             if let Some(unchanged) = self.is_unchanged(&mut manifest, &digest).await? {
@@ -342,7 +366,11 @@ impl Importer {
         }
         manifest.version = latest.version;
         if latest.retired {
-            self.db.lessons().restore(&manifest.id).await.map_err(database)?;
+            self.db
+                .lessons()
+                .restore(&self.scope, &manifest.id)
+                .await
+                .map_err(database)?;
             return Ok(Some(Change::Restored));
         }
         Ok(Some(Change::Unchanged))

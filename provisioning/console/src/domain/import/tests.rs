@@ -42,7 +42,7 @@ impl Kit {
         let dir = tempfile::tempdir().unwrap();
         let db = Db::open(dir.path()).await.unwrap();
         let objects = Objects::open(&dir.path().join("objects"), reserve).unwrap();
-        let keys = Arc::new(SigningKeys::open_or_create(&dir.path().join("keys")).unwrap());
+        let keys = Arc::new(SigningKeys::open_or_create(&dir.path().join("keys"), &Unlock::given(TEST_SECRET)).unwrap());
         fs::create_dir(dir.path().join("lessons")).unwrap();
         Self {
             dir,
@@ -51,6 +51,8 @@ impl Kit {
                 objects,
                 keys,
                 max_lesson_bytes,
+                owner: Node::Root,
+                scope: Scope::everything(),
             },
         }
     }
@@ -86,7 +88,7 @@ impl Kit {
             .importer
             .db
             .lessons()
-            .list(&LessonQuery::default())
+            .list(&Scope::everything(), &LessonQuery::default())
             .await
             .unwrap();
         lessons.into_iter().map(|l| l.id.to_string()).collect()
