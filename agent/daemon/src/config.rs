@@ -10,6 +10,8 @@ use board_configs::{Board, builtin_names};
 use contract::hardware::MAX_FIELD_BYTES;
 use serde::Deserialize;
 
+use crate::key_store::Tpm2;
+
 /// Settings, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -37,6 +39,8 @@ pub struct Config {
     pub identity: IdentityConfig,
     /// USB disks.
     pub usb: UsbConfig,
+    /// How the board's TPM is reached, where the board names one.
+    pub tpm: Tpm2,
 }
 
 /// Where the county is made known.
@@ -204,6 +208,15 @@ struct RawConfig {
     identity: RawIdentity,
     #[serde(default)]
     usb: RawUsb,
+    #[serde(default)]
+    tpm: RawTpm,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawTpm {
+    tools: Option<PathBuf>,
+    tcti: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -421,6 +434,10 @@ impl RawConfig {
                     .usb
                     .roots
                     .unwrap_or_else(|| ["/media", "/run/media", "/mnt"].map(PathBuf::from).to_vec()),
+            },
+            tpm: Tpm2 {
+                tools: self.tpm.tools,
+                tcti: self.tpm.tcti,
             },
         })
     }

@@ -7,6 +7,8 @@
 //! identity.renewed/      the same, and `proven` once the console saw it
 //! ```
 //!
+//! On a board that names a secure element `key.pem` is `key.sealed`, see [`key_store`].
+//!
 //! A new identity is written whole into `identity.new/`, then the two folders change places in one step, so that a cut or
 //! a full disk leaves the old pair or the new, never one of each. Files with a key in them are 0600, folders 0700.
 
@@ -150,7 +152,13 @@ impl IdentityFolder {
                 path.display()
             )
         })?;
-        let key = folder.join("key.pem");
+        // A key that was kept before the board named what seals it still lies there as it is.
+        let sealed = folder.join(self.keys.file_name());
+        let key = if sealed.exists() {
+            sealed
+        } else {
+            folder.join(key_store::PLAIN_FILE)
+        };
         let key_pem = self
             .read_key(&key)
             .with_context(|| format!("Failed to read {}; enrol again with a new ticket", key.display()))?;
@@ -221,7 +229,7 @@ impl IdentityFolder {
                 reply: identity.reply.clone(),
             };
             let key = self.keys.seal(identity.key_pem.as_bytes())?;
-            files::write_new(&folder.join("key.pem"), &key, 0o600)?;
+            files::write_new(&folder.join(self.keys.file_name()), &key, 0o600)?;
             files::write_new(
                 &folder.join("identity.json"),
                 &serde_json::to_vec_pretty(&saved)?,

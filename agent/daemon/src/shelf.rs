@@ -50,7 +50,7 @@ pub enum Membership {
     /// It has no identity.
     Unenrolled(Unenrolled),
     /// A USB disk's word; lessons play, the console has not confirmed it.
-    Provisional,
+    Provisional(Unenrolled),
     /// Its disk is a copy of another board's; lessons play.
     Quarantined(Unenrolled),
     /// Its certificate was revoked; lessons play.
@@ -77,20 +77,75 @@ pub struct Unenrolled {
     pub qr_text: String,
     /// The county's name; empty if no county file is there.
     pub county: String,
+    /// Classrooms of the USB disk's free tickets, to choose from; empty if there is nothing to choose.
+    pub classrooms: Vec<ClassroomChoice>,
+    /// What went wrong or is under way, newest word only.
+    pub note: Option<WayNote>,
 }
 
-/// A code that somebody typed on the page.
+/// A classroom that the board may become.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct ClassroomChoice {
+    /// Its code in its school: what comes back when it is chosen.
+    pub code: String,
+    /// Its name.
+    pub name: String,
+    /// Its school's name; may be empty.
+    pub school: String,
+}
+
+/// A sentence in both languages, since a reader may change the language at any time.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Said {
+    /// 简体中文.
+    pub zh: String,
+    /// English.
+    pub en: String,
+}
+
+/// What the page says about a way of getting in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WayNote {
+    /// Whether somebody has to do something.
+    pub problem: bool,
+    /// The sentence.
+    #[serde(flatten)]
+    pub said: Said,
+}
+
+/// What somebody asked for on the page.
 #[derive(Debug)]
 pub struct Typed {
-    /// As it was typed.
-    pub code: String,
-    /// The classroom's code, where the ticket is the school's.
-    pub classroom: Option<String>,
-    /// How it went: the sentence for the page, good or bad.
-    pub answer: oneshot::Sender<Result<String, String>>,
+    /// What.
+    pub wish: Wish,
+    /// How it went: the sentence for the page.
+    pub answer: oneshot::Sender<Result<Said, Denied>>,
 }
 
-/// Where typed codes arrive; whoever locks it first gets them.
+/// What can be asked for on the page of a board that has no identity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wish {
+    /// To be enrolled with a code.
+    Code {
+        /// As it was typed.
+        code: String,
+        /// The classroom's code, where the ticket is the school's.
+        classroom: Option<String>,
+    },
+    /// To take the USB disk's ticket for this classroom, by code.
+    UsbClassroom(String),
+}
+
+/// Why a wish was not fulfilled.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Denied {
+    /// The sentence: the thing, the reason, the fix.
+    pub said: Said,
+    /// Classrooms to choose from, where that is what is missing.
+    pub classrooms: Vec<ClassroomChoice>,
+}
+
+/// Where wishes arrive; whoever locks it first gets them.
 pub type TypedCodes = Arc<Mutex<mpsc::Receiver<Typed>>>;
 
 /// Who the device is.

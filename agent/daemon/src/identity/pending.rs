@@ -45,7 +45,7 @@ impl IdentityFolder {
     /// # Errors
     /// The disk, or the board's way of keeping keys, does not do as told.
     pub fn pending_key(&self, hardware: &Hardware) -> anyhow::Result<String> {
-        let file = self.pending.join("key.pem");
+        let file = self.pending.join(self.keys.file_name());
         if file.exists() && read_hardware(&self.pending).is_some_and(|made| made.differs(hardware).is_none())
         {
             match self.read_key(&file) {
@@ -77,7 +77,7 @@ impl IdentityFolder {
         remove(&self.pending)?;
         fs::DirBuilder::new().mode(0o700).create(&self.pending)?;
         let key = self.keys.seal(key.as_bytes())?;
-        files::write_new(&self.pending.join("key.pem"), &key, 0o600)?;
+        files::write_new(&self.pending.join(self.keys.file_name()), &key, 0o600)?;
         // Last: without it the key is not believed to be ours.
         files::write_new(
             &self.pending.join("hardware.json"),
