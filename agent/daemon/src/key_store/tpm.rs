@@ -127,7 +127,9 @@ impl Tpm2 {
         let args = ["-Q", "-C", "o", "-g", "sha256", "-G", "ecc", "-c"];
         let mut args: Vec<&OsStr> = args.iter().map(OsStr::new).collect();
         args.push(context.as_os_str());
-        self.ask("tpm2_createprimary", &args, &[]).map(drop)
+        let made = self.ask("tpm2_createprimary", &args, &[]);
+        self.flush();
+        made.map(drop)
     }
 
     fn unseal(&self, primary: &Path, public: &Path, private: &Path, object: &Path) -> io::Result<Vec<u8>> {
@@ -143,14 +145,17 @@ impl Tpm2 {
             "-c".as_ref(),
             object.as_os_str(),
         ];
-        self.ask("tpm2_load", &args, &[]).map_err(|error| {
+        let loaded = self.ask("tpm2_load", &args, &[]);
+        self.flush();
+        loaded.map_err(|error| {
             let reason = format!("{error}; if this disk came from another board, enrol this board anew");
             io::Error::new(error.kind(), reason)
         })?;
         self.ask("tpm2_unseal", &["-c".as_ref(), object.as_os_str()], &[])
     }
 
-    /// Without a resource manager, what was loaded stays in the TPM and fills its few places.
+    /// Each program loads what it needs from its context file. Without a resource manager that stays in the TPM and fills
+    /// its three or so places.
     fn flush(&self) {
         if let Err(error) = self.ask("tpm2_flushcontext", &["-t".as_ref()], &[]) {
             tracing::debug!(%error, "the TPM keeps what was loaded");
