@@ -3,4 +3,5 @@
 pub mod clones;
 pub mod import;
 pub mod progress;
+pub mod roster;
 pub mod wanted;
