@@ -186,7 +186,8 @@ impl Commands {
     pub fn handle(&mut self, event: Event, now: Millis) {
         match event {
             Event::Received { envelope, not_before } => {
-                self.not_before = self.not_before.max(not_before);
+                // The newest knowledge, not the latest moment: a fresh word of the console may take an older one back.
+                self.not_before = not_before.or(self.not_before);
                 self.receive(envelope);
             }
             Event::Journalled(id) => self.journalled(&id, now),

@@ -35,6 +35,8 @@ pub enum Event {
     Replied(Box<EnrolReply>),
     /// The console said no; with its words.
     Refused(String),
+    /// The ticket is the school's, and which classroom is open; with the console's words.
+    NeedsClassroom(Vec<Choice>, String),
     /// Something answered whose certificate the ticket's authority did not sign; with the reason.
     Stranger(String),
     /// The console answered with what cannot be understood; with the reason.
@@ -45,6 +47,15 @@ pub enum Event {
     Stored(DeviceId),
     /// It is not, and the old one, if any, is untouched; with the reason.
     StoreFailed(String),
+}
+
+/// A classroom that the console offers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
+    /// Its code in its school.
+    pub code: String,
+    /// Its name.
+    pub name: String,
 }
 
 /// What to do.
@@ -65,6 +76,8 @@ pub enum Effect {
 pub enum Failure {
     /// The console said no; with its words.
     Refused(String),
+    /// The classroom must be named, one of these; with the console's words.
+    NeedsClassroom(Vec<Choice>, String),
     /// Another console than the ticket's, or its authority was replaced; with what TLS said.
     Stranger(String),
     /// The console's reply is of no use; with what is wrong with it.
@@ -111,6 +124,7 @@ pub fn check_ticket(ticket: &EnrolmentTicket) -> Result<(), TicketError> {
 #[derive(Debug)]
 pub struct Enrol {
     tries: u32,
+    most_tries: u32,
     backoff: Backoff,
     ask_at: Option<Millis>,
     dice: Dice,
@@ -118,10 +132,16 @@ pub struct Enrol {
 }
 
 impl Enrol {
-    /// Asks at once.
+    /// Asks at once, and again at most [`MAX_TRIES`] times in all.
     pub fn new(seed: u64) -> Self {
+        Self::with_tries(seed, MAX_TRIES)
+    }
+
+    /// Asks at once, and again at most `most_tries` times in all.
+    pub fn with_tries(seed: u64, most_tries: u32) -> Self {
         Self {
             tries: 1,
+            most_tries,
             backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(30)),
             ask_at: None,
             dice: Dice::new(seed),
@@ -137,10 +157,11 @@ impl Enrol {
                 Some(fault) => Effect::GaveUp(Failure::BadReply(fault.to_owned())),
             },
             Event::Refused(reason) => Effect::GaveUp(Failure::Refused(reason)),
+            Event::NeedsClassroom(choices, words) => Effect::GaveUp(Failure::NeedsClassroom(choices, words)),
             // It will not become another one by waiting.
             Event::Stranger(reason) => Effect::GaveUp(Failure::Stranger(reason)),
             Event::Unclear(reason) => Effect::GaveUp(Failure::BadReply(reason)),
-            Event::Unreachable(reason) if self.tries >= MAX_TRIES => {
+            Event::Unreachable(reason) if self.tries >= self.most_tries => {
                 Effect::GaveUp(Failure::Unreachable(reason))
             }
             Event::Unreachable(_) => {
@@ -173,7 +194,8 @@ impl Enrol {
     }
 }
 
-fn fault(reply: &EnrolReply) -> Option<&'static str> {
+/// What contradicts itself in a console's reply, in whatever way it came; `None` if nothing does.
+pub fn fault(reply: &EnrolReply) -> Option<&'static str> {
     let has = |role: KeyRole| reply.keys.iter().any(|key| key.role == role);
     if !reply.certificate_pem.contains("-----BEGIN CERTIFICATE-----") {
         Some("it holds no certificate for this device")
@@ -272,6 +294,32 @@ mod tests {
         enrol.next_effect();
         assert!(
             matches!(enrol.next_effect(), Some(Effect::GaveUp(Failure::Refused(why))) if why.contains("was used"))
+        );
+
+        let mut hasty = Enrol::with_tries(1, 1);
+        hasty.next_effect();
+        hasty.handle(Event::Unreachable("no route".into()), Millis(0));
+        assert_eq!(
+            hasty.next_effect(),
+            Some(Effect::GaveUp(Failure::Unreachable("no route".into())))
+        );
+
+        let choice = Choice {
+            code: "1-2".into(),
+            name: "一（2）班".into(),
+        };
+        let mut open = Enrol::new(1);
+        open.next_effect();
+        open.handle(
+            Event::NeedsClassroom(vec![choice.clone()], "which".into()),
+            Millis(0),
+        );
+        assert_eq!(
+            open.next_effect(),
+            Some(Effect::GaveUp(Failure::NeedsClassroom(
+                vec![choice],
+                "which".into()
+            )))
         );
 
         let mut other = Enrol::new(1);

@@ -6,9 +6,11 @@
 #![forbid(unsafe_code)]
 
 pub mod backoff;
+pub mod clock;
 pub mod commands;
 pub mod enrol;
 pub mod health;
+pub mod identity;
 pub mod lessons;
 pub mod outbox;
 pub mod report;
