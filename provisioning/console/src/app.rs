@@ -20,12 +20,18 @@ use crate::{
     audit::floods::Floods,
     auth::SignIns,
     broker::LinkState,
+    clock::HouseClock,
     config::Config,
-    db::{self, Db},
+    db::{
+        self, Db,
+        facts::LAST_TIME,
+        scope::{Node, Scope},
+    },
     domain::import::Importer,
+    enrolment::Enroller,
     error::DefaultLanguage,
     objects::Objects,
-    pki::{Pki, keys::SigningKeys},
+    pki::{self, NewRoot, Pki, Sealer, denylist::Denylist, keys::SigningKeys},
 };
 
 /// Changes that a slow page may lag behind before it is told to look at everything again.
@@ -48,6 +54,12 @@ pub struct Parts {
     pub pki: Arc<Pki>,
     /// Keys that sign lessons and commands.
     pub keys: Arc<SigningKeys>,
+    /// Seals small secrets in the database.
+    pub seal: Sealer,
+    /// Who is kept out of both doors.
+    pub denylist: Denylist,
+    /// What time it is for whatever is signed or issued.
+    pub clock: HouseClock,
     /// Failed sign-ins.
     pub sign_ins: SignIns,
     /// Bounds on rows about refusals in the audit log.
@@ -76,11 +88,32 @@ impl Deref for AppState {
 }
 
 impl AppState {
-    /// Opens everything in the data folder, making what is missing.
+    /// Makes authority and keys where there are none, then opens everything. What the operator must carry away is told once.
+    ///
+    /// # Errors
+    /// See [`Self::open`] and [`pki::create`].
+    pub async fn create(
+        config: Config,
+        root_passphrase: Option<&str>,
+    ) -> anyhow::Result<(Self, Option<NewRoot>)> {
+        make_private(&config.data)?;
+        let root = pki::create(&config, root_passphrase, jiff::Timestamp::now())?;
+        Ok((Self::open(config).await?, root))
+    }
+
+    /// Opens everything in the data folder; authority and keys must be there.
     ///
     /// # Errors
     /// A part of the folder cannot be used; the message names it.
     pub async fn open(config: Config) -> anyhow::Result<Self> {
+        Self::with_clock(config, None).await
+    }
+
+    /// The same with a clock that is handed in.
+    ///
+    /// # Errors
+    /// See [`Self::open`].
+    pub async fn with_clock(config: Config, clock: Option<HouseClock>) -> anyhow::Result<Self> {
         let data = config.data.clone();
         make_private(&data)?;
         let db = Db::open(&data)
@@ -88,14 +121,25 @@ impl AppState {
             .with_context(|| format!("Failed to open the database in {}", data.display()))?;
         let objects = Objects::open(&data.join("objects"), config.reserve_bytes)
             .with_context(|| format!("Failed to open the lesson files in {}", data.display()))?;
-        let pki = Pki::open_or_create(&data.join("pki"), &config.certificate_hosts())?;
-        let keys = SigningKeys::open_or_create(&data.join("keys"))?;
+        let opened = pki::open(&config)?;
+        let clock = match clock {
+            Some(clock) => clock,
+            None => HouseClock::system(db.facts().time(LAST_TIME).await?),
+        };
+        let denylist = Denylist::default();
+        denylist
+            .refresh(&db)
+            .await
+            .context("Failed to read who is kept out")?;
         Ok(Self(Arc::new(Parts {
             config,
             db,
             objects,
-            pki: Arc::new(pki),
-            keys: Arc::new(keys),
+            pki: Arc::new(opened.pki),
+            keys: Arc::new(opened.keys),
+            seal: opened.seal,
+            denylist,
+            clock,
             sign_ins: SignIns::default(),
             floods: Floods::default(),
             changes: Changes::default(),
@@ -108,13 +152,24 @@ impl AppState {
         })))
     }
 
-    /// What lessons are imported with.
-    pub fn importer(&self) -> Importer {
+    /// What lessons are imported with: a new one is `owner`'s, one whose owner is outside `scope` is left alone.
+    pub fn importer(&self, owner: Node, scope: Scope) -> Importer {
         Importer {
             db: self.db.clone(),
             objects: self.objects.clone(),
             keys: Arc::clone(&self.keys),
             max_lesson_bytes: self.config.max_upload_bytes,
+            owner,
+            scope,
+        }
+    }
+
+    /// What boards become devices with.
+    pub fn enroller(&self) -> Enroller {
+        Enroller {
+            db: self.db.clone(),
+            pki: Arc::clone(&self.pki),
+            keys: Arc::clone(&self.keys),
         }
     }
 

@@ -13,6 +13,8 @@ use figment::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::pki::DEVICE_CERTIFICATE_DAYS;
+
 /// The name of the configuration file in the data folder.
 pub const FILE_NAME: &str = "console.toml";
 const ENV_PREFIX: &str = "BBT_CONSOLE_";
@@ -82,6 +84,14 @@ pub struct Config {
     pub reserve_bytes: u64,
     /// Certificate and key (PEM) of the web listener; without them it serves plain HTTP on loopback.
     pub web_tls: Option<WebTls>,
+    /// How people reach the pages, e.g. `https://console.example`; begins QR codes. Empty if nobody can from elsewhere.
+    pub web_url: String,
+    /// Where the unlock secret lies, if not beside the data folder.
+    pub unlock_file: Option<PathBuf>,
+    /// Days that a device's certificate lasts.
+    pub device_certificate_days: u32,
+    /// Days that a device is expected to be away at most, e.g. over the summer.
+    pub longest_absence_days: u32,
 }
 
 /// Certificate and key of the web listener.
@@ -130,6 +140,10 @@ struct RawConfig {
     reserve_bytes: Option<u64>,
     web_tls_cert: Option<PathBuf>,
     web_tls_key: Option<PathBuf>,
+    web_url: Option<String>,
+    unlock_file: Option<PathBuf>,
+    device_certificate_days: Option<u32>,
+    longest_absence_days: Option<u32>,
 }
 
 impl Config {
@@ -241,6 +255,50 @@ impl Config {
                 ),
             );
         }
+        let longest_absence_days = raw.longest_absence_days.unwrap_or(70);
+        if !(1..=400).contains(&longest_absence_days) {
+            return refuse(
+                "longest_absence_days",
+                format!("{longest_absence_days} is not between 1 and 400"),
+            );
+        }
+        let device_certificate_days = raw.device_certificate_days.unwrap_or(DEVICE_CERTIFICATE_DAYS);
+        // Renewed below four absences left; one more, so that a new certificate is not due at once.
+        let least = 5 * longest_absence_days;
+        if !(least..=3650).contains(&device_certificate_days) {
+            return refuse(
+                "device_certificate_days",
+                format!(
+                    "{device_certificate_days} is not between {least} (5 × longest_absence_days) and 3650; devices that \
+                     slept through a holiday would be locked out"
+                ),
+            );
+        }
+        let web_url = match raw.web_url {
+            Some(url) => {
+                let url = url.trim().trim_end_matches('/').to_owned();
+                let fits = url.strip_prefix("https://").or(url.strip_prefix("http://"));
+                if !fits.is_some_and(|rest| !rest.is_empty() && !rest.contains(|c: char| c.is_whitespace() || "/?#".contains(c)))
+                {
+                    return refuse(
+                        "web_url",
+                        format!("{url:?} is no address like https://console.example, without a path"),
+                    );
+                }
+                url
+            }
+            None if web_tls.is_some() => {
+                let host = match public_host.parse::<IpAddr>() {
+                    Ok(IpAddr::V6(address)) => format!("[{address}]"),
+                    _ => public_host.clone(),
+                };
+                match listen_web.port() {
+                    443 => format!("https://{host}"),
+                    port => format!("https://{host}:{port}"),
+                }
+            }
+            None => String::new(),
+        };
         Ok(Self {
             data: data.to_owned(),
             listen_web,
@@ -253,6 +311,10 @@ impl Config {
             max_upload_bytes: raw.max_upload_bytes.unwrap_or(4 * GIB),
             reserve_bytes: raw.reserve_bytes.unwrap_or(GIB / 2),
             web_tls,
+            web_url,
+            unlock_file: raw.unlock_file.map(|file| data.join(file)),
+            device_certificate_days,
+            longest_absence_days,
         })
     }
 
@@ -324,6 +386,27 @@ mod tests {
                 .unwrap_err()
                 .contains("public_host")
         );
+    }
+
+    #[test]
+    fn a_certificate_outlives_the_longest_holiday_five_times() {
+        let config = load("").unwrap();
+        assert_eq!((config.device_certificate_days, config.longest_absence_days), (730, 70));
+        assert!(load("longest_absence_days = 146").is_ok());
+        let error = load("longest_absence_days = 147").unwrap_err();
+        assert!(error.contains("device_certificate_days") && error.contains("735"), "{error}");
+        assert!(load("longest_absence_days = 0").unwrap_err().contains("longest_absence_days"));
+        assert!(load("device_certificate_days = 9999").unwrap_err().contains("3650"));
+    }
+
+    #[test]
+    fn people_reach_the_pages_where_it_says_or_by_tls() {
+        assert_eq!(load("").unwrap().web_url, "");
+        assert_eq!(load("web_url = \"https://x.example/\"").unwrap().web_url, "https://x.example");
+        let tls = "public_host = \"x.example\"\nweb_tls_cert = \"a\"\nweb_tls_key = \"b\"\n";
+        assert_eq!(load(tls).unwrap().web_url, "https://x.example:8080");
+        assert!(load("web_url = \"x.example\"").unwrap_err().contains("web_url"));
+        assert!(load("web_url = \"https://x.example/app\"").is_err());
     }
 
     #[test]

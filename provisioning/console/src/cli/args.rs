@@ -81,6 +81,9 @@ pub struct Init {
     /// Name or address by which devices reach this machine; written to console.toml.
     #[arg(long, value_name = "HOST")]
     pub public_host: Option<String>,
+    /// Read the passphrase of the offline root key from the next line of standard input instead of making one.
+    #[arg(long)]
+    pub root_passphrase_stdin: bool,
 }
 
 /// How a list is printed.

@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::{Context, bail, ensure};
 use jiff::Timestamp;
+use zeroize::Zeroizing;
 
 use super::args::Init;
 use crate::{
@@ -17,6 +18,7 @@ use crate::{
         DbError,
         scope::{FIRST_ROLES, Node},
     },
+    pki::NewRoot,
 };
 
 const STARTER: &str =
@@ -44,8 +46,14 @@ pub(super) async fn init(data: &Path, init: Init) -> anyhow::Result<()> {
             file.display()
         );
     }
-    let app = AppState::open(Config::load(data)?).await?;
+    // The password is the first line of standard input, the root's passphrase the next.
     let (password, generated) = password(init.password_stdin)?;
+    let passphrase = match init.root_passphrase_stdin {
+        true => Some(line("the root passphrase")?),
+        false => None,
+    };
+    let passphrase = passphrase.as_ref().map(|p| p.as_str());
+    let (app, root) = AppState::create(Config::load(data)?, passphrase).await?;
     let hash = auth::hash_password(&password)?;
     let added = app
         .db
@@ -68,6 +76,9 @@ pub(super) async fn init(data: &Path, init: Init) -> anyhow::Result<()> {
     }
     app.db.close().await;
     println!("data folder: {}", data.display());
+    if let Some(root) = root {
+        carry_away(&root);
+    }
     match added {
         Ok(_) => told(&init.username, &password, generated),
         Err(DbError::AlreadyExists { .. }) => {
@@ -81,6 +92,27 @@ pub(super) async fn init(data: &Path, init: Init) -> anyhow::Result<()> {
         Err(error) => return Err(error.into()),
     }
     Ok(())
+}
+
+/// Says what does not belong on this machine for long.
+fn carry_away(root: &NewRoot) {
+    println!(
+        "offline root key: {}   (copy it to two USB sticks, lock them away, then delete it here)",
+        root.folder.display()
+    );
+    if let Some(passphrase) = &root.passphrase {
+        println!("root passphrase: {}   (shown this once; keep it apart from the sticks)", **passphrase);
+    }
+}
+
+/// One line of standard input, without its end.
+pub(super) fn line(what: &str) -> anyhow::Result<Zeroizing<String>> {
+    let mut line = Zeroizing::new(String::new());
+    std::io::stdin()
+        .lock()
+        .read_line(&mut line)
+        .with_context(|| format!("Failed to read {what} from standard input"))?;
+    Ok(Zeroizing::new(line.trim_end_matches(['\n', '\r']).to_owned()))
 }
 
 /// Says the name and, where it was made here, the password; it is nowhere else.

@@ -4,9 +4,11 @@
 //! can follow behind the same functions. One connection writes, so writers queue here and not in SQLite.
 
 pub mod audit;
+pub mod claims;
 pub mod clones;
 pub mod commands;
 pub mod devices;
+pub mod facts;
 pub mod health;
 pub mod lessons;
 pub mod pushes;

@@ -21,18 +21,19 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use contract::{api, hash::Hash, id::DeviceId};
+use contract::{api, hash::Hash, id::DeviceId, renew::RenewalPolicy};
 use rand::Rng;
 use tokio::sync::Semaphore;
 
 use self::limits::{Guesses, Held, Turns};
 pub use self::serve::serve;
 use crate::{
+    clock::HouseClock,
     config::Language,
     db::Db,
     error::{ApiError, Code, DefaultLanguage, render_problems},
     objects::Objects,
-    pki::{Pki, keys::SigningKeys},
+    pki::{Pki, denylist::Denylist, keys::SigningKeys},
 };
 
 /// Bounds of the listener.
@@ -70,6 +71,12 @@ pub struct DeviceHttp {
     pub pki: Arc<Pki>,
     /// Handed over at enrolment.
     pub keys: Arc<SigningKeys>,
+    /// Who is kept out.
+    pub denylist: Denylist,
+    /// What time it is.
+    pub clock: HouseClock,
+    /// When devices ask for their next certificate.
+    pub renewal: RenewalPolicy,
     /// Of errors, when the caller names none.
     pub language: Language,
     /// Bounds.
@@ -83,6 +90,10 @@ pub struct Peer {
     pub address: SocketAddr,
     /// The subject of its certificate, which our authority signed; none without a certificate.
     pub device: Option<DeviceId>,
+    /// That certificate's serial number, lower-case hexadecimal.
+    pub serial: Option<String>,
+    /// That certificate ran out: it may be renewed, and nothing else.
+    pub expired: bool,
 }
 
 #[derive(Debug)]
@@ -126,11 +137,20 @@ impl FromRequestParts<Arc<Shared>> for Enrolled {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, ApiError> {
-        let device = parts
-            .extensions
-            .get::<Peer>()
-            .and_then(|peer| peer.device.clone());
-        let device = device.ok_or_else(|| ApiError::new(Code::CertificateRequired))?;
+        let peer = parts.extensions.get::<Peer>();
+        let (device, serial, expired) = match peer {
+            Some(Peer {
+                device: Some(device),
+                serial,
+                expired,
+                ..
+            }) => (device.clone(), serial.clone(), *expired),
+            _ => return Err(ApiError::new(Code::CertificateRequired)),
+        };
+        shared.http.denylist.admit(&device, serial.as_deref())?;
+        if expired {
+            return Err(ApiError::new(Code::CertificateExpired));
+        }
         match shared.http.db.known_device(&device).await? {
             Some(_) => Ok(Self(device)),
             None => Err(ApiError::new(Code::DeviceUnknown).detail(&device)),

@@ -18,7 +18,10 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{Limits, Peer};
-use crate::pki::{Pki, device_of};
+use crate::{
+    clock::HouseClock,
+    pki::{Pki, device_of, serial_of},
+};
 
 /// From the first byte to a finished handshake. Handshakes at once are not limited: one costs a fraction of a millisecond, and
 /// a limit would let a few silent clients keep everybody waiting.
@@ -40,6 +43,7 @@ pub async fn serve(
     listener: TcpListener,
     pki: &Pki,
     router: Router,
+    clock: HouseClock,
     limits: Limits,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
@@ -66,6 +70,7 @@ pub async fn serve(
         let connection = Connection {
             acceptor: acceptor.clone(),
             router: router.clone(),
+            clock: clock.clone(),
             shutdown: shutdown.clone(),
         };
         tracker.spawn(async move {
@@ -99,6 +104,7 @@ async fn accept(
 struct Connection {
     acceptor: TlsAcceptor,
     router: Router,
+    clock: HouseClock,
     shutdown: CancellationToken,
 }
 
@@ -113,13 +119,15 @@ impl Connection {
                 tls.context("TLS handshake took too long")??
             }
         };
-        let device = tls
-            .get_ref()
-            .1
-            .peer_certificates()
-            .and_then(|chain| chain.first())
-            .and_then(device_of);
-        let service = TowerToHyperService::new(self.router.layer(Extension(Peer { address, device })));
+        let certificate = tls.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+        let (serial, not_after) = certificate.and_then(serial_of).unzip();
+        let peer = Peer {
+            address,
+            device: certificate.and_then(device_of),
+            serial,
+            expired: not_after.is_some_and(|last| last < self.clock.now()),
+        };
+        let service = TowerToHyperService::new(self.router.layer(Extension(peer)));
         let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEADER_TIMEOUT)

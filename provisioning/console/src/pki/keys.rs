@@ -1,24 +1,29 @@
-//! The keys that sign what devices obey: one for content, one for commands, never one for both.
+//! The keys that sign what devices obey: one for content, one for commands, one for the time, never one for two. At rest they
+//! are encrypted with the unlock secret.
 
 use std::path::Path;
 
-use anyhow::Context;
 use contract::{
     id::KeyId,
     signed::{KeyRole, Signed, SignedBody, TrustedKey},
 };
 use ed25519_dalek::{
     SigningKey,
-    pkcs8::{DecodePrivateKey, EncodePrivateKey, spki::der::pem::LineEnding},
+    pkcs8::{DecodePrivateKey, EncodePrivateKey},
 };
 use rand::TryRngCore;
 
-use super::files;
+use super::{
+    files, open_key,
+    sealed_key::{self, Cost},
+    unlock::Unlock,
+};
 
-/// Both signing keys. No way leads to the secret halves.
+/// All signing keys. No way leads to the secret halves.
 pub struct SigningKeys {
     content: Key,
     command: Key,
+    time: Key,
 }
 
 struct Key {
@@ -32,21 +37,27 @@ impl std::fmt::Debug for SigningKeys {
         f.debug_struct("SigningKeys")
             .field("content", &self.content.id)
             .field("command", &self.command.id)
+            .field("time", &self.time.id)
             .finish()
     }
 }
 
 impl SigningKeys {
-    /// Opens the keys in `dir`, or creates those that are missing, as PKCS #8 PEM, mode 0600.
+    /// Opens the keys in `dir`, or creates those that are missing, as encrypted PKCS #8 PEM, mode 0600.
     ///
     /// # Errors
-    /// The folder or a key file cannot be used; named.
-    pub fn open_or_create(dir: &Path) -> anyhow::Result<Self> {
+    /// The folder or a key file cannot be used, or the unlock secret does not open it; named.
+    pub fn open_or_create(dir: &Path, unlock: &Unlock) -> anyhow::Result<Self> {
         files::private_folder(dir)?;
         let _lock = files::lock(dir)?;
-        let content = Key::open_or_create(dir, "content", KeyRole::Content)?;
-        let command = Key::open_or_create(dir, "command", KeyRole::Command)?;
-        Ok(Self { content, command })
+        let content = Key::open_or_create(dir, "content", KeyRole::Content, unlock)?;
+        let command = Key::open_or_create(dir, "command", KeyRole::Command, unlock)?;
+        let time = Key::open_or_create(dir, "time", KeyRole::Time, unlock)?;
+        Ok(Self {
+            content,
+            command,
+            time,
+        })
     }
 
     /// Signs a manifest or an assignment.
@@ -65,29 +76,43 @@ impl SigningKeys {
         self.command.sign(body)
     }
 
+    /// Signs the time.
+    ///
+    /// # Errors
+    /// The body cannot be written as JSON, or is not the time.
+    pub fn sign_time<T: SignedBody>(&self, body: &T) -> Result<Signed<T>, serde_json::Error> {
+        self.time.sign(body)
+    }
+
     /// The public halves, for a device at its enrolment.
     pub fn trusted(&self) -> Vec<TrustedKey> {
-        [&self.content, &self.command]
+        [&self.content, &self.command, &self.time]
             .map(|key| TrustedKey::of(key.id.clone(), key.role, &key.secret))
             .into()
     }
 }
 
 impl Key {
-    fn open_or_create(dir: &Path, name: &str, role: KeyRole) -> anyhow::Result<Self> {
+    fn open_or_create(dir: &Path, name: &str, role: KeyRole, unlock: &Unlock) -> anyhow::Result<Self> {
         let file = format!("{name}.key");
         let secret = match files::read(dir, &file)? {
-            Some(pem) => SigningKey::from_pkcs8_pem(&pem).map_err(|e| {
-                anyhow::anyhow!(
-                    "{} is not an Ed25519 private key ({e}); restore it from the backup, devices trust no other",
-                    dir.join(&file).display()
-                )
-            })?,
+            Some(pem) => {
+                let opened = open_key(&dir.join(&file), &pem, unlock)?;
+                SigningKey::from_pkcs8_der(opened.as_bytes()).map_err(|e| {
+                    anyhow::anyhow!(
+                        "{} is not an Ed25519 private key ({e}); restore it from the backup, devices trust no other",
+                        dir.join(&file).display()
+                    )
+                })?
+            }
             None => {
                 let mut seed = [0; 32];
                 rand::rngs::OsRng.try_fill_bytes(&mut seed)?;
                 let secret = SigningKey::from_bytes(&seed);
-                let pem = secret.to_pkcs8_pem(LineEnding::LF).context("Failed to write a signing key as PEM")?;
+                let der = secret
+                    .to_pkcs8_der()
+                    .map_err(|e| anyhow::anyhow!("a signing key could not be written: {e}"))?;
+                let pem = sealed_key::seal(der.as_bytes(), unlock.secret(), Cost::Machine)?;
                 files::write_private(dir, &file, pem.as_bytes())?;
                 secret
             }
@@ -127,17 +152,23 @@ mod tests {
     fn the_same_keys_after_a_restart_each_for_its_role() {
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path().join("keys");
-        let keys = SigningKeys::open_or_create(&dir).unwrap();
+        let unlock = Unlock::given(super::super::TEST_SECRET);
+        let keys = SigningKeys::open_or_create(&dir, &unlock).unwrap();
         let signed = keys.sign_content(&assignment()).unwrap();
-        let again = SigningKeys::open_or_create(&dir).unwrap();
+        let again = SigningKeys::open_or_create(&dir, &unlock).unwrap();
         assert_eq!(keys.trusted(), again.trusted());
         assert_eq!(signed.verify(&again.trusted()).unwrap(), assignment());
         assert!(keys.sign_command(&assignment()).is_err());
+        assert!(keys.sign_time(&assignment()).is_err());
+        let other = SigningKeys::open_or_create(&dir, &Unlock::given("another"));
+        assert!(other.unwrap_err().to_string().contains("content.key"));
         assert_eq!(
             std::fs::metadata(&dir).unwrap().permissions().mode() & 0o777,
             0o700
         );
-        for name in ["content.key", "command.key"] {
+        for name in ["content.key", "command.key", "time.key"] {
+            let text = std::fs::read_to_string(dir.join(name)).unwrap();
+            assert!(text.starts_with("-----BEGIN ENCRYPTED PRIVATE KEY"), "{name}");
             assert_eq!(
                 std::fs::metadata(dir.join(name)).unwrap().permissions().mode() & 0o777,
                 0o600
@@ -148,9 +179,10 @@ mod tests {
     #[test]
     fn a_damaged_key_is_named_and_not_replaced() {
         let dir = tempfile::tempdir().unwrap();
-        SigningKeys::open_or_create(dir.path()).unwrap();
+        let unlock = Unlock::given(super::super::TEST_SECRET);
+        SigningKeys::open_or_create(dir.path(), &unlock).unwrap();
         std::fs::write(dir.path().join("content.key"), "junk").unwrap();
-        let error = SigningKeys::open_or_create(dir.path()).unwrap_err().to_string();
+        let error = SigningKeys::open_or_create(dir.path(), &unlock).unwrap_err().to_string();
         assert!(
             error.contains("content.key") && error.contains("backup"),
             "{error}"

@@ -1,61 +1,81 @@
-//! The console's own authority: one CA that devices pin, the console's two certificates, and one for each device.
+//! The console's own authority in two tiers: an offline root that devices pin, an online intermediate that signs the console's
+//! two certificates and one for each device. What lies in the data folder is encrypted with a secret that does not.
 //!
 //! Everything is P-256 through rcgen and ring. Certificates start in 2020, not now: a board without a battery wakes up with a
-//! clock years behind, and must not refuse its own console for a certificate "from the future". For the same reason
-//! [`Pki::clock`] keeps a wrong clock of the console from locking every classroom out; who may come in is decided by the
-//! database, not by dates.
+//! clock years behind, and must not refuse its own console for a certificate "from the future". Who may come in is decided
+//! behind the door, by the database, not by dates alone. See `docs/src/security/trust-chain.md`.
 
+mod cert;
+mod crl;
+mod csr;
+pub mod denylist;
 mod files;
 pub mod keys;
+mod root;
+pub mod seal;
+mod sealed_key;
+pub mod unlock;
+mod verify;
 
 use std::{
-    net::IpAddr,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
 use anyhow::{Context, bail};
-use contract::{hash::Hash, id::DeviceId};
-use jiff::Timestamp;
-use rand::RngCore;
-use rcgen::{
-    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData,
-    SanType, SerialNumber,
-};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime, pem::PemObject};
-use time::OffsetDateTime;
+use contract::id::DeviceId;
+use jiff::{SignedDuration, Timestamp};
+use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, Issuer, KeyPair, PKCS_ECDSA_P256_SHA256};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject};
 
-const CA_PEM: &str = "ca.pem";
-const CA_KEY: &str = "ca.key";
+pub use self::{
+    cert::{device_of, serial_of},
+    crl::Revoked,
+    csr::{CheckedCsr, CsrError, MAX_CSR_BYTES, check_csr},
+    root::NewRoot,
+    seal::{SealError, Sealer},
+    unlock::Unlock,
+};
+use self::{
+    cert::{Facts, facts, first, leaf, san, show_san},
+    root::{NewIntermediate, Root},
+    sealed_key::{Cost, OpenError},
+    unlock::beside,
+    verify::HeldVerifier,
+};
+use crate::config::Config;
+
+const ROOT_PEM: &str = "ca.pem";
+const INTERMEDIATE_PEM: &str = "intermediate.pem";
+const INTERMEDIATE_KEY: &str = "intermediate.key";
 const SERVER_PEM: &str = "server.pem";
 const SERVER_KEY: &str = "server.key";
 const CONSOLE_PEM: &str = "console.pem";
 const CONSOLE_KEY: &str = "console.key";
+const CRL_PEM: &str = "crl.pem";
+/// The one authority of consoles before there were two tiers.
+const OLD_KEY: &str = "ca.key";
 /// Name of the console's own MQTT certificate.
 pub const CONSOLE_CN: &str = "bbt-console";
-/// 2020-01-01T00:00:00Z, the start of every certificate.
-const NOT_BEFORE: i64 = 1_577_836_800;
-/// 2026-01-01T00:00:00Z; a console whose clock is before this has a wrong clock.
-const BUILT_AFTER: i64 = 1_767_225_600;
-const TEN_YEARS: i64 = 3653 * 86_400;
-/// Largest signing request read, in bytes.
-const MAX_CSR_BYTES: usize = 8 * 1024;
+/// Days that a device certificate lasts where nothing else is configured.
+pub const DEVICE_CERTIFICATE_DAYS: u32 = 730;
 
 /// The console's authority and certificates.
 #[derive(Debug)]
 pub struct Pki {
     dir: PathBuf,
-    ca_pem: String,
-    ca_not_after: i64,
+    root_pem: String,
+    root: CertificateDer<'static>,
+    intermediate_pem: String,
+    intermediate: Facts,
+    device_days: u32,
     issuer: Issuer<'static, KeyPair>,
 }
 
 /// A certificate made for a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssuedCert {
-    /// The certificate.
+    /// The certificate, then the intermediate's.
     pub pem: String,
     /// Its serial number, lower-case hexadecimal.
     pub serial: String,
@@ -63,186 +83,283 @@ pub struct IssuedCert {
     pub not_after: Timestamp,
 }
 
-/// A signing request that passed every check.
+/// Authority, signing keys and seal of one data folder.
 #[derive(Debug)]
-pub struct CheckedCsr {
-    request: CertificateSigningRequestParams,
-    /// BLAKE3 of the public key: the same key asks again.
-    pub key_hash: Hash,
+pub struct Opened {
+    /// Authority and certificates.
+    pub pki: Pki,
+    /// Keys that sign what devices obey.
+    pub keys: keys::SigningKeys,
+    /// For small secrets in the database.
+    pub seal: Sealer,
 }
 
-/// Why a signing request was refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CsrError {
-    /// Over 8 KiB.
-    #[error("the certificate request has {0} bytes, at most {MAX_CSR_BYTES} are read")]
-    TooLarge(usize),
-    /// No PKCS #10 PEM, or its own signature does not fit its key.
-    #[error("the certificate request cannot be used: {0}")]
-    Unreadable(String),
-    /// Another kind of key.
-    #[error("the certificate request is for another key than ECDSA P-256")]
-    NotP256,
-    /// Signing failed; not the request's fault.
-    #[error("the certificate could not be signed: {0}")]
-    Signing(String),
-}
-
-/// Checks a signing request: P-256, signed by its own key. Whatever it asks for besides is ignored.
+/// Opens everything with the unlock secret.
 ///
 /// # Errors
-/// See [`CsrError`].
-pub fn check_csr(csr_pem: &str) -> Result<CheckedCsr, CsrError> {
-    if csr_pem.len() > MAX_CSR_BYTES {
-        return Err(CsrError::TooLarge(csr_pem.len()));
+/// There is no authority, the secret is missing or another console's, a file is damaged; each named.
+pub fn open(config: &Config) -> anyhow::Result<Opened> {
+    let dir = config.data.join("pki");
+    if dir.join(ROOT_PEM).exists() || dir.join(OLD_KEY).exists() {
+        refuse_old(&dir)?;
+        let unlock = Unlock::read(&Unlock::place(&config.data, config.unlock_file.as_deref())?)?;
+        return Ok(Opened {
+            pki: Pki::open(&dir, &config.certificate_hosts(), &unlock, config.device_certificate_days)?,
+            keys: keys::SigningKeys::open_or_create(&config.data.join("keys"), &unlock)?,
+            seal: Sealer::new(&unlock),
+        });
     }
-    // Parsing verifies the request's own signature.
-    let request = CertificateSigningRequestParams::from_pem(csr_pem)
-        .map_err(|error| CsrError::Unreadable(error.to_string()))?;
-    // The algorithm names the signature's hash only; 65 bytes of an uncompressed point are P-256's alone.
-    let point = request.public_key.der_bytes();
-    if request.public_key.algorithm() != &PKCS_ECDSA_P256_SHA256
-        || point.len() != 65
-        || point.first() != Some(&4)
-    {
-        return Err(CsrError::NotP256);
+    bail!(
+        "{} holds no authority; make one with: bbt-console --data {} init",
+        dir.display(),
+        config.data.display()
+    )
+}
+
+/// Makes what [`open`] opens, where there is none yet: the unlock secret, the offline root beside the data folder, the
+/// intermediate. The answer says what the operator must carry away, or `None` if the authority was there.
+///
+/// # Errors
+/// A file cannot be written, or an earlier console's root stands in the way.
+pub fn create(
+    config: &Config,
+    root_passphrase: Option<&str>,
+    now: Timestamp,
+) -> anyhow::Result<Option<NewRoot>> {
+    let dir = config.data.join("pki");
+    refuse_old(&dir)?;
+    if dir.join(ROOT_PEM).exists() {
+        return Ok(None);
     }
-    let key_hash = Hash::of(point);
-    Ok(CheckedCsr { request, key_hash })
+    let file = Unlock::place(&config.data, config.unlock_file.as_deref())?;
+    let unlock = if file.exists() {
+        Unlock::read(&file)?
+    } else {
+        Unlock::make(&file)?
+    };
+    Pki::create(&dir, &root_folder(&config.data)?, &unlock, root_passphrase, now).map(Some)
+}
+
+/// Where `init` puts the offline root: `<data>.offline-root`.
+///
+/// # Errors
+/// The data folder has no name.
+pub fn root_folder(data: &Path) -> anyhow::Result<PathBuf> {
+    beside(data, "offline-root")
+}
+
+/// Whether the root's key still lies beside the data folder, where whoever takes the machine finds it.
+pub fn root_key_is_here(data: &Path) -> bool {
+    root_folder(data).is_ok_and(|folder| folder.join(root::ROOT_KEY).exists())
+}
+
+fn refuse_old(dir: &Path) -> anyhow::Result<()> {
+    if dir.join(OLD_KEY).exists() && !dir.join(INTERMEDIATE_PEM).exists() {
+        bail!(
+            "{} is of a console before version 0.2, with an authority of one tier that cannot be carried over; move the data \
+             folder away, run init, and enrol the devices again",
+            dir.display()
+        );
+    }
+    Ok(())
 }
 
 impl Pki {
-    /// Opens the authority in `dir` or creates it; makes the server certificate again when `hosts` differ from it.
+    /// Makes root and intermediate. The intermediate's key is written first and the root's certificate last: without that the
+    /// folder holds no authority, and a cut on the way is a folder to be made again.
+    ///
+    /// # Errors
+    /// A file cannot be written, or an earlier console's root stands in the way.
+    pub fn create(
+        dir: &Path,
+        root_folder: &Path,
+        unlock: &Unlock,
+        root_passphrase: Option<&str>,
+        now: Timestamp,
+    ) -> anyhow::Result<NewRoot> {
+        files::private_folder(dir)?;
+        let _lock = files::lock(dir)?;
+        let (root, new) = Root::create(root_folder, root_passphrase, now)?;
+        write_intermediate(dir, &root.intermediate(now)?, unlock)?;
+        files::write_private(dir, ROOT_PEM, root.pem.as_bytes())?;
+        Ok(new)
+    }
+
+    /// Opens the authority in `dir`; makes the server certificate again when `hosts` differ from it.
     ///
     /// `hosts` are names and addresses by which devices reach this console; `localhost`, `127.0.0.1` and `::1` are added.
     ///
     /// # Errors
-    /// The folder cannot be used, a file is damaged, or a host is no name; each named.
-    pub fn open_or_create(dir: &Path, hosts: &[String]) -> anyhow::Result<Self> {
-        Self::open_at(dir, hosts, Timestamp::now())
-    }
-
-    fn open_at(dir: &Path, hosts: &[String], now: Timestamp) -> anyhow::Result<Self> {
+    /// The folder cannot be used, a file is damaged, the secret does not fit, or a host is no name; each named.
+    pub fn open(dir: &Path, hosts: &[String], unlock: &Unlock, device_days: u32) -> anyhow::Result<Self> {
         files::private_folder(dir)?;
         let _lock = files::lock(dir)?;
-        let (ca_pem, key_pem) = match (files::read(dir, CA_PEM)?, files::read(dir, CA_KEY)?) {
-            (Some(ca), Some(key)) => (ca, key),
-            // The key is written first: a key without certificate is a cut while creating, and nobody trusts it yet.
-            (None, _) => create_ca(dir, now)?,
-            (Some(_), None) => bail!(
-                "{} is missing but {CA_PEM} is there; restore the key from the backup, or remove {} to start a new authority, \
-                 after which every device must enrol again",
-                dir.join(CA_KEY).display(),
-                dir.display()
-            ),
-        };
-        let key = KeyPair::from_pem(&key_pem).with_context(|| {
-            format!(
-                "{} is not a private key; restore it from the backup",
-                dir.join(CA_KEY).display()
-            )
-        })?;
-        let ca_der = CertificateDer::from_pem_slice(ca_pem.as_bytes())
-            .map_err(|e| anyhow::anyhow!("{e}"))
-            .with_context(|| {
+        let read = |name: &str| -> anyhow::Result<String> {
+            files::read(dir, name)?.with_context(|| {
                 format!(
-                    "{} is not a certificate; restore it from the backup",
-                    dir.join(CA_PEM).display()
+                    "{} is missing; restore it from the backup. Without it no device believes this console",
+                    dir.join(name).display()
                 )
-            })?;
-        let ca_not_after = facts(&ca_der)
-            .with_context(|| format!("Failed to read {}", dir.join(CA_PEM).display()))?
-            .not_after;
-        let issuer = Issuer::from_ca_cert_der(&ca_der, key)?;
+            })
+        };
+        let named = |name: &str| format!("Failed to read {}; restore it from the backup", dir.join(name).display());
+        let (root_pem, intermediate_pem) = (read(ROOT_PEM)?, read(INTERMEDIATE_PEM)?);
+        let root = first(&root_pem).with_context(|| named(ROOT_PEM))?;
+        let der = first(&intermediate_pem).with_context(|| named(INTERMEDIATE_PEM))?;
+        let intermediate = facts(&der).with_context(|| named(INTERMEDIATE_PEM))?;
+        if !intermediate.issued_by(&root) {
+            bail!(
+                "{} was not signed by {ROOT_PEM} beside it; restore both from the same backup",
+                dir.join(INTERMEDIATE_PEM).display()
+            );
+        }
+        let key_pem = read(INTERMEDIATE_KEY)?;
+        let key = open_key(&dir.join(INTERMEDIATE_KEY), &key_pem, unlock)?;
+        let key = KeyPair::try_from(&PrivatePkcs8KeyDer::from(key.as_bytes()))
+            .with_context(|| named(INTERMEDIATE_KEY))?;
+        if key.public_key_raw() != intermediate.public_key {
+            bail!(
+                "{} and {INTERMEDIATE_PEM} beside it do not belong together; run: bbt-console ca renew-intermediate",
+                dir.join(INTERMEDIATE_KEY).display()
+            );
+        }
         let pki = Self {
             dir: dir.to_owned(),
-            ca_pem,
-            ca_not_after,
-            issuer,
+            root_pem,
+            root,
+            intermediate_pem,
+            intermediate,
+            device_days,
+            issuer: Issuer::from_ca_cert_der(&der, key)?,
         };
         pki.ensure_server(hosts)?;
         pki.ensure_console()?;
         Ok(pki)
     }
 
-    /// The authority's certificate, what devices pin.
+    /// For tests: root, intermediate and all in `dir`, with a secret and a passphrase that are no secret.
+    ///
+    /// # Errors
+    /// See [`Self::create`] and [`Self::open`].
+    #[doc(hidden)]
+    pub fn for_tests(dir: &Path, hosts: &[String]) -> anyhow::Result<Self> {
+        let unlock = Unlock::given(TEST_SECRET);
+        if !dir.join(ROOT_PEM).exists() {
+            let root = beside(dir, "offline-root")?;
+            Self::create(dir, &root, &unlock, Some(TEST_SECRET), Timestamp::now())?;
+        }
+        Self::open(dir, hosts, &unlock, DEVICE_CERTIFICATE_DAYS)
+    }
+
+    /// The root's certificate, what devices pin.
     pub fn ca_pem(&self) -> &str {
-        &self.ca_pem
+        &self.root_pem
     }
 
-    /// File of the authority's certificate.
+    /// File of the root's certificate.
     pub fn ca_path(&self) -> PathBuf {
-        self.dir.join(CA_PEM)
+        self.dir.join(ROOT_PEM)
     }
 
-    /// Files of the server's certificate and key, for HTTPS and MQTT.
+    /// File of the revocation list; there from the first start on.
+    pub fn crl_path(&self) -> PathBuf {
+        self.dir.join(CRL_PEM)
+    }
+
+    /// Files of the server's certificate (with the intermediate's) and key, for HTTPS and MQTT.
     pub fn server_paths(&self) -> (PathBuf, PathBuf) {
         (self.dir.join(SERVER_PEM), self.dir.join(SERVER_KEY))
     }
 
-    /// Files of the console's MQTT client certificate and key.
+    /// Files of the console's MQTT client certificate (with the intermediate's) and key.
     pub fn console_paths(&self) -> (PathBuf, PathBuf) {
         (self.dir.join(CONSOLE_PEM), self.dir.join(CONSOLE_KEY))
     }
 
-    /// Makes a device's certificate: subject = its id and nothing else, for TLS clients only, valid as long as the authority,
-    /// because a school that was offline for a year must still be let in.
+    /// Names and last days of both tiers, for people.
+    ///
+    /// # Errors
+    /// The root's certificate cannot be read.
+    pub fn tiers(&self) -> anyhow::Result<[Tier; 2]> {
+        let tier = |found: &Facts| -> anyhow::Result<Tier> {
+            Ok(Tier {
+                subject: found.subject.clone(),
+                serial: found.serial.clone(),
+                not_after: Timestamp::from_second(found.not_after)?,
+            })
+        };
+        Ok([tier(&facts(&self.root)?)?, tier(&self.intermediate)?])
+    }
+
+    /// Makes a device's certificate: subject = its id and nothing else, for TLS clients only.
     ///
     /// # Errors
     /// See [`CsrError`].
-    pub fn issue_device_cert(&self, csr_pem: &str, device: &DeviceId) -> Result<IssuedCert, CsrError> {
-        self.issue_checked(check_csr(csr_pem)?, device)
+    pub fn issue_device_cert(
+        &self,
+        csr_pem: &str,
+        device: &DeviceId,
+        now: Timestamp,
+    ) -> Result<IssuedCert, CsrError> {
+        self.issue_checked(check_csr(csr_pem)?, device, now)
     }
 
-    /// The same for a request that was checked before.
+    /// The same for a request that was checked before. `now` is by a clock that is believed.
     ///
     /// # Errors
     /// [`CsrError::Signing`].
-    pub fn issue_checked(&self, csr: CheckedCsr, device: &DeviceId) -> Result<IssuedCert, CsrError> {
+    pub fn issue_checked(
+        &self,
+        csr: CheckedCsr,
+        device: &DeviceId,
+        now: Timestamp,
+    ) -> Result<IssuedCert, CsrError> {
+        let lasts = SignedDuration::from_hours(i64::from(self.device_days) * 24);
+        let until = now.checked_add(lasts).unwrap_or(Timestamp::MAX).as_second();
+        self.issue_until(csr, device, until)
+    }
+
+    /// With a last second of one's own, within the intermediate's.
+    pub(crate) fn issue_until(
+        &self,
+        csr: CheckedCsr,
+        device: &DeviceId,
+        until: i64,
+    ) -> Result<IssuedCert, CsrError> {
         let failed = |what: String| CsrError::Signing(what);
+        let not_after = until.min(self.intermediate.not_after);
         let mut request = csr.request;
-        request.params = leaf(
-            device.as_str(),
-            ExtendedKeyUsagePurpose::ClientAuth,
-            self.ca_not_after,
-        )
-        .map_err(|e| failed(e.to_string()))?;
+        request.params = leaf(device.as_str(), ExtendedKeyUsagePurpose::ClientAuth, not_after)
+            .map_err(|e| failed(e.to_string()))?;
         let certificate = request
             .signed_by(&self.issuer)
             .map_err(|e| failed(e.to_string()))?;
         let serial = facts(certificate.der())
             .map_err(|e| failed(e.to_string()))?
             .serial;
-        let not_after = Timestamp::from_second(self.ca_not_after).map_err(|e| failed(e.to_string()))?;
+        let not_after = Timestamp::from_second(not_after).map_err(|e| failed(e.to_string()))?;
         Ok(IssuedCert {
-            pem: certificate.pem(),
+            pem: self.chain(&certificate.pem()),
             serial,
             not_after,
         })
     }
 
-    /// The TLS configuration of the devices' listener: client certificates of this authority are asked for, not insisted on,
-    /// because a device that enrols has none yet.
+    /// The TLS configuration of the devices' listener: client certificates that lead to our root are asked for, not insisted
+    /// on, because a device that enrols has none yet. One that ran out shakes hands, too.
     ///
     /// # Errors
     /// A file is damaged.
     pub fn device_server_config(&self) -> anyhow::Result<rustls::ServerConfig> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add(
-            CertificateDer::from_pem_slice(self.ca_pem.as_bytes()).map_err(|e| anyhow::anyhow!("{e}"))?,
-        )?;
-        let clients =
-            rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
-                .allow_unauthenticated()
-                .build()?;
+        let clients = HeldVerifier::new(&self.root, provider.clone())?;
         let (certificate, key) = self.server_paths();
         let chain = CertificateDer::pem_file_iter(&certificate)
             .and_then(Iterator::collect::<Result<Vec<_>, _>>)
             .map_err(|e| anyhow::anyhow!("Failed to read {}: {e}", certificate.display()))?;
         let key = PrivateKeyDer::from_pem_file(&key)
             .map_err(|e| anyhow::anyhow!("Failed to read {}: {e}", key.display()))?;
-        let mut config = rustls::ServerConfig::builder_with_details(provider, self.clock())
+        let mut config = rustls::ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .with_client_cert_verifier(clients)
             .with_single_cert(chain, key)?;
@@ -250,11 +367,8 @@ impl Pki {
         Ok(config)
     }
 
-    /// The clock for checking certificates: the real one, held within the authority's validity.
-    pub fn clock(&self) -> Arc<dyn rustls::time_provider::TimeProvider> {
-        Arc::new(HeldClock {
-            not_after: self.ca_not_after,
-        })
+    fn chain(&self, leaf: &str) -> String {
+        format!("{leaf}{}", self.intermediate_pem)
     }
 
     fn ensure_server(&self, hosts: &[String]) -> anyhow::Result<()> {
@@ -282,202 +396,116 @@ impl Pki {
         let mut params = leaf(
             "bbt-console server",
             ExtendedKeyUsagePurpose::ServerAuth,
-            self.ca_not_after,
+            self.intermediate.not_after,
         )?;
         params.subject_alt_names = wanted;
-        self.issue_own(params, SERVER_PEM, SERVER_KEY)
+        self.issue_own(&params, SERVER_PEM, SERVER_KEY)
     }
 
     fn ensure_console(&self) -> anyhow::Result<()> {
         if self.own_certificate(CONSOLE_PEM, CONSOLE_KEY)?.is_some() {
             return Ok(());
         }
-        let params = leaf(CONSOLE_CN, ExtendedKeyUsagePurpose::ClientAuth, self.ca_not_after)?;
-        self.issue_own(params, CONSOLE_PEM, CONSOLE_KEY)
+        let purpose = ExtendedKeyUsagePurpose::ClientAuth;
+        let params = leaf(CONSOLE_CN, purpose, self.intermediate.not_after)?;
+        self.issue_own(&params, CONSOLE_PEM, CONSOLE_KEY)
     }
 
-    /// The facts of one of our own certificates, if it is there, of this authority, and its key fits.
+    /// The facts of one of our own certificates, if it is there, of this intermediate, and its key fits.
     fn own_certificate(&self, pem: &str, key: &str) -> anyhow::Result<Option<Facts>> {
         let (Some(pem), Some(key)) = (files::read(&self.dir, pem)?, files::read(&self.dir, key)?) else {
             return Ok(None);
         };
-        let (Ok(der), Ok(key)) = (
-            CertificateDer::from_pem_slice(pem.as_bytes()),
-            KeyPair::from_pem(&key),
-        ) else {
+        let (Ok(der), Ok(key)) = (first(&pem), KeyPair::from_pem(&key)) else {
             return Ok(None);
         };
         let Ok(found) = facts(&der) else { return Ok(None) };
-        let ours = found.issued_by(&self.ca_pem) && found.public_key == key.public_key_raw();
+        let ours = pem.ends_with(&self.intermediate_pem)
+            && found.issued_by(&first(&self.intermediate_pem)?)
+            && found.public_key == key.public_key_raw();
         Ok(ours.then_some(found))
     }
 
-    fn issue_own(&self, params: CertificateParams, pem: &str, key_name: &str) -> anyhow::Result<()> {
+    fn issue_own(&self, params: &CertificateParams, pem: &str, key_name: &str) -> anyhow::Result<()> {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
         let certificate = params.signed_by(&key, &self.issuer)?;
         // A cut between the two leaves a key that does not fit; the next start sees it and makes both again.
         files::write_private(&self.dir, key_name, key.serialize_pem().as_bytes())?;
-        files::write_private(&self.dir, pem, certificate.pem().as_bytes())
+        files::write_private(&self.dir, pem, self.chain(&certificate.pem()).as_bytes())
     }
 }
 
-/// Whether a certificate's subject is exactly one CN that is a device id; the handshake has checked its signature.
-pub fn device_of(certificate: &CertificateDer<'_>) -> Option<DeviceId> {
-    let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
-    let mut names = parsed.subject().iter_attributes();
-    let (name, None) = (names.next()?, names.next()) else {
-        return None;
-    };
-    (*name.attr_type() == x509_parser::oid_registry::OID_X509_COMMON_NAME).then_some(())?;
-    let id = name.as_str().ok()?;
-    // The console's own certificate is no device, whatever its name would parse as.
-    if id == CONSOLE_CN {
-        None
-    } else {
-        DeviceId::new(id).ok()
+/// One certificate of the chain, for people.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Tier {
+    /// Its subject.
+    pub subject: String,
+    /// Its serial number, hexadecimal.
+    pub serial: String,
+    /// Its last day.
+    pub not_after: Timestamp,
+}
+
+/// Signs a new intermediate with the offline root. Certificates of the old one stay good: devices and doors pin the root.
+///
+/// # Errors
+/// The root's folder or passphrase is wrong, or belongs to another console.
+pub fn renew_intermediate(
+    config: &Config,
+    root_folder: &Path,
+    passphrase: &str,
+    now: Timestamp,
+) -> anyhow::Result<Tier> {
+    let dir = config.data.join("pki");
+    refuse_old(&dir)?;
+    let unlock = Unlock::read(&Unlock::place(&config.data, config.unlock_file.as_deref())?)?;
+    let lock = files::lock(&dir)?;
+    let root = Root::open(root_folder, passphrase)?;
+    let pinned = files::read(&dir, ROOT_PEM)?.unwrap_or_default();
+    if pinned != root.pem {
+        bail!(
+            "the root in {} is not the one that this console's devices pin ({})",
+            root_folder.display(),
+            dir.join(ROOT_PEM).display()
+        );
     }
+    write_intermediate(&dir, &root.intermediate(now)?, &unlock)?;
+    drop(lock);
+    let pki = Pki::open(
+        &dir,
+        &config.certificate_hosts(),
+        &unlock,
+        config.device_certificate_days,
+    )?;
+    let [_, intermediate] = pki.tiers()?;
+    Ok(intermediate)
 }
 
-fn create_ca(dir: &Path, now: Timestamp) -> anyhow::Result<(String, String)> {
-    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-    let mut params = CertificateParams::default();
-    params.distinguished_name = subject(&format!("bbt device CA {}", short_random()));
-    params.not_before = OffsetDateTime::from_unix_timestamp(NOT_BEFORE)?;
-    params.not_after = OffsetDateTime::from_unix_timestamp(now.as_second().max(BUILT_AFTER) + TEN_YEARS)?;
-    params.serial_number = Some(random_serial());
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let pem = params.self_signed(&key)?.pem();
-    let key_pem = key.serialize_pem();
-    files::write_private(dir, CA_KEY, key_pem.as_bytes())?;
-    files::write_private(dir, CA_PEM, pem.as_bytes())?;
-    Ok((pem, key_pem))
+fn write_intermediate(dir: &Path, new: &NewIntermediate, unlock: &Unlock) -> anyhow::Result<()> {
+    let key = sealed_key::seal(&new.key, unlock.secret(), Cost::Machine)?;
+    files::write_private(dir, INTERMEDIATE_KEY, key.as_bytes())?;
+    files::write_private(dir, INTERMEDIATE_PEM, new.pem.as_bytes())
 }
 
-fn leaf(cn: &str, purpose: ExtendedKeyUsagePurpose, not_after: i64) -> anyhow::Result<CertificateParams> {
-    let mut params = CertificateParams::default();
-    params.distinguished_name = subject(cn);
-    params.not_before = OffsetDateTime::from_unix_timestamp(NOT_BEFORE)?;
-    params.not_after = OffsetDateTime::from_unix_timestamp(not_after)?;
-    params.serial_number = Some(random_serial());
-    params.is_ca = IsCa::ExplicitNoCa;
-    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages = vec![purpose];
-    params.use_authority_key_identifier_extension = true;
-    Ok(params)
-}
-
-fn subject(cn: &str) -> DistinguishedName {
-    let mut name = DistinguishedName::new();
-    name.push(DnType::CommonName, cn);
-    name
-}
-
-/// 16 random bytes, positive and never zero, as RFC 5280 asks.
-fn random_serial() -> SerialNumber {
-    let mut bytes = [0; 16];
-    rand::rng().fill_bytes(&mut bytes);
-    bytes[0] = (bytes[0] & 0x7f) | 0x40;
-    SerialNumber::from_slice(&bytes)
-}
-
-/// Tells two authorities apart in a certificate viewer.
-fn short_random() -> String {
-    let mut bytes = [0; 4];
-    rand::rng().fill_bytes(&mut bytes);
-    hex::encode(bytes)
-}
-
-fn san(host: &str) -> anyhow::Result<SanType> {
-    if let Ok(address) = host.parse::<IpAddr>() {
-        return Ok(SanType::IpAddress(address));
-    }
-    rustls_pki_types::DnsName::try_from(host).map_err(|_| {
-        anyhow::anyhow!(
-            "public_host {host:?} is neither a host name nor an address; correct it in console.toml"
-        )
-    })?;
-    Ok(SanType::DnsName(host.try_into()?))
-}
-
-fn show_san(san: &SanType) -> String {
-    match san {
-        SanType::IpAddress(address) => address.to_string(),
-        SanType::DnsName(name) => name.to_string(),
-        other => format!("{other:?}"),
-    }
-}
-
-/// What is read out of a certificate.
-struct Facts {
-    serial: String,
-    not_after: i64,
-    names: Vec<String>,
-    public_key: Vec<u8>,
-    der: Vec<u8>,
-}
-
-impl Facts {
-    fn issued_by(&self, ca_pem: &str) -> bool {
-        let Ok(ca) = CertificateDer::from_pem_slice(ca_pem.as_bytes()) else {
-            return false;
-        };
-        let (Ok((_, ca)), Ok((_, own))) = (
-            x509_parser::parse_x509_certificate(&ca),
-            x509_parser::parse_x509_certificate(&self.der),
-        ) else {
-            return false;
-        };
-        own.issuer() == ca.subject() && own.verify_signature(Some(ca.public_key())).is_ok()
-    }
-}
-
-fn facts(der: &[u8]) -> anyhow::Result<Facts> {
-    use x509_parser::prelude::GeneralName;
-    let (_, parsed) = x509_parser::parse_x509_certificate(der).map_err(|e| anyhow::anyhow!("{e}"))?;
-    let mut names: Vec<String> = match parsed.subject_alternative_name()? {
-        None => Vec::new(),
-        Some(san) => san
-            .value
-            .general_names
-            .iter()
-            .map(|name| match name {
-                GeneralName::DNSName(name) => (*name).to_owned(),
-                GeneralName::IPAddress(bytes) => {
-                    match (<[u8; 4]>::try_from(*bytes), <[u8; 16]>::try_from(*bytes)) {
-                        (Ok(v4), _) => IpAddr::from(v4).to_string(),
-                        (_, Ok(v6)) => IpAddr::from(v6).to_string(),
-                        _ => hex::encode(bytes),
-                    }
-                }
-                other => format!("{other}"),
-            })
-            .collect(),
-    };
-    names.sort();
-    Ok(Facts {
-        serial: hex::encode(parsed.raw_serial()),
-        not_after: parsed.validity().not_after.timestamp(),
-        names,
-        public_key: parsed.public_key().subject_public_key.data.to_vec(),
-        der: der.to_vec(),
+/// Opens one of the keys at rest; the error names both files.
+pub(super) fn open_key(path: &Path, pem: &str, unlock: &Unlock) -> anyhow::Result<pkcs8::SecretDocument> {
+    sealed_key::open(pem, unlock.secret()).map_err(|error| match error {
+        OpenError::WrongPassword => anyhow::anyhow!(
+            "the unlock secret {} does not open {}; it belongs to another console or was made anew: put the file that fits \
+             this data folder back",
+            unlock.from().display(),
+            path.display()
+        ),
+        OpenError::NotAKey => anyhow::anyhow!(
+            "{} is not a private key encrypted by this console; restore it from the backup",
+            path.display()
+        ),
     })
 }
 
-#[derive(Debug)]
-struct HeldClock {
-    not_after: i64,
-}
-
-impl rustls::time_provider::TimeProvider for HeldClock {
-    fn current_time(&self) -> Option<UnixTime> {
-        let now = i64::try_from(UnixTime::now().as_secs()).unwrap_or(i64::MAX);
-        let held = now.clamp(NOT_BEFORE, self.not_after);
-        Some(UnixTime::since_unix_epoch(Duration::from_secs(
-            u64::try_from(held).ok()?,
-        )))
-    }
-}
+/// No secret at all.
+#[doc(hidden)]
+pub const TEST_SECRET: &str = "not-a-secret-not-a-secret-not-a-secret";
 
 #[cfg(test)]
 mod tests;

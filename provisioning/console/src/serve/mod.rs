@@ -6,6 +6,7 @@ mod web;
 use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
+use contract::renew::RenewalPolicy;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -244,13 +245,16 @@ fn serve_devices(app: &AppState, tasks: &TaskTracker, listener: TcpListener) {
         objects: app.objects.clone(),
         pki: Arc::clone(&app.pki),
         keys: Arc::clone(&app.keys),
+        denylist: app.denylist.clone(),
+        clock: app.clock.clone(),
+        renewal: RenewalPolicy::for_absence(app.config.longest_absence_days),
         language: app.config.language,
         limits,
     };
-    let (pki, stopping) = (Arc::clone(&app.pki), app.stopping.clone());
+    let (pki, clock, stopping) = (Arc::clone(&app.pki), app.clock.clone(), app.stopping.clone());
     tasks.spawn(async move {
         if let Err(error) =
-            device_http::serve(listener, &pki, device_http::router(http), limits, stopping).await
+            device_http::serve(listener, &pki, device_http::router(http), clock, limits, stopping).await
         {
             tracing::error!(error = format!("{error:#}"), "the device listener ended");
         }
