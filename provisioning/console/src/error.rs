@@ -74,6 +74,16 @@ codes! {
     LocalSignInOff = "local_sign_in_off", FORBIDDEN;
     /// The table cannot be read at all; the detail says why.
     RosterFile = "roster_file", UNPROCESSABLE_ENTITY;
+    /// The table has no bytes.
+    RosterEmpty = "roster_empty", UNPROCESSABLE_ENTITY;
+    /// Neither xlsx nor csv.
+    RosterKindOfFile = "roster_kind_of_file", UNPROCESSABLE_ENTITY;
+    /// A spreadsheet of before 2007.
+    RosterOldFile = "roster_old_file", UNPROCESSABLE_ENTITY;
+    /// More rows than are taken at once.
+    RosterTooManyRows = "roster_too_many_rows", UNPROCESSABLE_ENTITY;
+    /// Neither UTF-8 nor GBK.
+    RosterLetters = "roster_letters", UNPROCESSABLE_ENTITY;
     /// Nothing at this address.
     NoSuchPath = "no_such_path", NOT_FOUND;
     /// The address exists, the method does not.
@@ -387,7 +397,7 @@ fn bare(status: StatusCode) -> Code {
 }
 
 /// The first of our languages in `Accept-Language`, by weight; `None` if it names neither.
-fn accepted_language(headers: &HeaderMap) -> Option<Language> {
+pub(crate) fn accepted_language(headers: &HeaderMap) -> Option<Language> {
     let wanted = headers.get(header::ACCEPT_LANGUAGE)?.to_str().ok()?;
     let mut found: Vec<(f32, Language)> = wanted
         .split(',')

@@ -25,7 +25,8 @@ use crate::{
     api::schema,
     app::AppState,
     audit, auth,
-    controllers::{commands, devices, events, health, lessons, pushes, session, system, tickets, tree},
+    controllers::{claims, commands, devices, events, health, lessons, pushes, roster, session, system, tickets, tree},
+    domain::roster::MAX_FILE_BYTES,
     error::render_problems,
     pages,
 };
@@ -58,12 +59,18 @@ fn closed() -> OpenApiRouter<AppState> {
         .routes(routes!(tree::add_classroom))
         .routes(routes!(tree::rename_classroom))
         .routes(routes!(system::overview))
+        .routes(routes!(roster::template))
         .routes(routes!(devices::list))
         .routes(routes!(devices::detail, devices::relocate))
         .routes(routes!(health::series))
         .routes(routes!(commands::add, commands::list))
         .routes(routes!(tickets::add, tickets::list))
         .routes(routes!(tickets::revoke))
+        .routes(routes!(tickets::replace))
+        .routes(routes!(claims::list))
+        .routes(routes!(claims::by_fingerprint))
+        .routes(routes!(claims::approve))
+        .routes(routes!(claims::refuse))
         .routes(routes!(lessons::list))
         .routes(routes!(lessons::detail, lessons::retire))
         .routes(routes!(pushes::add, pushes::list))
@@ -77,6 +84,7 @@ fn closed() -> OpenApiRouter<AppState> {
 fn special() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(lessons::upload))
+        .routes(routes!(roster::import))
         .routes(routes!(lessons::file))
 }
 
@@ -147,7 +155,11 @@ pub fn router(app: AppState) -> Router {
             "/lessons",
             axum::routing::post(lessons::upload).layer(DefaultBodyLimit::max(upload_limit)),
         )
-        .route("/lessons/{id}/files/{*path}", get(lessons::file));
+        .route("/lessons/{id}/files/{*path}", get(lessons::file))
+        .route(
+            "/regions/{id}/roster",
+            axum::routing::post(roster::import).layer(DefaultBodyLimit::max(MAX_FILE_BYTES + (1 << 20))),
+        );
     let closed = closed
         .merge(special)
         .route_layer(middleware::from_fn_with_state(app.clone(), access::authorise));
@@ -156,10 +168,7 @@ pub fn router(app: AppState) -> Router {
         .merge(closed)
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .layer(middleware::from_fn(auth::refuse_foreign_origin))
-        .layer(middleware::from_fn_with_state(
-            app.clone(),
-            audit::door::name_the_actor,
-        ))
+        .layer(middleware::from_fn_with_state(app.clone(), audit::door::name_the_actor))
         .layer(SetResponseHeaderLayer::if_not_present(
             header::CACHE_CONTROL,
             HeaderValue::from_static("no-store"),

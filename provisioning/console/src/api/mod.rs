@@ -1,17 +1,22 @@
 //! Shapes of the HTTP API under `/api/v1`. Shapes only: what they mean is said here, where they come from elsewhere.
 
+pub mod account;
+pub mod batches;
+pub mod claims;
 pub mod clones;
 pub mod commands;
 pub mod devices;
 pub mod health;
 pub mod lessons;
 pub mod pushes;
+pub mod roster;
 pub mod schema;
 pub mod security;
 pub mod session;
 pub mod system;
 pub mod tickets;
 pub mod tree;
+pub mod usb;
 pub mod users;
 
 /// Most rows in one page.

@@ -1,8 +1,10 @@
 //! Signing in.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::users::Grant;
 use crate::config::Language;
 
 /// Who wants in.
@@ -13,6 +15,9 @@ pub struct SignIn {
     /// Password.
     #[schema(format = Password)]
     pub password: String,
+    /// The second factor's six digits; only for accounts that have one (`totp_required` says so).
+    #[serde(default)]
+    pub totp: Option<String>,
 }
 
 impl std::fmt::Debug for SignIn {
@@ -20,6 +25,44 @@ impl std::fmt::Debug for SignIn {
         f.debug_struct("SignIn")
             .field("username", &self.username)
             .finish_non_exhaustive()
+    }
+}
+
+/// How somebody proved who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub enum SignInMethod {
+    /// By password.
+    #[serde(rename = "password")]
+    Password,
+    /// By password and second factor.
+    #[serde(rename = "password+totp")]
+    PasswordTotp,
+    /// By the county's single sign-on.
+    #[serde(rename = "oidc")]
+    Oidc,
+    /// By the password for emergencies.
+    #[serde(rename = "break_glass")]
+    BreakGlass,
+}
+
+impl SignInMethod {
+    /// As in the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Password => "password",
+            Self::PasswordTotp => "password+totp",
+            Self::Oidc => "oidc",
+            Self::BreakGlass => "break_glass",
+        }
+    }
+
+    pub(crate) fn of_column(text: &str) -> Self {
+        match text {
+            "password+totp" => Self::PasswordTotp,
+            "oidc" => Self::Oidc,
+            "break_glass" => Self::BreakGlass,
+            _ => Self::Password,
+        }
     }
 }
 
@@ -32,4 +75,38 @@ pub struct Session {
     pub display_name: String,
     /// The person's language.
     pub language: Language,
+    /// How the person proved who they are.
+    pub method: SignInMethod,
+    /// Whether the account has a second factor.
+    pub totp: bool,
+    /// Names of the actions that the person may do somewhere; what is not here need not be offered.
+    pub actions: Vec<String>,
+    /// What the person holds.
+    pub grants: Vec<Grant>,
+}
+
+/// One session of an account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SessionInfo {
+    /// Its public name; its cookie is never shown.
+    pub id: String,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it was last used, within a minute.
+    pub last_seen_at: Option<Timestamp>,
+    /// From where it began; empty if unknown.
+    pub address: String,
+    /// The browser, by its own word.
+    pub user_agent: String,
+    /// How the person proved who they are.
+    pub method: SignInMethod,
+    /// Whether it is the asker's own.
+    pub current: bool,
+}
+
+/// Sessions of an account, newest first.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct SessionList {
+    /// The sessions.
+    pub items: Vec<SessionInfo>,
 }

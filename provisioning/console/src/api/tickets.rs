@@ -7,12 +7,16 @@ use utoipa::ToSchema;
 
 use super::schema;
 
-/// A ticket to be issued. What is left out comes from the configuration.
+/// A ticket to be issued, for a classroom or for a school. What is left out comes from the configuration.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 pub struct NewTicket {
-    /// Where the device will stand.
-    pub classroom_id: i64,
-    /// Hours it is good for, 1–720, default 72.
+    /// Where the device will stand; either this or `school_id`.
+    pub classroom_id: Option<i64>,
+    /// The school, where the board says which classroom, or only one is left.
+    pub school_id: Option<i64>,
+    /// Only the board with this serial number may use it.
+    pub serial: Option<String>,
+    /// Hours it is good for, 1–2160, default 72.
     pub ttl_hours: Option<u32>,
     /// Where this device reaches the console, e.g. `https://10.0.0.5:8443` behind a forwarded port.
     pub console_url: Option<String>,
@@ -30,6 +34,10 @@ pub struct IssuedTicket {
     /// What the technician carries to the board.
     #[schema(value_type = schema::EnrolmentTicket)]
     pub ticket: EnrolmentTicket,
+    /// The code as a person types it, e.g. `7K3M-9QXZ-C`; the last character finds slips.
+    pub typed_code: String,
+    /// What a label's QR code says; `None` where the console does not know its own address for people (`web_url`).
+    pub label_url: Option<String>,
 }
 
 /// Where a ticket is in its life.
@@ -51,12 +59,20 @@ pub enum TicketState {
 pub struct Ticket {
     /// Row id.
     pub id: i64,
-    /// Where the device will stand.
-    pub classroom_id: i64,
-    /// Name of the classroom.
+    /// The batch it belongs to.
+    pub batch_id: Option<i64>,
+    /// Where the device will stand; `None`: anywhere in the school.
+    pub classroom_id: Option<i64>,
+    /// Name of the classroom; empty: anywhere in the school.
     pub classroom: String,
+    /// Row id of the school.
+    pub school_id: i64,
     /// Name of the school.
     pub school: String,
+    /// Only the board with this serial number may use it.
+    pub serial: Option<String>,
+    /// The device whose place it takes.
+    pub replaces: Option<String>,
     /// Where the device reaches the console.
     pub console_url: String,
     /// Where it is in its life.
@@ -76,4 +92,11 @@ pub struct Ticket {
 pub struct TicketList {
     /// The tickets.
     pub items: Vec<Ticket>,
+}
+
+/// How a device's place is given to another board.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+pub struct NewReplacement {
+    /// Hours the ticket is good for, 1–2160, default 72.
+    pub ttl_hours: Option<u32>,
 }

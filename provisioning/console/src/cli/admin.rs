@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{
     args::{Command, Ticket},
-    devices, lessons, places,
+    devices, lessons, places, roster,
     show::{list, or_dash, word},
 };
 use crate::{
@@ -23,6 +23,7 @@ pub(super) async fn run(command: Command, config: &Config, db: &Db) -> anyhow::R
         Command::Region(command) => places::region(command, db).await?,
         Command::School(command) => places::school(command, db).await?,
         Command::Classroom(command) => places::classroom(command, db).await?,
+        Command::Roster(command) => return roster::roster(command, config, db).await,
         Command::Device(command) => devices::device(command, db).await?,
         Command::Lesson(command) => return lessons::lesson(command, config, db).await,
         Command::Push(command) => lessons::push(command, db).await?,
@@ -61,7 +62,7 @@ async fn ticket(command: Ticket, config: &Config, db: &Db) -> anyhow::Result<()>
                 }
                 Some(None) => anyhow::bail!("--broker: expected HOST:PORT"),
             };
-            let pki = Pki::open_or_create(&config.data.join("pki"), &config.certificate_hosts())?;
+            let pki = crate::pki::open(config)?.pki;
             let new = NewTicket {
                 classroom_id: classroom,
                 ttl_hours: Some(ttl_hours),

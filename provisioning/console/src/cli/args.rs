@@ -48,6 +48,9 @@ pub enum Command {
     /// Classrooms (教室).
     #[command(subcommand)]
     Classroom(Classroom),
+    /// The roster of schools and classrooms (名册).
+    #[command(subcommand)]
+    Roster(Roster),
     /// Devices (终端).
     #[command(subcommand)]
     Device(Device),
@@ -187,6 +190,30 @@ pub enum Classroom {
         /// Only of this school.
         #[arg(long)]
         school: Option<i64>,
+        /// How to print.
+        #[command(flatten)]
+        format: Format,
+    },
+}
+
+/// `roster`.
+#[derive(Debug, Subcommand)]
+pub enum Roster {
+    /// Write an empty table to fill in (.xlsx, or .csv for classrooms).
+    Template {
+        /// The file to write.
+        out: PathBuf,
+    },
+    /// Say what a table would change and what is wrong with it; with --apply make the changes.
+    Import {
+        /// An xlsx or csv file.
+        file: PathBuf,
+        /// Id of the county.
+        #[arg(long)]
+        county: i64,
+        /// Make the changes, unless anything is wrong.
+        #[arg(long)]
+        apply: bool,
         /// How to print.
         #[command(flatten)]
         format: Format,

@@ -7,6 +7,7 @@ mod args;
 mod devices;
 mod lessons;
 mod places;
+mod roster;
 mod setup;
 mod show;
 

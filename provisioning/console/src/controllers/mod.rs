@@ -1,11 +1,13 @@
 //! HTTP handlers, one file per noun: read the request, call the noun's functions, answer. No SQL, no decisions.
 
+pub mod claims;
 pub mod commands;
 pub mod devices;
 pub mod events;
 pub mod health;
 pub mod lessons;
 pub mod pushes;
+pub mod roster;
 pub mod session;
 pub mod system;
 pub mod tickets;

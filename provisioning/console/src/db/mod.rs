@@ -12,6 +12,7 @@ pub mod facts;
 pub mod health;
 pub mod lessons;
 pub mod pushes;
+pub mod roster;
 pub mod scope;
 pub mod security;
 pub mod standing;
