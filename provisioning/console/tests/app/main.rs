@@ -9,6 +9,7 @@ mod lessons;
 mod openapi;
 mod owed;
 mod pushes;
+mod roster;
 mod serve;
 mod session;
 mod telemetry;
