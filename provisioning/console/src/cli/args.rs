@@ -63,6 +63,9 @@ pub enum Command {
     /// Enrolment tickets (注册码).
     #[command(subcommand)]
     Ticket(Ticket),
+    /// Boards that wait for a classroom (待注册终端).
+    #[command(subcommand)]
+    Claim(Claim),
     /// Samples of one device.
     Health(Health),
     /// Print the API's OpenAPI document.
@@ -370,27 +373,60 @@ pub enum Push {
     },
 }
 
+/// `ticket new`.
+#[derive(Debug, Args)]
+pub struct NewTicketArgs {
+    /// Id of the classroom in which the device will stand.
+    #[arg(long, required_unless_present = "school", conflicts_with = "school")]
+    pub classroom: Option<i64>,
+    /// Id of the school, where the board says which classroom, or only one is left.
+    #[arg(long)]
+    pub school: Option<i64>,
+    /// Serial number of the only board that may use it.
+    #[arg(long)]
+    pub serial: Option<String>,
+    /// Where to write the ticket (JSON); `-` is standard output.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Hours it is good for, 1–2160.
+    #[arg(long, default_value_t = 72)]
+    pub ttl_hours: u32,
+    /// Where this device reaches the console, e.g. https://10.0.0.5:8443.
+    #[arg(long, value_name = "URL")]
+    pub console_url: Option<String>,
+    /// Where this device reaches MQTT.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub broker: Option<String>,
+}
+
+/// `claim`.
+#[derive(Debug, Subcommand)]
+pub enum Claim {
+    /// List the boards that wait, heard within 24 hours.
+    List(Format),
+    /// Make a waiting board the device of a classroom; prints the device's id.
+    Approve {
+        /// Which claim.
+        id: i64,
+        /// Id of the classroom in which it stands.
+        #[arg(long)]
+        classroom: i64,
+        /// The device whose place it takes.
+        #[arg(long)]
+        replaces: Option<DeviceId>,
+    },
+    /// Say no; the board stops asking until it is started again.
+    Refuse {
+        /// Which claim.
+        id: i64,
+    },
+}
+
 /// `ticket`.
 #[derive(Debug, Subcommand)]
 pub enum Ticket {
     /// Issue a ticket and write it to a file for the board.
-    New {
-        /// Id of the classroom in which the device will stand.
-        #[arg(long)]
-        classroom: i64,
-        /// Where to write the ticket (JSON); `-` is standard output.
-        #[arg(long, value_name = "FILE")]
-        out: PathBuf,
-        /// Hours it is good for, 1–720.
-        #[arg(long, default_value_t = 72)]
-        ttl_hours: u32,
-        /// Where this device reaches the console, e.g. https://10.0.0.5:8443.
-        #[arg(long, value_name = "URL")]
-        console_url: Option<String>,
-        /// Where this device reaches MQTT.
-        #[arg(long, value_name = "HOST:PORT")]
-        broker: Option<String>,
-    },
+    New(NewTicketArgs),
     /// List the tickets.
     List(Format),
 }

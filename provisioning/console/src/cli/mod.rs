@@ -4,12 +4,14 @@
 
 mod admin;
 mod args;
+mod claim;
 mod devices;
 mod lessons;
 mod places;
 mod roster;
 mod setup;
 mod show;
+mod ticket;
 
 use std::{io::IsTerminal, process::ExitCode};
 

@@ -12,60 +12,196 @@ use std::{
 
 use axum::body::{Body, Bytes, HttpBody};
 
-/// Wrong codes that one address may send…
-const GUESSES: u32 = 10;
-/// …in this time.
-const GUESS_WINDOW: Duration = Duration::from_secs(600);
 /// Addresses remembered; all others share one budget.
 const ADDRESSES: usize = 10_000;
+/// An address is told of at most this often, and one address or another at most every second: telling writes to the disk.
+const TOLD_EVERY: Duration = Duration::from_secs(60);
 
-/// Counts unknown enrolment codes by address. A code has 40 bits; ten tries in ten minutes find nothing.
+/// How much may be asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Rule {
+    /// By one address…
+    pub each: u32,
+    /// …in this time.
+    pub window: Duration,
+    /// By all together.
+    pub together: Option<Together>,
+}
+
+/// How much all addresses may ask together: a bucket that fills again.
+#[derive(Debug, Clone, Copy)]
+pub struct Together {
+    /// At once.
+    pub burst: u32,
+    /// And then each minute.
+    pub per_minute: u32,
+}
+
+impl Rule {
+    /// Unknown enrolment codes. A code has 40 bits: ten tries in ten minutes find nothing. Many addresses could, together; so
+    /// they share a thousand, and a hundred a minute, with which ten thousand open tickets hold for a year on average.
+    pub const CODES: Self = Self {
+        each: 10,
+        window: Duration::from_secs(600),
+        together: Some(Together {
+            burst: 1_000,
+            per_minute: 100,
+        }),
+    };
+    /// Claims: a school of a hundred boards behind one address asks 1,200 times a minute.
+    pub const CLAIMS: Self = Self {
+        each: 2_400,
+        window: Duration::from_secs(60),
+        together: None,
+    };
+    /// Claims of boards that were not heard before: each may push another one out.
+    pub const NEW_CLAIMS: Self = Self {
+        each: 200,
+        window: Duration::from_secs(600),
+        together: None,
+    };
+}
+
+/// Counts what addresses ask.
+#[derive(Debug)]
+pub struct Budgets {
+    rule: Rule,
+    state: Mutex<State>,
+}
+
 #[derive(Debug, Default)]
-pub struct Guesses(Mutex<HashMap<IpAddr, Budget>>);
+struct State {
+    by_address: HashMap<IpAddr, Budget>,
+    bucket: Option<Bucket>,
+    told: Option<Instant>,
+}
 
 #[derive(Debug, Clone, Copy)]
 struct Budget {
     since: Instant,
     used: u32,
+    told: Option<Instant>,
 }
 
-impl Guesses {
+#[derive(Debug, Clone, Copy)]
+struct Bucket {
+    left: f64,
+    at: Instant,
+}
+
+/// A budget that is used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spent {
+    /// Until one may ask again.
+    pub wait: Duration,
+    /// Whether it is everybody's, not this address's own.
+    pub everybody: bool,
+    /// Addresses that have asked lately…
+    pub addresses: usize,
+    /// …so many times.
+    pub tries: u32,
+    /// Whether it is time to tell somebody.
+    pub tell: bool,
+}
+
+impl Budgets {
+    /// Nobody has asked anything.
+    pub fn new(rule: Rule) -> Self {
+        Self {
+            rule,
+            state: Mutex::default(),
+        }
+    }
+
     /// Books one try before it is judged, so that many at once cannot slip through together.
     ///
     /// # Errors
-    /// The time until the address may try again.
-    pub fn book(&self, from: IpAddr, now: Instant) -> Result<(), Duration> {
-        let mut budgets = lock(&self.0);
-        let key = bucket(&mut budgets, from, now);
-        let budget = budgets.entry(key).or_insert(Budget { since: now, used: 0 });
-        if now.duration_since(budget.since) >= GUESS_WINDOW {
-            *budget = Budget { since: now, used: 0 };
+    /// Whose budget is used up, and for how long.
+    pub fn book(&self, from: IpAddr, now: Instant) -> Result<(), Spent> {
+        let (window, mut state) = (self.rule.window, lock(&self.state));
+        let key = bucket(&mut state.by_address, from, window, now);
+        let budget = state.by_address.entry(key).or_insert(Budget {
+            since: now,
+            used: 0,
+            told: None,
+        });
+        if now.duration_since(budget.since) >= window {
+            (budget.since, budget.used) = (now, 0);
         }
-        if budget.used >= GUESSES {
-            return Err(GUESS_WINDOW.saturating_sub(now.duration_since(budget.since)));
+        if budget.used >= self.rule.each {
+            let wait = window.saturating_sub(now.duration_since(budget.since));
+            return Err(state.spent(key, wait, false, window, now));
         }
-        budget.used += 1;
+        if let Some(together) = self.rule.together {
+            let rate = f64::from(together.per_minute.max(1)) / 60.0;
+            let most = f64::from(together.burst);
+            let Bucket { left, at } = state.bucket.unwrap_or(Bucket { left: most, at: now });
+            let left = (left + now.duration_since(at).as_secs_f64() * rate).min(most);
+            state.bucket = Some(Bucket { left, at: now });
+            if left < 1.0 {
+                let wait = Duration::from_secs_f64((1.0 - left) / rate);
+                return Err(state.spent(key, wait, true, window, now));
+            }
+            state.bucket = Some(Bucket {
+                left: left - 1.0,
+                at: now,
+            });
+        }
+        if let Some(budget) = state.by_address.get_mut(&key) {
+            budget.used += 1;
+        }
         Ok(())
     }
 
-    /// Gives the try back: the code was one of ours.
+    /// Gives the try back: it was no guess.
     pub fn forgive(&self, from: IpAddr, now: Instant) {
-        let mut budgets = lock(&self.0);
-        let key = bucket(&mut budgets, from, now);
-        if let Some(budget) = budgets.get_mut(&key) {
+        let mut state = lock(&self.state);
+        let key = bucket(&mut state.by_address, from, self.rule.window, now);
+        if let Some(budget) = state.by_address.get_mut(&key) {
             budget.used = budget.used.saturating_sub(1);
+        }
+        if let (Some(together), Some(bucket)) = (self.rule.together, &mut state.bucket) {
+            bucket.left = (bucket.left + 1.0).min(f64::from(together.burst));
+        }
+    }
+}
+
+impl State {
+    fn spent(&mut self, key: IpAddr, wait: Duration, everybody: bool, window: Duration, now: Instant) -> Spent {
+        let due = |told: Option<Instant>, every| told.is_none_or(|told| now.duration_since(told) >= every);
+        let own = self.by_address.get(&key).and_then(|budget| budget.told);
+        let tell = due(self.told, Duration::from_secs(1)) && (everybody || due(own, TOLD_EVERY));
+        let (mut addresses, mut tries) = (0, 0_u32);
+        if tell {
+            self.told = Some(now);
+            if let Some(budget) = self.by_address.get_mut(&key) {
+                budget.told = Some(now);
+            }
+            for budget in self.by_address.values() {
+                if budget.used > 0 && now.duration_since(budget.since) < window {
+                    addresses += 1;
+                    tries = tries.saturating_add(budget.used);
+                }
+            }
+        }
+        Spent {
+            wait,
+            everybody,
+            addresses,
+            tries,
+            tell,
         }
     }
 }
 
 /// One budget for each IPv4 address or IPv6 /64, and one for all that find no room.
-fn bucket(budgets: &mut HashMap<IpAddr, Budget>, from: IpAddr, now: Instant) -> IpAddr {
+fn bucket(budgets: &mut HashMap<IpAddr, Budget>, from: IpAddr, window: Duration, now: Instant) -> IpAddr {
     let key = match from.to_canonical() {
         IpAddr::V4(v4) => IpAddr::V4(v4),
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
     };
     if budgets.len() >= ADDRESSES && !budgets.contains_key(&key) {
-        budgets.retain(|_, budget| now.duration_since(budget.since) < GUESS_WINDOW);
+        budgets.retain(|_, budget| now.duration_since(budget.since) < window);
         if budgets.len() >= ADDRESSES {
             return IpAddr::V6(Ipv6Addr::UNSPECIFIED);
         }
@@ -167,26 +303,58 @@ mod tests {
 
     #[test]
     fn an_address_runs_out_and_recovers_and_harms_no_other() {
-        let guesses = Guesses::default();
+        let guesses = Budgets::new(Rule::CODES);
+        let Rule { each, window, .. } = Rule::CODES;
         let (a, b): (IpAddr, IpAddr) = ("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap());
         let start = Instant::now();
-        for _ in 0..GUESSES {
+        for _ in 0..each {
             guesses.book(a, start).unwrap();
         }
-        let wait = guesses.book(a, start + Duration::from_secs(60)).unwrap_err();
-        assert_eq!(wait, GUESS_WINDOW - Duration::from_secs(60));
+        let spent = guesses.book(a, start + Duration::from_secs(60)).unwrap_err();
+        assert_eq!(spent.wait, window - Duration::from_secs(60));
+        assert_eq!(
+            (spent.everybody, spent.tell, spent.addresses, spent.tries),
+            (false, true, 1, each)
+        );
+        let again = guesses.book(a, start + Duration::from_secs(62)).unwrap_err();
+        assert!(!again.tell, "told once a minute");
         guesses.book(b, start).unwrap();
         guesses.forgive(a, start);
         guesses.book(a, start).unwrap();
         assert!(guesses.book(a, start).is_err());
-        guesses.book(a, start + GUESS_WINDOW).unwrap();
+        guesses.book(a, start + window).unwrap();
+    }
+
+    #[test]
+    fn many_addresses_together_run_out_too_and_a_right_code_costs_nothing() {
+        let guesses = Budgets::new(Rule::CODES);
+        let now = Instant::now();
+        let address = |n: u32| IpAddr::V4((0x0a00_0000 + n).into());
+        for n in 0..1_000 {
+            guesses.book(address(n), now).unwrap();
+        }
+        let spent = guesses.book(address(5_000), now).unwrap_err();
+        assert!(spent.everybody && spent.tell, "{spent:?}");
+        assert_eq!((spent.addresses, spent.tries), (1_000, 1_000));
+        // A hundred a minute from here on.
+        let later = now + Duration::from_secs(60);
+        let through = (5_000..5_200)
+            .filter(|n| guesses.book(address(*n), later).is_ok())
+            .count();
+        assert_eq!(through, 100);
+        guesses.forgive(address(5_000), later);
+        guesses.book(address(6_000), later).unwrap();
     }
 
     #[test]
     fn an_ipv6_network_is_one_address_and_the_table_is_bounded() {
-        let guesses = Guesses::default();
+        let rule = Rule {
+            together: None,
+            ..Rule::CODES
+        };
+        let guesses = Budgets::new(rule);
         let now = Instant::now();
-        for n in 0..GUESSES {
+        for n in 0..rule.each {
             guesses
                 .book(format!("2001:db8::{n:x}").parse().unwrap(), now)
                 .unwrap();
@@ -195,7 +363,7 @@ mod tests {
         for n in 0..20_000_u32 {
             let _ = guesses.book(IpAddr::V4(n.into()), now);
         }
-        assert!(lock(&guesses.0).len() <= ADDRESSES + 1);
+        assert!(lock(&guesses.state).by_address.len() <= ADDRESSES + 1);
         assert!(
             guesses.book("192.0.2.1".parse().unwrap(), now).is_err(),
             "the shared budget is used up"

@@ -3,6 +3,7 @@
 //! Owns the listener, the limits and the three handlers. What a device may have is the database's word, asked for each
 //! request: a lesson that is withdrawn is gone at once. Enrolment is the one path without a certificate.
 
+mod claim;
 mod enrol;
 pub mod limits;
 pub mod ranges;
@@ -21,16 +22,17 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use contract::{api, hash::Hash, id::DeviceId, renew::RenewalPolicy};
+use contract::{api, hash::Hash, id::DeviceId};
 use rand::Rng;
 use tokio::sync::Semaphore;
 
-use self::limits::{Guesses, Held, Turns};
+use self::limits::{Budgets, Held, Rule, Turns};
 pub use self::serve::serve;
 use crate::{
     clock::HouseClock,
     config::Language,
     db::Db,
+    enrolment::Enroller,
     error::{ApiError, Code, DefaultLanguage, render_problems},
     objects::Objects,
     pki::{Pki, denylist::Denylist, keys::SigningKeys},
@@ -75,12 +77,21 @@ pub struct DeviceHttp {
     pub denylist: Denylist,
     /// What time it is.
     pub clock: HouseClock,
-    /// When devices ask for their next certificate.
-    pub renewal: RenewalPolicy,
     /// Of errors, when the caller names none.
     pub language: Language,
     /// Bounds.
     pub limits: Limits,
+}
+
+impl DeviceHttp {
+    /// What boards become devices with.
+    fn enroller(&self) -> Enroller {
+        Enroller {
+            db: self.db.clone(),
+            pki: Arc::clone(&self.pki),
+            keys: Arc::clone(&self.keys),
+        }
+    }
 }
 
 /// Who is at the other end of a connection; in every request's extensions.
@@ -99,7 +110,9 @@ pub struct Peer {
 #[derive(Debug)]
 struct Shared {
     http: DeviceHttp,
-    guesses: Guesses,
+    guesses: Budgets,
+    claims: Budgets,
+    new_claims: Budgets,
     requests: Arc<Semaphore>,
     downloads: Arc<Semaphore>,
     per_device: Turns<DeviceId>,
@@ -109,7 +122,9 @@ struct Shared {
 pub fn router(http: DeviceHttp) -> Router {
     let language = http.language;
     let shared = Arc::new(Shared {
-        guesses: Guesses::default(),
+        guesses: Budgets::new(Rule::CODES),
+        claims: Budgets::new(Rule::CLAIMS),
+        new_claims: Budgets::new(Rule::NEW_CLAIMS),
         requests: Arc::new(Semaphore::new(http.limits.requests)),
         downloads: Arc::new(Semaphore::new(http.limits.downloads)),
         per_device: Turns::new(http.limits.downloads_per_device),
@@ -119,6 +134,10 @@ pub fn router(http: DeviceHttp) -> Router {
         .route(
             api::ENROL,
             post(enrol::enrol).layer(DefaultBodyLimit::max(enrol::MAX_BYTES)),
+        )
+        .route(
+            api::CLAIM,
+            post(claim::claim).layer(DefaultBodyLimit::max(enrol::MAX_BYTES)),
         )
         .route(api::MANIFEST_ROUTE, get(manifest))
         .route(api::FILE_ROUTE, get(file))
