@@ -77,6 +77,9 @@ fn closed() -> OpenApiRouter<AppState> {
         .routes(routes!(pushes::detail, pushes::withdraw))
         .routes(routes!(pushes::devices))
         .routes(routes!(events::events))
+        .routes(routes!(crate::controllers::audit::list))
+        .routes(routes!(crate::controllers::audit::export))
+        .routes(routes!(crate::controllers::audit::verify))
         .routes(routes!(system::system))
 }
 

@@ -4,6 +4,7 @@ pub mod account;
 pub mod batches;
 pub mod claims;
 pub mod clones;
+pub mod audit;
 pub mod commands;
 pub mod devices;
 pub mod health;

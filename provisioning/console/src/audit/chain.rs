@@ -147,6 +147,11 @@ impl Default for Walk {
 }
 
 impl Walk {
+    /// Goes on behind a row that was found good before.
+    pub const fn behind(seq: i64, hash: Hash) -> Self {
+        Self { seq, hash: hash.0 }
+    }
+
     /// Rows seen so far, which is the last one's number.
     pub const fn seq(&self) -> i64 {
         self.seq

@@ -36,6 +36,9 @@ pub enum Command {
     Serve,
     /// Make a data folder: database, authority, keys and the first user.
     Init(Init),
+    /// Who did what (审计日志).
+    #[command(subcommand)]
+    Audit(super::audit::Audit),
     /// Accounts of operators.
     #[command(subcommand)]
     User(User),

@@ -10,6 +10,7 @@ mod lessons;
 mod places;
 mod roster;
 mod setup;
+mod audit;
 mod show;
 mod ticket;
 
@@ -17,10 +18,11 @@ use std::{io::IsTerminal, process::ExitCode};
 
 use anyhow::Context;
 pub use args::Cli;
+use clap::CommandFactory;
 use tracing_subscriber::EnvFilter;
 
 use self::args::Command;
-use crate::{app::make_private, config::Config, db::Db, router, serve};
+use crate::{app::make_private, audit as audit_log, config::Config, db::Db, router, serve};
 
 /// Runs one command to its end; an error is printed once.
 pub fn main(cli: Cli) -> ExitCode {
@@ -56,15 +58,39 @@ pub fn main(cli: Cli) -> ExitCode {
     code
 }
 
+/// Everything typed here is done in the name of the operating system's user.
+fn by() -> audit_log::Context {
+    let name = ["SUDO_USER", "USER", "LOGNAME"]
+        .iter()
+        .find_map(|key| std::env::var(key).ok().filter(|name| !name.is_empty()))
+        .unwrap_or_else(|| {
+            use std::os::unix::fs::MetadataExt;
+            let uid = std::fs::metadata("/proc/self").map(|m| m.uid().to_string());
+            format!("uid {}", uid.unwrap_or_default())
+        });
+    // The words of the command without what was given to them: `cli.user.passwd`.
+    let mut action = "cli".to_owned();
+    if let Ok(matches) = Cli::command().try_get_matches_from(std::env::args_os()) {
+        let mut at = &matches;
+        while let Some((word, below)) = at.subcommand() {
+            action.push('.');
+            action.push_str(word);
+            at = below;
+        }
+    }
+    audit_log::Context::new(audit_log::ActorKind::Cli, &name, &action)
+}
+
 async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let by = by();
     match cli.command {
         Command::Openapi => println!("{}", serde_json::to_string_pretty(&router::openapi())?),
         Command::Serve => serve::serve(&cli.data).await?,
-        Command::Init(init) => setup::init(&cli.data, init).await?,
+        Command::Init(init) => by.scope(setup::init(&cli.data, init)).await?,
         command => {
             let config = Config::load(&cli.data)?;
             let db = open(&cli.data).await?;
-            let code = admin::run(command, &config, &db).await;
+            let code = by.scope(admin::run(command, &config, &db)).await;
             db.close().await;
             return code;
         }

@@ -1,6 +1,7 @@
 //! HTTP handlers, one file per noun: read the request, call the noun's functions, answer. No SQL, no decisions.
 
 pub mod claims;
+pub mod audit;
 pub mod commands;
 pub mod devices;
 pub mod events;

@@ -1,16 +1,25 @@
 //! The audit log: rows are appended, never changed; the order is total because one connection writes.
 
+use contract::hash::Hash;
 use jiff::Timestamp;
 use sqlx::{FromRow, SqliteConnection};
 
-use super::{Db, DbResult, instant, ms, scope::Node, to_json};
+use super::{
+    Db, DbError, DbResult, instant, ms,
+    scope::{Node, Scope},
+    to_json, uint,
+};
 use crate::{
+    api::audit::{AuditEntry, AuditQuery},
     audit::{
         Draft,
-        chain::{GENESIS, Row},
+        chain::{Break, GENESIS, Row, Walk},
+        head::AuditHead,
     },
-    db::DbError,
 };
+
+/// Rows that are read at a time.
+const CHUNK: i64 = 1_000;
 
 #[derive(FromRow)]
 struct Last {
@@ -137,6 +146,116 @@ impl Db {
     }
 }
 
+/// A row as it is stored.
+#[derive(Debug, Clone, FromRow)]
+struct Stored {
+    seq: i64,
+    at: i64,
+    actor_kind: String,
+    actor: String,
+    action: String,
+    outcome: String,
+    object_kind: String,
+    object: String,
+    region_id: Option<i64>,
+    school_id: Option<i64>,
+    address: String,
+    request_id: String,
+    detail: String,
+    hash: Vec<u8>,
+    previous: Option<Vec<u8>>,
+    place: Option<String>,
+}
+
+impl Stored {
+    fn row(&self) -> Row {
+        Row {
+            seq: self.seq,
+            at: instant(self.at),
+            actor_kind: self.actor_kind.clone(),
+            actor: self.actor.clone(),
+            action: self.action.clone(),
+            outcome: self.outcome.clone(),
+            object_kind: self.object_kind.clone(),
+            object: self.object.clone(),
+            region: self.region_id,
+            school: self.school_id,
+            address: self.address.clone(),
+            request_id: self.request_id.clone(),
+            detail: self.detail.clone(),
+        }
+    }
+
+    fn entry(self) -> AuditEntry {
+        AuditEntry {
+            seq: self.seq,
+            at: instant(self.at),
+            actor_kind: self.actor_kind,
+            actor: self.actor,
+            action: self.action,
+            outcome: self.outcome,
+            object_kind: self.object_kind,
+            object: self.object,
+            region: self.region_id,
+            school: self.school_id,
+            place: self.place.unwrap_or_default(),
+            address: self.address,
+            request_id: self.request_id,
+            // A row that somebody spoilt is shown, not hidden behind an error; `verify` names it.
+            detail: serde_json::from_str(&self.detail).unwrap_or_default(),
+            hash: Hash(<[u8; 32]>::try_from(self.hash).unwrap_or(GENESIS)),
+        }
+    }
+}
+
+const COLUMNS: &str = "SELECT a.seq, a.at, a.actor_kind, a.actor, a.action, a.outcome, a.object_kind, a.object, a.region_id,
+        a.school_id, a.address, a.request_id, a.detail, a.hash,
+        (SELECT p.hash FROM audit p WHERE p.seq = a.seq - 1) AS previous,
+        coalesce((SELECT name FROM schools WHERE id = a.school_id), (SELECT name FROM regions WHERE id = a.region_id)) AS place
+   FROM audit a";
+
+/// Binds: 1 from, 2 to, 3 actor, 4 action, 5 object, 6 text, 7 outcome, 8 schools, 9 regions.
+const WHERE: &str = " WHERE (?1 IS NULL OR a.at >= ?1) AND (?2 IS NULL OR a.at < ?2) AND (?3 IS NULL OR a.actor = ?3)
+    AND (?4 IS NULL OR a.action = ?4 OR substr(a.action, 1, length(?4) + 1) = ?4 || '.')
+    AND (?5 IS NULL OR a.object = ?5 OR a.object_kind || ':' || a.object = ?5)
+    AND (?6 IS NULL OR instr(lower(a.actor || ' ' || a.action || ' ' || a.object_kind || ' ' || a.object || ' ' || a.address
+                                   || ' ' || a.detail), lower(?6)) > 0)
+    AND (?7 IS NULL OR a.outcome = ?7)
+    AND (?8 IS NULL OR a.school_id IN (SELECT value FROM json_each(?8))
+                    OR a.region_id IN (SELECT value FROM json_each(?9)))";
+
+macro_rules! filtered {
+    ($make:expr, $query:expr, $scope:expr) => {{
+        let text = |t: &Option<String>| {
+            t.as_deref()
+                .map(str::trim)
+                .filter(|t| !t.is_empty())
+                .map(str::to_owned)
+        };
+        $make
+            .bind($query.from.map(ms))
+            .bind($query.to.map(ms))
+            .bind(text(&$query.actor))
+            .bind(text(&$query.action))
+            .bind(text(&$query.object))
+            .bind(text(&$query.q))
+            .bind(text(&$query.outcome))
+            .bind($scope.schools().map(str::to_owned))
+            .bind($scope.regions().map(str::to_owned))
+    }};
+}
+
+/// Why a log could not be found good.
+#[derive(Debug, thiserror::Error)]
+pub enum WalkError {
+    /// It is not as it was written.
+    #[error(transparent)]
+    Broken(#[from] Break),
+    /// It cannot be read.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
 impl Audit<'_> {
     /// Appends a row about what changed nothing in the database.
     ///
@@ -146,5 +265,110 @@ impl Audit<'_> {
         let mut tx = self.0.begin_quiet().await?;
         append(&mut tx, draft).await?;
         tx.commit().await
+    }
+
+    /// Rows within `scope`, newest first; what happened at no node is for who sees everything.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn list(&self, query: &AuditQuery, scope: &Scope) -> DbResult<(Vec<AuditEntry>, u64)> {
+        let count = format!("SELECT count(*) FROM audit a{WHERE}");
+        let total: i64 = filtered!(sqlx::query_scalar(sqlx::AssertSqlSafe(count)), query, scope)
+            .fetch_one(&self.0.read)
+            .await?;
+        let rows = format!("{COLUMNS}{WHERE} ORDER BY a.seq DESC LIMIT ?10 OFFSET ?11");
+        let rows: Vec<Stored> = filtered!(sqlx::query_as(sqlx::AssertSqlSafe(rows)), query, scope)
+            .bind(query.page().limit())
+            .bind(query.page().offset())
+            .fetch_all(&self.0.read)
+            .await?;
+        Ok((rows.into_iter().map(Stored::entry).collect(), uint(total)))
+    }
+
+    /// The next lines of an export behind row `after` up to row `until`, oldest first; and the last one's number. None: that
+    /// is all.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn lines(
+        &self,
+        query: &AuditQuery,
+        scope: &Scope,
+        after: i64,
+        until: i64,
+    ) -> DbResult<Option<(Vec<String>, i64)>> {
+        let sql = format!("{COLUMNS}{WHERE} AND a.seq > ?10 AND a.seq <= ?11 ORDER BY a.seq LIMIT ?12");
+        let rows: Vec<Stored> = filtered!(sqlx::query_as(sqlx::AssertSqlSafe(sql)), query, scope)
+            .bind(after)
+            .bind(until)
+            .bind(CHUNK)
+            .fetch_all(&self.0.read)
+            .await?;
+        let Some(last) = rows.last().map(|row| row.seq) else {
+            return Ok(None);
+        };
+        let line = |stored: Stored| {
+            let previous = stored.previous.as_deref().unwrap_or(&GENESIS);
+            stored
+                .row()
+                .line(previous, &stored.hash)
+                .map_err(|e| DbError::Value(e.to_string()))
+        };
+        Ok(Some((rows.into_iter().map(line).collect::<DbResult<_>>()?, last)))
+    }
+
+    /// Where the log ends now: its last row's number and hash.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn end(&self) -> DbResult<(i64, Hash)> {
+        let last: Option<Last> = sqlx::query_as("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")
+            .fetch_optional(&self.0.read)
+            .await?;
+        Ok(last.map_or((0, Hash(GENESIS)), |last| {
+            (last.seq, Hash(<[u8; 32]>::try_from(last.hash).unwrap_or(GENESIS)))
+        }))
+    }
+
+    /// Walks the log from behind `walk` to its end and holds it against the signed head, if there is one.
+    ///
+    /// # Errors
+    /// The first row that is not as it was written; `walk` stands before it.
+    pub async fn walk(&self, walk: &mut Walk, head: Option<&AuditHead>) -> Result<(), WalkError> {
+        let mut at_head = head.filter(|head| head.seq == walk.seq()).map(|_| walk.hash());
+        loop {
+            let sql = format!("{COLUMNS} WHERE a.seq > ? ORDER BY a.seq LIMIT ?");
+            let rows: Vec<Stored> = sqlx::query_as(sqlx::AssertSqlSafe(sql))
+                .bind(walk.seq())
+                .bind(CHUNK)
+                .fetch_all(&self.0.read)
+                .await
+                .map_err(DbError::from)?;
+            if rows.is_empty() {
+                break;
+            }
+            for stored in rows {
+                walk.step(&stored.row(), &stored.hash)?;
+                if head.is_some_and(|head| head.seq == stored.seq) {
+                    at_head = Some(walk.hash());
+                }
+            }
+        }
+        if let Some(head) = head {
+            head.check(at_head, walk.seq())?;
+        }
+        Ok(())
+    }
+
+    /// The hash of one row; `None`: there is no such row.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn hash_of(&self, seq: i64) -> DbResult<Option<Hash>> {
+        let hash: Option<Vec<u8>> = sqlx::query_scalar("SELECT hash FROM audit WHERE seq = ?")
+            .bind(seq)
+            .fetch_optional(&self.0.read)
+            .await?;
+        Ok(hash.map(|hash| Hash(<[u8; 32]>::try_from(hash).unwrap_or(GENESIS))))
     }
 }

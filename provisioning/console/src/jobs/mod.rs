@@ -1,5 +1,6 @@
 //! What the console does without being asked.
 
+pub mod audit;
 pub mod gc;
 pub mod presence;
 pub mod publisher;

@@ -90,6 +90,11 @@ impl SigningKeys {
             .map(|key| TrustedKey::of(key.id.clone(), key.role, &key.secret))
             .into()
     }
+
+    /// The public half of the key for commands.
+    pub fn command_key(&self) -> TrustedKey {
+        TrustedKey::of(self.command.id.clone(), self.command.role, &self.command.secret)
+    }
 }
 
 impl Key {

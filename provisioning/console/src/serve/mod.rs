@@ -105,6 +105,7 @@ impl Console {
             stopping.clone(),
         ));
         tasks.spawn(jobs::revisions::run(app.clone(), stopping.clone()));
+        tasks.spawn(jobs::audit::run(app.clone(), stopping.clone()));
         tasks.spawn(jobs::gc::run(app.clone(), stopping.clone()));
         let online: jobs::presence::Online = {
             let guard = Arc::clone(&guard);
@@ -180,6 +181,7 @@ impl Console {
                 GRACE.as_secs()
             );
         }
+        jobs::audit::finish(&self.app).await;
         self.app.db.close().await;
         tracing::info!("console stopped");
     }
