@@ -13,7 +13,7 @@ use figment::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::pki::DEVICE_CERTIFICATE_DAYS;
+use crate::pki::{DEVICE_CERTIFICATE_DAYS, LONGEST_ABSENCE_DAYS, Lifetime};
 
 /// The name of the configuration file in the data folder.
 pub const FILE_NAME: &str = "console.toml";
@@ -255,7 +255,7 @@ impl Config {
                 ),
             );
         }
-        let longest_absence_days = raw.longest_absence_days.unwrap_or(70);
+        let longest_absence_days = raw.longest_absence_days.unwrap_or(LONGEST_ABSENCE_DAYS);
         if !(1..=400).contains(&longest_absence_days) {
             return refuse(
                 "longest_absence_days",
@@ -323,6 +323,14 @@ impl Config {
         match self.public_host.parse::<IpAddr>() {
             Ok(IpAddr::V6(address)) => format!("https://[{address}]:{}", self.public_devices_port),
             _ => format!("https://{}:{}", self.public_host, self.public_devices_port),
+        }
+    }
+
+    /// How long device certificates last.
+    pub const fn lifetime(&self) -> Lifetime {
+        Lifetime {
+            certificate_days: self.device_certificate_days,
+            longest_absence_days: self.longest_absence_days,
         }
     }
 

@@ -23,7 +23,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use contract::id::DeviceId;
+use contract::{id::DeviceId, renew::RenewalPolicy};
 use jiff::{SignedDuration, Timestamp};
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, Issuer, KeyPair, PKCS_ECDSA_P256_SHA256};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject};
@@ -59,6 +59,26 @@ const OLD_KEY: &str = "ca.key";
 pub const CONSOLE_CN: &str = "bbt-console";
 /// Days that a device certificate lasts where nothing else is configured.
 pub const DEVICE_CERTIFICATE_DAYS: u32 = 730;
+/// Days that a device is expected to be away at most where nothing else is configured.
+pub const LONGEST_ABSENCE_DAYS: u32 = 70;
+
+/// How long device certificates last, and when they are renewed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lifetime {
+    /// Days that a certificate lasts; at least five times the longest absence.
+    pub certificate_days: u32,
+    /// Days that a device is expected to be away at most.
+    pub longest_absence_days: u32,
+}
+
+impl Default for Lifetime {
+    fn default() -> Self {
+        Self {
+            certificate_days: DEVICE_CERTIFICATE_DAYS,
+            longest_absence_days: LONGEST_ABSENCE_DAYS,
+        }
+    }
+}
 
 /// The console's authority and certificates.
 #[derive(Debug)]
@@ -68,7 +88,7 @@ pub struct Pki {
     root: CertificateDer<'static>,
     intermediate_pem: String,
     intermediate: Facts,
-    device_days: u32,
+    lifetime: Lifetime,
     issuer: Issuer<'static, KeyPair>,
 }
 
@@ -104,7 +124,7 @@ pub fn open(config: &Config) -> anyhow::Result<Opened> {
         refuse_old(&dir)?;
         let unlock = Unlock::read(&Unlock::place(&config.data, config.unlock_file.as_deref())?)?;
         return Ok(Opened {
-            pki: Pki::open(&dir, &config.certificate_hosts(), &unlock, config.device_certificate_days)?,
+            pki: Pki::open(&dir, &config.certificate_hosts(), &unlock, config.lifetime())?,
             keys: keys::SigningKeys::open_or_create(&config.data.join("keys"), &unlock)?,
             seal: Sealer::new(&unlock),
         });
@@ -191,7 +211,7 @@ impl Pki {
     ///
     /// # Errors
     /// The folder cannot be used, a file is damaged, the secret does not fit, or a host is no name; each named.
-    pub fn open(dir: &Path, hosts: &[String], unlock: &Unlock, device_days: u32) -> anyhow::Result<Self> {
+    pub fn open(dir: &Path, hosts: &[String], unlock: &Unlock, lifetime: Lifetime) -> anyhow::Result<Self> {
         files::private_folder(dir)?;
         let _lock = files::lock(dir)?;
         let read = |name: &str| -> anyhow::Result<String> {
@@ -229,7 +249,7 @@ impl Pki {
             root,
             intermediate_pem,
             intermediate,
-            device_days,
+            lifetime,
             issuer: Issuer::from_ca_cert_der(&der, key)?,
         };
         pki.ensure_server(hosts)?;
@@ -248,7 +268,7 @@ impl Pki {
             let root = beside(dir, "offline-root")?;
             Self::create(dir, &root, &unlock, Some(TEST_SECRET), Timestamp::now())?;
         }
-        Self::open(dir, hosts, &unlock, DEVICE_CERTIFICATE_DAYS)
+        Self::open(dir, hosts, &unlock, Lifetime::default())
     }
 
     /// The root's certificate, what devices pin.
@@ -274,6 +294,11 @@ impl Pki {
     /// Files of the console's MQTT client certificate (with the intermediate's) and key.
     pub fn console_paths(&self) -> (PathBuf, PathBuf) {
         (self.dir.join(CONSOLE_PEM), self.dir.join(CONSOLE_KEY))
+    }
+
+    /// When devices ask for their next certificate.
+    pub const fn renewal(&self) -> RenewalPolicy {
+        RenewalPolicy::for_absence(self.lifetime.longest_absence_days)
     }
 
     /// Names and last days of both tiers, for people.
@@ -314,7 +339,7 @@ impl Pki {
         device: &DeviceId,
         now: Timestamp,
     ) -> Result<IssuedCert, CsrError> {
-        let lasts = SignedDuration::from_hours(i64::from(self.device_days) * 24);
+        let lasts = SignedDuration::from_hours(i64::from(self.lifetime.certificate_days) * 24);
         let until = now.checked_add(lasts).unwrap_or(Timestamp::MAX).as_second();
         self.issue_until(csr, device, until)
     }
@@ -475,7 +500,7 @@ pub fn renew_intermediate(
         &dir,
         &config.certificate_hosts(),
         &unlock,
-        config.device_certificate_days,
+        config.lifetime(),
     )?;
     let [_, intermediate] = pki.tiers()?;
     Ok(intermediate)

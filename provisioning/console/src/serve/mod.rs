@@ -6,7 +6,6 @@ mod web;
 use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
-use contract::renew::RenewalPolicy;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -15,6 +14,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::lock::ServeLock;
 use crate::{
+    admission::Admission,
     app::AppState,
     audit::door::Caller,
     broker::{Broker, BrokerError, EmbeddedBrokerConfig, Guard, LinkCredentials},
@@ -27,6 +27,8 @@ use crate::{
 const GRACE: Duration = Duration::from_secs(5);
 /// MQTT sessions of one console.
 const MAX_MQTT_CONNECTIONS: usize = 10_000;
+/// Of one address: a county's schools may all come from behind one, so this only keeps one address from taking every place.
+const MAX_MQTT_PER_ADDRESS: usize = 6_000;
 
 /// Serves until SIGTERM or SIGINT.
 ///
@@ -84,7 +86,8 @@ impl Console {
         let app = AppState::open(config).await?;
         app.db.devices().forget_presence().await?;
 
-        let broker = start_broker(&app).await?;
+        let admission = Arc::new(Admission::new(app.db.clone(), app.denylist.clone()));
+        let broker = start_broker(&app, Arc::clone(&admission)).await?;
         let Broker {
             publisher,
             incoming,
@@ -107,11 +110,14 @@ impl Console {
         tasks.spawn(jobs::revisions::run(app.clone(), stopping.clone()));
         tasks.spawn(jobs::audit::run(app.clone(), stopping.clone()));
         tasks.spawn(jobs::gc::run(app.clone(), stopping.clone()));
-        let online: jobs::presence::Online = {
-            let guard = Arc::clone(&guard);
-            Arc::new(move || Some(guard.online()?.into_iter().map(|(device, _)| device).collect()))
-        };
-        tasks.spawn(jobs::presence::run(app.clone(), events, online, stopping.clone()));
+        let sessions: Arc<dyn jobs::presence::Sessions> = Arc::<Guard>::clone(&guard);
+        tasks.spawn(jobs::presence::run(
+            app.clone(),
+            events,
+            Arc::clone(&sessions),
+            stopping.clone(),
+        ));
+        tasks.spawn(jobs::presence::guard(app.clone(), sessions, admission, stopping.clone()));
 
         let (web_address, devices_address) = (web.local_addr()?, devices.local_addr()?);
         serve_devices(&app, &tasks, devices);
@@ -208,7 +214,7 @@ async fn listen(address: SocketAddr, key: &str, what: &str, data: &Path) -> anyh
     })
 }
 
-async fn start_broker(app: &AppState) -> anyhow::Result<Broker> {
+async fn start_broker(app: &AppState, door: Arc<Admission>) -> anyhow::Result<Broker> {
     let (server_cert_pem, server_key_pem) = app.pki.server_paths();
     let (cert_pem, key_pem) = app.pki.console_paths();
     let config = EmbeddedBrokerConfig {
@@ -217,6 +223,8 @@ async fn start_broker(app: &AppState) -> anyhow::Result<Broker> {
         server_key_pem,
         client_ca_pem: app.pki.ca_path(),
         max_connections: MAX_MQTT_CONNECTIONS,
+        max_per_address: MAX_MQTT_PER_ADDRESS,
+        door,
     };
     let credentials = LinkCredentials {
         server_ca_pem: app.pki.ca_path(),
@@ -249,7 +257,6 @@ fn serve_devices(app: &AppState, tasks: &TaskTracker, listener: TcpListener) {
         keys: Arc::clone(&app.keys),
         denylist: app.denylist.clone(),
         clock: app.clock.clone(),
-        renewal: RenewalPolicy::for_absence(app.config.longest_absence_days),
         language: app.config.language,
         limits,
     };

@@ -18,7 +18,7 @@ use bbt_console::{
         devices::Enrolment,
         lessons::{NewFile, NewVersion},
         scope::{Node, Scope},
-        tickets::{NewTicketRow, Redeem},
+        tickets::{Bound, NewTicketRow, Redeem, Shown},
     },
     jobs::Outlet,
     router,
@@ -49,7 +49,29 @@ pub struct TestConsole {
     pub app: AppState,
     pub router: Router,
     pub cookie: Option<String>,
-    pub folder: tempfile::TempDir,
+    pub folder: Folder,
+}
+
+/// A data folder in a folder of its own, because the unlock secret and the offline root lie beside it.
+pub struct Folder {
+    data: std::path::PathBuf,
+    _around: tempfile::TempDir,
+}
+
+impl Folder {
+    pub fn new() -> Self {
+        let around = tempfile::tempdir().unwrap();
+        let data = around.path().join("data");
+        std::fs::create_dir(&data).unwrap();
+        Self {
+            data,
+            _around: around,
+        }
+    }
+
+    pub fn path(&self) -> &std::path::Path {
+        &self.data
+    }
 }
 
 pub struct Answer {
@@ -71,7 +93,7 @@ impl Answer {
 impl TestConsole {
     /// With a user `admin`, signed in.
     pub async fn signed_in() -> Self {
-        let mut console = Self::in_folder(tempfile::tempdir().unwrap()).await;
+        let mut console = Self::in_folder(Folder::new()).await;
         let hash = auth::hash_password(PASSWORD).unwrap();
         let db = &console.app.db;
         let now = Timestamp::now();
@@ -91,8 +113,9 @@ impl TestConsole {
         console
     }
 
-    pub async fn in_folder(folder: tempfile::TempDir) -> Self {
-        let app = AppState::open(Config::load(folder.path()).unwrap())
+    pub async fn in_folder(folder: Folder) -> Self {
+        let config = Config::load(folder.path()).unwrap();
+        let (app, _) = AppState::create(config, Some(bbt_console::pki::TEST_SECRET))
             .await
             .unwrap();
         Self {
@@ -228,10 +251,21 @@ impl TestConsole {
     pub async fn enrol(&self, id: &str, classroom: i64) -> DeviceId {
         let device = DeviceId::new(id).unwrap();
         let now = Timestamp::now();
-        let code = format!("CODE-{id}");
+        let code = bbt_console::enrolment::new_code();
+        let serial = format!("SN-{id}");
+        let shown = Shown {
+            code: &code,
+            key: Hash::of(id.as_bytes()),
+            serial: &serial,
+            classroom: None,
+        };
         let ticket = NewTicketRow {
             code: &code,
-            classroom_id: classroom,
+            code_sealed: None,
+            batch: None,
+            bound: Bound::Classroom(classroom),
+            serial: None,
+            replaces: None,
             console_url: "https://console.test:8443",
             broker: BrokerAddress {
                 host: "console.test".into(),

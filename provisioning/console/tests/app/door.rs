@@ -6,7 +6,7 @@ use std::{
 };
 
 use bbt_console::{
-    broker::{Broker, EmbeddedBrokerConfig, LinkCredentials},
+    broker::{Broker, EmbeddedBrokerConfig, LinkCredentials, OpenDoor},
     jobs,
 };
 use contract::id::DeviceId;
@@ -30,6 +30,8 @@ async fn broker(console: &TestConsole) -> (Broker, u16) {
         server_key_pem,
         client_ca_pem: console.app.pki.ca_path(),
         max_connections: 10,
+        max_per_address: 10,
+        door: Arc::new(OpenDoor),
     };
     let credentials = LinkCredentials {
         server_ca_pem: console.app.pki.ca_path(),
@@ -49,7 +51,12 @@ fn client(console: &TestConsole, device: &DeviceId, client_id: &str, port: u16) 
         .unwrap()
         .pem()
         .unwrap();
-    let cert = console.app.pki.issue_device_cert(&request, device).unwrap().pem;
+    let cert = console
+        .app
+        .pki
+        .issue_device_cert(&request, device, jiff::Timestamp::now())
+        .unwrap()
+        .pem;
     let mut roots = rustls::RootCertStore::empty();
     let ca = CertificateDer::from_pem_slice(console.app.pki.ca_pem().as_bytes()).unwrap();
     roots.add(ca).unwrap();
@@ -59,7 +66,9 @@ fn client(console: &TestConsole, device: &DeviceId, client_id: &str, port: u16) 
         .unwrap()
         .with_root_certificates(roots)
         .with_client_auth_cert(
-            vec![CertificateDer::from_pem_slice(cert.as_bytes()).unwrap()],
+            CertificateDer::pem_slice_iter(cert.as_bytes())
+                .collect::<Result<_, _>>()
+                .unwrap(),
             PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap(),
         )
         .unwrap();
@@ -95,10 +104,11 @@ async fn what_the_broker_refuses_is_noted_with_topic_and_device() {
         incoming: _incoming,
         publisher: _publisher,
     } = broker;
+    let guard = Arc::new(guard);
     let noting = tokio::spawn(jobs::presence::run(
         console.app.clone(),
         events,
-        Arc::new(|| None),
+        Arc::<bbt_console::broker::Guard>::clone(&guard),
         console.app.stopping.clone(),
     ));
 
@@ -142,6 +152,6 @@ async fn what_the_broker_refuses_is_noted_with_topic_and_device() {
 
     console.app.stopping.cancel();
     noting.await.unwrap();
-    guard.stop().await;
+    Arc::into_inner(guard).unwrap().stop().await;
     polling.abort();
 }

@@ -43,8 +43,8 @@ fn refused(data: &Path, args: &[&str]) -> String {
 }
 
 /// A folder as `init` makes it, with free ports.
-fn folder() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
+fn folder() -> common::Folder {
+    let folder = common::Folder::new();
     let mut init = program(folder.path())
         .args(["init", "--password-stdin"])
         .stdin(Stdio::piped())

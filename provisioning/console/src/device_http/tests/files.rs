@@ -18,14 +18,14 @@ async fn without_a_certificate_of_ours_there_is_nothing_to_see() {
         assert_eq!(problem(answer).await, (401, "certificate_required".into(), None));
     }
     // Another authority's certificate, with the right name in it.
-    let foreign = Pki::open_or_create(&door.dir.path().join("foreign"), &[]).unwrap();
+    let foreign = Pki::for_tests(&door.dir.path().join("foreign"), &[]).unwrap();
     let key = key();
     let csr = CertificateParams::default()
         .serialize_request(&key)
         .unwrap()
         .pem()
         .unwrap();
-    let issued = foreign.issue_device_cert(&csr, &device.reply.device_id).unwrap();
+    let issued = foreign.issue_device_cert(&csr, &device.reply.device_id, Timestamp::now()).unwrap();
     let stranger = door.client(Some((&issued.pem, &key)));
     assert!(
         stranger.get(format!("{}{file}", door.url)).send().await.is_err(),
@@ -35,7 +35,7 @@ async fn without_a_certificate_of_ours_there_is_nothing_to_see() {
     let issued = door
         .http
         .pki
-        .issue_device_cert(&csr, &DeviceId::new("d-ghost").unwrap())
+        .issue_device_cert(&csr, &DeviceId::new("d-ghost").unwrap(), Timestamp::now())
         .unwrap();
     let ghost = door.client(Some((&issued.pem, &key)));
     let answer = ghost.get(format!("{}{file}", door.url)).send().await.unwrap();

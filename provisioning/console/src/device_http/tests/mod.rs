@@ -34,6 +34,7 @@ use crate::{
         tickets::NewTicketRow,
     },
     domain::import::{Importer, fixtures as fx, import_folder},
+    pki::{TEST_SECRET, Unlock},
 };
 
 struct Door {
@@ -70,14 +71,16 @@ impl Door {
         let dir = tempfile::tempdir().unwrap();
         let db = Db::open(dir.path()).await.unwrap();
         let pki =
-            Arc::new(Pki::open_or_create(&dir.path().join("pki"), &["console.example".to_owned()]).unwrap());
-        let keys = Arc::new(SigningKeys::open_or_create(&dir.path().join("keys")).unwrap());
+            Arc::new(Pki::for_tests(&dir.path().join("pki"), &["console.example".to_owned()]).unwrap());
+        let keys = Arc::new(SigningKeys::open_or_create(&dir.path().join("keys"), &Unlock::given(TEST_SECRET)).unwrap());
         let objects = Objects::open(&dir.path().join("objects"), 0).unwrap();
         let http = DeviceHttp {
             db,
             objects,
             pki: pki.clone(),
             keys,
+            denylist: Denylist::default(),
+            clock: HouseClock::system(None),
             language: Language::En,
             limits,
         };
@@ -106,7 +109,8 @@ impl Door {
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
         let (router, stop) = (router(http.clone()), shutdown.clone());
-        let running = tokio::spawn(async move { serve(listener, &pki, router, limits, stop).await });
+        let clock = http.clock.clone();
+        let running = tokio::spawn(async move { serve(listener, &pki, router, clock, limits, stop).await });
         let url = format!("https://127.0.0.1:{}", address.port());
         Self {
             dir,
