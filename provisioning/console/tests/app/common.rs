@@ -278,22 +278,25 @@ impl TestConsole {
             .app
             .db
             .tickets()
-            .redeem(&code, Hash::of(b"key"), now)
+            .redeem(&shown, now)
             .await
             .unwrap()
         else {
             panic!("used")
         };
-        let serial = format!("SN-{id}");
         let enrolment = Enrolment {
             ticket: grant.ticket,
+            classroom: None,
             device: device.clone(),
             serial: &serial,
             board: "generic",
             agent_version: "0.1.0",
-            key: Hash::of(b"key"),
+            hardware: None,
+            copy_of: None,
+            key: shown.key,
             certificate_pem: "cert",
-            certificate_serial: "01",
+            certificate_serial: &shown.key.to_hex()[..16],
+            certificate_not_after: now + SignedDuration::from_hours(24 * 730),
         };
         self.app.db.devices().enrol(&enrolment, now).await.unwrap();
         device

@@ -1,11 +1,76 @@
-//! Enrolment tickets.
+//! Enrolment tickets: what they are bound to, who may use them, and what happens when one does.
 
 use axum::http::StatusCode;
-use contract::hash::Hash;
-use jiff::Timestamp;
+use bbt_console::{
+    db::{
+        DbError,
+        devices::Enrolment,
+        tickets::{Bound, Enrolled, Grant, NewTicketRow, Redeem, Shown, TicketRefusal},
+    },
+    enrolment::new_code,
+};
+use contract::{code::TicketCode, enrol::BrokerAddress, hardware::Hardware, hash::Hash, id::DeviceId};
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use crate::common::TestConsole;
+use crate::common::{County, TestConsole};
+
+fn shown<'a>(code: &'a TicketCode, key: &str, serial: &'a str, classroom: Option<&'a str>) -> Shown<'a> {
+    Shown {
+        code,
+        key: Hash::of(key.as_bytes()),
+        serial,
+        classroom,
+    }
+}
+
+fn row(code: &TicketCode, bound: Bound, now: Timestamp) -> NewTicketRow<'_> {
+    NewTicketRow {
+        code,
+        code_sealed: None,
+        batch: None,
+        bound,
+        serial: None,
+        replaces: None,
+        console_url: "https://x:1",
+        broker: BrokerAddress {
+            host: "x".into(),
+            port: 1,
+        },
+        expires_at: now + SignedDuration::from_hours(1),
+    }
+}
+
+fn enrolment<'a>(grant: &Grant, device: &'a str, shown: &Shown<'a>) -> Enrolment<'a> {
+    Enrolment {
+        ticket: grant.ticket,
+        classroom: shown.classroom,
+        device: DeviceId::new(device).unwrap(),
+        serial: shown.serial,
+        board: "b",
+        agent_version: "1",
+        hardware: None,
+        copy_of: None,
+        key: shown.key,
+        certificate_pem: "certificate one",
+        certificate_serial: device,
+        certificate_not_after: Timestamp::now() + SignedDuration::from_hours(24),
+    }
+}
+
+fn refusal(result: Result<impl std::fmt::Debug, DbError>) -> TicketRefusal {
+    match result {
+        Err(DbError::Ticket(refusal)) => refusal,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn fresh(console: &TestConsole, shown: &Shown<'_>) -> Grant {
+    match console.app.db.tickets().redeem(shown, Timestamp::now()).await {
+        Ok(Redeem::Fresh(grant)) => grant,
+        other => panic!("{other:?}"),
+    }
+}
 
 #[tokio::test]
 async fn a_ticket_is_issued_shown_once_and_taken_back() {
@@ -16,11 +81,14 @@ async fn a_ticket_is_issued_shown_once_and_taken_back() {
     let issued = console.post("/tickets", wish).await;
     assert_eq!(issued.status, StatusCode::CREATED);
     let issued = issued.json();
-    let code = issued["ticket"]["code"].as_str().unwrap().to_owned();
+    let secret = issued["ticket"]["code"].as_str().unwrap().to_owned();
     assert_eq!(
-        (code.len(), issued["ticket"]["console_url"].as_str()),
+        (secret.len(), issued["ticket"]["console_url"].as_str()),
         (8, Some("https://10.0.0.5:9443"))
     );
+    let typed = issued["typed_code"].as_str().unwrap();
+    let code: TicketCode = typed.parse().unwrap();
+    assert_eq!(code.secret(), secret, "what is typed is the ticket's");
     assert!(
         issued["ticket"]["ca_pem"]
             .as_str()
@@ -28,33 +96,31 @@ async fn a_ticket_is_issued_shown_once_and_taken_back() {
             .starts_with("-----BEGIN CERTIFICATE-----")
     );
     let listed = console.get("/tickets").await;
-    assert!(!String::from_utf8_lossy(&listed.body).contains(&code));
+    assert!(!String::from_utf8_lossy(&listed.body).contains(&secret));
     assert_eq!(listed.json()["items"][0]["state"], "open");
 
-    let redeem = async |code: &str| {
-        console
-            .app
-            .db
-            .tickets()
-            .redeem(code, Hash::of(b"key"), Timestamp::now())
-            .await
-    };
-    let bbt_console::db::tickets::Redeem::Fresh(grant) = redeem(&code.to_lowercase()).await.unwrap() else {
-        panic!()
-    };
+    let grant = fresh(&console, &shown(&code, "key", "SN", None)).await;
     assert_eq!(
         (grant.broker.host.as_str(), grant.broker.port),
         ("10.0.0.5", 9883)
     );
     assert_eq!(grant.placement.school, "第0小学");
+    let revoke = format!("/tickets/{}", issued["id"]);
+    assert_eq!(console.delete(&revoke).await.status, StatusCode::NO_CONTENT);
+    let tickets = console.app.db.tickets();
+    let now = Timestamp::now();
     assert_eq!(
-        console.delete(&format!("/tickets/{}", issued["id"])).await.status,
-        StatusCode::NO_CONTENT
+        refusal(tickets.redeem(&shown(&code, "key", "SN", None), now).await),
+        TicketRefusal::Expired
     );
-    assert!(redeem(&code).await.is_err());
-    assert!(redeem("00000000").await.is_err());
+    let nothing = "00000000".parse().unwrap();
+    assert_eq!(
+        refusal(tickets.redeem(&shown(&nothing, "key", "SN", None), now).await),
+        TicketRefusal::Unknown
+    );
     for (field, wish) in [
         ("ttl_hours", json!({ "classroom_id": room, "ttl_hours": 0 })),
+        ("ttl_hours", json!({ "classroom_id": room, "ttl_hours": 2161 })),
         (
             "console_url",
             json!({ "classroom_id": room, "console_url": "http://10.0.0.5:1" }),
@@ -64,116 +130,251 @@ async fn a_ticket_is_issued_shown_once_and_taken_back() {
             json!({ "classroom_id": room, "console_url": "https://10.0.0.5/x" }),
         ),
         ("broker_port", json!({ "classroom_id": room, "broker_port": 0 })),
+        ("serial", json!({ "classroom_id": room, "serial": " " })),
+        ("classroom_id", json!({})),
+        (
+            "classroom_id",
+            json!({ "classroom_id": room, "school_id": county.schools[0] }),
+        ),
     ] {
         let refused = console.post("/tickets", wish).await;
-        assert_eq!(refused.code(), "invalid_field");
+        assert_eq!(refused.code(), "invalid_field", "{field}");
         assert!(refused.json()["message"].as_str().unwrap().contains(field));
     }
-    assert_eq!(
-        console
-            .post("/tickets", json!({ "classroom_id": 99 }))
-            .await
-            .code(),
-        "not_found"
-    );
+    for wish in [json!({ "classroom_id": 99 }), json!({ "school_id": 99 })] {
+        assert_eq!(console.post("/tickets", wish).await.code(), "not_found");
+    }
 }
 
 #[tokio::test]
 async fn a_ticket_lets_one_device_in_and_answers_that_one_again() {
-    use bbt_console::db::{
-        DbError,
-        devices::Enrolment,
-        tickets::{NewTicketRow, Redeem, TicketRefusal},
-    };
     let console = TestConsole::signed_in().await;
     let county = console.county().await;
     let now = Timestamp::now();
-    let row = NewTicketRow {
-        code: "K7Q20191",
-        classroom_id: county.classrooms[0],
-        console_url: "https://x:1",
-        broker: contract::enrol::BrokerAddress {
-            host: "x".into(),
-            port: 1,
-        },
-        expires_at: now + jiff::SignedDuration::from_hours(1),
-    };
+    let code: TicketCode = "K7Q20191".parse().unwrap();
     let db = &console.app.db;
-    db.tickets().add(&row, now).await.unwrap();
-    let Redeem::Fresh(grant) = db
+    let id = db
         .tickets()
-        .redeem("K7Q2-O19L", Hash::of(b"key one"), now)
-        .await
-        .unwrap()
-    else {
-        panic!()
-    };
-    let enrolment = |device: &str, key: &str| Enrolment {
-        ticket: grant.ticket,
-        device: contract::id::DeviceId::new(device).unwrap(),
-        serial: "SN",
-        board: "b",
-        agent_version: "1",
-        key: Hash::of(key.as_bytes()),
-        certificate_pem: "certificate one",
-        certificate_serial: "01",
-    };
-    db.devices()
-        .enrol(&enrolment("one", "key one"), now)
+        .add(&row(&code, Bound::Classroom(county.classrooms[0]), now), now)
         .await
         .unwrap();
-    let second = db
-        .devices()
-        .enrol(&enrolment("two", "key two"), now)
-        .await
-        .unwrap_err();
-    assert!(matches!(second, DbError::Ticket(TicketRefusal::Used)), "{second}");
+    let one = shown(&code, "key one", "SN", None);
+    let grant = fresh(&console, &one).await;
+    db.devices().enrol(&enrolment(&grant, "one", &one), now).await.unwrap();
+    let two = shown(&code, "key two", "SN", None);
+    assert_eq!(
+        refusal(db.devices().enrol(&enrolment(&grant, "two", &two), now).await),
+        TicketRefusal::Used
+    );
     assert_eq!(
         console.get("/devices").await.json()["total"],
         1,
         "a refused enrolment leaves no device"
     );
-    let Redeem::Again {
+    let console = console.restarted().await;
+    let db = &console.app.db;
+    let Redeem::Again(Enrolled {
         device,
         certificate_pem,
-        ..
-    } = db
-        .tickets()
-        .redeem("K7Q20191", Hash::of(b"key one"), now)
-        .await
-        .unwrap()
+        grant,
+    }) = db.tickets().redeem(&one, now).await.unwrap()
     else {
         panic!("the same device must get its answer again")
     };
     assert_eq!(
-        (device.as_str(), certificate_pem.as_str()),
-        ("one", "certificate one")
+        (device.as_str(), certificate_pem.as_str(), grant.classroom_id),
+        ("one", "certificate one", county.classrooms[0])
     );
-    let other = db
-        .tickets()
-        .redeem("K7Q20191", Hash::of(b"key two"), now)
-        .await
-        .unwrap_err();
-    assert!(matches!(other, DbError::Ticket(TicketRefusal::Used)), "{other}");
-    let late = now + jiff::SignedDuration::from_hours(2);
-    let again = db
-        .tickets()
-        .redeem("K7Q20191", Hash::of(b"key one"), late)
-        .await
-        .unwrap();
+    assert_eq!(refusal(db.tickets().redeem(&two, now).await), TicketRefusal::Used);
+    let late = now + SignedDuration::from_hours(2);
     assert!(
-        matches!(again, Redeem::Again { .. }),
+        matches!(db.tickets().redeem(&one, late).await.unwrap(), Redeem::Again(_)),
         "its answer may have been lost for hours"
     );
-    let row = NewTicketRow { code: "LATE", ..row };
-    db.tickets().add(&row, now).await.unwrap();
-    let refused = db
-        .tickets()
-        .redeem("LATE", Hash::of(b"key three"), late)
+    let refused = console.delete(&format!("/tickets/{id}")).await;
+    assert_eq!((refused.status, refused.code().as_str()), (StatusCode::CONFLICT, "conflict"));
+    assert!(matches!(db.tickets().redeem(&one, late).await.unwrap(), Redeem::Again(_)));
+    let old: TicketCode = "1ATE0000".parse().unwrap();
+    db.tickets()
+        .add(&row(&old, Bound::Classroom(county.classrooms[0]), now), now)
         .await
-        .unwrap_err();
-    assert!(
-        matches!(refused, DbError::Ticket(TicketRefusal::Expired)),
-        "{refused}"
+        .unwrap();
+    let three = shown(&old, "key three", "SN", None);
+    assert_eq!(refusal(db.tickets().redeem(&three, late).await), TicketRefusal::Expired);
+}
+
+#[tokio::test]
+async fn a_ticket_for_a_school_finds_the_one_classroom_left_or_asks() {
+    let console = TestConsole::signed_in().await;
+    let county = console.county().await;
+    let school = county.schools[0];
+    let room = async |code: &str| {
+        let wish = json!({ "school_id": school, "code": code, "name": format!("{code}班") });
+        console.post("/classrooms", wish).await.json()["id"].as_i64().unwrap()
+    };
+    let second = room("302").await;
+    let now = Timestamp::now();
+    let code = new_code();
+    let db = &console.app.db;
+    db.tickets().add(&row(&code, Bound::School(school), now), now).await.unwrap();
+    let asked = |classroom| shown(&code, "key", "SN", classroom);
+    assert_eq!(
+        refusal(db.tickets().redeem(&asked(None), now).await),
+        TicketRefusal::NeedsClassroom {
+            choices: vec!["301 三年级(1)班".into(), "302 302班".into()]
+        }
     );
+    let elsewhere = TicketRefusal::OtherPlace {
+        place: "第0小学".into(),
+    };
+    assert_eq!(refusal(db.tickets().redeem(&asked(Some("909")), now).await), elsewhere);
+    assert_eq!(fresh(&console, &asked(Some(" 302 "))).await.classroom_id, second);
+    // Two boards of the school at once: the second finds that the last classroom was taken meanwhile.
+    console.enrol("d-other", county.classrooms[0]).await;
+    let grant = fresh(&console, &asked(None)).await;
+    assert_eq!(grant.classroom_id, second);
+    console.enrol("d-faster", second).await;
+    let late = asked(None);
+    assert!(matches!(
+        refusal(db.devices().enrol(&enrolment(&grant, "d-late", &late), now).await),
+        TicketRefusal::NeedsClassroom { .. }
+    ));
+    for n in 0..25 {
+        room(&format!("4{n:02}")).await;
+    }
+    let TicketRefusal::NeedsClassroom { choices } = refusal(db.tickets().redeem(&asked(None), now).await)
+    else {
+        panic!()
+    };
+    assert_eq!(choices.len(), 20);
+}
+
+#[tokio::test]
+async fn a_ticket_opens_for_its_place_and_its_board_only() {
+    let console = TestConsole::signed_in().await;
+    let County { classrooms, .. } = console.county().await;
+    let now = Timestamp::now();
+    let code = new_code();
+    let bound = NewTicketRow {
+        serial: Some("SN-7"),
+        ..row(&code, Bound::Classroom(classrooms[0]), now)
+    };
+    console.app.db.tickets().add(&bound, now).await.unwrap();
+    let tickets = console.app.db.tickets();
+    let redeem = async |serial: &str, room| tickets.redeem(&shown(&code, "key", serial, room), now).await;
+    assert_eq!(refusal(redeem("SN-8", None).await), TicketRefusal::OtherSerial);
+    assert_eq!(
+        refusal(redeem("SN-7", Some("302")).await),
+        TicketRefusal::OtherPlace {
+            place: "第0小学 三年级(1)班".into()
+        }
+    );
+    assert!(matches!(redeem("SN-7", Some("301")).await, Ok(Redeem::Fresh(_))));
+}
+
+/// Everything that was meant for a board goes over to the one that takes its place, and the old one is out.
+#[tokio::test]
+async fn a_replacement_takes_over_everything() {
+    let console = TestConsole::signed_in().await;
+    let county = console.county().await;
+    let room = county.classrooms[0];
+    let old = console.enrol("d-old", room).await;
+    console.lesson("l1", 1).await;
+    console.lesson("l2", 1).await;
+    let push = async |target: serde_json::Value, lesson: &str| {
+        let wish = json!({ "lesson_ids": [lesson], "target": target });
+        let answer = console.post("/pushes", wish).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{:?}", answer.json());
+    };
+    push(json!({ "kind": "device", "id": "d-old" }), "l1").await;
+    push(json!({ "kind": "classroom", "id": room }), "l2").await;
+    let order = json!({ "body": { "kind": "reboot", "delay_s": 30 } });
+    let ordered = console.post("/devices/d-old/commands", order).await;
+    assert_eq!(ordered.status, StatusCode::CREATED, "{:?}", ordered.json());
+    assert_eq!(console.wanted(&old).await.1, 2);
+
+    let issued = console.post("/devices/d-old/replace", json!({})).await;
+    assert_eq!(issued.status, StatusCode::CREATED);
+    let second = console.post("/devices/d-old/replace", json!({ "ttl_hours": 5 })).await;
+    assert_eq!(console.get("/tickets").await.json()["items"][0]["replaces"], "d-old");
+    let code: TicketCode = issued.json()["typed_code"].as_str().unwrap().parse().unwrap();
+    // The old device was carried to another classroom meanwhile: its successor stands where it stood last.
+    let moved = console
+        .patch("/devices/d-old", json!({ "classroom_id": county.classrooms[1] }))
+        .await;
+    assert!(moved.status.is_success());
+    let asked = shown(&code, "new key", "SN-new", None);
+    let grant = fresh(&console, &asked).await;
+    assert_eq!(grant.classroom_id, county.classrooms[1]);
+    let now = Timestamp::now();
+    let db = &console.app.db;
+    db.devices().enrol(&enrolment(&grant, "d-new", &asked), now).await.unwrap();
+
+    let listed = console.get("/devices").await.json();
+    assert_eq!((&listed["total"], &listed["items"][0]["id"]), (&json!(1), &json!("d-new")));
+    let new = DeviceId::new("d-new").unwrap();
+    // The classroom's push stayed with the old classroom; the device's own went along.
+    assert_eq!(console.wanted(&new).await.1, 1);
+    assert_eq!(console.get("/overview").await.json()["devices"], 1, "nothing is counted twice");
+    let denied = db.standings().denied().await.unwrap();
+    assert!(denied.devices.contains_key(&old) && !denied.devices.contains_key(&new));
+    assert_eq!(denied.serials.len(), 1, "the old certificate is dead, the new one is not");
+    let orders = console.get("/devices/d-old/commands").await.json();
+    assert_eq!(
+        (&orders["items"][0]["state"], &orders["items"][0]["reason"]),
+        (&json!("expired"), &json!("device_replaced"))
+    );
+    assert_eq!(
+        console.get("/devices/d-old/health").await.status,
+        StatusCode::OK,
+        "its history stays"
+    );
+    // The other ticket for the same place opens nothing any more, and no third one is issued.
+    let code: TicketCode = second.json()["typed_code"].as_str().unwrap().parse().unwrap();
+    assert_eq!(
+        refusal(db.tickets().redeem(&shown(&code, "k", "SN", None), now).await),
+        TicketRefusal::Expired
+    );
+    assert_eq!(console.post("/devices/d-old/replace", json!({})).await.code(), "conflict");
+    assert_eq!(console.post("/devices/d-no/replace", json!({})).await.code(), "not_found");
+}
+
+/// The same board enrolled anew makes way for itself; another one that bears the same serial number does not.
+#[tokio::test]
+async fn a_board_enrolled_anew_replaces_itself_and_no_other() {
+    let console = TestConsole::signed_in().await;
+    let county = console.county().await;
+    let db = &console.app.db;
+    let now = Timestamp::now();
+    let board = |mcu: Option<&str>, disk: &str| Hardware {
+        serial: "SN".into(),
+        mcu_id: mcu.map(str::to_owned),
+        disk_id: Some(disk.into()),
+        macs: Vec::new(),
+    };
+    let enrol = async |name: &'static str, hardware: Hardware| {
+        let code = new_code();
+        let bound = Bound::Classroom(county.classrooms[0]);
+        db.tickets().add(&row(&code, bound, now), now).await.unwrap();
+        let asked = shown(&code, name, "SN", None);
+        let grant = fresh(&console, &asked).await;
+        let new = Enrolment {
+            hardware: Some(&hardware),
+            ..enrolment(&grant, name, &asked)
+        };
+        db.devices().enrol(&new, now).await.unwrap();
+        let listed = console.get("/devices?sort=enrolled").await.json();
+        let names: Vec<String> = listed["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|d| d["id"].as_str().unwrap().to_owned())
+            .collect();
+        names
+    };
+    assert_eq!(enrol("d-1", board(Some("m1"), "disk-1")).await, ["d-1"]);
+    assert_eq!(enrol("d-2", board(Some("m1"), "disk-2")).await, ["d-2"], "a new disk is a repair");
+    assert_eq!(enrol("d-3", board(Some("m2"), "disk-2")).await, ["d-2", "d-3"], "another board");
+    let first = format!("{:?}", db.standings().denied().await.unwrap());
+    assert!(first.contains("d-1") && !first.contains("d-2"), "{first}");
 }

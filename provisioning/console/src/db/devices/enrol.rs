@@ -108,8 +108,7 @@ pub(in crate::db) async fn enrol(
     .last_insert_rowid();
     sqlx::query(
         "INSERT INTO certificates (serial, device_no, key_hash, issued_at, not_after, state, changed_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, 'current', ?4)
-         ON CONFLICT (serial) DO UPDATE SET device_no = ?2, key_hash = ?3, state = 'current', changed_at = ?4",
+         VALUES (?1, ?2, ?3, ?4, ?5, 'current', ?4)",
     )
     .bind(new.certificate_serial)
     .bind(device_no)

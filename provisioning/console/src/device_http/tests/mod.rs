@@ -31,7 +31,7 @@ use crate::{
     },
     db::{
         scope::{Node, Scope},
-        tickets::NewTicketRow,
+        tickets::{Bound, NewTicketRow},
     },
     domain::import::{Importer, fixtures as fx, import_folder},
     pki::{TEST_SECRET, Unlock},
@@ -129,8 +129,12 @@ impl Door {
             port: 18883,
         };
         let row = NewTicketRow {
-            code,
-            classroom_id: self.classroom,
+            code: &code.parse().unwrap(),
+            code_sealed: None,
+            batch: None,
+            bound: Bound::Classroom(self.classroom),
+            serial: None,
+            replaces: None,
             console_url: &self.url,
             broker,
             expires_at,
