@@ -11,6 +11,8 @@ declare module "vue-router" {
     open?: boolean;
     /** Which entry of the menu is lit. */
     menu?: string;
+    /** What one must be allowed to do to see the page at all. */
+    action?: string;
   }
 }
 
@@ -24,17 +26,24 @@ export const router = createRouter({
       component: () => import("./pages/Layout.vue"),
       meta: { title: "page.overview" },
       children: [
-        { path: "", name: "overview", component: () => import("./pages/Overview.vue"), meta: { title: "page.overview", menu: "/" } },
-        { path: "schools", name: "schools", component: () => import("./pages/Schools.vue"), meta: { title: "page.schools", menu: "/schools" } },
-        { path: "devices", name: "devices", component: () => import("./pages/Devices.vue"), meta: { title: "page.devices", menu: "/devices" } },
-        { path: "devices/:id", name: "device", component: () => import("./pages/Device.vue"), props: true, meta: { title: "page.device", menu: "/devices" } },
-        { path: "lessons", name: "lessons", component: () => import("./pages/Lessons.vue"), meta: { title: "page.lessons", menu: "/lessons" } },
-        { path: "lessons/:id", name: "lesson", component: () => import("./pages/Lesson.vue"), props: true, meta: { title: "page.lesson", menu: "/lessons" } },
-        { path: "pushes", name: "pushes", component: () => import("./pages/Pushes.vue"), meta: { title: "page.pushes", menu: "/pushes" } },
-        { path: "pushes/new", name: "push-new", component: () => import("./pages/PushNew.vue"), meta: { title: "page.pushNew", menu: "/pushes" } },
-        { path: "pushes/:id", name: "push", component: () => import("./pages/Push.vue"), props: true, meta: { title: "page.push", menu: "/pushes" } },
-        { path: "tickets", name: "tickets", component: () => import("./pages/Tickets.vue"), meta: { title: "page.tickets", menu: "/tickets" } },
-        { path: "system", name: "system", component: () => import("./pages/System.vue"), meta: { title: "page.system", menu: "/system" } },
+        { path: "", name: "overview", component: () => import("./pages/Overview.vue"), meta: { title: "page.overview", menu: "/", action: "overview.read" } },
+        { path: "schools", name: "schools", component: () => import("./pages/Schools.vue"), meta: { title: "page.schools", menu: "/schools", action: "tree.read" } },
+        { path: "devices", name: "devices", component: () => import("./pages/Devices.vue"), meta: { title: "page.devices", menu: "/devices", action: "devices.read" } },
+        { path: "devices/:id", name: "device", component: () => import("./pages/Device.vue"), props: true, meta: { title: "page.device", menu: "/devices", action: "devices.read" } },
+        { path: "lessons", name: "lessons", component: () => import("./pages/Lessons.vue"), meta: { title: "page.lessons", menu: "/lessons", action: "lessons.read" } },
+        { path: "lessons/:id", name: "lesson", component: () => import("./pages/Lesson.vue"), props: true, meta: { title: "page.lesson", menu: "/lessons", action: "lessons.read" } },
+        { path: "pushes", name: "pushes", component: () => import("./pages/Pushes.vue"), meta: { title: "page.pushes", menu: "/pushes", action: "pushes.read" } },
+        { path: "pushes/new", name: "push-new", component: () => import("./pages/PushNew.vue"), meta: { title: "page.pushNew", menu: "/pushes", action: "pushes.write" } },
+        { path: "pushes/:id", name: "push", component: () => import("./pages/Push.vue"), props: true, meta: { title: "page.push", menu: "/pushes", action: "pushes.read" } },
+        { path: "tickets", name: "tickets", component: () => import("./pages/Tickets.vue"), meta: { title: "page.tickets", menu: "/tickets", action: "tickets.read" } },
+        { path: "roster", name: "roster", component: () => import("./pages/Roster.vue"), meta: { title: "page.roster", menu: "/roster", action: "roster.import" } },
+        { path: "security", name: "security", component: () => import("./pages/Security.vue"), meta: { title: "page.security", menu: "/security", action: "security.read" } },
+        { path: "people", name: "people", component: () => import("./pages/People.vue"), meta: { title: "page.people", menu: "/people", action: "users.read" } },
+        { path: "people/:id(\\d+)", name: "person", component: () => import("./pages/Person.vue"), props: (to) => ({ id: Number(to.params.id) }), meta: { title: "page.person", menu: "/people", action: "users.read" } },
+        { path: "roles", name: "roles", component: () => import("./pages/Roles.vue"), meta: { title: "page.roles", menu: "/people", action: "users.read" } },
+        { path: "audit", name: "audit", component: () => import("./pages/Audit.vue"), meta: { title: "page.audit", menu: "/audit", action: "audit.read" } },
+        { path: "account", name: "account", component: () => import("./pages/Account.vue"), meta: { title: "page.account" } },
+        { path: "system", name: "system", component: () => import("./pages/System.vue"), meta: { title: "page.system", menu: "/system", action: "system.read" } },
         { path: ":rest(.*)*", name: "not-found", component: () => import("./pages/NotFound.vue"), meta: { title: "page.notFound" } },
       ],
     },

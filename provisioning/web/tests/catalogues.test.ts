@@ -3,11 +3,10 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 
 import en from "../src/locales/en";
+import { merge, type Words } from "../src/locales/merge";
 import zhCN from "../src/locales/zh-CN";
 
-type Tree = { [key: string]: string | Tree };
-
-function flat(tree: Tree, under = ""): Map<string, string> {
+function flat(tree: Words, under = ""): Map<string, string> {
   const out = new Map<string, string>();
   for (const [key, value] of Object.entries(tree)) {
     const path = under ? `${under}.${key}` : key;
@@ -29,6 +28,11 @@ function sources(folder: string): string[] {
 const files = sources("src").filter((f) => /\.(vue|ts)$/.test(f) && !f.includes("locales") && !f.endsWith("schema.d.ts"));
 
 describe("catalogues", () => {
+  it("join areas under one heading and refuse two files with the same sentence", () => {
+    expect(merge([{ page: { a: "1" } }, { page: { b: "2" } }])).toEqual({ page: { a: "1", b: "2" } });
+    expect(() => merge([{ page: { a: "1" } }, { page: { a: "2" } }])).toThrow("page.a");
+  });
+
   it("have the same keys", () => {
     expect([...english.keys()].sort()).toEqual([...zh.keys()].sort());
   });

@@ -42,6 +42,9 @@ export async function ask<T>(answer: Promise<Answer<T>>): Promise<T> {
   const { data, error, response } = await answer;
   if (response.ok) return data as T;
   const problem = readProblem(response.status, error, response.headers.get("x-request-id"));
-  if (response.status === 401 && !response.url.endsWith("/session")) onSignedOut();
+  const wait = Number(response.headers.get("retry-after"));
+  if (wait > 0) problem.retry_after_s = wait;
+  // A wrong password of one's own (in the account page, say) is a 401 as well, and ends nothing.
+  if (problem.code === "not_signed_in" && !response.url.endsWith("/session")) onSignedOut();
   throw new ProblemError(problem);
 }

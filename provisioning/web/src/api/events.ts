@@ -2,8 +2,8 @@
 
 import { onScopeDispose, ref } from "vue";
 
-export type LiveKind = "tree" | "device" | "lesson" | "push" | "ticket";
-const KINDS: LiveKind[] = ["tree", "device", "lesson", "push", "ticket"];
+const KINDS = ["tree", "device", "lesson", "push", "ticket", "standing", "claim", "security", "user"] as const;
+export type LiveKind = (typeof KINDS)[number];
 
 /** Whether changes arrive by themselves just now. */
 export const live = ref<"connecting" | "open" | "lost">("connecting");

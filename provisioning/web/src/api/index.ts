@@ -1,20 +1,23 @@
 /** Every call the pages make, by noun. Pages import this and the types, and know no path. */
 
 import { ask, client } from "./client";
-import type { CommandBody, DeviceQuery, LessonQuery, NewPush, NewTicket, PushQuery, RegionKind, SchoolKind } from "./types";
+import { pending } from "./pending";
+import { set } from "./query";
+import type { CommandBody, DeviceQuery, LessonQuery, NewPush, NewTicket, PushQuery, RegionKind, SchoolKind, Session, SessionOptions } from "./types";
 
-/** Leaves out what is not set, so that an empty filter is no filter. */
-function set<T extends object>(query: T): T {
-  return Object.fromEntries(Object.entries(query).filter(([, value]) => value !== undefined && value !== null && value !== "")) as T;
-}
+export { account, audit, roles, roster, security, users } from "./people";
 
 /** The console gives at most this many rows at once. */
 export const MAX_PAGE = 500;
 
 export const session = {
-  get: () => ask(client.GET("/session")),
-  create: (username: string, password: string) => ask(client.POST("/session", { body: { username, password } })),
+  get: (): Promise<Session> => ask(pending.GET("/session", {})),
+  options: (): Promise<SessionOptions> => ask(pending.GET("/session/options", {})),
+  /** `totp` only after the console asked for it (`totp_required`). */
+  create: (username: string, password: string, totp?: string): Promise<Session> => ask(pending.POST("/session", { body: { username, password, ...(totp ? { totp } : {}) } })),
   remove: () => ask(client.DELETE("/session")),
+  /** Where the browser itself goes to sign in with the provider. */
+  oidcUrl: (returnTo: string) => `/api/v1/session/oidc?return_to=${encodeURIComponent(returnTo)}`,
 };
 
 export const overview = () => ask(client.GET("/overview"));

@@ -5,8 +5,11 @@ import type { components, paths } from "./schema";
 type Schemas = components["schemas"];
 
 /** `status` 0: there was no answer at all. */
-export type Problem = Omit<Schemas["Problem"], "type" | "title"> & { title?: string; detail: string };
-export type Session = Schemas["Session"];
+export type Problem = Omit<Schemas["Problem"], "type" | "title"> & { title?: string; detail: string; retry_after_s?: number };
+export type {
+  Account, AuditQuery, AuditRow, AuditVerdict, Grant, GrantNode, NewGrant, NewUser, RoleId, RoleMatrix, RosterCounts, RosterReport, SecurityEvent, Session,
+  SessionOptions, SessionRow, TotpSetup, UserKind, UserRow,
+} from "./pending";
 export type Overview = Schemas["Overview"];
 export type SystemInfo = Schemas["System"];
 

@@ -18,15 +18,24 @@ export interface Resource<T> {
 /** Fetches now, again on `reload`, and again when one of the live kinds changes. The newest answer wins. */
 export function useResource<T>(
   fetch: () => Promise<T>,
-  options: { live?: LiveKind[]; id?: () => string; everyMs?: number; immediate?: boolean } = {},
+  options: {
+    live?: LiveKind[];
+    id?: () => string;
+    everyMs?: number;
+    immediate?: boolean;
+    /** False when the person may not ask at all: then nothing is fetched, ever, and nothing is loading. */
+    when?: boolean;
+  } = {},
 ): Resource<T> {
   const data = shallowRef<T | null>(null);
   const problem = shallowRef<Problem | null>(null);
-  const loading = ref(true);
+  const allowed = options.when !== false;
+  const loading = ref(allowed);
   const busy = ref(false);
   let turn = 0;
 
   async function reload(): Promise<void> {
+    if (!allowed) return;
     const mine = ++turn;
     busy.value = true;
     try {

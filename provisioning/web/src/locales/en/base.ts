@@ -1,4 +1,4 @@
-import type zhCN from "./zh-CN";
+import type zhCN from "../zh-CN/base";
 
 /** The same words in English; the type holds the keys together. */
 const en: typeof zhCN = {

@@ -1,0 +1,43 @@
+import { Collection, Document, Monitor, Odometer, Promotion, School, Setting, Tickets, Upload, User, Warning } from "@element-plus/icons-vue";
+import type { Component } from "vue";
+
+/** One way through the pages; shown to who may do `action`. */
+export interface MenuEntry {
+  to: string;
+  icon: Component;
+  /** Key of its name in the catalogues. */
+  label: string;
+  action: string;
+  /** Shows how many wait there. */
+  badge?: "security";
+}
+
+/** In the order of a day's work. A group whose entries one may not see is not there. */
+export const MENU: { key: string; entries: MenuEntry[] }[] = [
+  {
+    key: "daily",
+    entries: [
+      { to: "/", icon: Odometer, label: "page.overview", action: "overview.read" },
+      { to: "/schools", icon: School, label: "page.schools", action: "tree.read" },
+      { to: "/devices", icon: Monitor, label: "page.devices", action: "devices.read" },
+      { to: "/lessons", icon: Collection, label: "page.lessons", action: "lessons.read" },
+      { to: "/pushes", icon: Promotion, label: "page.pushes", action: "pushes.read" },
+    ],
+  },
+  {
+    key: "setUp",
+    entries: [
+      { to: "/roster", icon: Upload, label: "page.roster", action: "roster.import" },
+      { to: "/tickets", icon: Tickets, label: "page.tickets", action: "tickets.read" },
+    ],
+  },
+  {
+    key: "safety",
+    entries: [
+      { to: "/security", icon: Warning, label: "page.security", action: "security.read", badge: "security" },
+      { to: "/people", icon: User, label: "page.people", action: "users.read" },
+      { to: "/audit", icon: Document, label: "page.audit", action: "audit.read" },
+      { to: "/system", icon: Setting, label: "page.system", action: "system.read" },
+    ],
+  },
+];
