@@ -21,7 +21,7 @@ use crate::{
     app::{AppState, Counters, Noun},
     broker::Incoming,
     db::{DbResult, commands::StatusOutcome, devices::owed::ReportOutcome},
-    jobs::Outlet,
+    jobs::{Outlet, presence::foreign_name},
 };
 
 /// Messages taken in one round at most; their samples share one transaction.
@@ -90,10 +90,14 @@ impl Round {
             Err(error) => return refuse(app, &message.topic, &error.to_string(), None).await,
         };
         if let Err(reason) = self.take(&topic, &message) {
-            if let Reason::Foreign { .. } = reason
-                && let Err(error) = app.db.devices().count_misuse(&topic.device).await
-            {
-                tracing::error!(error = %error, "could not count the misuse");
+            if let Reason::Foreign { .. } = reason {
+                let counted = async {
+                    app.db.devices().count_misuse(&topic.device).await?;
+                    foreign_name(app, &topic.device, &message.topic, &reason.to_string()).await
+                };
+                if let Err(error) = counted.await {
+                    tracing::error!(error = %error, "could not count the misuse");
+                }
             }
             refuse(app, &message.topic, &reason.to_string(), Some(&topic.device)).await;
         }

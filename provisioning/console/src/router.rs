@@ -25,7 +25,7 @@ use crate::{
     api::schema,
     app::AppState,
     audit, auth,
-    controllers::{claims, commands, devices, events, health, lessons, pushes, roster, session, system, tickets, tree},
+    controllers::{claims, clones, commands, devices, events, health, lessons, pushes, roster, security, session, system, tickets, tree},
     domain::roster::MAX_FILE_BYTES,
     error::render_problems,
     pages,
@@ -76,6 +76,12 @@ fn closed() -> OpenApiRouter<AppState> {
         .routes(routes!(pushes::add, pushes::list))
         .routes(routes!(pushes::detail, pushes::withdraw))
         .routes(routes!(pushes::devices))
+        .routes(routes!(clones::list))
+        .routes(routes!(clones::enrol))
+        .routes(routes!(clones::accept))
+        .routes(routes!(clones::dismiss))
+        .routes(routes!(security::list))
+        .routes(routes!(security::acknowledge))
         .routes(routes!(events::events))
         .routes(routes!(crate::controllers::audit::list))
         .routes(routes!(crate::controllers::audit::export))

@@ -20,12 +20,14 @@ use rmqtt::{
     context::ServerContext,
     net::{Builder, Listener},
     server::MqttServer,
+    types::Id,
 };
 use tokio::{runtime::Runtime, sync::mpsc, task::JoinHandle};
-use tracing::info;
+use tracing::{info, warn};
 
 use super::{
     MAX_PACKET_BYTES, credentials,
+    door::{Caller, Door},
     error::BrokerError,
     events::{BrokerEvent, Presence},
     hooks, parts,
@@ -38,15 +40,15 @@ const STOP_GRACE: Duration = Duration::from_secs(2);
 /// TLS handshakes and CONNECT packets under way at once.
 const MAX_HANDSHAKES: usize = 500;
 /// Messages sent to a device and not acknowledged by it.
-const MAX_INFLIGHT: NonZeroU16 = NonZeroU16::new(32).unwrap();
+pub(super) const MAX_INFLIGHT: NonZeroU16 = NonZeroU16::new(32).unwrap();
 /// Messages waiting for one device; the oldest is dropped first.
-const MAX_QUEUE: usize = 200;
+pub(super) const MAX_QUEUE: usize = 200;
 /// The deepest topic we have is `bbt/v1/d/<device>/<leaf>`.
 const MAX_TOPIC_LEVELS: usize = 8;
 const MAX_SUBSCRIPTIONS: usize = 16;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a session, and a message queued in it, may outlive its connection.
-const SESSION_EXPIRY: Duration = Duration::from_secs(600);
+pub(super) const SESSION_EXPIRY: Duration = Duration::from_secs(600);
 const MAX_CLIENT_ID_BYTES: usize = 64;
 const MAX_THREADS: usize = 4;
 
@@ -64,13 +66,17 @@ pub struct EmbeddedBrokerConfig {
     pub client_ca_pem: PathBuf,
     /// Sessions at once, the console's own included; further ones are refused as "server unavailable".
     pub max_connections: usize,
+    /// Devices connected from one address at once; a school behind one address may have hundreds.
+    pub max_per_address: usize,
+    /// Who is let in beyond what the certificate says.
+    pub door: Arc<dyn Door>,
 }
 
 /// A broker that is running. Dropping it stops it at once; [`Running::stop`] waits for the end.
-#[derive(Debug)]
 pub struct Running {
     address: SocketAddr,
     presence: Arc<Presence>,
+    broker: ServerContext,
     server: JoinHandle<()>,
     runtime: Option<Runtime>,
 }
@@ -105,7 +111,7 @@ pub async fn start(
     let presence = Arc::new(Presence::new(events));
     let handle = guard.handle()?;
     let build = handle.spawn(build(config, Arc::clone(&presence)));
-    let (server, address) = build.await.map_err(|e| BrokerError::Start {
+    let (server, broker, address) = build.await.map_err(|e| BrokerError::Start {
         reason: e.to_string(),
     })??;
     let server = handle.spawn(async move {
@@ -117,6 +123,7 @@ pub async fn start(
         Running {
             address,
             presence,
+            broker,
             server,
             runtime: guard.0.take(),
         },
@@ -127,7 +134,7 @@ pub async fn start(
 async fn build(
     config: EmbeddedBrokerConfig,
     presence: Arc<Presence>,
-) -> Result<(MqttServer, SocketAddr), BrokerError> {
+) -> Result<(MqttServer, ServerContext, SocketAddr), BrokerError> {
     let listener = listen(&config)?;
     let address = listener.local_addr().map_err(|e| BrokerError::Start {
         reason: format!("{e:#}"),
@@ -139,11 +146,12 @@ async fn build(
         .build()
         .await;
     parts::install(&broker).await;
-    hooks::install(&broker, &presence).await;
+    hooks::install(&broker, &presence, &config.door, config.max_per_address).await;
     Ok((
-        MqttServer::new(broker)
+        MqttServer::new(broker.clone())
             .listener_by_id(listener, address.port())
             .build(),
+        broker,
         address,
     ))
 }
@@ -205,15 +213,47 @@ fn text(what: &'static str, path: &Path) -> Result<String, BrokerError> {
         })
 }
 
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Running {
     /// The address that is really listened on, with the real port.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Every device connected now and where it came from; the truth after [`BrokerEvent::Missed`].
-    pub fn online(&self) -> Vec<(DeviceId, SocketAddr)> {
+    /// Every device connected now; the truth after [`BrokerEvent::Missed`].
+    pub fn online(&self) -> Vec<Caller> {
         self.presence.online()
+    }
+
+    /// Ends a device's session, connected or waiting, with all that is queued in it; answers within 6 s.
+    pub async fn kick(&self, device: &DeviceId) {
+        let Some(runtime) = &self.runtime else { return };
+        let (broker, name) = (self.broker.clone(), device.as_str().to_owned());
+        // On the broker's own threads, where its timers are.
+        let kicking = runtime.handle().spawn(async move {
+            let id = Id::from(broker.node.id(), name.into());
+            broker
+                .extends
+                .shared()
+                .await
+                .entry(id)
+                .kick(true, true, true)
+                .await
+        });
+        match kicking.await {
+            Ok(Ok(_)) => info!(device.id = %device, "the device's MQTT session was ended"),
+            Ok(Err(error)) => {
+                warn!(device.id = %device, error = %error, "an MQTT session could not be ended")
+            }
+            Err(error) => warn!(device.id = %device, %error, "an MQTT session could not be ended"),
+        }
     }
 
     /// Stops listening, closes every connection and waits (at most a few seconds) until the broker's threads have ended.

@@ -6,13 +6,15 @@
 
 use std::{
     collections::HashMap,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use contract::id::DeviceId;
 use tokio::sync::mpsc;
+
+use super::door::Caller;
 
 /// Refusals told one by one within [`REFUSAL_WINDOW`].
 const REFUSALS_TOLD: u32 = 20;
@@ -37,8 +39,8 @@ pub enum BrokerEvent {
     },
     /// A device came in while a session of the same id was still open; the older one was closed.
     ///
-    /// Once is a device that came back before its dead connection timed out. Again and again, from two addresses, is a
-    /// copied key.
+    /// The door let it in, so it is the board itself that came back before its dead connection timed out, or one that does
+    /// not tell what it is.
     DuplicateSession {
         /// Which device.
         device: DeviceId,
@@ -80,7 +82,9 @@ pub(super) struct Presence {
 
 #[derive(Debug)]
 struct State {
-    online: HashMap<DeviceId, SocketAddr>,
+    online: HashMap<DeviceId, Caller>,
+    /// Sessions from one address.
+    addresses: HashMap<IpAddr, usize>,
     events: mpsc::Sender<BrokerEvent>,
     missed: u64,
     /// When the running window of refusals began, and how many it has told.
@@ -93,6 +97,7 @@ impl Presence {
         Self {
             state: Mutex::new(State {
                 online: HashMap::new(),
+                addresses: HashMap::new(),
                 events,
                 missed: 0,
                 window: None,
@@ -102,12 +107,15 @@ impl Presence {
     }
 
     /// A device's session began.
-    pub(super) fn connected(&self, device: DeviceId, peer_addr: SocketAddr) {
+    pub(super) fn connected(&self, caller: Caller) {
         self.with(|state| {
-            if let Some(displaced) = state.online.insert(device.clone(), peer_addr) {
+            let (device, peer_addr) = (caller.device.clone(), caller.peer);
+            *state.addresses.entry(peer_addr.ip()).or_default() += 1;
+            if let Some(before) = state.online.insert(device.clone(), caller) {
+                state.left(before.peer.ip());
                 state.tell(BrokerEvent::DuplicateSession {
                     device: device.clone(),
-                    displaced,
+                    displaced: before.peer,
                 });
             }
             state.tell(BrokerEvent::Connected { device, peer_addr });
@@ -120,10 +128,11 @@ impl Presence {
     /// session's [`Self::connected`]. Each takeover is told once either way.
     pub(super) fn disconnected(&self, device: DeviceId, peer_addr: SocketAddr, displaced: bool) {
         self.with(|state| {
-            if state.online.get(&device) != Some(&peer_addr) {
+            if state.online.get(&device).map(|caller| caller.peer) != Some(peer_addr) {
                 return;
             }
             state.online.remove(&device);
+            state.left(peer_addr.ip());
             if displaced {
                 state.tell(BrokerEvent::DuplicateSession {
                     device: device.clone(),
@@ -132,6 +141,14 @@ impl Presence {
             }
             state.tell(BrokerEvent::Disconnected { device });
         });
+    }
+
+    /// Who has a device's session open now, and how many sessions there are from `address`.
+    pub(super) fn live(&self, device: &DeviceId, address: IpAddr) -> (Option<Caller>, usize) {
+        self.with(|state| {
+            let from_there = state.addresses.get(&address).copied().unwrap_or_default();
+            (state.online.get(device).cloned(), from_there)
+        })
     }
 
     /// A connection or a message was refused at `now`.
@@ -156,15 +173,9 @@ impl Presence {
         });
     }
 
-    /// Every device online now, with the address it came from.
-    pub(super) fn online(&self) -> Vec<(DeviceId, SocketAddr)> {
-        self.with(|state| {
-            state
-                .online
-                .iter()
-                .map(|(device, peer)| (device.clone(), *peer))
-                .collect()
-        })
+    /// Everybody online now.
+    pub(super) fn online(&self) -> Vec<Caller> {
+        self.with(|state| state.online.values().cloned().collect())
     }
 
     fn with<T>(&self, f: impl FnOnce(&mut State) -> T) -> T {
@@ -173,6 +184,15 @@ impl Presence {
 }
 
 impl State {
+    fn left(&mut self, address: IpAddr) {
+        if let Some(count) = self.addresses.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                self.addresses.remove(&address);
+            }
+        }
+    }
+
     fn tell(&mut self, event: BrokerEvent) {
         if self.missed > 0
             && self
@@ -207,6 +227,15 @@ mod tests {
         SocketAddr::from(([127, 0, 0, 1], port))
     }
 
+    fn caller(device: &DeviceId, port: u16) -> Caller {
+        Caller {
+            device: device.clone(),
+            serial: None,
+            told: Default::default(),
+            peer: peer(port),
+        }
+    }
+
     fn drain(rx: &mut mpsc::Receiver<BrokerEvent>) -> Vec<BrokerEvent> {
         std::iter::from_fn(|| rx.try_recv().ok()).collect()
     }
@@ -214,8 +243,8 @@ mod tests {
     #[test]
     fn a_takeover_is_told_once_when_the_new_session_is_first() {
         let (presence, mut rx, d) = fixture(9);
-        presence.connected(d.clone(), peer(1));
-        presence.connected(d.clone(), peer(2));
+        presence.connected(caller(&d, 1));
+        presence.connected(caller(&d, 2));
         presence.disconnected(d.clone(), peer(1), true);
         assert_eq!(
             drain(&mut rx),
@@ -234,15 +263,16 @@ mod tests {
                 },
             ]
         );
-        assert_eq!(presence.online(), [(d, peer(2))]);
+        assert_eq!(presence.online(), [caller(&d, 2)]);
+        assert_eq!(presence.live(&d, peer(1).ip()), (Some(caller(&d, 2)), 1));
     }
 
     #[test]
     fn a_takeover_is_told_once_when_the_old_session_is_first() {
         let (presence, mut rx, d) = fixture(9);
-        presence.connected(d.clone(), peer(1));
+        presence.connected(caller(&d, 1));
         presence.disconnected(d.clone(), peer(1), true);
-        presence.connected(d.clone(), peer(2));
+        presence.connected(caller(&d, 2));
         assert_eq!(
             drain(&mut rx),
             [
@@ -289,11 +319,11 @@ mod tests {
     fn lost_events_are_counted_and_told_when_there_is_room() {
         let (presence, mut rx, d) = fixture(2);
         for _ in 0..3 {
-            presence.connected(d.clone(), peer(1));
+            presence.connected(caller(&d, 1));
             presence.disconnected(d.clone(), peer(1), false);
         }
         assert_eq!(drain(&mut rx).len(), 2);
-        presence.connected(d.clone(), peer(1));
+        presence.connected(caller(&d, 1));
         assert_eq!(
             drain(&mut rx),
             [

@@ -13,9 +13,11 @@
 
 pub mod client;
 mod credentials;
+pub mod door;
 pub mod embedded;
 mod error;
 mod events;
+pub mod export;
 mod hooks;
 mod parts;
 pub mod policy;
@@ -30,6 +32,7 @@ use tokio::sync::mpsc;
 
 pub use client::{Incoming, LinkConfig, LinkState, Publisher};
 pub use credentials::LinkCredentials;
+pub use door::{Caller, Door, OpenDoor, Shut};
 pub use embedded::EmbeddedBrokerConfig;
 pub use error::BrokerError;
 pub use events::{BrokerEvent, Refused};
@@ -130,8 +133,16 @@ impl Guard {
     }
 
     /// The devices connected to the embedded broker now; `None` with an external one.
-    pub fn online(&self) -> Option<Vec<(DeviceId, SocketAddr)>> {
+    pub fn online(&self) -> Option<Vec<Caller>> {
         self.server.as_ref().map(embedded::Running::online)
+    }
+
+    /// Ends a device's session at the embedded broker; nothing with an external one, which reads our list of revoked
+    /// certificates itself.
+    pub async fn kick(&self, device: &DeviceId) {
+        if let Some(server) = &self.server {
+            server.kick(device).await;
+        }
     }
 
     /// Stops the link, then the embedded broker, and waits for both (at most a few seconds).

@@ -21,6 +21,9 @@ pub(super) async fn run(command: Command, config: &Config, db: &Db) -> anyhow::R
         Command::Push(command) => lessons::push(command, db).await?,
         Command::Ticket(command) => ticket::ticket(command, config, db).await?,
         Command::Claim(command) => claim::claim(command, config, db).await?,
+        Command::Clone(command) => super::clone::clone(command, db).await?,
+        Command::Security(command) => super::security::security(command, db).await?,
+        Command::Broker(command) => super::broker::broker(command, config)?,
         Command::Health(command) => devices::health(command, db).await?,
         Command::Serve | Command::Init(_) | Command::Openapi => anyhow::bail!("not an admin subcommand"),
     }

@@ -69,6 +69,15 @@ pub enum Command {
     /// Boards that wait for a classroom (待注册终端).
     #[command(subcommand)]
     Claim(Claim),
+    /// Copied disks (复制盘).
+    #[command(subcommand)]
+    Clone(super::clone::CloneCommand),
+    /// What somebody should look at (安全事件).
+    #[command(subcommand)]
+    Security(super::security::Security),
+    /// An MQTT broker of your own.
+    #[command(subcommand)]
+    Broker(super::broker::Broker),
     /// Samples of one device.
     Health(Health),
     /// Print the API's OpenAPI document.

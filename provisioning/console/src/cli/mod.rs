@@ -4,11 +4,14 @@
 
 mod admin;
 mod args;
+mod broker;
 mod claim;
+mod clone;
 mod devices;
 mod lessons;
 mod places;
 mod roster;
+mod security;
 mod setup;
 mod audit;
 mod show;

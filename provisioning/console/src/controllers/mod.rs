@@ -2,6 +2,7 @@
 
 pub mod claims;
 pub mod audit;
+pub mod clones;
 pub mod commands;
 pub mod devices;
 pub mod events;
@@ -9,6 +10,7 @@ pub mod health;
 pub mod lessons;
 pub mod pushes;
 pub mod roster;
+pub mod security;
 pub mod session;
 pub mod system;
 pub mod tickets;

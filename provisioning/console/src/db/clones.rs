@@ -1,7 +1,7 @@
 //! Boards that use another one's key, and the power-ups by which two boards alike in all marks are told apart. What is
 //! decided about them is in [`crate::domain::clones`]; here it is kept.
 
-use std::net::IpAddr;
+use std::{collections::HashSet, net::IpAddr};
 
 use contract::{
     hardware::Hardware,
@@ -117,10 +117,13 @@ struct Decided {
     decided_at: Option<i64>,
 }
 
-const SELECT: &str = "SELECT x.id, d.id AS device_id, s.name AS school, c.name AS classroom, x.mark, x.hardware, x.boot_id,
+const SELECT: &str =
+    "SELECT x.id, d.id AS device_id, s.name AS school, c.name AS classroom, x.mark, x.hardware, x.boot_id,
         x.address, x.original, x.original_address, x.first_seen_at, x.last_seen_at, x.times, x.state,
         (SELECT max(k.id) FROM claims k WHERE k.copy_of = x.device_no AND k.decision IS NULL
-            AND k.serial = json_extract(x.hardware, '$.serial')) AS claim_id
+            AND k.serial = json_extract(x.hardware, '$.serial')
+            AND json_extract(k.hardware, '$.mcu_id') IS json_extract(x.hardware, '$.mcu_id')
+            AND json_extract(k.hardware, '$.disk_id') IS json_extract(x.hardware, '$.disk_id')) AS claim_id
    FROM clones x JOIN devices d ON d.device_no = x.device_no JOIN classrooms c ON c.id = d.classroom_id
    JOIN schools s ON s.id = c.school_id
   WHERE (?1 IS NULL OR s.id IN (SELECT value FROM json_each(?1)))";
@@ -143,9 +146,13 @@ impl Clones<'_> {
             device.ok_or_else(|| DbError::not_found("device", sighting.device))?;
         let original = match original {
             Some(original) => original,
-            None => to_json(&Hardware { serial, ..Hardware::default() })?,
+            None => to_json(&Hardware {
+                serial,
+                ..Hardware::default()
+            })?,
         };
-        let text = |address: Option<IpAddr>| address.map(|a| a.to_canonical().to_string()).unwrap_or_default();
+        let text =
+            |address: Option<IpAddr>| address.map(|a| a.to_canonical().to_string()).unwrap_or_default();
         let boot = sighting.boot.map(BootId::as_str).unwrap_or_default();
         let seen = match known(&mut tx, device_no, sighting, now).await? {
             Some((id, state)) => {
@@ -158,7 +165,11 @@ impl Clones<'_> {
                 .bind(id)
                 .execute(&mut *tx)
                 .await?;
-                Seen { id, state, news: false }
+                Seen {
+                    id,
+                    state,
+                    news: false,
+                }
             }
             None => {
                 let id = sqlx::query(
@@ -177,7 +188,11 @@ impl Clones<'_> {
                 .execute(&mut *tx)
                 .await?
                 .last_insert_rowid();
-                Seen { id, state: CloneState::Quarantined, news: true }
+                Seen {
+                    id,
+                    state: CloneState::Quarantined,
+                    news: true,
+                }
             }
         };
         if sighting.mark == CloneMark::Boots && seen.state == CloneState::Quarantined {
@@ -293,6 +308,20 @@ impl Clones<'_> {
         .await?;
         tx.commit().await?;
         Ok(())
+    }
+
+    /// Devices about whose copies somebody decided since `since`.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn decided_since(&self, since: Timestamp) -> DbResult<HashSet<DeviceId>> {
+        let ids: Vec<String> = sqlx::query_scalar(
+            "SELECT DISTINCT d.id FROM clones x JOIN devices d ON d.device_no = x.device_no WHERE x.decided_at >= ?",
+        )
+        .bind(ms(since))
+        .fetch_all(&self.0.read)
+        .await?;
+        ids.iter().map(|id| parse(id)).collect()
     }
 
     /// Copies within `scope`, undecided first, then newest first, at most 500.
@@ -423,7 +452,9 @@ async fn known(
         let boots = (mark == CloneMark::Boots, sighting.mark == CloneMark::Boots);
         let same = match boots {
             (true, true) => true,
-            (false, false) => json::<Hardware>(&row.hardware)?.differs(sighting.hardware).is_none(),
+            (false, false) => json::<Hardware>(&row.hardware)?
+                .differs(sighting.hardware)
+                .is_none(),
             _ => false,
         };
         let stands = match state {

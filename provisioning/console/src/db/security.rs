@@ -167,15 +167,13 @@ pub(super) async fn note(
 ) -> DbResult<bool> {
     let place: Option<(i64, i64, i64)> = match device {
         None => None,
-        Some(device) => {
-            sqlx::query_as(
-                "SELECT d.device_no, s.region_id, s.id FROM devices d JOIN classrooms c ON c.id = d.classroom_id
+        Some(device) => sqlx::query_as(
+            "SELECT d.device_no, s.region_id, s.id FROM devices d JOIN classrooms c ON c.id = d.classroom_id
                    JOIN schools s ON s.id = c.school_id WHERE d.id = ?",
-            )
-            .bind(device.as_str())
-            .fetch_optional(&mut *tx)
-            .await?
-        }
+        )
+        .bind(device.as_str())
+        .fetch_optional(&mut *tx)
+        .await?,
     };
     let (device_no, region, school) = match place {
         Some((device, region, school)) => (Some(device), Some(region), Some(school)),

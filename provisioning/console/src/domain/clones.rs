@@ -190,8 +190,14 @@ mod tests {
     #[test]
     fn the_same_board_comes_back_over_its_own_dead_session_also_after_a_power_cut() {
         let live = told("S1", "a");
-        assert_eq!(decide(&known(&["a"]), &told("S1", "a"), Some(&live)), admitted(&[]));
-        assert_eq!(decide(&known(&["a"]), &told("S1", "b"), Some(&live)), admitted(&[]));
+        assert_eq!(
+            decide(&known(&["a"]), &told("S1", "a"), Some(&live)),
+            admitted(&[])
+        );
+        assert_eq!(
+            decide(&known(&["a"]), &told("S1", "b"), Some(&live)),
+            admitted(&[])
+        );
     }
 
     #[test]

@@ -2,17 +2,20 @@
 
 use std::{collections::HashSet, sync::Arc, sync::atomic::Ordering, time::Duration};
 
+use async_trait::async_trait;
 use contract::id::DeviceId;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::{
-    sync::mpsc,
+    sync::{broadcast::error::RecvError, mpsc},
     time::{Instant, MissedTickBehavior, interval},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    admission::Admission,
+    api::security::SecurityKind,
     app::{AppState, Counters, Noun},
-    broker::BrokerEvent,
+    broker::{BrokerEvent, Caller, Guard},
     db::DbResult,
     ingest,
 };
@@ -22,14 +25,84 @@ const COMPARE_EVERY: Duration = Duration::from_secs(5);
 /// Devices come back within this time after the console has started; who has not by then is gone.
 const RETURN_TIME: Duration = Duration::from_secs(300);
 
-/// The broker's list of connected devices; `None` with an external broker.
-pub type Online = Arc<dyn Fn() -> Option<Vec<DeviceId>> + Send + Sync>;
+/// Sessions are held against the list of the denied this often, and whenever that list changes.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
+/// What an operator decided about a copy is looked at for so long: longer than a change takes to be noticed.
+const DECIDED: SignedDuration = SignedDuration::from_secs(30);
+
+/// The broker's sessions.
+#[async_trait]
+pub trait Sessions: Send + Sync {
+    /// Everybody connected; `None` with an external broker.
+    fn online(&self) -> Option<Vec<Caller>>;
+    /// Ends a device's session.
+    async fn kick(&self, device: &DeviceId);
+}
+
+#[async_trait]
+impl Sessions for Guard {
+    fn online(&self) -> Option<Vec<Caller>> {
+        self.online()
+    }
+
+    async fn kick(&self, device: &DeviceId) {
+        self.kick(device).await;
+    }
+}
+
+/// Ends the sessions of devices that are denied, wherever that was decided, and writes down who called in vain. Until told
+/// to stop.
+pub async fn guard(
+    app: AppState,
+    sessions: Arc<dyn Sessions>,
+    admission: Arc<Admission>,
+    stopping: CancellationToken,
+) {
+    let mut clock = interval(CHECK_EVERY);
+    clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut changes = app.changes.listen();
+    loop {
+        let standings = tokio::select! {
+            () = stopping.cancelled() => return,
+            _ = clock.tick() => false,
+            change = changes.recv() => match change {
+                Ok(change) if change.noun != Noun::Standing => continue,
+                Ok(_) | Err(RecvError::Lagged(_)) => true,
+                Err(RecvError::Closed) => return,
+            },
+        };
+        let now = Timestamp::now();
+        if let Some(online) = sessions.online() {
+            let mut out: HashSet<DeviceId> = HashSet::new();
+            out.extend(
+                online
+                    .iter()
+                    .filter(|c| admission.is_dead(c))
+                    .map(|c| c.device.clone()),
+            );
+            if standings {
+                let since = now.checked_sub(DECIDED).unwrap_or(now);
+                match admission.unwelcome(&online, since).await {
+                    Ok(unwelcome) => out.extend(unwelcome),
+                    Err(error) => {
+                        tracing::error!(error = %error, "sessions could not be held against decisions")
+                    }
+                }
+            }
+            // Several at once: one that does not answer must not hold up the others.
+            futures_util::future::join_all(out.iter().map(|device| sessions.kick(device))).await;
+        }
+        if let Err(error) = admission.write_down(now).await {
+            tracing::error!(error = %error, "calls of denied devices could not be noted");
+        }
+    }
+}
 
 /// Keeps the devices' state until told to stop.
 pub async fn run(
     app: AppState,
     mut events: mpsc::Receiver<BrokerEvent>,
-    online: Online,
+    online: Arc<dyn Sessions>,
     stopping: CancellationToken,
 ) {
     let mut clock = interval(COMPARE_EVERY);
@@ -58,7 +131,7 @@ pub async fn run(
     }
 }
 
-async fn take(app: &AppState, event: BrokerEvent, online: &Online) -> DbResult<()> {
+async fn take(app: &AppState, event: BrokerEvent, online: &Arc<dyn Sessions>) -> DbResult<()> {
     match event {
         BrokerEvent::Connected { device, peer_addr } => {
             tracing::info!(device.id = %device, peer = %peer_addr, "device connected");
@@ -69,8 +142,7 @@ async fn take(app: &AppState, event: BrokerEvent, online: &Online) -> DbResult<(
             note(app, &device, false).await
         }
         BrokerEvent::DuplicateSession { device, displaced } => {
-            tracing::warn!(device.id = %device, displaced = %displaced,
-                "a second session of this device pushed the first out; if this goes on, its key was copied");
+            tracing::info!(device.id = %device, displaced = %displaced, "the device came in anew over its own open session");
             Ok(())
         }
         BrokerEvent::Refused(refused) => {
@@ -79,6 +151,7 @@ async fn take(app: &AppState, event: BrokerEvent, online: &Online) -> DbResult<(
                 && refused.misuse
             {
                 app.db.devices().count_misuse(device).await?;
+                foreign_name(app, device, &refused.topic, &refused.reason).await?;
                 app.changes.tell(Noun::Device, Some(device.to_string()));
             }
             ingest::refuse(app, &refused.topic, &refused.reason, device).await;
@@ -99,6 +172,28 @@ async fn take(app: &AppState, event: BrokerEvent, online: &Online) -> DbResult<(
     }
 }
 
+/// A device spoke in another one's name.
+pub(crate) async fn foreign_name(
+    app: &AppState,
+    device: &DeviceId,
+    topic: &str,
+    reason: &str,
+) -> DbResult<()> {
+    let detail = serde_json::json!({ "topic": topic, "reason": reason });
+    app.db
+        .security()
+        .note(
+            SecurityKind::ForeignName,
+            Some(device),
+            None,
+            &detail,
+            Timestamp::now(),
+        )
+        .await?;
+    app.changes.tell(Noun::Security, None);
+    Ok(())
+}
+
 async fn note(app: &AppState, device: &DeviceId, online: bool) -> DbResult<()> {
     if app
         .db
@@ -112,10 +207,12 @@ async fn note(app: &AppState, device: &DeviceId, online: bool) -> DbResult<()> {
 }
 
 /// Makes the database agree with the embedded broker's list.
-async fn compare(app: &AppState, online: &Online) -> DbResult<()> {
-    let Some(connected) = online() else { return Ok(()) };
+async fn compare(app: &AppState, online: &Arc<dyn Sessions>) -> DbResult<()> {
+    let Some(connected) = online.online() else {
+        return Ok(());
+    };
     app.connections.store(connected.len() as u64, Ordering::Relaxed);
-    let connected: HashSet<DeviceId> = connected.into_iter().collect();
+    let connected: HashSet<DeviceId> = connected.into_iter().map(|caller| caller.device).collect();
     let mut noted: HashSet<DeviceId> = HashSet::new();
     for device in app.db.devices().noted_online().await? {
         noted.insert(device);
@@ -129,7 +226,7 @@ async fn compare(app: &AppState, online: &Online) -> DbResult<()> {
     Ok(())
 }
 
-async fn presume(app: &AppState, online: &Online) -> DbResult<()> {
+async fn presume(app: &AppState, online: &Arc<dyn Sessions>) -> DbResult<()> {
     compare(app, online).await?;
     let gone = app.db.devices().presume_gone().await?;
     if gone > 0 {

@@ -25,7 +25,7 @@ use rustls::{
 use tempfile::TempDir;
 use tokio::time::timeout;
 
-use crate::broker::{Broker, EmbeddedBrokerConfig, Incoming, LinkCredentials};
+use crate::broker::{Broker, EmbeddedBrokerConfig, Incoming, LinkCredentials, OpenDoor};
 
 /// Longer than anything here takes on a busy machine; only a failing test waits for it.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
@@ -105,6 +105,8 @@ impl Bench {
             server_key_pem: self.path("server.key"),
             client_ca_pem: self.path("device-ca.pem"),
             max_connections: 1_000,
+            max_per_address: 1_000,
+            door: std::sync::Arc::new(OpenDoor),
         }
     }
 
