@@ -3,7 +3,7 @@
 
 use std::{
     io::{IsTerminal, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::ExitCode,
     time::Duration,
 };
@@ -13,7 +13,7 @@ use bbt_agent::{
     config::Config,
     identity::IdentityFolder,
     io,
-    io::enrol::{say_enrolled, say_restart_needed},
+    io::enrol::{Enrolled, Means, say_already, say_enrolled, say_restart_needed},
     lock::DataLock,
     run, store,
 };
@@ -36,9 +36,14 @@ enum Command {
     Enrol {
         #[command(flatten)]
         config: ConfigFile,
-        /// The ticket, a JSON file from the console.
-        #[arg(long, value_name = "FILE")]
-        ticket: PathBuf,
+        #[command(flatten)]
+        with: EnrolWith,
+        /// Code of the classroom where the board stands, for a ticket that is a school's.
+        #[arg(long, value_name = "CODE")]
+        classroom: Option<String>,
+        /// Also when the same console enrolled the device already.
+        #[arg(long, conflicts_with = "usb")]
+        again: bool,
     },
     /// Says who the device is and how it is, as JSON.
     Status(ConfigFile),
@@ -47,6 +52,20 @@ enum Command {
         #[command(subcommand)]
         command: StoreCommand,
     },
+}
+
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct EnrolWith {
+    /// The ticket, a JSON file from the console.
+    #[arg(long, value_name = "FILE")]
+    ticket: Option<PathBuf>,
+    /// The code on the label, nine characters; the county must be known ([county] file, or county.json in data_dir).
+    #[arg(long, value_name = "CODE")]
+    code: Option<String>,
+    /// A USB disk, or any folder with a folder bbt/ in it.
+    #[arg(long, value_name = "DIR")]
+    usb: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -97,7 +116,19 @@ fn perform(command: &Command) -> anyhow::Result<ExitCode> {
             runtime.shutdown_timeout(Duration::from_secs(3));
             ended.map(|()| ExitCode::SUCCESS)
         }
-        Command::Enrol { config, ticket } => enrol(&config.load()?, ticket),
+        Command::Enrol {
+            config,
+            with,
+            classroom,
+            again,
+        } => {
+            let config = config.load()?;
+            match (&with.ticket, &with.code) {
+                (Some(file), _) => enrol(&config, Means::Ticket(file), classroom.as_deref(), *again),
+                (None, Some(code)) => enrol(&config, Means::Code(code), classroom.as_deref(), *again),
+                (None, None) => anyhow::bail!("give one of --ticket, --code, --usb"),
+            }
+        }
         Command::Status(file) => status(&file.load()?),
         Command::Store {
             command: StoreCommand::Check(file),
@@ -140,7 +171,7 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
         .context("Failed to start the runtime")
 }
 
-fn enrol(config: &Config, ticket: &Path) -> anyhow::Result<ExitCode> {
+fn enrol(config: &Config, means: Means<'_>, classroom: Option<&str>, again: bool) -> anyhow::Result<ExitCode> {
     io::tls::install_provider();
     let folder = IdentityFolder::of(config);
     let replaces = folder.identity().is_ok_and(|identity| identity.is_some());
@@ -149,8 +180,13 @@ fn enrol(config: &Config, ticket: &Path) -> anyhow::Result<ExitCode> {
     let tell = |sentence: &str| {
         let _ = writeln!(std::io::stderr(), "bbt-agent: {sentence}");
     };
-    let device_id = match runtime()?.block_on(io::enrol::enrol(config, ticket, tell)) {
-        Ok(device_id) => device_id,
+    let asked = io::enrol::enrol(config, means, classroom, again, tell);
+    let device_id = match runtime()?.block_on(asked) {
+        Ok(Enrolled::Now(device_id)) => device_id,
+        Ok(Enrolled::Already(device_id)) => {
+            writeln!(std::io::stdout(), "{}", say_already(language, &device_id))?;
+            return Ok(ExitCode::SUCCESS);
+        }
         Err(error) => {
             writeln!(std::io::stderr(), "bbt-agent: {}", error.say(language))?;
             return Ok(ExitCode::FAILURE);

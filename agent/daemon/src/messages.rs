@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::LazyLock};
 
 use serde::Deserialize;
 
-use crate::config::Language;
+use crate::{config::Language, shelf::Said};
 
 /// Sentences by key.
 pub(crate) type Sentences = HashMap<String, String>;
@@ -16,6 +16,10 @@ pub(crate) struct Catalogue {
     pub(crate) player: Sentences,
     /// What `bbt-agent enrol` prints, by `EnrolError::key`.
     pub(crate) enrol: Sentences,
+    /// What the ways of getting in say on the page.
+    pub(crate) ways: Sentences,
+    /// What came of a USB disk, by `UsbError::key` and `Done::key`.
+    pub(crate) usb: Sentences,
 }
 
 static ZH_CN: LazyLock<Catalogue> = LazyLock::new(|| read(include_str!("../messages/zh-CN.toml")));
@@ -30,6 +34,18 @@ pub(crate) fn catalogue(language: Language) -> &'static Catalogue {
     match language {
         Language::ZhCn => &ZH_CN,
         Language::En => &EN,
+    }
+}
+
+/// A sentence of one part of the catalogue, in both languages. A key that is missing shows itself, so it is seen.
+pub(crate) fn said(part: fn(&Catalogue) -> &Sentences, key: &str, values: &[(&str, String)]) -> Said {
+    let in_language = |language| {
+        let sentence = part(catalogue(language)).get(key);
+        fill(sentence.map_or(key, String::as_str), values)
+    };
+    Said {
+        zh: in_language(Language::ZhCn),
+        en: in_language(Language::En),
     }
 }
 

@@ -15,7 +15,7 @@ use contract::{
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
-use crate::store::ContentStore;
+use crate::{config::Language, store::ContentStore};
 
 /// Everything the player's page shows. Replaced whole on each change.
 #[derive(Debug, Clone, Default)]
@@ -101,6 +101,16 @@ pub struct Said {
     pub zh: String,
     /// English.
     pub en: String,
+}
+
+impl Said {
+    /// In one language.
+    pub fn in_language(&self, language: Language) -> &str {
+        match language {
+            Language::ZhCn => &self.zh,
+            Language::En => &self.en,
+        }
+    }
 }
 
 /// What the page says about a way of getting in.

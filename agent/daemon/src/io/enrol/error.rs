@@ -2,13 +2,15 @@
 
 use std::{error::Error, fmt, io, path::PathBuf, time::Duration};
 
-use agent_core::enrol::{Failure, MAX_TRIES, TicketError};
-use contract::id::DeviceId;
+use agent_core::enrol::{Choice, Failure, MAX_TRIES, TicketError};
+use contract::{code::CodeError, id::DeviceId};
 use rustls::{CertificateError, Error as TlsError};
 
+use super::county::CountyError;
 use crate::{
     config::Language,
     messages::{catalogue, fill},
+    shelf::{ClassroomChoice, Denied, Said},
 };
 
 /// Why a device was not enrolled. An identity from before is untouched.
@@ -16,12 +18,18 @@ use crate::{
 pub enum EnrolError {
     /// The ticket's file cannot be read.
     Unreadable(PathBuf, io::Error),
-    /// It is longer than any ticket: so many bytes.
-    TooLong(PathBuf, usize),
+    /// It is longer than any ticket.
+    TooLong(PathBuf),
     /// It is no ticket.
     Unclear(PathBuf, serde_json::Error),
     /// A field of the ticket is of no use.
     Ticket(TicketError),
+    /// What was typed is no code.
+    Mistyped(CodeError),
+    /// A code says nothing of whom to ask, and no county file is there.
+    NoCounty,
+    /// The county file is of no use.
+    County(CountyError),
     /// The board tells no serial number, and none is configured.
     NoSerial,
     /// The console was asked, in vain.
@@ -39,18 +47,55 @@ impl EnrolError {
             Self::Unreadable(path, error) => {
                 ("ticket_unreadable", [vec![file(path)], reason(error)].concat())
             }
-            Self::TooLong(path, bytes) => ("ticket_too_long", vec![file(path), ("bytes", bytes.to_string())]),
+            Self::TooLong(path) => ("ticket_too_long", vec![file(path)]),
             Self::Unclear(path, error) => ("ticket_unclear", [vec![file(path)], reason(error)].concat()),
             Self::Ticket(TicketError::Url(found)) => ("ticket_url", vec![("found", format!("{found:?}"))]),
             Self::Ticket(TicketError::Code) => ("ticket_code", vec![]),
             Self::Ticket(TicketError::Authority) => ("ticket_authority", vec![]),
+            Self::Mistyped(CodeError::Length(found)) => {
+                ("code_length", vec![("found", found.to_string())])
+            }
+            Self::Mistyped(CodeError::Character(found)) => {
+                ("code_character", vec![("found", found.to_string())])
+            }
+            Self::Mistyped(CodeError::Check) => ("code_check", vec![]),
+            Self::NoCounty => ("no_county", vec![]),
+            Self::County(error) => ("county", reason(error)),
             Self::NoSerial => ("no_serial", vec![]),
+            Self::Failed(Failure::NeedsClassroom(choices, words)) if choices.is_empty() => {
+                ("refused", reason(words))
+            }
+            Self::Failed(Failure::NeedsClassroom(choices, _)) => {
+                ("needs_classroom", vec![("choices", listed(choices))])
+            }
             Self::Failed(Failure::Refused(words)) => ("refused", reason(words)),
             Self::Failed(Failure::Stranger(words)) => ("stranger", reason(words)),
             Self::Failed(Failure::BadReply(words)) => ("bad_reply", reason(words)),
             Self::Failed(Failure::Unreachable(words)) => ("unreachable", reason(words)),
             Self::Failed(Failure::NotStored(words)) => ("not_stored", reason(words)),
             Self::NotPrepared(error) => ("not_prepared", vec![("reason", format!("{error:#}"))]),
+        }
+    }
+
+    /// The same for the page, with the classrooms to choose from where that is what is missing.
+    pub fn denied(&self) -> Denied {
+        let classrooms = match self {
+            Self::Failed(Failure::NeedsClassroom(choices, _)) => choices
+                .iter()
+                .map(|choice| ClassroomChoice {
+                    code: choice.code.clone(),
+                    name: choice.name.clone(),
+                    school: String::new(),
+                })
+                .collect(),
+            _ => Vec::new(),
+        };
+        Denied {
+            said: Said {
+                zh: self.say(Language::ZhCn),
+                en: self.say(Language::En),
+            },
+            classrooms,
         }
     }
 
@@ -70,6 +115,12 @@ impl fmt::Display for EnrolError {
 /// Its sentence holds all reasons already.
 impl Error for EnrolError {}
 
+/// One classroom in each line, as it is named on the command line.
+fn listed(choices: &[Choice]) -> String {
+    let line = |choice: &Choice| format!("\n  --classroom {}  {}", choice.code, choice.name);
+    choices.iter().map(line).collect()
+}
+
 /// Which console is asked, and for how long at most: nothing else is said until it is over.
 pub(super) fn say_connecting(language: Language, console_url: &str, longest: Duration) -> String {
     let values = [
@@ -83,6 +134,11 @@ pub(super) fn say_connecting(language: Language, console_url: &str, longest: Dur
 /// That all went well.
 pub fn say_enrolled(language: Language, device_id: &DeviceId) -> String {
     sentence(language, "enrolled", &[("device_id", device_id.to_string())])
+}
+
+/// That the same console enrolled the device already.
+pub fn say_already(language: Language, device_id: &DeviceId) -> String {
+    sentence(language, "already", &[("device_id", device_id.to_string())])
 }
 
 /// That the running agent does not know its new identity.
@@ -130,12 +186,27 @@ mod tests {
         let unclear = serde_json::from_str::<u8>("x").unwrap_err();
         let errors = [
             EnrolError::Unreadable(file(), io::Error::other("why")),
-            EnrolError::TooLong(file(), 9),
+            EnrolError::TooLong(file()),
             EnrolError::Unclear(file(), unclear),
             EnrolError::Ticket(TicketError::Url("http://x".into())),
             EnrolError::Ticket(TicketError::Code),
             EnrolError::Ticket(TicketError::Authority),
+            EnrolError::Mistyped(CodeError::Length(7)),
+            EnrolError::Mistyped(CodeError::Character('U')),
+            EnrolError::Mistyped(CodeError::Check),
+            EnrolError::NoCounty,
+            EnrolError::County(CountyError::Unreadable {
+                file: file(),
+                reason: io::Error::other("why"),
+            }),
             EnrolError::NoSerial,
+            EnrolError::Failed(Failure::NeedsClassroom(
+                vec![Choice {
+                    code: "301".into(),
+                    name: "why".into(),
+                }],
+                text(),
+            )),
             EnrolError::Failed(Failure::Refused(text())),
             EnrolError::Failed(Failure::Stranger(text())),
             EnrolError::Failed(Failure::BadReply(text())),
@@ -157,6 +228,7 @@ mod tests {
             said.push(connecting);
             said.push(say_enrolled(language, &DeviceId::new("d1").unwrap()));
             said.push(say_restart_needed(language));
+            said.push(say_already(language, &DeviceId::new("d1").unwrap()));
             for said in &said {
                 assert!(
                     said.contains(' ') || !said.is_ascii(),
