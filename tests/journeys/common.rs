@@ -22,6 +22,14 @@ use system_tests::{
     uplink::Uplink,
 };
 
+/// One grey pixel.
+pub const PNG: &[u8] = &[
+    0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 0x0d, b'I', b'H', b'D', b'R', 0, 0, 0, 1, 0, 0,
+    0, 1, 8, 0, 0, 0, 0, 0x3a, 0x7e, 0x9b, 0x55, 0, 0, 0, 0x0a, b'I', b'D', b'A', b'T', 0x78, 0x9c, 0x63,
+    0x68, 0, 0, 0, 0x82, 0, 0x81, 0x77, 0xcd, 0x72, 0xb6, 0, 0, 0, 0, b'I', b'E', b'N', b'D', 0xae, 0x42,
+    0x60, 0x82,
+];
+
 pub struct County {
     pub stand: ConsoleStand,
     pub console: Console,
@@ -125,6 +133,24 @@ impl County {
     }
 }
 
+/// Imports a lesson of one picture and gives its id.
+pub fn picture_lesson(county: &County, id: &str) -> Result<String> {
+    let folder = lesson_folder(county.dir.path(), id)?;
+    std::fs::write(folder.join("图.png"), PNG)?;
+    county
+        .stand
+        .admin(&["lesson", "import", folder.to_str().context("path")?])?;
+    Ok(id.to_owned())
+}
+
+/// What a player shows, asked as its page does.
+pub async fn shelf(classroom: &Classroom) -> Result<Value> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build()?;
+    let answer = http.get(format!("{}/api/shelf", classroom.url())).send().await?;
+    Ok(answer.json().await?)
+}
+
 /// A lesson folder that imports, but for its files.
 pub fn lesson_folder(parent: &Path, id: &str) -> Result<PathBuf> {
     let dir = parent.join(id);
@@ -137,7 +163,7 @@ pub fn lesson_folder(parent: &Path, id: &str) -> Result<PathBuf> {
 }
 
 /// A free port whose successor is free too: player and courseware.
-fn free_port_pair() -> Result<u16> {
+pub fn free_port_pair() -> Result<u16> {
     loop {
         let port = free_port()?;
         if port < u16::MAX && std::net::TcpListener::bind(("127.0.0.1", port + 1)).is_ok() {

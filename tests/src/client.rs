@@ -62,6 +62,38 @@ impl Console {
         Ok(answer)
     }
 
+    /// `GET /api/v1{path}`, the bytes as they come: a sheet to print, a zip.
+    ///
+    /// # Errors
+    /// As [`Console::get`].
+    pub async fn bytes(&self, path: &str) -> Result<Vec<u8>> {
+        Ok(self.send(Method::GET, path, None).await?.bytes().await?.to_vec())
+    }
+
+    /// `POST`s one file as `multipart/form-data`.
+    ///
+    /// # Errors
+    /// As [`Console::get`].
+    pub async fn upload(&self, path: &str, name: &str, file: &[u8]) -> Result<Value> {
+        let mut body =
+            format!("--X\r\ncontent-disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\n")
+                .into_bytes();
+        body.extend_from_slice(file);
+        body.extend_from_slice(b"\r\n--X--\r\n");
+        let answer = self
+            .http
+            .post(format!("{}/api/v1{path}", self.base))
+            .header(header::COOKIE, &self.cookie)
+            .header(header::CONTENT_TYPE, "multipart/form-data; boundary=X")
+            .body(body)
+            .send()
+            .await
+            .with_context(|| format!("Failed to reach the console for {path}"))?;
+        let (status, text) = (answer.status(), answer.text().await?);
+        anyhow::ensure!(status.is_success(), "POST {path}: {status}: {text}");
+        serde_json::from_str(&text).with_context(|| format!("{path}: the answer is not JSON"))
+    }
+
     async fn json(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
         let text = self.send(method, path, body).await?.text().await?;
         if text.is_empty() {

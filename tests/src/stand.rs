@@ -94,6 +94,19 @@ where
     }
 }
 
+/// A program under a clock of its own (`faketime`): absolute `@2013-01-01 00:00:00`, or shifted `+139d`. Monotonic clocks
+/// stay as they are, as on a board whose battery is dead.
+fn under_clock(program: &Path, clock: Option<&str>) -> Command {
+    let Some(clock) = clock else {
+        return Command::new(program);
+    };
+    let mut command = Command::new("faketime");
+    command
+        .args(["-m", "--exclude-monotonic", "-f", clock])
+        .arg(program);
+    command
+}
+
 /// A running program; killed when dropped.
 #[derive(Debug)]
 pub struct Process {
@@ -205,6 +218,8 @@ pub struct ConsoleStand {
     pub username: &'static str,
     /// That operator's password.
     pub password: String,
+    /// Its wall clock, as `faketime` takes it; `None` is the machine's.
+    pub clock: Option<String>,
     running: Option<Process>,
 }
 
@@ -232,6 +247,7 @@ impl ConsoleStand {
             mqtt,
             username: "admin",
             password: password.to_owned(),
+            clock: None,
             running: None,
         };
         if !data.join("console.db").exists() {
@@ -243,7 +259,7 @@ impl ConsoleStand {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(&self.bins.console);
+        let mut command = under_clock(&self.bins.console, self.clock.as_deref());
         command.arg("--data").arg(&self.data);
         command
     }
@@ -267,7 +283,7 @@ impl ConsoleStand {
         if !done.status.success() {
             bail!(
                 "bbt-console {:?} failed: {out}{err}",
-                command.get_args().skip(2).collect::<Vec<_>>()
+                command.get_args().collect::<Vec<_>>()
             );
         }
         Ok(out.into_owned())
@@ -353,6 +369,8 @@ pub struct Classroom {
     pub dir: PathBuf,
     /// Port of the player.
     pub player: u16,
+    /// Its wall clock, as `faketime` takes it; `None` is the machine's.
+    pub clock: Option<String>,
     running: Option<Process>,
 }
 
@@ -374,12 +392,13 @@ impl Classroom {
             bins: bins.clone(),
             dir: dir.to_owned(),
             player,
+            clock: None,
             running: None,
         })
     }
 
     fn command(&self, verb: &[&str]) -> Command {
-        let mut command = Command::new(&self.bins.agent);
+        let mut command = under_clock(&self.bins.agent, self.clock.as_deref());
         command
             .args(verb)
             .arg("--config")
