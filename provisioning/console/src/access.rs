@@ -21,10 +21,11 @@ use utoipa::ToSchema;
 use crate::{
     app::AppState,
     audit,
-    auth::SignedIn,
+    auth::Current,
     db::{
         Db,
         scope::{Node, Scope},
+        sessions::OpenSession,
         users::User,
     },
     error::{ApiError, Code},
@@ -243,6 +244,10 @@ impl Action {
 pub struct Access {
     /// Who.
     pub user: User,
+    /// By which session.
+    pub session: OpenSession,
+    /// Hash of the session's cookie.
+    pub token: [u8; 32],
     /// Everything the user holds, also for other actions.
     pub grants: Vec<Held>,
     /// What the action reaches; every query takes it.
@@ -281,7 +286,7 @@ impl FromRequestParts<AppState> for Access {
 pub async fn authorise(
     State(app): State<AppState>,
     path: MatchedPath,
-    SignedIn(user): SignedIn,
+    Current { user, session, token }: Current,
     mut request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
@@ -297,7 +302,13 @@ pub async fn authorise(
         return Err(ApiError::new(Code::Forbidden).arg("action", name));
     };
     let scope = app.db.resolve_scope(&nodes, action.upward).await?;
-    request.extensions_mut().insert(Access { user, grants, scope });
+    request.extensions_mut().insert(Access {
+        user,
+        session,
+        token,
+        grants,
+        scope,
+    });
     Ok(next.run(request).await)
 }
 

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     api::system::IngestCounters,
     audit::floods::Floods,
-    auth::SignIns,
+    auth::lockout::Unknown,
     broker::LinkState,
     clock::HouseClock,
     config::Config,
@@ -60,8 +60,8 @@ pub struct Parts {
     pub denylist: Denylist,
     /// What time it is for whatever is signed or issued.
     pub clock: HouseClock,
-    /// Failed sign-ins.
-    pub sign_ins: SignIns,
+    /// Failed sign-ins of names that nobody has.
+    pub sign_ins: Unknown,
     /// Bounds on rows about refusals in the audit log.
     pub floods: Floods,
     /// Tells pages what changed.
@@ -140,7 +140,7 @@ impl AppState {
             seal: opened.seal,
             denylist,
             clock,
-            sign_ins: SignIns::default(),
+            sign_ins: Unknown::default(),
             floods: Floods::default(),
             changes: Changes::default(),
             owed: Notify::new(),

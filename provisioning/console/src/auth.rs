@@ -1,10 +1,10 @@
 //! Who is asking: passwords, sessions, and the refusal of other sites' pages.
 
-use std::{
-    collections::HashMap,
-    sync::{LazyLock, Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+pub mod host;
+pub mod lockout;
+pub mod totp;
+
+use std::sync::LazyLock;
 
 use argon2::{
     Argon2,
@@ -24,7 +24,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     app::AppState,
-    db::users::User,
+    db::{sessions::OpenSession, users::User},
     error::{ApiError, Code},
 };
 
@@ -32,10 +32,23 @@ use crate::{
 pub const COOKIE: &str = "bbt_session";
 /// A session ends after this long without a request.
 pub const SESSION: SignedDuration = SignedDuration::from_hours(12);
-/// A session's end is not moved more often than this, to spare the disk.
-const SLIDE: SignedDuration = SignedDuration::from_mins(10);
+/// That a session is used is not noted more often than this, to spare the disk.
+const NOTED: SignedDuration = SignedDuration::from_mins(1);
 /// Shortest password of a new account or a changed one.
 pub const MIN_PASSWORD_CHARS: usize = 10;
+/// Longest password.
+const MAX_PASSWORD_CHARS: usize = 256;
+/// What is tried first.
+const COMMON: [&str; 8] = [
+    "1234567890",
+    "0123456789",
+    "password",
+    "qwertyuiop",
+    "1q2w3e4r5t",
+    "abcdefghij",
+    "iloveyou",
+    "banbantong",
+];
 
 /// Each verification takes about 19 MiB and a core for tens of milliseconds.
 static VERIFYING: Semaphore = Semaphore::const_new(2);
@@ -67,6 +80,8 @@ pub fn generate_password() -> String {
 
 /// Whether `password` is the one that `user` has; the same time is spent where there is no user.
 pub async fn verify(user: Option<&User>, password: String) -> Result<bool, ApiError> {
+    // Somebody who signs in elsewhere has no password here.
+    let user = user.filter(|u| !u.password_hash.is_empty());
     let known = user.is_some();
     let hash = user.map_or_else(|| NOBODY.clone(), |u| u.password_hash.clone());
     let _permit = VERIFYING.acquire().await.map_err(ApiError::internal)?;
@@ -80,6 +95,40 @@ pub async fn verify(user: Option<&User>, password: String) -> Result<bool, ApiEr
     .await
     .map_err(ApiError::internal)?;
     Ok(fits && known)
+}
+
+/// A new password within its bounds: long enough, and not what everybody tries first.
+///
+/// # Errors
+/// [`Code::PasswordWeak`] with what is wrong.
+pub fn check_password(password: &str, username: &str) -> Result<(), ApiError> {
+    let weak = |why: String| Err(ApiError::new(Code::PasswordWeak).detail(why));
+    let count = password.chars().count();
+    if count < MIN_PASSWORD_CHARS {
+        return weak(format!(
+            "{count} characters; at least {MIN_PASSWORD_CHARS} are needed"
+        ));
+    }
+    if count > MAX_PASSWORD_CHARS {
+        return weak(format!(
+            "{count} characters; at most {MAX_PASSWORD_CHARS} are read"
+        ));
+    }
+    let lower = password.to_lowercase();
+    if lower.contains(&username.to_lowercase()) && count < username.chars().count() + MIN_PASSWORD_CHARS {
+        return weak("it is little more than the user name".to_owned());
+    }
+    let different: std::collections::BTreeSet<char> = lower.chars().collect();
+    if different.len() < 5 {
+        return weak("it has fewer than 5 different characters".to_owned());
+    }
+    if COMMON
+        .iter()
+        .any(|common| lower.starts_with(common) && count < common.len() + 6)
+    {
+        return weak("it begins like the passwords that are tried first".to_owned());
+    }
+    Ok(())
 }
 
 /// A fresh session: the cookie's value and what the database keeps of it.
@@ -119,6 +168,38 @@ pub fn presented(headers: &HeaderMap) -> Option<[u8; 32]> {
         .map(|cookie| token_hash(cookie.value()))
 }
 
+/// Whose request it is, and by which session.
+#[derive(Debug, Clone)]
+pub struct Current {
+    /// Who.
+    pub user: User,
+    /// By which session.
+    pub session: OpenSession,
+    /// Hash of its cookie.
+    pub token: [u8; 32],
+}
+
+impl FromRequestParts<AppState> for Current {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
+        let token = presented(&parts.headers).ok_or_else(|| ApiError::new(Code::NotSignedIn))?;
+        let now = Timestamp::now();
+        let (user, session) = app
+            .db
+            .sessions()
+            .find(&token, now)
+            .await?
+            .ok_or_else(|| ApiError::new(Code::NotSignedIn))?;
+        let noted = session.last_seen_at.unwrap_or(Timestamp::UNIX_EPOCH);
+        if now.duration_since(noted).abs() >= NOTED {
+            let until = now.saturating_add(SESSION).unwrap_or(session.until);
+            app.db.sessions().used(&token, now, until).await?;
+        }
+        Ok(Self { user, session, token })
+    }
+}
+
 /// A handler that takes this runs only for somebody who is signed in.
 #[derive(Debug, Clone)]
 pub struct SignedIn(pub User);
@@ -127,19 +208,7 @@ impl FromRequestParts<AppState> for SignedIn {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
-        let token = presented(&parts.headers).ok_or_else(|| ApiError::new(Code::NotSignedIn))?;
-        let now = Timestamp::now();
-        let (user, until) = app
-            .db
-            .users()
-            .session(&token, now)
-            .await?
-            .ok_or_else(|| ApiError::new(Code::NotSignedIn))?;
-        let fresh = now.saturating_add(SESSION).unwrap_or(until);
-        if fresh.duration_since(until) > SLIDE {
-            app.db.users().extend_session(&token, fresh).await?;
-        }
-        Ok(Self(user))
+        Ok(Self(Current::from_request_parts(parts, app).await?.user))
     }
 }
 
@@ -173,102 +242,9 @@ fn same_origin(headers: &HeaderMap) -> bool {
     }
 }
 
-const FREE_FAILURES: u32 = 5;
-const FIRST_WAIT: Duration = Duration::from_secs(5);
-const LONGEST_WAIT: Duration = Duration::from_secs(300);
-/// After this long without a failure a name starts anew.
-const FORGIVEN_AFTER: Duration = Duration::from_secs(3_600);
-/// Names that are remembered; beyond that, those that failed longest ago are forgotten.
-const NAMES_KEPT: usize = 10_000;
-
-/// Failed sign-ins by user name: after five in a row each further one doubles the wait.
-#[derive(Debug, Default)]
-pub struct SignIns(Mutex<HashMap<String, Failures>>);
-
-#[derive(Debug, Clone, Copy)]
-struct Failures {
-    count: u32,
-    last: Instant,
-}
-
-impl Failures {
-    fn wait(self) -> Duration {
-        match self.count.checked_sub(FREE_FAILURES) {
-            None => Duration::ZERO,
-            Some(over) => (FIRST_WAIT * (1 << over.min(9))).min(LONGEST_WAIT),
-        }
-    }
-}
-
-impl SignIns {
-    /// How long `username` has to wait; zero: go ahead.
-    pub fn wait(&self, username: &str, now: Instant) -> Duration {
-        let failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        failures.get(username).map_or(Duration::ZERO, |f| {
-            f.wait().saturating_sub(now.duration_since(f.last))
-        })
-    }
-
-    /// Notes a failure.
-    pub fn failed(&self, username: &str, now: Instant) {
-        let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if failures.len() >= NAMES_KEPT && !failures.contains_key(username) {
-            failures.retain(|_, f| now.duration_since(f.last) < FORGIVEN_AFTER);
-            if failures.len() >= NAMES_KEPT
-                && let Some(oldest) = failures
-                    .iter()
-                    .min_by_key(|(_, f)| f.last)
-                    .map(|(name, _)| name.clone())
-            {
-                failures.remove(&oldest);
-            }
-        }
-        let entry = failures
-            .entry(username.to_owned())
-            .or_insert(Failures { count: 0, last: now });
-        if now.duration_since(entry.last) >= FORGIVEN_AFTER {
-            entry.count = 0;
-        }
-        entry.count = entry.count.saturating_add(1);
-        entry.last = now;
-    }
-
-    /// Forgets the failures of a name.
-    pub fn succeeded(&self, username: &str) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(username);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_sixth_failure_waits_and_each_further_one_twice_as_long() {
-        let sign_ins = SignIns::default();
-        let now = Instant::now();
-        for _ in 0..4 {
-            sign_ins.failed("a", now);
-        }
-        assert_eq!(sign_ins.wait("a", now), Duration::ZERO);
-        sign_ins.failed("a", now);
-        assert_eq!(sign_ins.wait("a", now), FIRST_WAIT);
-        sign_ins.failed("a", now);
-        assert_eq!(sign_ins.wait("a", now), FIRST_WAIT * 2);
-        assert_eq!(sign_ins.wait("a", now + FIRST_WAIT * 2), Duration::ZERO);
-        assert_eq!(sign_ins.wait("b", now), Duration::ZERO);
-        for _ in 0..40 {
-            sign_ins.failed("a", now);
-        }
-        assert_eq!(sign_ins.wait("a", now), LONGEST_WAIT);
-        sign_ins.failed("a", now + FORGIVEN_AFTER);
-        assert_eq!(sign_ins.wait("a", now + FORGIVEN_AFTER), Duration::ZERO);
-        sign_ins.succeeded("a");
-        assert_eq!(sign_ins.wait("a", now), Duration::ZERO);
-    }
 
     #[test]
     fn only_the_same_host_counts_as_the_same_origin() {
@@ -285,6 +261,24 @@ mod tests {
         assert!(!check(Some("http://127.0.0.1:9090"), "127.0.0.1:8080"));
         assert!(!check(Some("https://evil.example"), "127.0.0.1:8080"));
         assert!(!check(Some("null"), "127.0.0.1:8080"));
+    }
+
+    #[test]
+    fn a_password_that_is_tried_first_is_refused() {
+        for (password, fits) in [
+            ("correct-horse-battery", true),
+            ("正确的马电池订书钉一二", true),
+            ("short", false),
+            ("1234567890ab", false),
+            ("Password123", false),
+            ("aaaaaaaaaaaa", false),
+            ("zhangsan-2026", false),
+            ("zhangsan-likes-long-walks", true),
+            (&"x1".repeat(200), false),
+        ] {
+            assert_eq!(check_password(password, "zhangsan").is_ok(), fits, "{password}");
+        }
+        assert!(check_password(&generate_password(), "a").is_ok());
     }
 
     #[test]

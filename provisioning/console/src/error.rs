@@ -52,6 +52,8 @@ codes! {
     TooManyAttempts = "too_many_attempts", TOO_MANY_REQUESTS;
     /// A change asked for by another site's page.
     ForeignOrigin = "foreign_origin", FORBIDDEN;
+    /// The request names a host that is not this console; args: `host`.
+    ForeignHost = "foreign_host", MISDIRECTED_REQUEST;
     /// The person's roles do not allow it; args: `action`.
     Forbidden = "forbidden", FORBIDDEN;
     /// The password fits; now the second factor is asked for.
@@ -305,6 +307,7 @@ impl From<DbError> for ApiError {
                 Self::new(Code::AlreadyExists).arg("what", what).arg("id", id)
             }
             DbError::LessonRetired { id } => Self::new(Code::LessonRetired).arg("id", id),
+            DbError::LastAdmin => Self::new(Code::LastAdmin),
             DbError::OutOfReach => Self::new(Code::Forbidden).arg("action", "-"),
             DbError::Conflict(why) => Self::new(Code::Conflict).detail(why),
             DbError::Ticket(refusal) => refusal.answer(),

@@ -25,7 +25,7 @@ use crate::{
     api::schema,
     app::AppState,
     audit, auth,
-    controllers::{claims, clones, commands, devices, events, health, lessons, pushes, roster, security, session, system, tickets, tree},
+    controllers::{account, claims, clones, commands, devices, events, health, lessons, pushes, roster, security, session, system, tickets, tree, users},
     domain::roster::MAX_FILE_BYTES,
     error::render_problems,
     pages,
@@ -51,6 +51,21 @@ fn open() -> OpenApiRouter<AppState> {
 
 fn closed() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
+        .routes(routes!(account::account, account::change))
+        .routes(routes!(account::password))
+        .routes(routes!(account::propose_totp, account::clear_totp))
+        .routes(routes!(account::confirm_totp))
+        .routes(routes!(account::sessions))
+        .routes(routes!(account::end_session))
+        .routes(routes!(users::list, users::add))
+        .routes(routes!(users::detail, users::change, users::remove))
+        .routes(routes!(users::reset_password))
+        .routes(routes!(users::clear_totp))
+        .routes(routes!(users::sessions))
+        .routes(routes!(users::end_session))
+        .routes(routes!(users::grant))
+        .routes(routes!(users::revoke))
+        .routes(routes!(users::role_list))
         .routes(routes!(tree::tree))
         .routes(routes!(tree::add_region))
         .routes(routes!(tree::rename_region))
@@ -204,6 +219,10 @@ pub fn router(app: AppState) -> Router {
         .layer(SetResponseHeaderLayer::overriding(
             HeaderName::from_static("referrer-policy"),
             HeaderValue::from_static("no-referrer"),
+        ))
+        .layer(middleware::from_fn_with_state(
+            app.clone(),
+            auth::host::refuse_foreign_host,
         ))
         .layer(CatchPanicLayer::new())
         .layer(middleware::from_fn_with_state(

@@ -8,6 +8,7 @@ pub mod audit;
 pub mod commands;
 pub mod devices;
 pub mod health;
+pub mod identity;
 pub mod lessons;
 pub mod pushes;
 pub mod roster;

@@ -11,7 +11,7 @@ pub(super) const BY: &str = "bbt-console (command line)";
 pub(super) async fn run(command: Command, config: &Config, db: &Db) -> anyhow::Result<ExitCode> {
     match command {
         Command::Audit(command) => return super::audit::audit(command, config, db).await,
-        Command::User(command) => places::user(command, config, db).await?,
+        Command::User(command) => super::users::user(command, config, db).await?,
         Command::Region(command) => places::region(command, db).await?,
         Command::School(command) => places::school(command, db).await?,
         Command::Classroom(command) => places::classroom(command, db).await?,

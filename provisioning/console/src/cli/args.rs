@@ -7,6 +7,7 @@ use contract::id::{DeviceId, LessonId};
 use jiff::Timestamp;
 
 use crate::{
+    access::Role,
     api::tree::{RegionKind, SchoolKind},
     config::Language,
 };
@@ -112,10 +113,25 @@ pub struct Format {
     pub json: bool,
 }
 
+/// Where a role is held.
+#[derive(Debug, Clone, Args)]
+#[group(multiple = false)]
+pub struct At {
+    /// Id of a region: there and below.
+    #[arg(long)]
+    pub region: Option<i64>,
+    /// Id of a school.
+    #[arg(long)]
+    pub school: Option<i64>,
+    /// The whole install.
+    #[arg(long)]
+    pub install: bool,
+}
+
 /// `user`.
 #[derive(Debug, Subcommand)]
 pub enum User {
-    /// Add an account; prints a generated password once.
+    /// Add an account; prints a generated password once. Without --role it can do nothing yet.
     Add {
         /// Name for signing in.
         username: String,
@@ -128,8 +144,18 @@ pub enum User {
         /// Read the password from the first line of standard input.
         #[arg(long)]
         password_stdin: bool,
+        /// For emergencies only, e.g. when single sign-on is down; using it is told as a security event.
+        #[arg(long)]
+        break_glass: bool,
+        /// What it may do (overseer, county_operator, content_officer, technician, school_admin, auditor, system_admin); may
+        /// be given several times.
+        #[arg(long = "role", value_name = "ROLE")]
+        roles: Vec<Role>,
+        /// Where.
+        #[command(flatten)]
+        at: At,
     },
-    /// List the accounts.
+    /// List the accounts with what they hold.
     List(Format),
     /// Change a password and end all sessions of the account.
     Passwd {
@@ -138,6 +164,50 @@ pub enum User {
         /// Read the password from the first line of standard input.
         #[arg(long)]
         password_stdin: bool,
+    },
+    /// Grant a role at a node; ends the account's sessions and prints the grant's id.
+    Grant {
+        /// To whom.
+        username: String,
+        /// Which role.
+        #[arg(long)]
+        role: Role,
+        /// Where.
+        #[command(flatten)]
+        at: At,
+    },
+    /// Take a grant back; ends the account's sessions.
+    RevokeGrant {
+        /// Whose.
+        username: String,
+        /// Id of the grant, see user list.
+        grant: i64,
+    },
+    /// Switch an account off; ends its sessions.
+    Disable {
+        /// Which.
+        username: String,
+    },
+    /// Switch an account on again.
+    Enable {
+        /// Which.
+        username: String,
+    },
+    /// Take the second factor away, e.g. with a lost phone.
+    ResetTotp {
+        /// Whose.
+        username: String,
+    },
+    /// List the sessions of an account, or end one.
+    Sessions {
+        /// Whose.
+        username: String,
+        /// End this one.
+        #[arg(long, value_name = "ID")]
+        end: Option<String>,
+        /// How to print.
+        #[command(flatten)]
+        format: Format,
     },
 }
 

@@ -16,6 +16,7 @@ mod setup;
 mod audit;
 mod show;
 mod ticket;
+mod users;
 
 use std::{io::IsTerminal, process::ExitCode};
 

@@ -1,77 +1,15 @@
-//! Accounts and places on the command line.
-
-use jiff::Timestamp;
+//! Places on the command line.
 
 use super::{
     admin::plain,
-    args::{Classroom, Region, School, User},
-    setup,
+    args::{Classroom, Region, School},
     show::{list, or_dash, word},
 };
 use crate::{
     api::tree::{NewClassroom, NewRegion, NewSchool},
-    auth,
-    config::Config,
     controllers::tree,
-    db::{
-        Db,
-        scope::{FIRST_ROLES, Node, Scope},
-    },
+    db::{Db, scope::Scope},
 };
-
-pub(super) async fn user(command: User, config: &Config, db: &Db) -> anyhow::Result<()> {
-    match command {
-        User::Add {
-            username,
-            display_name,
-            language,
-            password_stdin,
-        } => {
-            let username = crate::controllers::text("username", &username, 1, 64).map_err(plain)?;
-            let (password, generated) = setup::password(password_stdin)?;
-            let hash = auth::hash_password(&password)?;
-            let shown = display_name.unwrap_or_else(|| username.clone());
-            let now = Timestamp::now();
-            let user = db.users().add(&username, &shown, &hash, language, now).await?;
-            for role in FIRST_ROLES {
-                db.grants().add(user, role, Node::Root, "cli", now).await?;
-            }
-            setup::told(&username, &password, generated);
-        }
-        User::List(format) => {
-            let users: Vec<_> = db
-                .users()
-                .list()
-                .await?
-                .iter()
-                .map(crate::db::users::User::session)
-                .collect();
-            list(format, &users, &["USER", "NAME", "LANGUAGE"], || {
-                users
-                    .iter()
-                    .map(|u| vec![u.username.clone(), u.display_name.clone(), u.language.to_string()])
-                    .collect()
-            })?;
-        }
-        User::Passwd {
-            username,
-            password_stdin,
-        } => {
-            let known = db.users().find(&username).await?;
-            anyhow::ensure!(
-                known.is_some(),
-                "there is no user {username} in {}; see user list",
-                config.data.display()
-            );
-            let (password, generated) = setup::password(password_stdin)?;
-            db.users()
-                .set_password(&username, &auth::hash_password(&password)?)
-                .await?;
-            setup::told(&username, &password, generated);
-        }
-    }
-    Ok(())
-}
 
 pub(super) async fn region(command: Region, db: &Db) -> anyhow::Result<()> {
     match command {

@@ -1,5 +1,6 @@
 //! HTTP handlers, one file per noun: read the request, call the noun's functions, answer. No SQL, no decisions.
 
+pub mod account;
 pub mod claims;
 pub mod audit;
 pub mod clones;
@@ -15,6 +16,7 @@ pub mod session;
 pub mod system;
 pub mod tickets;
 pub mod tree;
+pub mod users;
 
 use axum::{
     extract::{

@@ -4,17 +4,20 @@
 //! can follow behind the same functions. One connection writes, so writers queue here and not in SQLite.
 
 pub mod audit;
+pub mod certificates;
 pub mod claims;
 pub mod clones;
 pub mod commands;
 pub mod devices;
 pub mod facts;
+pub mod grants;
 pub mod health;
 pub mod lessons;
 pub mod pushes;
 pub mod roster;
 pub mod scope;
 pub mod security;
+pub mod sessions;
 pub mod standing;
 pub mod system;
 pub mod tickets;
@@ -65,6 +68,9 @@ pub enum DbError {
         /// The lesson.
         id: String,
     },
+    /// It would leave nobody who can administer the install.
+    #[error("nobody would be left who administers the whole install; grant system_admin to another account first")]
+    LastAdmin,
     /// It would reach beyond the nodes that the person was granted, and names none of them.
     #[error("that is beyond what the account was granted")]
     OutOfReach,

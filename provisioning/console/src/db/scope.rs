@@ -10,11 +10,10 @@
 use std::sync::Arc;
 
 use contract::id::DeviceId;
-use jiff::Timestamp;
-use sqlx::{FromRow, QueryBuilder, Sqlite};
+use sqlx::{QueryBuilder, Sqlite};
 
-use super::{Db, DbError, DbResult, bump, ms, parse};
-use crate::access::{Held, Role};
+use super::{Db, DbError, DbResult};
+use crate::access::Role;
 
 /// A node of the tree at which a role can be held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -140,74 +139,10 @@ pub(super) fn narrow_to_schools(sql: &mut QueryBuilder<Sqlite>, column: &str, sc
     }
 }
 
-/// Functions on grants.
-#[derive(Debug)]
-pub struct Grants<'a>(pub(super) &'a Db);
-
-#[derive(FromRow)]
-struct GrantRow {
-    id: i64,
-    role: String,
-    region_id: Option<i64>,
-    school_id: Option<i64>,
-}
-
 /// What the account made by `init` holds: somebody must be able to begin. Separate accounts follow in a well-run county.
 pub const FIRST_ROLES: [Role; 3] = [Role::SystemAdmin, Role::CountyOperator, Role::ContentOfficer];
 
-impl Grants<'_> {
-    /// Grants a role at a node; one that is held already stays as it is.
-    ///
-    /// # Errors
-    /// The database's; an unknown node is a broken reference.
-    pub async fn add(&self, user: i64, role: Role, node: Node, by: &str, now: Timestamp) -> DbResult<()> {
-        let (region, school) = node.columns();
-        let mut tx = self.0.begin().await?;
-        sqlx::query(
-            "INSERT INTO grants (user_id, role, region_id, school_id, granted_at, granted_by) VALUES (?, ?, ?, ?, ?, ?)
-             ON CONFLICT DO NOTHING",
-        )
-        .bind(user)
-        .bind(role.as_str())
-        .bind(region)
-        .bind(school)
-        .bind(ms(now))
-        .bind(by)
-        .execute(&mut *tx)
-        .await?;
-        bump(&mut tx, "user").await?;
-        tx.commit().await?;
-        Ok(())
-    }
-
-    /// What an account holds.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn of(&self, user: i64) -> DbResult<Vec<Held>> {
-        let rows: Vec<GrantRow> =
-            sqlx::query_as("SELECT id, role, region_id, school_id FROM grants WHERE user_id = ? ORDER BY id")
-                .bind(user)
-                .fetch_all(&self.0.read)
-                .await?;
-        rows.into_iter()
-            .map(|row| {
-                Ok(Held {
-                    id: row.id,
-                    role: parse(&row.role)?,
-                    node: Node::of_columns(row.region_id, row.school_id),
-                })
-            })
-            .collect()
-    }
-}
-
 impl Db {
-    /// Functions on grants.
-    pub const fn grants(&self) -> Grants<'_> {
-        Grants(self)
-    }
-
     /// What `nodes` reach. None at all is an empty scope, never everything.
     ///
     /// # Errors

@@ -6,11 +6,14 @@ use jiff::{SignedDuration, Timestamp};
 use sqlx::{FromRow, QueryBuilder, Sqlite};
 
 use super::{
-    Db, DbResult, instant, lessons, ms, pushes,
+    Db, DbError, DbResult, instant, lessons, ms, pushes,
     scope::{Scope, narrow_to_schools},
     uint,
 };
-use crate::api::system::{Overview, Reject};
+use crate::{
+    api::system::{Overview, Reject},
+    app::Noun,
+};
 
 /// Refused messages that are kept.
 const REJECTS_KEPT: i64 = 1_000;
@@ -46,6 +49,71 @@ struct RejectRow {
     topic: String,
     reason: String,
     device: Option<String>,
+}
+
+impl Db {
+    /// Whether the object of an event lies within `scope`; a row that is gone does not.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn within(&self, scope: &Scope, noun: Noun, id: &str) -> DbResult<bool> {
+        let mut sql = match noun {
+            Noun::Tree => return Ok(false),
+            Noun::Device | Noun::Standing => {
+                let mut sql = QueryBuilder::<Sqlite>::new(
+                    "SELECT 1 FROM devices d JOIN classrooms c ON c.id = d.classroom_id WHERE d.id = ",
+                );
+                sql.push_bind(id);
+                narrow_to_schools(&mut sql, "c.school_id", scope);
+                sql
+            }
+            Noun::Lesson => {
+                let mut sql = QueryBuilder::<Sqlite>::new("SELECT 1 FROM lessons l WHERE l.id = ");
+                sql.push_bind(id);
+                lessons::narrow_to_visible(&mut sql, scope);
+                sql
+            }
+            Noun::Push => {
+                let mut sql = QueryBuilder::<Sqlite>::new("SELECT 1 FROM pushes p WHERE p.id = ");
+                sql.push_bind(id.parse::<i64>().unwrap_or(0));
+                pushes::narrow_to_visible(&mut sql, scope);
+                sql
+            }
+            Noun::Ticket => {
+                let mut sql = QueryBuilder::<Sqlite>::new("SELECT 1 FROM tickets t WHERE t.id = ");
+                sql.push_bind(id.parse::<i64>().unwrap_or(0));
+                narrow_to_schools(&mut sql, "t.school_id", scope);
+                sql
+            }
+            Noun::Claim => {
+                let mut sql = QueryBuilder::<Sqlite>::new(
+                    "SELECT 1 FROM claims k LEFT JOIN devices d ON d.device_no = k.copy_of
+                       LEFT JOIN classrooms c ON c.id = d.classroom_id WHERE k.id = ",
+                );
+                sql.push_bind(id.parse::<i64>().unwrap_or(0));
+                sql.push(" AND (k.copy_of IS NULL OR (1");
+                narrow_to_schools(&mut sql, "c.school_id", scope);
+                sql.push("))");
+                sql
+            }
+            Noun::Security => {
+                let mut sql = QueryBuilder::<Sqlite>::new("SELECT 1 FROM security_events e WHERE e.id = ");
+                sql.push_bind(id.parse::<i64>().unwrap_or(0));
+                narrow_to_schools(&mut sql, "e.school_id", scope);
+                sql
+            }
+            Noun::User => {
+                let id = id.parse().unwrap_or(0);
+                return match self.users().get(scope, id).await {
+                    Ok(_) => Ok(true),
+                    Err(DbError::NotFound { .. }) => Ok(false),
+                    Err(error) => Err(error),
+                };
+            }
+        };
+        let found: Option<i64> = sql.build_query_scalar().fetch_optional(&self.read).await?;
+        Ok(found.is_some())
+    }
 }
 
 impl System<'_> {

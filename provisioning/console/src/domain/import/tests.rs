@@ -42,7 +42,7 @@ impl Kit {
         let dir = tempfile::tempdir().unwrap();
         let db = Db::open(dir.path()).await.unwrap();
         let objects = Objects::open(&dir.path().join("objects"), reserve).unwrap();
-        let keys = Arc::new(SigningKeys::open_or_create(&dir.path().join("keys"), &Unlock::given(TEST_SECRET)).unwrap());
+        let keys = Arc::new(SigningKeys::open_or_create(&dir.path().join("keys"), &crate::pki::Unlock::given(crate::pki::TEST_SECRET)).unwrap());
         fs::create_dir(dir.path().join("lessons")).unwrap();
         Self {
             dir,
@@ -228,7 +228,7 @@ async fn the_same_again_is_unchanged_and_another_is_a_version_more() {
     kit.importer
         .db
         .lessons()
-        .retire(&first.id, Timestamp::now())
+        .retire(&Scope::everything(), &first.id, Timestamp::now())
         .await
         .unwrap();
     assert_eq!(kit.import_one(&folder).await.unwrap().change, Change::Restored);

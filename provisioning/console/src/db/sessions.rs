@@ -1,0 +1,205 @@
+//! Sessions: who is signed in, from where, until when.
+
+use jiff::Timestamp;
+use sqlx::FromRow;
+
+use super::{Db, DbError, DbResult, instant, ms, users::User};
+use crate::api::session::{SessionInfo, SignInMethod};
+
+/// Functions on sessions.
+#[derive(Debug)]
+pub struct Sessions<'a>(&'a Db);
+
+impl Db {
+    /// Functions on sessions.
+    pub const fn sessions(&self) -> Sessions<'_> {
+        Sessions(self)
+    }
+}
+
+/// A session that begins.
+#[derive(Debug, Clone)]
+pub struct NewSession<'a> {
+    /// Whose.
+    pub user: i64,
+    /// Hash of its cookie.
+    pub token_hash: &'a [u8],
+    /// Its public name.
+    pub public_id: &'a str,
+    /// From where; may be empty.
+    pub address: &'a str,
+    /// The browser, by its own word; may be empty.
+    pub user_agent: &'a str,
+    /// How the person proved who they are.
+    pub method: SignInMethod,
+    /// When it ends unless it is used.
+    pub until: Timestamp,
+}
+
+/// A session that is open.
+#[derive(Debug, Clone)]
+pub struct OpenSession {
+    /// Its public name.
+    pub public_id: String,
+    /// How the person proved who they are.
+    pub method: SignInMethod,
+    /// When it ends unless it is used.
+    pub until: Timestamp,
+    /// When it was last noted as used.
+    pub last_seen_at: Option<Timestamp>,
+}
+
+#[derive(FromRow)]
+struct SessionRow {
+    public_id: String,
+    created_at: i64,
+    last_seen_at: Option<i64>,
+    address: String,
+    user_agent: String,
+    method: String,
+    token_hash: Vec<u8>,
+}
+
+impl Sessions<'_> {
+    /// Opens a session, and drops those that ran out.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn open(&self, new: &NewSession<'_>, now: Timestamp) -> DbResult<()> {
+        let mut tx = self.0.begin().await?;
+        sqlx::query("DELETE FROM sessions WHERE expires_at <= ?")
+            .bind(ms(now))
+            .execute(&mut *tx)
+            .await?;
+        sqlx::query(
+            "INSERT INTO sessions (token_hash, user_id, created_at, expires_at, public_id, last_seen_at, address,
+             user_agent, method) VALUES (?1, ?2, ?3, ?4, ?5, ?3, ?6, ?7, ?8)",
+        )
+        .bind(new.token_hash)
+        .bind(new.user)
+        .bind(ms(now))
+        .bind(ms(new.until))
+        .bind(new.public_id)
+        .bind(new.address)
+        .bind(new.user_agent)
+        .bind(new.method.as_str())
+        .execute(&mut *tx)
+        .await?;
+        sqlx::query("UPDATE users SET last_sign_in_at = ? WHERE id = ?")
+            .bind(ms(now))
+            .bind(new.user)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Whose session it is; `None` if there is none, it ran out, or the account was switched off.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn find(&self, token_hash: &[u8], now: Timestamp) -> DbResult<Option<(User, OpenSession)>> {
+        #[derive(FromRow)]
+        struct Row {
+            #[sqlx(flatten)]
+            user: User,
+            public_id: String,
+            method: String,
+            expires_at: i64,
+            last_seen_at: Option<i64>,
+        }
+        // One without a public name is from before sessions had one: it could not be ended, so it is over.
+        let row: Option<Row> = sqlx::query_as(
+            "SELECT u.*, s.public_id, s.method, s.expires_at, s.last_seen_at
+               FROM sessions s JOIN users u ON u.id = s.user_id
+              WHERE s.token_hash = ? AND s.expires_at > ? AND s.public_id <> '' AND u.disabled_at IS NULL",
+        )
+        .bind(token_hash)
+        .bind(ms(now))
+        .fetch_optional(&self.0.read)
+        .await?;
+        Ok(row.map(|row| {
+            let session = OpenSession {
+                public_id: row.public_id,
+                method: SignInMethod::of_column(&row.method),
+                until: instant(row.expires_at),
+                last_seen_at: row.last_seen_at.map(instant),
+            };
+            (row.user, session)
+        }))
+    }
+
+    /// Notes that a session is used, and lets it live longer.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn used(&self, token_hash: &[u8], now: Timestamp, until: Timestamp) -> DbResult<()> {
+        sqlx::query("UPDATE sessions SET expires_at = ?, last_seen_at = ? WHERE token_hash = ?")
+            .bind(ms(until))
+            .bind(ms(now))
+            .bind(token_hash)
+            .execute(&self.0.write)
+            .await?;
+        Ok(())
+    }
+
+    /// Ends a session by its cookie.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn close(&self, token_hash: &[u8]) -> DbResult<()> {
+        let mut tx = self.0.begin().await?;
+        sqlx::query("DELETE FROM sessions WHERE token_hash = ?")
+            .bind(token_hash)
+            .execute(&mut *tx)
+            .await?;
+        super::bump(&mut tx, "user").await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Sessions of an account, newest first; `own` is the hash of the asker's cookie.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn of(&self, user: i64, own: Option<&[u8]>, now: Timestamp) -> DbResult<Vec<SessionInfo>> {
+        let rows: Vec<SessionRow> = sqlx::query_as(
+            "SELECT public_id, created_at, last_seen_at, address, user_agent, method, token_hash FROM sessions
+              WHERE user_id = ? AND expires_at > ? AND public_id <> '' ORDER BY created_at DESC, public_id LIMIT 500",
+        )
+        .bind(user)
+        .bind(ms(now))
+        .fetch_all(&self.0.read)
+        .await?;
+        let info = |row: SessionRow| SessionInfo {
+            current: own.is_some_and(|own| own == row.token_hash),
+            id: row.public_id,
+            created_at: instant(row.created_at),
+            last_seen_at: row.last_seen_at.map(instant),
+            address: row.address,
+            user_agent: row.user_agent,
+            method: SignInMethod::of_column(&row.method),
+        };
+        Ok(rows.into_iter().map(info).collect())
+    }
+
+    /// Ends a session of an account by its public name; the next request with it is refused.
+    ///
+    /// # Errors
+    /// [`DbError::NotFound`].
+    pub async fn end(&self, user: i64, public_id: &str) -> DbResult<()> {
+        let mut tx = self.0.begin().await?;
+        let gone =
+            sqlx::query("DELETE FROM sessions WHERE user_id = ? AND public_id = ? AND public_id <> ''")
+                .bind(user)
+                .bind(public_id)
+                .execute(&mut *tx)
+                .await?;
+        if gone.rows_affected() == 0 {
+            return Err(DbError::not_found("session", public_id));
+        }
+        super::bump(&mut tx, "user").await?;
+        tx.commit().await?;
+        Ok(())
+    }
+}
