@@ -1,4 +1,5 @@
-//! The player's pages on their way into the program: each one packed with gzip where that makes it smaller.
+//! The date of the build, and the player's pages on their way into the program: each one packed with gzip where that makes
+//! it smaller.
 //!
 //! `OUT_DIR/pages/gzip` holds the packed ones, `OUT_DIR/pages/plain` the rest; `player/pages.rs` embeds both. A page that
 //! changed is a reason to build again, and one that is missing is said.
@@ -9,6 +10,7 @@ use std::{
     fs,
     io::{self, Write},
     path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use flate2::{Compression, write::GzEncoder};
@@ -34,6 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     println!("cargo::rerun-if-changed=build.rs");
+    build_date()?;
     println!("cargo::rerun-if-changed=messages");
     if !pages.join("vendor").exists() {
         println!("cargo::rerun-if-changed=player-ui");
@@ -41,6 +44,21 @@ fn main() -> Result<(), Box<dyn Error>> {
             "cargo::warning=player-ui/vendor is not set up: this player will not open PDF files; run `cargo xtask setup`"
         );
     }
+    Ok(())
+}
+
+/// The moment before which no device that runs this program can be, in seconds since 1970: `SOURCE_DATE_EPOCH` for a build
+/// that can be repeated, else now.
+fn build_date() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-env-changed=SOURCE_DATE_EPOCH");
+    let seconds = match env::var("SOURCE_DATE_EPOCH") {
+        Ok(text) => text
+            .trim()
+            .parse::<u64>()
+            .map_err(|_| format!("SOURCE_DATE_EPOCH is {text:?}; it must be seconds since 1970"))?,
+        Err(_) => SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs(),
+    };
+    println!("cargo::rustc-env=BBT_BUILT_AT={seconds}");
     Ok(())
 }
 

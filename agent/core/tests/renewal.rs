@@ -139,10 +139,6 @@ fn an_expired_certificate_is_renewed_within_a_minute_and_a_misfit_policy_does_no
         Millis(0),
     );
     assert!(misfit.poll_timeout().unwrap() >= Millis(DAY_MS - 6000));
-    // One that was refused as dead before the time was told.
-    let mut dead = renewal(certificate, 1);
-    dead.handle(Event::Dead, Millis(0));
-    assert!(dead.poll_timeout().unwrap() <= Millis(60_000));
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -1,14 +1,19 @@
-//! The clocks: one that orders, and one that labels.
+//! The clocks of the machine, and the one thing that is kept of time: the floor.
 //!
-//! Decisions use [`now`]. The wall clock may be wrong by years and is only a label; what is known of the true time comes
-//! from signed documents (a floor) and from the console's answers (an anchor).
+//! Decisions use [`now`]. What the machine's own clock says ([`system`]) is handed to `agent_core::clock`, which decides how
+//! far it is believed.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use agent_core::Millis;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use rustix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Serialize};
 
-/// A wall clock further ahead of the newest signed document than this is not believed.
-const PLAUSIBLE: SignedDuration = SignedDuration::from_hours(2 * 365 * 24);
+use crate::files;
 
 /// Milliseconds since the operating system started, suspend included.
 pub fn now() -> Millis {
@@ -18,81 +23,99 @@ pub fn now() -> Millis {
     Millis(seconds.saturating_mul(1000).saturating_add(millis))
 }
 
-/// What is known of the true time.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct TrueTime {
-    floor: Option<Timestamp>,
-    anchor: Option<(Timestamp, Millis)>,
+/// What the machine's clock says; may be wrong by decades.
+pub fn system() -> Timestamp {
+    Timestamp::now()
 }
 
-impl TrueTime {
-    /// A document signed at `issued_at` was verified: it is later now.
-    pub fn signed_at(&mut self, issued_at: Timestamp) {
-        self.floor = self.floor.max(Some(issued_at));
+/// When this program was built: it is later now.
+pub fn built() -> Timestamp {
+    let seconds = env!("BBT_BUILT_AT").parse().unwrap_or(0);
+    Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// The floor on the disk, `state/time.json`.
+#[derive(Debug)]
+pub struct SavedFloor {
+    path: PathBuf,
+    saved: Option<Timestamp>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    floor: Timestamp,
+    /// CRC-32 of the floor's seconds as text: a flipped digit must not become another century.
+    check: u32,
+}
+
+impl SavedFloor {
+    /// Under `data_dir`. One that is torn or damaged counts as none; what was signed and kept gives another.
+    pub fn open(data_dir: &Path) -> Self {
+        let path = data_dir.join("state").join("time.json");
+        let saved = match fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice::<Saved>(&bytes)
+                .ok()
+                .filter(|saved| saved.check == check(saved.floor))
+                .or_else(|| {
+                    tracing::warn!(path = %path.display(), "the saved time is damaged and is ignored");
+                    None
+                })
+                .map(|saved| saved.floor),
+            Err(_) => None,
+        };
+        Self { path, saved }
     }
 
-    /// The console said what time it is, over a connection that only it can answer.
-    pub const fn told(&mut self, time: Timestamp, now: Millis) {
-        self.anchor = Some((time, now));
+    /// What was saved.
+    pub const fn floor(&self) -> Option<Timestamp> {
+        self.saved
     }
 
-    /// The true time is this or later.
-    pub fn not_before(&self, now: Millis) -> Option<Timestamp> {
-        self.floor.max(self.anchored(now))
+    /// Saves `floor`, unless that is what is saved.
+    ///
+    /// # Errors
+    /// The one before is as it was.
+    pub fn save(&mut self, floor: Timestamp) -> io::Result<()> {
+        if self.saved == Some(floor) {
+            return Ok(());
+        }
+        self.path.parent().map_or(Ok(()), fs::create_dir_all)?;
+        let check = check(floor);
+        files::replace(&self.path, &serde_json::to_vec(&Saved { floor, check })?, 0o600)?;
+        self.saved = Some(floor);
+        Ok(())
     }
+}
 
-    /// A time to label things with: told by the console, or else the system's if it is plausible.
-    pub fn label(&self, system: Timestamp, now: Millis) -> Option<Timestamp> {
-        self.anchored(now).or_else(|| {
-            let floor = self.floor?;
-            let latest = floor.checked_add(PLAUSIBLE).unwrap_or(Timestamp::MAX);
-            (floor..=latest).contains(&system).then_some(system)
-        })
-    }
-
-    fn anchored(&self, now: Millis) -> Option<Timestamp> {
-        let (time, at) = self.anchor?;
-        time.checked_add(now.since(at)).ok()
-    }
+fn check(floor: Timestamp) -> u32 {
+    crc32fast::hash(floor.to_string().as_bytes())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn at(text: &str) -> Timestamp {
-        text.parse().unwrap()
+    #[test]
+    fn a_floor_comes_back_and_a_damaged_one_does_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut floor = SavedFloor::open(dir.path());
+        assert_eq!(floor.floor(), None);
+        let time: Timestamp = "2026-11-22T08:00:00Z".parse().unwrap();
+        floor.save(time).unwrap();
+        assert_eq!(SavedFloor::open(dir.path()).floor(), Some(time));
+        let text = fs::read_to_string(&floor.path).unwrap();
+        for damaged in [
+            text.replace("2026", "2096"),
+            text[..text.len() - 4].to_owned(),
+            String::new(),
+        ] {
+            fs::write(&floor.path, damaged).unwrap();
+            assert_eq!(SavedFloor::open(dir.path()).floor(), None);
+        }
     }
 
     #[test]
-    fn a_wrong_wall_clock_is_no_label_and_never_a_bound() {
-        let mut time = TrueTime::default();
-        assert_eq!(
-            time.label(at("2026-05-01T00:00:00Z"), Millis(0)),
-            None,
-            "nothing is known yet"
-        );
-        time.signed_at(at("2026-05-01T00:00:00Z"));
-        time.signed_at(at("2026-04-01T00:00:00Z"));
-        assert_eq!(time.not_before(Millis(0)), Some(at("2026-05-01T00:00:00Z")));
-        for wrong in [
-            "1970-01-01T00:00:00Z",
-            "2036-05-01T00:00:00Z",
-            "2016-05-01T00:00:00Z",
-        ] {
-            assert_eq!(time.label(at(wrong), Millis(0)), None, "{wrong}");
-        }
-        let plausible = at("2026-05-02T00:00:00Z");
-        assert_eq!(time.label(plausible, Millis(0)), Some(plausible));
-        time.told(at("2026-06-01T00:00:00Z"), Millis(1000));
-        let later = at("2026-06-01T00:00:05Z");
-        assert_eq!(time.label(at("1970-01-01T00:00:00Z"), Millis(6000)), Some(later));
-        assert_eq!(time.not_before(Millis(6000)), Some(later));
-        time.told(Timestamp::MAX, Millis(0));
-        assert_eq!(
-            time.label(plausible, Millis(6000)),
-            Some(plausible),
-            "no overflow"
-        );
+    fn the_program_knows_when_it_was_built() {
+        assert!(built() > "2026-01-01T00:00:00Z".parse().unwrap());
     }
 }

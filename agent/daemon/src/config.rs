@@ -50,13 +50,15 @@ pub struct CountyConfig {
     pub file: Option<PathBuf>,
 }
 
-/// Marks of the board that are given by hand, in the place of what the kernel says.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// Marks of the board that are given by hand, in the place of what the kernel says, and how its identity is looked after.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdentityConfig {
     /// The board controller's id.
     pub mcu_id: Option<String>,
     /// The disk's id.
     pub disk_id: Option<String>,
+    /// Once a certificate is due, the longest wait before the next one is asked for: what spreads a county out.
+    pub renew_spread: Duration,
 }
 
 /// Where USB disks appear.
@@ -230,6 +232,7 @@ struct RawCounty {
 struct RawIdentity {
     mcu_id: Option<String>,
     disk_id: Option<String>,
+    renew_spread_s: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -363,6 +366,12 @@ impl RawConfig {
             within("fetch.limit_kbps", u64::from(limit), 64, 10_000_000)?;
         }
 
+        let renew_spread_s = within(
+            "identity.renew_spread_s",
+            self.identity.renew_spread_s.unwrap_or(6 * 3600),
+            0,
+            86_400,
+        )?;
         for (key, mark) in [
             ("identity.mcu_id", &self.identity.mcu_id),
             ("identity.disk_id", &self.identity.disk_id),
@@ -428,6 +437,7 @@ impl RawConfig {
             identity: IdentityConfig {
                 mcu_id: self.identity.mcu_id,
                 disk_id: self.identity.disk_id,
+                renew_spread: Duration::from_secs(renew_spread_s),
             },
             usb: UsbConfig {
                 roots: self

@@ -19,7 +19,7 @@ pub(crate) mod tests;
 
 use std::{
     fs, io,
-    os::unix::fs::DirBuilderExt,
+    os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -44,7 +44,7 @@ pub struct Identity {
     pub reply: EnrolReply,
     /// Where the console's HTTPS is.
     pub console_url: String,
-    /// The private key (PEM, PKCS #8). Never leaves the device.
+    /// The private key (PEM, PKCS #8). Never leaves the device. Empty if this board cannot open it.
     pub key_pem: String,
     /// The board that was enrolled; an identity of an older agent does not say.
     pub hardware: Option<Hardware>,
@@ -69,6 +69,15 @@ pub enum Kept {
     Enrolled(Box<Identity>),
     /// Reported stolen: the secrets are gone, and the player is locked.
     Locked(Locked),
+}
+
+/// What lies on the disk, by the numbers of its folders and files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// The identity.
+    pub identity: Option<u64>,
+    /// Provisional trust, and the console's word.
+    pub other: [Option<u64>; 2],
 }
 
 #[derive(Serialize, Deserialize)]
@@ -159,9 +168,11 @@ impl IdentityFolder {
         } else {
             folder.join(key_store::PLAIN_FILE)
         };
-        let key_pem = self
-            .read_key(&key)
-            .with_context(|| format!("Failed to read {}; enrol again with a new ticket", key.display()))?;
+        // Sealed to another board, or damaged: it cannot be used, but what the device is trusted to play stays known.
+        let key_pem = self.read_key(&key).unwrap_or_else(|error| {
+            tracing::error!(%error, key = %key.display(), "the device's key cannot be used; enrol again");
+            String::new()
+        });
         Ok(Some(Identity {
             reply,
             console_url,
@@ -204,6 +215,18 @@ impl IdentityFolder {
     /// The disk does not do as told.
     pub fn standing(&self) -> io::Result<Option<StandingOrder>> {
         standing::kept(&self.parent)
+    }
+
+    /// Changes whenever another identity, provisional trust or lock is on the disk; cheap to ask.
+    pub fn stamp(&self) -> Stamp {
+        let inode = |path: &Path| fs::metadata(path).map(|found| found.ino()).ok();
+        Stamp {
+            identity: inode(&self.here),
+            other: [
+                inode(&self.provisional.join("provisional.json")),
+                inode(&standing::path(&self.parent)),
+            ],
+        }
     }
 
     /// Notes what the board is made of, for an identity of an older agent.

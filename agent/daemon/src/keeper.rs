@@ -19,12 +19,16 @@ use contract::{
     health::{BootSeq, HealthSample, Readings, TelemetryBatch},
     id::{CommandId, DeviceId},
     signed::{Signed, TrustedKey},
+    standing::StandingOrder,
 };
+use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use crate::{
+    clock::SavedFloor,
     files,
     io::probes::Probes,
+    standing,
     store::{journal::Journal, outbox_log::OutboxLog},
 };
 
@@ -52,6 +56,10 @@ pub enum Task {
     KeepAssignment(u64, Vec<u8>),
     /// Reports up to this generation may be published.
     ReserveReports(u64),
+    /// Keep the floor of the clock.
+    KeepFloor(Timestamp),
+    /// Keep the console's word on this device, with the keys that it was verified with.
+    KeepStanding(Box<Signed<StandingOrder>>),
 }
 
 /// How it went.
@@ -67,6 +75,8 @@ pub enum Answer {
     Journalled(CommandId, Result<(), String>),
     /// An assignment's generation, and whether it is on the disk.
     AssignmentKept(u64, Result<(), String>),
+    /// Whether the console's word is on the disk.
+    StandingKept(Result<(), String>),
 }
 
 /// What was kept from before.
@@ -101,6 +111,12 @@ impl Keeper {
         answers: mpsc::Sender<Answer>,
     ) -> anyhow::Result<(Self, Kept)> {
         let in_folder = |name: &str| data_dir.join(name);
+        own(data_dir, &device_id).with_context(|| {
+            format!(
+                "Failed to clear what another device left in {}",
+                data_dir.display()
+            )
+        })?;
         let (log, outbox, damage) = OutboxLog::open(&in_folder("outbox"))
             .with_context(|| format!("Failed to open the outbox in {}", in_folder("outbox").display()))?;
         if damage != Default::default() {
@@ -136,6 +152,9 @@ impl Keeper {
             journal,
             state,
             device_id,
+            data_dir: data_dir.to_owned(),
+            trusted: trusted.to_vec(),
+            floor: SavedFloor::open(data_dir),
             probes: Probes::new(data_dir),
             answers,
         };
@@ -162,11 +181,33 @@ impl Keeper {
     }
 }
 
+/// Outbox, journal and assignment are one device's: what lies there of another one, on a disk that was enrolled again, is
+/// removed and not sent as ours.
+fn own(data_dir: &Path, device_id: &DeviceId) -> io::Result<()> {
+    let owner = data_dir.join("state").join("owner");
+    let noted = match std::fs::read_to_string(&owner) {
+        Ok(noted) => Some(noted),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    if noted.as_deref() == Some(device_id.as_str()) {
+        return Ok(());
+    }
+    std::fs::create_dir_all(data_dir.join("state"))?;
+    if noted.is_some() {
+        standing::wipe_records(data_dir)?;
+    }
+    files::replace(&owner, device_id.as_str().as_bytes(), 0o600)
+}
+
 struct Worker {
     log: OutboxLog,
     journal: Journal,
     state: State,
     device_id: DeviceId,
+    data_dir: PathBuf,
+    trusted: Vec<TrustedKey>,
+    floor: SavedFloor,
     probes: Probes,
     answers: mpsc::Sender<Answer>,
 }
@@ -213,6 +254,16 @@ impl Worker {
             Task::KeepAssignment(generation, document) => {
                 let kept = files::replace(&self.state.assignment_path(), &document, 0o600).map_err(reason);
                 Some(Answer::AssignmentKept(generation, kept))
+            }
+            Task::KeepFloor(floor) => {
+                if let Err(error) = self.floor.save(floor) {
+                    tracing::warn!(%error, "could not keep the time");
+                }
+                None
+            }
+            Task::KeepStanding(order) => {
+                let kept = standing::keep(&self.data_dir, &order, &self.trusted).map_err(reason);
+                Some(Answer::StandingKept(kept))
             }
             Task::ReserveReports(generation) => {
                 if let Err(error) = self.state.reserve_reports(generation) {

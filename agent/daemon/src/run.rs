@@ -1,39 +1,63 @@
 //! The agent's one select loop: events from every door into the cores, effects out of the cores to the doors.
+//!
+//! Around it a second one: what lies on the disk says who the device is (nobody, somebody on a USB disk's word, somebody,
+//! locked), and each change of that is a new beginning within the same process. Player and lessons go on through it.
 
 mod agent;
+mod events;
+mod inbox;
 mod lessons;
+mod membership;
 mod perform;
 mod show;
+mod time;
+mod waiting;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use agent_core::Millis;
+use agent_core::{Millis, identity::standing::Conduct};
 use anyhow::Context;
-use board_configs::Board;
 use contract::id::BootId;
 use sd_notify::NotifyState;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::mpsc,
+    task::JoinHandle,
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock,
     config::Config,
-    identity::{Identity, IdentityFolder},
-    io::{probes, tls},
+    identity::{Identity, IdentityFolder, Kept},
+    io::{
+        hardware::hardware,
+        tls,
+        ways::{self, WayEvent, Ways},
+    },
     lock::DataLock,
     player::Player,
-    shelf::{self, Shelf, ShelfWriter},
+    shelf,
 };
-use agent::{Agent, Inbox};
+use agent::{Agent, House};
+use inbox::Inbox;
+use lessons::LessonStore;
+use time::TimeWatch;
 
 /// Events that may wait for the loop, from each door.
 const QUEUE: usize = 128;
 /// The loop looks at its clock at least this often: timers stand still while the machine sleeps.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
-/// How often a device that is not enrolled looks for its identity.
-const IDENTITY_CHECK: Duration = Duration::from_secs(2);
+/// How often a device looks whether another program brought it a new identity.
+const IDENTITY_CHECK: Duration = Duration::from_secs(10);
+
+/// How a stretch with one identity ended.
+enum End {
+    /// By a signal.
+    Stop(&'static str),
+    /// Look again who the device is.
+    Again,
+}
 
 /// Runs until SIGTERM or SIGINT.
 ///
@@ -42,7 +66,6 @@ const IDENTITY_CHECK: Duration = Duration::from_secs(2);
 pub async fn run(config: Config) -> anyhow::Result<()> {
     tls::install_provider();
     let _lock = DataLock::take(&config.data_dir)?;
-    let board = config.board.clone();
     let boot_id = read_boot_id(&config)?;
     let mut stop_signals = StopSignals::new()?;
 
@@ -50,15 +73,30 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let (writer, state) = shelf::shelf();
     let player = Player::start(&config.player, state).await?;
     let _ = sd_notify::notify(&[NotifyState::Ready]);
-    tracing::info!(listen = %config.player.listen, version = env!("CARGO_PKG_VERSION"), board = %board.name, "player is ready");
+    tracing::info!(listen = %config.player.listen, version = env!("CARGO_PKG_VERSION"), board = %config.board.name, "player is ready");
 
-    let identity = tokio::select! {
-        signal = stop_signals.recv() => Err(signal),
-        identity = wait_for_identity(&config, &writer) => Ok(identity?),
+    let mut time = TimeWatch::open(&config.data_dir, clock::now());
+    let mut house = House {
+        folder: IdentityFolder::of(&config),
+        hardware: hardware(&config),
+        config: Arc::new(config),
+        boot_id,
+        shelf: Arc::new(writer),
+        lessons: LessonStore::new(),
     };
-    let signal = match identity {
-        Ok(identity) => serve(config, &board, identity, boot_id, writer, &mut stop_signals).await?,
-        Err(signal) => signal,
+    let signal = loop {
+        let end = match who(&house) {
+            Kept::Enrolled(identity) => {
+                let (end, known) = serve(&mut house, *identity, time, &mut stop_signals).await?;
+                time = known;
+                end
+            }
+            kept => waiting::wait(&mut house, kept, &time, &mut stop_signals).await,
+        };
+        match end {
+            End::Stop(signal) => break signal,
+            End::Again => {}
+        }
     };
     tracing::info!(signal, "stopping");
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
@@ -66,14 +104,30 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What lies on the disk. What cannot be read is no identity: the ways in are open, and lessons are left as they are.
+fn who(house: &House) -> Kept {
+    if let Err(error) = house.folder.finish_renewal() {
+        tracing::error!(%error, "could not finish a renewal; the next start goes on");
+    }
+    let kept = house.folder.load().unwrap_or_else(|error| {
+        tracing::error!(error = %format!("{error:#}"), "who this device is cannot be read; it must be enrolled again");
+        Kept::None
+    });
+    if let Kept::Enrolled(identity) = &kept
+        && identity.hardware.is_none()
+        && let Err(error) = house.folder.note_hardware(&house.hardware)
+    {
+        tracing::warn!(%error, "could not note what this board is made of");
+    }
+    kept
+}
+
 async fn serve(
-    config: Config,
-    board: &Board,
+    house: &mut House,
     identity: Identity,
-    boot_id: BootId,
-    writer: ShelfWriter,
+    time: TimeWatch,
     stop_signals: &mut StopSignals,
-) -> anyhow::Result<&'static str> {
+) -> anyhow::Result<(End, TimeWatch)> {
     let (mqtt_events, mut from_mqtt) = mpsc::channel(QUEUE);
     let (fetch_events, mut from_fetcher) = mpsc::channel(QUEUE);
     let (answers, mut from_keeper) = mpsc::channel(QUEUE);
@@ -84,11 +138,18 @@ async fn serve(
         keeper: answers,
         inside,
     };
-    let mut agent = Agent::start(config, board, identity, boot_id, writer, inbox)?;
+    let stamp = house.folder.stamp().identity;
+    let mut agent = Agent::start(house, identity, time, inbox)?;
+    let mut ways = if agent.conduct == Conduct::Connect {
+        WaysIn::closed()
+    } else {
+        WaysIn::open(house, agent.copied_identity(), false, &agent.time)
+    };
     let watchdog = sd_notify::watchdog_enabled().map(|limit| limit / 2);
     let mut feed_at = clock::now();
+    let mut check_at = clock::now() + IDENTITY_CHECK;
 
-    loop {
+    let end = loop {
         let now = clock::now();
         if let Some(distance) = watchdog
             && now >= feed_at
@@ -96,46 +157,82 @@ async fn serve(
             let _ = sd_notify::notify(&[NotifyState::Watchdog]);
             feed_at = now + distance;
         }
+        if now >= check_at {
+            check_at = now + IDENTITY_CHECK;
+            if house.folder.stamp().identity != stamp {
+                break End::Again;
+            }
+        }
         let next = agent
             .settle(now)
             .into_iter()
             .chain(watchdog.map(|_| feed_at))
+            .chain([check_at])
             .min();
+        if agent.over {
+            break End::Again;
+        }
         let wait = next.map_or(LONGEST_WAIT, |at: Millis| at.since(now).min(LONGEST_WAIT));
         tokio::select! {
-            signal = stop_signals.recv() => {
-                agent.close().await;
-                return Ok(signal);
-            }
+            signal = stop_signals.recv() => break End::Stop(signal),
             Some(answer) = from_keeper.recv() => agent.on_kept(answer),
             Some(event) = from_mqtt.recv() => agent.on_mqtt(event),
             Some(event) = from_fetcher.recv() => agent.on_fetch(event),
             Some(event) = from_inside.recv() => agent.on_inside(event),
+            Some(event) = ways.events.recv() => match event {
+                WayEvent::Waiting(waiting) => agent.on_waiting(waiting),
+                WayEvent::Changed => break End::Again,
+            },
             () = tokio::time::sleep(wait) => {}
         }
-    }
+    };
+    ways.close().await;
+    let time = agent.close().await;
+    Ok((end, time))
 }
 
-async fn wait_for_identity(config: &Config, writer: &ShelfWriter) -> anyhow::Result<Identity> {
-    let folder = IdentityFolder::of(config);
-    if let Some(identity) = folder.identity()? {
-        return Ok(identity);
+/// The ways of getting in, at work or not.
+struct WaysIn {
+    events: mpsc::Receiver<WayEvent>,
+    stop: CancellationToken,
+    task: Option<JoinHandle<()>>,
+}
+
+impl WaysIn {
+    /// None is needed.
+    fn closed() -> Self {
+        Self {
+            events: mpsc::channel(1).1,
+            stop: CancellationToken::new(),
+            task: None,
+        }
     }
-    tracing::warn!("this device is not enrolled; run `bbt-agent enrol --config FILE --ticket FILE`");
-    writer.show(Shelf {
-        disk: probes::disk(&config.data_dir),
-        ..Shelf::default()
-    });
-    loop {
-        tokio::time::sleep(IDENTITY_CHECK).await;
-        // Ready was said already, so the service manager waits for this as it does while serving.
-        let _ = sd_notify::notify(&[NotifyState::Watchdog]);
-        if let Some(identity) = folder.identity()? {
-            writer.show(Shelf {
-                preparing: true,
-                ..Shelf::default()
-            });
-            return Ok(identity);
+
+    fn open(house: &House, copied: Option<Box<Identity>>, locked: bool, time: &TimeWatch) -> Self {
+        let (sender, events) = mpsc::channel(QUEUE);
+        let stop = CancellationToken::new();
+        let ways = Ways {
+            config: Arc::clone(&house.config),
+            hardware: house.hardware.clone(),
+            copied,
+            locked,
+            floor: time.floor.clone(),
+            typed: house.shelf.typed(),
+            stop: stop.clone(),
+        };
+        let task = Some(tokio::spawn(ways::run(ways, sender)));
+        Self { events, stop, task }
+    }
+
+    async fn close(mut self) {
+        self.stop.cancel();
+        self.events.close();
+        if let Some(mut task) = self.task.take()
+            && tokio::time::timeout(Duration::from_secs(2), &mut task)
+                .await
+                .is_err()
+        {
+            task.abort();
         }
     }
 }

@@ -60,7 +60,7 @@ struct Saved {
     order: Signed<StandingOrder>,
 }
 
-fn path(data_dir: &Path) -> PathBuf {
+pub(crate) fn path(data_dir: &Path) -> PathBuf {
     data_dir.join("state").join("standing.json")
 }
 

@@ -58,8 +58,6 @@ pub enum Event {
     ProofRefused,
     /// The two could not change places; the disk.
     TakeFailed,
-    /// Somebody refused the certificate in force because it ran out or was replaced.
-    Dead,
 }
 
 /// What to do.
@@ -171,9 +169,6 @@ impl Renewal {
                 State::Due(now + self.backoff.next_wait(&mut self.dice))
             }
             (Event::TakeFailed, State::Taking) => State::ToTake(now + self.proofs.next_wait(&mut self.dice)),
-            (Event::Dead, State::Resting(_)) => {
-                State::Due(now + self.dice.up_to(self.patience.min(EXPIRED_PATIENCE)))
-            }
             (_, state) => state,
         };
     }

@@ -31,6 +31,7 @@ impl IdentityFolder {
             )
             .ok()
             .flatten()
+            .filter(|identity| !identity.key_pem.is_empty())
     }
 
     /// Drops a renewed identity that the console does not know.

@@ -158,6 +158,7 @@ impl Shared {
             Ok(event) => Some(event),
             Err(Fault::Cancelled) => None,
             Err(fault) => {
+                let refused = matches!(fault, Fault::Refused { .. });
                 let (reason, transient, retry_after_s) = fault.judge();
                 let detail = fault.to_string();
                 tracing::info!(lesson.id = %lesson, lesson.version = version, %detail, transient, "fetch ended early");
@@ -168,6 +169,7 @@ impl Shared {
                     detail,
                     transient,
                     retry_after_s,
+                    refused,
                 })
             }
         }
@@ -272,5 +274,7 @@ pub enum FetchEvent {
         transient: bool,
         /// The console's `Retry-After`, where it gave one.
         retry_after_s: Option<u32>,
+        /// The console would not have this device.
+        refused: bool,
     },
 }

@@ -1,11 +1,14 @@
 //! The doors to the world, one file each.
 
+pub mod console;
 pub mod enrol;
 pub mod fetch;
 pub mod hardware;
 pub mod mqtt;
 pub mod probes;
 pub mod reboot;
+pub mod renew;
+pub mod standing;
 pub mod time;
 pub mod tls;
 pub mod ways;

@@ -13,6 +13,7 @@ use agent_core::backoff::{Backoff, Dice};
 use bytes::Bytes;
 use contract::{
     enrol::BrokerAddress,
+    hardware::{CONNECT_BOOT, CONNECT_HARDWARE, Hardware},
     id::{BootId, DeviceId},
     report::Presence,
     topic::{Direction, Leaf, Topic},
@@ -20,10 +21,10 @@ use contract::{
 use rumqttc::{
     Outgoing, TlsConfiguration, Transport,
     v5::{
-        AsyncClient, Event, EventLoop, MqttOptions,
+        AsyncClient, ConnectionError, Event, EventLoop, MqttOptions,
         mqttbytes::{
             QoS,
-            v5::{Filter, LastWill, Packet, SubscribeReasonCode},
+            v5::{ConnectReturnCode, DisconnectReasonCode, Filter, LastWill, Packet, SubscribeReasonCode},
         },
     },
 };
@@ -57,6 +58,8 @@ pub enum MqttEvent {
     Disconnected,
     /// A payload for this device.
     Incoming(Leaf, Bytes),
+    /// The broker is there and will not have us; it is tried again all the same, with growing waits.
+    Refused,
 }
 
 /// Who connects where.
@@ -68,6 +71,8 @@ pub struct LinkOptions {
     pub device_id: DeviceId,
     /// Goes into presence and last will.
     pub boot_id: BootId,
+    /// Told at CONNECT, so that a copied disk is found out.
+    pub hardware: Hardware,
 }
 
 /// A handle on the connection.
@@ -144,6 +149,7 @@ fn mqtt_options(options: &LinkOptions, tls: rustls::ClientConfig) -> MqttOptions
         broker,
         device_id,
         boot_id,
+        hardware,
     } = options;
     let mut mqtt = MqttOptions::new(device_id.as_str(), broker.host.as_str(), broker.port);
     let will_topic = Topic::new(device_id.clone(), Leaf::Presence).to_string();
@@ -156,8 +162,50 @@ fn mqtt_options(options: &LinkOptions, tls: rustls::ClientConfig) -> MqttOptions
     .set_connection_timeout(CONNECT_TIMEOUT_S)
     .set_max_packet_size(Some(MAX_PACKET_BYTES))
     .set_outgoing_inflight_upper_limit(IN_FLIGHT)
-    .set_last_will(LastWill::new(will_topic, gone, QoS::AtLeastOnce, true, None));
+    .set_last_will(LastWill::new(will_topic, gone, QoS::AtLeastOnce, true, None))
+    .set_user_properties(vec![
+        (CONNECT_BOOT.to_owned(), boot_id.to_string()),
+        (
+            CONNECT_HARDWARE.to_owned(),
+            serde_json::to_string(hardware).unwrap_or_default(),
+        ),
+    ]);
     mqtt
+}
+
+/// Why a connection ended.
+struct End {
+    reason: String,
+    /// The broker will not have us; the line itself is good.
+    refused: bool,
+}
+
+impl End {
+    fn line(reason: &str) -> Self {
+        Self {
+            reason: reason.to_owned(),
+            refused: false,
+        }
+    }
+}
+
+/// Whether the broker was reached and said no: at CONNECT, or already to our certificate. Not believed by itself, only a
+/// reason to ask the console for its signed word.
+fn is_refusal(error: &ConnectionError) -> bool {
+    match error {
+        ConnectionError::ConnectionRefused(code) => matches!(
+            code,
+            ConnectReturnCode::NotAuthorized
+                | ConnectReturnCode::BadUserNamePassword
+                | ConnectReturnCode::Banned
+                | ConnectReturnCode::ClientIdentifierNotValid
+                | ConnectReturnCode::BadClientId
+        ),
+        other => {
+            let reason = whole_reason(other);
+            reason.contains("received fatal alert") || reason.contains("NotAuthorized")
+        }
+    }
 }
 
 struct Line {
@@ -176,12 +224,15 @@ impl Line {
         loop {
             let began = clock::now();
             let (client, events) = AsyncClient::new(self.options.clone(), QUEUE);
-            let reason = self.connection(client, events).await;
+            let End { reason, refused } = self.connection(client, events).await;
             let was_up = self.set_client(None);
             if was_up && self.events.send(MqttEvent::Disconnected).await.is_err() {
                 return;
             }
             if self.stop.is_cancelled() {
+                return;
+            }
+            if refused && self.events.send(MqttEvent::Refused).await.is_err() {
                 return;
             }
             if was_up && clock::now().since(began) >= STABLE {
@@ -202,19 +253,24 @@ impl Line {
     }
 
     /// One connection from beginning to end; why it ended comes back.
-    async fn connection(&self, client: AsyncClient, mut line: EventLoop) -> String {
+    async fn connection(&self, client: AsyncClient, mut line: EventLoop) -> End {
         loop {
             let event = tokio::select! {
                 () = self.stop.cancelled() => {
                     goodbye(&client, &mut line).await;
-                    return "stopped".to_owned();
+                    return End::line("stopped");
                 }
                 event = line.poll() => event,
             };
             let packet = match event {
                 Ok(Event::Incoming(packet)) => packet,
                 Ok(Event::Outgoing(_)) => continue,
-                Err(error) => return whole_reason(&error),
+                Err(error) => {
+                    return End {
+                        reason: whole_reason(&error),
+                        refused: is_refusal(&error),
+                    };
+                }
             };
             let event = match packet {
                 Packet::ConnAck(_) => {
@@ -225,7 +281,10 @@ impl Line {
                     let granted =
                         |code: &SubscribeReasonCode| matches!(code, SubscribeReasonCode::Success(_));
                     if !ack.return_codes.iter().all(granted) {
-                        return format!("the broker refused our subscriptions: {:?}", ack.return_codes);
+                        return End {
+                            reason: format!("the broker refused our subscriptions: {:?}", ack.return_codes),
+                            refused: true,
+                        };
                     }
                     self.set_client(Some(client.clone()));
                     tracing::info!(broker = %self.who.broker.host, "connected to the console");
@@ -248,12 +307,20 @@ impl Line {
                     }
                 }
                 Packet::Disconnect(end) => {
-                    return format!("the broker ended the connection: {:?}", end.reason_code);
+                    return End {
+                        reason: format!("the broker ended the connection: {:?}", end.reason_code),
+                        refused: matches!(
+                            end.reason_code,
+                            DisconnectReasonCode::NotAuthorized
+                                | DisconnectReasonCode::AdministrativeAction
+                                | DisconnectReasonCode::SessionTakenOver
+                        ),
+                    };
                 }
                 _ => continue,
             };
             if self.events.send(event).await.is_err() {
-                return "stopped".to_owned();
+                return End::line("stopped");
             }
         }
     }

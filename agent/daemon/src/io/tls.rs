@@ -1,7 +1,8 @@
 //! TLS towards the console: one authority is believed, and no clock.
 //!
-//! The wall clock of a board may say 1970 or 2036. A certificate is judged at the latest moment that is known to have
-//! passed: the newest signed document, or the start of the certificate's own validity.
+//! The wall clock of a board may say 1970 or 2036. A certificate is judged at the floor, the latest moment that is known to
+//! have passed (`agent_core::clock`), or the start of the chain's own validity, whichever is later. The authority that is
+//! pinned is the root; the console shows its certificate and the intermediate's.
 
 use std::sync::{
     Arc,
@@ -21,11 +22,16 @@ use rustls::{
 };
 use x509_parser::prelude::FromDer;
 
-/// The latest moment known to have passed; rises only.
+/// The latest moment known to have passed, in every handshake's hands.
 #[derive(Debug, Clone, Default)]
 pub struct TimeFloor(Arc<AtomicI64>);
 
 impl TimeFloor {
+    /// `time` is the floor from now on; lower than before only on the console's fresh word.
+    pub fn set(&self, time: Timestamp) {
+        self.0.store(time.as_second(), Ordering::Relaxed);
+    }
+
     /// It is `time` or later.
     pub fn raise(&self, time: Timestamp) {
         self.0.fetch_max(time.as_second(), Ordering::Relaxed);
@@ -130,6 +136,37 @@ fn not_before(certificate: &CertificateDer<'_>) -> Result<i64, Error> {
     let (_, parsed) = x509_parser::certificate::X509Certificate::from_der(certificate)
         .map_err(|_| Error::InvalidCertificate(CertificateError::BadEncoding))?;
     Ok(parsed.validity().not_before.timestamp())
+}
+
+/// The end of a certificate's validity: the first one of a PEM text.
+///
+/// # Errors
+/// There is none, or it cannot be read.
+pub fn valid_until(certificate_pem: &str) -> anyhow::Result<Timestamp> {
+    let first = CertificateDer::pem_slice_iter(certificate_pem.as_bytes()).next();
+    let certificate = first
+        .context("There is no certificate")?
+        .context("Failed to read a certificate")?;
+    not_after(&certificate).context("Failed to understand a certificate")
+}
+
+/// The last day of the authorities that we hold: a floor after it would make every console a stranger for good. The
+/// intermediate's counts too, for the console's own certificate hangs on the same one.
+pub fn authorities_end(ca_pem: &str, certificate_pem: &str) -> Option<Timestamp> {
+    let ends = |pem: &str, skip: usize| -> Vec<Timestamp> {
+        CertificateDer::pem_slice_iter(pem.as_bytes())
+            .skip(skip)
+            .filter_map(|certificate| not_after(&certificate.ok()?))
+            .collect()
+    };
+    let root = ends(ca_pem, 0).into_iter().max();
+    let end = root.into_iter().chain(ends(certificate_pem, 1)).min()?;
+    end.checked_sub(jiff::SignedDuration::from_hours(24)).ok()
+}
+
+fn not_after(certificate: &CertificateDer<'_>) -> Option<Timestamp> {
+    let (_, parsed) = x509_parser::certificate::X509Certificate::from_der(certificate).ok()?;
+    Timestamp::from_second(parsed.validity().not_after.timestamp()).ok()
 }
 
 /// Makes `ring` the one TLS provider of the process; a second call changes nothing.

@@ -3,41 +3,45 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use agent_core::{
-    Millis, commands,
+    Millis,
     commands::Commands,
     health::Health,
-    lessons::{self, Inventory, Lessons, Verdict, Version},
+    identity::{
+        renewal::Renewal,
+        standing::{Conduct, Standings},
+    },
+    lessons::{self, Lessons, Version},
     outbox::{self, Outbox},
-    report::{self, Report},
+    report::Report,
 };
 use anyhow::Context;
-use board_configs::Board;
-use bytes::Bytes;
 use contract::{
     assignment::Assignment,
     command::CommandEnvelope,
-    health::IngestAck,
-    id::{BootId, CommandId},
-    report::DiskReport,
-    signed::Signed,
+    hardware::Hardware,
+    id::BootId,
+    signed::{Signed, TrustedKey},
+    standing::StandingOrder,
     topic::Leaf,
 };
-use jiff::Timestamp;
-use tokio::sync::mpsc;
 
+use super::{
+    inbox::Inbox,
+    lessons::LessonStore,
+    membership::{copied_from, renewal_of},
+    time::TimeWatch,
+};
 use crate::{
-    clock::{self, TrueTime},
+    clock,
     config::Config,
-    identity::Identity,
+    identity::{Identity, IdentityFolder},
     io::{
-        fetch::{FetchEvent, Fetcher},
-        mqtt::{LinkOptions, MqttEvent, MqttLink},
-        probes,
-        time::console_time,
-        tls::{self, TimeFloor},
+        fetch::Fetcher,
+        mqtt::{LinkOptions, MqttLink},
+        probes, renew,
     },
-    keeper::{Answer, Keeper, Task},
-    shelf::{LessonCard, Membership, ShelfWriter},
+    keeper::{Keeper, Task},
+    shelf::{LessonCard, Membership, ShelfWriter, Unenrolled},
     store::{ContentStore, StoreOptions},
 };
 
@@ -45,57 +49,53 @@ use crate::{
 const OUTBOX_BYTES: u64 = 48 * 1024 * 1024;
 /// Most bytes of samples in one message.
 const BATCH_BYTES: u64 = 192 * 1024;
-/// The console is asked for the time at most this often.
-const TIME_CHECK: Duration = Duration::from_secs(6 * 3600);
 
-/// Where doors put their events.
-#[derive(Debug, Clone)]
-pub(super) struct Inbox {
-    pub(super) mqtt: mpsc::Sender<MqttEvent>,
-    pub(super) fetch: mpsc::Sender<FetchEvent>,
-    pub(super) keeper: mpsc::Sender<Answer>,
-    pub(super) inside: mpsc::Sender<Inside>,
-}
-
-/// What tasks of our own have to say.
+/// What every identity on this board finds, one after the other.
 #[derive(Debug)]
-pub(super) enum Inside {
-    StoreOpened(ContentStore),
-    StoreChanged,
-    Surveyed {
-        inventory: Inventory,
-        disk: DiskReport,
-        cards: Vec<(Version, LessonCard)>,
-    },
-    SurveyFailed,
-    Evicted {
-        version: Version,
-        gone: bool,
-    },
-    RebootFailed(CommandId, String),
-    ConsoleTime(Timestamp),
+pub(super) struct House {
+    pub(super) config: Arc<Config>,
+    pub(super) folder: IdentityFolder,
+    pub(super) hardware: Hardware,
+    pub(super) boot_id: BootId,
+    pub(super) shelf: Arc<ShelfWriter>,
+    pub(super) lessons: LessonStore,
 }
 
 pub(super) struct Agent {
-    pub(super) config: Config,
+    pub(super) config: Arc<Config>,
+    pub(super) folder: IdentityFolder,
+    pub(super) hardware: Hardware,
     pub(super) identity: Identity,
     pub(super) boot_id: BootId,
-    pub(super) board: String,
     pub(super) lessons: Lessons,
     pub(super) outbox: Outbox,
     pub(super) commands: Commands,
     pub(super) health: Health,
     pub(super) report: Report,
     pub(super) keeper: Keeper,
-    pub(super) link: MqttLink,
+    /// There is none while the device stands aside.
+    pub(super) link: Option<MqttLink>,
     pub(super) fetcher: Option<Fetcher>,
     pub(super) store: Option<ContentStore>,
-    pub(super) shelf: ShelfWriter,
+    pub(super) shelf: Arc<ShelfWriter>,
     pub(super) cards: HashMap<Version, Arc<LessonCard>>,
     pub(super) player_urls: Vec<String>,
-    pub(super) time: TrueTime,
-    pub(super) floor: TimeFloor,
-    pub(super) time_checked: Option<Millis>,
+    pub(super) time: TimeWatch,
+    /// `None` if the certificate cannot be read.
+    pub(super) renewal: Option<Renewal>,
+    pub(super) standings: Standings,
+    /// The console's newest word, as it was signed.
+    pub(super) word: Option<(Signed<StandingOrder>, StandingOrder)>,
+    /// How this identity began to behave; another conduct is another beginning.
+    pub(super) conduct: Conduct,
+    /// The disk is another board's copy.
+    pub(super) copied: bool,
+    /// What the page shows a person who is to get the device in.
+    pub(super) waiting: Unenrolled,
+    /// Time for a new beginning: another identity, or another conduct.
+    pub(super) over: bool,
+    /// Commands that seem to be expired, until the console told the time.
+    pub(super) doubted: Vec<CommandEnvelope>,
     /// Verified, on its way to the disk.
     pub(super) offered: Option<Assignment>,
     pub(super) online: bool,
@@ -110,16 +110,15 @@ pub(super) struct Agent {
 }
 
 impl Agent {
-    /// Opens what is kept, connects, and begins to open the store in the background.
+    /// Opens what is kept and connects, if the device may.
     pub(super) fn start(
-        config: Config,
-        board: &Board,
+        house: &mut House,
         identity: Identity,
-        boot_id: BootId,
-        shelf: ShelfWriter,
+        mut time: TimeWatch,
         inbox: Inbox,
     ) -> anyhow::Result<Self> {
         let now = clock::now();
+        let config = Arc::clone(&house.config);
         let reply = &identity.reply;
         let device_id = reply.device_id.clone();
         let (keeper, kept) = Keeper::open(
@@ -129,78 +128,96 @@ impl Agent {
             inbox.keeper.clone(),
         )?;
 
-        let disk = probes::disk(&config.data_dir);
-        let reserve_bytes = config
-            .storage
-            .reserve_bytes
-            .unwrap_or_else(|| board.disk.reserve_bytes(disk.total_bytes));
+        let store = store_options(&config, reply.keys.clone());
         let settings = lessons::Settings {
             device_id: device_id.clone(),
             max_parallel: config.fetch.max_parallel,
             limits: lessons::Limits {
-                reserve_bytes,
+                reserve_bytes: store.reserve_bytes,
                 max_bytes: config.storage.max_bytes,
             },
         };
-        let commands = Commands::resume(device_id.clone(), boot_id.clone(), kept.commands, now);
+        let commands = Commands::resume(device_id.clone(), house.boot_id.clone(), kept.commands, now);
         let limits = outbox::Limits {
             max_bytes: OUTBOX_BYTES,
             max_batch_bytes: BATCH_BYTES,
         };
 
-        let mut time = TrueTime::default();
-        let floor = TimeFloor::default();
         let signed = [
             Some(reply.issued_at),
             kept.assignment.as_ref().map(|a| a.issued_at),
             commands.newest_issued_at(),
         ];
+        time.hold(&reply.ca_pem, &reply.certificate_pem, now);
         for issued_at in signed.into_iter().flatten() {
-            time.signed_at(issued_at);
-            floor.raise(issued_at);
+            time.signed_at(issued_at, now);
         }
         // A lost file must not take the count back: reports are rarer than seconds.
-        let seconds = time.not_before(now).map_or(0, Timestamp::as_second);
-        let generation = kept.report_generation.max(u64::try_from(seconds).unwrap_or(0));
+        let seconds = u64::try_from(time.clock.floor(now).as_second()).unwrap_or(0);
+        let generation = kept.report_generation.max(seconds);
 
-        let pair = (reply.certificate_pem.as_str(), identity.key_pem.as_str());
-        let tls = tls::client_config(&reply.ca_pem, Some(pair), floor.clone())
-            .context("Failed to use the device's identity; enrol again with a new ticket")?;
-        let link_options = LinkOptions {
-            broker: reply.broker.clone(),
-            device_id,
-            boot_id: boot_id.clone(),
+        let word = house
+            .folder
+            .standing()
+            .context("Failed to read how this device stands")?;
+        let standings = Standings::resume(device_id.clone(), word, rand::random(), now);
+        let copied = copied_from(&identity, &house.hardware);
+        if let Some(mark) = copied {
+            tracing::error!(
+                ?mark,
+                "this disk is a copy of another board's: it does not connect, and waits to be enrolled as itself"
+            );
+        }
+        let conduct = if copied.is_some() || identity.key_pem.is_empty() {
+            Conduct::StandAside
+        } else {
+            standings.conduct()
         };
-        let link = MqttLink::spawn(link_options, tls, inbox.mqtt.clone());
-
-        let store_options = StoreOptions {
-            root: config.data_dir.clone(),
-            trusted: reply.keys.clone(),
-            reserve_bytes,
-            max_bytes: config.storage.max_bytes,
+        let link = if conduct == Conduct::Connect {
+            let tls = renew::client_tls(&identity, time.floor.clone())
+                .context("Failed to use the device's identity; enrol again with a new ticket")?;
+            let options = LinkOptions {
+                broker: reply.broker.clone(),
+                device_id,
+                boot_id: house.boot_id.clone(),
+                hardware: house.hardware.clone(),
+            };
+            Some(MqttLink::spawn(options, tls, inbox.mqtt.clone()))
+        } else {
+            None
         };
-        tokio::spawn(super::lessons::open_store(store_options, inbox.inside.clone()));
+        house.lessons.follow(store, inbox.inside.clone());
 
         let mut agent = Self {
             lessons: Lessons::resume(settings, kept.assignment, rand::random()),
-            outbox: Outbox::resume(kept.outbox, boot_id.clone(), limits),
+            outbox: Outbox::resume(kept.outbox, house.boot_id.clone(), limits),
             commands,
             health: Health::new(config.health.interval, now),
             report: Report::resume(generation),
-            board: board.name.clone(),
+            renewal: renewal_of(&config, &identity, &house.folder),
             config,
+            folder: house.folder.clone(),
+            hardware: house.hardware.clone(),
             identity,
-            boot_id,
+            boot_id: house.boot_id.clone(),
             keeper,
             link,
             fetcher: None,
             store: None,
-            shelf,
+            shelf: Arc::clone(&house.shelf),
             cards: HashMap::new(),
             player_urls: Vec::new(),
             time,
-            floor,
-            time_checked: None,
+            standings,
+            word: None,
+            conduct,
+            copied: copied.is_some(),
+            waiting: Unenrolled {
+                serial: house.hardware.serial.clone(),
+                ..Unenrolled::default()
+            },
+            over: false,
+            doubted: Vec::new(),
             offered: None,
             online: false,
             console_seen: None,
@@ -212,8 +229,38 @@ impl Agent {
             shown_at: Millis::default(),
             inbox,
         };
+        agent.membership = agent.membership_now();
         agent.player_urls = agent.find_player_urls();
         Ok(agent)
+    }
+
+    /// Whom the ways in show to the console: the identity that was copied.
+    pub(super) fn copied_identity(&self) -> Option<Box<Identity>> {
+        let quarantined = matches!(self.membership, Membership::Quarantined(_));
+        (quarantined && !self.identity.key_pem.is_empty()).then(|| Box::new(self.identity.clone()))
+    }
+
+    /// The ways in have something to show.
+    pub(super) fn on_waiting(&mut self, waiting: Unenrolled) {
+        self.waiting = waiting;
+        self.membership = self.membership_now();
+        self.dirty = true;
+    }
+
+    /// Lets go of the console at once; lessons go on.
+    pub(super) fn leave(&mut self) {
+        if let Some(fetcher) = self.fetcher.take() {
+            fetcher.cancel_all();
+        }
+        if let Some(link) = self.link.take() {
+            self.online = false;
+            tokio::spawn(link.close());
+        }
+    }
+
+    /// Sends to the console if there is a connection; says whether.
+    pub(super) fn publish(&self, leaf: Leaf, payload: Vec<u8>) -> bool {
+        self.link.as_ref().is_some_and(|link| link.publish(leaf, payload))
     }
 
     /// Lets every core see the time, performs all effects, and says when to come back.
@@ -223,6 +270,7 @@ impl Agent {
         self.commands.handle_timeout(now);
         self.health.handle_timeout(now);
         self.report.handle_timeout(now);
+        self.settle_membership(now);
         self.perform(now);
         let show_at = self.show_if_due(now);
         self.perform(now);
@@ -232,221 +280,22 @@ impl Agent {
             self.commands.poll_timeout(),
             self.health.poll_timeout(),
             self.report.poll_timeout(),
+            self.membership_timeout(),
             show_at,
         ];
         cores.into_iter().flatten().min()
     }
 
-    pub(super) fn on_mqtt(&mut self, event: MqttEvent) {
-        let now = clock::now();
-        self.dirty = true;
-        match event {
-            MqttEvent::Connected => {
-                self.online = true;
-                self.player_urls = self.find_player_urls();
-                self.check_time(now);
-                self.lessons.handle(lessons::Event::Online, now);
-                self.outbox.handle(outbox::Event::Connected, now);
-                self.commands.handle(commands::Event::Connected, now);
-                self.report.handle(report::Event::Connected, now);
-            }
-            MqttEvent::Disconnected => {
-                self.online = false;
-                self.outbox.handle(outbox::Event::Disconnected, now);
-                self.report.handle(report::Event::Disconnected, now);
-            }
-            MqttEvent::Incoming(leaf, payload) => {
-                if let Err(error) = self.incoming(leaf, &payload, now) {
-                    tracing::warn!(topic = leaf.as_str(), error = %format!("{error:#}"), "ignored a message");
-                }
-            }
-        }
-        self.console_seen = Some(now);
-    }
-
-    fn incoming(&mut self, leaf: Leaf, payload: &Bytes, now: Millis) -> anyhow::Result<()> {
-        let keys = &self.identity.reply.keys;
-        match leaf {
-            Leaf::Assignment => {
-                let document: Signed<Assignment> = serde_json::from_slice(payload)?;
-                let assignment = document.verify(keys)?;
-                if self.lessons.consider(&assignment)? == Verdict::TakeOver {
-                    self.signed_at(assignment.issued_at);
-                    let task = Task::KeepAssignment(assignment.generation, payload.to_vec());
-                    self.offered = Some(assignment);
-                    if !self.keeper.give(task) {
-                        anyhow::bail!("the disk is too slow; the console will send it again");
-                    }
-                }
-            }
-            Leaf::Command => {
-                let document: Signed<CommandEnvelope> = serde_json::from_slice(payload)?;
-                let envelope = document.verify(keys)?;
-                tracing::info!(command.id = %envelope.id, "received a command");
-                let not_before = self.time.not_before(now);
-                self.signed_at(envelope.issued_at);
-                self.commands
-                    .handle(commands::Event::Received { envelope, not_before }, now);
-            }
-            Leaf::Ack => {
-                let ack: IngestAck = serde_json::from_slice(payload)?;
-                anyhow::ensure!(
-                    ack.device_id == self.identity.reply.device_id,
-                    "it is for device {}",
-                    ack.device_id
-                );
-                self.outbox.handle(outbox::Event::Acked(ack), now);
-            }
-            Leaf::Report | Leaf::Telemetry | Leaf::Status | Leaf::Presence => {
-                anyhow::bail!("devices send these, they do not get them");
-            }
-        }
-        Ok(())
-    }
-
-    pub(super) fn on_fetch(&mut self, event: FetchEvent) {
-        self.dirty = true;
-        let event = match event {
-            FetchEvent::Manifest { lesson, version } => lessons::Event::ManifestStored((lesson, version)),
-            FetchEvent::Progress {
-                lesson,
-                version,
-                done_bytes,
-                total_bytes,
-                fetched_bytes,
-            } => {
-                self.fetched_bytes += fetched_bytes;
-                lessons::Event::Progress {
-                    version: (lesson, version),
-                    done_bytes,
-                    total_bytes,
-                }
-            }
-            FetchEvent::Stored {
-                lesson,
-                version,
-                fetched_bytes,
-            } => {
-                self.fetched_bytes += fetched_bytes;
-                tracing::info!(lesson.id = %lesson, lesson.version = version, "lesson is ready");
-                lessons::Event::Stored((lesson, version))
-            }
-            FetchEvent::Failed {
-                lesson,
-                version,
-                reason,
-                detail,
-                transient,
-                retry_after_s,
-            } => {
-                let retry_after = retry_after_s.map(|s| Duration::from_secs(u64::from(s)));
-                lessons::Event::Failed {
-                    version: (lesson, version),
-                    reason,
-                    detail,
-                    transient,
-                    retry_after,
-                }
-            }
-        };
-        self.lessons.handle(event, clock::now());
-    }
-
-    pub(super) fn on_kept(&mut self, answer: Answer) {
-        let now = clock::now();
-        match answer {
-            Answer::Measured(mut readings) => {
-                let (ready, assigned) = self.lessons.counts();
-                readings.lessons_ready = Some(ready);
-                readings.lessons_assigned = Some(assigned);
-                readings.fetched_bytes = Some(std::mem::take(&mut self.fetched_bytes));
-                let wall_time = self.time.label(Timestamp::now(), now);
-                let measured = outbox::Measured {
-                    uptime_ms: now.0,
-                    wall_time,
-                    readings,
-                };
-                self.outbox.handle(outbox::Event::Push(measured), now);
-            }
-            Answer::Appended(seq, Ok(bytes)) => {
-                self.outbox.handle(outbox::Event::Appended { seq, bytes }, now);
-            }
-            Answer::Appended(seq, Err(error)) => {
-                tracing::warn!(seq, %error, "could not keep a health sample");
-                self.outbox.handle(outbox::Event::AppendFailed { seq }, now);
-            }
-            Answer::Batch(payload) => {
-                // If the line is gone, the outbox sends it again.
-                self.link.publish(Leaf::Telemetry, payload);
-            }
-            Answer::Journalled(id, Ok(())) => self.commands.handle(commands::Event::Journalled(id), now),
-            Answer::Journalled(id, Err(error)) => {
-                tracing::error!(command.id = %id, %error, "could not journal a command");
-                self.commands
-                    .handle(commands::Event::JournalFailed(id, error), now);
-            }
-            Answer::AssignmentKept(generation, Ok(())) => {
-                if let Some(assignment) = self.offered.take_if(|offered| offered.generation == generation) {
-                    tracing::info!(
-                        generation,
-                        lessons = assignment.lessons.len(),
-                        "took over an assignment"
-                    );
-                    self.lessons.handle(lessons::Event::Assigned(assignment), now);
-                    self.dirty = true;
-                }
-            }
-            Answer::AssignmentKept(generation, Err(error)) => {
-                tracing::error!(generation, %error, "could not keep the assignment; the one before stays in force");
-                self.offered.take_if(|offered| offered.generation == generation);
-            }
-        }
-    }
-
-    pub(super) fn on_inside(&mut self, event: Inside) {
-        let now = clock::now();
-        match event {
-            Inside::StoreOpened(store) => self.store_opened(store),
-            Inside::StoreChanged => self.lessons.handle(lessons::Event::StoreChanged, now),
-            Inside::Surveyed {
-                inventory,
-                disk,
-                cards,
-            } => {
-                self.cards
-                    .extend(cards.into_iter().map(|(version, card)| (version, Arc::new(card))));
-                self.cards.retain(|(lesson, version), _| {
-                    inventory
-                        .lessons
-                        .iter()
-                        .any(|held| held.lesson == *lesson && held.version == *version)
-                });
-                self.lessons
-                    .handle(lessons::Event::Surveyed { inventory, disk }, now);
-                self.dirty = true;
-            }
-            Inside::SurveyFailed => self.lessons.handle(lessons::Event::SurveyFailed, now),
-            Inside::Evicted { version, gone } => {
-                self.lessons
-                    .handle(lessons::Event::Evicted { version, gone }, now);
-            }
-            Inside::RebootFailed(id, reason) => {
-                self.commands
-                    .handle(commands::Event::RebootFailed(id, reason), now);
-            }
-            Inside::ConsoleTime(time) => {
-                self.time.told(time, now);
-                self.floor.raise(time);
-            }
-        }
-    }
-
-    /// Says goodbye to the console and finishes what is being written.
-    pub(super) async fn close(self) {
+    /// Says goodbye to the console and finishes what is being written; what is known of the time goes on.
+    pub(super) async fn close(mut self) -> TimeWatch {
         if let Some(fetcher) = &self.fetcher {
             fetcher.cancel_all();
         }
-        self.link.close().await;
+        if let Some(link) = self.link.take() {
+            link.close().await;
+        }
+        let floor = self.time.clock.floor(clock::now());
+        let _ = self.keeper.give(Task::KeepFloor(floor));
         let keeper = self.keeper;
         // Its answers go nowhere now, and it must not wait for someone to take them.
         drop(self.inbox);
@@ -457,30 +306,25 @@ impl Agent {
         {
             tracing::warn!("the disk did not finish in time");
         }
-    }
-
-    fn check_time(&mut self, now: Millis) {
-        if self.time_checked.is_some_and(|at| now.since(at) < TIME_CHECK) {
-            return;
-        }
-        self.time_checked = Some(now);
-        let Ok(tls) = self.tls() else { return };
-        let (url, inside) = (self.identity.console_url.clone(), self.inbox.inside.clone());
-        tokio::spawn(async move {
-            if let Some(time) = console_time(&url, tls).await {
-                let _ = inside.send(Inside::ConsoleTime(time)).await;
-            }
-        });
+        self.time
     }
 
     pub(super) fn tls(&self) -> anyhow::Result<rustls::ClientConfig> {
-        let reply = &self.identity.reply;
-        let pair = (reply.certificate_pem.as_str(), self.identity.key_pem.as_str());
-        tls::client_config(&reply.ca_pem, Some(pair), self.floor.clone())
+        renew::client_tls(&self.identity, self.time.floor.clone())
     }
+}
 
-    fn signed_at(&mut self, issued_at: Timestamp) {
-        self.time.signed_at(issued_at);
-        self.floor.raise(issued_at);
+/// How the store of lessons is opened.
+pub(super) fn store_options(config: &Config, trusted: Vec<TrustedKey>) -> StoreOptions {
+    let disk = probes::disk(&config.data_dir);
+    let reserve_bytes = config
+        .storage
+        .reserve_bytes
+        .unwrap_or_else(|| config.board.disk.reserve_bytes(disk.total_bytes));
+    StoreOptions {
+        root: config.data_dir.clone(),
+        trusted,
+        reserve_bytes,
+        max_bytes: config.storage.max_bytes,
     }
 }

@@ -2,10 +2,10 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use agent_core::lessons::Version;
-use tokio::sync::mpsc;
+use agent_core::{identity::standing::Conduct, lessons::Version};
+use tokio::sync::{mpsc, watch};
 
-use super::agent::{Agent, Inside};
+use super::{agent::Agent, inbox::Inside};
 use crate::{
     io::fetch::{FetchOptions, Fetcher},
     store::{ContentStore, LessonKey, StoreOptions},
@@ -22,7 +22,19 @@ impl Agent {
     /// The store is open: lessons play, and fetching can begin.
     pub(super) fn store_opened(&mut self, store: ContentStore) {
         self.shelf.set_store(store.clone());
+        store.trust(self.identity.reply.keys.clone());
         self.store = Some(store.clone());
+        self.start_fetching(&store);
+        if std::mem::take(&mut self.survey_waits) {
+            self.survey(store);
+        }
+    }
+
+    /// Only a device that may come in fetches.
+    fn start_fetching(&mut self, store: &ContentStore) {
+        if self.conduct != Conduct::Connect {
+            return;
+        }
         let options = FetchOptions {
             console_url: self.identity.console_url.clone(),
             max_parallel: self.config.fetch.max_parallel,
@@ -41,31 +53,62 @@ impl Agent {
             Ok(fetcher) => self.fetcher = Some(fetcher),
             Err(error) => tracing::error!(error = %format!("{error:#}"), "lessons cannot be fetched"),
         }
-        if std::mem::take(&mut self.survey_waits) {
-            self.survey(store);
-        }
     }
 
     /// Looks at what is held; the answer comes as one more event.
     pub(super) fn survey(&self, store: ContentStore) {
-        let (known, inside) = (self.cards.keys().cloned().collect(), self.inbox.inside.clone());
-        tokio::spawn(async move {
-            let surveyed = tokio::task::spawn_blocking(move || survey(&store, &known)).await;
-            let event = match surveyed {
-                Ok(Ok(event)) => event,
-                Ok(Err(error)) => {
-                    tracing::error!(error = %format!("{error:#}"), "could not look at what is held");
-                    Inside::SurveyFailed
-                }
-                Err(_) => Inside::SurveyFailed,
-            };
-            let _ = inside.send(event).await;
-        });
+        look(
+            store,
+            self.cards.keys().cloned().collect(),
+            self.inbox.inside.clone(),
+        );
     }
 }
 
-/// Opens the store, for as long as it takes, and then passes on that it changes.
-pub(super) async fn open_store(options: StoreOptions, inside: mpsc::Sender<Inside>) {
+/// Looks at what is held; cards of lessons that are `known` are left out.
+pub(super) fn look(store: ContentStore, known: HashSet<Version>, inside: mpsc::Sender<Inside>) {
+    tokio::spawn(async move {
+        let surveyed = tokio::task::spawn_blocking(move || survey(&store, &known)).await;
+        let event = match surveyed {
+            Ok(Ok(event)) => event,
+            Ok(Err(error)) => {
+                tracing::error!(error = %format!("{error:#}"), "could not look at what is held");
+                Inside::SurveyFailed
+            }
+            Err(_) => Inside::SurveyFailed,
+        };
+        let _ = inside.send(event).await;
+    });
+}
+
+/// The lessons on the disk, opened once for the life of the process: identities come and go above it.
+#[derive(Debug)]
+pub(super) struct LessonStore {
+    opened: watch::Sender<Option<ContentStore>>,
+    begun: bool,
+}
+
+impl LessonStore {
+    /// Not opened yet.
+    pub(super) fn new() -> Self {
+        Self {
+            opened: watch::channel(None).0,
+            begun: false,
+        }
+    }
+
+    /// Begins to open the store in the background, unless that was begun before; then `inside` hears that it is open, and of
+    /// each change.
+    pub(super) fn follow(&mut self, options: StoreOptions, inside: mpsc::Sender<Inside>) {
+        if !std::mem::replace(&mut self.begun, true) {
+            tokio::spawn(open_store(options, self.opened.clone()));
+        }
+        tokio::spawn(pass_on(self.opened.subscribe(), inside));
+    }
+}
+
+/// Opens the store, for as long as it takes.
+async fn open_store(options: StoreOptions, opened: watch::Sender<Option<ContentStore>>) {
     let store = loop {
         let attempt = options.clone();
         match tokio::task::spawn_blocking(move || ContentStore::open(attempt)).await {
@@ -78,12 +121,26 @@ pub(super) async fn open_store(options: StoreOptions, inside: mpsc::Sender<Insid
         }
         tokio::time::sleep(STORE_RETRY).await;
     };
+    opened.send_replace(Some(store.clone()));
+    verify_found_files(store).await;
+}
+
+/// Until nobody listens.
+async fn pass_on(mut opened: watch::Receiver<Option<ContentStore>>, inside: mpsc::Sender<Inside>) {
+    let found = tokio::select! {
+        () = inside.closed() => return,
+        found = opened.wait_for(Option::is_some) => found.ok().and_then(|store| store.clone()),
+    };
+    let Some(store) = found else { return };
     let mut changes = store.changes();
-    if inside.send(Inside::StoreOpened(store.clone())).await.is_err() {
+    if inside.send(Inside::StoreOpened(store)).await.is_err() {
         return;
     }
-    tokio::spawn(verify_found_files(store));
-    while changes.changed().await.is_ok() {
+    loop {
+        tokio::select! {
+            () = inside.closed() => return,
+            changed = changes.changed() => if changed.is_err() { return },
+        }
         if inside.send(Inside::StoreChanged).await.is_err() {
             return;
         }

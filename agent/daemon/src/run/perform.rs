@@ -7,7 +7,7 @@ use agent_core::{
 };
 use contract::topic::Leaf;
 
-use super::agent::{Agent, Inside};
+use super::{agent::Agent, inbox::Inside};
 use crate::{
     io::{fetch::FetchJob, reboot},
     keeper::Task,
@@ -50,7 +50,7 @@ impl Agent {
         }
         while let Some(report::Effect::Publish(report)) = self.report.next_effect() {
             if let Ok(payload) = serde_json::to_vec(&report) {
-                self.link.publish(Leaf::Report, payload);
+                self.publish(Leaf::Report, payload);
             }
         }
         if self.report.generation() + REPORTS_AHEAD / 2 > self.reports_reserved {
@@ -120,7 +120,7 @@ impl Agent {
                 tracing::info!(command.id = %status.id, state = ?status.state, "command");
                 if let Ok(payload) = serde_json::to_vec(&status) {
                     // If the line is gone, it is said again after the next connect.
-                    self.link.publish(Leaf::Status, payload);
+                    self.publish(Leaf::Status, payload);
                 }
             }
             commands::Effect::Reboot(id) => {

@@ -29,7 +29,7 @@ impl Agent {
         self.shelf.show(self.shelf_now(now));
         // Before the first survey a report would say that nothing is held.
         if !self.lessons.preparing() {
-            self.report.handle(report::Event::Now(self.report_now()), now);
+            self.report.handle(report::Event::Now(self.report_now(now)), now);
         }
         None
     }
@@ -70,19 +70,19 @@ impl Agent {
         }
     }
 
-    fn report_now(&self) -> DeviceReport {
+    fn report_now(&self, now: Millis) -> DeviceReport {
         DeviceReport {
             device_id: self.identity.reply.device_id.clone(),
             boot_id: self.boot_id.clone(),
             generation: 0,
             assignment_generation: self.lessons.assignment_generation(),
             agent_version: env!("CARGO_PKG_VERSION").to_owned(),
-            board: self.board.clone(),
+            board: self.config.board.name.clone(),
             lessons: self.lessons.report(),
             disk: self.lessons.disk(),
             player_urls: self.player_urls.clone(),
-            hardware: None,
-            clock: None,
+            hardware: Some(self.hardware.clone()),
+            clock: Some(self.clock_trust(now)),
         }
     }
 

@@ -15,7 +15,7 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -64,6 +64,8 @@ pub struct ContentStore(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) options: StoreOptions,
+    /// From the options at first, and since from each renewal.
+    trusted: RwLock<Vec<TrustedKey>>,
     pub(crate) layout: Layout,
     pub(crate) index: Index,
     pub(crate) faults: Faults,
@@ -122,6 +124,7 @@ impl ContentStore {
             ..Memory::default()
         };
         let store = Self(Arc::new(Inner {
+            trusted: RwLock::new(options.trusted.clone()),
             options,
             layout,
             index,
@@ -135,6 +138,11 @@ impl ContentStore {
         }));
         let report = recover::reconcile(&store.0, rebuilt)?;
         Ok((store, report))
+    }
+
+    /// Manifests that come from now on are believed with these keys; those that are held were believed already.
+    pub fn trust(&self, keys: Vec<TrustedKey>) {
+        *self.0.trusted.write().unwrap_or_else(PoisonError::into_inner) = keys;
     }
 
     /// Wakes whenever the inventory may have changed.
@@ -439,7 +447,8 @@ impl Inner {
         }
         let signed: Signed<LessonManifest> =
             serde_json::from_slice(bytes).map_err(ManifestRefused::Syntax)?;
-        let manifest = signed.verify(&self.options.trusted)?;
+        let trusted = self.trusted.read().unwrap_or_else(PoisonError::into_inner);
+        let manifest = signed.verify(&trusted)?;
         manifest.check()?;
         if manifest.id != key.lesson || manifest.version != key.version {
             return Err(ManifestRefused::Other(LessonKey {

@@ -59,11 +59,11 @@ impl Fault {
     pub(super) fn judge(&self) -> (FailureReason, bool, Option<u32>) {
         match self {
             Self::Line(_) | Self::Cancelled => (FailureReason::Other, true, None),
+            // Not the lesson's fault either: the certificate is being renewed, or the standing is asked for.
+            Self::Refused { .. } => (FailureReason::Other, true, None),
             Self::Busy { retry_after_s, .. } => (FailureReason::Other, true, *retry_after_s),
             Self::NotFound { .. } => (FailureReason::NotFound, false, None),
-            Self::Refused { .. } | Self::Answer { .. } | Self::NoManifest => {
-                (FailureReason::Other, false, None)
-            }
+            Self::Answer { .. } | Self::NoManifest => (FailureReason::Other, false, None),
             Self::Wrong(_) => (FailureReason::HashMismatch, false, None),
             Self::Store(error) => (error.reason(), false, None),
         }

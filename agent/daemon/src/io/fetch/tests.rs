@@ -383,8 +383,8 @@ async fn every_status_is_told_apart() {
     for (status, after, expected) in [
         (404, None, (FailureReason::NotFound, false, None)),
         (410, None, (FailureReason::NotFound, false, None)),
-        (401, None, (FailureReason::Other, false, None)),
-        (403, None, (FailureReason::Other, false, None)),
+        (401, None, (FailureReason::Other, true, None)),
+        (403, None, (FailureReason::Other, true, None)),
         (503, Some("17"), (FailureReason::Other, true, Some(17))),
         (429, Some("999999"), (FailureReason::Other, true, Some(3600))),
         (

@@ -1,0 +1,236 @@
+//! Which event goes to which core.
+
+use std::{sync::Arc, time::Duration};
+
+use agent_core::{
+    Millis, commands,
+    identity::standing,
+    lessons::{self, Verdict},
+    outbox, report,
+};
+use bytes::Bytes;
+use contract::{
+    assignment::Assignment, command::CommandEnvelope, health::IngestAck, signed::Signed, topic::Leaf,
+};
+
+use super::{agent::Agent, inbox::Inside};
+use crate::{
+    clock,
+    io::{fetch::FetchEvent, mqtt::MqttEvent},
+    keeper::{Answer, Task},
+};
+
+impl Agent {
+    pub(super) fn on_mqtt(&mut self, event: MqttEvent) {
+        let now = clock::now();
+        self.dirty = true;
+        match event {
+            MqttEvent::Connected => {
+                self.online = true;
+                self.player_urls = self.find_player_urls();
+                self.time.clock.reachable(now);
+                self.standings.accepted();
+                self.lessons.handle(lessons::Event::Online, now);
+                self.outbox.handle(outbox::Event::Connected, now);
+                self.commands.handle(commands::Event::Connected, now);
+                self.report.handle(report::Event::Connected, now);
+            }
+            MqttEvent::Disconnected => {
+                self.online = false;
+                self.outbox.handle(outbox::Event::Disconnected, now);
+                self.report.handle(report::Event::Disconnected, now);
+            }
+            MqttEvent::Refused => {
+                return self.standings.handle(standing::Event::Refused, now);
+            }
+            MqttEvent::Incoming(leaf, payload) => {
+                if let Err(error) = self.incoming(leaf, &payload, now) {
+                    tracing::warn!(topic = leaf.as_str(), error = %format!("{error:#}"), "ignored a message");
+                }
+            }
+        }
+        self.console_seen = Some(now);
+    }
+
+    fn incoming(&mut self, leaf: Leaf, payload: &Bytes, now: Millis) -> anyhow::Result<()> {
+        let keys = &self.identity.reply.keys;
+        match leaf {
+            Leaf::Assignment => {
+                let document: Signed<Assignment> = serde_json::from_slice(payload)?;
+                let assignment = document.verify(keys)?;
+                if self.lessons.consider(&assignment)? == Verdict::TakeOver {
+                    self.time.signed_at(assignment.issued_at, now);
+                    let task = Task::KeepAssignment(assignment.generation, payload.to_vec());
+                    self.offered = Some(assignment);
+                    if !self.keeper.give(task) {
+                        anyhow::bail!("the disk is too slow; the console will send it again");
+                    }
+                }
+            }
+            Leaf::Command => {
+                let document: Signed<CommandEnvelope> = serde_json::from_slice(payload)?;
+                let envelope = document.verify(keys)?;
+                tracing::info!(command.id = %envelope.id, "received a command");
+                self.on_command(envelope, now);
+            }
+            Leaf::Ack => {
+                let ack: IngestAck = serde_json::from_slice(payload)?;
+                anyhow::ensure!(
+                    ack.device_id == self.identity.reply.device_id,
+                    "it is for device {}",
+                    ack.device_id
+                );
+                self.outbox.handle(outbox::Event::Acked(ack), now);
+            }
+            Leaf::Report | Leaf::Telemetry | Leaf::Status | Leaf::Presence => {
+                anyhow::bail!("devices send these, they do not get them");
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn on_fetch(&mut self, event: FetchEvent) {
+        self.dirty = true;
+        let event = match event {
+            FetchEvent::Manifest { lesson, version } => lessons::Event::ManifestStored((lesson, version)),
+            FetchEvent::Progress {
+                lesson,
+                version,
+                done_bytes,
+                total_bytes,
+                fetched_bytes,
+            } => {
+                self.fetched_bytes += fetched_bytes;
+                lessons::Event::Progress {
+                    version: (lesson, version),
+                    done_bytes,
+                    total_bytes,
+                }
+            }
+            FetchEvent::Stored {
+                lesson,
+                version,
+                fetched_bytes,
+            } => {
+                self.fetched_bytes += fetched_bytes;
+                tracing::info!(lesson.id = %lesson, lesson.version = version, "lesson is ready");
+                lessons::Event::Stored((lesson, version))
+            }
+            FetchEvent::Failed {
+                lesson,
+                version,
+                reason,
+                detail,
+                transient,
+                retry_after_s,
+                refused,
+            } => {
+                if refused {
+                    self.standings.handle(standing::Event::Refused, clock::now());
+                }
+                let retry_after = retry_after_s.map(|s| Duration::from_secs(u64::from(s)));
+                lessons::Event::Failed {
+                    version: (lesson, version),
+                    reason,
+                    detail,
+                    transient,
+                    retry_after,
+                }
+            }
+        };
+        self.lessons.handle(event, clock::now());
+    }
+
+    pub(super) fn on_kept(&mut self, answer: Answer) {
+        let now = clock::now();
+        match answer {
+            Answer::Measured(mut readings) => {
+                let (ready, assigned) = self.lessons.counts();
+                readings.lessons_ready = Some(ready);
+                readings.lessons_assigned = Some(assigned);
+                readings.fetched_bytes = Some(std::mem::take(&mut self.fetched_bytes));
+                let wall_time = self.time.clock.read(clock::system(), now).time;
+                let measured = outbox::Measured {
+                    uptime_ms: now.0,
+                    wall_time,
+                    readings,
+                };
+                self.outbox.handle(outbox::Event::Push(measured), now);
+            }
+            Answer::Appended(seq, Ok(bytes)) => {
+                self.outbox.handle(outbox::Event::Appended { seq, bytes }, now);
+            }
+            Answer::Appended(seq, Err(error)) => {
+                tracing::warn!(seq, %error, "could not keep a health sample");
+                self.outbox.handle(outbox::Event::AppendFailed { seq }, now);
+            }
+            Answer::Batch(payload) => {
+                // If the line is gone, the outbox sends it again.
+                self.publish(Leaf::Telemetry, payload);
+            }
+            Answer::Journalled(id, Ok(())) => self.commands.handle(commands::Event::Journalled(id), now),
+            Answer::Journalled(id, Err(error)) => {
+                tracing::error!(command.id = %id, %error, "could not journal a command");
+                self.commands
+                    .handle(commands::Event::JournalFailed(id, error), now);
+            }
+            Answer::AssignmentKept(generation, Ok(())) => {
+                if let Some(assignment) = self.offered.take_if(|offered| offered.generation == generation) {
+                    tracing::info!(
+                        generation,
+                        lessons = assignment.lessons.len(),
+                        "took over an assignment"
+                    );
+                    self.lessons.handle(lessons::Event::Assigned(assignment), now);
+                    self.dirty = true;
+                }
+            }
+            Answer::AssignmentKept(generation, Err(error)) => {
+                tracing::error!(generation, %error, "could not keep the assignment; the one before stays in force");
+                self.offered.take_if(|offered| offered.generation == generation);
+            }
+            Answer::StandingKept(kept) => self.on_standing_kept(kept, now),
+        }
+    }
+
+    pub(super) fn on_inside(&mut self, event: Inside) {
+        let now = clock::now();
+        match event {
+            Inside::StoreOpened(store) => self.store_opened(store),
+            Inside::StoreChanged => self.lessons.handle(lessons::Event::StoreChanged, now),
+            Inside::Surveyed {
+                inventory,
+                disk,
+                cards,
+            } => {
+                self.cards
+                    .extend(cards.into_iter().map(|(version, card)| (version, Arc::new(card))));
+                self.cards.retain(|(lesson, version), _| {
+                    inventory
+                        .lessons
+                        .iter()
+                        .any(|held| held.lesson == *lesson && held.version == *version)
+                });
+                self.lessons
+                    .handle(lessons::Event::Surveyed { inventory, disk }, now);
+                self.dirty = true;
+            }
+            Inside::SurveyFailed => self.lessons.handle(lessons::Event::SurveyFailed, now),
+            Inside::Evicted { version, gone } => {
+                self.lessons
+                    .handle(lessons::Event::Evicted { version, gone }, now);
+            }
+            Inside::RebootFailed(id, reason) => {
+                self.commands
+                    .handle(commands::Event::RebootFailed(id, reason), now);
+            }
+            Inside::Time(answer, asked) => self.on_time(answer, asked, now),
+            Inside::Standing(said) => self.on_standing(said, now),
+            Inside::Renewal(event, refusal) => self.on_renewal(event, refusal, now),
+            Inside::Renewed => {
+                tracing::info!("the renewed certificate is in force");
+                self.over = true;
+            }
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! What the doors and our own tasks have to say to the loop.
+
+use agent_core::{
+    Millis,
+    identity::renewal,
+    lessons::{Inventory, Version},
+};
+use contract::{id::CommandId, report::DiskReport, signed::Signed, standing::StandingOrder};
+use tokio::sync::mpsc;
+
+use crate::{
+    io::{console::Refusal, fetch::FetchEvent, mqtt::MqttEvent, time::TimeAnswer},
+    keeper::Answer,
+    shelf::LessonCard,
+    store::ContentStore,
+};
+
+/// Where doors put their events.
+#[derive(Debug, Clone)]
+pub(super) struct Inbox {
+    pub(super) mqtt: mpsc::Sender<MqttEvent>,
+    pub(super) fetch: mpsc::Sender<FetchEvent>,
+    pub(super) keeper: mpsc::Sender<Answer>,
+    pub(super) inside: mpsc::Sender<Inside>,
+}
+
+/// What tasks of our own have to say.
+#[derive(Debug)]
+pub(super) enum Inside {
+    StoreOpened(ContentStore),
+    StoreChanged,
+    Surveyed {
+        inventory: Inventory,
+        disk: DiskReport,
+        cards: Vec<(Version, LessonCard)>,
+    },
+    SurveyFailed,
+    Evicted {
+        version: Version,
+        gone: bool,
+    },
+    RebootFailed(CommandId, String),
+    /// The console on the time, and when it was asked.
+    Time(TimeAnswer, Millis),
+    /// The console's verified word, or nothing.
+    Standing(Option<Box<(Signed<StandingOrder>, StandingOrder)>>),
+    /// How a step of the renewal went, and whether the console would not have us.
+    Renewal(renewal::Event, Option<Refusal>),
+    /// The renewed identity is in force on the disk.
+    Renewed,
+}
