@@ -1,11 +1,12 @@
 // A stand-in console for working on the pages: SPEC-shaped answers from memory, serving dist/ under the real CSP.
 //   node dev/mock.mjs            two schools, a few dozen devices, lessons arriving
 //   MOCK=empty node dev/mock.mjs a county on its first day
-// Any user name signs in with the password "demo-demo".
+// Any user name signs in with the password "demo-demo"; some names choose other rights, see mock-people.mjs.
 import { createReadStream, existsSync, statSync } from "node:fs";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
+import { people } from "./mock-people.mjs";
 
 const PORT = Number(process.env.PORT ?? 8090);
 const EMPTY = process.env.MOCK === "empty";
@@ -24,12 +25,12 @@ const regions = EMPTY ? [] : [
   { id: 3, parent_id: 1, kind: "township", name: "石门乡" },
 ];
 const schools = EMPTY ? [] : [
-  { id: 1, region_id: 2, code: "3145000101", name: "云溪镇中心小学", kind: "school" },
-  { id: 2, region_id: 3, code: "3145000102", name: "石门乡大坪教学点", kind: "teaching_point" },
+  { id: 1, region_id: 2, code: "3145000101", name: "云溪镇中心小学", kind: "school", contracted_down_mbps: 100, contracted_up_mbps: 30 },
+  { id: 2, region_id: 3, code: "3145000102", name: "石门乡大坪教学点", kind: "teaching_point", contracted_down_mbps: 20, contracted_up_mbps: 4 },
 ];
 const grades = ["一年级", "二年级", "三年级", "四年级", "五年级", "六年级"];
 const classrooms = EMPTY ? [] : [
-  ...grades.flatMap((g, i) => [1, 2, 3, 4].map((n) => ({ id: i * 4 + n, school_id: 1, code: `${i + 1}0${n}`, name: `${g}（${n}）班`, grade: g }))),
+  ...grades.flatMap((g, i) => [1, 2, 3, 4].map((n) => ({ id: i * 4 + n, school_id: 1, code: `${i + 1}0${n}`, name: `${g}（${n}）班`, grade: g, class: `${n}班`, owner: "云溪镇中心小学", builder: "县电教馆", maintainer: "恒讯科技", equipment: n % 2 ? "希沃一体机 86 寸（2021）、实物展台" : "投影机、电子白板" }))),
   { id: 30, school_id: 2, code: "1", name: "复式一班", grade: "一年级" },
   { id: 31, school_id: 2, code: "2", name: "复式二班", grade: "三年级" },
   { id: 32, school_id: 2, code: "3", name: "接收教室", grade: "" },
@@ -159,13 +160,7 @@ const problem = (status, code, message, detail = "") => ({ status, body: { type:
 const ok = (body, status = 200) => ({ status, body });
 let signed = new Set();
 
-on("POST", "/api/v1/session", ({ json }) => {
-  if (json.password !== "demo-demo") return problem(401, "credentials_wrong", "用户名或密码不对。连续输错 5 次后需要等待一会儿。");
-  const token = hex(32);
-  signed.add(token);
-  return { ...ok({ username: json.username, display_name: "王老师", language: "zh-CN" }), headers: { "set-cookie": `bbt_session=${token}; HttpOnly; SameSite=Strict; Path=/` } };
-});
-on("GET", "/api/v1/session", () => ok({ username: "admin", display_name: "王老师", language: "zh-CN" }));
+people({ on, ok, problem, page, iso, hex, tell, empty: EMPTY, regions, schools, devices });
 on("DELETE", "/api/v1/session", () => { signed = new Set(); return { status: 204 }; });
 on("GET", "/api/v1/tree", () => ok({ regions: regions.map((r) => ({ ...r, schools: schools.filter((s) => s.region_id === r.id).map((s) => {
   const rooms = classrooms.filter((c) => c.school_id === s.id);
@@ -257,7 +252,8 @@ createServer(async (request, response) => {
     response.end(raw ?? (body === undefined ? undefined : JSON.stringify(body)));
   };
   const token = /bbt_session=(\w+)/.exec(request.headers.cookie ?? "")?.[1];
-  if (!signed.has(token) && !(url.pathname === "/api/v1/session" && request.method === "POST")) return send(problem(401, "not_signed_in", "请先登录。"));
+  const open = /^\/api\/v1\/session(\/|$)/.test(url.pathname) && !(url.pathname === "/api/v1/session" && request.method === "GET");
+  if (!signed.has(token) && !open) return send(problem(401, "not_signed_in", "请先登录。"));
   if (url.pathname === "/api/v1/events") {
     response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
     response.write(": hello\n\n");
@@ -268,8 +264,13 @@ createServer(async (request, response) => {
     const found = method === request.method && pattern.exec(decodeURI(url.pathname));
     if (!found) continue;
     let json = {};
-    try { json = JSON.parse(Buffer.concat(chunks).toString() || "{}"); } catch { /* multipart */ }
-    try { return send(handler({ params: { ...found.groups }, q: url.searchParams, json })); } catch (e) { console.error(e); return send(problem(500, "internal", "控制台内部出错。", String(e))); }
+    const raw = Buffer.concat(chunks).toString();
+    try { json = JSON.parse(raw || "{}"); } catch { /* multipart */ }
+    try {
+      const answer = handler({ params: { ...found.groups }, q: url.searchParams, json, raw });
+      if (answer.token) signed.add(answer.token);
+      return send(answer);
+    } catch (e) { console.error(e); return send(problem(500, "internal", "控制台内部出错。", String(e))); }
   }
   send(problem(404, "not_found", "没有这个接口。"));
 }).listen(PORT, "127.0.0.1", () => console.log(`mock console on http://127.0.0.1:${PORT}/ (password demo-demo)`));

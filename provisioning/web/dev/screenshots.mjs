@@ -26,7 +26,7 @@ async function open(options = {}) {
   const page = await context.newPage();
   page.on("pageerror", (e) => problems.push(`${page.url()}: script error: ${e.message}`));
   page.on("console", (m) => {
-    const expected = /status of (401|404|409|422)/.test(m.text());
+    const expected = /status of (401|403|404|409|422|429)/.test(m.text());
     if ((m.type() === "error" || m.type() === "warning") && !expected) problems.push(`${page.url()}: ${m.type()}: ${m.text()}`);
   });
   page.on("request", (r) => {
@@ -178,12 +178,71 @@ if (process.env.BBT_MAKE_TICKET) {
     await page.waitForSelector(".sheet");
   });
 }
+await first("schools-roster", async () => {
+  await page.goto(`${base}/schools?at=school:${school.id}`);
+  await settle(page);
+  await page.locator(".view .el-radio-button").last().click();
+});
+await first("roster", at("/roster"));
+/** A roster as it is dropped; the real console wants a real one (ROSTER_BAD, ROSTER_GOOD: csv files). */
+const sheet = (name, text) => ({ name, mimeType: "text/csv", buffer: Buffer.from(text) });
+const trial = (name, text) => async () => {
+  await page.goto(`${base}/roster`);
+  await settle(page);
+  await page.setInputFiles("input[type=file]", [sheet(name, text)]);
+  await page.waitForSelector(".sums");
+};
+await first("roster-errors", trial("bad.csv", process.env.ROSTER_BAD ? readFileSync(process.env.ROSTER_BAD) : "x"));
+await first("roster-trial", trial("good.csv", process.env.ROSTER_GOOD ? readFileSync(process.env.ROSTER_GOOD) : "x"));
+await first("security", at("/security"));
+await first("security-all", async () => {
+  await page.goto(`${base}/security`);
+  await settle(page);
+  await page.locator(".head .el-radio-button").last().click();
+});
+await first("people", at("/people"));
+await first("people-new", async () => {
+  await page.goto(`${base}/people`);
+  await settle(page);
+  await press(/新建人员|New person/);
+});
+const users = list(await get("/users"));
+const somebody = users.find((u) => u.username !== user && u.last_sign_in_at) ?? users.find((u) => u.username !== user) ?? users[0];
+if (somebody) {
+  await first("person", at(`/people/${somebody.id}`));
+  await first("person-grant", async () => {
+    await page.goto(`${base}/people/${somebody.id}`);
+    await settle(page);
+    await press(/授予角色|Grant a role/);
+  });
+}
+const glass = users.find((u) => u.kind === "break_glass");
+if (glass) await first("person-break-glass", at(`/people/${glass.id}`));
+await first("roles", at("/roles"));
+await first("audit", at("/audit"));
+await first("audit-verified", async () => {
+  await page.goto(`${base}/audit?range=all`);
+  await settle(page);
+  await press(/校验整条日志|Verify the whole log/);
+  await page.waitForSelector(".verdict");
+  await page.locator(".el-table__expand-icon").nth(1).click();
+});
+await first("account", at("/account"));
+await first("account-totp", async () => {
+  await page.goto(`${base}/account`);
+  await settle(page);
+  await press(/^(启用动态口令|Turn on)$/);
+  await page.fill("#totp-password", password);
+  await page.keyboard.press("Enter");
+  await page.waitForSelector(".scan img");
+});
 await first("system", at("/system"));
 await first("not-found", at("/no/such/page"));
 await first("device-unknown", at("/devices/no-such-device"));
 
 await page.evaluate(() => localStorage.setItem("bbt-theme", "dark"));
 await first("dark-overview", at("/"));
+for (const name of ["account", "people", "roles", "audit", "security", "roster"]) await first(`dark-${name}`, at(`/${name}`));
 if (device) await first("dark-device-health", at(`/devices/${device.id}?tab=health`));
 await page.evaluate(() => {
   localStorage.setItem("bbt-theme", "light");
@@ -191,8 +250,38 @@ await page.evaluate(() => {
 });
 await first("en-overview", at("/"));
 await first("en-devices", at("/devices"));
+for (const name of ["account", "people", "roles", "audit", "security", "roster"]) await first(`en-${name}`, at(`/${name}`));
+if (somebody) await first("en-person", at(`/people/${somebody.id}`));
 if (device) await first("en-device", at(`/devices/${device.id}`));
 await context.close();
+
+// What only the mock can show without harming anybody: the second step, the lock-out, and people with fewer rights.
+if (process.env.BBT_MOCK) {
+  const other = await open();
+  const as = async (name) => {
+    await other.context.clearCookies();
+    await other.page.goto(`${base}/sign-in`);
+    await other.page.fill("#username", name);
+    await other.page.fill("#password", password);
+    await other.page.keyboard.press("Enter");
+  };
+  const shot = async (name, act) => {
+    if (only && !name.includes(only)) return;
+    try {
+      await act();
+      await shoot(other.page, name);
+    } catch (cause) {
+      problems.push(`${name}: ${cause.message.split("\n")[0]}`);
+    }
+  };
+  await shot("sign-in-totp", async () => { await as("totp"); await other.page.waitForSelector("#totp"); });
+  await shot("sign-in-locked", async () => { await as("locked"); await other.page.waitForSelector("[role=timer]"); });
+  await shot("sign-in-provider-away", async () => { await other.page.goto(`${base}/sign-in`); await other.page.click(".provider"); await other.page.waitForSelector(".el-alert--error"); });
+  for (const name of ["auditor", "school", "content"]) await shot(`as-${name}`, async () => { await as(name); await other.page.waitForURL(`${base}/`); await other.page.goto(`${base}/schools`); });
+  await shot("as-school-forbidden", async () => { await as("school"); await other.page.waitForURL(`${base}/`); await other.page.goto(`${base}/people`); });
+  await shot("as-nobody", async () => { await as("nobody"); await other.page.waitForURL(`${base}/`); });
+  await other.context.close();
+}
 await browser.close();
 
 for (const line of new Set(problems)) console.error(`! ${line}`);

@@ -3,7 +3,7 @@
 import { ask, client } from "./client";
 import { pending } from "./pending";
 import { set } from "./query";
-import type { CommandBody, DeviceQuery, LessonQuery, NewPush, NewTicket, PushQuery, RegionKind, SchoolKind, Session, SessionOptions } from "./types";
+import type { CommandBody, DeviceQuery, LessonQuery, NewPush, NewTicket, PushQuery, RegionKind, SchoolDetail, SchoolKind, Session, SessionOptions } from "./types";
 
 export { account, audit, roles, roster, security, users } from "./people";
 
@@ -27,7 +27,7 @@ const at = <I>(id: I) => ({ params: { path: { id } } });
 
 export const places = {
   tree: () => ask(client.GET("/tree")),
-  school: (id: number) => ask(client.GET("/schools/{id}", at(id))),
+  school: (id: number): Promise<SchoolDetail> => ask(client.GET("/schools/{id}", at(id))),
   addRegion: (body: { parent_id?: number; kind: RegionKind; name: string; code?: string }) =>
     ask(client.POST("/regions", { body })),
   addSchool: (body: { region_id: number; code: string; name: string; kind: SchoolKind }) =>

@@ -47,3 +47,6 @@ export interface SecurityEvent {
   id: number; kind: string; device_id?: string | null; school?: string | null; address: string; detail: Record<string, unknown>;
   first_at: string; last_at: string; times: number; acknowledged_at?: string | null; acknowledged_by?: string | null;
 }
+
+export interface RosterOfSchool { contracted_down_mbps?: number | null; contracted_up_mbps?: number | null }
+export interface RosterOfClassroom { class?: string; owner?: string; builder?: string; maintainer?: string; equipment?: string }

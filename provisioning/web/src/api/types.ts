@@ -1,5 +1,6 @@
 /** Names for the shapes of the console's API. All come from its OpenAPI document: `npm run gen` after a change there. */
 
+import type { RosterOfClassroom, RosterOfSchool } from "./pending";
 import type { components, paths } from "./schema";
 
 type Schemas = components["schemas"];
@@ -17,7 +18,7 @@ export type TreeRegion = Omit<Schemas["Region"], "kind" | "schools"> & { kind: s
 export type TreeSchool = Omit<Schemas["SchoolSummary"], "kind"> & { kind: string };
 export type RegionKind = Schemas["RegionKind"];
 export type SchoolKind = Schemas["SchoolKind"];
-export type SchoolDetail = Schemas["School"];
+export type SchoolDetail = Omit<Schemas["School"], "classrooms"> & RosterOfSchool & { classrooms: (Schemas["Classroom"] & RosterOfClassroom)[] };
 
 export type DeviceSummary = Schemas["DeviceSummary"];
 export type DeviceDetail = Schemas["DeviceDetail"];

@@ -54,6 +54,10 @@ const en: typeof zhCN = {
   },
   rosterChange: { township_added: "New township", school_added: "New school", school_changed: "School changed", classroom_added: "New classroom", classroom_changed: "Classroom changed" },
   schools: {
+    view: "What to show",
+    viewDevices: "Devices",
+    viewRoster: "Roster",
+    party: { p0: "Owner", p1: "Builder", p2: "Maintainer" },
     import: "Import a roster",
     bandwidth: "Contracted line",
     mbps: "{down} down / {up} up Mbps",

@@ -52,6 +52,10 @@ export default {
   },
   rosterChange: { township_added: "新建乡镇", school_added: "新建学校", school_changed: "修改学校", classroom_added: "新建教室", classroom_changed: "修改教室" },
   schools: {
+    view: "显示哪些",
+    viewDevices: "终端状态",
+    viewRoster: "名册信息",
+    party: { p0: "主管", p1: "建设", p2: "运维" },
     import: "导入名册",
     bandwidth: "签约带宽",
     mbps: "下行 {down} / 上行 {up} Mbps",
