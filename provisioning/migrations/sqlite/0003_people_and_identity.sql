@@ -160,6 +160,8 @@ CREATE INDEX claims_by_serial ON claims (serial);
 ALTER TABLE devices ADD COLUMN standing TEXT NOT NULL DEFAULT 'active';
 ALTER TABLE devices ADD COLUMN standing_at INTEGER;
 ALTER TABLE devices ADD COLUMN standing_reason TEXT NOT NULL DEFAULT '';
+-- Whom to call, for the screen of a board that was reported stolen.
+ALTER TABLE devices ADD COLUMN standing_contact TEXT NOT NULL DEFAULT '';
 -- Id of the signed word that told it; an unlock names it.
 ALTER TABLE devices ADD COLUMN standing_order TEXT;
 UPDATE devices SET standing = 'replaced', standing_at = replaced_at WHERE replaced_at IS NOT NULL;

@@ -1,32 +1,42 @@
-//! The devices' door: HTTPS with certificates of our own authority, for enrolment, manifests and files.
+//! The devices' door: HTTPS with certificates of our own authority, for enrolment, renewal, standing, time, manifests and files.
 //!
-//! Owns the listener, the limits and the three handlers. What a device may have is the database's word, asked for each
-//! request: a lesson that is withdrawn is gone at once. Enrolment is the one path without a certificate.
+//! Owns the listener, the limits and the handlers. What a device may have is the database's word, asked for each request: a
+//! lesson that is withdrawn is gone at once. Who is kept out is in [`Denylist`], and a running answer to somebody who comes
+//! to be on it is cut. Enrolment, claims and the time are the paths without a certificate.
 
+mod admission;
 mod claim;
 mod enrol;
 pub mod limits;
 pub mod ranges;
+pub mod rates;
+mod renew;
 mod serve;
 #[cfg(test)]
 mod tests;
+mod word;
 
 use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     Extension, Router,
     body::Body,
-    extract::{DefaultBodyLimit, FromRequestParts, Path, Request, State},
-    http::{HeaderMap, HeaderValue, Method, header, request::Parts},
+    extract::{DefaultBodyLimit, Path, Request, State},
+    http::{HeaderMap, HeaderValue, Method, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use contract::{api, hash::Hash, id::DeviceId};
+use contract::{api, enrol::BrokerAddress, hash::Hash, id::DeviceId};
+use jiff::Timestamp;
 use rand::Rng;
 use tokio::sync::Semaphore;
 
-use self::limits::{Budgets, Held, Rule, Turns};
+use self::{
+    admission::Enrolled,
+    limits::{Budgets, Held, Rule, Turns},
+    rates::Rate,
+};
 pub use self::serve::serve;
 use crate::{
     clock::HouseClock,
@@ -77,6 +87,8 @@ pub struct DeviceHttp {
     pub denylist: Denylist,
     /// What time it is.
     pub clock: HouseClock,
+    /// Where devices find MQTT, unless their ticket said otherwise.
+    pub broker: BrokerAddress,
     /// Of errors, when the caller names none.
     pub language: Language,
     /// Bounds.
@@ -103,6 +115,8 @@ pub struct Peer {
     pub device: Option<DeviceId>,
     /// That certificate's serial number, lower-case hexadecimal.
     pub serial: Option<String>,
+    /// That certificate's last day.
+    pub not_after: Option<Timestamp>,
     /// That certificate ran out: it may be renewed, and nothing else.
     pub expired: bool,
 }
@@ -116,6 +130,8 @@ struct Shared {
     requests: Arc<Semaphore>,
     downloads: Arc<Semaphore>,
     per_device: Turns<DeviceId>,
+    renewals: Rate<DeviceId>,
+    dead_calls: Rate<DeviceId>,
 }
 
 /// The routes; [`serve`] puts [`Peer`] into each request.
@@ -128,6 +144,8 @@ pub fn router(http: DeviceHttp) -> Router {
         requests: Arc::new(Semaphore::new(http.limits.requests)),
         downloads: Arc::new(Semaphore::new(http.limits.downloads)),
         per_device: Turns::new(http.limits.downloads_per_device),
+        renewals: Rate::new(renew::RENEWALS, renew::RENEWAL_WINDOW),
+        dead_calls: Rate::new(1, admission::DEAD_CALL_EVERY),
         http,
     });
     Router::new()
@@ -139,6 +157,13 @@ pub fn router(http: DeviceHttp) -> Router {
             api::CLAIM,
             post(claim::claim).layer(DefaultBodyLimit::max(enrol::MAX_BYTES)),
         )
+        .route(
+            api::RENEW,
+            post(renew::renew).layer(DefaultBodyLimit::max(enrol::MAX_BYTES)),
+        )
+        .route(api::RENEW_CONFIRM, post(renew::confirm))
+        .route(api::TIME, get(word::time))
+        .route(api::STANDING, get(word::standing))
         .route(api::MANIFEST_ROUTE, get(manifest))
         .route(api::FILE_ROUTE, get(file))
         .layer(middleware::from_fn_with_state(shared.clone(), admit))
@@ -147,34 +172,6 @@ pub fn router(http: DeviceHttp) -> Router {
             render_problems,
         ))
         .with_state(shared)
-}
-
-/// A device that showed its certificate and is enrolled here.
-struct Enrolled(DeviceId);
-
-impl FromRequestParts<Arc<Shared>> for Enrolled {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, ApiError> {
-        let peer = parts.extensions.get::<Peer>();
-        let (device, serial, expired) = match peer {
-            Some(Peer {
-                device: Some(device),
-                serial,
-                expired,
-                ..
-            }) => (device.clone(), serial.clone(), *expired),
-            _ => return Err(ApiError::new(Code::CertificateRequired)),
-        };
-        shared.http.denylist.admit(&device, serial.as_deref())?;
-        if expired {
-            return Err(ApiError::new(Code::CertificateExpired));
-        }
-        match shared.http.db.known_device(&device).await? {
-            Some(_) => Ok(Self(device)),
-            None => Err(ApiError::new(Code::DeviceUnknown).detail(&device)),
-        }
-    }
 }
 
 async fn manifest(

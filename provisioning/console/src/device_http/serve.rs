@@ -17,10 +17,10 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Limits, Peer};
+use super::{DeviceHttp, Peer, router};
 use crate::{
     clock::HouseClock,
-    pki::{Pki, device_of, serial_of},
+    pki::{denylist::Denylist, device_of, serial_of},
 };
 
 /// From the first byte to a finished handshake. Handshakes at once are not limited: one costs a fraction of a millisecond, and
@@ -35,24 +35,24 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// Largest request head in bytes.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
 
-/// Serves `router` on `listener` until `shutdown`, then lets running answers finish for up to five seconds.
+/// Serves devices on `listener` until `shutdown`, then lets running answers finish for up to five seconds.
 ///
 /// # Errors
 /// The certificates cannot be used. A failing connection is only logged.
 pub async fn serve(
     listener: TcpListener,
-    pki: &Pki,
-    router: Router,
-    clock: HouseClock,
-    limits: Limits,
+    http: DeviceHttp,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let config = pki
+    let config = http
+        .pki
         .device_server_config()
         .context("Failed to prepare TLS for devices")?;
     let acceptor = TlsAcceptor::from(Arc::new(config));
-    let connections = Arc::new(Semaphore::new(limits.connections));
+    let connections = Arc::new(Semaphore::new(http.limits.connections));
     let tracker = TaskTracker::new();
+    let (clock, denylist) = (http.clock.clone(), http.denylist.clone());
+    let router = router(http);
     loop {
         let accepted = tokio::select! {
             () = shutdown.cancelled() => break,
@@ -71,6 +71,7 @@ pub async fn serve(
             acceptor: acceptor.clone(),
             router: router.clone(),
             clock: clock.clone(),
+            denylist: denylist.clone(),
             shutdown: shutdown.clone(),
         };
         tracker.spawn(async move {
@@ -105,6 +106,7 @@ struct Connection {
     acceptor: TlsAcceptor,
     router: Router,
     clock: HouseClock,
+    denylist: Denylist,
     shutdown: CancellationToken,
 }
 
@@ -125,8 +127,10 @@ impl Connection {
             address,
             device: certificate.and_then(device_of),
             serial,
+            not_after,
             expired: not_after.is_some_and(|last| last < self.clock.now()),
         };
+        let cut = self.cut(&peer);
         let service = TowerToHyperService::new(self.router.layer(Extension(peer)));
         let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
@@ -136,11 +140,36 @@ impl Connection {
         tokio::pin!(connection);
         tokio::select! {
             ended = connection.as_mut() => ended?,
+            () = cut => tracing::info!(peer = %address, "the connection of a device that is kept out from now on was cut"),
             () = self.shutdown.cancelled() => {
                 connection.as_mut().graceful_shutdown();
                 connection.await?;
             }
         }
         Ok(())
+    }
+
+    /// Done when the device at the other end comes to be kept out, whatever answer is under way. One that was out before it
+    /// came may stay for the little that it may ask.
+    fn cut(&self, peer: &Peer) -> impl Future<Output = ()> + use<> {
+        let (device, serial) = (peer.device.clone(), peer.serial.clone());
+        let denylist = self.denylist.clone();
+        let mut generation = denylist.generation();
+        let admitted = move || {
+            device
+                .as_ref()
+                .is_some_and(|device| denylist.admit(device, serial.as_deref()).is_ok())
+        };
+        async move {
+            if !admitted() {
+                return std::future::pending().await;
+            }
+            while generation.changed().await.is_ok() {
+                if !admitted() {
+                    return;
+                }
+            }
+            std::future::pending().await
+        }
     }
 }

@@ -1,10 +1,12 @@
 //! What the console does without being asked.
 
 pub mod audit;
+pub mod clock;
 pub mod gc;
 pub mod presence;
 pub mod publisher;
 pub mod revisions;
+pub mod standing;
 
 use std::future::Future;
 

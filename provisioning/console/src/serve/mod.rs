@@ -6,6 +6,7 @@ mod web;
 use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
+use contract::enrol::BrokerAddress;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -16,7 +17,6 @@ pub use self::lock::ServeLock;
 use crate::{
     admission::Admission,
     app::AppState,
-    audit::door::Caller,
     broker::{Broker, BrokerError, EmbeddedBrokerConfig, Guard, LinkCredentials},
     config::{Config, FILE_NAME},
     device_http::{self, DeviceHttp, Limits},
@@ -110,6 +110,8 @@ impl Console {
         tasks.spawn(jobs::revisions::run(app.clone(), stopping.clone()));
         tasks.spawn(jobs::audit::run(app.clone(), stopping.clone()));
         tasks.spawn(jobs::gc::run(app.clone(), stopping.clone()));
+        tasks.spawn(jobs::standing::run(app.clone(), stopping.clone()));
+        tasks.spawn(jobs::clock::run(app.clone(), stopping.clone()));
         let sessions: Arc<dyn jobs::presence::Sessions> = Arc::<Guard>::clone(&guard);
         tasks.spawn(jobs::presence::run(
             app.clone(),
@@ -121,7 +123,7 @@ impl Console {
 
         let (web_address, devices_address) = (web.local_addr()?, devices.local_addr()?);
         serve_devices(&app, &tasks, devices);
-        serve_web(&app, &tasks, web).await?;
+        serve_web(&app, &tasks, web)?;
         if app.config.public_host == "localhost" && !devices_address.ip().is_loopback() {
             tracing::warn!(
                 "public_host is localhost, so tickets lead devices of other machines nowhere; \
@@ -249,7 +251,6 @@ async fn start_broker(app: &AppState, door: Arc<Admission>) -> anyhow::Result<Br
 }
 
 fn serve_devices(app: &AppState, tasks: &TaskTracker, listener: TcpListener) {
-    let limits = Limits::default();
     let http = DeviceHttp {
         db: app.db.clone(),
         objects: app.objects.clone(),
@@ -257,38 +258,24 @@ fn serve_devices(app: &AppState, tasks: &TaskTracker, listener: TcpListener) {
         keys: Arc::clone(&app.keys),
         denylist: app.denylist.clone(),
         clock: app.clock.clone(),
+        broker: BrokerAddress {
+            host: app.config.public_host.clone(),
+            port: app.config.public_mqtt_port,
+        },
         language: app.config.language,
-        limits,
+        limits: Limits::default(),
     };
-    let (pki, clock, stopping) = (Arc::clone(&app.pki), app.clock.clone(), app.stopping.clone());
+    let stopping = app.stopping.clone();
     tasks.spawn(async move {
-        if let Err(error) =
-            device_http::serve(listener, &pki, device_http::router(http), clock, limits, stopping).await
-        {
+        if let Err(error) = device_http::serve(listener, http, stopping).await {
             tracing::error!(error = format!("{error:#}"), "the device listener ended");
         }
     });
 }
 
-async fn serve_web(app: &AppState, tasks: &TaskTracker, listener: TcpListener) -> anyhow::Result<()> {
-    let router = router::router(app.clone()).into_make_service_with_connect_info::<Caller>();
-    let stopping = app.stopping.clone().cancelled_owned();
-    match &app.config.web_tls {
-        None => {
-            let serving = axum::serve(listener, router).with_graceful_shutdown(stopping);
-            tasks.spawn(async move { ended(serving.await) });
-        }
-        Some(tls) => {
-            let listener = web::TlsListener::new(listener, tls, app.stopping.clone()).await?;
-            let serving = axum::serve(listener, router).with_graceful_shutdown(stopping);
-            tasks.spawn(async move { ended(serving.await) });
-        }
-    }
+fn serve_web(app: &AppState, tasks: &TaskTracker, listener: TcpListener) -> anyhow::Result<()> {
+    let tls = app.config.web_tls.as_ref().map(web::acceptor).transpose()?;
+    let router = router::router(app.clone());
+    tasks.spawn(web::serve(listener, tls, router, app.stopping.clone()));
     Ok(())
-}
-
-fn ended(result: io::Result<()>) {
-    if let Err(error) = result {
-        tracing::error!(error = %error, "the web listener ended");
-    }
 }

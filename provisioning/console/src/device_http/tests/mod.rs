@@ -67,6 +67,10 @@ impl Door {
     }
 
     async fn with(limits: Limits) -> Self {
+        Self::at(limits, HouseClock::system(None)).await
+    }
+
+    async fn at(limits: Limits, clock: HouseClock) -> Self {
         provider();
         let dir = tempfile::tempdir().unwrap();
         let db = Db::open(dir.path()).await.unwrap();
@@ -77,10 +81,14 @@ impl Door {
         let http = DeviceHttp {
             db,
             objects,
-            pki: pki.clone(),
+            pki,
             keys,
             denylist: Denylist::default(),
-            clock: HouseClock::system(None),
+            clock,
+            broker: BrokerAddress {
+                host: "console.example".into(),
+                port: 8883,
+            },
             language: Language::En,
             limits,
         };
@@ -108,9 +116,7 @@ impl Door {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
-        let (router, stop) = (router(http.clone()), shutdown.clone());
-        let clock = http.clock.clone();
-        let running = tokio::spawn(async move { serve(listener, &pki, router, clock, limits, stop).await });
+        let running = tokio::spawn(serve(listener, http.clone(), shutdown.clone()));
         let url = format!("https://127.0.0.1:{}", address.port());
         Self {
             dir,
