@@ -1,108 +1,141 @@
-//! TLS for the web listener, where it may be reached from the network.
+//! The web listener: TCP, TLS where it may be reached from the network, then HTTP/1.1; each wait has an end, so that a client
+//! that says nothing holds up nobody.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use axum::{extract::connect_info::Connected, serve::IncomingStream};
+use axum::{Extension, Router, extract::ConnectInfo};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
 use rustls::ServerConfig;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, mpsc},
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::timeout,
 };
-use tokio_rustls::{TlsAcceptor, server::TlsStream};
-use tokio_util::sync::CancellationToken;
+use tokio_io_timeout::TimeoutStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{audit::door::Caller, config::WebTls};
 
 /// A client that takes longer for its handshake is dropped.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-const HANDSHAKES_AT_ONCE: usize = 64;
+/// For a request's headers, and for the next request on an open connection.
+const HEADERS: Duration = Duration::from_secs(30);
+/// For a client to take any byte at all of an answer.
+const STALL: Duration = Duration::from_secs(30);
+/// For running answers at shutdown.
+const DRAIN: Duration = Duration::from_secs(4);
+/// Connections at once; each open page holds one for its events, and a browser up to six more.
+const CONNECTIONS: usize = 2_048;
+/// Largest request head in bytes.
+const HEAD_BYTES: usize = 64 * 1024;
 
-/// Gives axum connections whose handshake is done; a slow client holds up nobody.
-#[derive(Debug)]
-pub(super) struct TlsListener {
-    ready: mpsc::Receiver<(TlsStream<TcpStream>, SocketAddr)>,
-    address: SocketAddr,
-}
-
-impl TlsListener {
-    /// Reads certificate and key and starts to accept.
-    ///
-    /// # Errors
-    /// One of the files cannot be used; the message names it and its key in the configuration.
-    pub(super) async fn new(
-        listener: TcpListener,
-        tls: &WebTls,
-        stopping: CancellationToken,
-    ) -> anyhow::Result<Self> {
-        let config = read(tls)?;
-        let acceptor = TlsAcceptor::from(Arc::new(config));
-        let address = listener.local_addr()?;
-        let (sender, ready) = mpsc::channel(16);
-        let handshakes = Arc::new(Semaphore::new(HANDSHAKES_AT_ONCE));
-        tokio::spawn(async move {
-            loop {
-                let Ok(permit) = Arc::clone(&handshakes).acquire_owned().await else {
-                    return;
-                };
-                let accepted = tokio::select! {
-                    () = stopping.cancelled() => return,
-                    accepted = listener.accept() => accepted,
-                };
-                let (stream, peer) = match accepted {
-                    Ok(accepted) => accepted,
-                    Err(error) => {
-                        tracing::warn!(error = %error, "a web connection could not be accepted");
-                        tokio::time::sleep(Duration::from_millis(100)).await;
-                        continue;
-                    }
-                };
-                let (acceptor, sender) = (acceptor.clone(), sender.clone());
-                tokio::spawn(async move {
-                    match timeout(HANDSHAKE, acceptor.accept(stream)).await {
-                        Ok(Ok(stream)) => {
-                            sender.send((stream, peer)).await.ok();
-                        }
-                        Ok(Err(error)) => tracing::debug!(%peer, error = %error, "web handshake failed"),
-                        Err(_) => tracing::debug!(%peer, "web handshake took too long"),
-                    }
-                    drop(permit);
-                });
+/// Serves `router` on `listener` until `stopping`, then lets running answers finish for a few seconds.
+pub(super) async fn serve(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    router: Router,
+    stopping: CancellationToken,
+) {
+    let connections = Arc::new(Semaphore::new(CONNECTIONS));
+    let tracker = TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            () = stopping.cancelled() => break,
+            accepted = accept(&listener, &connections) => accepted,
+        };
+        let (stream, peer, permit) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of file handles and the like: the connection stays queued, so do not spin.
+                tracing::warn!(error = %error, "a web connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
             }
+        };
+        let router = router.clone().layer(Extension(ConnectInfo(Caller(peer))));
+        let (tls, stopping) = (tls.clone(), stopping.clone());
+        tracker.spawn(async move {
+            if let Err(error) = connection(stream, tls, router, stopping).await {
+                tracing::debug!(%peer, error = format!("{error:#}"), "web connection ended");
+            }
+            drop(permit);
         });
-        Ok(Self { ready, address })
+    }
+    drop(listener);
+    tracker.close();
+    if timeout(DRAIN, tracker.wait()).await.is_err() {
+        tracing::info!(open = tracker.len(), "web connections were cut at shutdown");
     }
 }
 
-impl axum::serve::Listener for TlsListener {
-    type Io = TlsStream<TcpStream>;
-    type Addr = SocketAddr;
+async fn accept(
+    listener: &TcpListener,
+    connections: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let permit = connections
+        .clone()
+        .acquire_owned()
+        .await
+        .map_err(io::Error::other)?;
+    let (stream, peer) = listener.accept().await?;
+    Ok((stream, peer, permit))
+}
 
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        match self.ready.recv().await {
-            Some(connection) => connection,
-            // Accepting has ended because the console stops; so does the caller, by its own signal.
-            None => std::future::pending().await,
+async fn connection(
+    stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+    router: Router,
+    stopping: CancellationToken,
+) -> anyhow::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(STALL));
+    let stream = Box::pin(stream);
+    match tls {
+        None => http(stream, router, stopping).await,
+        Some(tls) => {
+            let stream = tokio::select! {
+                () = stopping.cancelled() => return Ok(()),
+                stream = timeout(HANDSHAKE, tls.accept(stream)) => stream.context("the handshake took too long")??,
+            };
+            http(stream, router, stopping).await
         }
     }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.address)
-    }
 }
 
-impl Connected<IncomingStream<'_, TlsListener>> for Caller {
-    fn connect_info(stream: IncomingStream<'_, TlsListener>) -> Self {
-        Self(*stream.remote_addr())
+async fn http<S>(stream: S, router: Router, stopping: CancellationToken) -> anyhow::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS)
+        .max_buf_size(HEAD_BYTES)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    tokio::pin!(connection);
+    tokio::select! {
+        ended = connection.as_mut() => ended?,
+        () = stopping.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await?;
+        }
     }
+    Ok(())
 }
 
-impl Connected<IncomingStream<'_, TcpListener>> for Caller {
-    fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Self {
-        Self(*stream.remote_addr())
-    }
+/// Reads certificate and key.
+///
+/// # Errors
+/// One of the files cannot be used; the message names it and its key in the configuration.
+pub(super) fn acceptor(tls: &WebTls) -> anyhow::Result<TlsAcceptor> {
+    Ok(TlsAcceptor::from(Arc::new(read(tls)?)))
 }
 
 fn read(tls: &WebTls) -> anyhow::Result<ServerConfig> {
