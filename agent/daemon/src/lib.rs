@@ -19,3 +19,4 @@ pub mod run;
 pub mod shelf;
 pub mod standing;
 pub mod store;
+pub mod who;

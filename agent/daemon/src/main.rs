@@ -15,7 +15,7 @@ use bbt_agent::{
     io,
     io::enrol::{Enrolled, Means, say_already, say_enrolled, say_restart_needed},
     lock::DataLock,
-    run, store,
+    run, store, who,
 };
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
@@ -47,6 +47,8 @@ enum Command {
     },
     /// Says who the device is and how it is, as JSON.
     Status(ConfigFile),
+    /// Says who the device is, how it stands with its console, and what it knows of the time, as JSON.
+    Identity(ConfigFile),
     /// Looks after the lessons of a stopped agent.
     Store {
         #[command(subcommand)]
@@ -130,6 +132,10 @@ fn perform(command: &Command) -> anyhow::Result<ExitCode> {
             }
         }
         Command::Status(file) => status(&file.load()?),
+        Command::Identity(file) => {
+            print(&who::identity(&file.load()?)?)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Store {
             command: StoreCommand::Check(file),
         } => {
@@ -202,6 +208,7 @@ fn enrol(config: &Config, means: Means<'_>, classroom: Option<&str>, again: bool
 
 fn status(config: &Config) -> anyhow::Result<ExitCode> {
     let identity = IdentityFolder::of(config).identity()?;
+    let who = who::identity(config)?;
     let running = DataLock::take(&config.data_dir)
         .err()
         .map(|error| error.to_string());
@@ -216,6 +223,9 @@ fn status(config: &Config) -> anyhow::Result<ExitCode> {
         "placement": identity.as_ref().map(|i| &i.reply.placement),
         "console_url": identity.as_ref().map(|i| &i.console_url),
         "data_dir": config.data_dir,
+        "state": who["state"],
+        "standing": who["standing"],
+        "provisional": who["state"] == "provisional",
         "running": running.is_some(),
         "player": player,
         "shelf": shelf,

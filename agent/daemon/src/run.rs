@@ -41,6 +41,7 @@ use crate::{
 };
 use agent::{Agent, House};
 use inbox::Inbox;
+pub(crate) use membership::copied_from;
 use lessons::LessonStore;
 use time::TimeWatch;
 

@@ -111,7 +111,7 @@ impl Renewal {
     ) -> Self {
         Self {
             certificate,
-            threshold: threshold(certificate, policy, mark),
+            threshold: threshold(certificate, policy, mark, patience),
             patience,
             state: if unproven {
                 State::ToProve(Millis::default())
@@ -209,13 +209,20 @@ impl Renewal {
     }
 }
 
-/// The policy's days, and up to seven weeks more; but never so much that a short certificate is renewed all the time.
-fn threshold(certificate: Certificate, policy: RenewalPolicy, mark: u64) -> SignedDuration {
+/// The policy's days, and the patience on top, so that the latest moment is the policy's. Where the certificate lasts long
+/// enough, up to seven weeks more; a certificate of the shortest life that a console gives (five absences) is left alone
+/// until the policy says so.
+fn threshold(
+    certificate: Certificate,
+    policy: RenewalPolicy,
+    mark: u64,
+    patience: Duration,
+) -> SignedDuration {
     let days = |days: u32| SignedDuration::from_hours(i64::from(days) * 24);
     let spread_s = mark % (u64::from(SPREAD_DAYS) * 86_400);
     let early = days(EARLY_DAYS) + SignedDuration::from_secs(i64::try_from(spread_s).unwrap_or(0));
     let whole = certificate.not_after.duration_since(certificate.issued_at);
     let latest = days(policy.below_days);
-    let room = (whole - latest).max(SignedDuration::ZERO) / 4;
-    latest + early.min(room)
+    let room = (whole - latest - latest / 4).max(SignedDuration::ZERO) / 4;
+    latest + SignedDuration::try_from(patience).unwrap_or(SignedDuration::ZERO) + early.min(room)
 }

@@ -37,7 +37,7 @@ const MAX_DOUBTED: usize = 32;
 
 /// Why the identity on the disk is not this board's to use, if it is not. A serial number that one of the two does not
 /// tell proves nothing.
-pub(super) fn copied_from(identity: &Identity, hardware: &Hardware) -> Option<Mark> {
+pub(crate) fn copied_from(identity: &Identity, hardware: &Hardware) -> Option<Mark> {
     let enrolled = identity.hardware.as_ref()?;
     let mut here = hardware.clone();
     if here.serial.is_empty() || enrolled.serial.is_empty() {
