@@ -82,3 +82,157 @@ fn what_cannot_be_written_leaves_the_old_identity() {
     folder.store(&identity("d2")).unwrap_err();
     assert_eq!(folder.identity().unwrap(), Some(identity("d1")));
 }
+
+/// A renewal of `d1`, cut after the n-th durable write of `renewed.rs`.
+fn cut_after(step: usize) -> (tempfile::TempDir, IdentityFolder) {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = IdentityFolder::new(dir.path());
+    folder.store(&identity("d1")).unwrap();
+    let mark = |name: &str| fs::write(dir.path().join(name).join("proven"), "").unwrap();
+    if step == 0 {
+        fs::create_dir(&folder.renewed).unwrap();
+        fs::write(folder.renewed.join("key.pem"), "half of a").unwrap();
+        return (dir, folder);
+    }
+    folder.store_renewed(&renewed()).unwrap();
+    if step >= 2 {
+        mark("identity.renewed");
+    }
+    if step == 3 {
+        // A file system that cannot exchange, between its two renames.
+        fs::rename(&folder.here, &folder.old).unwrap();
+    }
+    if step >= 4 {
+        folder.exchange(&folder.renewed).unwrap();
+    }
+    if step >= 5 {
+        remove(&folder.renewed).unwrap();
+    }
+    (dir, folder)
+}
+
+fn renewed() -> Identity {
+    Identity {
+        key_pem: "the next key".into(),
+        ..identity("d1")
+    }
+}
+
+#[test]
+fn a_renewal_that_is_cut_after_any_step_goes_on_with_one_whole_identity() {
+    for step in 0..=5 {
+        let (dir, folder) = cut_after(step);
+        let before = folder.identity().unwrap().unwrap();
+        assert!(
+            before == identity("d1") || before == renewed(),
+            "step {step}: a mixture"
+        );
+        folder.finish_renewal().unwrap();
+        // From the proof on the old certificate is dead.
+        let expected = if step < 2 { identity("d1") } else { renewed() };
+        assert_eq!(folder.identity().unwrap(), Some(expected), "step {step}");
+        let waits = folder.renewed();
+        assert_eq!(
+            waits.is_some(),
+            step == 1,
+            "step {step}: what waits for its proof"
+        );
+        // And the next renewal finds nothing in its way.
+        folder.store_renewed(&identity("d1")).unwrap();
+        folder.take_renewed().unwrap();
+        assert_eq!(folder.identity().unwrap(), Some(identity("d1")), "step {step}");
+        let left: Vec<_> = fs::read_dir(dir.path())
+            .unwrap()
+            .map(|e| e.unwrap().file_name())
+            .collect();
+        assert!(
+            left.iter().all(|name| name == "identity" || name == "state"),
+            "{left:?}"
+        );
+        assert!(!folder.here.join("proven").exists());
+    }
+}
+
+#[test]
+fn a_renewal_that_finds_no_room_leaves_the_identity_and_no_litter() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = IdentityFolder::new(dir.path());
+    folder.store(&identity("d1")).unwrap();
+    fs::write(&folder.renewed, "in the way").unwrap();
+    folder.store_renewed(&renewed()).unwrap_err();
+    assert_eq!(folder.identity().unwrap(), Some(identity("d1")));
+    assert_eq!(folder.renewed(), None);
+}
+
+#[test]
+fn a_new_enrolment_ends_a_renewal_of_the_old_identity_and_what_was_said_of_it() {
+    let (dir, folder) = cut_after(1);
+    fs::create_dir_all(dir.path().join("state")).unwrap();
+    fs::write(standing::path(dir.path()), "{}").unwrap();
+    folder.store(&identity("d2")).unwrap();
+    folder.finish_renewal().unwrap();
+    assert_eq!(
+        (folder.identity().unwrap(), folder.renewed()),
+        (Some(identity("d2")), None)
+    );
+    assert!(!standing::path(dir.path()).exists());
+}
+
+#[test]
+fn a_pending_key_is_kept_until_it_is_used_and_never_brought_along_by_a_copied_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = IdentityFolder::new(dir.path());
+    let key = folder.pending_key(&board("S1")).unwrap();
+    assert_eq!(
+        folder.pending_key(&board("S1")).unwrap(),
+        key,
+        "a lost answer costs nothing"
+    );
+    let mode = fs::metadata(folder.pending.join("key.pem"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let copy = folder.pending_key(&board("S2")).unwrap();
+    assert_ne!(copy, key, "the image was started on another board before");
+    let mine = Identity {
+        key_pem: copy.clone(),
+        ..identity("d1")
+    };
+    folder.store(&mine).unwrap();
+    assert!(!folder.pending.exists());
+    // A cut between the exchange and the removal.
+    fs::create_dir(&folder.pending).unwrap();
+    for name in ["key.pem", "hardware.json"] {
+        fs::copy(folder.here.join(name), folder.pending.join(name)).unwrap();
+    }
+    fs::write(
+        folder.pending.join("hardware.json"),
+        serde_json::to_vec(&board("S2")).unwrap(),
+    )
+    .unwrap();
+    assert_ne!(folder.pending_key(&board("S2")).unwrap(), copy, "it is in use");
+}
+
+#[test]
+fn a_key_that_this_board_cannot_open_leaves_the_rest_of_the_identity_readable() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = IdentityFolder::new(dir.path());
+    folder.store(&identity("d1")).unwrap();
+    fs::write(folder.here.join("key.pem"), [0xff, 0xfe]).unwrap();
+    let kept = folder.identity().unwrap().unwrap();
+    assert_eq!((kept.key_pem.as_str(), kept.reply), ("", identity("d1").reply));
+}
+
+#[test]
+fn the_stamp_changes_with_the_identity_and_with_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = IdentityFolder::new(dir.path());
+    let none = folder.stamp();
+    folder.store(&identity("d1")).unwrap();
+    let first = folder.stamp();
+    folder.note_hardware(&board("S1")).unwrap();
+    assert_eq!(folder.stamp(), first);
+    folder.store(&identity("d2")).unwrap();
+    assert!(none != first && first != folder.stamp());
+}

@@ -187,17 +187,39 @@ mod tests {
         issuer: Issuer<'static, KeyPair>,
     }
 
+    fn ca(name: &str, from: i32, to: i32) -> CertificateParams {
+        let mut params = CertificateParams::new(vec![]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.not_before = date_time_ymd(from, 1, 1);
+        params.not_after = date_time_ymd(to, 1, 1);
+        params
+    }
+
     fn authority() -> Authority {
         let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(vec![]).unwrap();
-        params.distinguished_name.push(DnType::CommonName, "county");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.not_before = date_time_ymd(2025, 1, 1);
-        params.not_after = date_time_ymd(2045, 1, 1);
+        let params = ca("county", 2025, 2045);
         let pem = params.self_signed(&key).unwrap().pem();
         Authority {
             pem,
             issuer: Issuer::new(params, key),
+        }
+    }
+
+    impl Authority {
+        /// An authority under this one.
+        fn intermediate(&self, from: i32, to: i32) -> Self {
+            let key = KeyPair::generate().unwrap();
+            let params = ca("county devices", from, to);
+            let pem = params.signed_by(&key, &self.issuer).unwrap().pem();
+            Self {
+                pem,
+                issuer: Issuer::new(params, key),
+            }
+        }
+
+        fn der(&self) -> CertificateDer<'static> {
+            CertificateDer::from_pem_slice(self.pem.as_bytes()).unwrap()
         }
     }
 
@@ -210,8 +232,19 @@ mod tests {
     }
 
     fn verify(ca_pem: &str, certificate: &CertificateDer<'_>, name: &str, floor: &str) -> bool {
+        verify_chain(ca_pem, certificate, &[], name, floor, "1970-01-01T00:00:07Z")
+    }
+
+    fn verify_chain(
+        ca_pem: &str,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &str,
+        floor: &str,
+        machine: &str,
+    ) -> bool {
         let time_floor = TimeFloor::default();
-        time_floor.raise(floor.parse().unwrap());
+        time_floor.set(floor.parse().unwrap());
         let provider = Arc::new(ring::default_provider());
         let mut roots = RootCertStore::empty();
         roots
@@ -225,11 +258,81 @@ mod tests {
             floor: time_floor,
         };
         let name = ServerName::try_from(name).unwrap();
-        // The clock of the machine that runs this says what it likes.
-        let wrong = UnixTime::since_unix_epoch(std::time::Duration::from_secs(7));
+        let machine: Timestamp = machine.parse().unwrap();
+        let machine = std::time::Duration::from_secs(machine.as_second().unsigned_abs());
         verifier
-            .verify_server_cert(certificate, &[], &name, &[], wrong)
+            .verify_server_cert(
+                certificate,
+                intermediates,
+                &name,
+                &[],
+                UnixTime::since_unix_epoch(machine),
+            )
             .is_ok()
+    }
+
+    #[test]
+    fn under_any_clock_a_chain_over_an_intermediate_is_believed_up_to_the_pinned_root() {
+        let (root, stranger) = (authority(), authority());
+        let devices = root.intermediate(2025, 2035);
+        let leaf = server(&devices, 2020, 2035);
+        let name = "console.example";
+        let floor = "2026-11-01T00:00:00Z";
+        for machine in [
+            "1970-01-02T00:00:00Z",
+            "2013-01-01T00:00:00Z",
+            "2099-01-01T00:00:00Z",
+        ] {
+            let believed = |ca: &str, chain: &[CertificateDer<'_>], floor| {
+                verify_chain(ca, &leaf, chain, name, floor, machine)
+            };
+            assert!(believed(&root.pem, &[devices.der()], floor), "{machine}");
+            assert!(!believed(&root.pem, &[], floor), "{machine}: no chain");
+            assert!(
+                !believed(&stranger.pem, &[devices.der()], floor),
+                "{machine}: another root"
+            );
+            let after = "2035-06-01T00:00:00Z";
+            assert!(
+                !believed(&root.pem, &[devices.der()], after),
+                "{machine}: surely expired"
+            );
+        }
+    }
+
+    #[test]
+    fn the_floor_that_authorities_allow_leaves_every_console_under_them_believable() {
+        let root = authority();
+        let devices = root.intermediate(2025, 2035);
+        let leaf = server(&devices, 2020, 2035);
+        let mut params = CertificateParams::new(vec![]).unwrap();
+        params.not_after = date_time_ymd(2027, 1, 1);
+        let device = params
+            .signed_by(&KeyPair::generate().unwrap(), &devices.issuer)
+            .unwrap()
+            .pem();
+        let chain = format!("{device}{}", devices.pem);
+        let end = authorities_end(&root.pem, &chain).unwrap();
+        assert_eq!(
+            end,
+            "2034-12-31T00:00:00Z".parse().unwrap(),
+            "the intermediate's, a day less"
+        );
+        assert!(verify_chain(
+            &root.pem,
+            &leaf,
+            &[devices.der()],
+            "console.example",
+            &end.to_string(),
+            "1970-01-01T00:00:00Z"
+        ));
+        assert_eq!(
+            valid_until(&chain).unwrap(),
+            "2027-01-01T00:00:00Z".parse().unwrap()
+        );
+        let rooted = authorities_end(&root.pem, &device).unwrap();
+        assert_eq!(rooted, "2044-12-31T00:00:00Z".parse().unwrap());
+        assert_eq!(authorities_end("", ""), None);
     }
 
     #[test]
