@@ -31,6 +31,7 @@ use crate::{
     enrolment::Enroller,
     error::DefaultLanguage,
     objects::Objects,
+    oidc::Oidc,
     pki::{self, NewRoot, Pki, Sealer, denylist::Denylist, keys::SigningKeys},
 };
 
@@ -62,6 +63,8 @@ pub struct Parts {
     pub clock: HouseClock,
     /// Failed sign-ins of names that nobody has.
     pub sign_ins: Unknown,
+    /// Single sign-on, if it is set up.
+    pub oidc: Option<Oidc>,
     /// Bounds on rows about refusals in the audit log.
     pub floods: Floods,
     /// Tells pages what changed.
@@ -121,6 +124,7 @@ impl AppState {
             .with_context(|| format!("Failed to open the database in {}", data.display()))?;
         let objects = Objects::open(&data.join("objects"), config.reserve_bytes)
             .with_context(|| format!("Failed to open the lesson files in {}", data.display()))?;
+        let oidc = config.oidc.clone().map(Oidc::open).transpose()?;
         let opened = pki::open(&config)?;
         let clock = match clock {
             Some(clock) => clock,
@@ -142,6 +146,7 @@ impl AppState {
             clock,
             sign_ins: Unknown::default(),
             floods: Floods::default(),
+            oidc,
             changes: Changes::default(),
             owed: Notify::new(),
             counters: Counters::default(),

@@ -13,6 +13,7 @@ use figment::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::oidc::config::{OidcConfig, RawOidc};
 use crate::pki::{DEVICE_CERTIFICATE_DAYS, LONGEST_ABSENCE_DAYS, Lifetime};
 
 /// The name of the configuration file in the data folder.
@@ -92,6 +93,8 @@ pub struct Config {
     pub device_certificate_days: u32,
     /// Days that a device is expected to be away at most, e.g. over the summer.
     pub longest_absence_days: u32,
+    /// Single sign-on.
+    pub oidc: Option<OidcConfig>,
 }
 
 /// Certificate and key of the web listener.
@@ -144,6 +147,7 @@ struct RawConfig {
     unlock_file: Option<PathBuf>,
     device_certificate_days: Option<u32>,
     longest_absence_days: Option<u32>,
+    oidc: Option<RawOidc>,
 }
 
 impl Config {
@@ -299,7 +303,13 @@ impl Config {
             }
             None => String::new(),
         };
+        let oidc = match raw.oidc.map(|oidc| OidcConfig::check(oidc, data, &web_url)) {
+            None => None,
+            Some(Ok(oidc)) => Some(oidc),
+            Some(Err((key, problem))) => return refuse(key, problem),
+        };
         Ok(Self {
+            oidc,
             data: data.to_owned(),
             listen_web,
             listen_devices,

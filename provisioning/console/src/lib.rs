@@ -21,6 +21,7 @@ pub mod ingest;
 pub mod jobs;
 pub mod messages;
 pub mod objects;
+pub mod oidc;
 pub mod pages;
 pub mod pki;
 pub mod router;

@@ -47,6 +47,9 @@ struct Document;
 
 fn open() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(session::sign_in, session::current, session::sign_out))
+        .routes(routes!(crate::controllers::oidc::options))
+        .routes(routes!(crate::controllers::oidc::begin))
+        .routes(routes!(crate::controllers::oidc::callback))
 }
 
 fn closed() -> OpenApiRouter<AppState> {

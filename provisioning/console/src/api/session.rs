@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::users::Grant;
 use crate::config::Language;
@@ -63,6 +63,48 @@ impl SignInMethod {
             "break_glass" => Self::BreakGlass,
             _ => Self::Password,
         }
+    }
+}
+
+/// Which ways of signing in there are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SessionOptions {
+    /// Single sign-on, if it is set up.
+    pub oidc: Option<OidcOption>,
+    /// Whether accounts of the console's own may sign in with their password; the account for emergencies always may.
+    pub local: bool,
+}
+
+/// Single sign-on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OidcOption {
+    /// On the button.
+    pub name: String,
+}
+
+/// Where to go afterwards.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default)]
+pub struct OidcBegin {
+    /// A path of these pages.
+    pub return_to: String,
+}
+
+/// What the provider sends back with the browser.
+#[derive(Default, Deserialize, IntoParams)]
+#[serde(default)]
+pub struct OidcCallback {
+    /// Opens the token.
+    pub code: Option<String>,
+    /// Names the sign-in.
+    pub state: Option<String>,
+    /// Why there is no code.
+    pub error: Option<String>,
+}
+
+impl std::fmt::Debug for OidcCallback {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OidcCallback").field("error", &self.error).finish_non_exhaustive()
     }
 }
 

@@ -13,7 +13,7 @@ use super::{ActorKind, Context, Draft, Outcome};
 use crate::{
     access::{PREFIX, Permissions},
     app::AppState,
-    error::{ApiError, RequestId},
+    error::{ApiError, Code, RequestId},
 };
 
 /// Actions of the routes that nobody needs a session for, and which the matrix does not name.
@@ -96,12 +96,14 @@ pub async fn name_the_actor(
         context = context.on(kind, id);
     }
     let response = context.clone().scope(next.run(request)).await;
-    let error = response.extensions().get::<ApiError>();
+    let refused = response.extensions().get::<Refused>().map(|Refused(code)| *code);
+    let error = response.extensions().get::<ApiError>().map(|error| error.code);
     let (written, mut draft) = context.so_far();
-    if let Some(outcome) = outcome_of(response.status(), written, &draft) {
+    let status = refused.map_or_else(|| response.status(), Code::status);
+    if let Some(outcome) = outcome_of(status, written, &draft) {
         draft.outcome = outcome;
-        if let Some(error) = error {
-            draft.detail.insert("code".to_owned(), error.code.as_str().into());
+        if let Some(code) = refused.or(error) {
+            draft.detail.insert("code".to_owned(), code.as_str().into());
         }
         if outcome == Outcome::Done {
             draft.detail.insert("unchanged".to_owned(), true.into());
@@ -140,6 +142,10 @@ pub async fn tell(app: &AppState, draft: &Draft) {
         tracing::error!(error = %error, action = draft.action, "the audit log could not be written");
     }
 }
+
+/// Put into an answer whose status does not say it (a redirect): it was refused.
+#[derive(Debug, Clone, Copy)]
+pub struct Refused(pub Code);
 
 /// Who is at the other end of a connection of the web listener.
 #[derive(Debug, Clone, Copy)]

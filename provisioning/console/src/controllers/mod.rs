@@ -9,6 +9,7 @@ pub mod devices;
 pub mod events;
 pub mod health;
 pub mod lessons;
+pub mod oidc;
 pub mod pushes;
 pub mod roster;
 pub mod security;

@@ -74,6 +74,9 @@ pub async fn sign_in(
         None => app.sign_ins.try_sign_in(&name, now.as_millisecond()),
     };
     tried.map_err(too_often)?;
+    if let Some(user) = &user {
+        audit::object("user", user.id);
+    }
     let fits = auth::verify(user.as_ref(), given.password).await?;
     let Some(user) = user.filter(|_| fits) else {
         tracing::warn!(user.name = name, "sign-in refused");
@@ -82,6 +85,11 @@ pub async fn sign_in(
     if user.disabled_at.is_some() {
         app.db.users().not_a_failure(user.id).await?;
         return Err(ApiError::new(Code::AccountDisabled));
+    }
+    let only_elsewhere = app.oidc.as_ref().is_some_and(|oidc| oidc.config().only);
+    if only_elsewhere && user.kind() != UserKind::BreakGlass {
+        app.db.users().not_a_failure(user.id).await?;
+        return Err(ApiError::new(Code::LocalSignInOff));
     }
     if user.has_totp() {
         let Some(code) = given.totp.as_deref().filter(|code| !code.is_empty()) else {

@@ -13,6 +13,7 @@ pub mod facts;
 pub mod grants;
 pub mod health;
 pub mod lessons;
+pub mod oidc;
 pub mod pushes;
 pub mod roster;
 pub mod scope;
