@@ -109,12 +109,12 @@ export function people({ on, ok, problem, page, iso, hex, tell, empty, regions, 
   ];
   const rows = empty ? [] : Array.from({ length: 137 }, (_, i) => {
     const [actor_kind, actor, action, outcome, object_kind, object, region, school_name, detail] = did[i % did.length];
-    return { seq: 137 - i, at: iso(i * 47 * 60e3 + 90e3), actor_kind, actor, action, outcome, object_kind, object, region, school: school_name, address: actor_kind === "cli" ? "" : `10.20.3.${15 + (i % 9)}`, request_id: `01J${hex(10).toUpperCase()}`, detail, hash: hex(64) };
+    return { seq: 137 - i, at: iso(i * 47 * 60e3 + 90e3), actor_kind, actor, action, outcome, object_kind, object, region: null, school: null, place: school_name ?? region ?? "", address: actor_kind === "cli" ? "" : `10.20.3.${15 + (i % 9)}`, request_id: `01J${hex(10).toUpperCase()}`, detail, hash: hex(64) };
   });
-  const wanted = (q) => rows.filter((r) => (!q.get("actor") || r.actor === q.get("actor")) && (!q.get("action") || r.action === q.get("action")) && (!q.get("object") || r.object === q.get("object")) && (!q.get("q") || JSON.stringify(r).includes(q.get("q"))) && (!q.get("from") || r.at >= q.get("from")) && (!q.get("to") || r.at < q.get("to")));
+  const wanted = (q) => rows.filter((r) => (!q.get("actor") || r.actor === q.get("actor")) && (!q.get("action") || r.action === q.get("action")) && (!q.get("object") || [r.object, `${r.object_kind}:${r.object}`].includes(q.get("object"))) && (!q.get("outcome") || r.outcome === q.get("outcome")) && (!q.get("q") || JSON.stringify(r).includes(q.get("q"))) && (!q.get("from") || r.at >= q.get("from")) && (!q.get("to") || r.at < q.get("to")));
   on("GET", "/api/v1/audit", ({ q }) => ok(page(wanted(q), q)));
   on("GET", "/api/v1/audit/export", ({ q }) => ({ status: 200, raw: wanted(q).map((r) => JSON.stringify(r)).join("\n"), headers: { "content-type": "application/x-ndjson", "content-disposition": "attachment; filename=audit.ndjson" } }));
-  on("GET", "/api/v1/audit/verify", () => ok(process.env.MOCK_BROKEN ? { ok: false, entries: rows.length, head_hash: hex(64), broken_at: 84, reason: "entry 84: the stored hash is not the hash of the entry" } : { ok: true, entries: rows.length, head_hash: rows[0]?.hash ?? "", broken_at: null, reason: null }));
+  on("GET", "/api/v1/audit/verify", () => ok(process.env.MOCK_BROKEN ? { ok: false, entries: rows.length, head_hash: hex(64), broken_at: 84, reason: "entry 84: the stored hash is not the hash of the entry" } : { ok: true, entries: rows.length, head_hash: rows[0]?.hash ?? hex(64), signed_at: iso(9 * 60e3), signed_seq: rows.length, broken_at: null, reason: null }));
 
   const events = empty ? [] : [
     { id: 5, kind: "clone_suspected", device_id: devices[2]?.id, school: "云溪镇中心小学", address: "192.168.1.77", detail: { clone_id: 1, mark: "mcu" }, first_at: iso(3 * 3600e3), last_at: iso(6 * 60e3), times: 14 },

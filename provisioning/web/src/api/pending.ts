@@ -29,10 +29,10 @@ export interface RoleMatrix { roles: { id: RoleId; actions: string[] }[] }
 
 export interface AuditRow {
   seq: number; at: string; actor_kind: string; actor: string; action: string; outcome: "done" | "refused" | "failed"; object_kind: string; object: string;
-  region?: string | null; school?: string | null; address: string; request_id: string; detail: Record<string, unknown>; hash: string;
+  region?: number | null; school?: number | null; place: string; address: string; request_id: string; detail: Record<string, unknown>; hash: string;
 }
-export interface AuditQuery { from?: string; to?: string; actor?: string; action?: string; object?: string; q?: string; page?: number; page_size?: number }
-export interface AuditVerdict { ok: boolean; entries: number; head_hash: string; broken_at?: number | null; reason?: string | null }
+export interface AuditQuery { from?: string; to?: string; actor?: string; action?: string; object?: string; q?: string; outcome?: string; page?: number; page_size?: number }
+export interface AuditVerdict { ok: boolean; entries: number; head_hash: string; signed_at?: string | null; signed_seq?: number | null; broken_at?: number | null; reason?: string | null }
 
 export interface RosterCounts { added: number; changed: number; same: number }
 export interface RosterReport {

@@ -10,21 +10,24 @@ export const nodeName = (grant: Grant, t: (key: string) => string): string => (g
 
 /** Shortest password that the console takes, in characters. */
 export const PASSWORD_MIN = 10;
+/** Fewest different characters. */
+export const PASSWORD_DIFFERENT = 5;
 
 export interface PasswordJudgement {
   /** The rules, each met or not. */
-  rules: { key: "length" | "mixed" | "notName"; met: boolean }[];
+  rules: { key: "length" | "different" | "notName"; met: boolean }[];
   ok: boolean;
 }
 
 /** The console's rule, said before it is broken; the console judges again. */
 export function judgePassword(password: string, username: string): PasswordJudgement {
-  const kinds = [/\p{Ll}/u, /\p{Lu}/u, /\p{Nd}/u, /[^\p{L}\p{Nd}]/u, /\p{Lo}/u].filter((kind) => kind.test(password)).length;
-  const name = username.trim().toLowerCase();
+  const name = [...username.trim().toLowerCase()];
+  const lower = password.toLowerCase();
+  const count = [...password].length;
   const rules: PasswordJudgement["rules"] = [
-    { key: "length", met: [...password].length >= PASSWORD_MIN },
-    { key: "mixed", met: kinds >= 2 },
-    { key: "notName", met: password !== "" && (name === "" || !password.toLowerCase().includes(name)) },
+    { key: "length", met: count >= PASSWORD_MIN },
+    { key: "different", met: new Set(lower).size >= PASSWORD_DIFFERENT },
+    { key: "notName", met: password !== "" && (name.length === 0 || !lower.includes(name.join("")) || count >= name.length + PASSWORD_MIN) },
   ];
   return { rules, ok: rules.every((rule) => rule.met) };
 }

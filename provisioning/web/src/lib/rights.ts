@@ -3,17 +3,28 @@
 import type { RoleId, RoleMatrix } from "@/api/types";
 
 export interface RightsGroup {
-  /** The noun before the dot: `devices`. */
+  /** What belongs together: `devices`. */
   key: string;
   actions: { name: string; roles: Set<RoleId> }[];
 }
 
-/** Actions by noun, each with the roles that may; in the order in which the console names them first. */
+/** Which nouns stand together, in the order of the page; a noun that is new here gets a group of its own. */
+const GROUPS: [string, string[]][] = [
+  ["places", ["overview", "tree", "regions", "schools", "classrooms", "roster"]],
+  ["devices", ["devices", "health", "commands", "clones"]],
+  ["enrolment", ["tickets", "claims"]],
+  ["lessons", ["lessons", "pushes"]],
+  ["safety", ["security", "users", "audit", "system"]],
+  ["account", ["account"]],
+];
+
+/** Actions in groups, each with the roles that may. */
 export function rightsTable(matrix: RoleMatrix): RightsGroup[] {
   const groups = new Map<string, RightsGroup>();
   for (const role of matrix.roles) {
     for (const name of role.actions) {
-      const key = name.split(".")[0] ?? name;
+      const noun = name.split(".")[0] ?? name;
+      const key = GROUPS.find(([, nouns]) => nouns.includes(noun))?.[0] ?? noun;
       const group = groups.get(key) ?? { key, actions: [] };
       groups.set(key, group);
       let action = group.actions.find((one) => one.name === name);
@@ -21,5 +32,9 @@ export function rightsTable(matrix: RoleMatrix): RightsGroup[] {
       action.roles.add(role.id);
     }
   }
-  return [...groups.values()];
+  const place = (key: string): number => (GROUPS.findIndex(([known]) => known === key) + GROUPS.length + 1) % (GROUPS.length + 1);
+  const nouns = GROUPS.flatMap(([, list]) => list);
+  const order = (name: string): number => nouns.indexOf(name.split(".")[0] ?? name);
+  for (const group of groups.values()) group.actions.sort((a, b) => order(a.name) - order(b.name));
+  return [...groups.values()].sort((a, b) => place(a.key) - place(b.key));
 }

@@ -2,7 +2,7 @@ import type zhCN from "../zh-CN/audit";
 
 /** What was done, and what looks wrong. */
 const en: typeof zhCN = {
-  page: { audit: "Audit log", security: "Security events" },
+  page: { audit: "Audit log", security: "Security" },
   audit: {
     note: "Every change and every refused attempt, in order; nothing here can be changed or removed",
     export: "Export",
@@ -13,6 +13,7 @@ const en: typeof zhCN = {
     from: "From day",
     to: "To day (included)",
     actor: "Who",
+    anyOutcome: "Any outcome",
     anyAction: "Any action",
     action: "Action",
     actionName: "Name of the action",
@@ -36,6 +37,8 @@ const en: typeof zhCN = {
     brokenText: "From this record on nothing counts as evidence. Keep everything as it is, compare with backups and earlier exports, and report it.",
     verifiedAt: "verified {at}",
     head: "Hash of record {n}",
+    signed: "Last signed",
+    signedText: "{at}, up to record {n}",
     headText: "Write this hash on paper or keep it elsewhere. If this record ever has another one, the log was replaced.",
     objectRecords: "Records",
   },
@@ -61,7 +64,7 @@ const en: typeof zhCN = {
     times: "{count} times",
     last: "Last",
     first: "First {at}",
-    acknowledge: "Dealt with",
+    acknowledge: "Mark as dealt with",
     acknowledged: "{who} dealt with it, {at}",
     done: "Marked as dealt with",
   },
@@ -101,6 +104,10 @@ const en: typeof zhCN = {
       text: "The offline root key belongs into a locked drawer, but it lies on the console's disk.",
       todo: "Move it to a USB stick, lock that away, and delete it from the disk.",
     },
+  },
+  securityValue: {
+    serial: "another serial number", mcu: "another processor", disk: "another disk", boots: "two power-ups that alternate",
+    active: "active", replaced: "replaced", revoked: "revoked", stolen: "reported stolen", quarantined: "quarantined", mqtt: "messages", https: "downloads",
   },
   securityFact: {
     last_seconds: "Must wait (s)", clone_id: "Copy", mark: "Given away by", standing: "Standing", door: "Called by", topic: "Topic", reason: "Reason", username: "User name",

@@ -62,7 +62,7 @@ const en: typeof zhCN = {
     changedAt: "Last changed: {at}",
     oidc: "You sign in with single sign-on; password and second factor are managed there.",
     rules: "What a password needs",
-    rule: { length: "At least {min} characters", mixed: "Two kinds at least: capitals, small letters, digits, signs, Chinese", notName: "Not the user name in it" },
+    rule: { length: "At least {min} characters", different: "At least {min} different characters", notName: "More than the user name and a little" },
     met: " (met)",
     notMet: " (not met)",
   },
@@ -202,9 +202,7 @@ const en: typeof zhCN = {
     no: "no",
   },
   rightGroup: {
-    account: "Own account", overview: "Overview", tree: "Regions and schools", regions: "Regions", schools: "Schools", classrooms: "Classrooms", roster: "Roster", devices: "Devices",
-    health: "Health data", commands: "Commands", clones: "Copied disks", tickets: "Tickets", claims: "Waiting boards", lessons: "Lessons", pushes: "Pushes", security: "Security events",
-    users: "People and rights", audit: "Audit log", system: "System",
+    places: "Overview and schools", devices: "Devices", enrolment: "Enrolment", lessons: "Lessons and pushes", safety: "Safety and administration", account: "Own account",
   },
   right: {
     account: { own: "manage one's own account" },

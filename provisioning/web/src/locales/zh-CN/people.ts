@@ -60,7 +60,7 @@ export default {
     changedAt: "上次修改：{at}",
     oidc: "您通过统一身份认证登录，密码和二次验证在那边管理。",
     rules: "密码要求",
-    rule: { length: "至少 {min} 个字符", mixed: "至少两种：大写、小写、数字、符号、汉字", notName: "不包含用户名" },
+    rule: { length: "至少 {min} 个字符", different: "至少 {min} 个不同的字符", notName: "不能只是用户名加几个字" },
     met: "（已满足）",
     notMet: "（未满足）",
   },
@@ -162,7 +162,7 @@ export default {
     noted: "我已记下",
   },
   person: {
-    audit: "查看他的操作记录",
+    audit: "查看操作记录",
     self: "这是您自己的账户，密码和动态口令请在“我的账户”里管理。",
     breakGlass: "应急账户",
     breakGlassText: "只在统一身份认证不可用时使用，每次登录都会记为安全事件。密码应密封保管，用后立即更换。",
@@ -200,9 +200,7 @@ export default {
     no: "不可以",
   },
   rightGroup: {
-    account: "自己的账户", overview: "总览", tree: "区域与学校", regions: "区域", schools: "学校", classrooms: "教室", roster: "名册", devices: "终端",
-    health: "健康数据", commands: "指令", clones: "复制盘", tickets: "注册码", claims: "待注册终端", lessons: "课程", pushes: "推送", security: "安全事件",
-    users: "人员与权限", audit: "审计日志", system: "系统",
+    places: "总览与学校", devices: "终端", enrolment: "注册", lessons: "课程与推送", safety: "安全与管理", account: "自己的账户",
   },
   right: {
     account: { own: "管理自己的账户" },
