@@ -16,12 +16,13 @@ const NODE_AT_LEAST: u32 = 20;
 /// A program of the system, by the Debian package that has it.
 struct Need {
     program: &'static str,
+    /// Answered with success; none for a program that has no such question: then it is only looked for.
     args: &'static [&'static str],
     package: &'static str,
     why: &'static str,
 }
 
-const SYSTEM: [Need; 7] = [
+const SYSTEM: [Need; 9] = [
     Need {
         program: "cc",
         args: &["--version"],
@@ -64,6 +65,18 @@ const SYSTEM: [Need; 7] = [
         package: "tpm2-tools",
         why: "seals a device's key to a TPM",
     },
+    Need {
+        program: "mosquitto",
+        args: &[],
+        package: "mosquitto",
+        why: "is the other broker that the policy is tried on",
+    },
+    Need {
+        program: "mosquitto_pub",
+        args: &[],
+        package: "mosquitto-clients",
+        why: "is the independent client that tries the policy",
+    },
 ];
 
 const CHINESE_FONT: &str = "fonts-noto-cjk";
@@ -98,10 +111,21 @@ pub(crate) fn everything() -> Result<()> {
     Ok(())
 }
 
+fn is_there(need: &Need) -> bool {
+    if !need.args.is_empty() {
+        return answers(need.program, need.args).is_some();
+    }
+    // Servers lie where not everybody looks.
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain([PathBuf::from("/usr/sbin")])
+        .any(|folder| folder.join(need.program).is_file())
+}
+
 fn system() -> Result<()> {
     let mut missing: Vec<&str> = Vec::new();
     for need in &SYSTEM {
-        if answers(need.program, need.args).is_none() {
+        if !is_there(need) {
             println!("-- {} is missing: {}", need.program, need.why);
             missing.extend(need.package.split(' '));
         }
