@@ -15,7 +15,7 @@ mod waiting;
 
 use std::{sync::Arc, time::Duration};
 
-use agent_core::{Millis, identity::standing::Conduct};
+use agent_core::Millis;
 use anyhow::Context;
 use contract::id::BootId;
 use sd_notify::NotifyState;
@@ -41,8 +41,8 @@ use crate::{
 };
 use agent::{Agent, House};
 use inbox::Inbox;
-pub(crate) use membership::copied_from;
 use lessons::LessonStore;
+pub(crate) use membership::copied_from;
 use time::TimeWatch;
 
 /// Events that may wait for the loop, from each door.
@@ -141,11 +141,7 @@ async fn serve(
     };
     let stamp = house.folder.stamp().identity;
     let mut agent = Agent::start(house, identity, time, inbox)?;
-    let mut ways = if agent.conduct == Conduct::Connect {
-        WaysIn::closed()
-    } else {
-        WaysIn::open(house, agent.copied_identity(), false, &agent.time)
-    };
+    let mut ways = WaysIn::closed();
     let watchdog = sd_notify::watchdog_enabled().map(|limit| limit / 2);
     let mut feed_at = clock::now();
     let mut check_at = clock::now() + IDENTITY_CHECK;
@@ -172,6 +168,12 @@ async fn serve(
             .min();
         if agent.over {
             break End::Again;
+        }
+        if agent.wants_in() != ways.task.is_some() {
+            std::mem::replace(&mut ways, WaysIn::closed()).close().await;
+            if agent.wants_in() {
+                ways = WaysIn::open(house, agent.copied_identity(), false, &agent.time);
+            }
         }
         let wait = next.map_or(LONGEST_WAIT, |at: Millis| at.since(now).min(LONGEST_WAIT));
         tokio::select! {

@@ -90,6 +90,10 @@ pub(super) struct Agent {
     pub(super) conduct: Conduct,
     /// The disk is another board's copy.
     pub(super) copied: bool,
+    /// Since when the broker refuses us though the console says that we are in good standing: so it deals with a copy.
+    pub(super) shut_out: Option<Millis>,
+    /// That has lasted too long for a mere old session.
+    pub(super) suspected: bool,
     /// What the page shows a person who is to get the device in.
     pub(super) waiting: Unenrolled,
     /// Time for a new beginning: another identity, or another conduct.
@@ -212,6 +216,8 @@ impl Agent {
             word: None,
             conduct,
             copied: copied.is_some(),
+            shut_out: None,
+            suspected: false,
             waiting: Unenrolled {
                 serial: house.hardware.serial.clone(),
                 ..Unenrolled::default()

@@ -30,6 +30,7 @@ impl Agent {
                 self.player_urls = self.find_player_urls();
                 self.time.clock.reachable(now);
                 self.standings.accepted();
+                self.let_in();
                 self.lessons.handle(lessons::Event::Online, now);
                 self.outbox.handle(outbox::Event::Connected, now);
                 self.commands.handle(commands::Event::Connected, now);

@@ -1,5 +1,7 @@
 //! The device and its console: what time it is, whether the certificate is to be renewed, and whether we may come in.
 
+use std::time::Duration;
+
 use agent_core::{
     Millis, commands,
     identity::{
@@ -32,6 +34,8 @@ use crate::{
     shelf::{Membership, Unenrolled},
 };
 
+/// A broker that refuses a device in good standing for this long takes it for a copy; an old session is over much sooner.
+const SHUT_OUT: Duration = Duration::from_secs(600);
 /// Commands that wait for the console to tell the time.
 const MAX_DOUBTED: usize = 32;
 
@@ -80,6 +84,14 @@ impl Agent {
         if let Some(floor) = self.time.to_save(now) {
             let _ = self.keeper.give(Task::KeepFloor(floor));
         }
+        if !self.suspected && self.shut_out.is_some_and(|since| now.since(since) >= SHUT_OUT) {
+            tracing::error!(
+                "the broker refuses this device for long, in good standing as it is: another board has the same identity"
+            );
+            self.suspected = true;
+            self.membership = self.membership_now();
+            self.dirty = true;
+        }
         self.standings.handle_timeout(now);
         while let Some(effect) = self.standings.next_effect() {
             self.perform_standing(effect, now);
@@ -105,7 +117,13 @@ impl Agent {
             self.time.clock.poll_timeout(),
             self.renewal.as_ref().and_then(Renewal::poll_timeout),
         ];
-        let always = [Some(self.time.poll_timeout()), self.standings.poll_timeout()];
+        let always = [
+            Some(self.time.poll_timeout()),
+            self.standings.poll_timeout(),
+            self.shut_out
+                .filter(|_| !self.suspected)
+                .map(|since| since + SHUT_OUT),
+        ];
         let online = online.into_iter().filter(|_| connected);
         online.chain(always).flatten().min()
     }
@@ -210,8 +228,27 @@ impl Agent {
             return self.standings.handle(standing::Event::Silent, now);
         };
         let order = said.1.clone();
+        if order.standing == Standing::Active
+            && order.device_id == self.identity.reply.device_id
+            && !self.online
+        {
+            self.shut_out.get_or_insert(now);
+        }
         self.word = Some(*said);
         self.standings.handle(standing::Event::Said(order), now);
+    }
+
+    /// The broker let us in: whatever shut us out is over.
+    pub(super) fn let_in(&mut self) {
+        self.shut_out = None;
+        if std::mem::take(&mut self.suspected) {
+            self.membership = self.membership_now();
+        }
+    }
+
+    /// Whether the ways in are to be at work.
+    pub(super) fn wants_in(&self) -> bool {
+        self.conduct != Conduct::Connect || self.suspected
     }
 
     pub(super) fn on_standing_kept(&mut self, kept: Result<(), String>, now: Millis) {
@@ -240,7 +277,7 @@ impl Agent {
     /// What the page shows of it.
     pub(super) fn membership_now(&self) -> Membership {
         let waiting: Unenrolled = self.waiting.clone();
-        if self.copied {
+        if self.copied || self.suspected {
             return Membership::Quarantined(waiting);
         }
         match self.standings.word().map(|word| (word.standing, word)) {
