@@ -77,6 +77,8 @@ pub struct Unenrolled {
     pub qr_text: String,
     /// The county's name; empty if no county file is there.
     pub county: String,
+    /// Where the board works on a USB disk's word; empty otherwise.
+    pub place: Placement,
     /// Classrooms of the USB disk's free tickets, to choose from; empty if there is nothing to choose.
     pub classrooms: Vec<ClassroomChoice>,
     /// What went wrong or is under way, newest word only.

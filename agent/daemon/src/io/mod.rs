@@ -1,5 +1,6 @@
 //! The doors to the world, one file each.
 
+pub mod claim;
 pub mod console;
 pub mod enrol;
 pub mod fetch;
@@ -11,6 +12,7 @@ pub mod renew;
 pub mod standing;
 pub mod time;
 pub mod tls;
+pub mod usb;
 pub mod ways;
 
 /// An error with all its causes in one line.

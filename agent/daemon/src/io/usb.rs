@@ -1,0 +1,225 @@
+//! A USB disk with a folder `bbt/` (`contract::usb`): what it offers is done in the order unlock → reply → county → ticket.
+//!
+//! Anybody may have written the disk. What counts is signed; what is not signed (the county) must agree with what the board
+//! knows, or is believed by a board that knew nothing. Nothing on it is run, no link is followed, everything is bounded.
+
+mod disk;
+mod error;
+#[cfg(test)]
+mod tests;
+mod ticket;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use contract::{
+    enrol::{EnrolReply, EnrolmentTicket},
+    hardware::Hardware,
+    id::DeviceId,
+    signed::Signed,
+    standing::UnlockOrder,
+    usb::{CountyFile, OfflineTicket},
+};
+
+use super::{
+    enrol::{Applicant, county, in_force},
+    tls::TimeFloor,
+};
+use crate::{
+    config::Config,
+    files,
+    identity::{IdentityFolder, Kept, Provisional},
+    shelf::ClassroomChoice,
+    standing,
+};
+use disk::Disk;
+pub use error::{Done, UsbError};
+
+/// What came of a disk.
+#[derive(Debug, Default)]
+pub struct Visit {
+    /// What was done, in order.
+    pub done: Vec<Done>,
+    /// Classrooms to choose from, if that is what is missing.
+    pub offered: Vec<ClassroomChoice>,
+}
+
+/// A board that looks at disks.
+#[derive(Debug, Clone)]
+pub struct Board {
+    /// The settings.
+    pub config: Arc<Config>,
+    /// What it is made of.
+    pub hardware: Hardware,
+    /// Raised by what is verified.
+    pub floor: TimeFloor,
+}
+
+/// A disk as it was looked at the last time, so that the same one is not looked at again and again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    folder: PathBuf,
+    stamp: Vec<(i64, u64)>,
+}
+
+/// The disks that are there now, as `bbt/` folders.
+pub fn disks(config: &Config) -> Vec<PathBuf> {
+    disk::find(&config.usb.roots)
+}
+
+/// What the disk looks like now; `None` if it is gone.
+pub fn look(folder: &Path) -> Option<Seen> {
+    let disk = Disk::open(folder).ok()?;
+    Some(Seen {
+        folder: folder.to_owned(),
+        stamp: disk.stamp(),
+    })
+}
+
+impl Board {
+    /// Does what the disk at `folder` (the disk, or its `bbt/`) offers. `choice` is the classroom that somebody chose.
+    ///
+    /// # Errors
+    /// The first thing that could not be done; what was done before it stays done.
+    pub fn visit(&self, folder: &Path, choice: Option<&str>) -> Result<Visit, UsbError> {
+        let disk = Disk::open(&disk::named(folder))?;
+        let identities = IdentityFolder::of(&self.config);
+        let mut visit = Visit::default();
+        let kept = identities.load().map_err(UsbError::Board)?;
+        if let Kept::Locked(lock) = &kept {
+            let order = self.unlock(&disk, &lock.device_id)?;
+            visit.done.push(Done::Unlocked(order.device_id));
+        }
+        let provisional = identities.provisional();
+        if let Some(provisional) = &provisional
+            && let Some(device_id) = self.reply(&disk, provisional)?
+        {
+            visit.done.push(Done::Enrolled(device_id));
+            return Ok(visit);
+        }
+        let county = self.county(&disk, &mut visit)?;
+        if let Some(provisional) = &provisional {
+            // A disk on which the request got lost is given it again.
+            self.request_again(&disk, provisional)?;
+            if visit.done.is_empty() {
+                visit.done.push(Done::Waiting);
+            }
+        } else if let Some(identity) = in_force(&self.config, &identities) {
+            if visit.done.is_empty() {
+                visit.done.push(Done::Nothing(identity.reply.device_id));
+            }
+        } else if let Some(county) = county {
+            self.ticket(&disk, &county, choice, &mut visit)?;
+        } else if visit.done.is_empty() {
+            return Err(UsbError::NoCounty(disk.path().to_owned()));
+        }
+        Ok(visit)
+    }
+
+    fn unlock(&self, disk: &Disk, device_id: &DeviceId) -> Result<UnlockOrder, UsbError> {
+        let name = device_id.as_str();
+        let order: Option<Signed<UnlockOrder>> = match disk::is_safe(name) {
+            true => read(disk, "unlock", name)?,
+            false => None,
+        };
+        let order = order.ok_or_else(|| UsbError::NoUnlock(device_id.clone()))?;
+        let order = standing::unlock(&self.config.data_dir, &order).map_err(UsbError::Unlock)?;
+        self.floor.raise(order.issued_at);
+        // Asked with as soon as there is a line. Losing it costs a visit to the console, not the unlocking.
+        if let Err(error) = keep_ticket(&self.config.data_dir, &order.ticket) {
+            tracing::warn!(%error, "could not keep the unlock order's ticket");
+        }
+        Ok(order)
+    }
+
+    fn reply(&self, disk: &Disk, provisional: &Provisional) -> Result<Option<DeviceId>, UsbError> {
+        let name = &provisional.saved.name;
+        let Some(reply) = read::<Signed<EnrolReply>>(disk, "replies", name)? else {
+            return Ok(None);
+        };
+        let county = &provisional.saved.county;
+        let reply = reply
+            .verify(&county.keys)
+            .map_err(|error| UsbError::Signature(disk.path().join("replies").join(disk::file(name)), error))?;
+        self.floor.raise(reply.issued_at);
+        let applicant = self.applicant()?;
+        let device_id = reply.device_id.clone();
+        applicant
+            .keep_now(reply, &county.console_url)
+            .map_err(UsbError::Reply)?;
+        Ok(Some(device_id))
+    }
+
+    /// The county that tickets are judged by: the board's own, with which the disk's must agree, else the disk's.
+    fn county(&self, disk: &Disk, visit: &mut Visit) -> Result<Option<CountyFile>, UsbError> {
+        let path = disk.path().join("county.json");
+        let own = county::load(&self.config).map_err(UsbError::County)?;
+        let Some(bytes) = disk.read(None, "county.json")? else {
+            return Ok(own);
+        };
+        let offered =
+            county::parse(&bytes).map_err(|reason| UsbError::BadFile(path.clone(), reason))?;
+        match own {
+            Some(own) if county::agree(&own, &offered) => Ok(Some(own)),
+            Some(own) => Err(UsbError::OtherCounty {
+                ours: own.county,
+                theirs: offered.county,
+            }),
+            None => {
+                county::keep(&self.config.data_dir, &offered).map_err(UsbError::Store)?;
+                visit.done.push(Done::County(offered.county.clone()));
+                Ok(Some(offered))
+            }
+        }
+    }
+
+    fn applicant(&self) -> Result<Applicant, UsbError> {
+        Applicant::new(
+            Arc::clone(&self.config),
+            self.hardware.clone(),
+            self.floor.clone(),
+        )
+        .map_err(UsbError::Board)
+    }
+}
+
+/// A ticket that waits for a line, brought by an unlock order; removed when it was used or refused.
+pub fn waiting_ticket(data_dir: &Path) -> Option<EnrolmentTicket> {
+    serde_json::from_slice(&fs::read(data_dir.join(TICKET)).ok()?).ok()
+}
+
+/// The waiting ticket is used up or of no use.
+pub fn drop_waiting_ticket(data_dir: &Path) {
+    let _ = fs::remove_file(data_dir.join(TICKET));
+    let _ = files::sync_folder(data_dir);
+}
+
+const TICKET: &str = "ticket.json";
+
+fn keep_ticket(data_dir: &Path, ticket: &EnrolmentTicket) -> std::io::Result<()> {
+    files::replace(&data_dir.join(TICKET), &serde_json::to_vec_pretty(ticket)?, 0o600)
+}
+
+/// A JSON document of one of the disk's folders; `None` if there is none.
+fn read<T: serde::de::DeserializeOwned>(disk: &Disk, folder: &str, name: &str) -> Result<Option<T>, UsbError> {
+    let file = disk::file(name);
+    let Some(bytes) = disk.read(Some(folder), &file)? else {
+        return Ok(None);
+    };
+    serde_json::from_slice(&bytes)
+        .map(Some)
+        .map_err(|error| UsbError::BadFile(disk.path().join(folder).join(file), error.to_string()))
+}
+
+/// What the page and the technician call the place of a ticket.
+fn place(ticket: &OfflineTicket) -> String {
+    let place = &ticket.placement;
+    [place.school.as_str(), place.classroom.as_str()]
+        .into_iter()
+        .filter(|name| !name.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
