@@ -1,4 +1,4 @@
-import { Collection, Document, Monitor, Odometer, Promotion, School, Setting, Tickets, Upload, User, Warning } from "@element-plus/icons-vue";
+import { Collection, CopyDocument, Document, Iphone, Monitor, Odometer, Promotion, School, Setting, Tickets, Upload, User, Warning } from "@element-plus/icons-vue";
 import type { Component } from "vue";
 
 /** One way through the pages; shown to who may do `action`. */
@@ -29,12 +29,14 @@ export const MENU: { key: string; entries: MenuEntry[] }[] = [
     entries: [
       { to: "/roster", icon: Upload, label: "page.roster", action: "roster.import" },
       { to: "/tickets", icon: Tickets, label: "page.tickets", action: "tickets.read" },
+      { to: "/claims", icon: Iphone, label: "page.claims", action: "claims.decide" },
     ],
   },
   {
     key: "safety",
     entries: [
       { to: "/security", icon: Warning, label: "page.security", action: "security.read", badge: "security" },
+      { to: "/clones", icon: CopyDocument, label: "page.clones", action: "clones.read" },
       { to: "/people", icon: User, label: "page.people", action: "users.read" },
       { to: "/audit", icon: Document, label: "page.audit", action: "audit.read" },
       { to: "/system", icon: Setting, label: "page.system", action: "system.read" },

@@ -21,6 +21,7 @@ export const router = createRouter({
   scrollBehavior: (_to, _from, saved) => saved ?? { top: 0 },
   routes: [
     { path: "/sign-in", name: "sign-in", component: () => import("./pages/SignIn.vue"), meta: { title: "page.signIn", open: true } },
+    { path: "/claim", name: "claim", component: () => import("./pages/Claim.vue"), meta: { title: "page.claim", action: "claims.decide" } },
     {
       path: "/",
       component: () => import("./pages/Layout.vue"),
@@ -36,6 +37,8 @@ export const router = createRouter({
         { path: "pushes/new", name: "push-new", component: () => import("./pages/PushNew.vue"), meta: { title: "page.pushNew", menu: "/pushes", action: "pushes.write" } },
         { path: "pushes/:id", name: "push", component: () => import("./pages/Push.vue"), props: true, meta: { title: "page.push", menu: "/pushes", action: "pushes.read" } },
         { path: "tickets", name: "tickets", component: () => import("./pages/Tickets.vue"), meta: { title: "page.tickets", menu: "/tickets", action: "tickets.read" } },
+        { path: "claims", name: "claims", component: () => import("./pages/Claims.vue"), meta: { title: "page.claims", menu: "/claims", action: "claims.decide" } },
+        { path: "clones", name: "clones", component: () => import("./pages/Clones.vue"), meta: { title: "page.clones", menu: "/clones", action: "clones.read" } },
         { path: "roster", name: "roster", component: () => import("./pages/Roster.vue"), meta: { title: "page.roster", menu: "/roster", action: "roster.import" } },
         { path: "security", name: "security", component: () => import("./pages/Security.vue"), meta: { title: "page.security", menu: "/security", action: "security.read" } },
         { path: "people", name: "people", component: () => import("./pages/People.vue"), meta: { title: "page.people", menu: "/people", action: "users.read" } },
