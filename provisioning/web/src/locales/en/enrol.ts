@@ -21,6 +21,7 @@ export default {
     readyText: "Print the labels or export the USB folder. In the classroom the 9 characters are typed, or the disk is plugged in.",
     print: "Print labels (PDF)",
     usb: "USB folder (zip)",
+    usbShort: "USB",
     usbHelp: "Unpack to the root of a USB disk: it makes the folder bbt. For schools without a network.",
     progress: "{used} of {total} used",
     by: "Issued by",

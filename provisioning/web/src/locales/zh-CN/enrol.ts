@@ -21,6 +21,7 @@ export default {
     readyText: "打印标签，或导出 U 盘文件夹。教室里输入标签上的 9 位码，或插上 U 盘。",
     print: "打印标签（PDF）",
     usb: "下载 U 盘文件夹（zip）",
+    usbShort: "U 盘",
     usbHelp: "解压到 U 盘根目录，得到 bbt 文件夹。没有网络的学校用它装机。",
     progress: "已用 {used} / {total}",
     by: "签发人",
