@@ -13,6 +13,7 @@ const en: typeof zhCN = {
     from: "From day",
     to: "To day (included)",
     actor: "Who",
+    several: "several",
     anyOutcome: "Any outcome",
     anyAction: "Any action",
     action: "Action",
