@@ -1,5 +1,7 @@
 //! What a device believes about the time, under clocks that lie.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::time::Duration;
 
 use agent_core::{Millis, clock::Clock};

@@ -1,5 +1,7 @@
 //! A certificate is renewed in good time, whatever is cut, refused or full, and never by a wrong clock.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::time::Duration;
 
 use agent_core::{

@@ -1,5 +1,7 @@
 //! The console's word is believed only about this device, never backwards, and obeyed at once.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use agent_core::{
     Millis,
     identity::standing::{Conduct, Effect, Event, Standings},

@@ -81,7 +81,7 @@ pub(super) fn renewal_of(config: &Config, identity: &Identity, folder: &Identity
 impl Agent {
     /// Everything between device and console that may be due.
     pub(super) fn settle_membership(&mut self, now: Millis) {
-        if let Some(floor) = self.time.to_save(now) {
+        if let Some(floor) = self.time.due_to_save(now) {
             let _ = self.keeper.give(Task::KeepFloor(floor));
         }
         if !self.suspected && self.shut_out.is_some_and(|since| now.since(since) >= SHUT_OUT) {

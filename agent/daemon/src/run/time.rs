@@ -57,7 +57,7 @@ impl TimeWatch {
     }
 
     /// The floor, once an hour: it is to be written down.
-    pub(super) fn to_save(&mut self, now: Millis) -> Option<Timestamp> {
+    pub(super) fn due_to_save(&mut self, now: Millis) -> Option<Timestamp> {
         if now < self.save_at {
             return None;
         }
@@ -66,7 +66,7 @@ impl TimeWatch {
         Some(self.clock.floor(now))
     }
 
-    /// When [`Self::to_save`] has something to say.
+    /// When [`Self::due_to_save`] has something to say.
     pub(super) const fn poll_timeout(&self) -> Millis {
         self.save_at
     }

@@ -1,0 +1,150 @@
+use agent_core::outbox::Range;
+use contract::id::{BootId, KeyId};
+use contract::signed::KeyRole;
+use ed25519_dalek::SigningKey;
+
+use super::*;
+
+fn device() -> DeviceId {
+    DeviceId::new("d1").unwrap()
+}
+
+fn open(dir: &Path, keys: &[TrustedKey]) -> (Keeper, Kept, mpsc::Receiver<Answer>) {
+    let (answers, from_keeper) = mpsc::channel(16);
+    let (keeper, kept) = Keeper::open(dir, device(), keys, answers).unwrap();
+    (keeper, kept, from_keeper)
+}
+
+fn sample(seq: u64) -> HealthSample {
+    let boot_id = BootId::new("b").unwrap();
+    HealthSample {
+        boot_id,
+        seq,
+        uptime_ms: seq,
+        wall_time: None,
+        readings: Readings::default(),
+    }
+}
+
+#[test]
+fn samples_come_back_as_a_batch_of_this_device_and_survive_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let (keeper, kept, mut answers) = open(dir.path(), &[]);
+    assert_eq!(kept.outbox, Saved::default());
+    for seq in 1..=3 {
+        assert!(keeper.give(Task::Append(sample(seq))));
+        assert!(matches!(answers.blocking_recv(), Some(Answer::Appended(s, Ok(_))) if s == seq));
+    }
+    let ranges = vec![Range {
+        boot_id: BootId::new("b").unwrap(),
+        from_seq: 2,
+        to_seq: 3,
+    }];
+    assert!(keeper.give(Task::Batch(Batch {
+        ranges,
+        dropped_total: 7,
+        ..Batch::default()
+    })));
+    let Some(Answer::Batch(payload)) = answers.blocking_recv() else {
+        panic!("expected a batch")
+    };
+    let batch: TelemetryBatch = serde_json::from_slice(&payload).unwrap();
+    assert_eq!((batch.device_id, batch.dropped_total), (device(), 7));
+    assert_eq!(batch.samples, [sample(2), sample(3)]);
+    let up_to_seq = 2;
+    assert!(keeper.give(Task::Forget(BootSeq {
+        boot_id: BootId::new("b").unwrap(),
+        up_to_seq
+    })));
+    assert!(keeper.give(Task::ReserveReports(41)));
+    keeper.close();
+    let (_, kept, _) = open(dir.path(), &[]);
+    assert_eq!(kept.report_generation, 41);
+    let held: Vec<_> = kept.outbox.boots[0].held.iter().map(|(seq, _)| *seq).collect();
+    assert_eq!((held, kept.outbox.boots[0].next_seq), (vec![3], 4));
+}
+
+#[test]
+fn a_kept_assignment_is_believed_only_with_its_signature() {
+    let dir = tempfile::tempdir().unwrap();
+    let signing = SigningKey::from_bytes(&[7; 32]);
+    let key_id = KeyId::new("k").unwrap();
+    let trusted = [TrustedKey::of(key_id.clone(), KeyRole::Content, &signing)];
+    let issued_at = "2026-01-01T00:00:00Z".parse().unwrap();
+    let assignment = Assignment {
+        device_id: device(),
+        generation: 9,
+        issued_at,
+        lessons: vec![],
+    };
+    let document = serde_json::to_vec(&Signed::sign(&assignment, key_id, &signing).unwrap()).unwrap();
+
+    let (keeper, kept, mut answers) = open(dir.path(), &trusted);
+    assert_eq!(kept.assignment, None);
+    assert!(keeper.give(Task::KeepAssignment(9, document.clone())));
+    assert!(matches!(
+        answers.blocking_recv(),
+        Some(Answer::AssignmentKept(9, Ok(())))
+    ));
+    keeper.close();
+    assert_eq!(open(dir.path(), &trusted).1.assignment, Some(assignment));
+    assert_eq!(open(dir.path(), &[]).1.assignment, None, "no key, no belief");
+    let changed = String::from_utf8(document).unwrap().replace(":9", ":8");
+    std::fs::write(dir.path().join("state/assignment.json"), changed).unwrap();
+    assert_eq!(
+        open(dir.path(), &trusted).1.assignment,
+        None,
+        "changed on the disk"
+    );
+}
+
+#[test]
+fn what_another_device_left_on_the_disk_is_not_sent_as_ours() {
+    let dir = tempfile::tempdir().unwrap();
+    let (keeper, _, mut answers) = open(dir.path(), &[]);
+    assert!(keeper.give(Task::Append(sample(1))));
+    assert!(matches!(
+        answers.blocking_recv(),
+        Some(Answer::Appended(1, Ok(_)))
+    ));
+    assert!(keeper.give(Task::ReserveReports(41)));
+    keeper.close();
+    let (sender, _answers) = mpsc::channel(16);
+    let (keeper, kept) = Keeper::open(dir.path(), DeviceId::new("d2").unwrap(), &[], sender).unwrap();
+    assert_eq!((kept.outbox, kept.report_generation), (Saved::default(), 0));
+    keeper.close();
+    let (keeper, kept, _) = open(dir.path(), &[]);
+    assert_eq!(
+        kept.outbox,
+        Saved::default(),
+        "nor is it there for the first one again"
+    );
+    keeper.close();
+}
+
+#[test]
+fn floor_and_standing_are_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let signing = SigningKey::from_bytes(&[7; 32]);
+    let key_id = KeyId::new("k").unwrap();
+    let trusted = [TrustedKey::of(key_id.clone(), KeyRole::Command, &signing)];
+    let order = StandingOrder {
+        id: CommandId::new("c1").unwrap(),
+        device_id: device(),
+        standing: contract::standing::Standing::Revoked,
+        issued_at: "2026-11-01T00:00:00Z".parse().unwrap(),
+        contact: String::new(),
+    };
+    let signed = Signed::sign(&order, key_id, &signing).unwrap();
+    let (keeper, _, mut answers) = open(dir.path(), &trusted);
+    assert!(keeper.give(Task::KeepStanding(Box::new(signed))));
+    assert!(matches!(
+        answers.blocking_recv(),
+        Some(Answer::StandingKept(Ok(())))
+    ));
+    let floor = "2026-11-22T00:00:00Z".parse().unwrap();
+    assert!(keeper.give(Task::KeepFloor(floor)));
+    keeper.close();
+    assert_eq!(SavedFloor::open(dir.path()).floor(), Some(floor));
+    assert_eq!(standing::kept(dir.path()).unwrap(), Some(order));
+}
