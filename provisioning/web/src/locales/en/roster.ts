@@ -67,6 +67,5 @@ const en: typeof zhCN = {
     equipment: "Equipment there",
     readOnlyNone: "There is no region or school within your rights. Ask the county's operator if that is wrong.",
   },
-  device: { auditLink: "Records" },
 };
 export default en;

@@ -66,5 +66,4 @@ export default {
     readOnlyNone: "您能看到的范围里还没有区域或学校。需要时请联系县运维。",
   },
 
-  device: { auditLink: "操作记录" },
 };
