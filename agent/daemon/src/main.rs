@@ -3,8 +3,9 @@
 
 use std::{
     io::{IsTerminal, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
     time::Duration,
 };
 
@@ -14,6 +15,7 @@ use bbt_agent::{
     identity::IdentityFolder,
     io,
     io::enrol::{Enrolled, Means, say_already, say_enrolled, say_restart_needed},
+    io::tls::TimeFloor,
     lock::DataLock,
     run, store, who,
 };
@@ -44,6 +46,17 @@ enum Command {
         /// Also when the same console enrolled the device already.
         #[arg(long, conflicts_with = "usb")]
         again: bool,
+    },
+    /// Does whatever a USB disk's folder bbt/ offers this board: unlock it, enrol it, make its county known.
+    Usb {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// The disk, or any folder with a folder bbt/ in it.
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+        /// Code of the classroom where the board stands, where the disk holds tickets for several.
+        #[arg(long, value_name = "CODE")]
+        classroom: Option<String>,
     },
     /// Says who the device is and how it is, as JSON.
     Status(ConfigFile),
@@ -128,9 +141,20 @@ fn perform(command: &Command) -> anyhow::Result<ExitCode> {
             match (&with.ticket, &with.code) {
                 (Some(file), _) => enrol(&config, Means::Ticket(file), classroom.as_deref(), *again),
                 (None, Some(code)) => enrol(&config, Means::Code(code), classroom.as_deref(), *again),
-                (None, None) => anyhow::bail!("give one of --ticket, --code, --usb"),
+                (None, None) => {
+                    let folder = with
+                        .usb
+                        .as_deref()
+                        .context("give one of --ticket, --code, --usb")?;
+                    usb(config, folder, classroom.as_deref())
+                }
             }
         }
+        Command::Usb {
+            config,
+            folder,
+            classroom,
+        } => usb(config.load()?, folder, classroom.as_deref()),
         Command::Status(file) => status(&file.load()?),
         Command::Identity(file) => {
             print(&who::identity(&file.load()?)?)?;
@@ -177,7 +201,12 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
         .context("Failed to start the runtime")
 }
 
-fn enrol(config: &Config, means: Means<'_>, classroom: Option<&str>, again: bool) -> anyhow::Result<ExitCode> {
+fn enrol(
+    config: &Config,
+    means: Means<'_>,
+    classroom: Option<&str>,
+    again: bool,
+) -> anyhow::Result<ExitCode> {
     io::tls::install_provider();
     let folder = IdentityFolder::of(config);
     let replaces = folder.identity().is_ok_and(|identity| identity.is_some());
@@ -204,6 +233,34 @@ fn enrol(config: &Config, means: Means<'_>, classroom: Option<&str>, again: bool
         writeln!(out, "{}", say_restart_needed(language))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Exit code 1 if the disk was of no use, or somebody has to choose first.
+fn usb(config: Config, folder: &Path, classroom: Option<&str>) -> anyhow::Result<ExitCode> {
+    io::tls::install_provider();
+    let language = config.language;
+    let board = io::usb::Board {
+        hardware: io::hardware::hardware(&config),
+        config: Arc::new(config),
+        floor: TimeFloor::default(),
+    };
+    let visit = match board.visit(folder, classroom) {
+        Ok(visit) => visit,
+        Err(error) => {
+            let said = error.said();
+            writeln!(std::io::stderr(), "bbt-agent: {}", said.in_language(language))?;
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    for done in &visit.done {
+        writeln!(std::io::stdout(), "{}", done.said().in_language(language))?;
+    }
+    if visit.offered.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let said = io::usb::say_choose(&visit.offered);
+    writeln!(std::io::stderr(), "bbt-agent: {}", said.in_language(language))?;
+    Ok(ExitCode::FAILURE)
 }
 
 fn status(config: &Config) -> anyhow::Result<ExitCode> {

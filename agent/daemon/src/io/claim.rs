@@ -111,7 +111,11 @@ mod tests {
             within(pace.after_answer(Duration::from_secs(1_000_000)), 300, 301);
         }
         let waits: Vec<_> = (0..40).map(|_| pace.after_failure(None)).collect();
-        assert!(waits.iter().all(|wait| *wait >= EVERY && *wait <= Duration::from_secs(60)));
+        assert!(
+            waits
+                .iter()
+                .all(|wait| *wait >= EVERY && *wait <= Duration::from_secs(60))
+        );
         assert!(waits[10..].iter().sum::<Duration>() > Duration::from_secs(30 * 20));
         within(pace.after_failure(Some(Duration::from_secs(120))), 120, 120);
         within(pace.after_answer(EVERY), 5, 6);

@@ -32,7 +32,8 @@ use crate::{
     config::Config,
     files,
     identity::{IdentityFolder, Kept, Provisional},
-    shelf::ClassroomChoice,
+    messages,
+    shelf::{ClassroomChoice, Said},
     standing,
 };
 use disk::Disk;
@@ -77,6 +78,12 @@ pub fn look(folder: &Path) -> Option<Seen> {
         folder: folder.to_owned(),
         stamp: disk.stamp(),
     })
+}
+
+/// The question for somebody who has to choose.
+pub fn say_choose(offered: &[ClassroomChoice]) -> Said {
+    let values = [("offered", error::listed(offered))];
+    messages::said(|all| &all.usb, "choose", &values)
 }
 
 impl Board {
@@ -141,9 +148,9 @@ impl Board {
             return Ok(None);
         };
         let county = &provisional.saved.county;
-        let reply = reply
-            .verify(&county.keys)
-            .map_err(|error| UsbError::Signature(disk.path().join("replies").join(disk::file(name)), error))?;
+        let reply = reply.verify(&county.keys).map_err(|error| {
+            UsbError::Signature(disk.path().join("replies").join(disk::file(name)), error)
+        })?;
         self.floor.raise(reply.issued_at);
         let applicant = self.applicant()?;
         let device_id = reply.device_id.clone();
@@ -160,8 +167,7 @@ impl Board {
         let Some(bytes) = disk.read(None, "county.json")? else {
             return Ok(own);
         };
-        let offered =
-            county::parse(&bytes).map_err(|reason| UsbError::BadFile(path.clone(), reason))?;
+        let offered = county::parse(&bytes).map_err(|reason| UsbError::BadFile(path.clone(), reason))?;
         match own {
             Some(own) if county::agree(&own, &offered) => Ok(Some(own)),
             Some(own) => Err(UsbError::OtherCounty {
@@ -204,7 +210,11 @@ fn keep_ticket(data_dir: &Path, ticket: &EnrolmentTicket) -> std::io::Result<()>
 }
 
 /// A JSON document of one of the disk's folders; `None` if there is none.
-fn read<T: serde::de::DeserializeOwned>(disk: &Disk, folder: &str, name: &str) -> Result<Option<T>, UsbError> {
+fn read<T: serde::de::DeserializeOwned>(
+    disk: &Disk,
+    folder: &str,
+    name: &str,
+) -> Result<Option<T>, UsbError> {
     let file = disk::file(name);
     let Some(bytes) = disk.read(Some(folder), &file)? else {
         return Ok(None);

@@ -151,7 +151,10 @@ impl Desk {
 
     async fn redraw(&self, change: impl FnOnce(&mut Shown)) {
         let page = {
-            let mut shown = self.shown.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut shown = self
+                .shown
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
             let before = shown.page.clone();
             change(&mut shown);
             shown.page.note = shown.notes.iter().flatten().next().cloned();
@@ -180,7 +183,8 @@ impl Desk {
                 county
             }
             Ok(Err(error)) => {
-                self.problem(Voice::Board, EnrolError::County(error).denied().said).await;
+                self.problem(Voice::Board, EnrolError::County(error).denied().said)
+                    .await;
                 None
             }
             Err(_) => None,
@@ -229,7 +233,11 @@ async fn use_ticket(desk: &Desk, applicant: &Applicant) -> bool {
                 console_url: saved.county.console_url.clone(),
                 ca_pem: saved.county.ca_pem.clone(),
             };
-            Errand::new(target, saved.request.code.clone(), saved.request.classroom.clone())
+            Errand::new(
+                target,
+                saved.request.code.clone(),
+                saved.request.classroom.clone(),
+            )
         }
         (None, Some(ticket)) => errand_of_ticket(&ticket, None),
         (None, None) => return false,
@@ -273,9 +281,9 @@ async fn claim_until_decided(desk: &Desk, applicant: &Applicant) {
     loop {
         let county = desk.county().await;
         let serial = desk.ways.hardware.serial.as_str();
-        let qr_text = county
-            .as_ref()
-            .map_or_else(String::new, |county| qr_text(county, &applicant.fingerprint(), serial));
+        let qr_text = county.as_ref().map_or_else(String::new, |county| {
+            qr_text(county, &applicant.fingerprint(), serial)
+        });
         desk.show(|page| page.qr_text = qr_text).await;
         let copied = desk.ways.copied.as_deref();
         let target = match (copied, county) {
@@ -321,7 +329,9 @@ async fn claim_until_decided(desk: &Desk, applicant: &Applicant) {
                 }
             },
             Decision::Refused => {
-                tracing::warn!("somebody at the console refused this board; it asks again after its next start");
+                tracing::warn!(
+                    "somebody at the console refused this board; it asks again after its next start"
+                );
                 desk.problem(Voice::Console, say("claim_refused", &[])).await;
                 return;
             }
@@ -414,7 +424,9 @@ fn qr_text(county: &CountyFile, fingerprint: &str, serial: &str) -> String {
     let mut escaped = String::new();
     for byte in serial.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => escaped.push(char::from(byte)),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                escaped.push(char::from(byte))
+            }
             _ => escaped.push_str(&format!("%{byte:02X}")),
         }
     }

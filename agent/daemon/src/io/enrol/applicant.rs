@@ -246,7 +246,9 @@ impl Applicant {
             hardware: Some(self.hardware.clone()),
         };
         usable(&identity)?;
-        self.folder.store(&identity).context("Failed to keep the identity")
+        self.folder
+            .store(&identity)
+            .context("Failed to keep the identity")
     }
 }
 
@@ -255,7 +257,9 @@ impl Applicant {
 /// # Errors
 /// It is no signing request.
 pub fn public_key_of(csr_pem: &str) -> anyhow::Result<Vec<u8>> {
-    use x509_parser::{certification_request::X509CertificationRequest, pem::parse_x509_pem, prelude::FromDer};
+    use x509_parser::{
+        certification_request::X509CertificationRequest, pem::parse_x509_pem, prelude::FromDer,
+    };
     let (_, pem) = parse_x509_pem(csr_pem.as_bytes()).context("Failed to read the signing request")?;
     let (_, request) =
         X509CertificationRequest::from_der(&pem.contents).context("Failed to read the signing request")?;
@@ -292,7 +296,9 @@ pub(in crate::io) enum NoAnswer {
 }
 
 /// The whole answer, within bounds.
-pub(in crate::io) async fn answer(request: RequestBuilder) -> Result<(StatusCode, HeaderMap, Vec<u8>), NoAnswer> {
+pub(in crate::io) async fn answer(
+    request: RequestBuilder,
+) -> Result<(StatusCode, HeaderMap, Vec<u8>), NoAnswer> {
     let response = match request.send().await {
         Ok(response) => response,
         Err(error) if error::is_stranger(&error) => return Err(NoAnswer::Stranger(whole_reason(&error))),
@@ -359,7 +365,9 @@ pub(in crate::io) fn reason(status: StatusCode, problem: Option<&Problem>) -> St
 fn choices(problem: &Problem) -> Vec<Choice> {
     let listed = if problem.detail.trim().is_empty() {
         let tail = problem.message.rsplit(['：', ':']).next().unwrap_or("");
-        tail.trim_end_matches(['。', '.', ' ']).split(['、', ',']).collect::<Vec<_>>()
+        tail.trim_end_matches(['。', '.', ' '])
+            .split(['、', ','])
+            .collect::<Vec<_>>()
     } else {
         problem.detail.lines().collect()
     };

@@ -95,7 +95,9 @@ pub fn parse(text: &[u8]) -> Result<CountyFile, String> {
     let web = &county.web_url;
     if !county.console_url.starts_with("https://") || county.console_url.len() > 300 {
         Err("console_url must begin with https://".to_owned())
-    } else if !(web.is_empty() || web.starts_with("https://") || web.starts_with("http://")) || web.len() > 300 {
+    } else if !(web.is_empty() || web.starts_with("https://") || web.starts_with("http://"))
+        || web.len() > 300
+    {
         Err("web_url must begin with https:// or http://, or be empty".to_owned())
     } else if !county.ca_pem.contains("-----BEGIN CERTIFICATE-----") {
         Err("ca_pem holds no certificate".to_owned())

@@ -52,9 +52,7 @@ impl EnrolError {
             Self::Ticket(TicketError::Url(found)) => ("ticket_url", vec![("found", format!("{found:?}"))]),
             Self::Ticket(TicketError::Code) => ("ticket_code", vec![]),
             Self::Ticket(TicketError::Authority) => ("ticket_authority", vec![]),
-            Self::Mistyped(CodeError::Length(found)) => {
-                ("code_length", vec![("found", found.to_string())])
-            }
+            Self::Mistyped(CodeError::Length(found)) => ("code_length", vec![("found", found.to_string())]),
             Self::Mistyped(CodeError::Character(found)) => {
                 ("code_character", vec![("found", found.to_string())])
             }

@@ -95,9 +95,7 @@ impl County {
 
     pub(crate) fn reply(&self, csr_pem: &str, device_id: &str) -> EnrolReply {
         let mut csr = CertificateSigningRequestParams::from_pem(csr_pem).unwrap();
-        csr.params
-            .distinguished_name
-            .push(DnType::CommonName, device_id);
+        csr.params.distinguished_name.push(DnType::CommonName, device_id);
         EnrolReply {
             device_id: DeviceId::new(device_id).unwrap(),
             certificate_pem: csr.signed_by(&self.issuer).unwrap().pem(),
@@ -158,11 +156,10 @@ impl County {
                         .route(api::ENROL, post(enrol))
                         .route(api::CLAIM, post(claim))
                         .with_state((desk, shown));
-                    let service = hyper::service::service_fn(
-                        move |request: hyper::Request<hyper::body::Incoming>| {
+                    let service =
+                        hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
                             app.clone().oneshot(request.map(axum::body::Body::new))
-                        },
-                    );
+                        });
                     let io = hyper_util::rt::TokioIo::new(stream);
                     let _ = hyper::server::conn::http1::Builder::new()
                         .serve_connection(io, service)
@@ -204,7 +201,8 @@ impl Console {
 pub(crate) struct Desk {
     county: Arc<County>,
     /// What a code is answered: a device's name, or a problem (code, message, detail).
-    pub(crate) codes: Mutex<HashMap<String, Result<&'static str, (&'static str, &'static str, &'static str)>>>,
+    pub(crate) codes:
+        Mutex<HashMap<String, Result<&'static str, (&'static str, &'static str, &'static str)>>>,
     /// Which key used a code.
     used: Mutex<HashMap<String, Vec<u8>>>,
     /// Claims as they came, and whether a certificate was shown with them.

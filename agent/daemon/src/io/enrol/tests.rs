@@ -105,7 +105,11 @@ async fn a_mistyped_code_is_said_before_anybody_is_asked() {
     let code: TicketCode = "7K3M9QX0".parse().unwrap();
     let mut wrong = code.typed();
     wrong.replace_range(0..1, "8");
-    for (typed, words) in [(wrong.as_str(), "校验位"), ("7K3M-9QX", "9 位"), ("7K3M-9QXU-1", "U")] {
+    for (typed, words) in [
+        (wrong.as_str(), "校验位"),
+        ("7K3M-9QX", "9 位"),
+        ("7K3M-9QXU-1", "U"),
+    ] {
         let error = by_code(&config, typed, false).await.unwrap_err();
         assert!(matches!(error, EnrolError::Mistyped(_)), "{error}");
         assert!(error.say(Language::ZhCn).contains(words), "{error}");
@@ -206,22 +210,17 @@ async fn a_schools_code_lists_its_classrooms_and_a_refusal_keeps_the_consoles_wo
         "{said}"
     );
     assert_eq!(error.denied().classrooms[1].code, "302");
-    let enrolled = enrol(
-        &config,
-        Means::Code(&code.typed()),
-        Some("302"),
-        false,
-        |_| {},
-    )
-    .await
-    .unwrap();
+    let enrolled = enrol(&config, Means::Code(&code.typed()), Some("302"), false, |_| {})
+        .await
+        .unwrap();
     assert_eq!(enrolled, Enrolled::Now(DeviceId::new("d-room").unwrap()));
     let asked = console.desk.enrolments.lock().unwrap();
     assert_eq!(asked.last().unwrap().classroom.as_deref(), Some("302"));
     drop(asked);
-    console
-        .desk
-        .refuse("8888888T", ("ticket_expired", "注册码已过期；请在控制台重新签发。", ""));
+    console.desk.refuse(
+        "8888888T",
+        ("ticket_expired", "注册码已过期；请在控制台重新签发。", ""),
+    );
     let other: TicketCode = "8888888T".parse().unwrap();
     let error = by_code(&config, &other.typed(), true).await.unwrap_err();
     assert!(error.say(Language::ZhCn).contains("已过期"), "{error}");

@@ -12,7 +12,9 @@ use std::{
 
 use contract::usb::{FOLDER, MAX_FILE_BYTES, MAX_TICKETS};
 use rustix::{
-    fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, fstat, mkdirat, openat, renameat_with, unlinkat},
+    fs::{
+        AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, fstat, mkdirat, openat, renameat_with, unlinkat,
+    },
     io::Errno,
 };
 
@@ -151,7 +153,11 @@ impl Disk {
         // Beyond twice as many entries (FAT keeps what was removed and renamed) nobody looks.
         for entry in Dir::read_from(&inner).map_err(unreadable)?.take(2 * MAX_TICKETS) {
             let entry = entry.map_err(unreadable)?;
-            let name = entry.file_name().to_str().ok().and_then(|name| name.strip_suffix(ENDING));
+            let name = entry
+                .file_name()
+                .to_str()
+                .ok()
+                .and_then(|name| name.strip_suffix(ENDING));
             if let Some(name) = name.filter(|name| is_safe(name)) {
                 names.insert(name.to_owned());
             }
@@ -173,7 +179,9 @@ impl Disk {
         }
         let inner = self.inner(folder)?.ok_or_else(|| failed(Errno::NOENT.into()))?;
         let temp = format!("{name}.new");
-        let written = self.write(&inner, &temp, bytes).and_then(|()| publish(&inner, &temp, name));
+        let written = self
+            .write(&inner, &temp, bytes)
+            .and_then(|()| publish(&inner, &temp, name));
         if !matches!(written, Ok(true)) {
             let _ = unlinkat(&inner, &temp, AtFlags::empty());
         }
@@ -210,7 +218,9 @@ impl Disk {
     }
 
     fn path_of(&self, folder: Option<&str>, name: &str) -> PathBuf {
-        folder.map_or_else(|| self.path.clone(), |folder| self.path.join(folder)).join(name)
+        folder
+            .map_or_else(|| self.path.clone(), |folder| self.path.join(folder))
+            .join(name)
     }
 }
 

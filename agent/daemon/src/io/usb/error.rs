@@ -156,9 +156,12 @@ impl UsbError {
 }
 
 /// One classroom in each line, as it is named on the command line.
-pub fn listed(offered: &[ClassroomChoice]) -> String {
+pub(super) fn listed(offered: &[ClassroomChoice]) -> String {
     let line = |choice: &ClassroomChoice| {
-        format!("\n  --classroom {}  {} {}", choice.code, choice.school, choice.name)
+        format!(
+            "\n  --classroom {}  {} {}",
+            choice.code, choice.school, choice.name
+        )
     };
     offered.iter().map(line).collect()
 }

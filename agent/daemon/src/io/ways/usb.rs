@@ -64,7 +64,13 @@ async fn choose(desk: &Desk, board: &Board, classroom: &str) -> Result<Said, Den
     for folder in found(board).await {
         match visit(board, &folder, Some(classroom)).await {
             Ok(visit) => {
-                if let Some(said) = visit.done.iter().rev().find(|done| is_change(done)).map(Done::said) {
+                if let Some(said) = visit
+                    .done
+                    .iter()
+                    .rev()
+                    .find(|done| is_change(done))
+                    .map(Done::said)
+                {
                     return Ok(said);
                 }
                 desk.show(|page| page.classrooms = visit.offered).await;
