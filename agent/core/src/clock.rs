@@ -76,6 +76,8 @@ pub struct Clock {
     peers: BTreeMap<String, Anchor>,
     backoff: Backoff,
     ask_at: Option<Millis>,
+    /// A question is under way.
+    asking: bool,
     dice: Dice,
 }
 
@@ -93,6 +95,7 @@ impl Clock {
             peers: BTreeMap::new(),
             backoff: Backoff::new(ASK_WAITS.0, ASK_WAITS.1),
             ask_at,
+            asking: false,
             dice,
         }
     }
@@ -133,13 +136,23 @@ impl Clock {
     }
 
     fn answered(&mut self, now: Millis) {
+        self.asking = false;
         self.backoff.reset();
         self.ask_at = Some(now + ASK_AGAIN);
     }
 
     /// The console did not answer the question for the time.
     pub fn silent(&mut self, now: Millis) {
+        self.asking = false;
         self.ask_at = Some(now + self.backoff.next_wait(&mut self.dice));
+    }
+
+    /// Who asked is gone (another identity takes over), and no answer will come: asks again now.
+    pub const fn asked_in_vain(&mut self, now: Millis) {
+        if self.asking {
+            self.asking = false;
+            self.ask_at = Some(now);
+        }
     }
 
     /// The console can be reached again: asks now, unless it told the time a while ago.
@@ -147,7 +160,7 @@ impl Clock {
         let fresh = self
             .console
             .is_some_and(|anchor| now.since(anchor.at) < ASK_AGAIN);
-        if !fresh {
+        if !fresh && !self.asking {
             self.ask_at = Some(now);
         }
     }
@@ -166,6 +179,7 @@ impl Clock {
         let due = self.ask_at.is_some_and(|at| at <= now);
         if due {
             self.ask_at = None;
+            self.asking = true;
         }
         due
     }

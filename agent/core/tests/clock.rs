@@ -132,7 +132,12 @@ fn the_console_is_asked_at_once_when_it_can_be_reached_and_not_all_the_time() {
         "a day without a console: {asked} questions"
     );
     clock.reachable(now);
+    assert!(!clock.ask(now), "one question is under way");
+    clock.silent(now);
+    clock.reachable(now);
     assert!(clock.ask(now));
+    clock.asked_in_vain(now);
+    assert!(clock.ask(now), "another identity asks anew");
     clock.told(at(TRUE), now, now);
     clock.reachable(now + Duration::from_secs(60));
     assert!(!clock.ask(now + Duration::from_secs(60)), "it told a minute ago");

@@ -90,6 +90,8 @@ pub(super) struct Agent {
     pub(super) conduct: Conduct,
     /// The disk is another board's copy.
     pub(super) copied: bool,
+    /// Key and certificate do not fit, or cannot be read.
+    pub(super) useless: bool,
     /// Since when the broker refuses us though the console says that we are in good standing: so it deals with a copy.
     pub(super) shut_out: Option<Millis>,
     /// That has lasted too long for a mere old session.
@@ -172,14 +174,17 @@ impl Agent {
                 "this disk is a copy of another board's: it does not connect, and waits to be enrolled as itself"
             );
         }
-        let conduct = if copied.is_some() || identity.key_pem.is_empty() {
+        // Damaged, or sealed to another board. Lessons play all the same.
+        let tls = renew::client_tls(&identity, time.floor.clone())
+            .inspect_err(|error| tracing::error!(error = %format!("{error:#}"), "the device's identity is of no use; enrol again with a new ticket"))
+            .ok();
+        let useless = tls.is_none();
+        let conduct = if copied.is_some() || useless {
             Conduct::StandAside
         } else {
             standings.conduct()
         };
-        let link = if conduct == Conduct::Connect {
-            let tls = renew::client_tls(&identity, time.floor.clone())
-                .context("Failed to use the device's identity; enrol again with a new ticket")?;
+        let link = if let Some(tls) = tls.filter(|_| conduct == Conduct::Connect) {
             let options = LinkOptions {
                 broker: reply.broker.clone(),
                 device_id,
@@ -216,6 +221,7 @@ impl Agent {
             word: None,
             conduct,
             copied: copied.is_some(),
+            useless,
             shut_out: None,
             suspected: false,
             waiting: Unenrolled {
@@ -243,7 +249,7 @@ impl Agent {
     /// Whom the ways in show to the console: the identity that was copied.
     pub(super) fn copied_identity(&self) -> Option<Box<Identity>> {
         let quarantined = matches!(self.membership, Membership::Quarantined(_));
-        (quarantined && !self.identity.key_pem.is_empty()).then(|| Box::new(self.identity.clone()))
+        (quarantined && !self.useless).then(|| Box::new(self.identity.clone()))
     }
 
     /// The ways in have something to show.

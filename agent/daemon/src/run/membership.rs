@@ -288,9 +288,7 @@ impl Agent {
                 order_id: word.id.clone(),
             },
             Some((Standing::Revoked | Standing::Other, _)) => Membership::Revoked(waiting),
-            Some((Standing::Active, _)) | None if self.identity.key_pem.is_empty() => {
-                Membership::Revoked(waiting)
-            }
+            Some((Standing::Active, _)) | None if self.useless => Membership::Revoked(waiting),
             Some((Standing::Active, _)) | None => Membership::Enrolled,
         }
     }

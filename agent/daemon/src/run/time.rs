@@ -39,6 +39,7 @@ impl TimeWatch {
 
     /// The authorities of the identity that is used from now on.
     pub(super) fn hold(&mut self, ca_pem: &str, certificate_pem: &str, now: Millis) {
+        self.clock.asked_in_vain(now);
         if let Some(end) = tls::authorities_end(ca_pem, certificate_pem) {
             self.clock.cap(end);
         }
