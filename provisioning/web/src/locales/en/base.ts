@@ -358,7 +358,6 @@ const en: typeof zhCN = {
     send: "Push to one device | Push to {count} devices",
   },
   tickets: {
-    note: "One ticket lets one device of one classroom enrol, once",
     none: "No ticket yet",
     noneText: "Choose a classroom and make a ticket; a technician carries it to the device (QR code, USB disk or typed).",
   },
