@@ -3,12 +3,19 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(missing_docs, unreachable_pub)]
 
+mod account;
+mod clones;
 mod common;
 mod door;
+mod isolation;
 mod lessons;
+mod matrix;
 mod openapi;
 mod owed;
+mod people;
 mod pushes;
+mod recipes;
+mod roles;
 mod roster;
 mod serve;
 mod session;

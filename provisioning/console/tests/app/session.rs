@@ -4,7 +4,11 @@ use axum::{
     body::Body,
     http::{Method, Request, StatusCode, header},
 };
-use bbt_console::auth;
+use bbt_console::{
+    api::session::SignInMethod,
+    auth,
+    db::sessions::NewSession,
+};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
@@ -14,10 +18,13 @@ use crate::common::{self, TestConsole};
 async fn only_a_session_opens_the_api() {
     let mut console = TestConsole::signed_in().await;
     let session = console.get("/session").await;
+    let session = session.json();
     assert_eq!(
-        session.json(),
-        json!({ "username": "admin", "display_name": "管理员", "language": "zh-CN" })
+        (&session["username"], &session["display_name"], &session["language"], &session["method"]),
+        (&json!("admin"), &json!("管理员"), &json!("zh-CN"), &json!("password"))
     );
+    assert_eq!(session["grants"][0]["node"]["kind"], "root");
+    assert!(session["actions"].as_array().unwrap().contains(&json!("pushes.write")));
     let cookie = console.cookie.take();
     for path in [
         "/session",
@@ -70,8 +77,11 @@ async fn wrong_passwords_are_slowed_down_and_say_how_long() {
         );
     }
     // On a slow machine the tries alone may outlast the first wait.
-    for _ in 0..4 {
-        console.app.sign_ins.failed("admin", std::time::Instant::now());
+    let users = console.app.db.users();
+    let admin = users.find("admin").await.unwrap().unwrap();
+    for n in 1..5 {
+        let later = Timestamp::now() + SignedDuration::from_mins(6 * n);
+        users.try_sign_in(admin.id, later).await.unwrap().unwrap();
     }
     let waiting = console.sign_in("admin", common::PASSWORD).await;
     assert_eq!(
@@ -91,7 +101,7 @@ async fn wrong_passwords_are_slowed_down_and_say_how_long() {
 async fn a_change_from_another_sites_page_is_refused() {
     let console = TestConsole::signed_in().await;
     let new = || Some(json!({ "kind": "county", "name": "某县" }));
-    for origin in ["http://evil.example", "null", "http://console.test:81"] {
+    for origin in ["http://evil.example", "null", "http://localhost:81"] {
         let refused = console
             .ask(Method::POST, "/regions", new(), &[("origin", origin)])
             .await;
@@ -106,7 +116,7 @@ async fn a_change_from_another_sites_page_is_refused() {
             Method::POST,
             "/regions",
             new(),
-            &[("origin", "http://console.test")],
+            &[("origin", "http://localhost")],
         )
         .await;
     assert_eq!(own.status, StatusCode::CREATED);
@@ -197,32 +207,46 @@ async fn what_cannot_be_read_is_a_problem_too() {
 #[tokio::test]
 async fn a_session_ends_after_twelve_quiet_hours_and_lives_on_when_used() {
     let mut console = TestConsole::signed_in().await;
-    let users = console.app.db.users();
-    let admin = users.find("admin").await.unwrap().unwrap();
+    let admin = console.app.db.users().find("admin").await.unwrap().unwrap();
     let now = Timestamp::now();
-    let (old, old_hash) = auth::new_token().unwrap();
     let hours = SignedDuration::from_hours;
-    users
-        .open_session(admin.id, &old_hash, now - hours(14), now - hours(2))
-        .await
-        .unwrap();
-    let (used, used_hash) = auth::new_token().unwrap();
-    users
-        .open_session(admin.id, &used_hash, now - hours(14), now + hours(1))
-        .await
-        .unwrap();
+    let open = async |until: Timestamp| {
+        let (token, hash) = auth::new_token().unwrap();
+        let new = NewSession {
+            user: admin.id,
+            token_hash: &hash,
+            public_id: &token[..8],
+            address: "",
+            user_agent: "",
+            method: SignInMethod::Password,
+            until,
+        };
+        console.app.db.sessions().open(&new, now - hours(14)).await.unwrap();
+        (token, hash)
+    };
+    let (old, _) = open(now - hours(2)).await;
+    let (used, used_hash) = open(now + hours(1)).await;
 
     console.cookie = Some(format!("bbt_session={old}"));
     assert_eq!(console.get("/session").await.status, StatusCode::UNAUTHORIZED);
     console.cookie = Some(format!("bbt_session={used}"));
     assert_eq!(console.get("/session").await.status, StatusCode::OK);
-    let (_, until) = console
-        .app
-        .db
-        .users()
-        .session(&used_hash, now)
-        .await
-        .unwrap()
-        .unwrap();
+    let found = console.app.db.sessions().find(&used_hash, now).await.unwrap();
+    let until = found.unwrap().1.until;
     assert!(until > now + hours(11), "{until}");
+}
+
+#[tokio::test]
+async fn a_page_of_another_name_that_was_led_here_is_refused() {
+    let console = TestConsole::signed_in().await;
+    for (host, fits) in [("localhost:8080", true), ("127.0.0.1", true), ("evil.example", false)] {
+        for path in ["/api/v1/session", "/", "/healthz"] {
+            let request = Request::get(path).header(header::HOST, host).body(Body::empty()).unwrap();
+            let answer = console.send(request).await;
+            assert_eq!(answer.status == StatusCode::MISDIRECTED_REQUEST, !fits, "{host}{path}: {}", answer.status);
+            if !fits {
+                assert_eq!(answer.code(), "foreign_host");
+            }
+        }
+    }
 }

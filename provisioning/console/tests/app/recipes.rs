@@ -1,0 +1,438 @@
+//! How each route of the matrix is called about a given site, and how to tell whether it was reached. One list for all tests
+//! of rights: a route without a recipe fails them.
+
+use axum::{
+    body::Body,
+    http::{Method, Request, StatusCode, header},
+};
+use bbt_console::{api::tree::RegionKind, app::Noun};
+use futures_util::StreamExt;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use crate::{
+    common::Answer,
+    people::{Person, Site, World, lesson_form, multipart, region, session, unique},
+};
+
+/// How one sees that a call got through to the site.
+pub enum Sign {
+    /// It answers 2xx.
+    Success,
+    /// It answers anything but a refusal; what it needs besides is not given.
+    NotRefused,
+    /// It answers 2xx and says this.
+    Mentions(String),
+    /// The number of devices grows with one that is enrolled there.
+    Counts,
+    /// The stream tells what happens to the site's device.
+    Hears,
+}
+
+pub enum Payload {
+    None,
+    Json(Value),
+    Form(String, Vec<u8>),
+}
+
+/// One call.
+pub struct Shot {
+    pub method: Method,
+    pub path: String,
+    pub payload: Payload,
+    pub sign: Sign,
+}
+
+fn shot(method: Method, path: impl Into<String>, payload: Payload) -> Shot {
+    Shot {
+        method,
+        path: path.into(),
+        payload,
+        sign: Sign::Success,
+    }
+}
+
+fn get(path: impl Into<String>) -> Shot {
+    shot(Method::GET, path, Payload::None)
+}
+
+fn delete(path: impl Into<String>) -> Shot {
+    shot(Method::DELETE, path, Payload::None)
+}
+
+fn post(path: impl Into<String>, body: Value) -> Shot {
+    shot(Method::POST, path, Payload::Json(body))
+}
+
+fn patch(path: impl Into<String>, body: Value) -> Shot {
+    shot(Method::PATCH, path, Payload::Json(body))
+}
+
+impl Shot {
+    fn mentions(mut self, word: impl Into<String>) -> Self {
+        self.sign = Sign::Mentions(word.into());
+        self
+    }
+
+    fn not_refused(mut self) -> Self {
+        self.sign = Sign::NotRefused;
+        self
+    }
+
+    fn form(mut self, (kind, body): (String, Vec<u8>)) -> Self {
+        self.payload = Payload::Form(kind, body);
+        self
+    }
+
+    pub fn request(&self, who: &Person) -> Request<Body> {
+        let mut request = Request::builder()
+            .method(self.method.clone())
+            .uri(format!("/api/v1{}", self.path))
+            .header(header::HOST, "localhost")
+            .header(header::COOKIE, &who.cookie);
+        let body = match &self.payload {
+            Payload::None => Body::empty(),
+            Payload::Json(body) => {
+                request = request.header(header::CONTENT_TYPE, "application/json");
+                Body::from(body.to_string())
+            }
+            Payload::Form(kind, body) => {
+                request = request.header(header::CONTENT_TYPE, kind);
+                Body::from(body.clone())
+            }
+        };
+        request.body(body).unwrap()
+    }
+
+    /// Calls, and says whether it was reached.
+    pub async fn reached(&self, world: &World, who: &Person, at: &Site) -> (bool, Answer) {
+        match &self.sign {
+            Sign::Hears => return self.hears(world, who, at).await,
+            Sign::Counts => {
+                let before = world.send(self.request(who)).await;
+                at.new_device(&world.console).await;
+                let after = world.send(self.request(who)).await;
+                let count = |answer: &Answer| answer.json()["devices_total"].as_u64();
+                return (after.status.is_success() && count(&after) != count(&before), after);
+            }
+            _ => {}
+        }
+        let answer = world.send(self.request(who)).await;
+        let reached = match &self.sign {
+            Sign::Mentions(word) => answer.status.is_success() && says(&answer, word),
+            Sign::NotRefused => ![StatusCode::FORBIDDEN, StatusCode::NOT_FOUND].contains(&answer.status),
+            _ => answer.status.is_success(),
+        };
+        (reached, answer)
+    }
+
+    /// Rings for the site's device, then for nobody in particular, and listens until the latter.
+    async fn hears(&self, world: &World, who: &Person, at: &Site) -> (bool, Answer) {
+        let response = world
+            .console
+            .router
+            .clone()
+            .oneshot(self.request(who))
+            .await
+            .unwrap();
+        let (parts, body) = response.into_parts();
+        let mut answer = Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body: Default::default(),
+        };
+        if !answer.status.is_success() {
+            answer.body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
+            return (false, answer);
+        }
+        let changes = &world.console.app.changes;
+        changes.tell(Noun::Device, Some(at.device.to_string()));
+        changes.tell(Noun::Claim, None);
+        let mut heard = String::new();
+        let mut body = body.into_data_stream();
+        while !heard.contains("event: claim") {
+            heard.push_str(std::str::from_utf8(&body.next().await.unwrap().unwrap()).unwrap());
+        }
+        (heard.contains(at.device.as_str()), answer)
+    }
+}
+
+/// Whether an answer contains a text, in whatever of the forms that we send.
+pub fn says(answer: &Answer, word: &str) -> bool {
+    String::from_utf8_lossy(&answer.body).contains(word)
+}
+
+/// The calls of a route about `at`, by somebody at `home`. `None`: nobody has said how; empty: it names no place, so there is
+/// nothing elsewhere to be reached.
+pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Person) -> Option<Vec<Shot>> {
+    let console = &world.console;
+    let own = std::ptr::eq(at, home);
+    let only_own = |shot: Shot| if own { vec![shot] } else { Vec::new() };
+    Some(match route {
+        "GET /account" => only_own(get("/account").mentions(&who.name)),
+        "PATCH /account" => only_own(patch("/account", json!({ "display_name": "某人" }))),
+        "POST /account/password" => only_own(
+            post("/account/password", json!({ "current": "x", "new": "correct-horse" })).not_refused(),
+        ),
+        "POST /account/totp" => only_own(post("/account/totp", json!({ "password": "x" })).not_refused()),
+        "POST /account/totp/confirm" => {
+            only_own(post("/account/totp/confirm", json!({ "code": "000000" })).not_refused())
+        }
+        "DELETE /account/totp" => {
+            let body = Payload::Json(json!({ "password": "x" }));
+            only_own(shot(Method::DELETE, "/account/totp", body).not_refused())
+        }
+        "GET /account/sessions" => {
+            let (_, other, _) = session(console, if own { who.id } else { at.user }).await;
+            vec![get("/account/sessions").mentions(other)]
+        }
+        "DELETE /account/sessions/{id}" => {
+            let (_, other, _) = session(console, if own { who.id } else { at.user }).await;
+            vec![delete(format!("/account/sessions/{other}"))]
+        }
+
+        "GET /overview" => vec![Shot {
+            sign: Sign::Counts,
+            ..get("/overview")
+        }],
+        "GET /events" => vec![Shot {
+            sign: Sign::Hears,
+            ..get("/events")
+        }],
+        "GET /tree" => vec![get("/tree").mentions(&at.mark)],
+        "GET /schools/{id}" => vec![get(format!("/schools/{}", at.school))],
+        "POST /regions" => {
+            let name = unique("镇");
+            vec![post("/regions", json!({ "kind": "township", "name": name, "parent_id": at.region }))]
+        }
+        "PATCH /regions/{id}" => {
+            let name = unique(&at.mark);
+            let id = region(console, RegionKind::Township, Some(at.region), &name).await;
+            vec![patch(format!("/regions/{id}"), json!({ "name": unique("新镇") }))]
+        }
+        "POST /schools" => {
+            let new = json!({ "region_id": at.region, "code": unique("NS"), "name": "新校", "kind": "school" });
+            vec![post("/schools", new)]
+        }
+        "PATCH /schools/{id}" => {
+            let name = format!("学校{}", at.mark);
+            vec![patch(format!("/schools/{}", at.school), json!({ "name": name }))]
+        }
+        "POST /classrooms" => {
+            let new = json!({ "school_id": at.school, "code": unique("NR"), "name": "新教室" });
+            vec![post("/classrooms", new)]
+        }
+        "PATCH /classrooms/{id}" => {
+            let room = at.new_classroom(console).await;
+            vec![patch(format!("/classrooms/{room}"), json!({ "name": "改名" }))]
+        }
+        "GET /roster/template" => only_own(get("/roster/template?format=csv")),
+        "POST /regions/{id}/roster" => {
+            let template = console.get("/roster/template?format=csv").await.body;
+            let form = multipart(&[("file", Some("roster.csv"), &template[..])]);
+            let path = format!("/regions/{}/roster?apply=false", at.region);
+            vec![post(path, Value::Null).form(form)]
+        }
+
+        "GET /devices" => vec![
+            get("/devices?page_size=500").mentions(at.device.as_str()),
+            get(format!("/devices?region_id={}&page_size=500", at.region)).mentions(at.device.as_str()),
+            get(format!("/devices?school_id={}", at.school)).mentions(at.device.as_str()),
+            get(format!("/devices?q={}&page_size=500", at.device)).mentions(at.device.as_str()),
+        ],
+        "GET /devices/{id}" => vec![get(format!("/devices/{}", at.device))],
+        "GET /devices/{id}/identity" => vec![get(format!("/devices/{}/identity", at.device))],
+        "GET /devices/{id}/health" => vec![get(format!("/devices/{}/health", at.device))],
+        "GET /devices/{id}/commands" => vec![get(format!("/devices/{}/commands", at.device))],
+        "PATCH /devices/{id}" => {
+            let device = at.new_device(console).await;
+            let room = home.new_classroom(console).await;
+            let mut shots = vec![patch(format!("/devices/{device}"), json!({ "classroom_id": room }))];
+            if !own {
+                // And one of one's own into somebody else's classroom.
+                let device = home.new_device(console).await;
+                let room = at.new_classroom(console).await;
+                shots.push(patch(format!("/devices/{device}"), json!({ "classroom_id": room })));
+            }
+            shots
+        }
+        "POST /devices/{id}/commands" => {
+            let order = json!({ "body": { "kind": "reboot", "delay_s": 5 } });
+            vec![post(format!("/devices/{}/commands", at.device), order)]
+        }
+        "POST /devices/{id}/revoke" => {
+            let device = at.new_device(console).await;
+            vec![post(format!("/devices/{device}/revoke"), json!({ "reason": "test" }))]
+        }
+        "POST /devices/{id}/stolen" => {
+            let device = at.new_device(console).await;
+            vec![post(format!("/devices/{device}/stolen"), json!({ "reason": "test" }))]
+        }
+        "POST /devices/{id}/unlock" => {
+            let device = at.new_device(console).await;
+            let stolen = format!("/devices/{device}/stolen");
+            let answer = console.post(&stolen, json!({ "reason": "test" })).await;
+            assert!(answer.status.is_success(), "{}", answer.json());
+            vec![post(format!("/devices/{device}/unlock"), json!({}))]
+        }
+        "POST /devices/{id}/replace" => {
+            let device = at.new_device(console).await;
+            vec![post(format!("/devices/{device}/replace"), json!({}))]
+        }
+
+        "GET /clones" => vec![get("/clones").mentions(at.device.as_str())],
+        "POST /clones/{id}/enrol" => {
+            let room = home.new_classroom(console).await;
+            let (clone, _) = at.new_clone(console, &at.new_device(console).await).await;
+            let mut shots = vec![post(format!("/clones/{clone}/enrol"), json!({ "classroom_id": room }))];
+            if !own {
+                let room = at.new_classroom(console).await;
+                let (clone, _) = home.new_clone(console, &home.new_device(console).await).await;
+                shots.push(post(format!("/clones/{clone}/enrol"), json!({ "classroom_id": room })));
+            }
+            shots
+        }
+        "POST /clones/{id}/accept" | "POST /clones/{id}/dismiss" => {
+            let (clone, _) = at.new_clone(console, &at.new_device(console).await).await;
+            let verb = route.rsplit('/').next().unwrap();
+            vec![shot(Method::POST, format!("/clones/{clone}/{verb}"), Payload::None)]
+        }
+
+        "GET /tickets" => vec![get("/tickets").mentions(format!("教室{}", at.mark))],
+        "POST /tickets" => vec![
+            post("/tickets", json!({ "classroom_id": at.new_classroom(console).await })),
+            post("/tickets", json!({ "school_id": at.school })),
+        ],
+        "DELETE /tickets/{id}" => vec![delete(format!("/tickets/{}", at.new_ticket(console).await))],
+        "GET /ticket-batches" => {
+            at.new_batch(console).await;
+            vec![get("/ticket-batches").mentions(&at.mark)]
+        }
+        "POST /ticket-batches" => {
+            let rooms = [at.new_classroom(console).await];
+            vec![post("/ticket-batches", json!({ "school_id": at.school, "classroom_ids": rooms }))]
+        }
+        "DELETE /ticket-batches/{id}" => {
+            vec![delete(format!("/ticket-batches/{}", at.new_batch(console).await))]
+        }
+        "GET /ticket-batches/{id}/sheet.pdf" => {
+            vec![get(format!("/ticket-batches/{}/sheet.pdf", at.new_batch(console).await))]
+        }
+        "GET /ticket-batches/{id}/usb.zip" => {
+            vec![get(format!("/ticket-batches/{}/usb.zip", at.new_batch(console).await))]
+        }
+        "GET /county.json" => only_own(get("/county.json")),
+
+        "GET /claims" => {
+            let (_, (_, fingerprint)) = at.new_clone(console, &at.new_device(console).await).await;
+            vec![get("/claims").mentions(fingerprint)]
+        }
+        "GET /claims/by-fingerprint/{fingerprint}" => {
+            vec![get(format!("/claims/by-fingerprint/{}", at.claim.1))]
+        }
+        "POST /claims/{id}/approve" => {
+            let (_, (claim, _)) = at.new_clone(console, &at.new_device(console).await).await;
+            let room = home.new_classroom(console).await;
+            let mut shots = vec![post(format!("/claims/{claim}/approve"), json!({ "classroom_id": room }))];
+            if !own {
+                let (_, (claim, _)) = home.new_clone(console, &home.new_device(console).await).await;
+                let room = at.new_classroom(console).await;
+                shots.push(post(format!("/claims/{claim}/approve"), json!({ "classroom_id": room })));
+            }
+            shots
+        }
+        "POST /claims/{id}/refuse" => {
+            let (_, (claim, _)) = at.new_clone(console, &at.new_device(console).await).await;
+            vec![shot(Method::POST, format!("/claims/{claim}/refuse"), Payload::None)]
+        }
+
+        "GET /lessons" => vec![get("/lessons?page_size=500").mentions(&at.lesson)],
+        "GET /lessons/{id}" => vec![get(format!("/lessons/{}", at.lesson))],
+        "GET /lessons/{id}/files/{*path}" => vec![get(format!("/lessons/{}/files/a.png", at.lesson))],
+        "POST /lessons" => {
+            let form = lesson_form(&unique(&format!("课{}-", at.mark)), &at.place());
+            vec![post("/lessons", Value::Null).form(form)]
+        }
+        "DELETE /lessons/{id}" => vec![delete(format!("/lessons/{}", at.new_lesson(console).await))],
+
+        "GET /pushes" => vec![get("/pushes?page_size=500").mentions(&at.mark)],
+        "GET /pushes/{id}" => vec![get(format!("/pushes/{}", at.push))],
+        "GET /pushes/{id}/devices" => vec![get(format!("/pushes/{}/devices", at.push))],
+        "POST /pushes" => {
+            let push = |target: Value| post("/pushes", json!({ "lesson_ids": [home.lesson], "target": target }));
+            vec![
+                push(at.target()),
+                push(json!({ "kind": "school", "id": at.school })),
+                push(json!({ "kind": "classroom", "id": at.classroom })),
+                push(json!({ "kind": "device", "id": at.device })),
+            ]
+        }
+        "DELETE /pushes/{id}" => {
+            vec![delete(format!("/pushes/{}", at.new_push(console, &at.lesson).await))]
+        }
+
+        "GET /security-events" => vec![get("/security-events").mentions(at.device.as_str())],
+        "POST /security-events/{id}/acknowledge" => {
+            let event = at.new_security(console, &at.device).await;
+            let path = format!("/security-events/{event}/acknowledge");
+            vec![shot(Method::POST, path, Payload::None)]
+        }
+
+        "GET /users" => vec![get("/users?page_size=500").mentions(format!("user-{}-", at.mark))],
+        "GET /users/{id}" => vec![get(format!("/users/{}", at.user))],
+        "GET /users/{id}/sessions" => vec![get(format!("/users/{}/sessions", at.user))],
+        "GET /roles" => only_own(get("/roles")),
+        "POST /users" => {
+            let mut grant = at.place();
+            grant["role"] = json!("auditor");
+            vec![post("/users", json!({ "username": unique("new-"), "password": "correct-horse", "grants": [grant] }))]
+        }
+        "PATCH /users/{id}" => {
+            let user = at.new_user(console).await.id;
+            vec![patch(format!("/users/{user}"), json!({ "display_name": "改名" }))]
+        }
+        "DELETE /users/{id}" => {
+            // One that never signed in.
+            let mut grant = at.place();
+            grant["role"] = json!("auditor");
+            let new = json!({ "username": unique(&format!("user-{}-", at.mark)), "password": "correct-horse", "grants": [grant] });
+            let user = console.post("/users", new).await.json()["id"].clone();
+            vec![delete(format!("/users/{user}"))]
+        }
+        "POST /users/{id}/password" => {
+            let user = at.new_user(console).await.id;
+            vec![post(format!("/users/{user}/password"), json!({ "password": "correct-horse" }))]
+        }
+        "DELETE /users/{id}/totp" => {
+            vec![delete(format!("/users/{}/totp", at.new_user(console).await.id))]
+        }
+        "DELETE /users/{id}/sessions/{session}" => {
+            let user = at.new_user(console).await;
+            vec![delete(format!("/users/{}/sessions/{}", user.id, user.session))]
+        }
+        "POST /users/{id}/grants" => {
+            let user = at.new_user(console).await.id;
+            let mut grant = home.place();
+            grant["role"] = json!("overseer");
+            let mut shots = vec![post(format!("/users/{user}/grants"), grant)];
+            if !own {
+                let user = home.new_user(console).await.id;
+                let mut grant = at.place();
+                grant["role"] = json!("overseer");
+                shots.push(post(format!("/users/{user}/grants"), grant));
+            }
+            shots
+        }
+        "DELETE /users/{id}/grants/{grant}" => {
+            let user = at.new_user(console).await.id;
+            let grant = console.app.db.grants().of(user).await.unwrap()[0].id;
+            vec![delete(format!("/users/{user}/grants/{grant}"))]
+        }
+
+        "GET /audit" => vec![get("/audit?page_size=500").mentions(at.device.as_str())],
+        "GET /audit/export" => vec![get("/audit/export").mentions(at.device.as_str())],
+        "GET /audit/verify" => only_own(get("/audit/verify")),
+        "GET /system" => only_own(get("/system")),
+        _ => return None,
+    })
+}

@@ -1,0 +1,110 @@
+//! The page of roles is made from the matrix itself.
+
+use std::{fmt::Write, path::Path};
+
+use bbt_console::access::{Permissions, Role};
+
+const fn name(role: Role) -> &'static str {
+    match role {
+        Role::Overseer => "省/市监管",
+        Role::CountyOperator => "县运维",
+        Role::ContentOfficer => "县内容管理",
+        Role::Technician => "厂商技术员（包区）",
+        Role::SchoolAdmin => "学校管理员",
+        Role::Auditor => "审计员",
+        Role::SystemAdmin => "系统管理员",
+    }
+}
+
+/// What an action is called on the page; an action without a name fails.
+fn meaning(action: &str) -> &'static str {
+    match action {
+        "account.own" => "自己的账号：资料、密码、第二因素、登录会话",
+        "overview.read" => "总览与变化通知",
+        "tree.read" => "看区域、学校、教室",
+        "regions.write" => "新建区域、改名",
+        "schools.write" => "新建学校、改名",
+        "classrooms.write" => "新建教室、改名",
+        "roster.read" => "下载花名册模板",
+        "roster.import" => "导入花名册",
+        "devices.read" => "看终端及其身份",
+        "health.read" => "看终端健康数据",
+        "devices.move" => "移动终端到别的教室",
+        "devices.command" => "给终端下命令",
+        "commands.read" => "看命令记录",
+        "devices.standing" => "吊销、挂失、解除挂失",
+        "devices.replace" => "换机",
+        "clones.read" => "看复制盘",
+        "clones.decide" => "处理复制盘",
+        "tickets.read" => "看注册码与批次",
+        "tickets.issue" => "签发、打印、收回注册码；U 盘注册",
+        "claims.decide" => "看并处理待注册终端",
+        "lessons.read" => "看课程与预览（含上级发布的课程）",
+        "lessons.write" => "上传、下架课程",
+        "pushes.read" => "看推送",
+        "pushes.write" => "推送课程、撤回",
+        "security.read" => "看安全事件",
+        "security.acknowledge" => "确认安全事件",
+        "users.read" => "看账号、角色、会话",
+        "users.write" => "管理账号与授权",
+        "audit.read" => "看、导出、校验审计日志",
+        "system.read" => "控制台本身的状态（只限授权在整个平台的账号）",
+        other => panic!("{other} has no name on the page of roles: say it in tests/app/roles.rs"),
+    }
+}
+
+fn page() -> String {
+    let mut page = String::from(
+        "# 角色与权限
+
+本页由 `provisioning/console/permissions.toml` 生成：程序按同一份数据放行，测试经 HTTP 接口走遍每一格。
+
+授权 = 角色 + 节点（整个平台、某个区域、某所学校）。角色在自己的节点及其下级生效：
+
+- 节点以外的东西等于不存在（404），列表里也没有；角色不允许的操作被拒绝（403 `forbidden`）。
+- 上级区域只显示名称，好让人看清自己在哪里；同级的看不到。
+- 课程例外：上级发布的课程，下级可以看、可以推送，不能改。
+- 一个人可以有多个授权，权限相加。系统里至少留一个“整个平台”的系统管理员。
+- 系统管理员只能管理“全部授权都在自己节点以内”的账号，也只能授予自己节点以内的权限。
+
+",
+    );
+    page.push_str("| 权限 | 动作 |");
+    for role in Role::ALL {
+        write!(page, " {} |", name(role)).unwrap();
+    }
+    page.push_str("\n|---|---|");
+    page.push_str(&":-:|".repeat(Role::ALL.len()));
+    page.push('\n');
+    for action in Permissions::get().unwrap().actions() {
+        write!(page, "| {} | `{}` |", meaning(&action.name), action.name).unwrap();
+        for role in Role::ALL {
+            let may = action.roles.as_ref().is_none_or(|roles| roles.contains(&role));
+            page.push_str(if may { " ● |" } else { "  |" });
+        }
+        page.push('\n');
+    }
+    page.push_str("\n角色代号（接口与命令行用）：");
+    let ids = Role::ALL.map(|role| format!("`{}` {}", role.as_str(), name(role)));
+    writeln!(page, "{}。", ids.join("，")).unwrap();
+    page.push_str("\n## 每个动作包括哪些接口\n\n| 动作 | 接口（`/api/v1` 之下） |\n|---|---|\n");
+    for action in Permissions::get().unwrap().actions() {
+        let routes: Vec<_> = action.routes.iter().map(|route| format!("`{route}`")).collect();
+        writeln!(page, "| `{}` | {} |", action.name, routes.join("，")).unwrap();
+    }
+    page
+}
+
+#[test]
+fn the_page_of_roles_is_the_matrix() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/src/reference/roles.md");
+    let page = page();
+    if std::env::var_os("BBT_BLESS").is_some() {
+        std::fs::write(&file, &page).unwrap();
+    }
+    assert_eq!(
+        std::fs::read_to_string(&file).unwrap_or_default(),
+        page,
+        "run: BBT_BLESS=1 cargo test -p bbt-console --test app roles"
+    );
+}
