@@ -64,7 +64,7 @@ const en: typeof zhCN = {
   placeKind: { province: "Province", city: "City", county: "County", township: "Township", school: "School", teaching_point: "Teaching point" },
   targetKind: { region: "Region", school: "School", classroom: "Classroom", device: "One device" },
   itemKind: { video: "Video", audio: "Audio", image: "Picture", pdf: "PDF", html5: "Exercise", office: "Slides", other: "File" },
-  place: { name: "Name", kind: "Kind", code: "Code", classroom: "Classroom" },
+  place: { name: "Name", kind: "Kind", code: "Code", school: "School", classroom: "Classroom" },
   reading: {
     cpu: "CPU", memory: "Memory", temperature: "Temp.", diskFree: "Free disk", disk: "Disk used", lessons: "Lessons ready",
     rx: "received", tx: "sent", memoryPressure: "memory wait", ioPressure: "disk wait",

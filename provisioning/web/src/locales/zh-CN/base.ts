@@ -62,7 +62,7 @@ export default {
   placeKind: { province: "省", city: "市", county: "县区", township: "乡镇", school: "学校", teaching_point: "教学点" },
   targetKind: { region: "区域", school: "学校", classroom: "教室", device: "单台终端" },
   itemKind: { video: "视频", audio: "音频", image: "图片", pdf: "PDF", html5: "互动课件", office: "演示文稿", other: "文件" },
-  place: { name: "名称", kind: "类型", code: "编码", classroom: "教室" },
+  place: { name: "名称", kind: "类型", code: "编码", school: "学校", classroom: "教室" },
   reading: {
     cpu: "处理器", memory: "内存", temperature: "温度", diskFree: "可用空间", disk: "磁盘已用", lessons: "课程就绪",
     rx: "接收", tx: "发送", memoryPressure: "内存等待", ioPressure: "磁盘等待",
