@@ -10,6 +10,8 @@ mod lessons;
 mod membership;
 mod perform;
 mod show;
+#[cfg(test)]
+mod tests;
 mod time;
 mod waiting;
 
