@@ -25,7 +25,7 @@ use crate::{
     api::schema,
     app::AppState,
     audit, auth,
-    controllers::{account, claims, clones, commands, devices, events, health, lessons, pushes, roster, security, session, system, tickets, tree, users},
+    controllers::{account, batches, claims, clones, commands, devices, events, health, identity, lessons, pushes, roster, security, session, system, tickets, tree, usb, users},
     domain::roster::MAX_FILE_BYTES,
     error::render_problems,
     pages,
@@ -80,11 +80,20 @@ fn closed() -> OpenApiRouter<AppState> {
         .routes(routes!(roster::template))
         .routes(routes!(devices::list))
         .routes(routes!(devices::detail, devices::relocate))
+        .routes(routes!(identity::identity))
+        .routes(routes!(identity::revoke))
+        .routes(routes!(identity::stolen))
+        .routes(routes!(identity::unlock))
         .routes(routes!(health::series))
         .routes(routes!(commands::add, commands::list))
         .routes(routes!(tickets::add, tickets::list))
         .routes(routes!(tickets::revoke))
         .routes(routes!(tickets::replace))
+        .routes(routes!(batches::add, batches::list))
+        .routes(routes!(batches::revoke))
+        .routes(routes!(batches::sheet))
+        .routes(routes!(batches::usb_zip))
+        .routes(routes!(usb::county))
         .routes(routes!(claims::list))
         .routes(routes!(claims::by_fingerprint))
         .routes(routes!(claims::approve))
@@ -112,6 +121,7 @@ fn special() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(lessons::upload))
         .routes(routes!(roster::import))
+        .routes(routes!(usb::requests))
         .routes(routes!(lessons::file))
 }
 
@@ -181,6 +191,10 @@ pub fn router(app: AppState) -> Router {
         .route(
             "/lessons",
             axum::routing::post(lessons::upload).layer(DefaultBodyLimit::max(upload_limit)),
+        )
+        .route(
+            "/usb-requests",
+            axum::routing::post(usb::requests).layer(DefaultBodyLimit::max(usb::MAX_BODY_BYTES)),
         )
         .route("/lessons/{id}/files/{*path}", get(lessons::file))
         .route(

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Page, page_of, schema};
+use super::{Page, identity::DeviceStanding, page_of, schema};
 pub use crate::domain::progress::DeviceState;
 
 /// One device in a list.
@@ -64,6 +64,8 @@ pub struct DeviceSummary {
     pub temperature_celsius: Option<f32>,
     /// Addresses at which its player can be opened.
     pub player_urls: Vec<String>,
+    /// How it stands with the console.
+    pub standing: DeviceStanding,
 }
 
 impl DeviceSummary {
@@ -87,6 +89,8 @@ pub struct DeviceDetail {
     /// As in the list.
     #[serde(flatten)]
     pub summary: DeviceSummary,
+    /// The device whose place it took.
+    pub predecessor: Option<String>,
     /// The power-up it speaks of.
     pub boot_id: Option<String>,
     /// Samples it dropped unsent, by its own word.

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{args::Command, claim, devices, lessons, places, roster, ticket};
+use super::{args::{Command, Device}, claim, devices, lessons, places, roster, ticket, usb};
 use crate::{config::Config, db::Db, error::ApiError};
 
 /// Who orders and pushes from the command line.
@@ -16,12 +16,17 @@ pub(super) async fn run(command: Command, config: &Config, db: &Db) -> anyhow::R
         Command::School(command) => places::school(command, db).await?,
         Command::Classroom(command) => places::classroom(command, db).await?,
         Command::Roster(command) => return roster::roster(command, config, db).await,
+        Command::Device(Device::Standing(command)) => super::standing::standing(command, config, db).await?,
         Command::Device(command) => devices::device(command, db).await?,
         Command::Lesson(command) => return lessons::lesson(command, config, db).await,
         Command::Push(command) => lessons::push(command, db).await?,
         Command::Ticket(command) => ticket::ticket(command, config, db).await?,
+        Command::Usb(command) => return usb::usb(command, config, db).await,
+        Command::County(command) => usb::county(command, config, db).await?,
         Command::Claim(command) => claim::claim(command, config, db).await?,
         Command::Clone(command) => super::clone::clone(command, db).await?,
+        Command::Ca(command) => super::ca::ca(command, config, db).await?,
+        Command::Clock(command) => super::clock::clock(command, db).await?,
         Command::Security(command) => super::security::security(command, db).await?,
         Command::Broker(command) => super::broker::broker(command, config)?,
         Command::Health(command) => devices::health(command, db).await?,

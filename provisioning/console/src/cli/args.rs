@@ -70,9 +70,21 @@ pub enum Command {
     /// Boards that wait for a classroom (待注册终端).
     #[command(subcommand)]
     Claim(Claim),
+    /// Enrolment over USB disks.
+    #[command(subcommand)]
+    Usb(Usb),
+    /// The county file for boards and disk images.
+    #[command(subcommand)]
+    County(County),
     /// Copied disks (复制盘).
     #[command(subcommand)]
     Clone(super::clone::CloneCommand),
+    /// The authority: root, intermediate, revocation list.
+    #[command(subcommand)]
+    Ca(super::ca::CaCommand),
+    /// The console's clock (时钟), and whether it is believed.
+    #[command(subcommand)]
+    Clock(super::clock::ClockCommand),
     /// What somebody should look at (安全事件).
     #[command(subcommand)]
     Security(super::security::Security),
@@ -321,6 +333,9 @@ pub enum Device {
     /// Order something of a device.
     #[command(subcommand)]
     Command(DeviceCommand),
+    /// How it stands.
+    #[command(flatten)]
+    Standing(super::standing::StandingCommand),
 }
 
 /// `device command`.
@@ -481,6 +496,64 @@ pub struct NewTicketArgs {
     pub broker: Option<String>,
 }
 
+/// `ticket batch`.
+#[derive(Debug, Args)]
+pub struct BatchArgs {
+    /// Id of the school.
+    #[arg(long)]
+    pub school: i64,
+    /// Hours the tickets are good for, 1–2160.
+    #[arg(long, default_value_t = super::usb::BATCH_TTL_HOURS)]
+    pub ttl_hours: u32,
+    /// Where to write the sheet of labels (PDF).
+    #[arg(long, value_name = "FILE")]
+    pub sheet: Option<PathBuf>,
+    /// How to print.
+    #[command(flatten)]
+    pub format: Format,
+}
+
+/// `usb`.
+#[derive(Debug, Subcommand)]
+pub enum Usb {
+    /// Write county file and signed tickets into the folder `bbt` of a disk.
+    Export(UsbExport),
+    /// Enrol the boards whose requests lie in `bbt/requests`, and write the answers to `bbt/replies`.
+    Import {
+        /// Where the disk is mounted.
+        #[arg(value_name = "DIR")]
+        disk: PathBuf,
+        /// How to print.
+        #[command(flatten)]
+        format: Format,
+    },
+}
+
+/// `usb export`.
+#[derive(Debug, Args)]
+pub struct UsbExport {
+    /// Id of a school: what is open of its batches; a new batch if nothing is.
+    #[arg(long, required_unless_present = "batch", conflicts_with = "batch")]
+    pub school: Option<i64>,
+    /// Id of a batch: what is open of it.
+    #[arg(long)]
+    pub batch: Option<i64>,
+    /// Where the disk is mounted.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+}
+
+/// `county`.
+#[derive(Debug, Subcommand)]
+pub enum County {
+    /// Write what boards must know of this console; no secret, it may be part of a disk image.
+    Export {
+        /// The file; `-` is standard output.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+}
+
 /// `claim`.
 #[derive(Debug, Subcommand)]
 pub enum Claim {
@@ -509,6 +582,8 @@ pub enum Claim {
 pub enum Ticket {
     /// Issue a ticket and write it to a file for the board.
     New(NewTicketArgs),
+    /// Issue a ticket for each classroom of a school that has no device, and print the labels.
+    Batch(BatchArgs),
     /// List the tickets.
     List(Format),
 }

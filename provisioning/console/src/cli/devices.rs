@@ -88,6 +88,7 @@ pub(super) async fn device(command: Device, db: &Db) -> anyhow::Result<()> {
             )
         }
         Device::Command(command) => order(command, db).await,
+        Device::Standing(_) => anyhow::bail!("not for this function"),
     }
 }
 

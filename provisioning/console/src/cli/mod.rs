@@ -5,7 +5,9 @@
 mod admin;
 mod args;
 mod broker;
+mod ca;
 mod claim;
+mod clock;
 mod clone;
 mod devices;
 mod lessons;
@@ -15,7 +17,9 @@ mod security;
 mod setup;
 mod audit;
 mod show;
+mod standing;
 mod ticket;
+mod usb;
 mod users;
 
 use std::{io::IsTerminal, process::ExitCode};

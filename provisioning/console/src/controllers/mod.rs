@@ -1,6 +1,7 @@
 //! HTTP handlers, one file per noun: read the request, call the noun's functions, answer. No SQL, no decisions.
 
 pub mod account;
+pub mod batches;
 pub mod claims;
 pub mod audit;
 pub mod clones;
@@ -8,6 +9,7 @@ pub mod commands;
 pub mod devices;
 pub mod events;
 pub mod health;
+pub mod identity;
 pub mod lessons;
 pub mod oidc;
 pub mod pushes;
@@ -17,6 +19,7 @@ pub mod session;
 pub mod system;
 pub mod tickets;
 pub mod tree;
+pub mod usb;
 pub mod users;
 
 use axum::{

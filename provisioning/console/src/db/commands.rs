@@ -208,7 +208,8 @@ impl Commands<'_> {
         let rows: Vec<DueRow> = sqlx::query_as(
             "SELECT c.id, d.id AS device, c.body, c.issued_at, c.expires_at
                FROM commands c JOIN devices d ON d.device_no = c.device_no
-              WHERE c.rank = 0 AND c.state IN ('queued', 'sent') AND d.online = 1 AND c.expires_at > ?
+              WHERE c.rank = 0 AND c.state IN ('queued', 'sent') AND d.online = 1 AND d.standing = 'active'
+                AND c.expires_at > ?
                 AND (c.sent_at IS NULL OR c.sent_at < ?)
               ORDER BY c.issued_at LIMIT ?",
         )

@@ -13,7 +13,7 @@ use sqlx::{FromRow, QueryBuilder, Sqlite};
 use super::{
     Db, DbError, DbResult, bump, instant, json, parse,
     scope::{Scope, narrow_to_schools},
-    uint, wanted,
+    standing, uint, wanted,
 };
 pub use self::enrol::Enrolment;
 use crate::api::devices::{
@@ -59,6 +59,7 @@ pub(super) struct SummaryRow {
     memory_percent: Option<f32>,
     temperature_celsius: Option<f32>,
     player_urls: String,
+    standing: String,
 }
 
 pub(super) const SUMMARY: &str = "SELECT d.device_no, d.id, d.serial, d.board, d.agent_version, r.id AS region_id,
@@ -72,7 +73,7 @@ pub(super) const SUMMARY: &str = "SELECT d.device_no, d.id, d.serial, d.board, d
       WHERE a.device_no = d.device_no) AS lessons_failed,
     (SELECT count(*) FROM assigned_lessons a WHERE a.device_no = d.device_no) AS lessons_assigned,
     d.wanted_generation, d.held_generation, d.disk_total_bytes, d.disk_free_bytes, d.cpu_percent, d.memory_percent,
-    d.temperature_celsius, d.player_urls
+    d.temperature_celsius, d.player_urls, d.standing
     FROM devices d JOIN classrooms c ON c.id = d.classroom_id JOIN schools s ON s.id = c.school_id
     JOIN regions r ON r.id = s.region_id ";
 
@@ -107,6 +108,7 @@ impl SummaryRow {
             memory_percent: self.memory_percent,
             temperature_celsius: self.temperature_celsius,
             player_urls: json(&self.player_urls)?,
+            standing: standing::standing(&self.standing).into(),
         })
     }
 }
@@ -159,6 +161,7 @@ struct BootRow {
 
 #[derive(FromRow)]
 struct MoreRow {
+    predecessor: Option<String>,
     device_no: i64,
     boot_id: Option<String>,
     dropped_total: i64,
@@ -245,7 +248,8 @@ impl Devices<'_> {
     pub async fn detail(&self, scope: &Scope, device: &DeviceId) -> DbResult<DeviceDetail> {
         let summary = self.summary(scope, device).await?;
         let more: MoreRow =
-            sqlx::query_as("SELECT device_no, boot_id, dropped_total, misuse FROM devices WHERE id = ?")
+            sqlx::query_as("SELECT d.device_no, d.boot_id, d.dropped_total, d.misuse, p.id AS predecessor
+                   FROM devices d LEFT JOIN devices p ON p.device_no = d.predecessor_no WHERE d.id = ?")
                 .bind(device.as_str())
                 .fetch_one(&self.0.read)
                 .await?;
@@ -293,6 +297,7 @@ impl Devices<'_> {
         let latest: Option<(Timestamp, Readings)> = self.0.health().latest(more.device_no).await?;
         Ok(DeviceDetail {
             summary,
+            predecessor: more.predecessor,
             boot_id: more.boot_id,
             samples_dropped: uint(more.dropped_total),
             misuse: uint(more.misuse),

@@ -278,6 +278,20 @@ impl Standings<'_> {
         }
     }
 
+    /// A device's classroom, and its row where nobody took its place yet.
+    ///
+    /// # Errors
+    /// [`DbError::NotFound`].
+    pub async fn place(&self, device: &DeviceId) -> DbResult<(i64, Option<i64>)> {
+        let row: Option<(i64, i64, Option<i64>)> =
+            sqlx::query_as("SELECT classroom_id, device_no, replaced_at FROM devices WHERE id = ?")
+                .bind(device.as_str())
+                .fetch_optional(&self.0.read)
+                .await?;
+        let (classroom, device_no, replaced) = row.ok_or_else(|| DbError::not_found("device", device))?;
+        Ok((classroom, replaced.is_none().then_some(device_no)))
+    }
+
     async fn change(
         &self,
         scope: &Scope,

@@ -167,7 +167,7 @@ impl Devices<'_> {
     pub async fn due(&self, retry_before: Timestamp) -> DbResult<Vec<Due>> {
         let rows: Vec<(i64, String, i64)> = sqlx::query_as(
             "SELECT device_no, id, wanted_generation FROM devices
-              WHERE replaced_at IS NULL AND wanted_generation > 0 AND (published_generation < wanted_generation
+              WHERE standing = 'active' AND replaced_at IS NULL AND wanted_generation > 0 AND (published_generation < wanted_generation
                  OR (online = 1 AND held_generation < wanted_generation AND published_at < ?))
               ORDER BY published_generation = wanted_generation, online IS NOT 1, device_no LIMIT ?",
         )
