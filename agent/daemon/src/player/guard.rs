@@ -12,12 +12,23 @@ use axum::{
     response::Response,
 };
 
-use super::problem::{self, Refusal};
+use super::{
+    enrol,
+    problem::{self, Refusal},
+};
 use crate::config::Language;
 
 /// The address at which a connection arrived: one of the machine's own.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ArrivedAt(pub(super) IpAddr);
+
+/// The address that a connection came from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CameFrom(pub(super) IpAddr);
+
+/// Whether the request was made on the board itself: from a loopback address, to a loopback address.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OnBoard(pub(super) bool);
 
 /// The host by which the browser reached us, without a port; checked.
 #[derive(Debug, Clone)]
@@ -59,13 +70,25 @@ pub(super) async fn guard(State(door): State<Door>, mut request: Request, next: 
             &host,
         );
     }
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+    let came = request.extensions().get::<CameFrom>().copied();
+    let own = |ip: IpAddr| ip.to_canonical().is_loopback();
+    let on_board = came.is_some_and(|came| own(came.0)) && arrived.is_some_and(|arrived| own(arrived.0));
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    // The two things that a board without an identity is asked on its own page; see `enrol`.
+    let asks = *request.method() == Method::POST
+        && door.kind == DoorKind::Player
+        && enrol::PATHS.contains(&request.uri().path());
+    if asks && !(on_board && enrol::is_own_page(request.headers())) {
+        return protect(Refusal::OnBoardOnly.answer(language, ""), door, &host);
+    }
+    if !reads && !asks {
         return protect(
             Refusal::MethodRefused.answer(language, request.method()),
             door,
             &host,
         );
     }
+    request.extensions_mut().insert(OnBoard(on_board));
     request.extensions_mut().insert(Host(host.clone()));
     request.extensions_mut().insert(language);
     protect(next.run(request).await, door, &host)

@@ -2,9 +2,11 @@
 //!
 //! Two servers for each address. The player's own serves the embedded pages, the shelf and lesson files; the
 //! courseware's, on a port and so on an origin of its own, serves what lessons bring to be run. Both only show: GET and
-//! HEAD, no session, nothing that changes anything. Knows the shelf and the store, no console and no network beyond.
+//! HEAD, no session, nothing that changes anything, but for the two questions of a board that has no identity (`enrol`).
+//! Knows the shelf and the store, no console and no network beyond.
 
 mod body;
+mod enrol;
 mod guard;
 mod listen;
 mod media;
@@ -17,7 +19,12 @@ mod tests;
 
 use std::{io, net::SocketAddr};
 
-use axum::{Router, extract::FromRef, middleware, routing::get};
+use axum::{
+    Router,
+    extract::FromRef,
+    middleware,
+    routing::{get, post},
+};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -140,6 +147,9 @@ fn player_routes(api: Api, language: Language) -> Router {
     Router::new()
         .route("/api/shelf", get(shelf_json::shelf))
         .route("/api/live", get(shelf_json::live))
+        .route("/api/qr.svg", get(enrol::qr))
+        .route(enrol::PATHS[0], post(enrol::code))
+        .route(enrol::PATHS[1], post(enrol::classroom))
         .route("/files/{lesson}/{*path}", get(media::file))
         .fallback(get(pages::page))
         .with_state(api)

@@ -22,11 +22,16 @@ pub(super) enum Refusal {
     Preparing,
     Busy,
     DiskError,
+    OnBoardOnly,
+    NotWaiting,
+    BadWish,
+    TooOften,
+    EnrolBusy,
 }
 
 impl Refusal {
     #[cfg(test)]
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 16] = [
         Self::NotFound,
         Self::LessonNotHere,
         Self::LessonNotReady,
@@ -38,6 +43,11 @@ impl Refusal {
         Self::Preparing,
         Self::Busy,
         Self::DiskError,
+        Self::OnBoardOnly,
+        Self::NotWaiting,
+        Self::BadWish,
+        Self::TooOften,
+        Self::EnrolBusy,
     ];
 
     const fn code(self) -> &'static str {
@@ -53,6 +63,11 @@ impl Refusal {
             Self::Preparing => "preparing",
             Self::Busy => "busy",
             Self::DiskError => "disk_error",
+            Self::OnBoardOnly => "on_board_only",
+            Self::NotWaiting => "not_waiting",
+            Self::BadWish => "bad_wish",
+            Self::TooOften => "too_often",
+            Self::EnrolBusy => "enrol_busy",
         }
     }
 
@@ -61,11 +76,14 @@ impl Refusal {
             Self::NotFound | Self::LessonNotHere | Self::LessonNotReady | Self::LessonChanged => {
                 StatusCode::NOT_FOUND
             }
-            Self::BadPath => StatusCode::BAD_REQUEST,
+            Self::BadPath | Self::BadWish => StatusCode::BAD_REQUEST,
+            Self::OnBoardOnly => StatusCode::FORBIDDEN,
+            Self::NotWaiting => StatusCode::CONFLICT,
+            Self::TooOften => StatusCode::TOO_MANY_REQUESTS,
             Self::MethodRefused => StatusCode::METHOD_NOT_ALLOWED,
             Self::HostRefused => StatusCode::MISDIRECTED_REQUEST,
             Self::OriginRefused => StatusCode::FORBIDDEN,
-            Self::Preparing | Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Preparing | Self::Busy | Self::EnrolBusy => StatusCode::SERVICE_UNAVAILABLE,
             Self::DiskError => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

@@ -22,10 +22,14 @@ use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use super::{guard::Host, problem::Refusal};
+use super::{
+    enrol::Tries,
+    guard::{Host, OnBoard},
+    problem::Refusal,
+};
 use crate::{
     config::Language,
-    shelf::{PlayerState, ShelfDevice, ShelfLesson, ShelfNotice},
+    shelf::{Membership, PlayerState, ShelfDevice, ShelfLesson, ShelfNotice},
 };
 
 /// Changes closer together than this are told once.
@@ -41,6 +45,7 @@ pub(super) struct Api {
     pub(super) state: PlayerState,
     pub(super) courseware_port: u16,
     pub(super) listeners: Arc<Semaphore>,
+    pub(super) tries: Arc<Tries>,
     pub(super) ending: CancellationToken,
 }
 
@@ -50,6 +55,7 @@ impl Api {
             state,
             courseware_port,
             listeners: Arc::new(Semaphore::new(LISTENERS)),
+            tries: Arc::default(),
             ending,
         }
     }
@@ -65,6 +71,10 @@ struct View<'a> {
     lessons: Vec<LessonView<'a>>,
     notices: &'a [ShelfNotice],
     disk: DiskReport,
+    /// How the device stands, and what a person needs to get it in.
+    membership: &'a Membership,
+    /// Whether the page is open on the board itself, where a code may be typed.
+    on_board: bool,
 }
 
 #[derive(Serialize)]
@@ -105,7 +115,11 @@ struct SubtitleView<'a> {
 }
 
 /// The whole shelf.
-pub(super) async fn shelf(State(api): State<Api>, Extension(Host(host)): Extension<Host>) -> Response {
+pub(super) async fn shelf(
+    State(api): State<Api>,
+    Extension(Host(host)): Extension<Host>,
+    Extension(OnBoard(on_board)): Extension<OnBoard>,
+) -> Response {
     let shelf = api.state.shelf();
     let origin = format!("http://{host}:{}", api.courseware_port);
     let now = crate::clock::now().0;
@@ -121,6 +135,8 @@ pub(super) async fn shelf(State(api): State<Api>, Extension(Host(host)): Extensi
             .collect(),
         notices: &shelf.notices,
         disk: shelf.disk,
+        membership: &shelf.membership,
+        on_board,
     };
     let mut answer = axum::Json(view).into_response();
     answer

@@ -184,7 +184,6 @@ pub(crate) enum Answer {
     Wait,
     Enrol(&'static str),
     Refuse,
-    Fail,
 }
 
 pub(crate) struct Console {
@@ -281,7 +280,6 @@ async fn claim(State((desk, shown)): State<(Arc<Desk>, bool)>, body: Bytes) -> R
             reply: Box::new(desk.county.reply(&request.csr_pem, device)),
         },
         Answer::Refuse => ClaimReply::Refused,
-        Answer::Fail => return problem(503, "busy", "控制台正忙", ""),
     };
     axum::Json(reply).into_response()
 }
