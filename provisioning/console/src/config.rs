@@ -87,6 +87,10 @@ pub struct Config {
     pub web_tls: Option<WebTls>,
     /// How people reach the pages, e.g. `https://console.example`; begins QR codes. Empty if nobody can from elsewhere.
     pub web_url: String,
+    /// Font for printing labels, if not one that is found on the machine.
+    pub label_font: Option<PathBuf>,
+    /// Host and port of an MQTT broker that somebody else runs, in place of the one inside the console.
+    pub external_broker: Option<(String, u16)>,
     /// Where the unlock secret lies, if not beside the data folder.
     pub unlock_file: Option<PathBuf>,
     /// Days that a device's certificate lasts.
@@ -144,6 +148,8 @@ struct RawConfig {
     web_tls_cert: Option<PathBuf>,
     web_tls_key: Option<PathBuf>,
     web_url: Option<String>,
+    label_font: Option<PathBuf>,
+    external_broker: Option<String>,
     unlock_file: Option<PathBuf>,
     device_certificate_days: Option<u32>,
     longest_absence_days: Option<u32>,
@@ -278,6 +284,19 @@ impl Config {
                 ),
             );
         }
+        let external_broker = raw.external_broker.as_deref().map(|text| {
+            let (host, port) = text.rsplit_once(':')?;
+            let port: u16 = port.parse().ok().filter(|port| *port != 0)?;
+            let host = host.trim_matches(['[', ']']);
+            (!host.is_empty() && !host.contains('/')).then(|| (host.to_owned(), port))
+        });
+        if external_broker == Some(None) {
+            return refuse(
+                "external_broker",
+                "it is no HOST:PORT, such as mqtt.example:8883".to_owned(),
+            );
+        }
+        let external_broker = external_broker.flatten();
         let web_url = match raw.web_url {
             Some(url) => {
                 let url = url.trim().trim_end_matches('/').to_owned();
@@ -322,6 +341,8 @@ impl Config {
             reserve_bytes: raw.reserve_bytes.unwrap_or(GIB / 2),
             web_tls,
             web_url,
+            label_font: raw.label_font.map(|file| data.join(file)),
+            external_broker,
             unlock_file: raw.unlock_file.map(|file| data.join(file)),
             device_certificate_days,
             longest_absence_days,

@@ -52,6 +52,7 @@ contract_schemas! {
     LessonItem = contract::lesson::LessonItem;
     ItemKind = contract::lesson::ItemKind;
     EnrolmentTicket = contract::enrol::EnrolmentTicket;
+    CountyFile = contract::usb::CountyFile;
     FailureReason = contract::report::FailureReason;
     Hardware = contract::hardware::Hardware;
 }

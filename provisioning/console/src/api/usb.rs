@@ -6,6 +6,15 @@ use contract::{enrol::EnrolReply, signed::Signed};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+/// The files of `bbt/requests`, in any number of parts with file names; or one zip of the folder.
+#[derive(Debug, ToSchema)]
+pub struct UsbForm {
+    /// A request or a zip.
+    #[schema(value_type = Vec<String>, format = Binary)]
+    #[allow(dead_code, reason = "shape of the document only")]
+    pub files: Vec<Vec<u8>>,
+}
+
 /// What became of one file of `bbt/requests`.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct UsbOutcome {

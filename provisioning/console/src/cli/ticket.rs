@@ -21,6 +21,7 @@ use crate::{
 pub(super) async fn ticket(command: Ticket, config: &Config, db: &Db) -> anyhow::Result<()> {
     match command {
         Ticket::New(new) => issue(new, config, db).await,
+        Ticket::Batch(new) => super::usb::batch(new, config, db).await,
         Ticket::List(format) => {
             let found = db
                 .tickets()
@@ -79,7 +80,7 @@ async fn issue(new: NewTicketArgs, config: &Config, db: &Db) -> anyhow::Result<(
     if new.out == Path::new("-") {
         println!("{text}");
     } else {
-        write_private(&new.out, &text).with_context(|| format!("Failed to write {}", new.out.display()))?;
+        write_private(&new.out, text.as_bytes()).with_context(|| format!("Failed to write {}", new.out.display()))?;
         println!(
             "ticket {} written to {}, good until {}",
             issued.id,
@@ -92,7 +93,7 @@ async fn issue(new: NewTicketArgs, config: &Config, db: &Db) -> anyhow::Result<(
 }
 
 /// The ticket lets a device in, so nobody else on this machine should read it.
-pub(super) fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+pub(super) fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     use std::{io::Write, os::unix::fs::OpenOptionsExt};
     let mut file = std::fs::OpenOptions::new()
         .write(true)
@@ -100,5 +101,5 @@ pub(super) fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
         .truncate(true)
         .mode(0o600)
         .open(path)?;
-    file.write_all(text.as_bytes())
+    file.write_all(bytes)
 }

@@ -23,7 +23,7 @@ use crate::{
 #[utoipa::path(get, path = "/claims", tag = "claims", responses((status = 200, body = ClaimList)))]
 pub async fn list(State(app): State<AppState>, access: Access) -> Result<Json<ClaimList>, ApiError> {
     Ok(Json(ClaimList {
-        items: app.db.claims().list(&access.scope, Timestamp::now()).await?,
+        items: app.db.claims().list(&access.scope, app.clock.now()).await?,
     }))
 }
 
@@ -63,7 +63,7 @@ pub async fn approve(
         scope: &access.scope,
         name: &access.user.username,
     };
-    let device = decide(&enroller, &app.config, &who, id, &wish, Timestamp::now()).await?;
+    let device = decide(&enroller, &app.config, &who, id, &wish, app.clock.sign()?).await?;
     app.device_changed(&device);
     app.changed(Noun::Claim, id.to_string());
     if wish.replaces.is_some() {
@@ -87,7 +87,7 @@ pub async fn refuse(
 ) -> Result<StatusCode, ApiError> {
     app.db
         .claims()
-        .refuse(&access.scope, id, &access.user.username, Timestamp::now())
+        .refuse(&access.scope, id, &access.user.username, app.clock.now())
         .await?;
     app.changed(Noun::Claim, id.to_string());
     Ok(StatusCode::NO_CONTENT)

@@ -41,7 +41,7 @@ pub async fn add(
     access: Access,
     Body(new): Body<NewTicket>,
 ) -> Result<(StatusCode, Json<IssuedTicket>), ApiError> {
-    let now = Timestamp::now();
+    let now = app.clock.sign()?;
     let ticket = issue(&app.db, &app.config, app.pki.ca_pem(), &access.scope, &new, None, now).await?;
     app.changed(Noun::Ticket, ticket.id.to_string());
     Ok((StatusCode::CREATED, Json(ticket)))
@@ -51,7 +51,7 @@ pub async fn add(
 #[utoipa::path(get, path = "/tickets", tag = "tickets", responses((status = 200, body = TicketList)))]
 pub async fn list(State(app): State<AppState>, access: Access) -> Result<Json<TicketList>, ApiError> {
     Ok(Json(TicketList {
-        items: app.db.tickets().list(&access.scope, Timestamp::now()).await?,
+        items: app.db.tickets().list(&access.scope, app.clock.now()).await?,
     }))
 }
 
@@ -66,7 +66,7 @@ pub async fn revoke(
     access: Access,
     Path(id): Path<i64>,
 ) -> Result<StatusCode, ApiError> {
-    app.db.tickets().revoke(&access.scope, id, Timestamp::now()).await?;
+    app.db.tickets().revoke(&access.scope, id, app.clock.now()).await?;
     app.changed(Noun::Ticket, id.to_string());
     Ok(StatusCode::NO_CONTENT)
 }
@@ -91,7 +91,7 @@ pub async fn replace(
         ttl_hours: new.ttl_hours,
         ..NewTicket::default()
     };
-    let (pki, now) = (app.pki.ca_pem(), Timestamp::now());
+    let (pki, now) = (app.pki.ca_pem(), app.clock.sign()?);
     let ticket = issue(&app.db, &app.config, pki, &access.scope, &wish, Some(device_no), now).await?;
     app.changed(Noun::Ticket, ticket.id.to_string());
     Ok((StatusCode::CREATED, Json(ticket)))

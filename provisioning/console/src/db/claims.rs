@@ -147,7 +147,6 @@ const FROM: &str = "SELECT k.id, k.fingerprint, k.serial, k.board, k.agent_versi
 
 #[derive(FromRow)]
 struct KnownRow {
-    id: i64,
     last_seen_at: i64,
     address: String,
     decision: Option<String>,
@@ -177,7 +176,7 @@ impl Claims<'_> {
     pub async fn hear(&self, caller: &Caller<'_>, add: bool, now: Timestamp) -> DbResult<Option<Heard>> {
         let mut read = self.0.read.acquire().await?;
         let known: Option<KnownRow> = sqlx::query_as(
-            "SELECT id, last_seen_at, address, decision, copy_of, ticket_id FROM claims WHERE key_hash = ?",
+            "SELECT last_seen_at, address, decision, copy_of, ticket_id FROM claims WHERE key_hash = ?",
         )
         .bind(&caller.checked.key.0[..])
         .fetch_optional(&mut *read)

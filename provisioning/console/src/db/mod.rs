@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod certificates;
+pub mod batches;
 pub mod claims;
 pub mod clones;
 pub mod commands;

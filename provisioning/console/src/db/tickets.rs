@@ -209,7 +209,7 @@ struct ListRow {
     device_id: Option<String>,
 }
 
-fn code_hash(code: &TicketCode) -> [u8; 32] {
+pub(super) fn code_hash(code: &TicketCode) -> [u8; 32] {
     Hash::of(format!("bbt/ticket\n{}", code.secret()).as_bytes()).0
 }
 

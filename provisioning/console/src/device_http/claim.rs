@@ -8,7 +8,6 @@ use axum::{
     extract::{Request, State},
 };
 use contract::claim::{ClaimReply, ClaimRequest};
-use jiff::Timestamp;
 
 use super::{PeerExtension, Shared, enrol::read, limits::Spent};
 use crate::{
@@ -40,7 +39,7 @@ pub(super) async fn claim(
         address: &from.to_canonical().to_string(),
         shows: peer.device.as_ref(),
     };
-    let now = Timestamp::now();
+    let now = shared.http.clock.now();
     let claims = shared.http.db.claims();
     let heard = match claims.hear(&caller, false, now).await? {
         Some(heard) => heard,
@@ -55,7 +54,7 @@ pub(super) async fn claim(
         },
         Heard::Refused => ClaimReply::Refused,
         Heard::Approved(enrolled) => ClaimReply::Enrolled {
-            reply: Box::new(shared.http.enroller().reply(enrolled, now)),
+            reply: Box::new(shared.http.enroller().reply(enrolled, shared.http.clock.sign()?)),
         },
     }))
 }

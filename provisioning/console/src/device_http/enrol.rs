@@ -43,7 +43,10 @@ pub(super) async fn enrol(
     let now = shared.http.clock.sign()?;
     let redeemed = redeem(&shared, &peer, &asked, now).await?;
     let serial = asked.serial().to_owned();
-    let reply = shared.http.enroller().enrol(asked, redeemed, now).await?;
+    let address = peer.address.ip().to_canonical().to_string();
+    let enroller = shared.http.enroller();
+    let made = enroller.enrol(asked, redeemed, now);
+    let reply = crate::audit::device(&serial, &address, "devices.enrol", made).await?;
     tracing::info!(device.id = %reply.device_id, device.serial = serial, peer = %peer.address, "device enrolled");
     Ok(Json(reply))
 }

@@ -9,7 +9,10 @@ use super::{
     super::{DbError, DbResult, bump, json, ms, tickets, to_json, wanted},
     Devices,
 };
-use crate::db::{scope::Scope, tickets::Grant};
+use crate::{
+    audit,
+    db::{scope::Scope, tickets::Grant},
+};
 
 /// A device that is about to be enrolled; its certificate is issued already.
 #[derive(Debug, Clone)]
@@ -82,6 +85,9 @@ pub(in crate::db) async fn enrol(
     now: Timestamp,
 ) -> DbResult<Grant> {
     let used = tickets::use_up(tx, new, now).await?;
+    audit::object("device", &new.device);
+    audit::note("ticket", new.ticket);
+    audit::note("serial", new.serial);
     let classroom = used.grant.classroom_id;
     let mut gone = same_board(tx, new, classroom).await?;
     if let Some(old) = used.replaces {
