@@ -210,6 +210,13 @@ impl Permissions {
             .ok_or_else(|| ApiError::internal(format!("permissions.toml has no action {name}")))
     }
 
+    /// Whether any action has a route of this path, by whatever method.
+    fn knows_path(&self, path: &str) -> bool {
+        self.by_route
+            .keys()
+            .any(|route| route.split_once(' ').is_some_and(|(_, known)| known == path))
+    }
+
     /// The action of a route; `path` as the router knows it, without the API's prefix.
     pub fn of_route(&self, method: &Method, path: &str) -> Option<&Action> {
         // A page of headers only is a page.
@@ -293,7 +300,11 @@ pub async fn authorise(
     audit::actor(&user.username);
     let route = path.as_str();
     let route = route.strip_prefix(PREFIX).unwrap_or(route);
-    let action = Permissions::get()?.of_route(request.method(), route);
+    let permissions = Permissions::get()?;
+    let action = permissions.of_route(request.method(), route);
+    if action.is_none() && permissions.knows_path(route) {
+        return Err(ApiError::new(Code::MethodNotAllowed));
+    }
     let grants = app.db.grants().of(user.id).await?;
     let nodes = action.and_then(|action| action.nodes(&grants));
     let (Some(action), Some(nodes)) = (action, nodes) else {

@@ -283,7 +283,7 @@ async fn a_county_grants_within_itself_only() {
         (json!([{ "role": "technician", "region_id": world.city.region }]), StatusCode::NOT_FOUND),
         (json!([{ "role": "technician", "school_id": world.neighbour.school }]), StatusCode::NOT_FOUND),
         (json!([{ "role": "technician", "region_id": 1, "school_id": 1 }]), StatusCode::UNPROCESSABLE_ENTITY),
-        (json!([{ "role": "emperor" }]), StatusCode::UNPROCESSABLE_ENTITY),
+        (json!([{ "role": "emperor" }]), StatusCode::BAD_REQUEST),
     ] {
         let answer = ask(new(grants.clone())).await;
         assert_eq!(answer.status, status, "{grants}: {}", answer.json());

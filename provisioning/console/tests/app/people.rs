@@ -383,16 +383,10 @@ impl Site {
 
 /// A board that waits to be let in: its claim's id and fingerprint.
 pub async fn claim(console: &TestConsole, hardware: Hardware, shows: Option<&DeviceId>) -> (i64, String) {
-    let key = rcgen::KeyPair::generate().unwrap();
-    let csr_pem = rcgen::CertificateParams::default()
-        .serialize_request(&key)
-        .unwrap()
-        .pem()
-        .unwrap();
     let request = ClaimRequest {
         board: "generic".into(),
         agent_version: "0.1.0".into(),
-        csr_pem,
+        csr_pem: signing_request(),
         hardware,
     };
     let checked = enrolment::check_claim(&request).unwrap();
@@ -410,6 +404,13 @@ pub async fn claim(console: &TestConsole, hardware: Hardware, shows: Option<&Dev
         .unwrap();
     assert_eq!(found.copy_of.is_some(), shows.is_some(), "the copy was not seen as one");
     (found.id, checked.fingerprint)
+}
+
+/// Of a fresh key.
+pub fn signing_request() -> String {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let request = rcgen::CertificateParams::default().serialize_request(&key).unwrap();
+    request.pem().unwrap()
 }
 
 async fn made(console: &TestConsole, path: &str, body: Value) -> Value {

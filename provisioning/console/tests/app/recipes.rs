@@ -12,7 +12,7 @@ use tower::ServiceExt;
 
 use crate::{
     common::Answer,
-    people::{Person, Site, World, lesson_form, multipart, region, session, unique},
+    people::{Person, Site, World, lesson_form, multipart, region, session, signing_request, unique},
 };
 
 /// How one sees that a call got through to the site.
@@ -320,6 +320,16 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
         }
         "GET /ticket-batches/{id}/usb.zip" => {
             vec![get(format!("/ticket-batches/{}/usb.zip", at.new_batch(console).await))]
+        }
+        "POST /usb-requests" => {
+            let ticket = json!({ "classroom_id": at.new_classroom(console).await });
+            let issued = console.post("/tickets", ticket).await.json();
+            let request = json!({ "request": {
+                "code": issued["ticket"]["code"], "serial": unique("SN-usb-"), "board": "generic",
+                "agent_version": "0.1.0", "csr_pem": signing_request(),
+            } });
+            let form = multipart(&[("file", Some("a.json"), request.to_string().as_bytes())]);
+            vec![post("/usb-requests", Value::Null).form(form).mentions("\"device_id\":\"d-")]
         }
         "GET /county.json" => only_own(get("/county.json")),
 
