@@ -333,7 +333,17 @@ impl Board {
     }
 
     fn start(&mut self) {
-        self.agent = Some(tokio::spawn(run(config(self.dir.path(), self.player))));
+        let (dir, player) = (self.dir.path().to_owned(), self.player);
+        self.agent = Some(tokio::spawn(async move {
+            // Within one process the tasks of the one before let go of lock and port a moment later.
+            for _ in 0..200 {
+                match run(config(&dir, player)).await {
+                    Ok(()) => break,
+                    Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+                }
+            }
+            Ok(())
+        }));
     }
 
     /// As a power cut ends it.
