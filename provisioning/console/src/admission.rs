@@ -90,6 +90,11 @@ impl Admission {
             .is_err()
     }
 
+    /// Looks at everybody anew: somebody has decided something.
+    pub fn forget_refusals(&self) {
+        self.lock().refused.clear();
+    }
+
     /// Devices among `sessions` that would no longer be let in because an operator decided about a copy since `since`.
     ///
     /// # Errors

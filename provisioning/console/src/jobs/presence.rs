@@ -71,6 +71,9 @@ pub async fn guard(
                 Err(RecvError::Closed) => return,
             },
         };
+        if standings {
+            admission.forget_refusals();
+        }
         let now = Timestamp::now();
         if let Some(online) = sessions.online() {
             let mut out: HashSet<DeviceId> = HashSet::new();

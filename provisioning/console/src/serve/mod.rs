@@ -17,7 +17,7 @@ pub use self::lock::ServeLock;
 use crate::{
     admission::Admission,
     app::AppState,
-    broker::{Broker, BrokerError, EmbeddedBrokerConfig, Guard, LinkCredentials},
+    broker::{Broker, BrokerError, EmbeddedBrokerConfig, Guard, LinkConfig, LinkCredentials},
     config::{Config, FILE_NAME},
     device_http::{self, DeviceHttp, Limits},
     ingest, jobs, router,
@@ -233,6 +233,11 @@ async fn start_broker(app: &AppState, door: Arc<Admission>) -> anyhow::Result<Br
         cert_pem,
         key_pem,
     };
+    if let Some((host, port)) = &app.config.external_broker {
+        tracing::info!(host, port, "MQTT is served by an external broker");
+        return Broker::external(LinkConfig::new(host, *port, credentials))
+            .context("Failed to link to the external broker (external_broker)");
+    }
     // The console reaches its own broker by a name that is always in the server's certificate.
     let host = if app.config.listen_mqtt.is_ipv6() {
         "::1"

@@ -13,7 +13,7 @@ use rumqttc::{
         AsyncClient, ConnectionError, Event, EventLoop, MqttOptions,
         mqttbytes::{
             QoS,
-            v5::{Filter, LastWill, Packet, PubAckReason, Publish, SubscribeReasonCode},
+            v5::{ConnectProperties, Filter, LastWill, Packet, PubAckReason, Publish, SubscribeReasonCode},
         },
     },
 };
@@ -190,6 +190,17 @@ impl Device {
         self.link
             .options
             .set_last_will(LastWill::new(topic, payload, QoS::AtLeastOnce, false, None));
+        self
+    }
+
+    /// User properties of CONNECT.
+    pub(super) fn telling(mut self, told: &[(&str, &str)]) -> Self {
+        let mut properties = ConnectProperties::new();
+        properties.user_properties = told
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect();
+        self.link.options.set_connect_properties(properties);
         self
     }
 
