@@ -139,7 +139,9 @@ impl Enroller {
             serial: &request.serial,
             classroom: request.classroom.as_deref(),
         };
-        match self.db.devices().enrol(&enrolment, now).await {
+        let devices = self.db.devices();
+        let enrolled = devices.enrol(&enrolment, now);
+        match crate::audit::device(device.as_str(), "", "devices.enrol", enrolled).await {
             Ok(grant) => Ok(self.reply(
                 Enrolled {
                     grant,

@@ -13,13 +13,15 @@ use std::{
 use anyhow::Context;
 use jiff::Timestamp;
 use openidconnect::{
-    AuthType, AuthorizationCode, Client, ClientId, ClientSecret, CsrfToken, DiscoveryError, EmptyExtraTokenFields,
-    EndpointMaybeSet, EndpointNotSet, EndpointSet, IdTokenFields, IssuerUrl, Nonce, PkceCodeChallenge, PkceCodeVerifier,
-    RedirectUrl, RequestTokenError, Scope, StandardErrorResponse, StandardTokenResponse, TokenResponse,
+    AuthType, AuthorizationCode, Client, ClientId, ClientSecret, CsrfToken, DiscoveryError,
+    EmptyExtraTokenFields, EndpointMaybeSet, EndpointNotSet, EndpointSet, IdTokenFields, IssuerUrl, Nonce,
+    PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RequestTokenError, Scope, StandardErrorResponse,
+    StandardTokenResponse, TokenResponse,
     core::{
-        CoreAuthDisplay, CoreAuthPrompt, CoreClientAuthMethod, CoreErrorResponseType, CoreGenderClaim, CoreJsonWebKey,
-        CoreJweContentEncryptionAlgorithm, CoreJwsSigningAlgorithm, CoreProviderMetadata, CoreResponseType,
-        CoreRevocableToken, CoreRevocationErrorResponse, CoreTokenIntrospectionResponse, CoreTokenType,
+        CoreAuthDisplay, CoreAuthPrompt, CoreClientAuthMethod, CoreErrorResponseType, CoreGenderClaim,
+        CoreJsonWebKey, CoreJweContentEncryptionAlgorithm, CoreJwsSigningAlgorithm, CoreProviderMetadata,
+        CoreResponseType, CoreRevocableToken, CoreRevocationErrorResponse, CoreTokenIntrospectionResponse,
+        CoreTokenType,
     },
 };
 use tokio::sync::Mutex;
@@ -256,10 +258,13 @@ impl Oidc {
         >,
         nonce: &Nonce,
         now: Timestamp,
-    ) -> Result<&'t openidconnect::IdTokenClaims<Claims, CoreGenderClaim>, openidconnect::ClaimsVerificationError>
-    {
+    ) -> Result<
+        &'t openidconnect::IdTokenClaims<Claims, CoreGenderClaim>,
+        openidconnect::ClaimsVerificationError,
+    > {
         let now = now.as_second();
-        let lenient = chrono::DateTime::from_timestamp(now - LEEWAY_S, 0).unwrap_or(chrono::DateTime::<chrono::Utc>::MAX_UTC);
+        let lenient = chrono::DateTime::from_timestamp(now - LEEWAY_S, 0)
+            .unwrap_or(chrono::DateTime::<chrono::Utc>::MAX_UTC);
         let verifier = client
             .id_token_verifier()
             .set_allowed_algs(SIGNATURES)
@@ -267,7 +272,10 @@ impl Oidc {
             .set_issue_time_verifier_fn(move |at| {
                 let age = now - at.timestamp();
                 if age < -LEEWAY_S {
-                    Err(format!("it was issued {} s in the future; check both clocks", -age))
+                    Err(format!(
+                        "it was issued {} s in the future; check both clocks",
+                        -age
+                    ))
                 } else if age > OLDEST_S + LEEWAY_S {
                     Err(format!("it was issued {age} s ago"))
                 } else {

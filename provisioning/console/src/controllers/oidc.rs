@@ -66,7 +66,10 @@ pub async fn begin(
         return_to: own_path(&asked.return_to).to_owned(),
     };
     let until = now.saturating_add(UNDER_WAY).map_err(ApiError::internal)?;
-    app.db.oidc().begin(&hash(&begun.state), &login, now, until).await?;
+    app.db
+        .oidc()
+        .begin(&hash(&begun.state), &login, now, until)
+        .await?;
     let jar = jar.add(cookie(oidc, begun.state));
     Ok((jar, found(&begun.url)).into_response())
 }
@@ -172,7 +175,11 @@ fn hash(state: &str) -> [u8; 32] {
 
 /// The name of the cookie that ties a sign-in to the browser that began it; over TLS no neighbour can set it.
 fn cookie_name(oidc: &Oidc) -> &'static str {
-    if is_secure(oidc) { "__Host-bbt_oidc" } else { "bbt_oidc" }
+    if is_secure(oidc) {
+        "__Host-bbt_oidc"
+    } else {
+        "bbt_oidc"
+    }
 }
 
 fn is_secure(oidc: &Oidc) -> bool {

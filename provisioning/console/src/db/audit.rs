@@ -90,7 +90,7 @@ pub(super) async fn append(tx: &mut SqliteConnection, draft: &Draft) -> DbResult
 }
 
 /// Where in the tree an object is; one that is not there, or belongs to no node, is the install's.
-async fn node_of(tx: &mut SqliteConnection, kind: &str, id: &str) -> DbResult<Node> {
+pub(super) async fn node_of(tx: &mut SqliteConnection, kind: &str, id: &str) -> DbResult<Node> {
     // Each answers (region, school) for the id as the API writes it.
     let sql = match kind {
         "region" => "SELECT id, NULL FROM regions WHERE id = ?1",

@@ -90,6 +90,8 @@ impl Certificates<'_> {
         .bind(ms(new.not_after))
         .execute(&mut *tx)
         .await?;
+        crate::audit::object("device", device);
+        crate::audit::note("certificate", new.serial);
         tx.commit().await
     }
 
@@ -138,6 +140,8 @@ impl Certificates<'_> {
         .bind(ms(not_after))
         .execute(&mut *tx)
         .await?;
+        crate::audit::object("device", device);
+        crate::audit::note("certificate", serial);
         sqlx::query("UPDATE devices SET certificate_serial = ? WHERE device_no = ?")
             .bind(serial)
             .bind(device_no)

@@ -115,6 +115,9 @@ impl Commands<'_> {
         .bind(by)
         .execute(&mut *tx)
         .await?;
+        crate::audit::object("device", &order.device_id);
+        crate::audit::note("command", order.id.as_str());
+        crate::audit::note("body", to_json(&order.body)?);
         log(
             &mut tx,
             order.id.as_str(),

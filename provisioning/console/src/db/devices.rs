@@ -333,6 +333,8 @@ impl Devices<'_> {
         .fetch_optional(&mut *tx)
         .await?;
         let device_no = device_no.ok_or_else(|| DbError::not_found("device", device))?;
+        crate::audit::object("device", device);
+        crate::audit::note("classroom", classroom);
         wanted::recompute(&mut tx, &[device_no]).await?;
         bump(&mut tx, "device").await?;
         tx.commit().await?;

@@ -300,6 +300,8 @@ impl Lessons<'_> {
             });
             insert.build().execute(&mut *tx).await?;
         }
+        crate::audit::object("lesson", id);
+        crate::audit::note("version", version);
         let devices = wanted::of_lesson(&mut tx, id).await?;
         let changed = wanted::recompute(&mut tx, &devices).await?;
         bump(&mut tx, "lesson").await?;

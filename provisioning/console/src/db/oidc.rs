@@ -67,7 +67,13 @@ impl Oidc<'_> {
     ///
     /// # Errors
     /// The database's.
-    pub async fn begin(&self, state_hash: &[u8], login: &Login, now: Timestamp, until: Timestamp) -> DbResult<()> {
+    pub async fn begin(
+        &self,
+        state_hash: &[u8],
+        login: &Login,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> DbResult<()> {
         let mut tx = self.0.begin_quiet().await?;
         sqlx::query(
             "DELETE FROM oidc_logins WHERE expires_at <= ?1 OR state_hash IN
@@ -116,14 +122,19 @@ impl Oidc<'_> {
         for (role, place) in &person.grants {
             match node(&mut tx, place).await? {
                 Some(node) => held.push((*role, node)),
-                None => tracing::warn!(role = role.as_str(), ?place, "oidc.map names a code that is not in the tree"),
+                None => tracing::warn!(
+                    role = role.as_str(),
+                    ?place,
+                    "oidc.map names a code that is not in the tree"
+                ),
             }
         }
-        let known: Option<User> = sqlx::query_as("SELECT * FROM users WHERE oidc_issuer = ? AND oidc_subject = ?")
-            .bind(&person.issuer)
-            .bind(&person.subject)
-            .fetch_optional(&mut *tx)
-            .await?;
+        let known: Option<User> =
+            sqlx::query_as("SELECT * FROM users WHERE oidc_issuer = ? AND oidc_subject = ?")
+                .bind(&person.issuer)
+                .bind(&person.subject)
+                .fetch_optional(&mut *tx)
+                .await?;
         let id = match &known {
             None if held.is_empty() => return Ok(Arrival::NoRole),
             None => add(&mut tx, person, language, now).await?,
@@ -157,7 +168,10 @@ impl Oidc<'_> {
         audit::actor(&user.username);
         audit::object("user", id);
         audit::note("issuer", person.issuer.as_str());
-        audit::note("roles", held.iter().map(|(role, _)| role.as_str()).collect::<Vec<_>>());
+        audit::note(
+            "roles",
+            held.iter().map(|(role, _)| role.as_str()).collect::<Vec<_>>(),
+        );
         audit::action("users.oidc");
         bump(&mut tx, "user").await?;
         let done = tx.commit().await;
@@ -187,7 +201,12 @@ async fn node(tx: &mut SqliteConnection, place: &Place) -> DbResult<Option<Node>
 
 /// Adds the account under the name that the provider suggests, or the next free one like it: a name that is taken belongs to
 /// somebody else, whatever the provider says.
-async fn add(tx: &mut SqliteConnection, person: &Person, language: Language, now: Timestamp) -> DbResult<i64> {
+async fn add(
+    tx: &mut SqliteConnection,
+    person: &Person,
+    language: Language,
+    now: Timestamp,
+) -> DbResult<i64> {
     let mut username = person.username.clone();
     for n in 2.. {
         let taken: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM users WHERE username = ?)")

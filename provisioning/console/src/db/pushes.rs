@@ -173,6 +173,8 @@ impl Pushes<'_> {
                 .execute(&mut *tx)
                 .await?;
         }
+        crate::audit::object("push", push);
+        crate::audit::note("lessons", new.lesson_ids.iter().map(ToString::to_string).collect::<Vec<_>>());
         let devices = wanted::of_push(&mut tx, push).await?;
         wanted::recompute(&mut tx, &devices).await?;
         bump(&mut tx, "push").await?;

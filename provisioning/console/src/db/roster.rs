@@ -79,6 +79,8 @@ impl RosterDb<'_> {
         for step in &plan.steps {
             made.step(&mut tx, step).await?;
         }
+        crate::audit::object("region", region);
+        crate::audit::note("changes", plan.steps.len());
         bump(&mut tx, "tree").await?;
         tx.commit().await?;
         Ok((plan, true))

@@ -326,6 +326,9 @@ impl Standings<'_> {
         .bind(device_no)
         .execute(&mut *tx)
         .await?;
+        crate::audit::object("device", device);
+        crate::audit::note("standing", column(change.to));
+        crate::audit::note("reason", change.reason);
         expire_orders(&mut tx, device_no, now).await?;
         wanted::recompute(&mut tx, &[device_no]).await?;
         bump(&mut tx, "standing").await?;

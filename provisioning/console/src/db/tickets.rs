@@ -221,6 +221,7 @@ impl Tickets<'_> {
     pub async fn add(&self, new: &NewTicketRow<'_>, now: Timestamp) -> DbResult<i64> {
         let mut tx = self.0.begin().await?;
         let id = insert(&mut tx, new, now).await?;
+        crate::audit::object("ticket", id);
         bump(&mut tx, "ticket").await?;
         tx.commit().await?;
         Ok(id)

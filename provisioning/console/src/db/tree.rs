@@ -247,6 +247,8 @@ impl Places<'_> {
         .bind(new.parent_id)
         .execute(&mut *tx)
         .await?;
+        crate::audit::object("region", id);
+        crate::audit::note("name", new.name.as_str());
         bump(&mut tx, "tree").await?;
         tx.commit().await?;
         Ok(id)
@@ -273,6 +275,8 @@ impl Places<'_> {
             .await
             .map_err(|e| DbError::taken(e, "school", &new.code))?
             .last_insert_rowid();
+        crate::audit::object("school", id);
+        crate::audit::note("name", new.name.as_str());
         bump(&mut tx, "tree").await?;
         tx.commit().await?;
         Ok(id)
@@ -299,6 +303,8 @@ impl Places<'_> {
             .await
             .map_err(|e| DbError::taken(e, "classroom", &new.code))?
             .last_insert_rowid();
+        crate::audit::object("classroom", id);
+        crate::audit::note("name", new.name.as_str());
         bump(&mut tx, "tree").await?;
         tx.commit().await?;
         Ok(id)
@@ -331,6 +337,8 @@ impl Places<'_> {
         if done.rows_affected() == 0 {
             return Err(DbError::not_found(what, id));
         }
+        crate::audit::object(what, id);
+        crate::audit::note("name", name);
         bump(&mut tx, "tree").await?;
         tx.commit().await?;
         Ok(())

@@ -65,3 +65,90 @@ impl Db {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        api::{
+            audit::AuditQuery,
+            tree::{NewRegion, RegionKind},
+        },
+        audit::{ActorKind, Context},
+        db::scope::Scope,
+    };
+
+    async fn insert(tx: &mut Tx, name: &str) {
+        sqlx::query("INSERT INTO regions (kind, name) VALUES ('county', ?)")
+            .bind(name)
+            .execute(&mut **tx)
+            .await
+            .unwrap();
+    }
+
+    async fn rows(db: &Db) -> (u64, i64) {
+        let (_, rows) = db
+            .audit()
+            .list(&AuditQuery::default(), &Scope::everything())
+            .await
+            .unwrap();
+        let regions = sqlx::query_scalar("SELECT count(*) FROM regions")
+            .fetch_one(&db.read)
+            .await
+            .unwrap();
+        (rows, regions)
+    }
+
+    #[tokio::test]
+    async fn change_and_row_are_there_together_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Db::open(folder.path()).await.unwrap();
+        let who = || Context::new(ActorKind::User, "a", "regions.write");
+        who()
+            .scope(async {
+                // Dropped, as a crash before the commit would leave it.
+                let mut tx = db.begin().await.unwrap();
+                insert(&mut tx, "一").await;
+                drop(tx);
+                assert_eq!(rows(&db).await, (0, 0));
+                let mut tx = db.begin_quiet().await.unwrap();
+                insert(&mut tx, "二").await;
+                tx.commit().await.unwrap();
+                assert_eq!(rows(&db).await, (0, 1));
+                let mut tx = db.begin().await.unwrap();
+                insert(&mut tx, "三").await;
+                tx.commit().await.unwrap();
+                assert_eq!(rows(&db).await, (1, 2));
+            })
+            .await;
+        let mut tx = db.begin().await.unwrap();
+        insert(&mut tx, "四").await;
+        tx.commit().await.unwrap();
+        assert_eq!(rows(&db).await, (1, 3), "the console's own work is nobody's act");
+    }
+
+    #[tokio::test]
+    async fn a_row_that_cannot_be_written_takes_its_change_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Db::open(folder.path()).await.unwrap();
+        sqlx::query("CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT raise(ABORT, 'no room'); END")
+            .execute(&db.write)
+            .await
+            .unwrap();
+        let new = NewRegion {
+            parent_id: None,
+            kind: RegionKind::County,
+            name: "某县".into(),
+            code: None,
+        };
+        let who = Context::new(ActorKind::User, "a", "regions.write");
+        who.scope(async {
+            db.tree()
+                .add_region(&Scope::everything(), &new)
+                .await
+                .unwrap_err()
+        })
+        .await;
+        assert_eq!(rows(&db).await, (0, 0));
+    }
+}

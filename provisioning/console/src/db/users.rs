@@ -193,6 +193,7 @@ impl Users<'_> {
         .await
         .map_err(|e| DbError::taken(e, "user", new.username))?
         .last_insert_rowid();
+        crate::audit::object("user", id);
         for (role, node) in new.grants {
             grants::insert(&mut tx, scope, id, *role, *node, new.by, now).await?;
         }
@@ -407,6 +408,9 @@ impl Users<'_> {
             )));
         }
         let admins = admins(&mut tx).await?;
+        crate::audit::object("user", user);
+        crate::audit::note("username", found.username.as_str());
+        crate::audit::node(super::audit::node_of(&mut tx, "user", &user.to_string()).await?);
         sqlx::query("DELETE FROM users WHERE id = ?")
             .bind(user)
             .execute(&mut *tx)

@@ -63,7 +63,10 @@ pub(super) async fn renew(
         key,
         not_after: issued.not_after,
     };
-    shared.http.db.certificates().pending(device, &pending, now).await?;
+    let certificates = shared.http.db.certificates();
+    let address = peer.address.ip().to_string();
+    let noted = certificates.pending(device, &pending, now);
+    crate::audit::device(device.as_str(), &address, "devices.renew", noted).await?;
     tracing::info!(device.id = %device, certificate.serial = issued.serial, expired = peer.expired,
         "certificate renewed, to be proven");
     Ok(Json(RenewReply {
@@ -83,12 +86,10 @@ pub(super) async fn confirm(
     Renewing(peer): Renewing,
 ) -> Result<StatusCode, ApiError> {
     let now = shared.http.clock.now();
-    let done = shared
-        .http
-        .db
-        .certificates()
-        .confirm(&peer.device, &peer.serial, peer.not_after, now)
-        .await?;
+    let certificates = shared.http.db.certificates();
+    let address = peer.address.ip().to_string();
+    let proven = certificates.confirm(&peer.device, &peer.serial, peer.not_after, now);
+    let done = crate::audit::device(peer.device.as_str(), &address, "devices.renewed", proven).await?;
     match done {
         Confirmed::Dead => return Err(ApiError::new(Code::CertificateRetired)),
         Confirmed::Before => {}

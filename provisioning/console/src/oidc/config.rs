@@ -123,7 +123,8 @@ impl OidcConfig {
         if raw.map.is_empty() {
             return Err((
                 "oidc.map",
-                "there is none, so nobody would have a role; add [[oidc.map]] with value, role and a node".into(),
+                "there is none, so nobody would have a role; add [[oidc.map]] with value, role and a node"
+                    .into(),
             ));
         }
         let name = raw.name.unwrap_or_else(|| "统一身份认证".into());
@@ -143,9 +144,15 @@ impl OidcConfig {
             client_secret_file: raw.client_secret_file.map(|file| data.join(file)),
             ca_file: raw.ca_file.map(|file| data.join(file)),
             hosts: hosts.chain([host]).collect(),
-            scopes: raw.scopes.unwrap_or_else(|| vec!["profile".into(), "email".into()]),
+            scopes: raw
+                .scopes
+                .unwrap_or_else(|| vec!["profile".into(), "email".into()]),
             claim,
-            map: raw.map.into_iter().map(Mapping::check).collect::<Result<_, _>>()?,
+            map: raw
+                .map
+                .into_iter()
+                .map(Mapping::check)
+                .collect::<Result<_, _>>()?,
             only: raw.only,
             issuer: raw.issuer,
         })
@@ -224,7 +231,11 @@ mod tests {
             ("\"bbt\"", "\"\"", "oidc.client_id"),
             ("county_operator", "boss", "oidc.map"),
             ("region_code = \"3301\"", "", "oidc.map"),
-            ("region_code = \"3301\"", "region_code = \"1\"\nroot = true", "oidc.map"),
+            (
+                "region_code = \"3301\"",
+                "region_code = \"1\"\nroot = true",
+                "oidc.map",
+            ),
             ("[[map]]", "clam = \"x\"\n[[map]]", "toml"),
         ] {
             let refusal = check(&GOOD.replace(from, to)).unwrap_err();
@@ -232,6 +243,9 @@ mod tests {
         }
         assert!(check(&GOOD.replace("https://id.example", "http://127.0.0.1:9")).is_ok());
         let raw = toml::from_str(GOOD).unwrap();
-        assert_eq!(OidcConfig::check(raw, Path::new("/data"), "").unwrap_err().0, "oidc");
+        assert_eq!(
+            OidcConfig::check(raw, Path::new("/data"), "").unwrap_err().0,
+            "oidc"
+        );
     }
 }

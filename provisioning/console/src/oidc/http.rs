@@ -64,14 +64,21 @@ impl Outgoing {
             .connect_timeout(CONNECT)
             .timeout(WHOLE);
         if let Some(file) = &config.ca_file {
-            let failed = || format!("Failed to use the certificates in {} (oidc.ca_file)", file.display());
+            let failed = || {
+                format!(
+                    "Failed to use the certificates in {} (oidc.ca_file)",
+                    file.display()
+                )
+            };
             let pem = std::fs::read(file).with_context(failed)?;
             let certificates = reqwest::Certificate::from_pem_bundle(&pem).with_context(failed)?;
             anyhow::ensure!(!certificates.is_empty(), "{}: there is none", failed());
             client = client.tls_certs_only(certificates);
         }
         Ok(Self {
-            client: client.build().context("Failed to prepare the way to the OIDC provider")?,
+            client: client
+                .build()
+                .context("Failed to prepare the way to the OIDC provider")?,
             hosts: config.hosts.clone(),
         })
     }

@@ -96,7 +96,10 @@ mod tests {
         assert_eq!(of(json!({ "groups": "a" }), "groups"), ["a"]);
         assert_eq!(of(json!({ "groups": ["b", "a", 7] }), "groups"), ["a", "b"]);
         assert_eq!(
-            of(json!({ "realm_access": { "roles": ["r"] } }), "realm_access.roles"),
+            of(
+                json!({ "realm_access": { "roles": ["r"] } }),
+                "realm_access.roles"
+            ),
             ["r"]
         );
         assert_eq!(of(json!({ "https://x.y/g": ["r"] }), "https://x.y/g"), ["r"]);
@@ -117,7 +120,10 @@ mod tests {
             mapping("c", Role::SystemAdmin),
         ];
         let values = |list: &[&str]| list.iter().map(|v| (*v).to_owned()).collect();
-        assert_eq!(worth(&values(&["a", "b", "x"]), &map), [(Role::Auditor, Place::Root)]);
+        assert_eq!(
+            worth(&values(&["a", "b", "x"]), &map),
+            [(Role::Auditor, Place::Root)]
+        );
         assert!(worth(&values(&["A", "x"]), &map).is_empty());
     }
 

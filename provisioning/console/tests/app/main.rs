@@ -5,6 +5,7 @@
 
 mod account;
 mod clones;
+mod audit;
 mod common;
 mod door;
 mod isolation;

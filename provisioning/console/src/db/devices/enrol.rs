@@ -56,6 +56,10 @@ impl Devices<'_> {
     pub async fn enrol(&self, new: &Enrolment<'_>, now: Timestamp) -> DbResult<Grant> {
         let mut tx = self.0.begin().await?;
         let grant = enrol(&mut tx, new, now).await?;
+        crate::audit::object("device", &new.device);
+        crate::audit::note("serial", new.serial);
+        crate::audit::note("certificate", new.certificate_serial);
+        crate::audit::note("ticket", new.ticket);
         tx.commit().await?;
         Ok(grant)
     }
