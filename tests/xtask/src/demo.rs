@@ -180,7 +180,14 @@ async fn claim(folder: &Path) -> Result<UnixListener> {
 }
 
 fn clear(folder: &Path) -> Result<()> {
-    for name in ["console", "classrooms", "state.json"] {
+    // The unlock secret and the offline root lie beside the console's folder.
+    for name in [
+        "console",
+        "console.unlock",
+        "console.offline-root",
+        "classrooms",
+        "state.json",
+    ] {
         let path = folder.join(name);
         let done = if path.is_dir() {
             fs::remove_dir_all(&path)

@@ -41,7 +41,7 @@ pub async fn enrol(
     Path(id): Path<i64>,
     Body(wish): Body<EnrolClone>,
 ) -> Result<Json<EnrolledClone>, ApiError> {
-    let now = Timestamp::now();
+    let now = app.clock.sign()?;
     let copy = app.db.clones().get(&access.scope, id).await?;
     app.db.need_classroom(&access.scope, wish.classroom_id).await?;
     if copy.state != CloneState::Quarantined {

@@ -33,7 +33,7 @@ pub async fn add(
     Path(id): Path<DeviceId>,
     Body(new): Body<NewCommand>,
 ) -> Result<(StatusCode, Json<Command>), ApiError> {
-    let order = order(id.clone(), new.body, new.ttl_s, Timestamp::now())?;
+    let order = order(id.clone(), new.body, new.ttl_s, app.clock.sign()?)?;
     app.db
         .commands()
         .add(&access.scope, &order, &access.user.username)

@@ -212,9 +212,9 @@ impl Commands<'_> {
             "SELECT c.id, d.id AS device, c.body, c.issued_at, c.expires_at
                FROM commands c JOIN devices d ON d.device_no = c.device_no
               WHERE c.rank = 0 AND c.state IN ('queued', 'sent') AND d.online = 1 AND d.standing = 'active'
-                AND c.expires_at > ?
-                AND (c.sent_at IS NULL OR c.sent_at < ?)
-              ORDER BY c.issued_at LIMIT ?",
+                AND c.expires_at > ?1
+                AND (c.sent_at IS NULL OR c.sent_at < ?2 OR c.sent_at > ?2 + 60000)
+              ORDER BY c.issued_at LIMIT ?3",
         )
         .bind(ms(now))
         .bind(ms(resend_before))

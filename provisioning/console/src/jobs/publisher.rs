@@ -65,12 +65,14 @@ pub async fn run(
         let LinkState::Up { generation } = *link.borrow_and_update() else {
             continue;
         };
+        // What is owed is signed; with a clock that is not believed it stays owed.
+        let Ok(now) = app.clock.sign() else { continue };
         let round = async {
             if generation != seen {
                 // What the broker had kept, or was about to pass on, may be gone.
                 app.db.devices().publish_all_again().await?;
             }
-            round(&app, &outlet, Timestamp::now()).await
+            round(&app, &outlet, now).await
         };
         match round.await {
             Ok(()) => seen = generation,

@@ -1,5 +1,6 @@
 //! Figures, printed side by side with a peer where there is one. Nothing here is asserted.
 
+mod enrol;
 mod footprint;
 mod player;
 
@@ -30,6 +31,15 @@ pub(crate) enum Which {
         #[arg(long, default_value_t = 180)]
         rest_s: u64,
     },
+    /// Enrolments over real HTTPS with distinct keys, the console on two cores, beside openssl issuing certificates.
+    Enrol {
+        /// How many boards.
+        #[arg(long, default_value_t = 3000)]
+        boards: usize,
+        /// How many at a time, each over a connection of its own.
+        #[arg(long, default_value_t = 40)]
+        at_once: usize,
+    },
     /// The player's page and Range reads beside nginx serving the same file.
     Player {
         /// Size of the file in MiB.
@@ -52,6 +62,7 @@ pub(crate) fn run(which: Which) -> Result<()> {
         Which::Footprint { lessons, rest_s } => {
             runtime.block_on(footprint::run(&bins, &folder, lessons, rest_s))
         }
+        Which::Enrol { boards, at_once } => runtime.block_on(enrol::run(&bins, &folder, boards, at_once)),
         Which::Player { mib, rounds } => runtime.block_on(player::run(&bins, &folder, mib, rounds)),
     }
 }

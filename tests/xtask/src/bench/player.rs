@@ -24,8 +24,9 @@ pub(crate) async fn run(bins: &Bins, folder: &Path, mib: u32, rounds: usize) -> 
         let sbin = PathBuf::from("/usr/sbin/nginx");
         if sbin.is_file() { Ok(sbin) } else { Err(e) }
     })?;
-    for name in ["lessons", "console", "classroom", "nginx"] {
-        let _ = fs::remove_dir_all(folder.join(name));
+    for name in ["lessons", "console", "console.unlock", "console.offline-root", "classroom", "nginx"] {
+        let path = folder.join(name);
+        let _ = fs::remove_dir_all(&path).or_else(|_| fs::remove_file(&path));
     }
     let kit = kit::make(&folder.join("kit"), &kit::Tools::find()?, &mut |what| {
         println!("making {what}")

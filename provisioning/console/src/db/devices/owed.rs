@@ -168,9 +168,11 @@ impl Devices<'_> {
         let rows: Vec<(i64, String, i64)> = sqlx::query_as(
             "SELECT device_no, id, wanted_generation FROM devices
               WHERE standing = 'active' AND replaced_at IS NULL AND wanted_generation > 0 AND (published_generation < wanted_generation
-                 OR (online = 1 AND held_generation < wanted_generation AND published_at < ?))
-              ORDER BY published_generation = wanted_generation, online IS NOT 1, device_no LIMIT ?",
+                 OR (online = 1 AND held_generation < wanted_generation
+                     AND (published_at < ?1 OR published_at > ?1 + 60000)))
+              ORDER BY published_generation = wanted_generation, online IS NOT 1, device_no LIMIT ?2",
         )
+        // Published in the future: the clock was set back since.
         .bind(ms(retry_before))
         .bind(AT_ONCE)
         .fetch_all(&self.0.read)

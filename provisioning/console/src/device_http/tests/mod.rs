@@ -2,6 +2,7 @@
 
 mod enrol;
 mod files;
+mod identity;
 mod load;
 
 use std::{sync::Once, time::Duration};
@@ -50,6 +51,7 @@ struct Door {
 struct Device {
     client: Client,
     reply: EnrolReply,
+    key_pem: String,
 }
 
 fn provider() {
@@ -183,6 +185,7 @@ impl Door {
         Device {
             client: self.client(Some((&reply.certificate_pem, &key))),
             reply,
+            key_pem: key.serialize_pem(),
         }
     }
 
