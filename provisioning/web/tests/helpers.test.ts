@@ -4,7 +4,7 @@ import { readProblem } from "../src/api/problem";
 import type { HealthPoint, TreeRegion } from "../src/api/types";
 import { bytes, csv, csvCell, percent, playingTime, share, span } from "../src/lib/format";
 import { gaps, rate, series, usedMemory } from "../src/lib/series";
-import { buildTree, parseKey, pathTo } from "../src/lib/tree";
+import { buildTree, firstOwn, parseKey, pathTo } from "../src/lib/tree";
 
 describe("figures", () => {
   it("shows bytes with at most three digits", () => {
@@ -85,6 +85,11 @@ describe("tree", () => {
   it("finds the way to a node", () => {
     expect(pathTo(buildTree(regions), "school:2").map((n) => n.key)).toEqual(["region:1", "region:2", "school:2"]);
     expect(pathTo(buildTree(regions), "school:9")).toEqual([]);
+  });
+  it("begins below what only shows the way down", () => {
+    const way: TreeRegion[] = [{ id: 1, parent_id: null, kind: "city", name: "city", above: true, schools: [] }, { id: 2, parent_id: 1, kind: "county", name: "county", above: false, schools: [] }];
+    expect(firstOwn(buildTree(way))?.key).toBe("region:2");
+    expect(firstOwn([])).toBeUndefined();
   });
   it("survives a circle", () => {
     const circle: TreeRegion[] = [{ id: 1, parent_id: 2, kind: "county", name: "a", schools: [] }, { id: 2, parent_id: 1, kind: "county", name: "b", schools: [] }];

@@ -1,7 +1,6 @@
 /** Calls about how boards get in, and who they are once they are. */
 
-import { ask } from "./client";
-import { pending as client } from "./pending";
+import { ask, client } from "./client";
 import type { Ticket } from "./types";
 
 export interface IssuedTicket { id: number; ticket: Ticket; typed_code: string; label_url?: string | null }
@@ -29,7 +28,7 @@ export interface UsbAnswers { items: UsbOutcome[]; replies: Record<string, unkno
 const at = <I>(id: I) => ({ params: { path: { id } } });
 
 export const batches = {
-  list: (): Promise<Batch[]> => ask<{ items: Batch[] }>(client.GET("/ticket-batches", {})).then((found) => found.items),
+  list: (): Promise<Batch[]> => ask<{ items: Batch[] }>(client.GET("/ticket-batches")).then((found) => found.items),
   create: (body: { school_id: number; classroom_ids?: number[]; ttl_hours: number }): Promise<IssuedBatch> => ask(client.POST("/ticket-batches", { body })),
   remove: (id: number): Promise<void> => ask(client.DELETE("/ticket-batches/{id}", at(id))),
   sheetUrl: (id: number) => `/api/v1/ticket-batches/${id}/sheet.pdf`,
@@ -42,12 +41,13 @@ export const usb = {
   answer: (files: File[]): Promise<UsbAnswers> => {
     const body = new FormData();
     for (const file of files) body.append("file", file, file.name);
-    return ask(client.POST("/usb-requests", { body, bodySerializer: (form: unknown) => form as FormData }));
+    // The document can only say "files"; what travels is the form itself.
+    return ask(client.POST("/usb-requests", { body: body as unknown as { files: string[] }, bodySerializer: (form) => form as unknown as FormData }));
   },
 };
 
 export const claims = {
-  list: (): Promise<Claim[]> => ask<{ items: Claim[] }>(client.GET("/claims", {})).then((found) => found.items),
+  list: (): Promise<Claim[]> => ask<{ items: Claim[] }>(client.GET("/claims")).then((found) => found.items),
   byFingerprint: (fingerprint: string): Promise<Claim> => ask(client.GET("/claims/by-fingerprint/{fingerprint}", { params: { path: { fingerprint } } })),
   approve: (id: number, classroom_id: number, replaces?: string): Promise<{ device_id: string }> =>
     ask(client.POST("/claims/{id}/approve", { ...at(id), body: { classroom_id, ...(replaces ? { replaces } : {}) } })),
@@ -55,16 +55,16 @@ export const claims = {
 };
 
 export const clones = {
-  list: (): Promise<CloneSeen[]> => ask<{ items: CloneSeen[] }>(client.GET("/clones", {})).then((found) => found.items),
+  list: (): Promise<CloneSeen[]> => ask<{ items: CloneSeen[] }>(client.GET("/clones")).then((found) => found.items),
   enrol: (id: number, classroom_id: number): Promise<{ device_id: string }> => ask(client.POST("/clones/{id}/enrol", { ...at(id), body: { classroom_id } })),
   accept: (id: number): Promise<void> => ask(client.POST("/clones/{id}/accept", at(id))),
   dismiss: (id: number): Promise<void> => ask(client.POST("/clones/{id}/dismiss", at(id))),
 };
 
 export const identity = {
-  get: (id: string): Promise<Identity> => ask(client.GET("/devices/{id}/identity", at(id))),
-  revoke: (id: string, reason: string): Promise<void> => ask(client.POST("/devices/{id}/revoke", { ...at(id), body: { reason } })),
-  stolen: (id: string, reason: string, contact: string): Promise<void> => ask(client.POST("/devices/{id}/stolen", { ...at(id), body: { reason, contact } })),
+  get: (id: string): Promise<Identity> => ask(client.GET("/devices/{id}/identity", at(id))).then((found) => found as Identity),
+  revoke: (id: string, reason: string): Promise<unknown> => ask(client.POST("/devices/{id}/revoke", { ...at(id), body: { reason } })),
+  stolen: (id: string, reason: string, contact: string): Promise<unknown> => ask(client.POST("/devices/{id}/stolen", { ...at(id), body: { reason, contact } })),
   unlock: (id: string): Promise<{ unlock: unknown }> => ask(client.POST("/devices/{id}/unlock", at(id))),
   replace: (id: string): Promise<IssuedTicket> => ask(client.POST("/devices/{id}/replace", { ...at(id), body: {} })),
 };

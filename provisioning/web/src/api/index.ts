@@ -1,9 +1,8 @@
 /** Every call the pages make, by noun. Pages import this and the types, and know no path. */
 
 import { ask, client } from "./client";
-import { pending } from "./pending";
 import { set } from "./query";
-import type { CommandBody, DeviceQuery, LessonQuery, NewPush, NewTicket, PushQuery, RegionKind, SchoolDetail, SchoolKind, Session, SessionOptions } from "./types";
+import type { CommandBody, DeviceQuery, LessonQuery, NewPush, NewTicket, PushQuery, RegionKind, SchoolDetail, SchoolKind } from "./types";
 
 export { account, audit, roles, roster, security, users } from "./people";
 
@@ -11,10 +10,10 @@ export { account, audit, roles, roster, security, users } from "./people";
 export const MAX_PAGE = 500;
 
 export const session = {
-  get: (): Promise<Session> => ask(pending.GET("/session", {})),
-  options: (): Promise<SessionOptions> => ask(pending.GET("/session/options", {})),
+  get: () => ask(client.GET("/session")),
+  options: () => ask(client.GET("/session/options")),
   /** `totp` only after the console asked for it (`totp_required`). */
-  create: (username: string, password: string, totp?: string): Promise<Session> => ask(pending.POST("/session", { body: { username, password, ...(totp ? { totp } : {}) } })),
+  create: (username: string, password: string, totp?: string) => ask(client.POST("/session", { body: { username, password, ...(totp ? { totp } : {}) } })),
   remove: () => ask(client.DELETE("/session")),
   /** Where the browser itself goes to sign in with the provider. */
   oidcUrl: (returnTo: string) => `/api/v1/session/oidc?return_to=${encodeURIComponent(returnTo)}`,

@@ -4,6 +4,232 @@
  */
 
 export interface paths {
+    "/account": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One's own account. */
+        get: operations["get_account"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Changes one's own name or language. */
+        patch: operations["patch_account"];
+        trace?: never;
+    };
+    "/account/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Changes one's own password; all other sessions end. */
+        post: operations["post_account_password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/account/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One's own sessions, newest first. */
+        get: operations["get_account_sessions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/account/sessions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Ends one of one's own sessions at once. */
+        delete: operations["delete_account_sessions_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/account/totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Proposes a second factor; it counts once its first code was confirmed. Shown this once. */
+        post: operations["post_account_totp"];
+        /** Takes one's own second factor away. */
+        delete: operations["delete_account_totp"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/account/totp/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Confirms the proposed second factor with its first code; from now on it is asked for. */
+        post: operations["post_account_totp_confirm"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Rows of the audit log, one page, newest first. */
+        get: operations["get_audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/audit/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Whole rows, oldest first, one JSON object in a line, each with its hash and the one before; the last line is the signed
+         *     head.
+         */
+        get: operations["get_audit_export"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/audit/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether the log is as it was written; tells counts only, whoever asks. */
+        get: operations["get_audit_verify"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/claims": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Boards that wait, heard within 24 hours, newest first. */
+        get: operations["get_claims"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/claims/by-fingerprint/{fingerprint}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The board that shows this fingerprint (hyphen and case do not matter), decided or not. */
+        get: operations["get_claims_by_fingerprint_fingerprint"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/claims/{id}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes a waiting board the device of a classroom. Asked again for the same classroom, answers the same device. */
+        post: operations["post_claims_id_approve"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/claims/{id}/refuse": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Says no to a waiting board; it stops asking until it is started again, and can still be approved. */
+        post: operations["post_claims_id_refuse"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/classrooms": {
         parameters: {
             query?: never;
@@ -36,6 +262,91 @@ export interface paths {
         head?: never;
         /** Gives a classroom another name. */
         patch: operations["patch_classrooms_id"];
+        trace?: never;
+    };
+    "/clones": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Boards that use another one's key, undecided first, then newest first, at most 500. */
+        get: operations["get_clones"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/clones/{id}/accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The board was repaired and is the device: what it told becomes the record, and what was taken for the original stays out. */
+        post: operations["post_clones_id_accept"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/clones/{id}/dismiss": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Nothing to do: a disk that was wiped, a board that is gone. The copy stays out and is no longer shown as open. */
+        post: operations["post_clones_id_dismiss"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/clones/{id}/enrol": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes the copy a device of its own: approves its claim for a classroom. The original is not touched. */
+        post: operations["post_clones_id_enrol"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/county.json": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What boards must know of this console before they can ask for anything; no secret. */
+        get: operations["get_county.json"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/devices": {
@@ -108,6 +419,91 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/devices/{id}/identity": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How a device stands, with its certificates and copies. */
+        get: operations["get_devices_id_identity"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/devices/{id}/replace": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Issues a ticket for the board that takes a device's place: classroom, pushes and history go over to it when it enrols. */
+        post: operations["post_devices_id_replace"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/devices/{id}/revoke": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Revokes a device: within seconds it is out of both doors and stays out until it is enrolled again. */
+        post: operations["post_devices_id_revoke"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/devices/{id}/stolen": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Reports a device stolen: as revoked, and it wipes its secrets and locks itself when it next calls. */
+        post: operations["post_devices_id_stolen"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/devices/{id}/unlock": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes a report of theft back: a signed order for a USB disk, with a ticket to enrol again. Until then the device is revoked. */
+        post: operations["post_devices_id_unlock"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/events": {
         parameters: {
             query?: never;
@@ -115,7 +511,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What changed from now on: events named `device`, `push`, `lesson`, `tree`, `ticket` with `{"id": …}`. */
+        /**
+         * What changed from now on: events named `device`, `push`, `lesson`, `tree`, `ticket`, `standing`, `claim`, `security`,
+         *     `user` with `{"id": …}`, for what lies within one's nodes.
+         */
         get: operations["get_events"];
         put?: never;
         post?: never;
@@ -282,6 +681,57 @@ export interface paths {
         patch: operations["patch_regions_id"];
         trace?: never;
     };
+    "/regions/{id}/roster": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Says what a table would change and what is wrong with it; with `apply` makes the changes, if nothing is wrong. */
+        post: operations["post_regions_id_roster"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/roles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All roles and what each allows. */
+        get: operations["get_roles"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/roster/template": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** An empty table to fill in. */
+        get: operations["get_roster_template"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/schools": {
         parameters: {
             query?: never;
@@ -317,6 +767,40 @@ export interface paths {
         patch: operations["patch_schools_id"];
         trace?: never;
     };
+    "/security-events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What somebody should look at, newest first, at most 500. */
+        get: operations["get_security_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/security-events/{id}/acknowledge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Says that somebody has looked at it. */
+        post: operations["post_security_events_id_acknowledge"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/session": {
         parameters: {
             query?: never;
@@ -324,13 +808,64 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Who is signed in. */
+        /** Who is signed in, and what they may do. */
         get: operations["get_session"];
         put?: never;
-        /** Signs in; the answer sets the session's cookie. */
+        /** Signs in; the answer sets the session's cookie. `totp_required`: the password fits, send it again with the code. */
         post: operations["post_session"];
         /** Signs out; also fine without a session. */
         delete: operations["delete_session"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/session/oidc": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Sends the browser to the provider. */
+        get: operations["get_session_oidc"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/session/oidc/callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Takes who comes back from the provider in, or back to the sign-in page with `problem` and `detail`. */
+        get: operations["get_session_oidc_callback"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/session/options": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Which ways of signing in there are. */
+        get: operations["get_session_options"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -345,6 +880,75 @@ export interface paths {
         };
         /** How the console is. */
         get: operations["get_system"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/ticket-batches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Batches, newest first, at most 500. */
+        get: operations["get_ticket_batches"];
+        put?: never;
+        /** Issues tickets for a school's classrooms. Codes are also on its sheet, as long as they are good. */
+        post: operations["post_ticket_batches"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/ticket-batches/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Takes back what is open of a batch; devices that used theirs stay. */
+        delete: operations["delete_ticket_batches_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/ticket-batches/{id}/sheet.pdf": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The batch as A4 sheets of labels (2 × 7), of what is open. */
+        get: operations["get_ticket_batches_id_sheet.pdf"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/ticket-batches/{id}/usb.zip": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The batch as a zip of the folder `bbt/` for a USB disk: county and signed tickets. */
+        get: operations["get_ticket_batches_id_usb.zip"];
         put?: never;
         post?: never;
         delete?: never;
@@ -381,7 +985,7 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Takes an unused ticket back. */
+        /** Takes an unused ticket back; a used one stays, its device can be revoked. */
         delete: operations["delete_tickets_id"];
         options?: never;
         head?: never;
@@ -405,10 +1009,357 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/usb-requests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Enrols the boards whose requests came on a USB disk: the files of `bbt/requests`, or one zip of the folder. The answer holds
+         *     the files for `bbt/replies`. Asked again, it answers the same.
+         */
+        post: operations["post_usb_requests"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Accounts whose every grant lies within one's nodes, by name, one page. */
+        get: operations["get_users"];
+        put?: never;
+        /** Makes an account; a password that was left out is made and told once. */
+        post: operations["post_users"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/users/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One account. */
+        get: operations["get_users_id"];
+        put?: never;
+        post?: never;
+        /** Removes an account that was never used. */
+        delete: operations["delete_users_id"];
+        options?: never;
+        head?: never;
+        /** Changes name or language, or switches an account off (its sessions end at once) or on again. */
+        patch: operations["patch_users_id"];
+        trace?: never;
+    };
+    "/users/{id}/grants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Grants a role at a node within one's own; the account's sessions end. */
+        post: operations["post_users_id_grants"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/users/{id}/grants/{grant}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Takes a grant back; the account's sessions end. */
+        delete: operations["delete_users_id_grants_grant"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/users/{id}/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Gives somebody another password and ends their sessions; one that was left out is made and told once. */
+        post: operations["post_users_id_password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/users/{id}/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Sessions of an account, newest first. */
+        get: operations["get_users_id_sessions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/users/{id}/sessions/{session}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Ends a session of an account at once. */
+        delete: operations["delete_users_id_sessions_session"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/users/{id}/totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Takes somebody's second factor away, e.g. with a lost phone. */
+        delete: operations["delete_users_id_totp"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description One's own account. */
+        Account: {
+            /** @description Name for people. */
+            display_name: string;
+            /** @description What it may do, and where. */
+            grants: components["schemas"]["Grant"][];
+            /** @description How the person proves who they are. */
+            kind: components["schemas"]["UserKind"];
+            /** @description Language of the pages. */
+            language: components["schemas"]["Language"];
+            /**
+             * Format: date-time
+             * @description When the password was last changed.
+             */
+            password_changed_at?: string | null;
+            /** @description Has a second factor. */
+            totp: boolean;
+            /** @description Name for signing in. */
+            username: string;
+        };
+        /** @description One row. */
+        AuditEntry: {
+            /** @description Name of the action, as in `permissions.toml`. */
+            action: string;
+            /** @description Its name; `*` stands for several that could not be told apart. */
+            actor: string;
+            /** @description `user`, `cli`, `device`, `system`. */
+            actor_kind: string;
+            /** @description Address of the caller. */
+            address: string;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /** @description What else matters. */
+            detail: Record<string, never>;
+            /** @description BLAKE3 over the row and the hash of the row before, hex. */
+            hash: string;
+            /** @description Its id. */
+            object: string;
+            /** @description Kind of the object, e.g. `device`; may be empty. */
+            object_kind: string;
+            /** @description `done`, `refused`, `failed`. */
+            outcome: string;
+            /** @description Name of that region or school as it is now; empty: the install. */
+            place: string;
+            /**
+             * Format: int64
+             * @description Row id of the region at which it happened.
+             */
+            region?: number | null;
+            /** @description Id of the request. */
+            request_id: string;
+            /**
+             * Format: int64
+             * @description Row id of the school at which it happened; neither: the install.
+             */
+            school?: number | null;
+            /**
+             * Format: int64
+             * @description Counts from 1 without a gap.
+             */
+            seq: number;
+        };
+        /** @description Rows of the audit log, newest first. */
+        AuditPage: {
+            /** @description The rows of this page. */
+            items: components["schemas"]["AuditEntry"][];
+            /**
+             * Format: int32
+             * @description This page, from 1.
+             */
+            page: number;
+            /**
+             * Format: int32
+             * @description Rows in a full page.
+             */
+            page_size: number;
+            /**
+             * Format: int64
+             * @description Rows of all pages.
+             */
+            total: number;
+        };
+        /** @description Whether the log is as it was written. */
+        AuditVerified: {
+            /**
+             * Format: int64
+             * @description First row that is not as it was written.
+             */
+            broken_at?: number | null;
+            /**
+             * Format: int64
+             * @description Rows that were found good.
+             */
+            entries: number;
+            /** @description Hash of the last of them, hex. */
+            head_hash: string;
+            /** @description Every row fits the one before, and the log fits the signed head. */
+            ok: boolean;
+            /** @description Why. */
+            reason?: string | null;
+            /**
+             * Format: date-time
+             * @description When the head was signed that it was compared with; none: there was none.
+             */
+            signed_at?: string | null;
+            /**
+             * Format: int64
+             * @description Row that the signed head names.
+             */
+            signed_seq?: number | null;
+        };
+        /** @description A batch in the list. */
+        Batch: {
+            /**
+             * Format: date-time
+             * @description When it was issued.
+             */
+            created_at: string;
+            /** @description By whom. */
+            created_by: string;
+            /**
+             * Format: date-time
+             * @description From then on its tickets are refused.
+             */
+            expires_at: string;
+            /**
+             * Format: int64
+             * @description Row id.
+             */
+            id: number;
+            /**
+             * Format: int32
+             * @description Of those, good for a device.
+             */
+            open: number;
+            /** @description Name of the school. */
+            school: string;
+            /**
+             * Format: int64
+             * @description Row id of the school.
+             */
+            school_id: number;
+            /**
+             * Format: int32
+             * @description Tickets in it.
+             */
+            total: number;
+            /**
+             * Format: int32
+             * @description Of those, used.
+             */
+            used: number;
+        };
+        /** @description Batches, newest first, at most 500. */
+        BatchList: {
+            /** @description The batches. */
+            items: components["schemas"]["Batch"][];
+        };
+        /** @description A ticket of a batch. */
+        BatchTicket: {
+            /** @description Its name. */
+            classroom: string;
+            /**
+             * Format: int64
+             * @description Where the device will stand.
+             */
+            classroom_id: number;
+            /**
+             * Format: int64
+             * @description Row id.
+             */
+            id: number;
+            /** @description The code as a person types it, e.g. `7K3M-9QXZ-C`. */
+            typed_code: string;
+        };
+        /** @description Where MQTT over TLS is served. */
+        BrokerAddress: {
+            /** @description Host name or address; in the broker's certificate. */
+            host: string;
+            /**
+             * Format: uint16
+             * @description TCP port.
+             */
+            port: number;
+        };
         /** @description The link to the broker. */
         BrokerStatus: {
             /**
@@ -421,10 +1372,112 @@ export interface components {
             /** @description Whether the console is connected. */
             up: boolean;
         };
+        /** @description One certificate. */
+        Certificate: {
+            /**
+             * Format: date-time
+             * @description When it was issued.
+             */
+            issued_at: string;
+            /**
+             * Format: date-time
+             * @description Its last day.
+             */
+            not_after: string;
+            /** @description Serial number, lower-case hexadecimal. */
+            serial: string;
+            /** @description `pending` (renewed, not shown yet), `current`, `retired` or `revoked`. */
+            state: string;
+        };
+        /** @description Changes to one's own account; what is left out stays. */
+        ChangeAccount: {
+            /** @description Name for people, 1–80 characters. */
+            display_name?: string | null;
+            language?: components["schemas"]["Language"] | null;
+        };
+        /** @description Another password for oneself. */
+        ChangePassword: {
+            /**
+             * Format: password
+             * @description The password so far.
+             */
+            current: string;
+            /**
+             * Format: password
+             * @description The new one.
+             */
+            new: string;
+        };
+        /** @description Changes to an account; what is left out stays. */
+        ChangeUser: {
+            /** @description Switches the account off (its sessions end at once) or on again. */
+            disabled?: boolean | null;
+            /** @description Name for people, 1–80 characters. */
+            display_name?: string | null;
+            language?: components["schemas"]["Language"] | null;
+        };
         /** @description What changed; sent as the data of a server-sent event named after the noun. */
         Changed: {
             /** @description Which one; left out: several or unknown, look at the list again. */
             id?: string | null;
+        };
+        /** @description A board that waits. */
+        Claim: {
+            /** @description Where it calls from. */
+            address: string;
+            /** @description Version of the agent. */
+            agent_version: string;
+            /** @description Board model and revision. */
+            board: string;
+            /** @description The device of whose disk its own is a copy. */
+            copy_of?: string | null;
+            decision?: components["schemas"]["ClaimDecision"] | null;
+            /** @description The device it became. */
+            device_id?: string | null;
+            /** @description What stands on the board's screen, e.g. `7K3M-9QXZ`. */
+            fingerprint: string;
+            /**
+             * Format: date-time
+             * @description When it was first heard.
+             */
+            first_seen_at: string;
+            /**
+             * Format: int64
+             * @description Row id.
+             */
+            id: number;
+            /**
+             * Format: date-time
+             * @description When it was last heard, to half a minute.
+             */
+            last_seen_at: string;
+            /** @description Its serial number. */
+            serial: string;
+        };
+        /** @description Where a waiting board will stand. */
+        ClaimApproval: {
+            /**
+             * Format: int64
+             * @description Its classroom.
+             */
+            classroom_id: number;
+            /** @description The device whose place it takes; then its classroom must be that device's. */
+            replaces?: string | null;
+        };
+        /** @description A waiting board that is a device now. */
+        ClaimApproved: {
+            /** @description Its name; the board learns it within five seconds. */
+            device_id: string;
+        };
+        /**
+         * @description What became of a claim.
+         * @enum {string}
+         */
+        ClaimDecision: "approved" | "refused";
+        /** @description Undecided claims heard within 24 hours, newest first, at most 1,000. */
+        ClaimList: {
+            /** @description The claims. */
+            items: components["schemas"]["Claim"][];
         };
         /** @description One classroom with what stands in it. */
         Classroom: {
@@ -446,6 +1499,69 @@ export interface components {
              * @description The school it is in.
              */
             school_id: number;
+        };
+        /**
+         * @description What gave a copy away.
+         * @enum {string}
+         */
+        CloneMark: "serial" | "mcu" | "disk" | "boots";
+        /** @description A board that uses the key of another one. */
+        CloneSeen: {
+            /** @description The copy's network address. */
+            address: string;
+            /** @description The copy's power-up; empty if it told none. */
+            boot_id: string;
+            /**
+             * Format: int64
+             * @description The claim by which it asks to be enrolled as itself, if it does.
+             */
+            claim_id?: number | null;
+            /** @description That device's classroom. */
+            classroom: string;
+            /** @description The device whose key it uses. */
+            device_id: string;
+            /**
+             * Format: date-time
+             * @description First time.
+             */
+            first_seen_at: string;
+            /** @description The copy, as it told. */
+            hardware: components["schemas"]["Hardware"];
+            /**
+             * Format: int64
+             * @description Row id.
+             */
+            id: number;
+            /**
+             * Format: date-time
+             * @description Last time.
+             */
+            last_seen_at: string;
+            /** @description What gave it away. */
+            mark: components["schemas"]["CloneMark"];
+            /** @description The original, as it was known then. */
+            original: components["schemas"]["Hardware"];
+            /** @description The original's network address. */
+            original_address: string;
+            /** @description That device's school. */
+            school: string;
+            /** @description Where it is. */
+            state: components["schemas"]["CloneState"];
+            /**
+             * Format: int64
+             * @description How often.
+             */
+            times: number;
+        };
+        /**
+         * @description Where a copy is in its life.
+         * @enum {string}
+         */
+        CloneState: "quarantined" | "enrolled" | "accepted" | "dismissed";
+        /** @description Undecided first, then newest first; at most 500. */
+        Clones: {
+            /** @description The copies. */
+            items: components["schemas"]["CloneSeen"][];
         };
         /** @description One order and what became of it. */
         Command: {
@@ -523,6 +1639,37 @@ export interface components {
          * @enum {string}
          */
         CommandStage: "queued" | "sent" | "accepted" | "executing" | "succeeded" | "failed" | "expired" | "rejected";
+        /** @description The password once more, before the second factor is changed. */
+        ConfirmPassword: {
+            /**
+             * Format: password
+             * @description The password.
+             */
+            password: string;
+        };
+        /** @description What a board must know of its county before it can ask for anything. No secret: it may be part of the disk image. */
+        CountyFile: {
+            /** @description Where MQTT is served. */
+            broker: components["schemas"]["BrokerAddress"];
+            /** @description The root authority (PEM); no other console is believed. */
+            ca_pem: string;
+            /** @description Where devices reach the console, e.g. `https://console.example:8443`. */
+            console_url: string;
+            /** @description The county's name, for the screen. */
+            county: string;
+            /**
+             * Format: date-time
+             * @description By the console's clock; a floor for the board's.
+             */
+            issued_at: string;
+            /** @description Keys whose signatures are believed, for tickets and lesson packs on the same disk. */
+            keys: components["schemas"]["TrustedKey"][];
+            /**
+             * @description Where people reach it, e.g. `https://console.example`; begins the QR code on the board's screen. May be empty.
+             * @default
+             */
+            web_url: string;
+        };
         /** @description The row that was made. */
         Created: {
             /**
@@ -530,6 +1677,16 @@ export interface components {
              * @description Row id.
              */
             id: number;
+        };
+        /** @description The account that was made. */
+        CreatedUser: {
+            /**
+             * Format: int64
+             * @description Row id.
+             */
+            id: number;
+            /** @description The password, where it was made here; shown this once. */
+            password?: string | null;
         };
         /** @description One power-up of a device, as far as its samples tell. */
         DeviceBoot: {
@@ -580,6 +1737,33 @@ export interface components {
              * @description Samples it dropped unsent, by its own word.
              */
             samples_dropped: number;
+        };
+        /** @description Everything about a device's identity. */
+        DeviceIdentity: {
+            /** @description Its certificates, newest first. */
+            certificates: components["schemas"]["Certificate"][];
+            /** @description How far it believes its clock: `none`, `rtc`, `peers`, `console`. */
+            clock_trust?: string | null;
+            /** @description Copies of its disk. */
+            clones: components["schemas"]["CloneSeen"][];
+            /** @description Which device. */
+            device_id: string;
+            hardware?: components["schemas"]["Hardware"] | null;
+            /** @description The device whose place it took. */
+            predecessor?: string | null;
+            /** @description How it stands. */
+            standing: components["schemas"]["DeviceStanding"];
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            standing_at?: string | null;
+            /** @description Whom to call; on the screen of a stolen board. */
+            standing_contact: string;
+            /** @description Why, in the words of whoever decided. */
+            standing_reason: string;
+            /** @description The device that took its place. */
+            successor?: string | null;
         };
         /** @description One lesson on one device. */
         DeviceLesson: {
@@ -637,6 +1821,11 @@ export interface components {
              */
             total: number;
         };
+        /**
+         * @description How a device stands with the console.
+         * @enum {string}
+         */
+        DeviceStanding: "active" | "replaced" | "revoked" | "stolen";
         /**
          * @description Whether a device is there, for people.
          * @enum {string}
@@ -738,6 +1927,19 @@ export interface components {
              */
             wanted_generation: number;
         };
+        /** @description Where a copy will stand as a device of its own. */
+        EnrolClone: {
+            /**
+             * Format: int64
+             * @description Row id of the classroom.
+             */
+            classroom_id: number;
+        };
+        /** @description The device that came of it. */
+        EnrolledClone: {
+            /** @description Its id. */
+            device_id: string;
+        };
         /** @description What a technician carries to the board, as a file or a QR code. One use, expires. */
         EnrolmentTicket: {
             /** @description The authority (PEM) whose certificate the console must show; no other is believed. */
@@ -754,6 +1956,29 @@ export interface components {
         };
         /** @description Why a lesson is not complete. */
         FailureReason: "disk_full" | "signature_refused" | "manifest_invalid" | "hash_mismatch" | "not_found" | "disk_error" | "other";
+        /** @description A role at a node, as somebody holds it. */
+        Grant: {
+            /**
+             * Format: int64
+             * @description Row id.
+             */
+            id: number;
+            /** @description Where: there and below. */
+            node: components["schemas"]["NodeRef"];
+            /** @description Which role. */
+            role: components["schemas"]["Role"];
+        };
+        /** @description Marks of a board that do not travel with a copy of its disk. Says nothing of any person. */
+        Hardware: {
+            /** @description Of the disk that holds the identity, e.g. the eMMC's CID. */
+            disk_id?: string | null;
+            /** @description Network addresses, sorted. They change with a dongle, so they only help a person to tell two boards apart. */
+            macs?: string[];
+            /** @description The board controller's own id, where there is one. */
+            mcu_id?: string | null;
+            /** @description The board's serial number. */
+            serial: string;
+        };
         /** @description One sample. */
         HealthPoint: {
             /**
@@ -806,6 +2031,23 @@ export interface components {
              */
             samples_stored: number;
         };
+        /** @description A batch as issued. */
+        IssuedBatch: {
+            /**
+             * Format: date-time
+             * @description From then on they are refused.
+             */
+            expires_at: string;
+            /**
+             * Format: int64
+             * @description Row id.
+             */
+            id: number;
+            /** @description Name of the school. */
+            school: string;
+            /** @description The tickets, in the order of the classrooms' codes. */
+            tickets: components["schemas"]["BatchTicket"][];
+        };
         /** @description A ticket as issued; its code is shown this once. */
         IssuedTicket: {
             /**
@@ -813,11 +2055,19 @@ export interface components {
              * @description Row id.
              */
             id: number;
+            /** @description What a label's QR code says; `None` where the console does not know its own address for people (`web_url`). */
+            label_url?: string | null;
             /** @description What the technician carries to the board. */
             ticket: components["schemas"]["EnrolmentTicket"];
+            /** @description The code as a person types it, e.g. `7K3M-9QXZ-C`; the last character finds slips. */
+            typed_code: string;
         };
         /** @description How the player shows an item. */
         ItemKind: "video" | "audio" | "image" | "pdf" | "html5" | "office" | "other";
+        /** @description One of the keys that sign lessons, assignments or commands. */
+        KeyId: string;
+        /** @description What a key may sign. One key, one role. */
+        KeyRole: "content" | "command" | "time" | "other";
         /**
          * @description The languages that the console speaks.
          * @enum {string}
@@ -927,6 +2177,11 @@ export interface components {
             /** @description Where it belongs in the curriculum. */
             meta: components["schemas"]["LessonMeta"];
             /**
+             * @description Whose it is: seen there, below, and by who looks down from above; changed only by content officers of that node or
+             *     above.
+             */
+            owner: components["schemas"]["NodeRef"];
+            /**
              * Format: date-time
              * @description When it was taken off offer.
              */
@@ -950,6 +2205,7 @@ export interface components {
             items?: components["schemas"]["UploadItem"][];
             /** @description Where it belongs in the curriculum. */
             meta: components["schemas"]["LessonMeta"];
+            owner?: components["schemas"]["Place"] | null;
         };
         /** @description The whole multipart body, for the API document. */
         LessonUploadForm: {
@@ -986,6 +2242,21 @@ export interface components {
              */
             classroom_id: number;
         };
+        /** @description Tickets for a school's classrooms. */
+        NewBatch: {
+            /** @description Which of its classrooms, at most 500; default: all without an active device. */
+            classroom_ids?: number[] | null;
+            /**
+             * Format: int64
+             * @description Which school.
+             */
+            school_id: number;
+            /**
+             * Format: int32
+             * @description Hours the tickets are good for, 1–2160, default 336.
+             */
+            ttl_hours?: number | null;
+        };
         /** @description A new classroom. */
         NewClassroom: {
             /** @description 1–40 characters, unique in the school. */
@@ -1009,6 +2280,21 @@ export interface components {
              * @description Seconds after which it is no longer executed, 30–86,400, default 600.
              */
             ttl_s?: number | null;
+        };
+        /** @description A role to be granted at a node; neither region nor school: the whole install. */
+        NewGrant: {
+            /**
+             * Format: int64
+             * @description A region.
+             */
+            region_id?: number | null;
+            /** @description Which role. */
+            role: components["schemas"]["Role"];
+            /**
+             * Format: int64
+             * @description Or a school.
+             */
+            school_id?: number | null;
         };
         /** @description A new push. */
         NewPush: {
@@ -1038,6 +2324,14 @@ export interface components {
              */
             parent_id?: number | null;
         };
+        /** @description How a device's place is given to another board. */
+        NewReplacement: {
+            /**
+             * Format: int32
+             * @description Hours the ticket is good for, 1–2160, default 72.
+             */
+            ttl_hours?: number | null;
+        };
         /** @description A new school. */
         NewSchool: {
             /** @description 1–40 characters, unique over the install. */
@@ -1052,7 +2346,7 @@ export interface components {
              */
             region_id: number;
         };
-        /** @description A ticket to be issued. What is left out comes from the configuration. */
+        /** @description A ticket to be issued, for a classroom or for a school. What is left out comes from the configuration. */
         NewTicket: {
             /** @description Host of MQTT as this device sees it. */
             broker_host?: string | null;
@@ -1063,19 +2357,66 @@ export interface components {
             broker_port?: number | null;
             /**
              * Format: int64
-             * @description Where the device will stand.
+             * @description Where the device will stand; either this or `school_id`.
              */
-            classroom_id: number;
+            classroom_id?: number | null;
             /** @description Where this device reaches the console, e.g. `https://10.0.0.5:8443` behind a forwarded port. */
             console_url?: string | null;
             /**
+             * Format: int64
+             * @description The school, where the board says which classroom, or only one is left.
+             */
+            school_id?: number | null;
+            /** @description Only the board with this serial number may use it. */
+            serial?: string | null;
+            /**
              * Format: int32
-             * @description Hours it is good for, 1–720, default 72.
+             * @description Hours it is good for, 1–2160, default 72.
              */
             ttl_hours?: number | null;
         };
+        /** @description A new account. */
+        NewUser: {
+            /** @description Name for people; left out: the user name. */
+            display_name?: string | null;
+            /** @description What it may do, and where; at least one, except by who administers the whole install. */
+            grants?: components["schemas"]["NewGrant"][];
+            /** @description How the person proves who they are. */
+            kind?: components["schemas"]["UserKind"];
+            /** @description Language of the pages. */
+            language?: components["schemas"]["Language"];
+            /**
+             * Format: password
+             * @description Left out: one is made and told once.
+             */
+            password?: string | null;
+            /** @description Name for signing in, 1–64 characters. */
+            username: string;
+        };
+        /**
+         * @description What a node of the tree is.
+         * @enum {string}
+         */
+        NodeKind: "root" | "region" | "school";
+        /** @description A node of the tree, for people. */
+        NodeRef: {
+            /**
+             * Format: int64
+             * @description Row id; none for the install.
+             */
+            id?: number | null;
+            /** @description What it is. */
+            kind: components["schemas"]["NodeKind"];
+            /** @description Its name; empty for the install. */
+            name: string;
+        };
         /** @description How a notice is shown. */
         NoticeLevel: "standard" | "urgent";
+        /** @description Single sign-on. */
+        OidcOption: {
+            /** @description On the button. */
+            name: string;
+        };
         /** @description Figures for the first page. */
         Overview: {
             /**
@@ -1123,6 +2464,24 @@ export interface components {
              * @description Not heard of since the console started, or never.
              */
             unknown: number;
+        };
+        /** @description The password that was made. */
+        PasswordReset: {
+            /** @description Where it was made here; shown this once. */
+            password?: string | null;
+        };
+        /** @description A node of the tree as a caller names it; neither field: the whole install. */
+        Place: {
+            /**
+             * Format: int64
+             * @description A region.
+             */
+            region_id?: number | null;
+            /**
+             * Format: int64
+             * @description Or a school.
+             */
+            school_id?: number | null;
         };
         /** @description The error envelope of every HTTP answer that is not a success (RFC 9457, `application/problem+json`). */
         Problem: {
@@ -1440,6 +2799,8 @@ export interface components {
         };
         /** @description One region. */
         Region: {
+            /** @description It lies above what the reader may see: only its name is told, to show the way down. */
+            above: boolean;
             /** @description Official code, where known. */
             code?: string | null;
             /**
@@ -1482,6 +2843,106 @@ export interface components {
         Rename: {
             /** @description 1–80 characters. */
             name: string;
+        };
+        /** @description Another password for somebody. */
+        ResetPassword: {
+            /**
+             * Format: password
+             * @description Left out: one is made and told once.
+             */
+            password?: string | null;
+        };
+        /** @description Body of a revocation. */
+        Revocation: {
+            /** @description Why; 1 to 200 characters. */
+            reason: string;
+        };
+        /**
+         * @description What somebody may be granted at a node of the tree.
+         * @enum {string}
+         */
+        Role: "overseer" | "county_operator" | "content_officer" | "technician" | "school_admin" | "auditor" | "system_admin";
+        /** @description One role. */
+        RoleActions: {
+            /** @description What it allows. */
+            actions: string[];
+            /** @description Which. */
+            id: components["schemas"]["Role"];
+        };
+        /** @description All roles. */
+        RoleList: {
+            /** @description In the order of the matrix. */
+            roles: components["schemas"]["RoleActions"][];
+        };
+        /** @description One change. */
+        RosterChange: {
+            /** @description Code of the school, and of the classroom after a slash. */
+            code: string;
+            /** @description Of what kind. */
+            kind: components["schemas"]["RosterChangeKind"];
+            /** @description Name. */
+            name: string;
+            /** @description What differs, each as `heading：old → new`. */
+            what: string[];
+        };
+        /**
+         * @description Of what kind a change is.
+         * @enum {string}
+         */
+        RosterChangeKind: "township_added" | "school_added" | "school_changed" | "classroom_added" | "classroom_changed";
+        /** @description How many of a kind. */
+        RosterCounts: {
+            /** @description New. */
+            added: number;
+            /** @description Known, and something differs. */
+            changed: number;
+            /** @description Known, and nothing differs. */
+            same: number;
+        };
+        /**
+         * @description Letters of a csv file.
+         * @enum {string}
+         */
+        RosterEncoding: "utf-8" | "gbk";
+        /** @description One thing that is wrong. */
+        RosterError: {
+            /** @description Stable name of the error. */
+            code: string;
+            /** @description Heading of the column; empty for the whole row. */
+            column: string;
+            /** @description What is wrong and what to do, in the caller's language. */
+            message: string;
+            /** @description Row as the spreadsheet numbers it, from 1. */
+            row: number;
+            /** @description Name of the sheet; empty for csv. */
+            sheet: string;
+        };
+        /** @description The table, as `multipart/form-data`. */
+        RosterForm: {
+            /**
+             * Format: binary
+             * @description An xlsx or csv file.
+             */
+            file: string;
+        };
+        /** @description What a table changes, or would. */
+        RosterReport: {
+            /** @description Whether the changes were made. Never with errors. */
+            applied: boolean;
+            /** @description How many there are. */
+            change_count: number;
+            /** @description The changes, at most 200. */
+            changes: components["schemas"]["RosterChange"][];
+            /** @description Classrooms. */
+            classrooms: components["schemas"]["RosterCounts"];
+            /** @description How much is wrong. */
+            error_count: number;
+            /** @description What is wrong, at most 500. */
+            errors: components["schemas"]["RosterError"][];
+            /** @description Rows read. */
+            rows: number;
+            /** @description Schools. */
+            schools: components["schemas"]["RosterCounts"];
         };
         /** @description One school with its classrooms. */
         School: {
@@ -1540,14 +3001,106 @@ export interface components {
              */
             online: number;
         };
+        /** @description One thing to look at; repeats within an hour count up. */
+        SecurityEvent: {
+            /**
+             * Format: date-time
+             * @description When somebody took note of it.
+             */
+            acknowledged_at?: string | null;
+            /** @description Who. */
+            acknowledged_by?: string | null;
+            /** @description Network address it came from; empty if unknown. */
+            address: string;
+            /** @description What the sentence of its kind needs. */
+            detail: Record<string, never>;
+            /** @description Which device, where it is about one. */
+            device_id?: string | null;
+            /**
+             * Format: date-time
+             * @description First time.
+             */
+            first_at: string;
+            /**
+             * Format: int64
+             * @description Row id.
+             */
+            id: number;
+            /** @description What happened. */
+            kind: components["schemas"]["SecurityKind"];
+            /**
+             * Format: date-time
+             * @description Last time.
+             */
+            last_at: string;
+            /** @description Name of the school it happened at, where that is known. */
+            school?: string | null;
+            /**
+             * Format: int64
+             * @description How often.
+             */
+            times: number;
+        };
+        /** @description Newest first, at most 500. */
+        SecurityEvents: {
+            /** @description The events. */
+            items: components["schemas"]["SecurityEvent"][];
+        };
+        /**
+         * @description What happened.
+         * @enum {string}
+         */
+        SecurityKind: "ticket_guessing" | "clone_suspected" | "dead_identity_called" | "foreign_name" | "break_glass_used" | "console_clock" | "root_key_online" | "other";
         /** @description Who is in. */
         Session: {
+            /** @description Names of the actions that the person may do somewhere; what is not here need not be offered. */
+            actions: string[];
             /** @description The person's name, for the page. */
             display_name: string;
+            /** @description What the person holds. */
+            grants: components["schemas"]["Grant"][];
             /** @description The person's language. */
             language: components["schemas"]["Language"];
+            /** @description How the person proved who they are. */
+            method: components["schemas"]["SignInMethod"];
+            /** @description Whether the account has a second factor. */
+            totp: boolean;
             /** @description User name. */
             username: string;
+        };
+        /** @description One session of an account. */
+        SessionInfo: {
+            /** @description From where it began; empty if unknown. */
+            address: string;
+            /**
+             * Format: date-time
+             * @description When it began.
+             */
+            created_at: string;
+            /** @description Whether it is the asker's own. */
+            current: boolean;
+            /** @description Its public name; its cookie is never shown. */
+            id: string;
+            /**
+             * Format: date-time
+             * @description When it was last used, within a minute.
+             */
+            last_seen_at?: string | null;
+            /** @description How the person proved who they are. */
+            method: components["schemas"]["SignInMethod"];
+            /** @description The browser, by its own word. */
+            user_agent: string;
+        };
+        /** @description Sessions of an account, newest first. */
+        SessionList: {
+            /** @description The sessions. */
+            items: components["schemas"]["SessionInfo"][];
+        };
+        /** @description Which ways of signing in there are. */
+        SessionOptions: {
+            /** @description Whether accounts of the console's own may sign in with their password; the account for emergencies always may. */
+            local: boolean;
+            oidc?: components["schemas"]["OidcOption"] | null;
         };
         /** @description Who wants in. */
         SignIn: {
@@ -1556,9 +3109,16 @@ export interface components {
              * @description Password.
              */
             password: string;
+            /** @description The second factor's six digits; only for accounts that have one (`totp_required` says so). */
+            totp?: string | null;
             /** @description User name. */
             username: string;
         };
+        /**
+         * @description How somebody proved who they are.
+         * @enum {string}
+         */
+        SignInMethod: "password" | "password+totp" | "oidc" | "break_glass";
         /** @description One WebVTT track. */
         Subtitle: {
             /** @description The track's name on the page. */
@@ -1599,15 +3159,27 @@ export interface components {
             /** @description Version of the console. */
             version: string;
         };
+        /** @description Body of a report of theft. */
+        Theft: {
+            /** @description Whom to call, for the board's screen; at most 120 characters. */
+            contact?: string;
+            /** @description What happened; 1 to 200 characters. */
+            reason: string;
+        };
         /** @description A ticket in the list. */
         Ticket: {
-            /** @description Name of the classroom. */
+            /**
+             * Format: int64
+             * @description The batch it belongs to.
+             */
+            batch_id?: number | null;
+            /** @description Name of the classroom; empty: anywhere in the school. */
             classroom: string;
             /**
              * Format: int64
-             * @description Where the device will stand.
+             * @description Where the device will stand; `None`: anywhere in the school.
              */
-            classroom_id: number;
+            classroom_id?: number | null;
             /** @description Where the device reaches the console. */
             console_url: string;
             /**
@@ -1627,8 +3199,17 @@ export interface components {
              * @description Row id.
              */
             id: number;
+            /** @description The device whose place it takes. */
+            replaces?: string | null;
             /** @description Name of the school. */
             school: string;
+            /**
+             * Format: int64
+             * @description Row id of the school.
+             */
+            school_id: number;
+            /** @description Only the board with this serial number may use it. */
+            serial?: string | null;
             /** @description Where it is in its life. */
             state: components["schemas"]["TicketState"];
             /**
@@ -1647,10 +3228,38 @@ export interface components {
          * @enum {string}
          */
         TicketState: "open" | "used" | "expired" | "revoked";
+        /** @description The first code of a new second factor. */
+        TotpCode: {
+            /** @description Six digits. */
+            code: string;
+        };
+        /** @description A second factor that waits for its first code. Shown this once. */
+        TotpSetup: {
+            /** @description The same as a QR code (SVG). */
+            qr_svg: string;
+            /** @description Base 32, to be typed into an authenticator. */
+            secret: string;
+            /** @description `otpauth://…`. */
+            uri: string;
+        };
         /** @description All regions with their schools. */
         Tree: {
             /** @description Flat; parents stand before their children. */
             regions: components["schemas"]["Region"][];
+        };
+        /** @description A public key that a device trusts, handed over at enrolment. */
+        TrustedKey: {
+            /** @description Names the key in signatures. */
+            key_id: components["schemas"]["KeyId"];
+            /** @description Ed25519 public key, 32 bytes, base64. */
+            public_key: string;
+            /** @description What it may sign. */
+            role: components["schemas"]["KeyRole"];
+        };
+        /** @description A false alarm undone. */
+        Unlocked: {
+            /** @description For the file `bbt/unlock/<device>.json` on a USB disk; holds a ticket, so it is shown once. */
+            unlock: Record<string, never>;
         };
         /** @description One item of an upload. */
         UploadItem: {
@@ -1671,6 +3280,88 @@ export interface components {
              */
             version: number;
         };
+        /** @description Outcomes, and the files to be written to `bbt/replies`. */
+        UsbAnswers: {
+            /** @description One for each file, in the order of their names. */
+            items: components["schemas"]["UsbOutcome"][];
+            /** @description Signed replies by file name. */
+            replies: Record<string, never>;
+        };
+        /** @description The files of `bbt/requests`, in any number of parts with file names; or one zip of the folder. */
+        UsbForm: {
+            /** @description A request or a zip. */
+            files: string[];
+        };
+        /** @description What became of one file of `bbt/requests`. */
+        UsbOutcome: {
+            /** @description The device it is now. */
+            device_id?: string | null;
+            /** @description One sentence in the reader's language. */
+            message?: string | null;
+            /** @description The file's name. */
+            name: string;
+            /** @description Code of the error, as in [`contract::api::Problem`]. */
+            problem?: string | null;
+            /** @description The board's serial number, if it could be read. */
+            serial: string;
+        };
+        /**
+         * @description How somebody proves who they are.
+         * @enum {string}
+         */
+        UserKind: "local" | "oidc" | "break_glass";
+        /** @description Accounts, one page, by name. */
+        UserPage: {
+            /** @description The rows of this page. */
+            items: components["schemas"]["UserSummary"][];
+            /**
+             * Format: int32
+             * @description This page, from 1.
+             */
+            page: number;
+            /**
+             * Format: int32
+             * @description Rows in a full page.
+             */
+            page_size: number;
+            /**
+             * Format: int64
+             * @description Rows of all pages.
+             */
+            total: number;
+        };
+        /** @description One account. */
+        UserSummary: {
+            /** @description Switched off: cannot sign in. */
+            disabled: boolean;
+            /** @description Name for people. */
+            display_name: string;
+            /** @description What it may do, and where. */
+            grants: components["schemas"]["Grant"][];
+            /**
+             * Format: int64
+             * @description Row id.
+             */
+            id: number;
+            /** @description How the person proves who they are. */
+            kind: components["schemas"]["UserKind"];
+            /** @description Language of the pages. */
+            language: components["schemas"]["Language"];
+            /**
+             * Format: date-time
+             * @description When last signed in.
+             */
+            last_sign_in_at?: string | null;
+            /**
+             * Format: date-time
+             * @description Too many failed sign-ins: until then no further try.
+             */
+            locked_until?: string | null;
+            /** @description Has a second factor. */
+            totp: boolean;
+            /** @description Name for signing in. */
+            username: string;
+        };
     };
     responses: never;
     parameters: never;
@@ -1680,6 +3371,501 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    get_account: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Account"];
+                };
+            };
+        };
+    };
+    patch_account: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangeAccount"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_account_password: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangePassword"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_account_sessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionList"];
+                };
+            };
+        };
+    };
+    delete_account_sessions_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_account_totp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConfirmPassword"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TotpSetup"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_account_totp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConfirmPassword"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_account_totp_confirm: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TotpCode"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_audit: {
+        parameters: {
+            query?: {
+                /** @description From then on. */
+                from?: string | null;
+                /** @description Before then. */
+                to?: string | null;
+                /** @description Exactly this actor. */
+                actor?: string | null;
+                /** @description This action, or all that begin with it and a dot (`devices`). */
+                action?: string | null;
+                /** @description This object: its id, or `kind:id`. */
+                object?: string | null;
+                /** @description Text in actor, action, object, address or detail. */
+                q?: string | null;
+                /** @description `done`, `refused` or `failed`. */
+                outcome?: string | null;
+                /** @description Page, from 1. */
+                page?: number | null;
+                /** @description Rows in a page. */
+                page_size?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditPage"];
+                };
+            };
+        };
+    };
+    get_audit_export: {
+        parameters: {
+            query?: {
+                /** @description From then on. */
+                from?: string | null;
+                /** @description Before then. */
+                to?: string | null;
+                /** @description Exactly this actor. */
+                actor?: string | null;
+                /** @description This action, or all that begin with it and a dot (`devices`). */
+                action?: string | null;
+                /** @description This object: its id, or `kind:id`. */
+                object?: string | null;
+                /** @description Text in actor, action, object, address or detail. */
+                q?: string | null;
+                /** @description `done`, `refused` or `failed`. */
+                outcome?: string | null;
+                /** @description Page, from 1. */
+                page?: number | null;
+                /** @description Rows in a page. */
+                page_size?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": string;
+                };
+            };
+        };
+    };
+    get_audit_verify: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditVerified"];
+                };
+            };
+        };
+    };
+    get_claims: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClaimList"];
+                };
+            };
+        };
+    };
+    get_claims_by_fingerprint_fingerprint: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                fingerprint: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Claim"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_claims_id_approve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ClaimApproval"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClaimApproved"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_claims_id_refuse: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     post_classrooms: {
         parameters: {
             query?: never;
@@ -1746,6 +3932,158 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_clones: {
+        parameters: {
+            query?: {
+                /** @description Only in this state. */
+                state?: components["schemas"]["CloneState"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Clones"];
+                };
+            };
+        };
+    };
+    post_clones_id_accept: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_clones_id_dismiss: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_clones_id_enrol: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EnrolClone"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnrolledClone"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get_county.json": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CountyFile"];
                 };
             };
         };
@@ -1953,6 +4291,219 @@ export interface operations {
                 };
             };
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_devices_id_identity: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeviceIdentity"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_devices_id_replace: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewReplacement"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IssuedTicket"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_devices_id_revoke: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Revocation"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeviceIdentity"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_devices_id_stolen: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Theft"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeviceIdentity"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_devices_id_unlock: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Unlocked"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2425,6 +4976,101 @@ export interface operations {
             };
         };
     };
+    post_regions_id_roster: {
+        parameters: {
+            query?: {
+                /** @description `true`: make the changes, unless anything is wrong; else only say what would be. */
+                apply?: boolean;
+                /** @description Letters of a csv file: `utf-8` or `gbk`; left out, they are found out. */
+                encoding?: components["schemas"]["RosterEncoding"];
+            };
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["RosterForm"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RosterReport"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_roles: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoleList"];
+                };
+            };
+        };
+    };
+    get_roster_template: {
+        parameters: {
+            query?: {
+                /** @description `xlsx` (default), or one csv file of `schools` or `classrooms`. */
+                format?: "xlsx" | "csv_schools" | "csv_classrooms";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": number[];
+                };
+            };
+        };
+    };
     post_schools: {
         parameters: {
             query?: never;
@@ -2524,6 +5170,55 @@ export interface operations {
             };
         };
     };
+    get_security_events: {
+        parameters: {
+            query?: {
+                /** @description Only those that nobody has acknowledged (`true`), or only those that somebody has (`false`). */
+                open?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SecurityEvents"];
+                };
+            };
+        };
+    };
+    post_security_events_id_acknowledge: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_session: {
         parameters: {
             query?: never;
@@ -2580,6 +5275,14 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -2607,6 +5310,69 @@ export interface operations {
             };
         };
     };
+    get_session_oidc: {
+        parameters: {
+            query?: {
+                /** @description A path of these pages. */
+                return_to?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            302: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    get_session_oidc_callback: {
+        parameters: {
+            query?: {
+                /** @description Opens the token. */
+                code?: string | null;
+                /** @description Names the sign-in. */
+                state?: string | null;
+                /** @description Why there is no code. */
+                error?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            302: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    get_session_options: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionOptions"];
+                };
+            };
+        };
+    };
     get_system: {
         parameters: {
             query?: never;
@@ -2622,6 +5388,173 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["System"];
+                };
+            };
+        };
+    };
+    get_ticket_batches: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BatchList"];
+                };
+            };
+        };
+    };
+    post_ticket_batches: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewBatch"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IssuedBatch"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_ticket_batches_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get_ticket_batches_id_sheet.pdf": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/pdf": number[];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get_ticket_batches_id_usb.zip": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": number[];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -2709,6 +5642,14 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     get_tree: {
@@ -2726,6 +5667,447 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Tree"];
+                };
+            };
+        };
+    };
+    post_usb_requests: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["UsbForm"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsbAnswers"];
+                };
+            };
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_users: {
+        parameters: {
+            query?: {
+                /** @description Part of a name. */
+                q?: string;
+                /** @description From 1. */
+                page?: number;
+                /** @description 1–500, default 50. */
+                page_size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserPage"];
+                };
+            };
+        };
+    };
+    post_users: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewUser"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreatedUser"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_users_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserSummary"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_users_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    patch_users_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangeUser"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_users_id_grants: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewGrant"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Created"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_users_id_grants_grant: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+                grant: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_users_id_password: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResetPassword"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasswordReset"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_users_id_sessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionList"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_users_id_sessions_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+                session: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_users_id_totp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };

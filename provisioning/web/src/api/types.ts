@@ -1,23 +1,45 @@
 /** Names for the shapes of the console's API. All come from its OpenAPI document: `npm run gen` after a change there. */
 
-import type { RosterOfClassroom, RosterOfSchool } from "./pending";
 import type { components, paths } from "./schema";
 
 type Schemas = components["schemas"];
 
 /** `status` 0: there was no answer at all. */
 export type Problem = Omit<Schemas["Problem"], "type" | "title"> & { title?: string; detail: string; retry_after_s?: number };
-export type {
-  Account, AuditQuery, AuditRow, AuditVerdict, Grant, GrantNode, NewGrant, NewUser, RoleId, RoleMatrix, RosterCounts, RosterReport, SecurityEvent, Session,
-  SessionOptions, SessionRow, TotpSetup, UserKind, UserRow,
-} from "./pending";
+export type Session = Schemas["Session"];
+export type SessionOptions = Schemas["SessionOptions"];
+export type SessionRow = Schemas["SessionInfo"];
+export type Account = Schemas["Account"];
+export type TotpSetup = Schemas["TotpSetup"];
+export type LanguageCode = Schemas["Language"];
+
+export type RoleId = Schemas["Role"];
+export type Grant = Schemas["Grant"];
+export type NewGrant = Schemas["NewGrant"];
+export type UserKind = Schemas["UserKind"];
+export type UserRow = Schemas["UserSummary"];
+export type NewUser = Schemas["NewUser"];
+export type ChangeUser = Schemas["ChangeUser"];
+export type RoleMatrix = Schemas["RoleList"];
+
+export type AuditRow = Omit<Schemas["AuditEntry"], "detail"> & { detail: Record<string, unknown> };
+export type AuditQuery = NonNullable<paths["/audit"]["get"]["parameters"]["query"]>;
+export type AuditVerdict = Schemas["AuditVerified"];
+export type SecurityEvent = Omit<Schemas["SecurityEvent"], "detail"> & { detail: Record<string, unknown> };
+
+export type RosterReport = Schemas["RosterReport"];
+export type RosterQuery = NonNullable<paths["/regions/{id}/roster"]["post"]["parameters"]["query"]>;
+
 export type Overview = Schemas["Overview"];
 export type SystemInfo = Schemas["System"];
 
-export type TreeRegion = Omit<Schemas["Region"], "kind" | "schools"> & { kind: string; schools: TreeSchool[] };
+export type TreeRegion = Omit<Schemas["Region"], "kind" | "schools" | "above"> & { kind: string; schools: TreeSchool[]; above?: boolean };
 export type TreeSchool = Omit<Schemas["SchoolSummary"], "kind"> & { kind: string };
 export type RegionKind = Schemas["RegionKind"];
 export type SchoolKind = Schemas["SchoolKind"];
+/** What the roster says about a school and a classroom; an older console does not tell it. */
+type RosterOfSchool = { contracted_down_mbps?: number | null; contracted_up_mbps?: number | null };
+type RosterOfClassroom = { class?: string; owner?: string; builder?: string; maintainer?: string; equipment?: string };
 export type SchoolDetail = Omit<Schemas["School"], "classrooms"> & RosterOfSchool & { classrooms: (Schemas["Classroom"] & RosterOfClassroom)[] };
 
 export type DeviceSummary = Schemas["DeviceSummary"];

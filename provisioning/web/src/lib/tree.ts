@@ -16,6 +16,8 @@ export interface PlaceNode {
   classrooms: number;
   children?: PlaceNode[];
   leaf: boolean;
+  /** Only named to show the way down: it lies above what the person may see. */
+  above?: boolean;
 }
 
 export const keyOf = (kind: string, id: number | string): string => `${kind}:${id}`;
@@ -63,9 +65,19 @@ export function buildTree(regions: TreeRegion[]): PlaceNode[] {
           classrooms: sum((c) => c.classrooms),
           children,
           leaf: children.length === 0,
+          ...(r.above ? { above: true } : {}),
         };
       });
   return below(null, new Set());
+}
+
+/** The topmost node that the person may look into. */
+export function firstOwn(tree: PlaceNode[]): PlaceNode | undefined {
+  for (const node of tree) {
+    const found = node.above ? firstOwn(node.children ?? []) : node;
+    if (found) return found;
+  }
+  return undefined;
 }
 
 /** The node with that key and its ancestors, root first; empty if it is not there. */
