@@ -4,6 +4,9 @@
 #![allow(missing_docs, unreachable_pub)]
 
 mod account;
+mod batches;
+mod board;
+mod claims;
 mod clones;
 mod audit;
 mod common;
@@ -23,3 +26,4 @@ mod session;
 mod telemetry;
 mod tickets;
 mod tree;
+mod usb;

@@ -378,3 +378,75 @@ async fn a_board_enrolled_anew_replaces_itself_and_no_other() {
     let first = format!("{:?}", db.standings().denied().await.unwrap());
     assert!(first.contains("d-1") && !first.contains("d-2"), "{first}");
 }
+
+/// Over the devices' door, as a board would: what is mistyped, guessed, late, or for somebody else.
+#[tokio::test]
+async fn what_boards_are_told_at_the_door() {
+    use crate::board::{Board, Door};
+    let console = TestConsole::signed_in().await;
+    let county = console.county().await;
+    let door = Door::of(&console);
+    let board = Board::new("SN-1");
+    let wish = json!({ "school_id": county.schools[0], "serial": "SN-1" });
+    let issued = console.post("/tickets", wish).await.json();
+    let typed = issued["typed_code"].as_str().unwrap().to_owned();
+    let ask = async |code: &str, room: Option<&str>, serial: &str| {
+        let mut request = board.request(code);
+        request.classroom = room.map(str::to_owned);
+        request.serial = serial.into();
+        door.enrol(&request, "10.0.0.1").await
+    };
+    // A mistyped code is no guess, however often.
+    let mut wrong = typed.clone();
+    let last = if wrong.ends_with('0') { "1" } else { "0" };
+    wrong.replace_range(wrong.len() - 1.., last);
+    for _ in 0..20 {
+        let mistyped = ask(&wrong, None, "SN-1").await;
+        assert_eq!((mistyped.status.as_u16(), mistyped.code().as_str()), (422, "ticket_mistyped"));
+    }
+    assert_eq!(ask(&typed, None, "SN-2").await.code(), "ticket_other_serial");
+    let elsewhere = ask(&typed, Some("909"), "SN-1").await;
+    assert_eq!(elsewhere.code(), "ticket_other_place");
+    assert!(elsewhere.json()["message"].as_str().unwrap().contains("第0小学"));
+    console.post("/classrooms", json!({ "school_id": county.schools[0], "code": "302", "name": "三年级(2)班" })).await;
+    let which = ask(&typed, None, "SN-1").await;
+    assert_eq!((which.status.as_u16(), which.code().as_str()), (409, "ticket_needs_classroom"));
+    assert!(which.json()["message"].as_str().unwrap().contains("302 三年级(2)班"));
+    let answer = ask(&typed.to_lowercase(), Some("302"), "SN-1").await;
+    assert_eq!(answer.status, StatusCode::OK, "{:?}", answer.json());
+    assert_eq!(answer.json()["placement"]["classroom"], "三年级(2)班");
+
+    // Ten wrong codes, and the address is out for a while; somebody is told, once.
+    for _ in 0..10 {
+        assert_eq!(ask("00000000", None, "SN-1").await.code(), "ticket_unknown");
+    }
+    for _ in 0..3 {
+        assert_eq!(ask("00000000", None, "SN-1").await.code(), "enrol_too_often");
+    }
+    let events = console.get("/security-events").await.json();
+    let guessing: Vec<_> = events["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|event| event["kind"] == "ticket_guessing")
+        .collect();
+    assert_eq!(guessing.len(), 1, "{events}");
+    assert_eq!(guessing[0]["address"], "10.0.0.1");
+    assert_eq!(guessing[0]["detail"]["tries"], 10);
+    // Many addresses, a few tries each.
+    for n in 0..990 {
+        let from = format!("10.1.{}.{}", n / 250, n % 250);
+        let answer = door.enrol(&board.request("00000000"), &from).await;
+        assert_eq!(answer.code(), "ticket_unknown", "{n}");
+    }
+    let mut spent = 0;
+    for n in 0..40 {
+        let answer = door.enrol(&board.request("00000000"), &format!("10.2.0.{n}")).await;
+        spent += u32::from(answer.code() == "enrol_too_often");
+    }
+    assert!(spent > 0, "everybody together has a bound, too");
+    let events = console.get("/security-events").await.json();
+    let all = events["items"].as_array().unwrap().iter();
+    let together = all.filter(|event| event["detail"]["everybody"] == true).count();
+    assert_eq!(together, 1, "{events}");
+}
