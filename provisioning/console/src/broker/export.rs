@@ -162,7 +162,8 @@ pub fn readme() -> String {
 2. `mosquitto -c mosquitto.conf`，或在 `/etc/mosquitto/conf.d/` 中 `include_dir` 本文件夹。
 3. 终端连接的名称必须是 `server.pem` 里的名称（管理平台配置的 `public_host`）。
 4. 管理平台 `console.toml` 写 `external_broker = \"主机:端口\"`，重启管理平台。
-5. 吊销终端后重新导出 `crl.pem` 并**重启** Mosquitto：它只在启动时读吊销列表，也不会断开已连接的终端。
+5. 吊销终端后执行 `bbt-console ca crl --out crl.pem` 并**重启** Mosquitto：它只在启动时读吊销列表，也不会断开已连接的终端。
+   吊销列表有效 30 天，过期后 Mosquitto 拒绝所有人：请用定时任务每周更新一次。
 
 ## 任何服务器都必须做到
 

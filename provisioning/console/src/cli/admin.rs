@@ -28,7 +28,7 @@ pub(super) async fn run(command: Command, config: &Config, db: &Db) -> anyhow::R
         Command::Ca(command) => super::ca::ca(command, config, db).await?,
         Command::Clock(command) => super::clock::clock(command, db).await?,
         Command::Security(command) => super::security::security(command, db).await?,
-        Command::Broker(command) => super::broker::broker(command, config)?,
+        Command::Broker(command) => super::broker::broker(command, config, db).await?,
         Command::Health(command) => devices::health(command, db).await?,
         Command::Serve | Command::Init(_) | Command::Openapi => anyhow::bail!("not an admin subcommand"),
     }

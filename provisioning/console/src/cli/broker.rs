@@ -9,7 +9,8 @@ use std::{
 use anyhow::Context;
 use clap::Subcommand;
 
-use crate::{broker::export, config::Config, pki};
+use super::clock::house;
+use crate::{broker::export, config::Config, db::Db, pki};
 
 /// `broker`.
 #[derive(Debug, Subcommand)]
@@ -31,7 +32,7 @@ pub enum Broker {
     },
 }
 
-pub(super) fn broker(command: Broker, config: &Config) -> anyhow::Result<()> {
+pub(super) async fn broker(command: Broker, config: &Config, db: &Db) -> anyhow::Result<()> {
     let Broker::Export {
         out,
         at,
@@ -50,6 +51,9 @@ pub(super) fn broker(command: Broker, config: &Config) -> anyhow::Result<()> {
             .canonicalize()
             .with_context(|| format!("Failed to find the folder {}", out.display()))?,
     };
+    // As of now, whether or not a console serves this folder.
+    let now = house(db).await?.sign()?;
+    let crl = pki.crl(&db.certificates().dead(now).await?, now)?;
     let (server_cert, server_key) = pki.server_paths();
     let conf = export::mosquitto_conf(&at, &listen.to_string(), max_connections);
     write(&out, "mosquitto.conf", conf.as_bytes(), 0o640)?;
@@ -57,6 +61,7 @@ pub(super) fn broker(command: Broker, config: &Config) -> anyhow::Result<()> {
     write(&out, "README.md", export::readme().as_bytes(), 0o640)?;
     write(&out, "policy.md", export::policy_table().as_bytes(), 0o640)?;
     write(&out, "ca.pem", pki.ca_pem().as_bytes(), 0o640)?;
+    write(&out, "crl.pem", crl.as_bytes(), 0o640)?;
     for (name, from, mode) in [
         ("crl.pem", pki.crl_path(), 0o640),
         ("server.pem", server_cert, 0o640),

@@ -93,6 +93,7 @@ impl Stand {
         let sessions: Arc<dyn Sessions> = Arc::<Guard>::clone(&guard);
         let app = console.app.clone();
         let jobs = vec![
+            tokio::spawn(jobs::standing::run(app.clone(), app.stopping.clone())),
             tokio::spawn(jobs::presence::run(
                 app.clone(),
                 events,
@@ -347,6 +348,45 @@ async fn two_boards_alike_are_told_apart_by_their_power_ups() {
         connected(&mut stand.client("S-1", "x")).await.is_ok()
     })
     .await;
+    stand.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_device_is_out_in_seconds_and_its_calls_are_one_line() {
+    let stand = Stand::new().await;
+    let mut device = stand.comes_in("S-1", "a").await;
+    let revoked = stand
+        .console
+        .post("/devices/d1/revoke", json!({ "reason": "lost" }))
+        .await;
+    assert!(revoked.status.is_success(), "{}", revoked.json());
+    let cut = tokio::time::timeout(Duration::from_secs(5), async {
+        while device.poll().await.is_ok() {}
+    });
+    cut.await.expect("its session ends within 5 s");
+    assert_eq!(stand.live(), None);
+    for _ in 0..5 {
+        stand.stays_out("S-1", "a").await;
+    }
+    until("it is noted", async || {
+        let events = stand.events().await;
+        events.iter().any(|e| e["kind"] == "dead_identity_called")
+    })
+    .await;
+    let events = stand.events().await;
+    let dead: Vec<_> = events
+        .iter()
+        .filter(|e| e["kind"] == "dead_identity_called")
+        .collect();
+    assert_eq!(dead.len(), 1, "{events:?}");
+    assert_eq!(
+        (
+            &dead[0]["device_id"],
+            &dead[0]["detail"]["standing"],
+            &dead[0]["detail"]["door"]
+        ),
+        (&json!("d1"), &json!("revoked"), &json!("mqtt"))
+    );
     stand.stop().await;
 }
 
