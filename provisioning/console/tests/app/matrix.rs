@@ -29,7 +29,15 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    async fn cell(&mut self, role: Role, who: &Person, action: &Action, about: About, at: &Site, home: &Site) {
+    async fn cell(
+        &mut self,
+        role: Role,
+        who: &Person,
+        action: &Action,
+        about: About,
+        at: &Site,
+        home: &Site,
+    ) {
         let listed = action.roles.as_ref().is_none_or(|roles| roles.contains(&role));
         let root = home.node == Node::Root;
         let allowed = listed
@@ -43,7 +51,9 @@ impl Walk<'_> {
         for route in &action.routes {
             let shots = recipes::shots(self.world, route, at, home, who)
                 .await
-                .unwrap_or_else(|| panic!("{route} of {} has no recipe in tests/app/recipes.rs", action.name));
+                .unwrap_or_else(|| {
+                    panic!("{route} of {} has no recipe in tests/app/recipes.rs", action.name)
+                });
             for shot in shots {
                 named = true;
                 self.calls += 1;
@@ -64,7 +74,10 @@ impl Walk<'_> {
                         "{} {about:?} {route} {}: {status} {} (should be {})",
                         role.as_str(),
                         shot.path,
-                        String::from_utf8_lossy(&answer.body).chars().take(300).collect::<String>(),
+                        String::from_utf8_lossy(&answer.body)
+                            .chars()
+                            .take(300)
+                            .collect::<String>(),
                         if allowed { "reached" } else { "out of reach" },
                     ));
                 }
@@ -87,14 +100,26 @@ async fn walk(world: &World, roles: &[Role], [own, sibling, parent]: [&Site; 3])
         for role in roles {
             // A new person for each, since some actions are about oneself.
             let who = world.person(&[(*role, own.node)]).await;
-            for (about, at) in [(About::Own, own), (About::Sibling, sibling), (About::Parent, parent)] {
+            for (about, at) in [
+                (About::Own, own),
+                (About::Sibling, sibling),
+                (About::Parent, parent),
+            ] {
                 walk.cell(*role, &who, action, about, at, own).await;
             }
         }
     }
     let total: u32 = walk.cells.values().sum();
-    println!("cells at {:?}: {total} with {} calls: {:?}", own.node, walk.calls, walk.cells);
-    assert!(walk.wrong.is_empty(), "{} wrong:\n{}", walk.wrong.len(), walk.wrong.join("\n"));
+    println!(
+        "cells at {:?}: {total} with {} calls: {:?}",
+        own.node, walk.calls, walk.cells
+    );
+    assert!(
+        walk.wrong.is_empty(),
+        "{} wrong:\n{}",
+        walk.wrong.len(),
+        walk.wrong.join("\n")
+    );
     assert!(total > 100);
 }
 

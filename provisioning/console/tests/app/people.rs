@@ -25,11 +25,7 @@ use bbt_console::{
     },
     enrolment,
 };
-use contract::{
-    claim::ClaimRequest,
-    hardware::Hardware,
-    id::DeviceId,
-};
+use contract::{claim::ClaimRequest, hardware::Hardware, id::DeviceId};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -221,7 +217,10 @@ pub fn lesson_form(title: &str, owner: &Value) -> (String, Vec<u8>) {
                   "volume": "上册", "chapter": "第一单元", "period": "第1课时" },
         "owner": owner,
     });
-    multipart(&[("meta", None, meta.to_string().as_bytes()), ("file", Some("a.png"), PNG)])
+    multipart(&[
+        ("meta", None, meta.to_string().as_bytes()),
+        ("file", Some("a.png"), PNG),
+    ])
 }
 
 pub fn multipart(parts: &[(&str, Option<&str>, &[u8])]) -> (String, Vec<u8>) {
@@ -269,14 +268,20 @@ impl Site {
         site.lesson = site.new_lesson(console).await;
         site.push = site.new_push(console, &site.lesson).await;
         site.ticket = site.new_ticket(console).await;
-        site.user = person(console, &unique(&format!("user-{mark}-")), &[(Role::Auditor, node)])
-            .await
-            .id;
+        site.user = person(
+            console,
+            &unique(&format!("user-{mark}-")),
+            &[(Role::Auditor, node)],
+        )
+        .await
+        .id;
         (site.clone, site.claim) = site.new_clone(console, &device).await;
         site.security = site.new_security(console, &device).await;
         // Something in the audit log.
         let ordered = json!({ "body": { "kind": "reboot", "delay_s": 5 } });
-        let answer = console.post(&format!("/devices/{device}/commands"), ordered).await;
+        let answer = console
+            .post(&format!("/devices/{device}/commands"), ordered)
+            .await;
         assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.json());
         site
     }
@@ -333,7 +338,9 @@ impl Site {
     pub async fn new_batch(&self, console: &TestConsole) -> i64 {
         let rooms = [self.new_classroom(console).await];
         let batch = json!({ "school_id": self.school, "classroom_ids": rooms });
-        made(console, "/ticket-batches", batch).await["id"].as_i64().unwrap()
+        made(console, "/ticket-batches", batch).await["id"]
+            .as_i64()
+            .unwrap()
     }
 
     pub async fn new_user(&self, console: &TestConsole) -> Person {
@@ -371,9 +378,20 @@ impl Site {
     pub async fn new_security(&self, console: &TestConsole, device: &DeviceId) -> i64 {
         let detail = json!({ "topic": self.mark, "reason": "test" });
         let security = console.app.db.security();
-        let address = std::net::Ipv4Addr::new(192, 0, 2, u8::try_from(COUNT.fetch_add(1, Ordering::Relaxed) % 250).unwrap());
+        let address = std::net::Ipv4Addr::new(
+            192,
+            0,
+            2,
+            u8::try_from(COUNT.fetch_add(1, Ordering::Relaxed) % 250).unwrap(),
+        );
         security
-            .note(SecurityKind::ForeignName, Some(device), Some(address.into()), &detail, Timestamp::now())
+            .note(
+                SecurityKind::ForeignName,
+                Some(device),
+                Some(address.into()),
+                &detail,
+                Timestamp::now(),
+            )
             .await
             .unwrap();
         let all = security.list(&Scope::everything(), Some(true)).await.unwrap();
@@ -402,14 +420,20 @@ pub async fn claim(console: &TestConsole, hardware: Hardware, shows: Option<&Dev
         .by_fingerprint(&Scope::everything(), &checked.fingerprint)
         .await
         .unwrap();
-    assert_eq!(found.copy_of.is_some(), shows.is_some(), "the copy was not seen as one");
+    assert_eq!(
+        found.copy_of.is_some(),
+        shows.is_some(),
+        "the copy was not seen as one"
+    );
     (found.id, checked.fingerprint)
 }
 
 /// Of a fresh key.
 pub fn signing_request() -> String {
     let key = rcgen::KeyPair::generate().unwrap();
-    let request = rcgen::CertificateParams::default().serialize_request(&key).unwrap();
+    let request = rcgen::CertificateParams::default()
+        .serialize_request(&key)
+        .unwrap();
     request.pem().unwrap()
 }
 

@@ -113,7 +113,10 @@ impl Shot {
                 at.new_device(&world.console).await;
                 let after = world.send(self.request(who)).await;
                 let count = |answer: &Answer| answer.json()["devices_total"].as_u64();
-                return (after.status.is_success() && count(&after) != count(&before), after);
+                return (
+                    after.status.is_success() && count(&after) != count(&before),
+                    after,
+                );
             }
             _ => {}
         }
@@ -126,7 +129,16 @@ impl Shot {
         (reached, answer)
     }
 
-    /// Rings for the site's device, then for nobody in particular, and listens until the latter.
+    /// The text of what is sent, to know what an answer only tells back.
+    pub fn sent(&self) -> String {
+        match &self.payload {
+            Payload::None => self.path.clone(),
+            Payload::Json(body) => format!("{} {body}", self.path),
+            Payload::Form(_, body) => format!("{} {}", self.path, String::from_utf8_lossy(body)),
+        }
+    }
+
+    /// Rings for the site's device and account, then for nobody in particular, and listens until the latter.
     async fn hears(&self, world: &World, who: &Person, at: &Site) -> (bool, Answer) {
         let response = world
             .console
@@ -147,13 +159,25 @@ impl Shot {
         }
         let changes = &world.console.app.changes;
         changes.tell(Noun::Device, Some(at.device.to_string()));
+        changes.tell(Noun::User, Some(at.user.to_string()));
         changes.tell(Noun::Claim, None);
         let mut heard = String::new();
         let mut body = body.into_data_stream();
-        while !heard.contains("event: claim") {
-            heard.push_str(std::str::from_utf8(&body.next().await.unwrap().unwrap()).unwrap());
+        let account = format!("event: user\ndata: {{\"id\":\"{}\"}}", at.user);
+        // Both come in one bundle; accounts come last in it.
+        let mut told = false;
+        while !told {
+            let next = tokio::time::timeout(std::time::Duration::from_millis(1_200), body.next()).await;
+            match next {
+                Ok(part) => heard.push_str(std::str::from_utf8(&part.unwrap().unwrap()).unwrap()),
+                Err(_) => told = heard.contains("event: claim"),
+            }
+            told = told || heard.contains(&account);
         }
-        (heard.contains(at.device.as_str()), answer)
+        (
+            heard.contains(at.device.as_str()) || heard.contains(&account),
+            answer,
+        )
     }
 }
 
@@ -172,7 +196,11 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
         "GET /account" => only_own(get("/account").mentions(&who.name)),
         "PATCH /account" => only_own(patch("/account", json!({ "display_name": "某人" }))),
         "POST /account/password" => only_own(
-            post("/account/password", json!({ "current": "x", "new": "correct-horse" })).not_refused(),
+            post(
+                "/account/password",
+                json!({ "current": "x", "new": "correct-horse" }),
+            )
+            .not_refused(),
         ),
         "POST /account/totp" => only_own(post("/account/totp", json!({ "password": "x" })).not_refused()),
         "POST /account/totp/confirm" => {
@@ -203,7 +231,10 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
         "GET /schools/{id}" => vec![get(format!("/schools/{}", at.school))],
         "POST /regions" => {
             let name = unique("镇");
-            vec![post("/regions", json!({ "kind": "township", "name": name, "parent_id": at.region }))]
+            vec![post(
+                "/regions",
+                json!({ "kind": "township", "name": name, "parent_id": at.region }),
+            )]
         }
         "PATCH /regions/{id}" => {
             let name = unique(&at.mark);
@@ -211,7 +242,8 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
             vec![patch(format!("/regions/{id}"), json!({ "name": unique("新镇") }))]
         }
         "POST /schools" => {
-            let new = json!({ "region_id": at.region, "code": unique("NS"), "name": "新校", "kind": "school" });
+            let new =
+                json!({ "region_id": at.region, "code": unique("NS"), "name": "新校", "kind": "school" });
             vec![post("/schools", new)]
         }
         "PATCH /schools/{id}" => {
@@ -247,12 +279,18 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
         "PATCH /devices/{id}" => {
             let device = at.new_device(console).await;
             let room = home.new_classroom(console).await;
-            let mut shots = vec![patch(format!("/devices/{device}"), json!({ "classroom_id": room }))];
+            let mut shots = vec![patch(
+                format!("/devices/{device}"),
+                json!({ "classroom_id": room }),
+            )];
             if !own {
                 // And one of one's own into somebody else's classroom.
                 let device = home.new_device(console).await;
                 let room = at.new_classroom(console).await;
-                shots.push(patch(format!("/devices/{device}"), json!({ "classroom_id": room })));
+                shots.push(patch(
+                    format!("/devices/{device}"),
+                    json!({ "classroom_id": room }),
+                ));
             }
             shots
         }
@@ -262,11 +300,17 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
         }
         "POST /devices/{id}/revoke" => {
             let device = at.new_device(console).await;
-            vec![post(format!("/devices/{device}/revoke"), json!({ "reason": "test" }))]
+            vec![post(
+                format!("/devices/{device}/revoke"),
+                json!({ "reason": "test" }),
+            )]
         }
         "POST /devices/{id}/stolen" => {
             let device = at.new_device(console).await;
-            vec![post(format!("/devices/{device}/stolen"), json!({ "reason": "test" }))]
+            vec![post(
+                format!("/devices/{device}/stolen"),
+                json!({ "reason": "test" }),
+            )]
         }
         "POST /devices/{id}/unlock" => {
             let device = at.new_device(console).await;
@@ -284,23 +328,36 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
         "POST /clones/{id}/enrol" => {
             let room = home.new_classroom(console).await;
             let (clone, _) = at.new_clone(console, &at.new_device(console).await).await;
-            let mut shots = vec![post(format!("/clones/{clone}/enrol"), json!({ "classroom_id": room }))];
+            let mut shots = vec![post(
+                format!("/clones/{clone}/enrol"),
+                json!({ "classroom_id": room }),
+            )];
             if !own {
                 let room = at.new_classroom(console).await;
                 let (clone, _) = home.new_clone(console, &home.new_device(console).await).await;
-                shots.push(post(format!("/clones/{clone}/enrol"), json!({ "classroom_id": room })));
+                shots.push(post(
+                    format!("/clones/{clone}/enrol"),
+                    json!({ "classroom_id": room }),
+                ));
             }
             shots
         }
         "POST /clones/{id}/accept" | "POST /clones/{id}/dismiss" => {
             let (clone, _) = at.new_clone(console, &at.new_device(console).await).await;
             let verb = route.rsplit('/').next().unwrap();
-            vec![shot(Method::POST, format!("/clones/{clone}/{verb}"), Payload::None)]
+            vec![shot(
+                Method::POST,
+                format!("/clones/{clone}/{verb}"),
+                Payload::None,
+            )]
         }
 
         "GET /tickets" => vec![get("/tickets").mentions(format!("教室{}", at.mark))],
         "POST /tickets" => vec![
-            post("/tickets", json!({ "classroom_id": at.new_classroom(console).await })),
+            post(
+                "/tickets",
+                json!({ "classroom_id": at.new_classroom(console).await }),
+            ),
             post("/tickets", json!({ "school_id": at.school })),
         ],
         "DELETE /tickets/{id}" => vec![delete(format!("/tickets/{}", at.new_ticket(console).await))],
@@ -310,16 +367,25 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
         }
         "POST /ticket-batches" => {
             let rooms = [at.new_classroom(console).await];
-            vec![post("/ticket-batches", json!({ "school_id": at.school, "classroom_ids": rooms }))]
+            vec![post(
+                "/ticket-batches",
+                json!({ "school_id": at.school, "classroom_ids": rooms }),
+            )]
         }
         "DELETE /ticket-batches/{id}" => {
             vec![delete(format!("/ticket-batches/{}", at.new_batch(console).await))]
         }
         "GET /ticket-batches/{id}/sheet.pdf" => {
-            vec![get(format!("/ticket-batches/{}/sheet.pdf", at.new_batch(console).await))]
+            vec![get(format!(
+                "/ticket-batches/{}/sheet.pdf",
+                at.new_batch(console).await
+            ))]
         }
         "GET /ticket-batches/{id}/usb.zip" => {
-            vec![get(format!("/ticket-batches/{}/usb.zip", at.new_batch(console).await))]
+            vec![get(format!(
+                "/ticket-batches/{}/usb.zip",
+                at.new_batch(console).await
+            ))]
         }
         "POST /usb-requests" => {
             let ticket = json!({ "classroom_id": at.new_classroom(console).await });
@@ -329,7 +395,11 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
                 "agent_version": "0.1.0", "csr_pem": signing_request(),
             } });
             let form = multipart(&[("file", Some("a.json"), request.to_string().as_bytes())]);
-            vec![post("/usb-requests", Value::Null).form(form).mentions("\"device_id\":\"d-")]
+            vec![
+                post("/usb-requests", Value::Null)
+                    .form(form)
+                    .mentions("\"device_id\":\"d-"),
+            ]
         }
         "GET /county.json" => only_own(get("/county.json")),
 
@@ -343,17 +413,27 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
         "POST /claims/{id}/approve" => {
             let (_, (claim, _)) = at.new_clone(console, &at.new_device(console).await).await;
             let room = home.new_classroom(console).await;
-            let mut shots = vec![post(format!("/claims/{claim}/approve"), json!({ "classroom_id": room }))];
+            let mut shots = vec![post(
+                format!("/claims/{claim}/approve"),
+                json!({ "classroom_id": room }),
+            )];
             if !own {
                 let (_, (claim, _)) = home.new_clone(console, &home.new_device(console).await).await;
                 let room = at.new_classroom(console).await;
-                shots.push(post(format!("/claims/{claim}/approve"), json!({ "classroom_id": room })));
+                shots.push(post(
+                    format!("/claims/{claim}/approve"),
+                    json!({ "classroom_id": room }),
+                ));
             }
             shots
         }
         "POST /claims/{id}/refuse" => {
             let (_, (claim, _)) = at.new_clone(console, &at.new_device(console).await).await;
-            vec![shot(Method::POST, format!("/claims/{claim}/refuse"), Payload::None)]
+            vec![shot(
+                Method::POST,
+                format!("/claims/{claim}/refuse"),
+                Payload::None,
+            )]
         }
 
         "GET /lessons" => vec![get("/lessons?page_size=500").mentions(&at.lesson)],
@@ -369,7 +449,12 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
         "GET /pushes/{id}" => vec![get(format!("/pushes/{}", at.push))],
         "GET /pushes/{id}/devices" => vec![get(format!("/pushes/{}/devices", at.push))],
         "POST /pushes" => {
-            let push = |target: Value| post("/pushes", json!({ "lesson_ids": [home.lesson], "target": target }));
+            let push = |target: Value| {
+                post(
+                    "/pushes",
+                    json!({ "lesson_ids": [home.lesson], "target": target }),
+                )
+            };
             vec![
                 push(at.target()),
                 push(json!({ "kind": "school", "id": at.school })),
@@ -378,7 +463,10 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
             ]
         }
         "DELETE /pushes/{id}" => {
-            vec![delete(format!("/pushes/{}", at.new_push(console, &at.lesson).await))]
+            vec![delete(format!(
+                "/pushes/{}",
+                at.new_push(console, &at.lesson).await
+            ))]
         }
 
         "GET /security-events" => vec![get("/security-events").mentions(at.device.as_str())],
@@ -395,7 +483,10 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
         "POST /users" => {
             let mut grant = at.place();
             grant["role"] = json!("auditor");
-            vec![post("/users", json!({ "username": unique("new-"), "password": "correct-horse", "grants": [grant] }))]
+            vec![post(
+                "/users",
+                json!({ "username": unique("new-"), "password": "correct-horse", "grants": [grant] }),
+            )]
         }
         "PATCH /users/{id}" => {
             let user = at.new_user(console).await.id;
@@ -411,7 +502,10 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
         }
         "POST /users/{id}/password" => {
             let user = at.new_user(console).await.id;
-            vec![post(format!("/users/{user}/password"), json!({ "password": "correct-horse" }))]
+            vec![post(
+                format!("/users/{user}/password"),
+                json!({ "password": "correct-horse" }),
+            )]
         }
         "DELETE /users/{id}/totp" => {
             vec![delete(format!("/users/{}/totp", at.new_user(console).await.id))]

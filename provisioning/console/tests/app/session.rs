@@ -4,11 +4,7 @@ use axum::{
     body::Body,
     http::{Method, Request, StatusCode, header},
 };
-use bbt_console::{
-    api::session::SignInMethod,
-    auth,
-    db::sessions::NewSession,
-};
+use bbt_console::{api::session::SignInMethod, auth, db::sessions::NewSession};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
@@ -20,11 +16,26 @@ async fn only_a_session_opens_the_api() {
     let session = console.get("/session").await;
     let session = session.json();
     assert_eq!(
-        (&session["username"], &session["display_name"], &session["language"], &session["method"]),
-        (&json!("admin"), &json!("管理员"), &json!("zh-CN"), &json!("password"))
+        (
+            &session["username"],
+            &session["display_name"],
+            &session["language"],
+            &session["method"]
+        ),
+        (
+            &json!("admin"),
+            &json!("管理员"),
+            &json!("zh-CN"),
+            &json!("password")
+        )
     );
     assert_eq!(session["grants"][0]["node"]["kind"], "root");
-    assert!(session["actions"].as_array().unwrap().contains(&json!("pushes.write")));
+    assert!(
+        session["actions"]
+            .as_array()
+            .unwrap()
+            .contains(&json!("pushes.write"))
+    );
     let cookie = console.cookie.take();
     for path in [
         "/session",
@@ -112,12 +123,7 @@ async fn a_change_from_another_sites_page_is_refused() {
         );
     }
     let own = console
-        .ask(
-            Method::POST,
-            "/regions",
-            new(),
-            &[("origin", "http://localhost")],
-        )
+        .ask(Method::POST, "/regions", new(), &[("origin", "http://localhost")])
         .await;
     assert_eq!(own.status, StatusCode::CREATED);
     let read = console
@@ -221,7 +227,13 @@ async fn a_session_ends_after_twelve_quiet_hours_and_lives_on_when_used() {
             method: SignInMethod::Password,
             until,
         };
-        console.app.db.sessions().open(&new, now - hours(14)).await.unwrap();
+        console
+            .app
+            .db
+            .sessions()
+            .open(&new, now - hours(14))
+            .await
+            .unwrap();
         (token, hash)
     };
     let (old, _) = open(now - hours(2)).await;
@@ -239,11 +251,23 @@ async fn a_session_ends_after_twelve_quiet_hours_and_lives_on_when_used() {
 #[tokio::test]
 async fn a_page_of_another_name_that_was_led_here_is_refused() {
     let console = TestConsole::signed_in().await;
-    for (host, fits) in [("localhost:8080", true), ("127.0.0.1", true), ("evil.example", false)] {
+    for (host, fits) in [
+        ("localhost:8080", true),
+        ("127.0.0.1", true),
+        ("evil.example", false),
+    ] {
         for path in ["/api/v1/session", "/", "/healthz"] {
-            let request = Request::get(path).header(header::HOST, host).body(Body::empty()).unwrap();
+            let request = Request::get(path)
+                .header(header::HOST, host)
+                .body(Body::empty())
+                .unwrap();
             let answer = console.send(request).await;
-            assert_eq!(answer.status == StatusCode::MISDIRECTED_REQUEST, !fits, "{host}{path}: {}", answer.status);
+            assert_eq!(
+                answer.status == StatusCode::MISDIRECTED_REQUEST,
+                !fits,
+                "{host}{path}: {}",
+                answer.status
+            );
             if !fits {
                 assert_eq!(answer.code(), "foreign_host");
             }
