@@ -252,7 +252,6 @@ await test('before enrolment, before a manifest, before the store: each is said 
   await dev({ lessons: [] });
   await page.click('.button-back');
   await page.waitForSelector('.shelf .message');
-  assert.match(await page.innerText('.shelf'), /本机尚未注册[^]*bbt-agent enrol/);
   await dev({ preparing: true });
   await page.waitForFunction(() => !/尚未注册/.test(document.body.innerText));
   assert.match(await page.innerText('.status'), /还没有连上/);
@@ -260,6 +259,45 @@ await test('before enrolment, before a manifest, before the store: each is said 
   await page.click('.status');
   await page.waitForSelector('.sheet');
   await dev({ ...shelf, preparing: false });
+});
+
+await test('a board that is nobody: a code by finger and by keys, checked here first, sent as only our page can', async (page) => {
+  const shelf = await read();
+  const waiting = { state: 'unenrolled', serial: 'SN-1', fingerprint: '7K3M-9QXZ', county: '昭觉县', qr_text: 'x', classrooms: [], note: null, place: {} };
+  const asked = async () => (await fetch(new URL('/dev/asked', base))).json();
+  await asked();
+  await dev({ device: null, lessons: [], membership: waiting, answer: { status: 422, body: { message: '请选择教室', classrooms: [{ code: '302', name: '三年级（2）班', school: '' }] } } });
+  await page.waitForSelector('.view-enrol');
+  assert.equal(await page.locator('.key').count(), 32);
+  const box = await page.locator('.key').first().boundingBox();
+  assert.ok(box.height >= 64 && box.width >= 64, `a key has ${box.width} x ${box.height}`);
+  // The last character is wrong: nothing is sent.
+  for (const key of '7k3m9qx0') await page.keyboard.press(key);
+  await page.click('.key:text-is("6")');
+  assert.match(await page.innerText('.enrol-code'), /校验位不符/);
+  assert.ok(await page.locator('.enrol-code .button-primary').isDisabled());
+  await page.keyboard.press('Backspace');
+  await page.click('.key:text-is("5")');
+  await page.click('.enrol-code .button-primary');
+  await page.click('.room');
+  await page.waitForTimeout(200);
+  const sent = await asked();
+  assert.deepEqual(sent.map((one) => [one.path, one.body]), [
+    ['/api/enrol', { code: '7K3M9QX05' }], ['/api/enrol', { code: '7K3M9QX05', classroom: '302' }]]);
+  sent.forEach((one) => assert.deepEqual([one.page, one.type, one.origin], ['1', 'application/json', new URL(base).origin]));
+  // On a laptop of the LAN there are no keys; on a locked board there is nothing but whom to call.
+  await dev({ on_board: false, membership: { ...waiting, fingerprint: '8888-8888' } });
+  await page.waitForFunction(() => !document.querySelector('.key') && document.querySelector('.enrol-words'));
+  await dev({ on_board: true, lessons: shelf.lessons, membership: { state: 'locked', contact: '县电教站 1234567', order_id: 'c1' } });
+  await page.waitForSelector('.view-locked');
+  const seen = await page.evaluate(() => document.body.innerText);
+  assert.match(seen, /1234567/);
+  assert.ok(!/三角形|可以上课|English/.test(seen), seen);
+  await page.evaluate(() => { location.hash = '#/lesson/lesson-1'; });
+  await page.waitForTimeout(300);
+  assert.equal(await page.locator('.view-locked').count(), 1);
+  await dev({ ...shelf });
+  await page.waitForSelector('.view-lesson');
 });
 
 await test('500 lessons: first cards at once, the rest while scrolling', async (page) => {

@@ -77,7 +77,7 @@ for (const other of others) {
 }
 const code = served.filter((f) => f.endsWith('.js') && f !== catalogue).map((f) => readFileSync(f, 'utf8')).join('\n');
 // Keys put together at run time, by their beginning.
-const BUILT = ['kind.', 'failed.', 'media.back', 'media.forward', 'pdf.'];
+const BUILT = ['banner.', 'kind.', 'failed.', 'media.back', 'media.forward', 'pdf.'];
 for (const key of Object.keys(messages[first])) {
   if (!code.includes(`'${key}'`) && !BUILT.some((b) => key.startsWith(b))) report(catalogue, 1, `${key} is never used`);
 }

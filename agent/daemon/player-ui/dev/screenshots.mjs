@@ -90,6 +90,42 @@ for (const [width, height] of sizes) {
     await dev({ notices: [{ level: 'urgent', title: '暴雨红色预警', text: '请各班立即停止户外活动，学生留在教室内，\n班主任清点人数并报告值班领导。' }] });
     await view('urgent', '#/', () => page.waitForSelector('.urgent'));
     await dev({ online: true, console_seen_s: 12, notices: [] });
+    const membership = (state, more) => ({
+      state, serial: 'BBT2025-0917-00342', fingerprint: '7K3M-9QXZ', county: '昭觉县', classrooms: [], note: null,
+      qr_text: 'https://console.example/claim#fp=7K3M-9QXZ', place: { region: '', school: '', classroom: '' }, ...more,
+    });
+    const nobody = { device: null, console_seen_s: null, online: false, lessons: [], on_board: true };
+    const all = await (await fetch(new URL('/api/shelf', base))).json();
+    const press = async (text) => { for (const key of text) await page.click(`.key:text-is("${key}")`); };
+    const enrol = async (name, state, more, work) => {
+      await dev({ ...nobody, membership: membership(state, more) });
+      await view(name, '#/', async () => { await page.waitForSelector('.view-enrol, .view-locked, .banner'); if (work) await work(); });
+    };
+    await enrol('enrol', 'unenrolled', {});
+    await enrol('enrol-typed', 'unenrolled', {}, () => press('7K3M9Q'));
+    await enrol('enrol-mistyped', 'unenrolled', {}, () => press('7K3M9QXZ0'));
+    await dev({ answer: { status: 200, body: { message: '好' }, after_ms: 3000 } });
+    await enrol('enrol-asking', 'unenrolled', {}, async () => { await press('7K3M9QX05'); await page.click('.enrol-code .button-primary'); await page.waitForTimeout(1500); });
+    await page.waitForTimeout(2000);
+    await dev({ answer: { status: 422, body: { code: 'enrol_refused', message: '控制台拒绝了注册：注册码已被使用，每个注册码只能用一次；请在控制台重新签发。 (HTTP 403, request 0192f3c8a7)', classrooms: [] } } });
+    await enrol('enrol-refused', 'unenrolled', {}, async () => { await press('7K3M9QX05'); await page.click('.enrol-code .button-primary'); await page.waitForSelector('.enrol-bad'); });
+    const rooms = (n) => Array.from({ length: n }, (_, i) => ({ code: `30${i + 1}`, name: `三年级（${i + 1}）班`, school: '解放乡中心小学' }));
+    await dev({ answer: { status: 422, body: { code: 'classroom_needed', message: '请选择教室', classrooms: rooms(9) } } });
+    await enrol('enrol-rooms', 'unenrolled', {}, async () => { await press('7K3M9QX05'); await page.click('.enrol-code .button-primary'); await page.waitForSelector('.rooms'); });
+    await enrol('enrol-usb', 'unenrolled', { classrooms: rooms(40), note: { problem: false, zh: '已从 U 盘得知所属县：昭觉县', en: 'x' } });
+    await enrol('enrol-problem', 'unenrolled', { note: { problem: true, zh: 'U 盘不能写入（/media/stick/bbt/requests/t1.json），没有取用注册文件。请关闭 U 盘的写保护，再插一次。', en: 'x' } });
+    await enrol('enrol-no-county', 'unenrolled', { county: '', qr_text: '' });
+    await dev({ on_board: false });
+    await view('enrol-elsewhere', '#/', () => page.waitForSelector('.view-enrol'));
+    await enrol('locked', 'locked', { contact: '昭觉县电教站 王老师 0834-1234567', order_id: '01JD3X9K7M' });
+    const holds = { ...all, membership: undefined };
+    for (const [name, more] of [['provisional', { place: { region: '昭觉县', school: '解放乡中心小学', classroom: '三年级（2）班' } }], ['quarantined', {}], ['revoked', {}], ['replaced', {}]]) {
+      await dev({ ...holds, device: name === 'provisional' ? null : all.device, online: false, membership: membership(name, more) });
+      await view(`banner-${name}`, '#/', () => page.waitForSelector('.banner'));
+    }
+    await dev({ ...holds, device: all.device, membership: membership('quarantined', {}) });
+    await view('enrol-copy', '#/enrol', () => page.waitForSelector('.view-enrol'));
+    await dev({ ...all });
     if (!only.length || only.includes('english')) {
       await page.evaluate(() => localStorage.setItem('bbt.language', 'en'));
       await view('english', '#/', () => page.waitForSelector('.card'));

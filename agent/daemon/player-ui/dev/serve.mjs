@@ -57,8 +57,25 @@ const shelf = {
     lesson(meta('旧文档', '信息科技', '五年级', '上册', '第一单元', '第1课'), ['oldfont', 'broken']),
     ...Array.from({ length: Number(process.env.MANY || 0) }, (_, i) => lesson(meta(`口算练习 ${i + 1}`, '数学', '一年级', '上册', '第三单元', `第${i + 1}课时`), ['slides'])),
   ],
+  membership: { state: 'enrolled' }, on_board: true,
   notices: [], disk: { total_bytes: 31138512896, free_bytes: 419430400, lesson_bytes: 9663676416 },
 };
+
+// What the page's questions are answered: POST /dev {answer: {status, body, after_ms}}.
+let answer = { status: 422, body: { code: 'enrol_refused', message: '控制台拒绝了注册：注册码已被使用，每个注册码只能用一次；请在控制台重新签发。', classrooms: [] } };
+const asked = [];
+
+// Looks like a QR code; the agent makes real ones.
+function qr() {
+  let dots = '', seed = 7;
+  const finder = (x, y) => x < 8 && y < 8 || x > 24 && y < 8 || x < 8 && y > 24;
+  for (let y = 0; y < 33; y += 1) for (let x = 0; x < 33; x += 1) {
+    seed = (seed * 1103515245 + 12345) % 2147483648;
+    if (!finder(x, y) && seed > 1073741824) dots += `<path d="M${x + 4} ${y + 4}h1v1h-1z"/>`;
+  }
+  const eye = (x, y) => `<path d="M${x} ${y}h7v7h-7zm1 1v5h5v-5zm1 1h3v3h-3z" fill-rule="evenodd"/>`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 41 41"><path d="M0 0h41v41H0z" fill="#fff"/>${dots}${eye(4, 4)}${eye(30, 4)}${eye(4, 30)}</svg>`;
+}
 
 const live = new Set();
 const changed = () => live.forEach((res) => res.write('event: shelf\ndata: {}\n\n'));
@@ -99,7 +116,23 @@ createServer((req, res) => {
   const csp = process.env.NO_CSP ? {} : { 'content-security-policy': `default-src 'self'; frame-src http://${req.headers.host.split(':')[0]}:${coursewarePort}; style-src 'self'; script-src 'self'; worker-src 'self' blob:` };
   if (req.method === 'POST' && pathname === '/dev') {
     let body = '';
-    req.on('data', (part) => { body += part; }).on('end', () => { Object.assign(shelf, JSON.parse(body)); changed(); res.end(); });
+    req.on('data', (part) => { body += part; }).on('end', () => {
+      const { answer: next, ...change } = JSON.parse(body);
+      if (next) answer = next;
+      Object.assign(shelf, change);
+      changed();
+      res.end();
+    });
+  } else if (req.method === 'POST' && (pathname === '/api/enrol' || pathname === '/api/usb/choose')) {
+    let body = '';
+    req.on('data', (part) => { body += part; }).on('end', () => {
+      asked.push({ path: pathname, body: JSON.parse(body), page: req.headers['x-bbt-page'], type: req.headers['content-type'], origin: req.headers.origin });
+      setTimeout(() => res.writeHead(answer.status, { 'content-type': 'application/json' }).end(JSON.stringify(answer.body)), answer.after_ms || 50);
+    });
+  } else if (pathname === '/dev/asked') {
+    res.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(asked.splice(0)));
+  } else if (pathname === '/api/qr.svg') {
+    res.writeHead(200, { 'content-type': 'image/svg+xml', 'cache-control': 'no-store' }).end(qr());
   } else if (pathname === '/api/shelf') {
     res.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-store' }).end(JSON.stringify(shelf));
   } else if (pathname === '/api/live') {

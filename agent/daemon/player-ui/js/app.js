@@ -7,6 +7,8 @@
   var trail = [];
   var replacing = false;
   var frame = {};
+  /* What is shown, and for which lock. */
+  var shown = null;
 
   function route(hash) {
     var path = hash.replace(/^#\/?/, '');
@@ -16,6 +18,7 @@
       return { name: 'shelf', subject: query[0] || '', grade: query[1] || '' };
     }
     parts = path.split('/').map(decode);
+    if (parts[0] === 'enrol') { return { name: 'enrol' }; }
     if (parts[0] === 'lesson' && parts[1] && parts[2] !== undefined && /^\d+$/.test(parts[2])) {
       return { name: 'item', id: parts[1], index: Number(parts[2]) };
     }
@@ -70,13 +73,28 @@
     }
   }
 
+  /* How the device stands decides more than the address: a locked one shows nothing else, one that is nobody asks to be
+     let in. */
+  function standing(where) {
+    var state = BBT.membership().state;
+    if (state === 'locked') { return 'locked'; }
+    if (state === 'unenrolled' && !BBT.data.shelf.lessons.length) { return 'unenrolled'; }
+    if (where.name === 'enrol' && state !== 'quarantined' && state !== 'revoked') { return 'shelf'; }
+    return where.name;
+  }
+
   function show() {
     var where = route(window.location.hash);
     leave();
-    view = where.name === 'item' ? BBT.itemView(where.id, where.index)
+    shown = standing(where);
+    view = shown === 'locked' ? BBT.lockedView()
+      : shown === 'unenrolled' || shown === 'enrol' ? BBT.enrolView(shown === 'enrol')
+      : shown === 'shelf' && where.name === 'enrol' ? BBT.shelfView({ name: 'shelf', subject: '', grade: '' })
+      : where.name === 'item' ? BBT.itemView(where.id, where.index)
       : where.name === 'lesson' ? BBT.lessonView(where.id)
       : BBT.shelfView(where);
-    document.body.className = 'on-' + where.name + (view.immersive ? ' immersive' : '');
+    document.body.className = 'on-' + shown + (view.immersive ? ' immersive' : '') + (shown === 'locked' ? ' is-locked' : '');
+    BBT.banner.update(shown);
     BBT.empty(frame.view).appendChild(view.el);
     BBT.empty(frame.dock);
     view.dock.forEach(function (part) { frame.dock.appendChild(part); });
@@ -92,6 +110,8 @@
       words = t('status.restarting');
     } else if (!shelf) {
       words = t('shelf.loading');
+    } else if (BBT.membership().state === 'provisional') {
+      words = t('status.provisional');
     } else if (!shelf.device && !shelf.preparing) {
       words = t('status.not_enrolled');
     } else if (seen === null) {
@@ -117,7 +137,7 @@
     }, [frame.name, h('span', { 'class': 'status-right' }, [frame.words, frame.link])]);
     frame.view = h('div', { 'class': 'view-frame' });
     frame.dock = h('div', { 'class': 'dock' });
-    [frame.status, BBT.notices.strip, frame.view, frame.dock].forEach(function (part) {
+    [frame.status, BBT.banner.el, BBT.notices.strip, frame.view, frame.dock].forEach(function (part) {
       document.body.appendChild(part);
     });
   }
@@ -139,7 +159,8 @@
   BBT.data.onChange(function () {
     drawStatus();
     BBT.notices.update();
-    if (view.update) { view.update(); }
+    BBT.banner.update(shown);
+    if (standing(route(window.location.hash)) !== shown) { show(); } else if (view.update) { view.update(); }
   });
   window.setInterval(drawStatus, 15000);
   window.addEventListener('hashchange', function () {

@@ -121,7 +121,11 @@
   /* Names of the classroom, or the device's id where it has none yet. */
   BBT.data.deviceName = function () {
     var device = BBT.data.shelf ? BBT.data.shelf.device : null, place;
-    if (!device) { return ''; }
+    if (!device) {
+      /* On a USB disk's word it has a place, and no name yet. */
+      place = BBT.membership().place || {};
+      return [place.school, place.classroom].filter(Boolean).join(' ');
+    }
     place = device.placement;
     if (typeof place === 'string') { return place || device.id; }
     if (place && (place.school || place.classroom)) {

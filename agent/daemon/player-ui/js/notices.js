@@ -56,7 +56,8 @@
     strip: strip,
 
     update: function () {
-      var list = (BBT.data.shelf && BBT.data.shelf.notices) || [];
+      /* A locked board says whom to call, and nothing else. */
+      var list = BBT.membership().state === 'locked' ? [] : (BBT.data.shelf && BBT.data.shelf.notices) || [];
       var present = {}, waiting;
       list.forEach(function (notice) { present[keyOf(notice)] = true; });
       /* A notice that was withdrawn and sent again is shown again. */
@@ -79,14 +80,15 @@
       if (dark) { BBT.light(); event.preventDefault(); return true; }
       if (urgent) { return true; }
       if (info) { if (event.key === 'Escape') { BBT.closeInfo(); } return true; }
-      if (event.key === 'b' || event.key === 'B') { BBT.blackout(); return true; }
+      /* Where a code is typed, B is one of its letters. */
+      if ((event.key === 'b' || event.key === 'B') && !/on-(unenrolled|enrol|locked)/.test(document.body.className)) { BBT.blackout(); return true; }
       return false;
     }
   };
 
   /* The class looks at the teacher: screen black and silent until touched. */
   BBT.blackout = function () {
-    if (dark) { return; }
+    if (dark || BBT.membership().state === 'locked') { return; }
     pauseMedia();
     dark = h('div', { 'class': 'dark', onclick: function () { BBT.light(); } });
     document.body.appendChild(dark);
@@ -104,16 +106,17 @@
 
   BBT.showInfo = function () {
     var shelf = BBT.data.shelf, place, disk, seen, ready, rows;
-    if (!shelf || info) { return; }
+    if (!shelf || info || BBT.membership().state === 'locked') { return; }
     place = shelf.device && typeof shelf.device.placement === 'object' ? shelf.device.placement || {} : {};
     disk = shelf.disk || {};
     seen = BBT.data.consoleSeen();
     ready = shelf.lessons.filter(function (lesson) { return lesson.state === 'ready'; }).length;
+    place = shelf.device ? place : BBT.membership().place || place;
     rows = [
       ['info.region', place.region], ['info.school', place.school], ['info.classroom', place.classroom],
       ['info.device', shelf.device && shelf.device.id],
       ['info.link', t(shelf.online ? 'status.online' : 'status.offline') + ' · ' +
-        (!shelf.device && !shelf.preparing ? t('status.not_enrolled') : seen === null ? t('status.never') : t('status.seen', { ago: BBT.ago(seen) }))],
+        (BBT.membership().state === 'provisional' ? t('status.provisional') : !shelf.device && !shelf.preparing ? t('status.not_enrolled') : seen === null ? t('status.never') : t('status.seen', { ago: BBT.ago(seen) }))],
       ['info.lessons', t('info.lessons_value', { ready: ready, total: shelf.lessons.length })],
       ['info.disk', disk.total_bytes
         ? t('info.disk_value', { free: BBT.bytes(disk.free_bytes), total: BBT.bytes(disk.total_bytes) }) : null]

@@ -176,9 +176,6 @@
       if (BBT.data.shelf.preparing) {
         return BBT.message({ icon: 'clock', title: t('shelf.loading'), text: t('shelf.preparing_text') });
       }
-      if (!BBT.data.shelf.device) {
-        return BBT.message({ icon: 'warn', title: t('shelf.not_enrolled_title'), text: t('shelf.not_enrolled_text') });
-      }
       return BBT.message({ icon: 'book', title: t('shelf.empty_title'), text: t('shelf.empty_text') });
     }
 
