@@ -139,9 +139,7 @@ impl Enroller {
             serial: &request.serial,
             classroom: request.classroom.as_deref(),
         };
-        let devices = self.db.devices();
-        let enrolled = devices.enrol(&enrolment, now);
-        match crate::audit::device(device.as_str(), "", "devices.enrol", enrolled).await {
+        match self.db.devices().enrol(&enrolment, now).await {
             Ok(grant) => Ok(self.reply(
                 Enrolled {
                     grant,

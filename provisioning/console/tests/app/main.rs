@@ -14,6 +14,7 @@ mod door;
 mod isolation;
 mod lessons;
 mod matrix;
+mod oidc;
 mod openapi;
 mod owed;
 mod people;

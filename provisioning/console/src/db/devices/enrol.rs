@@ -56,10 +56,7 @@ impl Devices<'_> {
     pub async fn enrol(&self, new: &Enrolment<'_>, now: Timestamp) -> DbResult<Grant> {
         let mut tx = self.0.begin().await?;
         let grant = enrol(&mut tx, new, now).await?;
-        crate::audit::object("device", &new.device);
-        crate::audit::note("serial", new.serial);
-        crate::audit::note("certificate", new.certificate_serial);
-        crate::audit::note("ticket", new.ticket);
+        audit::note("certificate", new.certificate_serial);
         tx.commit().await?;
         Ok(grant)
     }
