@@ -13,6 +13,7 @@ const en: typeof zhCN = {
     from: "From day",
     to: "To day (included)",
     actor: "Who",
+    unchanged: "nothing was changed",
     several: "several",
     anyOutcome: "Any outcome",
     anyAction: "Any action",

@@ -11,6 +11,7 @@ export default {
     from: "从哪天",
     to: "到哪天（含）",
     actor: "谁",
+    unchanged: "没有改动任何内容",
     several: "多个来源",
     anyOutcome: "全部结果",
     anyAction: "全部操作",
