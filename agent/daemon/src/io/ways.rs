@@ -100,6 +100,8 @@ enum Voice {
 struct Desk {
     ways: Ways,
     provisional: Option<Provisional>,
+    /// There is an identity, and its key cannot be opened.
+    keyless: bool,
     events: mpsc::Sender<WayEvent>,
     shown: Mutex<Shown>,
 }
@@ -113,9 +115,12 @@ struct Shown {
 impl Desk {
     async fn open(ways: Ways, events: mpsc::Sender<WayEvent>) -> Self {
         let folder = IdentityFolder::of(&ways.config);
-        let provisional = tokio::task::spawn_blocking(move || folder.provisional())
-            .await
-            .unwrap_or_default();
+        let look = move || {
+            let keyless = folder.identity().ok().flatten();
+            let keyless = keyless.is_some_and(|identity| identity.key_pem.is_empty());
+            (folder.provisional(), keyless)
+        };
+        let (provisional, keyless) = tokio::task::spawn_blocking(look).await.unwrap_or_default();
         let serial = ways.hardware.serial.clone();
         let place = provisional
             .as_ref()
@@ -124,6 +129,7 @@ impl Desk {
         let desk = Self {
             ways,
             provisional,
+            keyless,
             events,
             shown: Mutex::default(),
         };
@@ -214,13 +220,32 @@ async fn ask_for_identity(desk: &Desk) {
             Ok(applicant) => break applicant,
             Err(error) => desk.problem(Voice::Board, error.denied().said).await,
         }
-        tokio::time::sleep(LOOK_EVERY * 10).await;
+        tokio::time::sleep(LOOK_EVERY).await;
     };
+    if opens_again(desk).await {
+        tracing::info!("the device's key can be used again");
+        desk.changed().await;
+        return;
+    }
     desk.note(Voice::Board, None).await;
     desk.show(|page| page.fingerprint = applicant.fingerprint()).await;
     if !use_ticket(desk, &applicant).await {
         claim_until_decided(desk, &applicant).await;
     }
+}
+
+/// Whether the identity whose key could not be opened (a TPM that was late) is of use after all: nobody is to get a second
+/// name for that.
+async fn opens_again(desk: &Desk) -> bool {
+    if !desk.keyless {
+        return false;
+    }
+    let folder = IdentityFolder::of(&desk.ways.config);
+    let identity = tokio::task::spawn_blocking(move || folder.identity().ok().flatten()).await;
+    identity
+        .ok()
+        .flatten()
+        .is_some_and(|identity| !identity.key_pem.is_empty())
 }
 
 /// Asks with the ticket that a USB disk or an unlock order brought, for as long as there is hope; whether it worked.

@@ -197,11 +197,13 @@ impl Console {
     }
 }
 
+/// Code, message and detail of a problem.
+pub(crate) type Refusal = (&'static str, &'static str, &'static str);
+
 pub(crate) struct Desk {
     county: Arc<County>,
     /// What a code is answered: a device's name, or a problem (code, message, detail).
-    pub(crate) codes:
-        Mutex<HashMap<String, Result<&'static str, (&'static str, &'static str, &'static str)>>>,
+    pub(crate) codes: Mutex<HashMap<String, Result<&'static str, Refusal>>>,
     /// Which key used a code.
     used: Mutex<HashMap<String, Vec<u8>>>,
     /// Claims as they came, and whether a certificate was shown with them.
@@ -217,7 +219,7 @@ impl Desk {
         self.codes.lock().unwrap().insert(code.into(), Ok(device));
     }
 
-    pub(crate) fn refuse(&self, code: &str, problem: (&'static str, &'static str, &'static str)) {
+    pub(crate) fn refuse(&self, code: &str, problem: Refusal) {
         self.codes.lock().unwrap().insert(code.into(), Err(problem));
     }
 

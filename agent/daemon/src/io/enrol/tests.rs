@@ -214,9 +214,16 @@ async fn a_schools_code_lists_its_classrooms_and_a_refusal_keeps_the_consoles_wo
         .await
         .unwrap();
     assert_eq!(enrolled, Enrolled::Now(DeviceId::new("d-room").unwrap()));
-    let asked = console.desk.enrolments.lock().unwrap();
-    assert_eq!(asked.last().unwrap().classroom.as_deref(), Some("302"));
-    drop(asked);
+    let named = console
+        .desk
+        .enrolments
+        .lock()
+        .unwrap()
+        .last()
+        .unwrap()
+        .classroom
+        .clone();
+    assert_eq!(named.as_deref(), Some("302"));
     console.desk.refuse(
         "8888888T",
         ("ticket_expired", "注册码已过期；请在控制台重新签发。", ""),

@@ -82,7 +82,7 @@ fn a_board_without_a_line_is_enrolled_by_two_visits() {
     // Found where the system mounts it.
     let mut roots = (*one.config).clone();
     roots.usb.roots = vec![dir.path().join("media")];
-    assert_eq!(disks(&roots), [folder.clone()]);
+    assert_eq!(disks(&roots), std::slice::from_ref(&folder));
 
     // Two tickets: somebody must choose; a wrong choice is named.
     let visit = one.visit(&folder, None).unwrap();
@@ -240,7 +240,7 @@ fn links_pipes_and_giants_are_not_read_and_nothing_hangs() {
     ));
     let mut roots = (*one.config).clone();
     roots.usb.roots = vec![dir.path().join("media")];
-    assert_eq!(disks(&roots), [folder.clone()]);
+    assert_eq!(disks(&roots), std::slice::from_ref(&folder));
     // Too deep, and in the place of a folder a file.
     fs::create_dir_all(dir.path().join("media/a/b/c/bbt")).unwrap();
     assert_eq!(disks(&roots), [folder]);

@@ -14,7 +14,7 @@ use crate::{
     shelf::shelf,
 };
 
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(40);
 
 struct Bench {
     dir: tempfile::TempDir,
@@ -264,4 +264,27 @@ async fn a_disk_makes_the_county_known_offers_its_classrooms_and_the_board_finis
         serde_json::from_slice(&fs::read(folder.join("requests/b.json")).unwrap()).unwrap();
     let key = |csr: &str| crate::io::enrol::applicant::public_key_of(csr).unwrap();
     assert_eq!(key(&asked[0].csr_pem), key(&kept.request.csr_pem), "the same key");
+}
+
+#[tokio::test]
+async fn a_key_that_opens_late_is_no_reason_for_a_second_name() {
+    let mut bench = Bench::start(true).await;
+    bench.console.desk.answer_claims(Answer::Enrol("d1"));
+    bench.changed().await;
+    bench.console.desk.claims.lock().unwrap().clear();
+    let key = bench.config.data_dir.join("identity/key.pem");
+    let away = bench.dir.path().join("away");
+    // As a TPM that does not answer: the identity is there, its key is not; and no new one can be made.
+    fs::rename(&key, &away).unwrap();
+    fs::write(bench.config.data_dir.join("identity.pending"), "in the way").unwrap();
+    bench.work(None);
+    bench.page(|page| page.note.is_some()).await;
+    fs::remove_file(bench.config.data_dir.join("identity.pending")).unwrap();
+    fs::rename(&away, &key).unwrap();
+    bench.changed().await;
+    assert!(
+        bench.console.desk.claims.lock().unwrap().is_empty(),
+        "it asked for another name"
+    );
+    assert_eq!(device(bench.identity()), "d1");
 }
