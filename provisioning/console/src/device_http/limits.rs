@@ -74,6 +74,7 @@ struct State {
     by_address: HashMap<IpAddr, Budget>,
     bucket: Option<Bucket>,
     told: Option<Instant>,
+    told_of_all: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -170,12 +171,20 @@ impl State {
     fn spent(&mut self, key: IpAddr, wait: Duration, everybody: bool, window: Duration, now: Instant) -> Spent {
         let due = |told: Option<Instant>, every| told.is_none_or(|told| now.duration_since(told) >= every);
         let own = self.by_address.get(&key).and_then(|budget| budget.told);
-        let tell = due(self.told, Duration::from_secs(1)) && (everybody || due(own, TOLD_EVERY));
+        let tell = if everybody {
+            due(self.told_of_all, TOLD_EVERY)
+        } else {
+            due(self.told, Duration::from_secs(1)) && due(own, TOLD_EVERY)
+        };
         let (mut addresses, mut tries) = (0, 0_u32);
         if tell {
-            self.told = Some(now);
-            if let Some(budget) = self.by_address.get_mut(&key) {
-                budget.told = Some(now);
+            if everybody {
+                self.told_of_all = Some(now);
+            } else {
+                self.told = Some(now);
+                if let Some(budget) = self.by_address.get_mut(&key) {
+                    budget.told = Some(now);
+                }
             }
             for budget in self.by_address.values() {
                 if budget.used > 0 && now.duration_since(budget.since) < window {

@@ -1,4 +1,5 @@
-//! Removes objects that no lesson names: leavings of imports that were refused or cut short.
+//! Removes what is of no more use: objects that no lesson names (leavings of imports that were refused or cut short), sealed
+//! codes of tickets that ran out, claims of boards long gone.
 
 use std::time::Duration;
 
@@ -38,6 +39,9 @@ pub async fn run(app: AppState, stopping: CancellationToken) {
             () = stopping.cancelled() => return,
             _ = clock.tick() => {}
         }
+        if let Err(error) = tidy(&app).await {
+            tracing::error!(error = %error, "tickets and claims could not be tidied");
+        }
         // A listing of all objects is slow work; on a thread of its own it holds up nobody.
         let (app, runtime) = (app.clone(), Handle::current());
         let sweep = spawn_blocking(move || runtime.block_on(sweep(&app, Timestamp::now())));
@@ -60,6 +64,16 @@ pub async fn run(app: AppState, stopping: CancellationToken) {
             Err(error) => tracing::error!(error = %error, "unreferenced objects could not be removed"),
         }
     }
+}
+
+async fn tidy(app: &AppState) -> Result<(), DbError> {
+    let now = app.clock.now();
+    let codes = app.db.tickets().wipe_expired(now).await?;
+    let claims = app.db.claims().forget_old(now).await?;
+    if codes + claims > 0 {
+        tracing::info!(codes, claims, "codes that ran out and claims of boards long gone removed");
+    }
+    Ok(())
 }
 
 /// One sweep; objects younger than a day are left, an import may be about to name them.

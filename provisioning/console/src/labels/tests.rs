@@ -31,7 +31,7 @@ fn sheet(labels: usize) -> Sheet {
 }
 
 /// Grey pixels of one page of a PDF at 200 dpi, as poppler renders it.
-fn rendered(pdf: &std::path::Path, page: usize) -> (usize, usize, Vec<u8>) {
+fn rendered(pdf: &Path, page: usize) -> (usize, usize, Vec<u8>) {
     let number = page.to_string();
     let out = Command::new("pdftoppm")
         .args(["-gray", "-r", "200", "-f", &number, "-l", &number])

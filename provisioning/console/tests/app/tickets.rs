@@ -315,7 +315,7 @@ async fn a_replacement_takes_over_everything() {
     let new = DeviceId::new("d-new").unwrap();
     // The classroom's push stayed with the old classroom; the device's own went along.
     assert_eq!(console.wanted(&new).await.1, 1);
-    assert_eq!(console.get("/overview").await.json()["devices"], 1, "nothing is counted twice");
+    assert_eq!(console.get("/overview").await.json()["devices_total"], 1, "nothing is counted twice");
     let denied = db.standings().denied().await.unwrap();
     assert!(denied.devices.contains_key(&old) && !denied.devices.contains_key(&new));
     assert_eq!(denied.serials.len(), 1, "the old certificate is dead, the new one is not");
@@ -363,7 +363,7 @@ async fn a_board_enrolled_anew_replaces_itself_and_no_other() {
             ..enrolment(&grant, name, &asked)
         };
         db.devices().enrol(&new, now).await.unwrap();
-        let listed = console.get("/devices?sort=enrolled").await.json();
+        let listed = console.get("/devices?sort=enrolled_at").await.json();
         let names: Vec<String> = listed["items"]
             .as_array()
             .unwrap()

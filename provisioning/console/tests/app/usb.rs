@@ -27,7 +27,7 @@ async fn send(console: &TestConsole, files: &[(&str, Vec<u8>)]) -> Answer {
     }
     body.extend(b"--x--\r\n");
     let request = Request::post("/api/v1/usb-requests")
-        .header("host", "console.test")
+        .header("host", "localhost")
         .header(header::CONTENT_TYPE, "multipart/form-data; boundary=x")
         .body(Body::from(body))
         .unwrap();
