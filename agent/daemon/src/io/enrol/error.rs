@@ -139,7 +139,7 @@ pub fn say_already(language: Language, device_id: &DeviceId) -> String {
     sentence(language, "already", &[("device_id", device_id.to_string())])
 }
 
-/// That the running agent does not know its new identity.
+/// That the running agent takes up its new identity by itself.
 pub fn say_restart_needed(language: Language) -> String {
     sentence(language, "restart_needed", &[])
 }
