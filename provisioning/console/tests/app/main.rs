@@ -11,6 +11,7 @@ mod clones;
 mod audit;
 mod common;
 mod door;
+mod identity;
 mod isolation;
 mod lessons;
 mod matrix;
