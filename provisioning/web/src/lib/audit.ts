@@ -25,7 +25,7 @@ export function objectPage(row: Pick<AuditRow, "object_kind" | "object">): strin
 /** The actions that leave a record, for the filter: those of the matrix that change something, and what is outside of it. */
 export const WRITES = [
   "session.open", "session.close", "account.own", "users.write", "regions.write", "schools.write", "classrooms.write", "roster.import",
-  "tickets.issue", "claims.decide", "clones.decide", "devices.enrol", "devices.move", "devices.command", "devices.standing", "devices.replace",
+  "tickets.issue", "claims.decide", "clones.decide", "devices.enrol", "devices.renew", "devices.renewed", "devices.move", "devices.command", "devices.standing", "devices.replace",
   "lessons.write", "pushes.write", "security.acknowledge",
 ] as const;
 

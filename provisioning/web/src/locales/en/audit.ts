@@ -14,6 +14,8 @@ const en: typeof zhCN = {
     to: "To day (included)",
     actor: "Who",
     unchanged: "nothing was changed",
+    cli: "command {command}",
+    halfway: "Code asked for",
     several: "several",
     anyOutcome: "Any outcome",
     anyAction: "Any action",
@@ -53,6 +55,12 @@ const en: typeof zhCN = {
   auditAction: {
     session: { open: "sign in", close: "sign out" },
     account: { own: "change one's own account" },
+    devices: { renew: "issue a renewed certificate", renewed: "put a renewed certificate to use" },
+  },
+  auditFact: {
+    method: "Way in", username: "User name", roles: "Roles", kind: "Kind", disabled: "Disabled", grant: "Right", body: "Content", certificate: "Certificate", changes: "Changes", classroom: "Classroom",
+    command: "Command", issuer: "Issuer", lessons: "Lessons", name: "Name", reason: "Reason", serial: "Serial number", standing: "Standing", ticket: "Ticket", version: "Version", code: "Refused with",
+    unchanged: "Nothing changed",
   },
   security: {
     note: "What somebody should look at: deal with it, then mark it",

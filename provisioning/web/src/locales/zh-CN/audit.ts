@@ -12,6 +12,8 @@ export default {
     to: "到哪天（含）",
     actor: "谁",
     unchanged: "没有改动任何内容",
+    cli: "命令 {command}",
+    halfway: "待动态口令",
     several: "多个来源",
     anyOutcome: "全部结果",
     anyAction: "全部操作",
@@ -51,6 +53,12 @@ export default {
   auditAction: {
     session: { open: "登录", close: "退出" },
     account: { own: "修改自己的账户" },
+    devices: { renew: "签发续期证书", renewed: "启用续期证书" },
+  },
+  auditFact: {
+    method: "登录方式", username: "用户名", roles: "角色", kind: "类型", disabled: "停用", grant: "权限编号", body: "内容", certificate: "证书", changes: "变化", classroom: "教室",
+    command: "指令", issuer: "签发方", lessons: "课程", name: "名称", reason: "原因", serial: "序列号", standing: "终端状态", ticket: "注册码", version: "版本", code: "拒绝代码",
+    unchanged: "没有改动",
   },
   security: {
     note: "需要有人看一眼的情况：先处理，再点“标为已处理”",
