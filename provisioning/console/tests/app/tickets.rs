@@ -321,7 +321,7 @@ async fn a_replacement_takes_over_everything() {
     assert_eq!(denied.serials.len(), 1, "the old certificate is dead, the new one is not");
     let orders = console.get("/devices/d-old/commands").await.json();
     assert_eq!(
-        (&orders["items"][0]["state"], &orders["items"][0]["reason"]),
+        (&orders[0]["state"], &orders[0]["reason"]),
         (&json!("expired"), &json!("device_replaced"))
     );
     assert_eq!(
