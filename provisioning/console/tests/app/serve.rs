@@ -279,6 +279,79 @@ fn the_data_folder_and_the_database_are_their_owners_alone() {
 }
 
 #[test]
+fn accounts_and_what_they_hold_are_kept_on_the_command_line() {
+    let folder = folder();
+    let data = folder.path();
+    let region = printed(data, &["region", "add", "某县", "--kind", "county"]);
+    let listed = |name: &str| {
+        let users: Value = serde_json::from_str(&printed(data, &["user", "list", "--json"])).unwrap();
+        let mut users = users.as_array().unwrap().clone();
+        users.retain(|user| user["username"] == name);
+        users.pop().unwrap()
+    };
+    let none = printed(data, &["user", "add", "zhang"]);
+    assert!(
+        none.contains("password: ") && none.contains("holds no role yet"),
+        "{none}"
+    );
+    assert_eq!(listed("zhang")["grants"], json!([]), "nothing is granted unasked");
+    let two = [
+        "user",
+        "add",
+        "li",
+        "--role",
+        "county_operator",
+        "--role",
+        "content_officer",
+        "--region",
+        &region,
+    ];
+    assert!(!printed(data, &two).contains("holds no role"));
+    assert_eq!(listed("li")["grants"].as_array().unwrap().len(), 2);
+    assert_eq!(listed("li")["grants"][0]["node"]["name"], "某县");
+    assert!(refused(data, &["user", "add", "wu", "--role", "auditor"]).contains("--install"));
+    assert!(
+        refused(data, &["user", "add", "wu", "--role", "emperor", "--install"]).contains("county_operator")
+    );
+    assert!(
+        refused(
+            data,
+            &["user", "add", "wu", "--role", "auditor", "--region", "99"]
+        )
+        .contains("no region 99")
+    );
+    assert!(refused(data, &["user", "grant", "wu", "--role", "auditor", "--install"]).contains("no user wu"));
+
+    let grant = printed(
+        data,
+        &["user", "grant", "zhang", "--role", "auditor", "--install"],
+    );
+    assert_eq!(listed("zhang")["grants"][0]["id"].to_string(), grant);
+    printed(data, &["user", "revoke-grant", "zhang", &grant]);
+    printed(data, &["user", "disable", "zhang"]);
+    assert_eq!(listed("zhang")["disabled"], true);
+    printed(data, &["user", "enable", "zhang"]);
+    printed(data, &["user", "reset-totp", "zhang"]);
+    printed(
+        data,
+        &[
+            "user",
+            "add",
+            "glass",
+            "--break-glass",
+            "--role",
+            "system_admin",
+            "--install",
+        ],
+    );
+    assert_eq!(listed("glass")["kind"], "break_glass");
+    printed(data, &["user", "disable", "glass"]);
+    assert!(refused(data, &["user", "disable", "admin"]).contains("nobody would be left"));
+    assert!(refused(data, &["user", "sessions", "zhang", "--end", "x"]).contains("no session x"));
+    assert_eq!(printed(data, &["user", "sessions", "zhang", "--json"]), "[]");
+}
+
+#[test]
 fn the_command_line_does_the_whole_day() {
     let folder = folder();
     let data = folder.path();
