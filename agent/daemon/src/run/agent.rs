@@ -241,6 +241,10 @@ impl Agent {
             shown_at: Millis::default(),
             inbox,
         };
+        // An identity that takes over finds the time told already.
+        if let (Some(told), Some(renewal)) = (agent.time.clock.told_time(now), &mut agent.renewal) {
+            renewal.told(told, now);
+        }
         agent.membership = agent.membership_now();
         agent.player_urls = agent.find_player_urls();
         Ok(agent)
