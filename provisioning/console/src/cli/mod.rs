@@ -74,7 +74,14 @@ fn by() -> audit_log::Context {
         .unwrap_or_else(|| {
             use std::os::unix::fs::MetadataExt;
             let uid = std::fs::metadata("/proc/self").map(|m| m.uid().to_string());
-            format!("uid {}", uid.unwrap_or_default())
+            let uid = uid.unwrap_or_default();
+            let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+            let named = users.lines().find_map(|line| {
+                let mut fields = line.split(':');
+                let name = fields.next()?;
+                (fields.nth(1)? == uid).then(|| name.to_owned())
+            });
+            named.unwrap_or_else(|| format!("uid {uid}"))
         });
     // The words of the command without what was given to them: `cli.user.passwd`.
     let mut action = "cli".to_owned();
