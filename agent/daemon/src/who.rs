@@ -101,11 +101,19 @@ mod tests {
             Config::parse(&text, Path::new("c")).unwrap()
         };
         let nobody = identity(&config("S1")).unwrap();
-        assert_eq!((&nobody["state"], &nobody["device_id"]), (&json!("none"), &Value::Null));
+        assert_eq!(
+            (&nobody["state"], &nobody["device_id"]),
+            (&json!("none"), &Value::Null)
+        );
         IdentityFolder::new(dir.path()).store(&an_identity("d1")).unwrap();
         let here = identity(&config("S1")).unwrap();
         assert_eq!(
-            (&here["state"], &here["device_id"], &here["standing"], &here["copied"]),
+            (
+                &here["state"],
+                &here["device_id"],
+                &here["standing"],
+                &here["copied"]
+            ),
             (&json!("enrolled"), &json!("d1"), &json!("active"), &Value::Null)
         );
         assert_eq!(here["clock"]["trust"], "rtc");

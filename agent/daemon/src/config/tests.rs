@@ -1,0 +1,76 @@
+use super::*;
+
+fn parse(text: &str) -> Result<Config, String> {
+    Config::parse(text, Path::new("/etc/bbt-agent.toml")).map_err(|e| e.to_string())
+}
+
+const LEAST: &str = "data_dir = '/var/lib/bbt-agent'\nboard = 'generic-box-rev-a'\n";
+
+#[test]
+fn two_keys_are_enough() {
+    let config = parse(LEAST).unwrap();
+    assert_eq!(config.player.listen.to_string(), "127.0.0.1:8008");
+    assert_eq!(config.player.courseware_port, 8009);
+    assert_eq!(config.health.interval, Duration::from_secs(60));
+    assert_eq!(config.system.reboot_command, ["systemctl", "reboot"]);
+    assert_eq!((config.language, config.fetch.max_parallel), (Language::ZhCn, 2));
+}
+
+#[test]
+fn a_reason_is_printed_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("bbt-agent.toml");
+    let printed = || format!("{:#}", anyhow::Error::from(Config::load(&file).unwrap_err()));
+    assert_eq!(printed().matches("(os error 2)").count(), 1, "{}", printed());
+    std::fs::write(&file, "board = ").unwrap();
+    assert_eq!(printed().matches("TOML parse error").count(), 1, "{}", printed());
+}
+
+#[test]
+fn an_error_names_file_key_and_what_is_allowed() {
+    for (text, words) in [
+        ("board = 'x'", &["data_dir"][..]),
+        ("data_dir = ''\nboard = 'x'", &["data_dir", "/var/lib/bbt-agent"]),
+        ("data_dir = '/d'\nboard = ''", &["board"]),
+        (
+            "data_dir = '/d'\nboard = 'foo-board'",
+            &["board is \"foo-board\"", "one of", "generic-box-rev-a"],
+        ),
+        (&format!("{LEAST}colour = 1"), &["colour", "unknown field"]),
+        (
+            &format!("{LEAST}[health]\ninterval_s = 0"),
+            &["health.interval_s", "1 to 86400"],
+        ),
+        (
+            &format!("{LEAST}[fetch]\nmax_parallel = 99"),
+            &["fetch.max_parallel", "1 to 8"],
+        ),
+        (
+            &format!("{LEAST}[fetch]\nlimit_kbps = 1"),
+            &["fetch.limit_kbps", "64 to"],
+        ),
+        (
+            &format!("{LEAST}[storage]\nmax_bytes = 0"),
+            &["storage.max_bytes"],
+        ),
+        (&format!("{LEAST}[player]\nlisten = 'somewhere'"), &["listen"]),
+        (
+            &format!("{LEAST}[player]\ncourseware_port = 8008"),
+            &["player.courseware_port", "own origin"],
+        ),
+        (
+            &format!("{LEAST}[identity]\ndisk_id = ''"),
+            &["identity.disk_id", "128 bytes"],
+        ),
+        (
+            &format!("{LEAST}[system]\nreboot_command = []"),
+            &["system.reboot_command"],
+        ),
+    ] {
+        let error = parse(text).unwrap_err();
+        assert!(error.contains("/etc/bbt-agent.toml"), "{error}");
+        for word in words {
+            assert!(error.contains(word), "{word:?} is missing in: {error}");
+        }
+    }
+}
