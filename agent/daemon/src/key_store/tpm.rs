@@ -343,6 +343,44 @@ mod tests {
     }
 
     #[test]
+    fn a_copied_folder_holds_no_key_for_another_boards_tpm() {
+        use crate::{
+            config::Config,
+            identity::{IdentityFolder, tests::identity},
+        };
+        let (own, other) = (Emulated::start(), Emulated::start());
+        let dir = tempfile::tempdir().unwrap();
+        let config = |data: &str, tpm: &Emulated| {
+            let text = format!(
+                "data_dir = '{}'\nboard = 'ops-pc-rev-a'\nserial = 's'\n[tpm]\ntcti = '{}'\n",
+                dir.path().join(data).display(),
+                tpm.store().tcti.unwrap()
+            );
+            Config::parse(&text, Path::new("c")).unwrap()
+        };
+        let folder = IdentityFolder::of(&config("one", &own));
+        folder.store(&identity("d1")).unwrap();
+        assert_eq!(folder.identity().unwrap(), Some(identity("d1")));
+        let here = dir.path().join("one/identity");
+        assert!(here.join("key.sealed").exists() && !here.join("key.pem").exists());
+        for entry in fs::read_dir(&here).unwrap() {
+            let bytes = fs::read(entry.unwrap().path()).unwrap();
+            assert!(!String::from_utf8_lossy(&bytes).contains("key of d1"));
+        }
+        // The whole folder, as a repair by copying disks does it.
+        let copied = Command::new("cp")
+            .arg("-a")
+            .args([dir.path().join("one"), dir.path().join("two")])
+            .status();
+        assert!(copied.unwrap().success());
+        let copy = IdentityFolder::of(&config("two", &other))
+            .identity()
+            .unwrap()
+            .unwrap();
+        assert_eq!(copy.key_pem, "", "another TPM opened it");
+    }
+
+    #[test]
     fn a_tpm_that_is_not_there_is_named_with_what_to_do() {
         let nowhere = Tpm2 {
             tools: None,
