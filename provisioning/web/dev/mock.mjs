@@ -50,7 +50,7 @@ const LESSON_OF = new Map(lessons.map((l) => [l.id, l]));
 const devices = EMPTY ? [] : classrooms.filter((c) => c.id !== 32).map((c, i) => {
   const state = i === 4 || i === 17 ? "offline" : i === 22 ? "unknown" : "online";
   return {
-    id: `bbt-${hex(8)}`, serial: `QS2026${String(1100 + i)}`, board: i % 3 ? "x86-ops-c" : "rk3568-tv-rev-b", agent_version: "0.1.0",
+    id: `bbt-${hex(8)}`, serial: `QS2026${String(1100 + i)}`, board: i % 3 ? "x86-ops-c" : "rk3568-tv-rev-b", agent_version: "0.1.0", standing: i === 17 ? "stolen" : "active",
     classroom_id: c.id, state, last_seen_at: state === "unknown" ? null : iso(state === "offline" ? 3.2 * 3600e3 + i * 1e6 : rand() * 40e3), enrolled_at: iso((3 + i / 10) * 86400e3),
     wanted_generation: 4, held_generation: state === "online" ? 4 : 3, disk_total_bytes: 58 * GiB, disk_free_bytes: i === 9 ? 0.9 * GiB : (20 + rand() * 20) * GiB,
     cpu_percent: 4 + rand() * 40, memory_percent: 35 + rand() * 30, temperature_celsius: i === 6 ? 81.5 : 43 + rand() * 14, player_urls: [`http://192.168.1.${20 + i}:8008/`],

@@ -1732,6 +1732,8 @@ export interface components {
              * @description Payloads that it sent in another device's name. Should be 0.
              */
             misuse: number;
+            /** @description The device whose place it took. */
+            predecessor?: string | null;
             /**
              * Format: int64
              * @description Samples it dropped unsent, by its own word.
@@ -1914,6 +1916,8 @@ export interface components {
             school_id: number;
             /** @description Serial number of the board. */
             serial: string;
+            /** @description How it stands with the console. */
+            standing: components["schemas"]["DeviceStanding"];
             /** @description Whether it is there. */
             state: components["schemas"]["DeviceState"];
             /**
