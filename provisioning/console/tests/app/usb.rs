@@ -65,7 +65,7 @@ async fn requests_come_home_on_a_disk_and_the_answers_are_signed() {
         ("late.json", file(&late, &codes[0])),
         ("junk.json", vec![b'['; 100_000]),
         ("huge.json", vec![b' '; 300_000]),
-        ("坏.json", b"{}".to_vec()),
+        ("坏.json", file(&late, &codes[0])),
         ("typo.json", file(&late, "7K3M9QXZ0")),
         ("csr.json", {
             let mut request = late.request(&codes[0]);
