@@ -1,5 +1,7 @@
 //! Mosquitto's programs, driven as a person would from a shell.
 
+#![allow(unreachable_pub, reason = "a part of one journey")]
+
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
@@ -137,8 +139,10 @@ impl Client {
     }
 
     fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
+        // Line by line, or what it says stays in its buffer while it listens.
+        let mut command = Command::new("stdbuf");
         command
+            .args(["-oL", program])
             .args(&self.args)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -168,23 +172,36 @@ impl Client {
             String::from_utf8_lossy(&done.stderr)
         );
         let entered = said.contains("received CONNACK (0)");
-        Ok(match (entered, done.status.success()) {
-            (false, _) => Told::NoEntry,
-            (true, true) if !said.contains("failed") => Told::Yes,
-            (true, _) => Told::No,
+        Ok(match entered {
+            false => Told::NoEntry,
+            // A refused one is acknowledged, too (MQTT 5), with the reason; one that is too large is never sent.
+            true if said.contains("received PUBACK") && !said.contains("failed") => Told::Yes,
+            true => Told::No,
         })
     }
 
     /// Connects with a last will and is killed; `false` if it was not let in.
     pub async fn cut_off_with_will(&self, topic: &str) -> Result<bool> {
         let mut client = self.clone();
-        for arg in ["--will-topic", topic, "--will-payload", PAYLOAD, "--will-qos", "1"] {
+        for arg in [
+            "--will-topic",
+            topic,
+            "--will-payload",
+            PAYLOAD,
+            "--will-qos",
+            "1",
+        ] {
             client.args.push(arg.to_owned());
         }
-        if ["/command", "/assignment", "/ack"].iter().any(|leaf| topic.ends_with(leaf)) {
+        if ["/command", "/assignment", "/ack"]
+            .iter()
+            .any(|leaf| topic.ends_with(leaf))
+        {
             client.args.push("--will-retain".to_owned());
         }
-        let mut listener = client.listen(&format!("bbt/v1/d/{}/ack", self.own_name()?)).await?;
+        let mut listener = client
+            .listen(&format!("bbt/v1/d/{}/ack", self.own_name()?))
+            .await?;
         let entered = listener.entered().await?;
         listener.child.kill().await?;
         Ok(entered)
@@ -290,18 +307,31 @@ impl Listener {
 
     /// Topics of what it hears.
     pub async fn heard(&mut self, during: Duration) -> Result<BTreeSet<String>> {
-        Ok(self.messages(during).await?.into_iter().map(|(topic, _)| topic).collect())
+        Ok(self
+            .messages(during)
+            .await?
+            .into_iter()
+            .map(|(topic, _)| topic)
+            .collect())
     }
 
     /// Payloads of what it hears.
     pub async fn payloads(&mut self, during: Duration) -> Result<Vec<String>> {
-        Ok(self.messages(during).await?.into_iter().map(|(_, payload)| payload).collect())
+        Ok(self
+            .messages(during)
+            .await?
+            .into_iter()
+            .map(|(_, payload)| payload)
+            .collect())
     }
 
-    /// Whether its session is still its own: one that was pushed out connects again by itself.
-    pub fn alive(&mut self) -> bool {
-        !self.said.iter().any(|line| line.contains("received DISCONNECT"))
-            && self.child.try_wait().is_ok_and(|status| status.is_none())
+    /// Whether its session is still its own: one that was pushed out is told so, or connects again by itself.
+    pub async fn stays(&mut self) -> Result<bool> {
+        self.messages(Duration::from_millis(500)).await?;
+        let count = |what: &str| self.said.iter().filter(|line| line.contains(what)).count();
+        Ok(count("received DISCONNECT") == 0
+            && count("received CONNACK") == 1
+            && self.child.try_wait()?.is_none())
     }
 }
 
@@ -314,11 +344,15 @@ pub struct Mosquitto {
 
 impl Mosquitto {
     pub async fn start(dir: &Path, port: u16) -> Result<Self> {
-        let program = ["/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto", "/usr/bin/mosquitto"]
-            .into_iter()
-            .map(PathBuf::from)
-            .find(|place| place.is_file())
-            .context("mosquitto is not installed; run `cargo xtask setup`")?;
+        let program = [
+            "/usr/sbin/mosquitto",
+            "/usr/local/sbin/mosquitto",
+            "/usr/bin/mosquitto",
+        ]
+        .into_iter()
+        .map(PathBuf::from)
+        .find(|place| place.is_file())
+        .context("mosquitto is not installed; run `cargo xtask setup`")?;
         // In service it runs as its own user, who owns the folder; here it stays who it is.
         let conf = dir.join("mosquitto.conf");
         let text = std::fs::read_to_string(&conf)?;
@@ -342,7 +376,10 @@ impl Mosquitto {
             ensure!(Instant::now() < end, "mosquitto does not listen: {}", said());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        Ok(Self { program, _child: child })
+        Ok(Self {
+            program,
+            _child: child,
+        })
     }
 
     /// Its name and version.
