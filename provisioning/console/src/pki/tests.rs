@@ -155,7 +155,7 @@ fn files_are_private_and_survive_a_restart() {
     open(&dir, &["other.example"]).unwrap();
     assert_ne!(server, read(SERVER_PEM));
     assert_eq!(console, read(CONSOLE_PEM));
-    let der = cert::first(&read(SERVER_PEM)).unwrap();
+    let der = first(&read(SERVER_PEM)).unwrap();
     assert_eq!(
         facts(&der).unwrap().names,
         ["127.0.0.1", "::1", "localhost", "other.example"]
@@ -367,7 +367,7 @@ fn a_wrong_clock_neither_makes_nor_refuses_dead_certificates() {
     let (_around, dir) = folder();
     let (root, _) = Root::create(&dir.join("r"), Some(TEST_SECRET), Timestamp::UNIX_EPOCH).unwrap();
     let intermediate = root.intermediate(Timestamp::UNIX_EPOCH).unwrap();
-    let der = cert::first(&intermediate.pem).unwrap();
+    let der = first(&intermediate.pem).unwrap();
     let last = facts(&der).unwrap().not_after;
     assert!(last > BUILT_AFTER + 9 * 365 * 86_400, "{last}");
     let at = |seconds: i64| UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(seconds).unwrap()));

@@ -227,7 +227,7 @@ async fn unfit_renewals_are_refused_and_counted() {
     let reply: RenewReply = door.renew(&device.client, &foreign).await.json().await.unwrap();
     let renamed = door.client(Some((&reply.certificate_pem, &stranger)));
     assert_eq!(door.standing(&renamed).await.device_id, device.reply.device_id);
-    for _ in 0..super::super::renew::RENEWALS {
+    for _ in 0..renew::RENEWALS {
         door.renew(&device.client, &renewal(&stranger, "SN-1")).await;
     }
     let answer = door.renew(&device.client, &renewal(&stranger, "SN-1")).await;
