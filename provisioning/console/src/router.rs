@@ -25,7 +25,10 @@ use crate::{
     api::schema,
     app::AppState,
     audit, auth,
-    controllers::{account, batches, claims, clones, commands, devices, events, health, identity, lessons, pushes, roster, security, session, system, tickets, tree, usb, users},
+    controllers::{
+        account, batches, claims, clones, commands, devices, events, health, identity, lessons, pushes,
+        roster, security, session, system, tickets, tree, usb, users,
+    },
     domain::roster::MAX_FILE_BYTES,
     error::render_problems,
     pages,
@@ -46,7 +49,8 @@ const BODY_BYTES: usize = 2 << 20;
 struct Document;
 
 fn open() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(session::sign_in, session::current, session::sign_out))
+    OpenApiRouter::new()
+        .routes(routes!(session::sign_in, session::current, session::sign_out))
         .routes(routes!(crate::controllers::oidc::options))
         .routes(routes!(crate::controllers::oidc::begin))
         .routes(routes!(crate::controllers::oidc::callback))
@@ -210,7 +214,10 @@ pub fn router(app: AppState) -> Router {
         .merge(closed)
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .layer(middleware::from_fn(auth::refuse_foreign_origin))
-        .layer(middleware::from_fn_with_state(app.clone(), audit::door::name_the_actor))
+        .layer(middleware::from_fn_with_state(
+            app.clone(),
+            audit::door::name_the_actor,
+        ))
         .layer(SetResponseHeaderLayer::if_not_present(
             header::CACHE_CONTROL,
             HeaderValue::from_static("no-store"),

@@ -11,6 +11,7 @@ pub struct RosterQuery {
     #[serde(default)]
     pub apply: bool,
     /// Letters of a csv file: `utf-8` or `gbk`; left out, they are found out.
+    #[param(inline)]
     pub encoding: Option<RosterEncoding>,
 }
 

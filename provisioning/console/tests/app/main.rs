@@ -1,6 +1,6 @@
 //! The console as a whole, in one test program: over its router, over its ports, and as the program itself.
 // clippy.toml lets only #[test] functions panic; here everything is a test.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 #![allow(missing_docs, unreachable_pub)]
 
 mod account;

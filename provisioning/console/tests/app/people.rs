@@ -72,7 +72,6 @@ pub struct Person {
     pub name: String,
     pub cookie: String,
     pub session: String,
-    pub token: [u8; 32],
 }
 
 impl World {
@@ -149,13 +148,12 @@ pub async fn person(console: &TestConsole, name: &str, grants: &[(Role, Node)]) 
         .create(&Scope::everything(), &account, now)
         .await
         .unwrap();
-    let (cookie, session, token) = session(console, id).await;
+    let (cookie, session, _) = session(console, id).await;
     Person {
         id,
         name: name.to_owned(),
         cookie,
         session,
-        token,
     }
 }
 

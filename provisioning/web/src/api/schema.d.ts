@@ -2903,11 +2903,6 @@ export interface components {
             /** @description Known, and nothing differs. */
             same: number;
         };
-        /**
-         * @description Letters of a csv file.
-         * @enum {string}
-         */
-        RosterEncoding: "utf-8" | "gbk";
         /** @description One thing that is wrong. */
         RosterError: {
             /** @description Stable name of the error. */
@@ -4986,7 +4981,7 @@ export interface operations {
                 /** @description `true`: make the changes, unless anything is wrong; else only say what would be. */
                 apply?: boolean;
                 /** @description Letters of a csv file: `utf-8` or `gbk`; left out, they are found out. */
-                encoding?: components["schemas"]["RosterEncoding"];
+                encoding?: "utf-8" | "gbk";
             };
             header?: never;
             path: {
