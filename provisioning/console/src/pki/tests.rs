@@ -129,7 +129,7 @@ fn unfit_requests_are_refused() {
 fn files_are_private_and_survive_a_restart() {
     let (_around, data) = folder();
     let dir = data.join("pki");
-    let first = open(&dir, &["Console.Example", "10.1.2.3"]).unwrap();
+    let before = open(&dir, &["Console.Example", "10.1.2.3"]).unwrap();
     let read = |name: &str| std::fs::read_to_string(dir.join(name)).unwrap();
     let (server, console) = (read(SERVER_PEM), read(CONSOLE_PEM));
     let mode = |path: PathBuf| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
@@ -146,7 +146,7 @@ fn files_are_private_and_survive_a_restart() {
         assert_eq!(mode(dir.join(name)), 0o600, "{name}");
     }
     let again = open(&dir, &["10.1.2.3", "console.example"]).unwrap();
-    assert_eq!(first.ca_pem(), again.ca_pem());
+    assert_eq!(before.ca_pem(), again.ca_pem());
     assert_eq!(
         (server.clone(), console.clone()),
         (read(SERVER_PEM), read(CONSOLE_PEM))
