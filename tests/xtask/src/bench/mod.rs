@@ -52,17 +52,27 @@ pub(crate) enum Which {
 }
 
 pub(crate) fn run(which: Which) -> Result<()> {
-    setup::for_demo()?;
-    sh::run(cargo().args(["build", "--release", "-p", "bbt-console", "-p", "bbt-agent"]))?;
-    let bins = Bins::in_dir(&target_dir().join("release"))?;
     let folder = sh::root().join(".bbt/bench");
     std::fs::create_dir_all(&folder)?;
     let runtime = tokio::runtime::Runtime::new()?;
+    let release = target_dir().join("release");
+    if let Which::Enrol { boards, at_once } = which {
+        // No lessons and no agent: the boards are this program's.
+        sh::run(cargo().args(["build", "--release", "-p", "bbt-console"]))?;
+        let bins = Bins {
+            console: release.join("bbt-console"),
+            agent: release.join("bbt-agent"),
+        };
+        return runtime.block_on(enrol::run(&bins, &folder, boards, at_once));
+    }
+    setup::for_demo()?;
+    sh::run(cargo().args(["build", "--release", "-p", "bbt-console", "-p", "bbt-agent"]))?;
+    let bins = Bins::in_dir(&release)?;
     match which {
         Which::Footprint { lessons, rest_s } => {
             runtime.block_on(footprint::run(&bins, &folder, lessons, rest_s))
         }
-        Which::Enrol { boards, at_once } => runtime.block_on(enrol::run(&bins, &folder, boards, at_once)),
+        Which::Enrol { .. } => Ok(()),
         Which::Player { mib, rounds } => runtime.block_on(player::run(&bins, &folder, mib, rounds)),
     }
 }
