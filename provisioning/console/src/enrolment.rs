@@ -61,7 +61,11 @@ impl Asked {
         if let Some(classroom) = &request.classroom {
             bounded("classroom", classroom, 64)?;
         }
-        for field in [&mut request.serial, &mut request.board, &mut request.agent_version] {
+        for field in [
+            &mut request.serial,
+            &mut request.board,
+            &mut request.agent_version,
+        ] {
             *field = field.trim().to_owned();
         }
         if let Some(hardware) = &mut request.hardware {
@@ -218,7 +222,9 @@ fn unbounded_hardware() -> ApiError {
     use contract::hardware::{MAX_FIELD_BYTES, MAX_MACS};
     ApiError::invalid(
         "hardware",
-        format!("at most {MAX_FIELD_BYTES} bytes each and {MAX_MACS} network addresses, no control characters"),
+        format!(
+            "at most {MAX_FIELD_BYTES} bytes each and {MAX_MACS} network addresses, no control characters"
+        ),
     )
 }
 

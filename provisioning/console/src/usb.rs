@@ -55,7 +55,11 @@ pub async fn county_file(
 ///
 /// # Errors
 /// Signing failed.
-pub fn ticket_file(ticket: &OpenTicket, keys: &SigningKeys, now: Timestamp) -> Result<(String, String), ApiError> {
+pub fn ticket_file(
+    ticket: &OpenTicket,
+    keys: &SigningKeys,
+    now: Timestamp,
+) -> Result<(String, String), ApiError> {
     let signed = keys
         .sign_command(&OfflineTicket {
             code: ticket.code.secret(),
@@ -126,15 +130,23 @@ pub fn requests_of_zip(bytes: &[u8]) -> Result<Vec<Found>, ApiError> {
     let refuse = |why: String| ApiError::new(Code::UsbFolder).detail(why);
     let mut zip = zip::ZipArchive::new(Cursor::new(bytes)).map_err(|e| refuse(format!("no zip: {e}")))?;
     if zip.len() > 4 * MAX_TICKETS {
-        return Err(refuse(format!("{} files, at most {} are read", zip.len(), 4 * MAX_TICKETS)));
+        return Err(refuse(format!(
+            "{} files, at most {} are read",
+            zip.len(),
+            4 * MAX_TICKETS
+        )));
     }
     let mut found: Vec<Found> = Vec::new();
     for at in 0..zip.len() {
         let entry = zip.by_index(at).map_err(|e| refuse(format!("file {at}: {e}")))?;
         // What is no text is no name of ours.
-        let Ok(path) = entry.name().map(|path| path.into_owned()) else { continue };
+        let Ok(path) = entry.name().map(|path| path.into_owned()) else {
+            continue;
+        };
         let parts: Vec<&str> = path.split(['/', '\\']).collect();
-        let [.., "requests", name] = parts[..] else { continue };
+        let [.., "requests", name] = parts[..] else {
+            continue;
+        };
         if name.is_empty() || entry.is_dir() || entry.is_symlink() {
             continue;
         }
@@ -247,7 +259,19 @@ mod tests {
             assert!(is_name(name), "{name}");
         }
         let long = format!("{}.json", "x".repeat(65));
-        for name in ["", ".json", "..json", "../a.json", "a/b.json", "a\\b.json", "a", "a.JSON", "班.json", "a\n.json", &long] {
+        for name in [
+            "",
+            ".json",
+            "..json",
+            "../a.json",
+            "a/b.json",
+            "a\\b.json",
+            "a",
+            "a.JSON",
+            "班.json",
+            "a\n.json",
+            &long,
+        ] {
             assert!(!is_name(name), "{name:?}");
         }
     }
@@ -264,7 +288,8 @@ mod tests {
         put("bbt/requests/a.json", b"{}");
         // Deflated it is small.
         put("stick/bbt/requests/bomb.json", &vec![b'['; 10 << 20]);
-        zip.add_symlink("bbt/requests/link.json", "/etc/passwd", options).unwrap();
+        zip.add_symlink("bbt/requests/link.json", "/etc/passwd", options)
+            .unwrap();
         let found = requests_of_zip(&zip.finish().unwrap().into_inner()).unwrap();
         let names: Vec<_> = found.iter().map(|f| f.name.as_str()).collect();
         assert_eq!(names, ["a.json", "bomb.json"]);

@@ -26,7 +26,15 @@ pub(super) async fn claim(command: Claim, config: &Config, db: &Db) -> anyhow::R
             list(
                 format,
                 &found,
-                &["ID", "ON ITS SCREEN", "SERIAL", "BOARD", "ADDRESS", "LAST SEEN", "COPY OF"],
+                &[
+                    "ID",
+                    "ON ITS SCREEN",
+                    "SERIAL",
+                    "BOARD",
+                    "ADDRESS",
+                    "LAST SEEN",
+                    "COPY OF",
+                ],
                 || {
                     let row = |c: &crate::api::claims::Claim| {
                         vec![
@@ -57,7 +65,9 @@ pub(super) async fn claim(command: Claim, config: &Config, db: &Db) -> anyhow::R
                 scope: &scope,
                 name: BY,
             };
-            let device = decide(&enroller, config, &who, id, &wish, now).await.map_err(plain)?;
+            let device = decide(&enroller, config, &who, id, &wish, now)
+                .await
+                .map_err(plain)?;
             println!("{device}");
             Ok(())
         }

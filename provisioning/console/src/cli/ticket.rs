@@ -23,14 +23,20 @@ pub(super) async fn ticket(command: Ticket, config: &Config, db: &Db) -> anyhow:
         Ticket::New(new) => issue(new, config, db).await,
         Ticket::Batch(new) => super::usb::batch(new, config, db).await,
         Ticket::List(format) => {
-            let found = db
-                .tickets()
-                .list(&Scope::everything(), Timestamp::now())
-                .await?;
+            let found = db.tickets().list(&Scope::everything(), Timestamp::now()).await?;
             list(
                 format,
                 &found,
-                &["ID", "BATCH", "SCHOOL", "CLASSROOM", "SERIAL", "STATE", "EXPIRES", "DEVICE"],
+                &[
+                    "ID",
+                    "BATCH",
+                    "SCHOOL",
+                    "CLASSROOM",
+                    "SERIAL",
+                    "STATE",
+                    "EXPIRES",
+                    "DEVICE",
+                ],
                 || {
                     let row = |t: &crate::api::tickets::Ticket| {
                         vec![
@@ -80,7 +86,8 @@ async fn issue(new: NewTicketArgs, config: &Config, db: &Db) -> anyhow::Result<(
     if new.out == Path::new("-") {
         println!("{text}");
     } else {
-        write_private(&new.out, text.as_bytes()).with_context(|| format!("Failed to write {}", new.out.display()))?;
+        write_private(&new.out, text.as_bytes())
+            .with_context(|| format!("Failed to write {}", new.out.display()))?;
         println!(
             "ticket {} written to {}, good until {}",
             issued.id,

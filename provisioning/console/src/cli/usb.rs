@@ -31,12 +31,18 @@ pub(super) async fn batch(args: BatchArgs, config: &Config, db: &Db) -> anyhow::
     let now = Timestamp::now();
     let issued = issue(args.school, args.ttl_hours, config, db, &seal, now).await?;
     if let Some(file) = &args.sheet {
-        let batch = db.batches().open(&Scope::everything(), issued.id, &seal, now).await?;
+        let batch = db
+            .batches()
+            .open(&Scope::everything(), issued.id, &seal, now)
+            .await?;
         let pdf = labels::pdf(&to_print(batch, config, now), config.label_font.as_deref())?;
         write_private(file, &pdf).with_context(|| format!("Failed to write {}", file.display()))?;
     }
     list(args.format, &issued, &["CLASSROOM", "CODE"], || {
-        println!("batch {} for {}, good until {}", issued.id, issued.school, issued.expires_at);
+        println!(
+            "batch {} for {}, good until {}",
+            issued.id, issued.school, issued.expires_at
+        );
         let row = |t: &crate::api::batches::BatchTicket| vec![t.classroom.clone(), t.typed_code.clone()];
         issued.tickets.iter().map(row).collect()
     })
@@ -88,18 +94,27 @@ pub(super) async fn usb(command: Usb, config: &Config, db: &Db) -> anyhow::Resul
         Usb::Import { disk, format } => {
             let outcomes = import(&disk, config, db, now).await?;
             let failed = outcomes.iter().any(|o| o.problem.is_some());
-            list(format, &outcomes, &["FILE", "SERIAL", "DEVICE", "PROBLEM"], || {
-                let row = |o: &UsbOutcome| {
-                    vec![
-                        o.name.clone(),
-                        o.serial.clone(),
-                        or_dash(o.device_id.as_deref()),
-                        or_dash(o.message.as_deref()),
-                    ]
-                };
-                outcomes.iter().map(row).collect()
-            })?;
-            Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+            list(
+                format,
+                &outcomes,
+                &["FILE", "SERIAL", "DEVICE", "PROBLEM"],
+                || {
+                    let row = |o: &UsbOutcome| {
+                        vec![
+                            o.name.clone(),
+                            o.serial.clone(),
+                            or_dash(o.device_id.as_deref()),
+                            or_dash(o.message.as_deref()),
+                        ]
+                    };
+                    outcomes.iter().map(row).collect()
+                },
+            )?;
+            Ok(if failed {
+                ExitCode::FAILURE
+            } else {
+                ExitCode::SUCCESS
+            })
         }
     }
 }
@@ -111,20 +126,31 @@ async fn export(args: UsbExport, config: &Config, db: &Db, now: Timestamp) -> an
     let tickets = match (args.batch, args.school) {
         (Some(batch), _) => db.batches().open(&everything, batch, &seal, now).await?.tickets,
         (None, Some(school)) => {
-            let open = db.batches().open_of_school(&everything, school, &seal, now).await?;
+            let open = db
+                .batches()
+                .open_of_school(&everything, school, &seal, now)
+                .await?;
             if open.is_empty() {
                 let issued = issue(school, BATCH_TTL_HOURS, config, db, &seal, now).await?;
                 println!("batch {} issued for {}", issued.id, issued.school);
-                db.batches().open(&everything, issued.id, &seal, now).await?.tickets
+                db.batches()
+                    .open(&everything, issued.id, &seal, now)
+                    .await?
+                    .tickets
             } else {
                 open
             }
         }
         (None, None) => anyhow::bail!("name a --school or a --batch"),
     };
-    let county = usb::county_file(&enroller, config, &everything, now).await.map_err(plain)?;
+    let county = usb::county_file(&enroller, config, &everything, now)
+        .await
+        .map_err(plain)?;
     let count = folder::export(&args.out, &county, &tickets, &enroller.keys, now)?;
-    println!("{count} tickets and the county file written to {}", args.out.display());
+    println!(
+        "{count} tickets and the county file written to {}",
+        args.out.display()
+    );
     Ok(())
 }
 

@@ -87,7 +87,10 @@ pub async fn revoke(
     access: Access,
     Path(id): Path<i64>,
 ) -> Result<StatusCode, ApiError> {
-    app.db.batches().revoke(&access.scope, id, app.clock.now()).await?;
+    app.db
+        .batches()
+        .revoke(&access.scope, id, app.clock.now())
+        .await?;
     app.changed(Noun::Ticket, None);
     Ok(StatusCode::NO_CONTENT)
 }
@@ -112,7 +115,9 @@ pub async fn sheet(
         .await
         .map_err(ApiError::internal)?
         .map_err(|error| match error {
-            LabelError::NoFont { .. } | LabelError::Font { .. } => ApiError::new(Code::Conflict).detail(error),
+            LabelError::NoFont { .. } | LabelError::Font { .. } => {
+                ApiError::new(Code::Conflict).detail(error)
+            }
             LabelError::Draw(_) => ApiError::internal(error),
         })?;
     Ok(download(pdf, "application/pdf", &format!("bbt-batch-{id}.pdf")))

@@ -42,7 +42,9 @@ pub async fn by_fingerprint(
         let shown: String = fingerprint.chars().take(40).collect();
         ApiError::not_found("claim", shown)
     })?;
-    Ok(Json(app.db.claims().by_fingerprint(&access.scope, &spelled).await?))
+    Ok(Json(
+        app.db.claims().by_fingerprint(&access.scope, &spelled).await?,
+    ))
 }
 
 /// Makes a waiting board the device of a classroom. Asked again for the same classroom, answers the same device.
@@ -137,7 +139,9 @@ pub async fn decide(
             if classroom != wish.classroom_id {
                 return Err(ApiError::invalid(
                     "classroom_id",
-                    format!("device {device} stands in classroom {classroom}; what takes its place stands there, too"),
+                    format!(
+                        "device {device} stands in classroom {classroom}; what takes its place stands there, too"
+                    ),
                 ));
             }
             Some(device_no)

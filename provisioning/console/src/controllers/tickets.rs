@@ -42,7 +42,16 @@ pub async fn add(
     Body(new): Body<NewTicket>,
 ) -> Result<(StatusCode, Json<IssuedTicket>), ApiError> {
     let now = app.clock.sign()?;
-    let ticket = issue(&app.db, &app.config, app.pki.ca_pem(), &access.scope, &new, None, now).await?;
+    let ticket = issue(
+        &app.db,
+        &app.config,
+        app.pki.ca_pem(),
+        &access.scope,
+        &new,
+        None,
+        now,
+    )
+    .await?;
     app.changed(Noun::Ticket, ticket.id.to_string());
     Ok((StatusCode::CREATED, Json(ticket)))
 }
@@ -66,7 +75,10 @@ pub async fn revoke(
     access: Access,
     Path(id): Path<i64>,
 ) -> Result<StatusCode, ApiError> {
-    app.db.tickets().revoke(&access.scope, id, app.clock.now()).await?;
+    app.db
+        .tickets()
+        .revoke(&access.scope, id, app.clock.now())
+        .await?;
     app.changed(Noun::Ticket, id.to_string());
     Ok(StatusCode::NO_CONTENT)
 }
@@ -92,7 +104,16 @@ pub async fn replace(
         ..NewTicket::default()
     };
     let (pki, now) = (app.pki.ca_pem(), app.clock.sign()?);
-    let ticket = issue(&app.db, &app.config, pki, &access.scope, &wish, Some(device_no), now).await?;
+    let ticket = issue(
+        &app.db,
+        &app.config,
+        pki,
+        &access.scope,
+        &wish,
+        Some(device_no),
+        now,
+    )
+    .await?;
     app.changed(Noun::Ticket, ticket.id.to_string());
     Ok((StatusCode::CREATED, Json(ticket)))
 }

@@ -83,7 +83,11 @@ async fn receive(mut form: Multipart) -> Result<Vec<Found>, ApiError> {
         let zipped = name.to_ascii_lowercase().ends_with(".zip");
         // A browser that sends a folder names its files by their paths.
         let name = name.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
-        let most = if zipped { MAX_BODY_BYTES as u64 } else { MAX_FILE_BYTES };
+        let most = if zipped {
+            MAX_BODY_BYTES as u64
+        } else {
+            MAX_FILE_BYTES
+        };
         let mut bytes = Vec::new();
         let mut fits = true;
         while let Some(more) = part.chunk().await.map_err(unreadable)? {

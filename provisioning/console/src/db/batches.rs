@@ -116,12 +116,7 @@ impl Batches<'_> {
     /// # Errors
     /// [`DbError::NotFound`] for the school, or a classroom that is not one of it; [`DbError::Conflict`] if there is none to
     /// issue for, or too many.
-    pub async fn issue(
-        &self,
-        new: &NewBatchRow<'_>,
-        seal: &Sealer,
-        now: Timestamp,
-    ) -> DbResult<IssuedBatch> {
+    pub async fn issue(&self, new: &NewBatchRow<'_>, seal: &Sealer, now: Timestamp) -> DbResult<IssuedBatch> {
         let mut tx = self.0.begin().await?;
         let school: Option<String> = sqlx::query_scalar("SELECT name FROM schools WHERE id = ?")
             .bind(new.school)
@@ -314,9 +309,14 @@ impl Batches<'_> {
         .await?;
         let only = |pick: fn(&(String, bool, bool)) -> bool| {
             let mut found = above.iter().filter(|region| pick(region));
-            found.next().filter(|_| found.next().is_none()).map(|(name, ..)| name.clone())
+            found
+                .next()
+                .filter(|_| found.next().is_none())
+                .map(|(name, ..)| name.clone())
         };
-        Ok(only(|(_, county, _)| *county).or_else(|| only(|(.., root)| *root)).unwrap_or_default())
+        Ok(only(|(_, county, _)| *county)
+            .or_else(|| only(|(.., root)| *root))
+            .unwrap_or_default())
     }
 
     async fn school_of(&self, scope: &Scope, id: i64) -> DbResult<(i64, String, String, Timestamp)> {

@@ -1,6 +1,8 @@
 //! Boards that said they are there and have no ticket. Bounded: strangers write here.
 
-use contract::{claim::ClaimRequest, code::TicketCode, enrol::BrokerAddress, hardware::Hardware, hash::Hash, id::DeviceId};
+use contract::{
+    claim::ClaimRequest, code::TicketCode, enrol::BrokerAddress, hardware::Hardware, hash::Hash, id::DeviceId,
+};
 use jiff::{SignedDuration, Timestamp};
 use sqlx::{FromRow, SqliteConnection};
 
@@ -139,7 +141,8 @@ impl Row {
 }
 
 // A claim has no place yet, so whoever may decide sees it, but a copy belongs to the school of its original.
-const FROM: &str = "SELECT k.id, k.fingerprint, k.serial, k.board, k.agent_version, k.address, k.first_seen_at,
+const FROM: &str =
+    "SELECT k.id, k.fingerprint, k.serial, k.board, k.agent_version, k.address, k.first_seen_at,
     k.last_seen_at, o.id AS copy_of, k.decision, t.device_id
     FROM claims k LEFT JOIN tickets t ON t.id = k.ticket_id LEFT JOIN devices o ON o.device_no = k.copy_of
     LEFT JOIN classrooms c ON c.id = o.classroom_id

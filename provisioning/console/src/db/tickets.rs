@@ -235,15 +235,18 @@ impl Tickets<'_> {
     /// [`DbError::Ticket`].
     pub async fn redeem(&self, shown: &Shown<'_>, now: Timestamp) -> DbResult<Redeem> {
         let mut read = self.0.read.acquire().await?;
-        let row: Option<RedeemRow> = sqlx::query_as(sqlx::AssertSqlSafe(format!("{REDEEM} WHERE t.code_hash = ?")))
-            .bind(&code_hash(shown.code)[..])
-            .fetch_optional(&mut *read)
-            .await?;
+        let row: Option<RedeemRow> =
+            sqlx::query_as(sqlx::AssertSqlSafe(format!("{REDEEM} WHERE t.code_hash = ?")))
+                .bind(&code_hash(shown.code)[..])
+                .fetch_optional(&mut *read)
+                .await?;
         let row = row.ok_or(TicketRefusal::Unknown)?;
         match (row.used_at, &row.device_id, row.stands, &row.certificate_pem) {
             _ if row.revoked_at.is_some() => Err(TicketRefusal::Expired.into()),
             (None, ..) if row.expires_at <= ms(now) => Err(TicketRefusal::Expired.into()),
-            (None, ..) => Ok(Redeem::Fresh(grant(&mut read, &row, shown.serial, shown.classroom).await?)),
+            (None, ..) => Ok(Redeem::Fresh(
+                grant(&mut read, &row, shown.serial, shown.classroom).await?,
+            )),
             (Some(_), Some(device), Some(stands), Some(certificate_pem))
                 if row.key_hash.as_deref() == Some(&shown.key.0[..])
                     && row.standing.as_deref() == Some("active") =>
@@ -332,11 +335,12 @@ impl Tickets<'_> {
     /// # Errors
     /// The database's.
     pub async fn wipe_expired(&self, now: Timestamp) -> DbResult<u64> {
-        let done =
-            sqlx::query("UPDATE tickets SET code_sealed = NULL WHERE code_sealed IS NOT NULL AND expires_at <= ?")
-                .bind(ms(now))
-                .execute(&self.0.write)
-                .await?;
+        let done = sqlx::query(
+            "UPDATE tickets SET code_sealed = NULL WHERE code_sealed IS NOT NULL AND expires_at <= ?",
+        )
+        .bind(ms(now))
+        .execute(&self.0.write)
+        .await?;
         Ok(done.rows_affected())
     }
 }
@@ -363,7 +367,10 @@ pub(super) async fn insert(
                 .bind(id)
                 .fetch_optional(&mut *tx)
                 .await?;
-            (Some(id), school.ok_or_else(|| DbError::not_found("classroom", id))?)
+            (
+                Some(id),
+                school.ok_or_else(|| DbError::not_found("classroom", id))?,
+            )
         }
         Bound::School(id) => {
             let school: Option<i64> = sqlx::query_scalar("SELECT id FROM schools WHERE id = ?")
@@ -402,7 +409,11 @@ async fn grant(
     serial: &str,
     named: Option<&str>,
 ) -> DbResult<Grant> {
-    if row.serial.as_deref().is_some_and(|only| only.trim() != serial.trim()) {
+    if row
+        .serial
+        .as_deref()
+        .is_some_and(|only| only.trim() != serial.trim())
+    {
         return Err(TicketRefusal::OtherSerial.into());
     }
     let named = named.map(str::trim).filter(|code| !code.is_empty());
@@ -472,7 +483,11 @@ async fn only_free(read: &mut SqliteConnection, school: i64) -> DbResult<i64> {
     if let [(only, ..)] = free[..] {
         return Ok(*only);
     }
-    let offered = if free.is_empty() { rooms.iter().collect() } else { free };
+    let offered = if free.is_empty() {
+        rooms.iter().collect()
+    } else {
+        free
+    };
     let choices = offered
         .iter()
         .take(MAX_CHOICES)

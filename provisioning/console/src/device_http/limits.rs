@@ -168,7 +168,14 @@ impl Budgets {
 }
 
 impl State {
-    fn spent(&mut self, key: IpAddr, wait: Duration, everybody: bool, window: Duration, now: Instant) -> Spent {
+    fn spent(
+        &mut self,
+        key: IpAddr,
+        wait: Duration,
+        everybody: bool,
+        window: Duration,
+        now: Instant,
+    ) -> Spent {
         let due = |told: Option<Instant>, every| told.is_none_or(|told| now.duration_since(told) >= every);
         let own = self.by_address.get(&key).and_then(|budget| budget.told);
         let tell = if everybody {

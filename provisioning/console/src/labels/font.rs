@@ -54,13 +54,16 @@ impl LabelFont {
         };
         let size = std::fs::metadata(&path).map_err(|e| refuse(e.to_string()))?.len();
         if size > MAX_BYTES {
-            return Err(refuse(format!("it has {size} bytes, at most {MAX_BYTES} are read")));
+            return Err(refuse(format!(
+                "it has {size} bytes, at most {MAX_BYTES} are read"
+            )));
         }
         let data = Arc::new(std::fs::read(&path).map_err(|e| refuse(e.to_string()))?);
         let index = simplified(&data).ok_or_else(|| {
             refuse("it is no TrueType or OpenType font with Chinese characters and Latin capitals".to_owned())
         })?;
-        let font = Font::new(data.clone().into(), index).ok_or_else(|| refuse("it cannot be used".to_owned()))?;
+        let font =
+            Font::new(data.clone().into(), index).ok_or_else(|| refuse("it cannot be used".to_owned()))?;
         Ok(Self { font, data, index })
     }
 

@@ -176,7 +176,14 @@ impl Pen<'_, '_> {
         self.lines(crosses.finish(), 90, 0.5);
     }
 
-    fn label(&mut self, sheet: &Sheet, label: &Label, count: usize, x: f32, y: f32) -> Result<(), LabelError> {
+    fn label(
+        &mut self,
+        sheet: &Sheet,
+        label: &Label,
+        count: usize,
+        x: f32,
+        y: f32,
+    ) -> Result<(), LabelError> {
         self.qr(&label.qr, x + PADDING, y + (LABEL.1 - QR) / 2.0)?;
         let left = x + PADDING + QR + 2.0 * MM;
         let room = x + LABEL.0 - PADDING - left;
@@ -185,7 +192,13 @@ impl Pen<'_, '_> {
         self.typed(&label.typed_code, left, y + 22.5 * MM, room);
         let expiry = format!("有效期至 {}（北京时间）", minute(label.expires_at));
         self.text(&expiry, left, y + 28.0 * MM, 7.5, room);
-        self.text("用法：扫码认领，或在终端屏幕上输入 9 位码", left, y + 31.7 * MM, 7.5, room);
+        self.text(
+            "用法：扫码认领，或在终端屏幕上输入 9 位码",
+            left,
+            y + 31.7 * MM,
+            7.5,
+            room,
+        );
         let number = format!("批次 {} · {count}/{}", sheet.batch, sheet.labels.len());
         self.text(&number, left, y + 35.2 * MM, 6.5, room);
         Ok(())
@@ -203,7 +216,8 @@ impl Pen<'_, '_> {
 
     /// As vectors, one rectangle for each run of dark modules.
     fn qr(&mut self, text: &str, x: f32, y: f32) -> Result<(), LabelError> {
-        let code = QrCode::with_error_correction_level(text, EcLevel::M).map_err(|e| failed(e.to_string()))?;
+        let code =
+            QrCode::with_error_correction_level(text, EcLevel::M).map_err(|e| failed(e.to_string()))?;
         let modules = code.width();
         let module = QR / (modules + 2 * QUIET) as f32;
         let place = |n: usize| (n + QUIET) as f32 * module;

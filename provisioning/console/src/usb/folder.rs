@@ -48,7 +48,12 @@ pub fn export(
         disk.display()
     );
     let root = place(disk);
-    for folder in [root.clone(), root.join("tickets"), root.join("requests"), root.join("replies")] {
+    for folder in [
+        root.clone(),
+        root.join("tickets"),
+        root.join("requests"),
+        root.join("replies"),
+    ] {
         make_folder(&folder)?;
     }
     write(&root, "county.json", &serde_json::to_string_pretty(county)?)?;
@@ -163,13 +168,24 @@ mod tests {
         let names: Vec<_> = found.iter().map(|f| f.name.as_str()).collect();
         assert_eq!(names, ["b.json", "huge.json", "坏.json"]);
         assert!(found[1].content.is_err());
-        assert_eq!(requests(&disk.path().join("bbt")).unwrap().len(), 3, "the folder itself will do");
+        assert_eq!(
+            requests(&disk.path().join("bbt")).unwrap().len(),
+            3,
+            "the folder itself will do"
+        );
 
         fs::rename(&requests_folder, disk.path().join("real")).unwrap();
         std::os::unix::fs::symlink(disk.path().join("real"), &requests_folder).unwrap();
-        assert!(requests(disk.path()).unwrap_err().to_string().contains("requests"));
+        assert!(
+            requests(disk.path())
+                .unwrap_err()
+                .to_string()
+                .contains("requests")
+        );
         std::os::unix::fs::symlink(disk.path().join("real"), disk.path().join("bbt/replies")).unwrap();
-        let error = make_folder(&disk.path().join("bbt/replies")).unwrap_err().to_string();
+        let error = make_folder(&disk.path().join("bbt/replies"))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("link"), "{error}");
     }
 }

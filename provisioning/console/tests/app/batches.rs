@@ -16,11 +16,16 @@ async fn a_schools_batch_enrols_its_boards_once() {
     let school = county.schools[0];
     for n in 2..=4 {
         let room = json!({ "school_id": school, "code": format!("30{n}"), "name": format!("三年级({n})班") });
-        assert_eq!(console.post("/classrooms", room).await.status, StatusCode::CREATED);
+        assert_eq!(
+            console.post("/classrooms", room).await.status,
+            StatusCode::CREATED
+        );
     }
     // One classroom has a device already: it gets no ticket.
     console.enrol("d-there", county.classrooms[0]).await;
-    let issued = console.post("/ticket-batches", json!({ "school_id": school })).await;
+    let issued = console
+        .post("/ticket-batches", json!({ "school_id": school }))
+        .await;
     assert_eq!(issued.status, StatusCode::CREATED, "{:?}", issued.json());
     let batch = issued.json();
     let tickets = batch["tickets"].as_array().unwrap();
@@ -28,7 +33,10 @@ async fn a_schools_batch_enrols_its_boards_once() {
     assert_eq!(rooms, ["三年级(2)班", "三年级(3)班", "三年级(4)班"]);
     let listed = console.get("/ticket-batches").await;
     let item = &listed.json()["items"][0];
-    assert_eq!((&item["total"], &item["used"], &item["open"]), (&json!(3), &json!(0), &json!(3)));
+    assert_eq!(
+        (&item["total"], &item["used"], &item["open"]),
+        (&json!(3), &json!(0), &json!(3))
+    );
     assert_eq!(item["created_by"], "admin");
     for ticket in tickets {
         let typed = ticket["typed_code"].as_str().unwrap();
@@ -56,9 +64,13 @@ async fn a_schools_batch_enrols_its_boards_once() {
         assert_eq!(other.code(), "ticket_used");
     }
     assert_eq!(console.get("/devices").await.json()["total"], 4);
-    let full = console.post("/ticket-batches", json!({ "school_id": school })).await;
+    let full = console
+        .post("/ticket-batches", json!({ "school_id": school }))
+        .await;
     assert_eq!(full.code(), "conflict", "every classroom has its device");
-    let gone = console.get(&format!("/ticket-batches/{}/sheet.pdf", batch["id"])).await;
+    let gone = console
+        .get(&format!("/ticket-batches/{}/sheet.pdf", batch["id"]))
+        .await;
     assert_eq!(gone.code(), "conflict", "nothing is left to print");
 }
 
@@ -74,8 +86,14 @@ async fn the_bounds_of_a_batch() {
         "not_found",
         "another school's classroom"
     );
-    assert_eq!(ask(json!({ "school_id": school, "classroom_ids": [] })).await, "invalid_field");
-    assert_eq!(ask(json!({ "school_id": school, "ttl_hours": 2161 })).await, "invalid_field");
+    assert_eq!(
+        ask(json!({ "school_id": school, "classroom_ids": [] })).await,
+        "invalid_field"
+    );
+    assert_eq!(
+        ask(json!({ "school_id": school, "ttl_hours": 2161 })).await,
+        "invalid_field"
+    );
     for path in ["/ticket-batches/9/sheet.pdf", "/ticket-batches/9/usb.zip"] {
         assert_eq!(console.get(path).await.code(), "not_found");
     }
@@ -112,19 +130,33 @@ async fn a_batch_is_printed_again_after_a_restart_and_revoked_as_a_whole() {
     let mut zip = zip::ZipArchive::new(std::io::Cursor::new(zip.body.to_vec())).unwrap();
     let names: Vec<String> = zip.file_names().map(|name| name.unwrap().into_owned()).collect();
     assert_eq!(names.len(), 2, "{names:?}");
-    assert!(names[0] == "bbt/county.json" && names[1].starts_with("bbt/tickets/301-"), "{names:?}");
+    assert!(
+        names[0] == "bbt/county.json" && names[1].starts_with("bbt/tickets/301-"),
+        "{names:?}"
+    );
     let signed: Signed<OfflineTicket> = serde_json::from_reader(zip.by_index(1).unwrap()).unwrap();
     let ticket = signed.verify(&console.app.keys.trusted()).unwrap();
     assert_eq!(ticket.code, code.replace('-', "")[..8]);
-    assert_eq!((ticket.placement.school.as_str(), ticket.classroom_code.as_str()), ("第0小学", "301"));
+    assert_eq!(
+        (ticket.placement.school.as_str(), ticket.classroom_code.as_str()),
+        ("第0小学", "301")
+    );
 
     assert_eq!(
         console.delete(&format!("/ticket-batches/{id}")).await.status,
         StatusCode::NO_CONTENT
     );
-    assert_eq!(door.enrol(&Board::new("SN").request(&code), "10.0.0.1").await.code(), "ticket_expired");
     assert_eq!(
-        console.get(&format!("/ticket-batches/{id}/sheet.pdf")).await.code(),
+        door.enrol(&Board::new("SN").request(&code), "10.0.0.1")
+            .await
+            .code(),
+        "ticket_expired"
+    );
+    assert_eq!(
+        console
+            .get(&format!("/ticket-batches/{id}/sheet.pdf"))
+            .await
+            .code(),
         "conflict"
     );
 }
@@ -136,7 +168,11 @@ async fn codes_lie_sealed_and_are_wiped_when_they_run_out() {
     let county = console.county().await;
     let wish = json!({ "school_id": county.schools[0], "ttl_hours": 1 });
     let batch = console.post("/ticket-batches", wish).await.json();
-    let secret = batch["tickets"][0]["typed_code"].as_str().unwrap().replace('-', "")[..8].to_owned();
+    let secret = batch["tickets"][0]["typed_code"]
+        .as_str()
+        .unwrap()
+        .replace('-', "")[..8]
+        .to_owned();
     console.app.db.close().await;
     let mut bytes = Vec::new();
     for file in std::fs::read_dir(console.folder.path()).unwrap() {

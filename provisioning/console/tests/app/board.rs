@@ -86,8 +86,13 @@ impl Door {
             csr_pem: board.csr(),
             hardware: board.hardware.clone(),
         };
-        self.ask(api::CLAIM, serde_json::to_value(request).unwrap(), address, device)
-            .await
+        self.ask(
+            api::CLAIM,
+            serde_json::to_value(request).unwrap(),
+            address,
+            device,
+        )
+        .await
     }
 }
 

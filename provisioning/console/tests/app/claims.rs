@@ -10,7 +10,10 @@ use crate::{
 };
 
 async fn waiting(console: &TestConsole) -> Vec<Value> {
-    console.get("/claims").await.json()["items"].as_array().unwrap().clone()
+    console.get("/claims").await.json()["items"]
+        .as_array()
+        .unwrap()
+        .clone()
 }
 
 #[tokio::test]
@@ -32,7 +35,10 @@ async fn a_board_is_let_in_and_hears_it_again_and_again() {
 
     // Typed on the telephone, in small letters.
     let typed = board.fingerprint().replace('-', "").to_lowercase();
-    let found = console.get(&format!("/claims/by-fingerprint/{typed}")).await.json();
+    let found = console
+        .get(&format!("/claims/by-fingerprint/{typed}"))
+        .await
+        .json();
     assert_eq!(found["id"], items[0]["id"]);
     for wrong in ["ZZZZ-ZZZZ", "not%20one", "U"] {
         let answer = console.get(&format!("/claims/by-fingerprint/{wrong}")).await;
@@ -45,7 +51,10 @@ async fn a_board_is_let_in_and_hears_it_again_and_again() {
     );
     let wish = json!({ "classroom_id": county.classrooms[0] });
     // Two thumbs on the button at once.
-    let (one, two) = tokio::join!(console.post(&approve, wish.clone()), console.post(&approve, wish.clone()));
+    let (one, two) = tokio::join!(
+        console.post(&approve, wish.clone()),
+        console.post(&approve, wish.clone())
+    );
     assert_eq!((one.status, two.status), (StatusCode::OK, StatusCode::OK));
     assert_eq!(one.json(), two.json());
     assert_eq!(console.post(&approve, wish).await.json(), one.json());
@@ -60,10 +69,16 @@ async fn a_board_is_let_in_and_hears_it_again_and_again() {
     let console = console.restarted().await;
     let door = Door::of(&console);
     let again = enrolled(door.claim(&board, None).await);
-    assert_eq!(again.certificate_pem, reply.certificate_pem, "the answer was lost, and is the same");
+    assert_eq!(
+        again.certificate_pem, reply.certificate_pem,
+        "the answer was lost, and is the same"
+    );
     assert!(waiting(&console).await.is_empty());
     let devices = console.get("/devices").await.json();
-    assert_eq!((&devices["total"], &devices["items"][0]["serial"]), (&json!(1), &json!("SN-1")));
+    assert_eq!(
+        (&devices["total"], &devices["items"][0]["serial"]),
+        (&json!(1), &json!("SN-1"))
+    );
 }
 
 #[tokio::test]
@@ -82,7 +97,10 @@ async fn a_refused_board_hears_no_and_can_still_be_let_in() {
     let approved = console.post(&format!("/claims/{id}/approve"), wish).await;
     assert_eq!(approved.status, StatusCode::OK);
     enrolled(door.claim(&board, None).await);
-    assert_eq!(console.post("/claims/77/refuse", json!({})).await.code(), "not_found");
+    assert_eq!(
+        console.post("/claims/77/refuse", json!({})).await.code(),
+        "not_found"
+    );
 }
 
 /// What becomes of a board's answer when its device is taken away again: it waits, and somebody decides anew.
@@ -132,11 +150,16 @@ async fn a_copy_is_told_from_its_original_and_enrolled_as_itself() {
     let items = waiting(&console).await;
     assert_eq!(items[0]["copy_of"], device.as_str());
     // Even into the same classroom: the original stays what it is.
-    let approved = console.post(&format!("/claims/{}/approve", items[0]["id"]), wish).await;
+    let approved = console
+        .post(&format!("/claims/{}/approve", items[0]["id"]), wish)
+        .await;
     assert_eq!(approved.status, StatusCode::OK, "{:?}", approved.json());
     assert_eq!(console.get("/devices").await.json()["total"], 2);
     let denied = console.app.db.standings().denied().await.unwrap();
-    assert!(!denied.devices.contains_key(&device), "the original keeps working");
+    assert!(
+        !denied.devices.contains_key(&device),
+        "the original keeps working"
+    );
     // The original itself, calling with its own certificate, is no copy.
     let fresh = Board {
         key: Board::new("x").key,
@@ -164,16 +187,26 @@ async fn strangers_fill_a_bounded_table_and_one_address_only_so_much_of_it() {
     assert_eq!(refused, 0);
     let items = waiting(&console).await;
     assert_eq!(items.len(), 1_000);
-    let gone = console.get(&format!("/claims/by-fingerprint/{}", first.fingerprint())).await;
+    let gone = console
+        .get(&format!("/claims/by-fingerprint/{}", first.fingerprint()))
+        .await;
     assert_eq!(gone.code(), "not_found", "the one heard longest ago made way");
-    assert!(matches!(door.claim(&first, None).await, ClaimReply::Waiting { .. }), "and is back at its next call");
+    assert!(
+        matches!(door.claim(&first, None).await, ClaimReply::Waiting { .. }),
+        "and is back at its next call"
+    );
     for n in 0..201 {
-        let answer = door.claim_from(&Board::new(&format!("F-{n}")), "10.7.7.7", None).await;
+        let answer = door
+            .claim_from(&Board::new(&format!("F-{n}")), "10.7.7.7", None)
+            .await;
         refused += u32::from(answer.code() == "busy");
         assert!(answer.code().is_empty() || answer.headers.contains_key("retry-after"));
     }
     assert_eq!(refused, 1);
-    assert!(matches!(door.claim(&first, None).await, ClaimReply::Waiting { .. }));
+    assert!(matches!(
+        door.claim(&first, None).await,
+        ClaimReply::Waiting { .. }
+    ));
 }
 
 #[tokio::test]
@@ -186,12 +219,28 @@ async fn what_is_no_claim_is_refused() {
         door.claim_from(&board, "10.0.0.1", None).await.code()
     };
     assert_eq!(ask(&|b| b.hardware.serial = " ".into()).await, "invalid_field");
-    assert_eq!(ask(&|b| b.hardware.serial = "x".repeat(129)).await, "invalid_field");
-    assert_eq!(ask(&|b| b.hardware.mcu_id = Some("\n".into())).await, "invalid_field");
-    assert_eq!(ask(&|b| b.hardware.macs = vec!["m".into(); 9]).await, "invalid_field");
+    assert_eq!(
+        ask(&|b| b.hardware.serial = "x".repeat(129)).await,
+        "invalid_field"
+    );
+    assert_eq!(
+        ask(&|b| b.hardware.mcu_id = Some("\n".into())).await,
+        "invalid_field"
+    );
+    assert_eq!(
+        ask(&|b| b.hardware.macs = vec!["m".into(); 9]).await,
+        "invalid_field"
+    );
     let p384 = |b: &mut Board| b.key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap();
     assert_eq!(ask(&p384).await, "bad_csr");
-    let junk = door.ask(contract::api::CLAIM, json!({ "board": [[[[]]]] }), "10.0.0.1", None).await;
+    let junk = door
+        .ask(
+            contract::api::CLAIM,
+            json!({ "board": [[[[]]]] }),
+            "10.0.0.1",
+            None,
+        )
+        .await;
     assert_eq!(junk.code(), "bad_request");
     assert!(waiting(&console).await.is_empty());
 }

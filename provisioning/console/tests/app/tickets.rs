@@ -160,7 +160,10 @@ async fn a_ticket_lets_one_device_in_and_answers_that_one_again() {
         .unwrap();
     let one = shown(&code, "key one", "SN", None);
     let grant = fresh(&console, &one).await;
-    db.devices().enrol(&enrolment(&grant, "one", &one), now).await.unwrap();
+    db.devices()
+        .enrol(&enrolment(&grant, "one", &one), now)
+        .await
+        .unwrap();
     let two = shown(&code, "key two", "SN", None);
     assert_eq!(
         refusal(db.devices().enrol(&enrolment(&grant, "two", &two), now).await),
@@ -192,15 +195,24 @@ async fn a_ticket_lets_one_device_in_and_answers_that_one_again() {
         "its answer may have been lost for hours"
     );
     let refused = console.delete(&format!("/tickets/{id}")).await;
-    assert_eq!((refused.status, refused.code().as_str()), (StatusCode::CONFLICT, "conflict"));
-    assert!(matches!(db.tickets().redeem(&one, late).await.unwrap(), Redeem::Again(_)));
+    assert_eq!(
+        (refused.status, refused.code().as_str()),
+        (StatusCode::CONFLICT, "conflict")
+    );
+    assert!(matches!(
+        db.tickets().redeem(&one, late).await.unwrap(),
+        Redeem::Again(_)
+    ));
     let old: TicketCode = "1ATE0000".parse().unwrap();
     db.tickets()
         .add(&row(&old, Bound::Classroom(county.classrooms[0]), now), now)
         .await
         .unwrap();
     let three = shown(&old, "key three", "SN", None);
-    assert_eq!(refusal(db.tickets().redeem(&three, late).await), TicketRefusal::Expired);
+    assert_eq!(
+        refusal(db.tickets().redeem(&three, late).await),
+        TicketRefusal::Expired
+    );
 }
 
 #[tokio::test]
@@ -210,13 +222,18 @@ async fn a_ticket_for_a_school_finds_the_one_classroom_left_or_asks() {
     let school = county.schools[0];
     let room = async |code: &str| {
         let wish = json!({ "school_id": school, "code": code, "name": format!("{code}班") });
-        console.post("/classrooms", wish).await.json()["id"].as_i64().unwrap()
+        console.post("/classrooms", wish).await.json()["id"]
+            .as_i64()
+            .unwrap()
     };
     let second = room("302").await;
     let now = Timestamp::now();
     let code = new_code();
     let db = &console.app.db;
-    db.tickets().add(&row(&code, Bound::School(school), now), now).await.unwrap();
+    db.tickets()
+        .add(&row(&code, Bound::School(school), now), now)
+        .await
+        .unwrap();
     let asked = |classroom| shown(&code, "key", "SN", classroom);
     assert_eq!(
         refusal(db.tickets().redeem(&asked(None), now).await),
@@ -227,7 +244,10 @@ async fn a_ticket_for_a_school_finds_the_one_classroom_left_or_asks() {
     let elsewhere = TicketRefusal::OtherPlace {
         place: "第0小学".into(),
     };
-    assert_eq!(refusal(db.tickets().redeem(&asked(Some("909")), now).await), elsewhere);
+    assert_eq!(
+        refusal(db.tickets().redeem(&asked(Some("909")), now).await),
+        elsewhere
+    );
     assert_eq!(fresh(&console, &asked(Some(" 302 "))).await.classroom_id, second);
     // Two boards of the school at once: the second finds that the last classroom was taken meanwhile.
     console.enrol("d-other", county.classrooms[0]).await;
@@ -295,8 +315,13 @@ async fn a_replacement_takes_over_everything() {
 
     let issued = console.post("/devices/d-old/replace", json!({})).await;
     assert_eq!(issued.status, StatusCode::CREATED);
-    let second = console.post("/devices/d-old/replace", json!({ "ttl_hours": 5 })).await;
-    assert_eq!(console.get("/tickets").await.json()["items"][0]["replaces"], "d-old");
+    let second = console
+        .post("/devices/d-old/replace", json!({ "ttl_hours": 5 }))
+        .await;
+    assert_eq!(
+        console.get("/tickets").await.json()["items"][0]["replaces"],
+        "d-old"
+    );
     let code: TicketCode = issued.json()["typed_code"].as_str().unwrap().parse().unwrap();
     // The old device was carried to another classroom meanwhile: its successor stands where it stood last.
     let moved = console
@@ -308,17 +333,31 @@ async fn a_replacement_takes_over_everything() {
     assert_eq!(grant.classroom_id, county.classrooms[1]);
     let now = Timestamp::now();
     let db = &console.app.db;
-    db.devices().enrol(&enrolment(&grant, "d-new", &asked), now).await.unwrap();
+    db.devices()
+        .enrol(&enrolment(&grant, "d-new", &asked), now)
+        .await
+        .unwrap();
 
     let listed = console.get("/devices").await.json();
-    assert_eq!((&listed["total"], &listed["items"][0]["id"]), (&json!(1), &json!("d-new")));
+    assert_eq!(
+        (&listed["total"], &listed["items"][0]["id"]),
+        (&json!(1), &json!("d-new"))
+    );
     let new = DeviceId::new("d-new").unwrap();
     // The classroom's push stayed with the old classroom; the device's own went along.
     assert_eq!(console.wanted(&new).await.1, 1);
-    assert_eq!(console.get("/overview").await.json()["devices_total"], 1, "nothing is counted twice");
+    assert_eq!(
+        console.get("/overview").await.json()["devices_total"],
+        1,
+        "nothing is counted twice"
+    );
     let denied = db.standings().denied().await.unwrap();
     assert!(denied.devices.contains_key(&old) && !denied.devices.contains_key(&new));
-    assert_eq!(denied.serials.len(), 1, "the old certificate is dead, the new one is not");
+    assert_eq!(
+        denied.serials.len(),
+        1,
+        "the old certificate is dead, the new one is not"
+    );
     let orders = console.get("/devices/d-old/commands").await.json();
     assert_eq!(
         (&orders[0]["state"], &orders[0]["reason"]),
@@ -335,8 +374,14 @@ async fn a_replacement_takes_over_everything() {
         refusal(db.tickets().redeem(&shown(&code, "k", "SN", None), now).await),
         TicketRefusal::Expired
     );
-    assert_eq!(console.post("/devices/d-old/replace", json!({})).await.code(), "conflict");
-    assert_eq!(console.post("/devices/d-no/replace", json!({})).await.code(), "not_found");
+    assert_eq!(
+        console.post("/devices/d-old/replace", json!({})).await.code(),
+        "conflict"
+    );
+    assert_eq!(
+        console.post("/devices/d-no/replace", json!({})).await.code(),
+        "not_found"
+    );
 }
 
 /// The same board enrolled anew makes way for itself; another one that bears the same serial number does not.
@@ -373,8 +418,16 @@ async fn a_board_enrolled_anew_replaces_itself_and_no_other() {
         names
     };
     assert_eq!(enrol("d-1", board(Some("m1"), "disk-1")).await, ["d-1"]);
-    assert_eq!(enrol("d-2", board(Some("m1"), "disk-2")).await, ["d-2"], "a new disk is a repair");
-    assert_eq!(enrol("d-3", board(Some("m2"), "disk-2")).await, ["d-2", "d-3"], "another board");
+    assert_eq!(
+        enrol("d-2", board(Some("m1"), "disk-2")).await,
+        ["d-2"],
+        "a new disk is a repair"
+    );
+    assert_eq!(
+        enrol("d-3", board(Some("m2"), "disk-2")).await,
+        ["d-2", "d-3"],
+        "another board"
+    );
     let first = format!("{:?}", db.standings().denied().await.unwrap());
     assert!(first.contains("d-1") && !first.contains("d-2"), "{first}");
 }
@@ -402,16 +455,32 @@ async fn what_boards_are_told_at_the_door() {
     wrong.replace_range(wrong.len() - 1.., last);
     for _ in 0..20 {
         let mistyped = ask(&wrong, None, "SN-1").await;
-        assert_eq!((mistyped.status.as_u16(), mistyped.code().as_str()), (422, "ticket_mistyped"));
+        assert_eq!(
+            (mistyped.status.as_u16(), mistyped.code().as_str()),
+            (422, "ticket_mistyped")
+        );
     }
     assert_eq!(ask(&typed, None, "SN-2").await.code(), "ticket_other_serial");
     let elsewhere = ask(&typed, Some("909"), "SN-1").await;
     assert_eq!(elsewhere.code(), "ticket_other_place");
     assert!(elsewhere.json()["message"].as_str().unwrap().contains("第0小学"));
-    console.post("/classrooms", json!({ "school_id": county.schools[0], "code": "302", "name": "三年级(2)班" })).await;
+    console
+        .post(
+            "/classrooms",
+            json!({ "school_id": county.schools[0], "code": "302", "name": "三年级(2)班" }),
+        )
+        .await;
     let which = ask(&typed, None, "SN-1").await;
-    assert_eq!((which.status.as_u16(), which.code().as_str()), (409, "ticket_needs_classroom"));
-    assert!(which.json()["message"].as_str().unwrap().contains("302 三年级(2)班"));
+    assert_eq!(
+        (which.status.as_u16(), which.code().as_str()),
+        (409, "ticket_needs_classroom")
+    );
+    assert!(
+        which.json()["message"]
+            .as_str()
+            .unwrap()
+            .contains("302 三年级(2)班")
+    );
     let answer = ask(&typed.to_lowercase(), Some("302"), "SN-1").await;
     assert_eq!(answer.status, StatusCode::OK, "{:?}", answer.json());
     assert_eq!(answer.json()["placement"]["classroom"], "三年级(2)班");
@@ -441,7 +510,9 @@ async fn what_boards_are_told_at_the_door() {
     }
     let mut spent = 0;
     for n in 0..40 {
-        let answer = door.enrol(&board.request("00000000"), &format!("10.2.0.{n}")).await;
+        let answer = door
+            .enrol(&board.request("00000000"), &format!("10.2.0.{n}"))
+            .await;
         spent += u32::from(answer.code() == "enrol_too_often");
     }
     assert!(spent > 0, "everybody together has a bound, too");

@@ -20,7 +20,8 @@ async fn send(console: &TestConsole, files: &[(&str, Vec<u8>)]) -> Answer {
     let mut body = Vec::new();
     for (name, bytes) in files {
         body.extend(
-            format!("--x\r\nContent-Disposition: form-data; name=\"files\"; filename=\"{name}\"\r\n\r\n").into_bytes(),
+            format!("--x\r\nContent-Disposition: form-data; name=\"files\"; filename=\"{name}\"\r\n\r\n")
+                .into_bytes(),
         );
         body.extend(bytes);
         body.extend(b"\r\n");
@@ -40,15 +41,23 @@ fn file(board: &Board, code: &str) -> Vec<u8> {
 }
 
 async fn code(console: &TestConsole, school: i64) -> String {
-    let batch = console.post("/ticket-batches", json!({ "school_id": school })).await;
-    batch.json()["tickets"][0]["typed_code"].as_str().unwrap().to_owned()
+    let batch = console
+        .post("/ticket-batches", json!({ "school_id": school }))
+        .await;
+    batch.json()["tickets"][0]["typed_code"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 #[tokio::test]
 async fn requests_come_home_on_a_disk_and_the_answers_are_signed() {
     let console = TestConsole::signed_in().await;
     let county = console.county().await;
-    let codes = [code(&console, county.schools[0]).await, code(&console, county.schools[1]).await];
+    let codes = [
+        code(&console, county.schools[0]).await,
+        code(&console, county.schools[1]).await,
+    ];
     let boards = [Board::new("SN-1"), Board::new("SN-2")];
     let late = Board::new("SN-3");
     let zip = {
@@ -110,7 +119,10 @@ async fn requests_come_home_on_a_disk_and_the_answers_are_signed() {
     assert_eq!(console.get("/devices").await.json()["total"], 2);
 
     assert_eq!(send(&console, &[]).await.code(), "usb_folder");
-    assert_eq!(send(&console, &[("x.zip", b"no zip".to_vec())]).await.code(), "usb_folder");
+    assert_eq!(
+        send(&console, &[("x.zip", b"no zip".to_vec())]).await.code(),
+        "usb_folder"
+    );
     let twice = [("a.json", b"{}".to_vec()), ("other/a.json", b"{}".to_vec())];
     assert_eq!(send(&console, &twice).await.code(), "usb_folder");
 }
@@ -129,7 +141,10 @@ async fn the_command_line_writes_a_disk_and_reads_it_back() {
             .output()
             .await
             .unwrap();
-        let (text, errors) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+        let (text, errors) = (
+            String::from_utf8_lossy(&out.stdout),
+            String::from_utf8_lossy(&out.stderr),
+        );
         (out.status.success(), text.into_owned(), errors.into_owned())
     };
     let path = disk.path().to_str().unwrap();
@@ -138,7 +153,10 @@ async fn the_command_line_writes_a_disk_and_reads_it_back() {
     assert!(ok, "{errors}");
     let read = |name: &str| std::fs::read_to_string(disk.path().join("bbt").join(name)).unwrap();
     let county_file: CountyFile = serde_json::from_str(&read("county.json")).unwrap();
-    assert_eq!((county_file.county.as_str(), county_file.ca_pem.as_str()), ("某县", console.app.pki.ca_pem()));
+    assert_eq!(
+        (county_file.county.as_str(), county_file.ca_pem.as_str()),
+        ("某县", console.app.pki.ca_pem())
+    );
     let tickets: Vec<_> = std::fs::read_dir(disk.path().join("bbt/tickets"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -155,11 +173,17 @@ async fn the_command_line_writes_a_disk_and_reads_it_back() {
     assert!(ok, "{text}{errors}");
     let signed: Signed<EnrolReply> = serde_json::from_str(&read(&format!("replies/{}", tickets[0]))).unwrap();
     let reply = signed.verify(&county_file.keys).unwrap();
-    assert_eq!(serde_json::from_str::<Value>(&text).unwrap()[0]["device_id"], reply.device_id.as_str());
+    assert_eq!(
+        serde_json::from_str::<Value>(&text).unwrap()[0]["device_id"],
+        reply.device_id.as_str()
+    );
 
     std::fs::write(disk.path().join("bbt/requests/bad.json"), "no json").unwrap();
     let (ok, text, _) = run(&["usb", "import", path]).await;
-    assert!(!ok && text.contains("bad.json") && text.contains(reply.device_id.as_str()), "{text}");
+    assert!(
+        !ok && text.contains("bad.json") && text.contains(reply.device_id.as_str()),
+        "{text}"
+    );
     let (ok, _, errors) = run(&["usb", "import", "/nowhere"]).await;
     assert!(!ok && errors.contains("/nowhere"), "{errors}");
     let out = disk.path().join("county.json");

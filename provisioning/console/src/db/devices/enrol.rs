@@ -67,11 +67,12 @@ impl Devices<'_> {
     /// [`DbError::NotFound`], also for one out of reach; [`DbError::Conflict`] if it has a successor already.
     pub async fn to_replace(&self, scope: &Scope, device: &DeviceId) -> DbResult<(i64, i64)> {
         let (device_no, _) = self.0.need_device(scope, device).await?;
-        let classroom: Option<i64> =
-            sqlx::query_scalar("SELECT classroom_id FROM devices WHERE device_no = ? AND replaced_at IS NULL")
-                .bind(device_no)
-                .fetch_optional(&self.0.read)
-                .await?;
+        let classroom: Option<i64> = sqlx::query_scalar(
+            "SELECT classroom_id FROM devices WHERE device_no = ? AND replaced_at IS NULL",
+        )
+        .bind(device_no)
+        .fetch_optional(&self.0.read)
+        .await?;
         let classroom = classroom.ok_or_else(|| {
             DbError::Conflict(format!("another device has taken the place of {device} already"))
         })?;
@@ -138,11 +139,7 @@ pub(in crate::db) async fn enrol(
 
 /// Devices in the classroom that are this board in an earlier life, newest first. Another board controller is another board,
 /// whatever serial number somebody wrote on both; another disk is a repair.
-async fn same_board(
-    tx: &mut SqliteConnection,
-    new: &Enrolment<'_>,
-    classroom: i64,
-) -> DbResult<Vec<i64>> {
+async fn same_board(tx: &mut SqliteConnection, new: &Enrolment<'_>, classroom: i64) -> DbResult<Vec<i64>> {
     let rows: Vec<(i64, Option<String>)> = sqlx::query_as(
         "SELECT device_no, hardware FROM devices
           WHERE serial = ? AND classroom_id = ? AND replaced_at IS NULL ORDER BY device_no DESC",
