@@ -77,6 +77,24 @@ const SYSTEM: [Need; 9] = [
         package: "mosquitto-clients",
         why: "is the independent client that tries the policy",
     },
+    Need {
+        program: "faketime",
+        args: &["--version"],
+        package: "faketime",
+        why: "puts boards under wrong clocks",
+    },
+    Need {
+        program: "pdftotext",
+        args: &["-v"],
+        package: "poppler-utils",
+        why: "reads the codes off the printed sheet",
+    },
+    Need {
+        program: "unshare",
+        args: &["--version"],
+        package: "util-linux",
+        why: "gives the forty boards a network that leads nowhere",
+    },
 ];
 
 const CHINESE_FONT: &str = "fonts-noto-cjk";
