@@ -9,7 +9,7 @@ use axum::{
 };
 use contract::claim::{ClaimReply, ClaimRequest};
 
-use super::{PeerExtension, Shared, enrol::read, limits::Spent};
+use super::{PeerExtension, Shared, enrol::read, limits::Spent, renew::same_board};
 use crate::{
     db::claims::{Caller, Heard},
     enrolment::check_claim,
@@ -45,7 +45,15 @@ pub(super) async fn claim(
         Some(heard) => heard,
         None => {
             shared.new_claims.book(from, Instant::now()).map_err(too_many)?;
-            claims.hear(&caller, true, now).await?.unwrap_or(Heard::Waiting)
+            let heard = claims.hear(&caller, true, now).await?.unwrap_or(Heard::Waiting);
+            // A board that knows itself for a copy never comes to the broker's door, so this is where it is noted.
+            if let Some(device) = &peer.device {
+                match same_board(&shared, device, &request.hardware, from, now).await {
+                    Err(error) if error.code != Code::DeviceQuarantined => return Err(error),
+                    _ => {}
+                }
+            }
+            heard
         }
     };
     Ok(Json(match heard {

@@ -102,7 +102,7 @@ pub(super) async fn confirm(
 }
 
 /// A copied disk gets no certificate in the original's name.
-async fn same_board(
+pub(super) async fn same_board(
     shared: &Shared,
     device: &DeviceId,
     told: &Hardware,

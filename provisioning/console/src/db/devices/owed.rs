@@ -4,6 +4,7 @@ use contract::{
     assignment::AssignedLesson,
     id::DeviceId,
     report::{DeviceReport, FailureReason, LessonState, Presence},
+    time::ClockTrust,
 };
 use jiff::Timestamp;
 use sqlx::{FromRow, QueryBuilder, Sqlite, SqliteConnection};
@@ -269,6 +270,16 @@ async fn set_online(
     Ok(before != Some(online))
 }
 
+/// As in the database.
+const fn clock_word(trust: ClockTrust) -> &'static str {
+    match trust {
+        ClockTrust::None => "none",
+        ClockTrust::Rtc => "rtc",
+        ClockTrust::Peers => "peers",
+        ClockTrust::Console => "console",
+    }
+}
+
 async fn take_over(
     tx: &mut SqliteConnection,
     report: &DeviceReport,
@@ -293,7 +304,8 @@ async fn take_over(
             ELSE wanted_generation END,
          report_generation = ?1, held_generation = ?2, agent_version = ?3, board = ?4, boot_id = ?5,
          player_urls = ?6, disk_total_bytes = ?7, disk_free_bytes = ?8, disk_lesson_bytes = ?9,
-         last_seen_at = CASE WHEN ?10 THEN last_seen_at ELSE ?11 END WHERE device_no = ?12",
+         last_seen_at = CASE WHEN ?10 THEN last_seen_at ELSE ?11 END, clock_trust = coalesce(?13, clock_trust)
+          WHERE device_no = ?12",
     )
     .bind(int(report.generation))
     .bind(int(report.assignment_generation))
@@ -307,6 +319,7 @@ async fn take_over(
     .bind(retained)
     .bind(ms(now))
     .bind(device_no)
+    .bind(report.clock.map(clock_word))
     .execute(&mut *tx)
     .await?;
     sqlx::query("DELETE FROM device_lessons WHERE device_no = ?")
