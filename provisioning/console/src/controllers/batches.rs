@@ -115,9 +115,7 @@ pub async fn sheet(
         .await
         .map_err(ApiError::internal)?
         .map_err(|error| match error {
-            LabelError::NoFont { .. } | LabelError::Font { .. } => {
-                ApiError::new(Code::Conflict).detail(error)
-            }
+            LabelError::NoFont | LabelError::Font { .. } => ApiError::new(Code::Conflict).detail(error),
             LabelError::Draw(_) => ApiError::internal(error),
         })?;
     Ok(download(pdf, "application/pdf", &format!("bbt-batch-{id}.pdf")))

@@ -158,6 +158,17 @@ struct KnownRow {
 }
 
 #[derive(FromRow)]
+struct DecidedRow {
+    serial: String,
+    board: String,
+    agent_version: String,
+    hardware: String,
+    copy_of: Option<i64>,
+    ticket_id: Option<i64>,
+    key_hash: Vec<u8>,
+}
+
+#[derive(FromRow)]
 struct EnrolledRow {
     device_id: String,
     certificate_pem: String,
@@ -317,27 +328,26 @@ impl Claims<'_> {
     /// [`DbError::NotFound`] for claim or classroom, [`DbError::Conflict`] if somebody decided meanwhile.
     pub async fn approve(&self, new: &Approval<'_>, now: Timestamp) -> DbResult<Grant> {
         let mut tx = self.0.begin().await?;
-        let found: Option<(String, String, String, String, Option<i64>, Option<i64>, Vec<u8>)> = sqlx::query_as(
+        let found: Option<DecidedRow> = sqlx::query_as(
             "SELECT serial, board, agent_version, hardware, copy_of, ticket_id, key_hash FROM claims WHERE id = ?",
         )
         .bind(new.claim)
         .fetch_optional(&mut *tx)
         .await?;
-        let (serial, board, agent_version, hardware, copy_of, before, key) =
-            found.ok_or_else(|| DbError::not_found("claim", new.claim))?;
-        if enrolled(&mut tx, before).await?.is_some() || key != new.key.0 {
+        let claim = found.ok_or_else(|| DbError::not_found("claim", new.claim))?;
+        if enrolled(&mut tx, claim.ticket_id).await?.is_some() || claim.key_hash != new.key.0 {
             return Err(DbError::Conflict(format!(
                 "claim {} was decided meanwhile; look at the list again",
                 new.claim
             )));
         }
-        let hardware: Hardware = json(&hardware)?;
+        let hardware: Hardware = json(&claim.hardware)?;
         let ticket = NewTicketRow {
             code: new.code,
             code_sealed: None,
             batch: None,
             bound: Bound::Classroom(new.classroom_id),
-            serial: Some(&serial),
+            serial: Some(&claim.serial),
             replaces: new.replaces,
             console_url: new.console_url,
             broker: new.broker.clone(),
@@ -348,11 +358,11 @@ impl Claims<'_> {
             ticket,
             classroom: None,
             device: new.device.clone(),
-            serial: &serial,
-            board: &board,
-            agent_version: &agent_version,
+            serial: &claim.serial,
+            board: &claim.board,
+            agent_version: &claim.agent_version,
             hardware: Some(&hardware),
-            copy_of,
+            copy_of: claim.copy_of,
             key: new.key,
             certificate_pem: new.certificate_pem,
             certificate_serial: new.certificate_serial,
@@ -368,7 +378,7 @@ impl Claims<'_> {
         .bind(new.claim)
         .execute(&mut *tx)
         .await?;
-        if let Some(original) = copy_of {
+        if let Some(original) = claim.copy_of {
             sqlx::query(
                 "UPDATE clones SET state = 'enrolled', decided_at = ?, decided_by = ?
                   WHERE device_no = ? AND state = 'quarantined' AND json_extract(hardware, '$.serial') = ?
