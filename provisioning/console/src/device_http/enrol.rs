@@ -66,13 +66,18 @@ pub(super) async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Api
 /// Looks the code up. A wrong one costs the address one of its few tries, and everybody together one of theirs.
 async fn redeem(shared: &Shared, peer: &Peer, asked: &Asked, now: Timestamp) -> Result<Redeem, ApiError> {
     let from = peer.address.ip();
+    // One after the other: a try is booked before it is judged, and forty boards behind one address that ask at once must
+    // not be taken for forty guesses. Looking a code up takes a fraction of a millisecond.
+    let one = shared.lookups.lock().await;
     if let Err(guess) = shared.guesses.book(from, Instant::now()) {
+        drop(one);
         return Err(too_often(shared, peer, guess, now).await);
     }
     let found = shared.http.enroller().redeem(asked, now).await;
     if !matches!(found, Err(DbError::Ticket(TicketRefusal::Unknown))) {
         shared.guesses.forgive(from, Instant::now());
     }
+    drop(one);
     if let Err(DbError::Ticket(refusal)) = &found {
         tracing::warn!(peer = %peer.address, device.serial = asked.serial(), %refusal, "enrolment refused");
     }

@@ -125,6 +125,7 @@ pub struct Peer {
 struct Shared {
     http: DeviceHttp,
     guesses: Budgets,
+    lookups: tokio::sync::Mutex<()>,
     claims: Budgets,
     new_claims: Budgets,
     requests: Arc<Semaphore>,
@@ -139,6 +140,7 @@ pub fn router(http: DeviceHttp) -> Router {
     let language = http.language;
     let shared = Arc::new(Shared {
         guesses: Budgets::new(Rule::CODES),
+        lookups: tokio::sync::Mutex::default(),
         claims: Budgets::new(Rule::CLAIMS),
         new_claims: Budgets::new(Rule::NEW_CLAIMS),
         requests: Arc::new(Semaphore::new(http.limits.requests)),

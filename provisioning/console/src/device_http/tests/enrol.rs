@@ -130,3 +130,28 @@ async fn unfit_requests_are_refused_and_use_nothing_up() {
     assert_eq!(door.devices().await, 0);
     assert_eq!(door.ask(&good).await.status(), Status::OK);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn forty_boards_behind_one_address_are_no_guessers() {
+    let door = Arc::new(Door::open().await);
+    let codes: Vec<String> = (0..40).map(|n| format!("K7Q2AA{}{}", n / 10, n % 10)).collect();
+    for code in &codes {
+        door.fresh_ticket(code).await;
+    }
+    // Eight wrong codes leave two tries; they are enough for any number of right ones.
+    for n in 0..8 {
+        let answer = door.ask(&request(&format!("ZZZZZZZ{n}"), "SN-X", &key())).await;
+        assert_eq!(problem(answer).await.1, "ticket_unknown");
+    }
+    let mut all = Vec::new();
+    for (n, code) in codes.into_iter().enumerate() {
+        let door = Arc::clone(&door);
+        all.push(tokio::spawn(async move {
+            door.ask(&request(&code, &format!("SN-{n}"), &key())).await.status()
+        }));
+    }
+    for one in all {
+        assert_eq!(one.await.unwrap(), Status::OK);
+    }
+    assert_eq!(door.devices().await, 40);
+}
