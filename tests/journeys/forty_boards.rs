@@ -17,6 +17,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use common::{County, free_port_pair};
+use contract::code::TicketCode;
 use serde_json::{Value, json};
 use system_tests::stand::{Classroom, until};
 
@@ -89,9 +90,9 @@ async fn journey() -> Result<()> {
         .bytes(&format!("/ticket-batches/{}/sheet.pdf", batch["id"]))
         .await?;
     let codes = codes_on(&pdf, folder)?;
-    ensure!(codes.len() == BOARDS, "{} codes on the sheet", codes.len());
 
     let mut boards = Vec::new();
+    let mut taken = BTreeSet::new();
     for (n, code) in codes.into_iter().enumerate() {
         let dir = folder.join(format!("board-{n:02}"));
         let extra = format!("[county]\nfile = {county_file:?}\n");
@@ -114,10 +115,13 @@ async fn journey() -> Result<()> {
         board.start()?;
     }
     let path = format!("/devices?school_id={school}&page_size=100");
-    until("all boards online", Duration::from_secs(120), async || {
+    until("all boards online", Duration::from_secs(60), async || {
         let page = console.get(&path).await?;
         let online = items(&page).iter().filter(|d| d["state"] == "online").count();
-        Ok((online == BOARDS).then_some(()))
+        if online == BOARDS {
+            return Ok(Some(()));
+        }
+        anyhow::bail!("{online} online of {} devices", items(&page).len())
     })
     .await?;
     let first = devices(&console.get(&path).await?);
@@ -193,21 +197,23 @@ fn codes_on(pdf: &[u8], folder: &Path) -> Result<BTreeSet<String>> {
     let file = folder.join("sheet.pdf");
     fs::write(&file, pdf)?;
     let read = Command::new("pdftotext")
-        .arg("-layout")
         .arg(&file)
         .arg("-")
         .output()
         .context("Failed to run pdftotext")?;
     let text = String::from_utf8_lossy(&read.stdout).into_owned();
-    let is_code = |word: &&str| {
-        let parts: Vec<&str> = word.split('-').collect();
-        matches!(parts[..], [a, b, c] if (a.len(), b.len(), c.len()) == (4, 4, 1))
-    };
-    Ok(text
-        .split_whitespace()
-        .filter(is_code)
-        .map(str::to_owned)
-        .collect())
+    // The letters of a code stand apart on the label, so a line is read without its blanks.
+    let codes: BTreeSet<String> = text
+        .lines()
+        .map(|line| line.split_whitespace().collect::<String>())
+        .filter(|line| line.len() == 11 && line.parse::<TicketCode>().is_ok())
+        .collect();
+    ensure!(
+        codes.len() == BOARDS,
+        "{} codes on the sheet, it says:\n{text}",
+        codes.len()
+    );
+    Ok(codes)
 }
 
 fn enrol_all(boards: &[(Classroom, String)]) -> Result<()> {

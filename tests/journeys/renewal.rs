@@ -44,7 +44,13 @@ async fn asleep_for_seventy_days_it_comes_back_by_itself() -> Result<()> {
     let console = stand.start().await?;
     let rooms = roster(&console).await?;
     let folder = dir.path().join("room");
-    let mut board = Classroom::prepare(&bins, &folder, free_port_pair()?, "SN-SLEEPER", "[identity]\nrenew_spread_s = 1\n")?;
+    let mut board = Classroom::prepare(
+        &bins,
+        &folder,
+        free_port_pair()?,
+        "SN-SLEEPER",
+        "[identity]\nrenew_spread_s = 1\n",
+    )?;
     let file = ticket(&console, rooms[0].id, [stand.devices, stand.mqtt], &folder).await?;
     board.enrol(&file)?;
     board.start()?;

@@ -75,7 +75,7 @@ async fn locked_wiped_and_brought_back_by_usb() -> Result<()> {
     let disk = county.dir.path().join("disk");
     fs::create_dir_all(&disk)?;
     let out = disk.to_str().context("path")?;
-    county.stand.admin(&["device", "unlock", &id, "--out", out])?;
+    county.stand.admin(&["device", "unlock", &id, "--usb", out])?;
     let order = disk.join(format!("bbt/unlock/{id}.json"));
     let good = fs::read_to_string(&order)?;
     fs::write(

@@ -234,7 +234,8 @@ impl Devices<'_> {
     /// [`DbError::NotFound`], also for one out of reach.
     pub async fn summary(&self, scope: &Scope, device: &DeviceId) -> DbResult<DeviceSummary> {
         let mut one = QueryBuilder::<Sqlite>::new(SUMMARY);
-        one.push(" WHERE d.replaced_at IS NULL AND d.id = ")
+        // One whose place was taken can still be looked at: its history leads there.
+        one.push(" WHERE d.id = ")
             .push_bind(device.as_str());
         narrow_to_schools(&mut one, "s.id", scope);
         let row: Option<SummaryRow> = one.build_query_as().fetch_optional(&self.0.read).await?;
