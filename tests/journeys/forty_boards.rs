@@ -92,7 +92,7 @@ async fn journey() -> Result<()> {
     let codes = codes_on(&pdf, folder)?;
 
     let mut boards = Vec::new();
-    let mut taken = BTreeSet::new();
+    let mut taken = BTreeSet::<u16>::new();
     for (n, code) in codes.into_iter().enumerate() {
         let dir = folder.join(format!("board-{n:02}"));
         let extra = format!("[county]\nfile = {county_file:?}\n");
