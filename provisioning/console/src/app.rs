@@ -157,6 +157,21 @@ impl AppState {
         })))
     }
 
+    /// Where only the provider signs people in (`oidc.only`), ends what passwords of ours have opened before that was so.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn end_local_sessions(&self) -> db::DbResult<()> {
+        if self.config.oidc.as_ref().is_some_and(|oidc| oidc.only) {
+            let sessions = self.db.sessions();
+            let ended = crate::audit::system("oidc", "session.close", sessions.end_local()).await?;
+            if ended > 0 {
+                tracing::info!(sessions = ended, "sessions ended: only the provider signs people in (oidc.only)");
+            }
+        }
+        Ok(())
+    }
+
     /// What lessons are imported with: a new one is `owner`'s, one whose owner is outside `scope` is left alone.
     pub fn importer(&self, owner: Node, scope: Scope) -> Importer {
         Importer {

@@ -42,6 +42,8 @@ pub struct System {
     pub objects_bytes: u64,
     /// Free room on the disk of the data folder.
     pub disk_free_bytes: u64,
+    /// The root's key still lies beside the data folder; it belongs on a stick in a safe.
+    pub root_key_online: bool,
     /// What came in since the start.
     pub ingest: IngestCounters,
     /// Newest first, at most 100 shown of at most 1,000 kept.

@@ -113,6 +113,10 @@ pub struct School {
     pub kind: SchoolKind,
     /// Official code.
     pub code: String,
+    /// Bandwidth that its line is paid for, towards the school, where the roster says it.
+    pub contracted_down_mbps: Option<u32>,
+    /// The same, away from the school.
+    pub contracted_up_mbps: Option<u32>,
     /// Its classrooms, by code.
     pub classrooms: Vec<Classroom>,
 }
@@ -130,6 +134,16 @@ pub struct Classroom {
     pub name: String,
     /// 年级; may be empty.
     pub grade: String,
+    /// 班级, as in the roster; may be empty.
+    pub class: String,
+    /// 谁主管, as in the roster; may be empty.
+    pub owner: String,
+    /// 谁建设, as in the roster; may be empty.
+    pub builder: String,
+    /// 谁运维, as in the roster; may be empty.
+    pub maintainer: String,
+    /// What stands in it besides, also what nobody manages; may be empty.
+    pub equipment: String,
     /// Usually one, or none yet.
     pub devices: Vec<DeviceSummary>,
 }

@@ -45,6 +45,7 @@ pub async fn system(State(app): State<AppState>, _: Access) -> Result<Json<Syste
         database_bytes: app.db.system().database_bytes().await?,
         objects_bytes: app.objects.usage().await.map_err(ApiError::internal)?.kept_bytes,
         disk_free_bytes: app.objects.free_bytes().map_err(ApiError::internal)?,
+        root_key_online: crate::pki::root_key_is_here(&app.config.data),
         ingest: app.counters.shown(),
         rejects: app.db.system().rejects(100).await?,
     }))

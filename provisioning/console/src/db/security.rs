@@ -13,6 +13,8 @@ use crate::api::security::{SecurityEvent, SecurityKind};
 
 /// Repeats this long after the last one count up on it, while nobody has acknowledged it.
 const SAME: SignedDuration = SignedDuration::from_hours(1);
+/// Who acknowledged what lasts is told again after this long; a little less than the day between two looks.
+const REMINDED: SignedDuration = SignedDuration::from_hours(23);
 /// Rows kept; the oldest go.
 const KEPT: i64 = 20_000;
 const LISTED: i64 = 500;
@@ -102,6 +104,40 @@ impl Security<'_> {
     ) -> DbResult<bool> {
         let mut tx = self.0.begin_quiet().await?;
         let news = note(&mut tx, kind, device, address, detail, times, now).await?;
+        tx.commit().await?;
+        Ok(news)
+    }
+
+    /// The same for what lasts and is looked at again and again: it stays one event for as long as nobody acknowledges it,
+    /// counts up once an hour at most, and somebody who acknowledged it is not told again for a day.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn note_lasting(&self, kind: SecurityKind, detail: &Value, now: Timestamp) -> DbResult<bool> {
+        let mut tx = self.0.begin_quiet().await?;
+        let last: Option<(i64, i64, Option<i64>)> = sqlx::query_as(
+            "SELECT id, last_at, acknowledged_at FROM security_events WHERE kind = ? AND device_no IS NULL
+              ORDER BY id DESC LIMIT 1",
+        )
+        .bind(kind.as_str())
+        .fetch_optional(&mut *tx)
+        .await?;
+        let since = |then: i64| now.duration_since(instant(then)).abs();
+        let news = match last {
+            Some((_, _, Some(acknowledged))) if since(acknowledged) < REMINDED => return Ok(false),
+            Some((_, at, None)) if since(at) < SAME => return Ok(false),
+            Some((id, _, None)) => {
+                sqlx::query("UPDATE security_events SET times = times + 1, last_at = ?, detail = ? WHERE id = ?")
+                    .bind(ms(now))
+                    .bind(to_json(detail)?)
+                    .bind(id)
+                    .execute(&mut *tx)
+                    .await?;
+                bump(&mut tx, "security").await?;
+                false
+            }
+            _ => note(&mut tx, kind, None, None, detail, 1, now).await?,
+        };
         tx.commit().await?;
         Ok(news)
     }

@@ -158,6 +158,27 @@ impl Sessions<'_> {
         Ok(())
     }
 
+    /// Ends every session that a password of ours has opened, but for the account for emergencies; answers how many.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn end_local(&self) -> DbResult<u64> {
+        let mut tx = self.0.begin().await?;
+        let kept = [SignInMethod::Oidc, SignInMethod::BreakGlass].map(SignInMethod::as_str);
+        let gone = sqlx::query("DELETE FROM sessions WHERE method NOT IN (?, ?)")
+            .bind(kept[0])
+            .bind(kept[1])
+            .execute(&mut *tx)
+            .await?
+            .rows_affected();
+        if gone > 0 {
+            crate::audit::note("sessions", gone);
+            super::bump(&mut tx, "user").await?;
+            tx.commit().await?;
+        }
+        Ok(gone)
+    }
+
     /// Sessions of an account, newest first; `own` is the hash of the asker's cookie.
     ///
     /// # Errors

@@ -51,6 +51,8 @@ struct SchoolRow {
     code: String,
     name: String,
     kind: String,
+    contracted_down_mbps: Option<i64>,
+    contracted_up_mbps: Option<i64>,
     classrooms: i64,
     devices: i64,
     online: i64,
@@ -63,6 +65,11 @@ struct ClassroomRow {
     code: String,
     name: String,
     grade: String,
+    class: String,
+    owner: String,
+    builder: String,
+    maintainer: String,
+    equipment: String,
 }
 
 fn region_kind(text: &str) -> RegionKind {
@@ -86,7 +93,12 @@ fn small(count: i64) -> u32 {
     u32::try_from(count).unwrap_or(0)
 }
 
+fn mbps(column: Option<i64>) -> Option<u32> {
+    column.and_then(|mbps| u32::try_from(mbps).ok())
+}
+
 const SCHOOLS: &str = "SELECT s.id, s.region_id, r.name AS region, s.code, s.name, s.kind,
+    s.contracted_down_mbps, s.contracted_up_mbps,
     (SELECT count(*) FROM classrooms c WHERE c.school_id = s.id) AS classrooms,
     (SELECT count(*) FROM classrooms c JOIN devices d ON d.classroom_id = c.id
       WHERE c.school_id = s.id AND d.replaced_at IS NULL) AS devices,
@@ -182,6 +194,8 @@ impl Places<'_> {
             name: school.name,
             kind: school_kind(&school.kind),
             code: school.code,
+            contracted_down_mbps: mbps(school.contracted_down_mbps),
+            contracted_up_mbps: mbps(school.contracted_up_mbps),
             classrooms,
         })
     }
@@ -192,7 +206,7 @@ impl Places<'_> {
     /// The database's.
     pub async fn classrooms(&self, scope: &Scope, school: Option<i64>) -> DbResult<Vec<Classroom>> {
         let rows: Vec<ClassroomRow> = sqlx::query_as(
-            "SELECT id, school_id, code, name, grade FROM classrooms
+            "SELECT id, school_id, code, name, grade, class, owner, builder, maintainer, equipment FROM classrooms
               WHERE (?1 IS NULL OR school_id = ?1) AND (?2 IS NULL OR school_id IN (SELECT value FROM json_each(?2)))
               ORDER BY school_id, code",
         )
@@ -206,6 +220,11 @@ impl Places<'_> {
             code: r.code,
             name: r.name,
             grade: r.grade,
+            class: r.class,
+            owner: r.owner,
+            builder: r.builder,
+            maintainer: r.maintainer,
+            equipment: r.equipment,
             devices: Vec::new(),
         };
         Ok(rows.into_iter().map(room).collect())
@@ -248,6 +267,9 @@ impl Places<'_> {
         .execute(&mut *tx)
         .await?;
         crate::audit::object("region", id);
+        if let Some(code) = &new.code {
+            crate::audit::note("code", code.as_str());
+        }
         crate::audit::note("name", new.name.as_str());
         bump(&mut tx, "tree").await?;
         tx.commit().await?;
@@ -276,6 +298,7 @@ impl Places<'_> {
             .map_err(|e| DbError::taken(e, "school", &new.code))?
             .last_insert_rowid();
         crate::audit::object("school", id);
+        crate::audit::note("code", new.code.as_str());
         crate::audit::note("name", new.name.as_str());
         bump(&mut tx, "tree").await?;
         tx.commit().await?;
@@ -304,6 +327,7 @@ impl Places<'_> {
             .map_err(|e| DbError::taken(e, "classroom", &new.code))?
             .last_insert_rowid();
         crate::audit::object("classroom", id);
+        crate::audit::note("code", new.code.as_str());
         crate::audit::note("name", new.name.as_str());
         bump(&mut tx, "tree").await?;
         tx.commit().await?;

@@ -6,6 +6,7 @@ pub mod gc;
 pub mod presence;
 pub mod publisher;
 pub mod revisions;
+pub mod root_key;
 pub mod standing;
 
 use std::future::Future;

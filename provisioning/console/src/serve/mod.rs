@@ -85,6 +85,7 @@ impl Console {
         let devices = listen(config.listen_devices, "listen_devices", "devices (HTTPS)", data).await?;
         let app = AppState::open(config).await?;
         app.db.devices().forget_presence().await?;
+        app.end_local_sessions().await?;
 
         let admission = Arc::new(Admission::new(app.db.clone(), app.denylist.clone()));
         let broker = start_broker(&app, Arc::clone(&admission)).await?;
@@ -112,6 +113,7 @@ impl Console {
         tasks.spawn(jobs::gc::run(app.clone(), stopping.clone()));
         tasks.spawn(jobs::standing::run(app.clone(), stopping.clone()));
         tasks.spawn(jobs::clock::run(app.clone(), stopping.clone()));
+        tasks.spawn(jobs::root_key::run(app.clone(), stopping.clone()));
         let sessions: Arc<dyn jobs::presence::Sessions> = Arc::<Guard>::clone(&guard);
         tasks.spawn(jobs::presence::run(
             app.clone(),

@@ -23,6 +23,7 @@ mod pushes;
 mod recipes;
 mod roles;
 mod roster;
+mod root_key;
 mod serve;
 mod session;
 mod telemetry;

@@ -60,7 +60,25 @@ async fn rehearsed_then_imported_then_the_same_again_changes_nothing() {
     }
     let point = school(&console, "3145000002").await;
     assert_eq!(point["kind"], "teaching_point");
-    let before = school(&console, "3145000001").await["classrooms"][0]["id"].clone();
+    let whole = school(&console, "3145000001").await;
+    assert_eq!((&whole["contracted_down_mbps"], &whole["contracted_up_mbps"]), (&json!(200), &json!(40)));
+    assert_eq!((&point["contracted_down_mbps"], &point["contracted_up_mbps"]), (&json!(20), &Value::Null));
+    let room = &whole["classrooms"][0];
+    for (key, value) in [
+        ("class", "1"),
+        ("owner", "城关小学"),
+        ("builder", "县教育局"),
+        ("maintainer", "某公司"),
+        ("equipment", "75寸一体机"),
+    ] {
+        assert_eq!(room[key], value, "{room}");
+    }
+    // Four imports, two of which found nothing to change; the rehearsal was no act.
+    let rows = console.get("/audit?action=roster.import").await.json();
+    let rows = rows["items"].as_array().unwrap();
+    let unchanged = rows.iter().filter(|row| row["detail"]["unchanged"] == true).count();
+    assert_eq!((rows.len(), unchanged), (4, 2), "{rows:?}");
+    let before = whole["classrooms"][0]["id"].clone();
 
     // Renamed in GBK, by code; an empty cell leaves what is there.
     let renamed = ROOMS.replace("三年级（1）班", "四年级（1）班").replace("某公司", "");

@@ -1481,10 +1481,16 @@ export interface components {
         };
         /** @description One classroom with what stands in it. */
         Classroom: {
+            /** @description 谁建设, as in the roster; may be empty. */
+            builder: string;
+            /** @description 班级, as in the roster; may be empty. */
+            class: string;
             /** @description Code, unique in the school. */
             code: string;
             /** @description Usually one, or none yet. */
             devices: components["schemas"]["DeviceSummary"][];
+            /** @description What stands in it besides, also what nobody manages; may be empty. */
+            equipment: string;
             /** @description 年级; may be empty. */
             grade: string;
             /**
@@ -1492,8 +1498,12 @@ export interface components {
              * @description Row id.
              */
             id: number;
+            /** @description 谁运维, as in the roster; may be empty. */
+            maintainer: string;
             /** @description Name for people, e.g. 三年级(2)班. */
             name: string;
+            /** @description 谁主管, as in the roster; may be empty. */
+            owner: string;
             /**
              * Format: int64
              * @description The school it is in.
@@ -2950,6 +2960,16 @@ export interface components {
             /** @description Official code. */
             code: string;
             /**
+             * Format: int32
+             * @description Bandwidth that its line is paid for, towards the school, where the roster says it.
+             */
+            contracted_down_mbps?: number | null;
+            /**
+             * Format: int32
+             * @description The same, away from the school.
+             */
+            contracted_up_mbps?: number | null;
+            /**
              * Format: int64
              * @description Row id.
              */
@@ -3150,6 +3170,8 @@ export interface components {
             objects_bytes: number;
             /** @description Newest first, at most 100 shown of at most 1,000 kept. */
             rejects: components["schemas"]["Reject"][];
+            /** @description The root's key still lies beside the data folder; it belongs on a stick in a safe. */
+            root_key_online: boolean;
             /**
              * Format: int64
              * @description Seconds since it was started.

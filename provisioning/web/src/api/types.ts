@@ -37,10 +37,7 @@ export type TreeRegion = Omit<Schemas["Region"], "kind" | "schools" | "above"> &
 export type TreeSchool = Omit<Schemas["SchoolSummary"], "kind"> & { kind: string };
 export type RegionKind = Schemas["RegionKind"];
 export type SchoolKind = Schemas["SchoolKind"];
-/** What the roster says about a school and a classroom; an older console does not tell it. */
-type RosterOfSchool = { contracted_down_mbps?: number | null; contracted_up_mbps?: number | null };
-type RosterOfClassroom = { class?: string; owner?: string; builder?: string; maintainer?: string; equipment?: string };
-export type SchoolDetail = Omit<Schemas["School"], "classrooms"> & RosterOfSchool & { classrooms: (Schemas["Classroom"] & RosterOfClassroom)[] };
+export type SchoolDetail = Schemas["School"];
 
 export type DeviceSummary = Schemas["DeviceSummary"];
 export type DeviceDetail = Schemas["DeviceDetail"];

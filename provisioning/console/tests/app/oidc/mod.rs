@@ -372,6 +372,29 @@ async fn with_only_the_provider_a_password_opens_nothing_but_in_an_emergency() {
 }
 
 #[tokio::test]
+async fn sessions_that_passwords_opened_end_when_only_the_provider_is_left() {
+    for (more, local) in [("", StatusCode::OK), ("only = true", StatusCode::UNAUTHORIZED)] {
+        let (mut console, _provider) = set_up("").await;
+        account(&console, "admin", UserKind::Local).await;
+        account(&console, "glass", UserKind::BreakGlass).await;
+        let mut open = vec![cookie(&whole(&console).await, "bbt_session").unwrap()];
+        for name in ["glass", "admin"] {
+            assert_eq!(console.sign_in(name, PASSWORD).await.status, StatusCode::OK);
+            open.push(console.cookie.take().unwrap());
+        }
+        let file = console.folder.path().join("console.toml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, text.replace("client_secret_file", &format!("{more}\nclient_secret_file"))).unwrap();
+        let console = TestConsole::in_folder(console.folder).await;
+        console.app.end_local_sessions().await.unwrap();
+        for (session, expected) in open.iter().zip([StatusCode::OK, StatusCode::OK, local]) {
+            let answer = console.ask(Method::GET, "/session", None, &[("cookie", session)]).await;
+            assert_eq!(answer.status, expected, "{more}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn without_a_provider_there_is_no_button() {
     let console = TestConsole::in_folder(Folder::new()).await;
     let options = console.get("/session/options").await.json();
