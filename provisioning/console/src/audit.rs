@@ -117,6 +117,8 @@ struct State {
     /// Something was noted since the last row.
     fresh: bool,
     written: u32,
+    /// It only looks at what would happen: done well, there is nothing to write down.
+    looking: bool,
 }
 
 impl Context {
@@ -138,6 +140,7 @@ impl Context {
             first_object: Default::default(),
             fresh: false,
             written: 0,
+            looking: false,
         })))
     }
 
@@ -194,6 +197,11 @@ impl Context {
         (state.written, state.draft.clone())
     }
 
+    /// Whether the request said of itself that it only looks, see [`only_looking`].
+    pub(crate) fn is_looking(&self) -> bool {
+        self.lock().looking
+    }
+
     fn change(&self, change: impl FnOnce(&mut Draft)) {
         let mut state = self.lock();
         change(&mut state.draft);
@@ -236,6 +244,11 @@ pub fn action(name: &str) {
     CONTEXT
         .try_with(|context| context.lock().draft.action = short(name, NAME_CHARS))
         .ok();
+}
+
+/// The request only says what would happen (a rehearsal): no act, so no row, unless it is refused.
+pub fn only_looking() {
+    CONTEXT.try_with(|context| context.lock().looking = true).ok();
 }
 
 /// What it is done to; the node follows from it where it is one of ours.

@@ -100,7 +100,10 @@ pub async fn name_the_actor(
     let error = response.extensions().get::<ApiError>().map(|error| error.code);
     let (written, mut draft) = context.so_far();
     let status = refused.map_or_else(|| response.status(), Code::status);
-    if let Some(outcome) = outcome_of(status, written, &draft) {
+    let asked_for_more = error == Some(Code::TotpRequired);
+    let outcome = outcome_of(status, written, &draft);
+    let looked = asked_for_more || (context.is_looking() && outcome == Some(Outcome::Done));
+    if let Some(outcome) = outcome.filter(|_| !looked) {
         draft.outcome = outcome;
         if let Some(code) = refused.or(error) {
             draft.detail.insert("code".to_owned(), code.as_str().into());

@@ -129,14 +129,16 @@ pub async fn confirm_totp(
     Body(given): Body<TotpCode>,
 ) -> Result<StatusCode, ApiError> {
     let now = Timestamp::now();
-    if access.user.totp_sealed.is_none() || access.user.has_totp() {
-        return Err(ApiError::new(Code::Conflict).detail("no second factor waits for its first code"));
-    }
+    let nothing_waits = || ApiError::new(Code::Conflict).detail("no second factor waits for its first code");
+    let waiting = access.user.totp_sealed.as_deref().filter(|_| !access.user.has_totp());
+    let sealed = waiting.ok_or_else(nothing_waits)?;
     let tried = app.db.users().try_sign_in(access.user.id, now).await?;
     tried.map_err(session::too_often)?;
     session::check_totp(&app, &access.user, &given.code, now).await?;
     app.db.users().succeeded(access.user.id).await?;
-    app.db.users().confirm_totp(access.user.id, now).await?;
+    if !app.db.users().confirm_totp(access.user.id, sealed, now).await? {
+        return Err(nothing_waits());
+    }
     app.changed(Noun::User, access.user.id.to_string());
     Ok(StatusCode::NO_CONTENT)
 }

@@ -18,6 +18,7 @@ use crate::{
         schema,
     },
     app::{AppState, Noun},
+    audit,
     config::Language,
     db::Db,
     domain::roster::{
@@ -82,6 +83,9 @@ pub async fn import(
     form: Multipart,
 ) -> Result<Json<RosterReport>, ApiError> {
     access.scope.need_region(region)?;
+    if !query.apply {
+        audit::only_looking();
+    }
     let language = accepted_language(&headers).unwrap_or(app.config.language);
     let bytes = receive(form).await?;
     let encoding = match query.encoding {

@@ -16,6 +16,7 @@ use crate::{
         tickets::{IssuedTicket, NewReplacement, NewTicket, TicketList},
     },
     app::{AppState, Noun},
+    audit,
     config::Config,
     db::{
         Db,
@@ -103,6 +104,7 @@ pub async fn replace(
         ttl_hours: new.ttl_hours,
         ..NewTicket::default()
     };
+    audit::note("replaces", device.as_str());
     let (pki, now) = (app.pki.ca_pem(), app.clock.sign()?);
     let ticket = issue(
         &app.db,

@@ -88,7 +88,6 @@ pub async fn add(
         grants: &grants,
         by: &access.user.username,
     };
-    audit::note("username", username.as_str());
     audit::note("kind", new.kind.as_str());
     audit::note("roles", roles(&grants));
     let id = app

@@ -187,6 +187,9 @@ impl Batches<'_> {
                 typed_code: code.typed(),
             });
         }
+        crate::audit::object("batch", id);
+        crate::audit::note("school", school.as_str());
+        crate::audit::note("tickets", tickets.len());
         bump(&mut tx, "ticket").await?;
         tx.commit().await?;
         Ok(IssuedBatch {
@@ -244,6 +247,7 @@ impl Batches<'_> {
         .bind(id)
         .execute(&mut *tx)
         .await?;
+        crate::audit::note("tickets", done.rows_affected());
         bump(&mut tx, "ticket").await?;
         tx.commit().await?;
         Ok(done.rows_affected())

@@ -301,6 +301,7 @@ impl Lessons<'_> {
             insert.build().execute(&mut *tx).await?;
         }
         crate::audit::object("lesson", id);
+        crate::audit::note("title", new.meta.title.as_str());
         crate::audit::note("version", version);
         let devices = wanted::of_lesson(&mut tx, id).await?;
         let changed = wanted::recompute(&mut tx, &devices).await?;

@@ -194,6 +194,7 @@ impl Users<'_> {
         .map_err(|e| DbError::taken(e, "user", new.username))?
         .last_insert_rowid();
         crate::audit::object("user", id);
+        crate::audit::note("username", new.username);
         for (role, node) in new.grants {
             grants::insert(&mut tx, scope, id, *role, *node, new.by, now).await?;
         }
@@ -514,20 +515,27 @@ impl Users<'_> {
         Ok(done.rows_affected() > 0)
     }
 
-    /// The first code was shown: from now on it is asked for.
+    /// The first code of the secret `sealed` was shown: from now on it is asked for. `false`: another one was proposed
+    /// meanwhile, and its code nobody has shown.
     ///
     /// # Errors
     /// The database's.
-    pub async fn confirm_totp(&self, user: i64, now: Timestamp) -> DbResult<()> {
+    pub async fn confirm_totp(&self, user: i64, sealed: &[u8], now: Timestamp) -> DbResult<bool> {
         let mut tx = self.0.begin().await?;
-        sqlx::query("UPDATE users SET totp_confirmed_at = ? WHERE id = ? AND totp_sealed IS NOT NULL")
-            .bind(ms(now))
-            .bind(user)
-            .execute(&mut *tx)
-            .await?;
+        let done = sqlx::query(
+            "UPDATE users SET totp_confirmed_at = ? WHERE id = ? AND totp_sealed = ? AND totp_confirmed_at IS NULL",
+        )
+        .bind(ms(now))
+        .bind(user)
+        .bind(sealed)
+        .execute(&mut *tx)
+        .await?;
+        if done.rows_affected() == 0 {
+            return Ok(false);
+        }
         bump(&mut tx, "user").await?;
         tx.commit().await?;
-        Ok(())
+        Ok(true)
     }
 
     /// Takes the second factor away.

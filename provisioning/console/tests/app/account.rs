@@ -3,7 +3,7 @@
 use axum::http::{Method, StatusCode, header};
 use bbt_console::{
     access::Role,
-    api::users::UserKind,
+    api::{audit::AuditQuery, users::UserKind},
     app::Noun,
     auth,
     config::Language,
@@ -129,6 +129,15 @@ async fn the_second_factor_is_asked_for_once_confirmed_and_a_code_opens_once() {
             (StatusCode::UNAUTHORIZED, "totp_required")
         );
     }
+    let query = AuditQuery {
+        outcome: Some("refused".into()),
+        ..AuditQuery::default()
+    };
+    let (refused, _) = console.app.db.audit().list(&query, &Scope::everything()).await.unwrap();
+    assert!(
+        refused.iter().all(|row| row.detail["code"] != "totp_required"),
+        "to be asked for the code is no refusal: {refused:?}"
+    );
     Authenticator::early_in_a_step().await;
     let replayed = sign_in(&mut console, "admin", PASSWORD, Some(&phone.code(-1))).await;
     assert_eq!(
