@@ -69,7 +69,10 @@ impl TicketRefusal {
             Self::OtherPlace { place } => ApiError::new(Code::TicketOtherPlace).arg("place", place),
             Self::OtherSerial => ApiError::new(Code::TicketOtherSerial),
             Self::NeedsClassroom { choices } => {
-                ApiError::new(Code::TicketNeedsClassroom).arg("choices", choices.join("、"))
+                // One in each line, so that a board can offer them whatever the language of the sentence.
+                ApiError::new(Code::TicketNeedsClassroom)
+                    .arg("choices", choices.join("、"))
+                    .detail(choices.join("\n"))
             }
         }
     }
@@ -222,6 +225,13 @@ impl Tickets<'_> {
         let mut tx = self.0.begin().await?;
         let id = insert(&mut tx, new, now).await?;
         crate::audit::object("ticket", id);
+        match new.bound {
+            Bound::Classroom(classroom) => crate::audit::note("classroom", classroom),
+            Bound::School(school) => crate::audit::note("school", school),
+        }
+        if let Some(serial) = new.serial {
+            crate::audit::note("serial", serial);
+        }
         bump(&mut tx, "ticket").await?;
         tx.commit().await?;
         Ok(id)

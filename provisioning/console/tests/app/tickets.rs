@@ -481,6 +481,9 @@ async fn what_boards_are_told_at_the_door() {
             .unwrap()
             .contains("302 三年级(2)班")
     );
+    let detail = which.json()["detail"].as_str().unwrap().to_owned();
+    let lines: Vec<_> = detail.lines().collect();
+    assert!(lines.len() > 1 && lines.contains(&"302 三年级(2)班"), "{lines:?}");
     let answer = ask(&typed.to_lowercase(), Some("302"), "SN-1").await;
     assert_eq!(answer.status, StatusCode::OK, "{:?}", answer.json());
     assert_eq!(answer.json()["placement"]["classroom"], "三年级(2)班");
