@@ -4,7 +4,7 @@ pub mod host;
 pub mod lockout;
 pub mod totp;
 
-use std::sync::LazyLock;
+use std::{sync::LazyLock, time::Duration};
 
 use argon2::{
     Argon2,
@@ -52,6 +52,9 @@ const COMMON: [&str; 8] = [
 
 /// Each verification takes about 19 MiB and a core for tens of milliseconds.
 static VERIFYING: Semaphore = Semaphore::const_new(2);
+/// Longest wait for a turn, in seconds.
+const QUEUED_S: u32 = 30;
+const QUEUED: Duration = Duration::from_secs(QUEUED_S as u64);
 /// Verified against when there is no such user, so that the answer takes as long.
 static NOBODY: LazyLock<String> = LazyLock::new(|| hash_password("nobody").unwrap_or_default());
 
@@ -83,9 +86,14 @@ pub async fn verify(user: Option<&User>, password: String) -> Result<bool, ApiEr
     // Somebody who signs in elsewhere has no password here.
     let user = user.filter(|u| !u.password_hash.is_empty());
     let known = user.is_some();
-    let hash = user.map_or_else(|| NOBODY.clone(), |u| u.password_hash.clone());
-    let _permit = VERIFYING.acquire().await.map_err(ApiError::internal)?;
+    let hash = user.map(|u| u.password_hash.clone());
+    // Somebody who makes names up by the thousand fills the queue; those behind them are told, not kept.
+    let _permit = tokio::time::timeout(QUEUED, VERIFYING.acquire())
+        .await
+        .map_err(|_| ApiError::new(Code::Busy).retry_after(QUEUED_S))?
+        .map_err(ApiError::internal)?;
     let fits = tokio::task::spawn_blocking(move || {
+        let hash = hash.unwrap_or_else(|| NOBODY.clone());
         PasswordHash::new(&hash).is_ok_and(|hash| {
             Argon2::default()
                 .verify_password(password.as_bytes(), &hash)

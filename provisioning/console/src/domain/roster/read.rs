@@ -97,10 +97,8 @@ fn workbook(bytes: &[u8]) -> Result<Vec<Sheet>, FileFault> {
     let mut sheets = Vec::new();
     let mut rows = 0;
     for name in book.sheet_names().into_iter().take(MAX_SHEETS) {
-        let merged = match book.worksheet_merge_cells(&name) {
-            Some(Ok(areas)) => areas.iter().map(merged).collect(),
-            _ => Vec::new(),
-        };
+        let areas = book.merge_cells_by_sheet_name(&name).unwrap_or_default();
+        let merged = areas.iter().map(merged).collect();
         let mut sheet = Sheet {
             name: name.clone(),
             rows: Vec::new(),
