@@ -96,13 +96,15 @@ async fn journey() -> Result<()> {
     for (n, code) in codes.into_iter().enumerate() {
         let dir = folder.join(format!("board-{n:02}"));
         let extra = format!("[county]\nfile = {county_file:?}\n");
-        let board = Classroom::prepare(
-            &county.bins,
-            &dir,
-            free_port_pair()?,
-            &format!("SN-{n:04}"),
-            &extra,
-        )?;
+        // Nobody holds these ports until the boards start, so no two may draw the same.
+        let port = loop {
+            let port = free_port_pair()?;
+            if !taken.contains(&port) && !taken.contains(&(port + 1)) {
+                taken.extend([port, port + 1]);
+                break port;
+            }
+        };
+        let board = Classroom::prepare(&county.bins, &dir, port, &format!("SN-{n:04}"), &extra)?;
         boards.push((board, code));
     }
     let start = Instant::now();
