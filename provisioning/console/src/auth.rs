@@ -152,7 +152,7 @@ fn token_hash(token: &str) -> [u8; 32] {
     *blake3::hash(token.as_bytes()).as_bytes()
 }
 
-/// The cookie that carries a session; `secure` where the listener speaks TLS.
+/// The cookie that carries a session; `secure` where people use TLS.
 pub fn cookie(token: String, secure: bool) -> Cookie<'static> {
     Cookie::build((COOKIE, token))
         .path("/")

@@ -349,6 +349,11 @@ impl Config {
         })
     }
 
+    /// Whether browsers reach the pages over TLS, here or at a proxy before us: then a session's cookie goes no other way.
+    pub fn people_use_tls(&self) -> bool {
+        self.web_tls.is_some() || self.web_url.starts_with("https://")
+    }
+
     /// `https://host:port` of the device listener as devices see it.
     pub fn devices_url(&self) -> String {
         match self.public_host.parse::<IpAddr>() {

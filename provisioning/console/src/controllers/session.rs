@@ -179,7 +179,7 @@ pub(crate) async fn open(
         tracing::warn!(user.name = user.username, "the account for emergencies was used");
     }
     tracing::info!(user.name = user.username, method = method.as_str(), "signed in");
-    Ok(jar.add(auth::cookie(token, app.config.web_tls.is_some())))
+    Ok(jar.add(auth::cookie(token, app.config.people_use_tls())))
 }
 
 /// What the page shows and offers to somebody.
@@ -231,7 +231,7 @@ pub async fn sign_out(
         app.changed(Noun::User, None);
     }
     Ok((
-        jar.add(auth::no_cookie(app.config.web_tls.is_some())),
+        jar.add(auth::no_cookie(app.config.people_use_tls())),
         StatusCode::NO_CONTENT,
     ))
 }

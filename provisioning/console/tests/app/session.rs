@@ -4,11 +4,27 @@ use axum::{
     body::Body,
     http::{Method, Request, StatusCode, header},
 };
-use bbt_console::{api::session::SignInMethod, auth, db::sessions::NewSession};
+use bbt_console::{api::session::SignInMethod, auth, config::Language, db::sessions::NewSession};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use crate::common::{self, TestConsole};
+
+#[tokio::test]
+async fn where_people_use_tls_the_cookie_goes_no_other_way() {
+    for (url, secure) in [("https://bbt.county.example", true), ("http://localhost", false)] {
+        let folder = common::Folder::new();
+        std::fs::write(folder.path().join("console.toml"), format!("web_url = \"{url}\"\n")).unwrap();
+        let console = TestConsole::in_folder(folder).await;
+        let hash = auth::hash_password(common::PASSWORD).unwrap();
+        let users = console.app.db.users();
+        users.add("admin", "管理员", &hash, Language::ZhCn, Timestamp::now()).await.unwrap();
+        let body = json!({ "username": "admin", "password": common::PASSWORD });
+        let answer = console.post("/session", body).await;
+        let cookie = answer.headers[header::SET_COOKIE].to_str().unwrap();
+        assert_eq!(cookie.contains("; Secure"), secure, "{url}: {cookie}");
+    }
+}
 
 #[tokio::test]
 async fn only_a_session_opens_the_api() {

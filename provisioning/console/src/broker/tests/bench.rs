@@ -106,7 +106,7 @@ impl Bench {
             client_ca_pem: self.path("device-ca.pem"),
             max_connections: 1_000,
             max_per_address: 1_000,
-            door: std::sync::Arc::new(OpenDoor),
+            door: Arc::new(OpenDoor),
         }
     }
 

@@ -12,7 +12,7 @@ use contract::{
 
 use super::*;
 use crate::{
-    api::clones::CloneState,
+    api::{audit::AuditQuery, clones::CloneState},
     pki::{IssuedCert, check_csr, denylist::DeadCertificate},
 };
 
@@ -190,6 +190,16 @@ async fn a_renewal_is_proven_before_the_old_certificate_goes() {
     let mut states: Vec<_> = identity.certificates.iter().map(|c| c.state.as_str()).collect();
     states.sort_unstable();
     assert_eq!(states, ["current", "retired", "retired"]);
+    let (rows, _) = door.http.db.audit().list(&AuditQuery::default(), &Scope::everything()).await.unwrap();
+    let device_id = device.reply.device_id.as_str();
+    let acts: Vec<_> = rows
+        .iter()
+        .filter(|row| row.action.starts_with("devices.renew"))
+        .map(|row| (row.action.as_str(), row.actor_kind.as_str(), row.actor.as_str(), row.object.as_str()))
+        .collect();
+    let act = |action| (action, "device", device_id, device_id);
+    let expected = [act("devices.renewed"), act("devices.renew"), act("devices.renew")];
+    assert_eq!(acts, expected, "newest first; asked twice, proven once");
     assert_eq!(door.http.denylist.device(&device.reply.device_id), None);
     let current = identity.certificates.iter().find(|c| c.state == "current").unwrap();
     assert_eq!(door.http.denylist.serial(&current.serial), None);
