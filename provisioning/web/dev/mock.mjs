@@ -6,6 +6,7 @@ import { createReadStream, existsSync, statSync } from "node:fs";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
+import { enrol } from "./mock-enrol.mjs";
 import { people } from "./mock-people.mjs";
 
 const PORT = Number(process.env.PORT ?? 8090);
@@ -133,7 +134,8 @@ function pushView(p) {
     totals: { devices: rows.length, ready: count("ready"), fetching: count("fetching"), queued: count("queued"), failed: count("failed"), waiting: count("waiting") }, bytes_done: rows.reduce((n, r) => n + r.done_bytes, 0), bytes_total: rows.reduce((n, r) => n + r.total_bytes, 0) };
 }
 const tickets = EMPTY ? [] : [
-  { id: 3, classroom_id: 32, created_at: iso(3600e3), expires_at: iso(-70 * 3600e3), used_at: null, revoked_at: null, device_id: null },
+  { id: 4, classroom_id: null, school_id: 1, serial: "QS20262001", created_at: iso(600e3), expires_at: iso(-71 * 3600e3), used_at: null, revoked_at: null, device_id: null },
+  { id: 3, classroom_id: 32, created_at: iso(3600e3), expires_at: iso(-70 * 3600e3), used_at: null, revoked_at: null, device_id: null, batch_id: 2 },
   { id: 2, classroom_id: 31, created_at: iso(50 * 3600e3), expires_at: iso(-22 * 3600e3), used_at: iso(48 * 3600e3), revoked_at: null, device_id: devices.at(-1)?.id },
   { id: 1, classroom_id: 30, created_at: iso(200 * 3600e3), expires_at: iso(128 * 3600e3), used_at: null, revoked_at: null, device_id: null },
 ];
@@ -161,6 +163,7 @@ const ok = (body, status = 200) => ({ status, body });
 let signed = new Set();
 
 people({ on, ok, problem, page, iso, hex, tell, empty: EMPTY, regions, schools, devices });
+enrol({ on, ok, problem, iso, hex, tell, empty: EMPTY, classrooms, schools, devices, tickets });
 on("DELETE", "/api/v1/session", () => { signed = new Set(); return { status: 204 }; });
 on("GET", "/api/v1/tree", () => ok({ regions: regions.map((r) => ({ ...r, schools: schools.filter((s) => s.region_id === r.id).map((s) => {
   const rooms = classrooms.filter((c) => c.school_id === s.id);
@@ -204,13 +207,6 @@ on("POST", "/api/v1/devices/{id}/commands", ({ params, json }) => deviceOr404(pa
   if (d.state === "online") for (const [i, state] of ["accepted", "executing", "succeeded"].entries()) setTimeout(() => { c.state = state; c.updated_at = iso(); c.history.push({ state, at: iso() }); tell("device", d.id); }, 1500 * (i + 1));
   return ok(c, 201);
 }));
-on("GET", "/api/v1/tickets", () => ok({ items: tickets.map((t) => ({ ...t, console_url: "https://console.qingshan.example:8443", state: t.used_at ? "used" : t.revoked_at ? "revoked" : Date.parse(t.expires_at) < Date.now() ? "expired" : "open", classroom: roomOf(t.classroom_id).name, school: schoolOf(roomOf(t.classroom_id).school_id).name })) }));
-on("POST", "/api/v1/tickets", ({ json }) => {
-  const t = { id: next(tickets), classroom_id: json.classroom_id, created_at: iso(), expires_at: iso(-(json.ttl_hours ?? 72) * 3600e3), used_at: null, revoked_at: null, device_id: null };
-  tickets.unshift(t);
-  return ok({ id: t.id, ticket: { console_url: json.console_url ?? "https://console.qingshan.example:8443", code: "7K2M9QXA", ca_pem: `-----BEGIN CERTIFICATE-----\n${(hex(60) + "\n").repeat(10)}-----END CERTIFICATE-----\n`, expires_at: t.expires_at } }, 201);
-});
-on("DELETE", "/api/v1/tickets/{id}", ({ params }) => { tickets.find((t) => t.id === Number(params.id)).revoked_at = iso(); return { status: 204 }; });
 on("GET", "/api/v1/lessons", ({ q }) => ok(page(lessons.filter((l) => (!q.get("subject") || l.meta.subject === q.get("subject")) && (!q.get("grade") || l.meta.grade === q.get("grade")) && (!q.get("q") || l.meta.title.includes(q.get("q")))), q)));
 on("GET", "/api/v1/lessons/{id}", ({ params }) => {
   const l = LESSON_OF.get(params.id);

@@ -16,6 +16,8 @@ mkdirSync(out, { recursive: true });
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const ARGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 const SIZES = [[1280, 800], [1920, 1080]];
+/** The page that a technician opens in a classroom. */
+const PHONE = [[390, 844]];
 const problems = [];
 /** Faults of the library itself, looked at and lived with. */
 const KNOWN = [/aria-allowed-attr .*aria-checked="mixed"/]; // Element Plus' half-ticked "select all"
@@ -40,22 +42,22 @@ async function settle(page) {
   await page.waitForTimeout(500);
 }
 const checked = new Set();
-async function shoot(page, name) {
+async function shoot(page, name, sizes = SIZES) {
   await settle(page);
-  for (const [width, height] of SIZES) {
+  for (const [width, height] of sizes) {
     await page.setViewportSize({ width, height });
     await page.waitForTimeout(350);
     await page.screenshot({ path: join(out, `${name}-${width}.png`) });
     const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
     if (over > 0) problems.push(`${name} at ${width}: scrolls ${over} px sideways`);
   }
-  await page.setViewportSize({ width: 1280, height: 800 });
   if (!checked.has(name)) {
     checked.add(name);
     await page.evaluate(axe);
     const found = await page.evaluate(async () => (await window.axe.run(document, { runOnly: ["wcag2a", "wcag2aa"] })).violations.map((v) => `${v.id} (${v.impact}): ${v.nodes.slice(0, 3).map((n) => `${n.target.join(" ")} ${n.failureSummary?.split("\n")[1]?.trim() ?? ""}`).join(" ; ")}`));
     for (const line of found) if (!KNOWN.some((known) => known.test(line))) problems.push(`${name}: axe ${line}`);
   }
+  await page.setViewportSize({ width: 1280, height: 800 });
   console.log(name);
 }
 
@@ -63,11 +65,11 @@ const { context, page } = await open();
 const get = (path) => page.evaluate(async (p) => (await fetch(`/api/v1${p}`)).json(), path);
 const list = (answer) => (Array.isArray(answer) ? answer : (answer.items ?? []));
 
-const first = async (name, act) => {
+const first = async (name, act, sizes = SIZES) => {
   if (only && !name.includes(only)) return;
   try {
     await act();
-    await shoot(page, name);
+    await shoot(page, name, sizes);
   } catch (cause) {
     problems.push(`${name}: ${cause.message.split("\n")[0]}`);
   }
@@ -178,6 +180,77 @@ if (process.env.BBT_MAKE_TICKET) {
     await page.waitForSelector(".sheet");
   });
 }
+await first("tickets-all", async () => {
+  await page.goto(`${base}/tickets`);
+  await settle(page);
+  await page.locator(".el-tabs__item").nth(1).click();
+});
+await first("tickets-batch", async () => {
+  await page.goto(`${base}/tickets`);
+  await settle(page);
+  await press(/整校批次|Whole school/);
+  await settle(page);
+  await page.locator(".el-dialog .el-tree-node__content").filter({ hasText: school.name }).first().click();
+});
+await first("tickets-usb", async () => {
+  await page.goto(`${base}/tickets`);
+  await settle(page);
+  await press(/U 盘带回|USB disk is back/);
+});
+if (process.env.BBT_MOCK) {
+  await first("tickets-batch-made", async () => {
+    await page.goto(`${base}/tickets`);
+    await settle(page);
+    await press(/整校批次/);
+    await settle(page);
+    await page.locator(".el-dialog .el-tree-node__content").filter({ hasText: school.name }).first().click();
+    await page.locator(".el-dialog__footer .el-button--primary").click();
+    await page.waitForSelector(".ways");
+  });
+  await first("tickets-usb-answers", async () => {
+    await page.goto(`${base}/tickets`);
+    await settle(page);
+    await press(/U 盘带回/);
+    await page.setInputFiles("input[type=file]", [{ name: "301.json", mimeType: "application/json", buffer: Buffer.from("{}") }]);
+    await page.locator(".el-dialog__footer .el-button--primary").click();
+    await page.waitForSelector(".el-dialog .el-table");
+  });
+}
+/** Opens a list's first decision. */
+const decide = (path, label) => async () => {
+  await page.goto(base + path);
+  await settle(page);
+  await press(label);
+};
+const claim = list(await get("/claims"))[0];
+await first("claims", at("/claims"));
+if (claim) await first("claims-take", decide("/claims", /^(选教室|Choose classroom)$/));
+await first("claim-phone", at("/claim"), PHONE);
+await first("claim-phone-code", at("/claim#code=7K3M9QXZC"), PHONE);
+const found = async () => {
+  await page.goto("about:blank");
+  await page.goto(`${base}/claim#fp=${claim.fingerprint}&serial=${claim.serial}`);
+  await page.waitForSelector(".board");
+};
+if (claim) {
+  await first("claim-phone-found", found, PHONE);
+  await first("claim-phone-room", async () => {
+    await found();
+    await page.setViewportSize({ width: 390, height: 844 });
+    for (const n of [0, 1]) {
+      await page.locator(".el-select").nth(n).click();
+      await page.locator(".el-select-dropdown__item:visible").first().click();
+    }
+  }, PHONE);
+}
+await first("clones", at("/clones"));
+if (list(await get("/clones")).some((c) => c.claim_id)) await first("clones-enrol", decide("/clones", /重新注册复制件|Enrol the copy as itself/));
+if (device) {
+  await first("device-identity", at(`/devices/${device.id}?tab=identity`));
+  await first("device-identity-stolen", decide(`/devices/${device.id}?tab=identity`, /^(挂失|Report stolen)$/));
+}
+const stolen = devices.find((d) => d.standing === "stolen");
+if (stolen) await first("device-stolen", at(`/devices/${stolen.id}?tab=identity`));
 await first("schools-roster", async () => {
   await page.goto(`${base}/schools?at=school:${school.id}`);
   await settle(page);
@@ -242,17 +315,20 @@ await first("device-unknown", at("/devices/no-such-device"));
 
 await page.evaluate(() => localStorage.setItem("bbt-theme", "dark"));
 await first("dark-overview", at("/"));
-for (const name of ["account", "people", "roles", "audit", "security", "roster"]) await first(`dark-${name}`, at(`/${name}`));
-if (device) await first("dark-device-health", at(`/devices/${device.id}?tab=health`));
+for (const name of ["account", "people", "roles", "audit", "security", "roster", "tickets", "claims", "clones"]) await first(`dark-${name}`, at(`/${name}`));
+if (device) for (const tab of ["health", "identity"]) await first(`dark-device-${tab}`, at(`/devices/${device.id}?tab=${tab}`));
+if (claim) await first("dark-claim-phone", found, PHONE);
 await page.evaluate(() => {
   localStorage.setItem("bbt-theme", "light");
   localStorage.setItem("bbt-language", "en");
 });
 await first("en-overview", at("/"));
 await first("en-devices", at("/devices"));
-for (const name of ["account", "people", "roles", "audit", "security", "roster"]) await first(`en-${name}`, at(`/${name}`));
+for (const name of ["account", "people", "roles", "audit", "security", "roster", "tickets", "claims", "clones"]) await first(`en-${name}`, at(`/${name}`));
 if (somebody) await first("en-person", at(`/people/${somebody.id}`));
 if (device) await first("en-device", at(`/devices/${device.id}`));
+if (device) await first("en-device-identity", at(`/devices/${device.id}?tab=identity`));
+if (claim) await first("en-claim-phone", found, PHONE);
 await context.close();
 
 // What only the mock can show without harming anybody: the second step, the lock-out, and people with fewer rights.

@@ -56,7 +56,7 @@ export const router = createRouter({
 router.beforeEach(async (to) => {
   const who = await whoami();
   if (!who && !to.meta.open) return { name: "sign-in", query: to.fullPath === "/" ? {} : { to: to.fullPath } };
-  if (who && to.name === "sign-in") return { name: "overview" };
+  if (who && to.name === "sign-in") return typeof to.query.to === "string" && /^\/(?![/\\])/.test(to.query.to) ? to.query.to : { name: "overview" };
   return true;
 });
 

@@ -35,6 +35,8 @@ export const batches = {
   usbUrl: (id: number) => `/api/v1/ticket-batches/${id}/usb.zip`,
 };
 export const COUNTY_URL = "/api/v1/county.json";
+/** What a board must know of this console; no secret. */
+export const county = (): Promise<unknown> => ask(client.GET("/county.json"));
 
 export const usb = {
   /** The requests that boards left on a disk: the files themselves, or one zip of the folder. */
