@@ -8,7 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bbt_console::{broker::LinkState, serve::Console};
+use bbt_console::{
+    api::security::SecurityKind, broker::LinkState, db::scope::Scope, serve::Console,
+};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 
@@ -128,6 +130,50 @@ async fn a_second_console_on_the_folder_is_refused_and_admin_work_is_not() {
     tokio::time::timeout(Duration::from_secs(10), heard)
         .await
         .expect("serve notices what the command line changed");
+    console.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_tells_of_the_root_key_and_ends_what_the_configuration_no_longer_allows() {
+    provider();
+    let folder = folder();
+    let console = Console::start(folder.path()).await.unwrap();
+    let client = reqwest::Client::new();
+    let signed = client
+        .post(format!("http://{}/api/v1/session", console.web()))
+        .json(&json!({ "username": "admin", "password": common::PASSWORD }))
+        .send()
+        .await
+        .unwrap();
+    let cookie = signed.headers()["set-cookie"].to_str().unwrap();
+    let cookie = cookie.split(';').next().unwrap().to_owned();
+    let status = async |console: &Console| {
+        let ask = client.get(format!("http://{}/api/v1/session", console.web()));
+        ask.header("cookie", &cookie).send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(status(&console).await, 200);
+    let told = async {
+        let everything = Scope::everything();
+        loop {
+            let events = console.app().db.security().list(&everything, Some(true)).await.unwrap();
+            if events.iter().any(|event| event.kind == SecurityKind::RootKeyOnline) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), told)
+        .await
+        .expect("the root key beside the folder is told");
+    console.stop().await;
+
+    let file = folder.path().join("console.toml");
+    let ports = std::fs::read_to_string(&file).unwrap();
+    let oidc = "web_url = \"http://localhost\"\n[oidc]\nissuer = \"http://127.0.0.1:9\"\nclient_id = \"bbt\"\nonly = true\n\
+        [[oidc.map]]\nvalue = \"ops\"\nrole = \"auditor\"\nroot = true\n";
+    std::fs::write(&file, format!("{ports}{oidc}")).unwrap();
+    let console = Console::start(folder.path()).await.unwrap();
+    assert_eq!(status(&console).await, 401);
     console.stop().await;
 }
 
