@@ -22,7 +22,7 @@ struct Need {
     why: &'static str,
 }
 
-const SYSTEM: [Need; 9] = [
+const SYSTEM: [Need; 12] = [
     Need {
         program: "cc",
         args: &["--version"],
