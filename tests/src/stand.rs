@@ -113,7 +113,11 @@ fn faketime() -> PathBuf {
     let places = ["x86_64-linux-gnu", "aarch64-linux-gnu"];
     places
         .iter()
-        .map(|place| Path::new("/usr/lib").join(place).join("faketime/libfaketimeMT.so.1"))
+        .map(|place| {
+            Path::new("/usr/lib")
+                .join(place)
+                .join("faketime/libfaketimeMT.so.1")
+        })
         .find(|file| file.is_file())
         .unwrap_or_else(|| PathBuf::from("libfaketime is not installed: run `cargo xtask setup`"))
 }

@@ -40,7 +40,10 @@ pub(crate) async fn run(bins: &Bins, folder: &Path, boards: usize, at_once: usiz
         .args(["-a", "-p", "-c", CORES, &pid.to_string()])
         .output()
         .context("Failed to run taskset (package util-linux)")?;
-    ensure!(pinned.status.success(), "taskset could not pin the console to cores {CORES}");
+    ensure!(
+        pinned.status.success(),
+        "taskset could not pin the console to cores {CORES}"
+    );
 
     println!("making {boards} tickets and as many keys");
     let room = roster(&console).await?.first().context("no classroom")?.id;
@@ -87,11 +90,21 @@ pub(crate) async fn run(bins: &Bins, folder: &Path, boards: usize, at_once: usiz
     }
     let (wall, used) = (start.elapsed(), processor_time(pid)? - before);
     let devices = console.get("/devices?page_size=1").await?["total"].clone();
-    ensure!(devices == boards, "the console knows {devices} devices instead of {boards}");
+    ensure!(
+        devices == boards,
+        "the console knows {devices} devices instead of {boards}"
+    );
     took.sort_by(f64::total_cmp);
-    let at = |share: usize| took.get((took.len() * share / 100).min(took.len() - 1)).copied().unwrap_or(0.0);
+    let at = |share: usize| {
+        took.get((took.len() * share / 100).min(took.len() - 1))
+            .copied()
+            .unwrap_or(0.0)
+    };
     let ours = boards as f64 / wall.as_secs_f64() * 60.0;
-    println!("\nenrolments           {boards} in {:.1} s, {at_once} at a time, cores {CORES}", wall.as_secs_f64());
+    println!(
+        "\nenrolments           {boards} in {:.1} s, {at_once} at a time, cores {CORES}",
+        wall.as_secs_f64()
+    );
     println!("enrolments/min       {ours:.0}");
     println!("latency p50 / p99    {:.1} / {:.1} ms", at(50), at(99));
     println!(
@@ -103,7 +116,9 @@ pub(crate) async fn run(bins: &Bins, folder: &Path, boards: usize, at_once: usiz
     stand.kill();
 
     let peer = peer(&folder.join("openssl"))?;
-    println!("openssl ca           {peer:.0} certificates/min, one after the other, same cores (no TLS, no device made)");
+    println!(
+        "openssl ca           {peer:.0} certificates/min, one after the other, same cores (no TLS, no device made)"
+    );
     println!("ratio                {:.2} × openssl", ours / peer);
     if ours < 1000.0 {
         bail!("fewer than 1,000 enrolments a minute");
@@ -132,8 +147,18 @@ async fn enrol(url: &str, ca_pem: &str, ask: &EnrolRequest) -> Result<()> {
 /// User and system time of a process so far.
 fn processor_time(pid: u32) -> Result<Duration> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |at: usize| fields.get(at).and_then(|f| f.parse::<u64>().ok()).context("/proc/…/stat");
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect();
+    let ticks = |at: usize| {
+        fields
+            .get(at)
+            .and_then(|f| f.parse::<u64>().ok())
+            .context("/proc/…/stat")
+    };
     // Fields 14 and 15 of the line, counted after the name in parentheses; 100 ticks a second on Linux.
     Ok(Duration::from_millis((ticks(11)? + ticks(12)?) * 10))
 }
@@ -148,13 +173,23 @@ fn peer(dir: &Path) -> Result<f64> {
         "[ca]\ndefault_ca=d\n[d]\ndir=.\ndatabase=index.txt\nserial=serial\nnew_certs_dir=new\ncertificate=ca.pem\n\
          private_key=ca.key\ndefault_md=sha256\ndefault_days=730\npolicy=p\nunique_subject=no\n[p]\ncommonName=supplied\n",
     )?;
-    let ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
-    let mut root = vec!["req", "-x509", "-subj", "/CN=peer", "-keyout", "ca.key", "-out", "ca.pem"];
+    let ec = [
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+    ];
+    let mut root = vec![
+        "req", "-x509", "-subj", "/CN=peer", "-keyout", "ca.key", "-out", "ca.pem",
+    ];
     root.extend(ec);
     openssl(dir, &root)?;
     for n in 0..PEER {
         let (subject, request) = (format!("/CN=d-{n}"), format!("{n}.csr"));
-        let mut args = vec!["req", "-new", "-subj", &subject, "-keyout", "leaf.key", "-out", &request];
+        let mut args = vec![
+            "req", "-new", "-subj", &subject, "-keyout", "leaf.key", "-out", &request,
+        ];
         args.extend(ec);
         openssl(dir, &args)?;
     }
@@ -163,7 +198,9 @@ fn peer(dir: &Path) -> Result<f64> {
         let (request, out) = (format!("{n}.csr"), format!("{n}.pem"));
         openssl(
             dir,
-            &["ca", "-batch", "-config", "ca.cnf", "-notext", "-in", &request, "-out", &out],
+            &[
+                "ca", "-batch", "-config", "ca.cnf", "-notext", "-in", &request, "-out", &out,
+            ],
         )?;
     }
     Ok(PEER as f64 / start.elapsed().as_secs_f64() * 60.0)

@@ -12,7 +12,13 @@ use system_tests::stand::{Bins, until};
 use super::{median, ready_classroom};
 
 pub(crate) async fn run(bins: &Bins, folder: &Path, lessons: usize, rest_s: u64) -> Result<()> {
-    for name in ["lessons", "console", "console.unlock", "console.offline-root", "classroom"] {
+    for name in [
+        "lessons",
+        "console",
+        "console.unlock",
+        "console.offline-root",
+        "classroom",
+    ] {
         let path = folder.join(name);
         let _ = fs::remove_dir_all(&path).or_else(|_| fs::remove_file(&path));
     }

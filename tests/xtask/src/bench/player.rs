@@ -24,7 +24,14 @@ pub(crate) async fn run(bins: &Bins, folder: &Path, mib: u32, rounds: usize) -> 
         let sbin = PathBuf::from("/usr/sbin/nginx");
         if sbin.is_file() { Ok(sbin) } else { Err(e) }
     })?;
-    for name in ["lessons", "console", "console.unlock", "console.offline-root", "classroom", "nginx"] {
+    for name in [
+        "lessons",
+        "console",
+        "console.unlock",
+        "console.offline-root",
+        "classroom",
+        "nginx",
+    ] {
         let path = folder.join(name);
         let _ = fs::remove_dir_all(&path).or_else(|_| fs::remove_file(&path));
     }
