@@ -29,14 +29,18 @@ async function fillIn(page) {
   await page.fill("#password", password);
   await page.keyboard.press("Enter");
 }
+async function choose(page, select, label) {
+  await select.click();
+  await page.locator(".el-select-dropdown__item:visible").filter({ hasText: label }).first().click();
+  await select.getByText(label).waitFor();
+}
 /** Chooses school and classroom in whatever asks for them. */
 async function room(within, page, name) {
-  for (const [n, label] of [[0, SCHOOL], [1, name]]) {
-    const select = within.locator(".el-select").nth(n);
-    if ((await select.innerText()).includes(label)) continue;
-    await select.click();
-    await page.locator(".el-select-dropdown__item:visible").filter({ hasText: label }).first().click();
-  }
+  // The only school there is, or the last one, is chosen already.
+  const [first, second] = [within.locator(".rooms .el-select").nth(0), within.locator(".rooms .el-select").nth(1)];
+  await page.waitForTimeout(500);
+  if (!(await first.innerText()).includes(SCHOOL)) await choose(page, first, SCHOOL);
+  await choose(page, second, name);
 }
 async function saved(page, act, name) {
   const download = page.waitForEvent("download");

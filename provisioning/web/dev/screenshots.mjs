@@ -238,8 +238,10 @@ if (claim) {
     await found();
     await page.setViewportSize({ width: 390, height: 844 });
     for (const n of [0, 1]) {
-      await page.locator(".el-select").nth(n).click();
-      await page.locator(".el-select-dropdown__item:visible").first().click();
+      await page.locator(".rooms .el-select").nth(n).click();
+      await page.locator(".el-select-dropdown:visible").waitFor();
+      await page.locator(".el-select-dropdown__item:visible").last().click();
+      await page.waitForTimeout(500);
     }
   }, PHONE);
 }
