@@ -15,7 +15,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use common::County;
+use common::{County, free_port_pair};
 use system_tests::stand::{Classroom, free_port, until};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -69,6 +69,7 @@ async fn a_first_day_by_the_page_alone() -> Result<()> {
     })
     .await?;
 
+    let (others, requests) = new_boards(&county, &classrooms[0])?;
     println!("{}", node("screenshots.mjs", &[])?);
     let pictures = fs::read_dir(&out)?
         .flatten()
@@ -76,5 +77,50 @@ async fn a_first_day_by_the_page_alone() -> Result<()> {
         .count();
     println!("{pictures} pictures in {}", out.display());
     ensure!(pictures >= 30, "only {pictures} pictures");
+
+    let serials = ["SN-WAITING", "SN-GHOST"].map(PathBuf::from);
+    println!("{}", node("enrol-day.mjs", &[&serials[..], &requests].concat())?);
+    drop(others);
     Ok(())
+}
+
+/// Boards for `enrol-day.mjs`: one that waits to be claimed and one that runs on a copy of `original`'s disk; and the files
+/// that a third one, without a line, left on its USB disk.
+fn new_boards(county: &County, original: &Classroom) -> Result<(Vec<Classroom>, Vec<PathBuf>)> {
+    let prepare = |name: &str, extra: &str| {
+        let dir = county.dir.path().join(name);
+        let serial = format!("SN-{name}");
+        Classroom::prepare(&county.bins, &dir, free_port_pair()?, &serial, extra)
+    };
+    let file = county.dir.path().join("county.json");
+    let path = file.to_str().context("path")?;
+    county.stand.admin(&["county", "export", "--out", path])?;
+    let mut waiting = prepare("WAITING", &format!("[county]\nfile = {file:?}\n"))?;
+    waiting.start()?;
+
+    let mut copy = prepare("GHOST", "")?;
+    let done = Command::new("cp")
+        .arg("-a")
+        .arg(original.dir.join("data"))
+        .arg(&copy.dir)
+        .status()?;
+    ensure!(done.success(), "cp failed");
+    copy.start()?;
+
+    let disk = county.dir.path().join("disk");
+    fs::create_dir_all(&disk)?;
+    let at = disk.to_str().context("path")?;
+    // The only school that `first-day.mjs` made; its third classroom has no device yet.
+    county
+        .stand
+        .admin(&["usb", "export", "--school", "1", "--out", at])?;
+    let far = prepare("FAR", "")?;
+    let (status, out, err) = far.once(&["enrol"], &["--usb", at, "--classroom", "303"])?;
+    ensure!(status == 0, "{out}{err}");
+    let mut requests = Vec::new();
+    for entry in fs::read_dir(disk.join("bbt/requests"))? {
+        requests.push(entry?.path());
+    }
+    ensure!(!requests.is_empty(), "no request on the disk");
+    Ok((vec![waiting, copy], requests))
 }
