@@ -243,6 +243,7 @@ if (claim) {
       await page.locator(".el-select-dropdown__item:visible").last().click();
       await page.waitForTimeout(500);
     }
+    if (await page.locator(".taken").count()) await page.locator(".taken .el-radio").first().click();
   }, PHONE);
 }
 await first("clones", at("/clones"));

@@ -8,6 +8,7 @@ import "./styles/base.css";
 
 import App from "./App.vue";
 import { whenSignedOut } from "./api/client";
+import "./composables/useTheme"; // light or dark also outside the console's frame: sign-in and the telephone page
 import { forgetSession } from "./composables/useSession";
 import { i18n } from "./i18n";
 import { router } from "./router";

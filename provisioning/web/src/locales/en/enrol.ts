@@ -97,7 +97,7 @@ export default {
     codeOr: "Is the board connected? Scanning the QR code on its screen is quicker: nothing to type.",
   },
   clones: {
-    note: "One identity seen on two boards, mostly a disk copied in a repair. The copy is kept out, the original works on",
+    note: "One identity seen on two boards, mostly a disk copied in a repair. The copy is kept out; the original goes on working",
     none: "No copied disk was found",
     noneText: "If somebody copies one board's disk to another, it it is reported here.",
     original: "Original",
@@ -109,7 +109,7 @@ export default {
     differs: "These differ",
     address: "Address",
     boot: "This power-up",
-    by: { serial: "other serial number", mcu: "other board controller", disk: "other disk", boots: "both are on at once" },
+    by: { serial: "Other serial number", mcu: "Other board controller", disk: "Other disk", boots: "Both were on at once" },
     times: "Seen {count} times, last",
     enrol: "Enrol the copy as itself",
     enrolHelp: "Gives the copy an identity of its own; choose its classroom.",
