@@ -63,7 +63,6 @@ pub(super) async fn broker(command: Broker, config: &Config, db: &Db) -> anyhow:
     write(&out, "ca.pem", pki.ca_pem().as_bytes(), 0o640)?;
     write(&out, "crl.pem", crl.as_bytes(), 0o640)?;
     for (name, from, mode) in [
-        ("crl.pem", pki.crl_path(), 0o640),
         ("server.pem", server_cert, 0o640),
         ("server.key", server_key, 0o600),
     ] {

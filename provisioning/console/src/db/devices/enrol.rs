@@ -114,6 +114,19 @@ pub(in crate::db) async fn enrol(
     .await
     .map_err(|e| DbError::taken(e, "device", &new.device))?
     .last_insert_rowid();
+    // A board that waited for somebody and was then typed its code waits no longer.
+    let settled = sqlx::query(
+        "UPDATE claims SET decision = 'approved', decided_at = ?, decided_by = 'ticket', ticket_id = ?
+          WHERE key_hash = ? AND decision IS NULL",
+    )
+    .bind(ms(now))
+    .bind(new.ticket)
+    .bind(&new.key.0[..])
+    .execute(&mut *tx)
+    .await?;
+    if settled.rows_affected() > 0 {
+        bump(tx, "claim").await?;
+    }
     sqlx::query(
         "INSERT INTO certificates (serial, device_no, key_hash, issued_at, not_after, state, changed_at)
          VALUES (?1, ?2, ?3, ?4, ?5, 'current', ?4)",
