@@ -66,6 +66,9 @@ pub async fn add(
             "name at least one role at a node within your own; an account without any is out of your reach",
         ));
     }
+    if new.kind == UserKind::BreakGlass && !access.scope.is_everything() {
+        return Err(only_the_installs("kind"));
+    }
     if new.grants.len() > MOST_GRANTS {
         return Err(ApiError::invalid("grants", format!("at most {MOST_GRANTS}")));
     }
@@ -187,6 +190,9 @@ pub async fn reset_password(
         return Err(
             ApiError::new(Code::Conflict).detail("the account signs in elsewhere and has no password here")
         );
+    }
+    if user.kind() == UserKind::BreakGlass && !access.scope.is_everything() {
+        return Err(only_the_installs("password"));
     }
     let (password, told) = chosen(user.kind(), given.password, &user.username)?;
     let hash = hashed(password.unwrap_or_default()).await?;
@@ -325,6 +331,14 @@ pub(crate) fn checked_username(username: &str) -> Result<String, ApiError> {
         return Err(ApiError::invalid("username", "no blanks are allowed in it"));
     }
     Ok(username)
+}
+
+/// The account for emergencies signs in when single sign-on is the only way for everybody else, so it is the whole install's.
+fn only_the_installs(field: &'static str) -> ApiError {
+    ApiError::invalid(
+        field,
+        "an account for emergencies is made, and its password given, by who administers the whole install",
+    )
 }
 
 fn node(grant: NewGrant) -> Result<Node, ApiError> {

@@ -606,3 +606,38 @@ async fn the_tree_shows_the_way_down_and_no_neighbours() {
         .collect();
     assert_eq!(above, [true, false, false, false]);
 }
+
+#[tokio::test]
+async fn only_who_administers_the_whole_install_makes_accounts_for_emergencies() {
+    let world = World::new().await;
+    let county = world.county.node;
+    let who = world.person(&[(Role::SystemAdmin, county)]).await;
+    let Node::Region(region) = county else {
+        panic!("a county is a region");
+    };
+    let new = |kind: &str| {
+        Some(json!({
+            "username": format!("new-{kind}"),
+            "kind": kind,
+            "language": "zh-CN",
+            "grants": [{ "role": "system_admin", "region_id": region }],
+        }))
+    };
+    let refused = world.ask(&who, Method::POST, "/users", new("break_glass")).await;
+    assert_eq!(
+        (refused.status, refused.code().as_str()),
+        (StatusCode::UNPROCESSABLE_ENTITY, "invalid_field"),
+        "{}",
+        refused.json()
+    );
+    assert!(world.console.app.db.users().find("new-break_glass").await.unwrap().is_none());
+    let made = world.ask(&who, Method::POST, "/users", new("local")).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.json());
+    // One that the whole install has made for the county is not opened by another password from there.
+    let made = world.console.post("/users", new("break_glass").unwrap()).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.json());
+    let path = format!("/users/{}/password", made.json()["id"]);
+    let refused = world.ask(&who, Method::POST, &path, Some(json!({}))).await;
+    assert_eq!(refused.code(), "invalid_field", "{}", refused.json());
+    assert_eq!(world.console.post(&path, json!({})).await.status, StatusCode::OK);
+}
