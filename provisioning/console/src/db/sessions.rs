@@ -1,6 +1,6 @@
 //! Sessions: who is signed in, from where, until when.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use sqlx::FromRow;
 
 use super::{Db, DbError, DbResult, instant, ms, users::User};
@@ -47,6 +47,19 @@ pub struct OpenSession {
     pub until: Timestamp,
     /// When it was last noted as used.
     pub last_seen_at: Option<Timestamp>,
+}
+
+/// How long a session lasts at most from its beginning, however much it is used: one that another house has opened half a
+/// day, for nobody here hears of it when the person is gone there; one of ours a week.
+pub const fn longest(method: SignInMethod) -> SignedDuration {
+    match method {
+        SignInMethod::Oidc => SignedDuration::from_hours(12),
+        _ => SignedDuration::from_hours(7 * 24),
+    }
+}
+
+fn longest_ms(method: SignInMethod) -> i64 {
+    i64::try_from(longest(method).as_millis()).unwrap_or(i64::MAX)
 }
 
 #[derive(FromRow)]
@@ -112,10 +125,14 @@ impl Sessions<'_> {
         let row: Option<Row> = sqlx::query_as(
             "SELECT u.*, s.public_id, s.method, s.expires_at, s.last_seen_at
                FROM sessions s JOIN users u ON u.id = s.user_id
-              WHERE s.token_hash = ? AND s.expires_at > ? AND s.public_id <> '' AND u.disabled_at IS NULL",
+              WHERE s.token_hash = ?1 AND s.expires_at > ?2 AND s.public_id <> '' AND u.disabled_at IS NULL
+                AND s.created_at + CASE s.method WHEN ?3 THEN ?4 ELSE ?5 END > ?2",
         )
         .bind(token_hash)
         .bind(ms(now))
+        .bind(SignInMethod::Oidc.as_str())
+        .bind(longest_ms(SignInMethod::Oidc))
+        .bind(longest_ms(SignInMethod::Password))
         .fetch_optional(&self.0.read)
         .await?;
         Ok(row.map(|row| {
@@ -129,33 +146,43 @@ impl Sessions<'_> {
         }))
     }
 
-    /// Notes that a session is used, and lets it live longer.
+    /// Notes that a session is used, and lets it live longer, but never beyond its absolute end (see [`longest`]).
     ///
     /// # Errors
     /// The database's.
     pub async fn used(&self, token_hash: &[u8], now: Timestamp, until: Timestamp) -> DbResult<()> {
-        sqlx::query("UPDATE sessions SET expires_at = ?, last_seen_at = ? WHERE token_hash = ?")
-            .bind(ms(until))
+        sqlx::query(
+            "UPDATE sessions SET last_seen_at = ?1,
+                    expires_at = min(?2, created_at + CASE method WHEN ?3 THEN ?4 ELSE ?5 END)
+              WHERE token_hash = ?6",
+        )
             .bind(ms(now))
+            .bind(ms(until))
+            .bind(SignInMethod::Oidc.as_str())
+            .bind(longest_ms(SignInMethod::Oidc))
+            .bind(longest_ms(SignInMethod::Password))
             .bind(token_hash)
             .execute(&self.0.write)
             .await?;
         Ok(())
     }
 
-    /// Ends a session by its cookie.
+    /// Ends a session by its cookie; `false`: there was none, and nothing is written.
     ///
     /// # Errors
     /// The database's.
-    pub async fn close(&self, token_hash: &[u8]) -> DbResult<()> {
+    pub async fn close(&self, token_hash: &[u8]) -> DbResult<bool> {
         let mut tx = self.0.begin().await?;
-        sqlx::query("DELETE FROM sessions WHERE token_hash = ?")
+        let gone = sqlx::query("DELETE FROM sessions WHERE token_hash = ?")
             .bind(token_hash)
             .execute(&mut *tx)
             .await?;
+        if gone.rows_affected() == 0 {
+            return Ok(false);
+        }
         super::bump(&mut tx, "user").await?;
         tx.commit().await?;
-        Ok(())
+        Ok(true)
     }
 
     /// Ends every session that a password of ours has opened, but for the account for emergencies; answers how many.

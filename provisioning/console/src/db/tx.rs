@@ -28,13 +28,15 @@ impl DerefMut for Tx {
 }
 
 impl Tx {
-    /// Commits, with the row of the audit log in the same transaction.
+    /// Commits, with the row of the audit log in the same transaction, unless the actor is a person without a name.
     ///
     /// # Errors
     /// The database's; then neither the change nor the row is there.
     pub(crate) async fn commit(mut self) -> DbResult<()> {
         let context = if self.quiet { None } else { people::current() };
         let due = context.as_ref().and_then(people::Context::due);
+        // Somebody whom nobody knows has done nothing that the log could hold against a name: no row that strangers can cause.
+        let due = due.filter(|draft| draft.actor_kind != people::ActorKind::User || !draft.actor.is_empty());
         if let Some(draft) = &due {
             audit::append(&mut self.inner, draft).await?;
         }

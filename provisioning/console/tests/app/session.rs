@@ -290,3 +290,56 @@ async fn a_page_of_another_name_that_was_led_here_is_refused() {
         }
     }
 }
+
+#[tokio::test]
+async fn cookies_that_open_nothing_write_nothing() {
+    let mut console = TestConsole::signed_in().await;
+    let own = console.cookie.take();
+    let rows = async |console: &TestConsole| console.app.db.audit().end().await.unwrap().0;
+    let before = rows(&console).await;
+    let mut bell = console.app.changes.listen();
+    for n in 0..50 {
+        console.cookie = Some(format!("bbt_session=made-up-{n}"));
+        assert_eq!(console.delete("/session").await.status, StatusCode::NO_CONTENT);
+    }
+    assert_eq!(rows(&console).await, before);
+    assert!(bell.try_recv().is_err(), "nobody is told of what did not happen");
+    console.cookie = own;
+    assert_eq!(console.delete("/session").await.status, StatusCode::NO_CONTENT);
+    assert_eq!(rows(&console).await, before + 1);
+    assert!(bell.try_recv().is_ok());
+}
+
+#[tokio::test]
+async fn a_session_ends_in_the_end_however_much_it_is_used() {
+    let console = TestConsole::signed_in().await;
+    let admin = console.app.db.users().find("admin").await.unwrap().unwrap();
+    let sessions = console.app.db.sessions();
+    let hours = SignedDuration::from_hours;
+    let begun = Timestamp::now();
+    for (method, longest) in [
+        (SignInMethod::Oidc, hours(12)),
+        (SignInMethod::Password, hours(7 * 24)),
+        (SignInMethod::BreakGlass, hours(7 * 24)),
+    ] {
+        let (token, hash) = auth::new_token().unwrap();
+        let new = NewSession {
+            user: admin.id,
+            token_hash: &hash,
+            public_id: &token[..8],
+            address: "",
+            user_agent: "",
+            method,
+            until: begun + auth::SESSION,
+        };
+        sessions.open(&new, begun).await.unwrap();
+        let mut now = begun;
+        while let Some((_, session)) = sessions.find(&hash, now).await.unwrap() {
+            assert!(session.until <= begun + longest, "{method:?} {}", session.until);
+            sessions.used(&hash, now, now + auth::SESSION).await.unwrap();
+            now += hours(1);
+            assert!(now <= begun + longest, "{method:?} outlives {longest}");
+        }
+        assert_eq!(now, begun + longest, "{method:?}");
+    }
+}
