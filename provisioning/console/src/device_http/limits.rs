@@ -17,6 +17,12 @@ const ADDRESSES: usize = 10_000;
 /// An address is told of at most this often, and one address or another at most every second: telling writes to the disk.
 const TOLD_EVERY: Duration = Duration::from_secs(60);
 
+/// With everybody's bucket empty, a house may try once in this time: a right code still gets through, and all the houses that
+/// are remembered guess together about twice as fast as the bucket fills.
+const ONCE_EVERY: Duration = Duration::from_secs(3_600);
+/// Houses (IPv4 addresses, IPv6 /48) that are remembered for it; beyond, nobody else gets through.
+const HOUSES: usize = 10_000;
+
 /// How much may be asked.
 #[derive(Debug, Clone, Copy)]
 pub struct Rule {
@@ -73,6 +79,8 @@ pub struct Budgets {
 struct State {
     by_address: HashMap<IpAddr, Budget>,
     bucket: Option<Bucket>,
+    /// Houses that have had their try beyond the empty bucket, and when.
+    beyond: HashMap<IpAddr, Instant>,
     told: Option<Instant>,
     told_of_all: Option<Instant>,
 }
@@ -140,6 +148,13 @@ impl Budgets {
             let left = (left + now.duration_since(at).as_secs_f64() * rate).min(most);
             state.bucket = Some(Bucket { left, at: now });
             if left < 1.0 {
+                let clean = state.by_address.get(&key).is_none_or(|budget| budget.used == 0);
+                if clean && state.beyond(from, now) {
+                    if let Some(budget) = state.by_address.get_mut(&key) {
+                        budget.used += 1;
+                    }
+                    return Ok(());
+                }
                 let wait = Duration::from_secs_f64((1.0 - left) / rate);
                 return Err(state.spent(key, wait, true, window, now));
             }
@@ -161,6 +176,10 @@ impl Budgets {
         if let Some(budget) = state.by_address.get_mut(&key) {
             budget.used = budget.used.saturating_sub(1);
         }
+        if state.beyond.remove(&masked(from, 48)).is_some() {
+            // It took nothing out of everybody's bucket.
+            return;
+        }
         if let (Some(together), Some(bucket)) = (self.rule.together, &mut state.bucket) {
             bucket.left = (bucket.left + 1.0).min(f64::from(together.burst));
         }
@@ -168,6 +187,22 @@ impl Budgets {
 }
 
 impl State {
+    /// Lets a house try once although everybody's bucket is empty.
+    fn beyond(&mut self, from: IpAddr, now: Instant) -> bool {
+        let house = masked(from, 48);
+        if self.beyond.len() >= HOUSES {
+            self.beyond.retain(|_, at| now.duration_since(*at) < ONCE_EVERY);
+        }
+        match self.beyond.get(&house) {
+            Some(at) if now.duration_since(*at) < ONCE_EVERY => false,
+            None if self.beyond.len() >= HOUSES => false,
+            _ => {
+                self.beyond.insert(house, now);
+                true
+            }
+        }
+    }
+
     fn spent(
         &mut self,
         key: IpAddr,
@@ -210,12 +245,22 @@ impl State {
     }
 }
 
+/// What counts as one address: an IPv4 address, or an IPv6 /64.
+pub fn network(from: IpAddr) -> IpAddr {
+    masked(from, 64)
+}
+
+/// The address itself, or the first `bits` (1 to 127) of an IPv6 one.
+fn masked(from: IpAddr, bits: u32) -> IpAddr {
+    match from.to_canonical() {
+        IpAddr::V4(v4) => IpAddr::V4(v4),
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> (128 - bits) << (128 - bits))),
+    }
+}
+
 /// One budget for each IPv4 address or IPv6 /64, and one for all that find no room.
 fn bucket(budgets: &mut HashMap<IpAddr, Budget>, from: IpAddr, window: Duration, now: Instant) -> IpAddr {
-    let key = match from.to_canonical() {
-        IpAddr::V4(v4) => IpAddr::V4(v4),
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
-    };
+    let key = network(from);
     if budgets.len() >= ADDRESSES && !budgets.contains_key(&key) {
         budgets.retain(|_, budget| now.duration_since(budget.since) < window);
         if budgets.len() >= ADDRESSES {
@@ -349,17 +394,35 @@ mod tests {
         for n in 0..1_000 {
             guesses.book(address(n), now).unwrap();
         }
-        let spent = guesses.book(address(5_000), now).unwrap_err();
+        let spent = guesses.book(address(999), now).unwrap_err();
         assert!(spent.everybody && spent.tell, "{spent:?}");
         assert_eq!((spent.addresses, spent.tries), (1_000, 1_000));
+        // Who has not tried yet has one try, again and again while it is right, and none after a wrong one.
+        for _ in 0..3 {
+            guesses.book(address(2_000), now).unwrap();
+            guesses.forgive(address(2_000), now);
+        }
+        assert!(guesses.book(address(999), now).is_err(), "nothing came into the bucket by it");
+        guesses.book(address(2_000), now).unwrap();
+        assert!(guesses.book(address(2_000), now).unwrap_err().everybody);
+        let v6 = |text: &str| text.parse::<IpAddr>().unwrap();
+        guesses.book(v6("2001:db8:1:1::1"), now).unwrap();
+        assert!(guesses.book(v6("2001:db8:1:2::1"), now).is_err(), "a /48 is one house");
+        guesses.book(v6("2001:db8:2:1::1"), now).unwrap();
+        let more = (10_000..40_000).filter(|n| guesses.book(address(*n), now).is_ok()).count();
+        assert!(more <= HOUSES && lock(&guesses.state).beyond.len() <= HOUSES, "{more}");
+        let guesses = Budgets::new(Rule::CODES);
+        for n in 0..1_000 {
+            guesses.book(address(n), now).unwrap();
+        }
         // A hundred a minute from here on.
         let later = now + Duration::from_secs(60);
-        let through = (5_000..5_200)
+        let through = (0..200)
             .filter(|n| guesses.book(address(*n), later).is_ok())
             .count();
         assert_eq!(through, 100);
-        guesses.forgive(address(5_000), later);
-        guesses.book(address(6_000), later).unwrap();
+        guesses.forgive(address(0), later);
+        guesses.book(address(300), later).unwrap();
     }
 
     #[test]

@@ -59,6 +59,8 @@ pub struct Limits {
     pub downloads_per_device: u32,
     /// Open connections; more wait in the system's queue.
     pub connections: usize,
+    /// Of those, from one address (IPv6: one /64); more are closed at once. A whole school stands behind one.
+    pub connections_each: u32,
 }
 
 impl Default for Limits {
@@ -68,6 +70,7 @@ impl Default for Limits {
             downloads: 256,
             downloads_per_device: 8,
             connections: 8192,
+            connections_each: 1024,
         }
     }
 }

@@ -17,7 +17,11 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{DeviceHttp, Peer, router};
+use super::{
+    DeviceHttp, Peer,
+    limits::{Turns, network},
+    router,
+};
 use crate::{
     clock::HouseClock,
     pki::{denylist::Denylist, device_of, serial_of},
@@ -50,6 +54,8 @@ pub async fn serve(
         .context("Failed to prepare TLS for devices")?;
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let connections = Arc::new(Semaphore::new(http.limits.connections));
+    let each = http.limits.connections_each;
+    let by_address = Turns::new(each);
     let tracker = TaskTracker::new();
     let (clock, denylist) = (http.clock.clone(), http.denylist.clone());
     let router = router(http);
@@ -67,6 +73,10 @@ pub async fn serve(
                 continue;
             }
         };
+        let Some(turn) = by_address.start(&network(address.ip())) else {
+            tracing::debug!(peer = %address, most = each, "too many device connections from one address");
+            continue;
+        };
         let connection = Connection {
             acceptor: acceptor.clone(),
             router: router.clone(),
@@ -78,7 +88,7 @@ pub async fn serve(
             if let Err(error) = connection.run(stream, address).await {
                 tracing::debug!(peer = %address, error = format!("{error:#}"), "device connection ended");
             }
-            drop(permit);
+            drop((permit, turn));
         });
     }
     drop(listener);

@@ -283,6 +283,12 @@ fn serve_devices(app: &AppState, tasks: &TaskTracker, listener: TcpListener) {
 fn serve_web(app: &AppState, tasks: &TaskTracker, listener: TcpListener) -> anyhow::Result<()> {
     let tls = app.config.web_tls.as_ref().map(web::acceptor).transpose()?;
     let router = router::router(app.clone());
-    tasks.spawn(web::serve(listener, tls, router, app.stopping.clone()));
+    tasks.spawn(web::serve(
+        listener,
+        tls,
+        router,
+        web::Limits::default(),
+        app.stopping.clone(),
+    ));
     Ok(())
 }

@@ -86,3 +86,26 @@ async fn silence_and_noise_harm_nobody_and_shutdown_ends() {
         .unwrap();
     assert!(TcpStream::connect(door.address).await.is_err());
 }
+
+#[tokio::test]
+async fn one_address_has_so_many_connections_and_no_more() {
+    use tokio::io::AsyncReadExt;
+    let door = Door::with(Limits {
+        connections_each: 2,
+        ..Limits::default()
+    })
+    .await;
+    let dial = async || tokio::net::TcpStream::connect(door.address).await.unwrap();
+    let held = (dial().await, dial().await);
+    let mut third = dial().await;
+    // Sooner than a silent client is dropped for its handshake.
+    let closed = tokio::time::timeout(Duration::from_secs(5), third.read(&mut [0]));
+    assert!(matches!(closed.await.expect("it is closed at once"), Ok(0) | Err(_)));
+    drop(held);
+    let mut tries = 0;
+    while door.client(None).get(&door.url).send().await.is_err() {
+        tries += 1;
+        assert!(tries < 200, "a place never came back");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
