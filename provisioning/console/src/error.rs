@@ -190,6 +190,8 @@ codes! {
     Conflict = "conflict", CONFLICT;
     /// Too many unknown enrolment codes from one address; args: `seconds`.
     EnrolTooOften = "enrol_too_often", TOO_MANY_REQUESTS;
+    /// Too many unknown enrolment codes from many addresses together, and this one has had its try; args: `seconds`.
+    EnrolTooOftenEverybody = "enrol_too_often_everybody", TOO_MANY_REQUESTS;
     /// The signing request of a device cannot be used.
     BadCsr = "bad_csr", UNPROCESSABLE_ENTITY;
     /// A device path was called without a device certificate.

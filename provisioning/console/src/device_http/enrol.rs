@@ -108,7 +108,12 @@ async fn too_often(shared: &Shared, peer: &Peer, guess: Spent, now: Timestamp) -
             tracing::error!(error = %error, "an event could not be noted");
         }
     }
-    ApiError::new(Code::EnrolTooOften)
+    let code = if guess.everybody {
+        Code::EnrolTooOftenEverybody
+    } else {
+        Code::EnrolTooOften
+    };
+    ApiError::new(code)
         .arg("seconds", seconds)
         .retry_after(seconds)
 }

@@ -324,13 +324,15 @@ async fn a_replacement_takes_over_everything() {
     );
     let code: TicketCode = issued.json()["typed_code"].as_str().unwrap().parse().unwrap();
     // The old device was carried to another classroom meanwhile: its successor stands where it stood last.
+    let next = json!({ "school_id": county.schools[0], "code": "399", "name": "隔壁" });
+    let next = console.post("/classrooms", next).await.json()["id"].as_i64().unwrap();
     let moved = console
-        .patch("/devices/d-old", json!({ "classroom_id": county.classrooms[1] }))
+        .patch("/devices/d-old", json!({ "classroom_id": next }))
         .await;
     assert!(moved.status.is_success());
     let asked = shown(&code, "new key", "SN-new", None);
     let grant = fresh(&console, &asked).await;
-    assert_eq!(grant.classroom_id, county.classrooms[1]);
+    assert_eq!(grant.classroom_id, next);
     let now = Timestamp::now();
     let db = &console.app.db;
     db.devices()
@@ -382,6 +384,57 @@ async fn a_replacement_takes_over_everything() {
         console.post("/devices/d-no/replace", json!({})).await.code(),
         "not_found"
     );
+}
+
+/// Who may replace a device in one school may not, by that, put a board into the school where it was carried.
+#[tokio::test]
+async fn a_replacement_does_not_follow_its_device_into_another_school() {
+    let console = TestConsole::signed_in().await;
+    let county = console.county().await;
+    console.enrol("d-old", county.classrooms[0]).await;
+    let issue = async || {
+        let issued = console.post("/devices/d-old/replace", json!({})).await;
+        issued.json()["typed_code"]
+            .as_str()
+            .unwrap()
+            .parse::<TicketCode>()
+            .unwrap()
+    };
+    let code = issue().await;
+    let move_to = async |room: i64| {
+        let moved = console
+            .patch("/devices/d-old", json!({ "classroom_id": room }))
+            .await;
+        assert!(moved.status.is_success(), "{}", moved.json());
+    };
+    move_to(county.classrooms[1]).await;
+    let redeem = async |code: &TicketCode| {
+        let tickets = console.app.db.tickets();
+        refusal(
+            tickets
+                .redeem(&shown(code, "k", "SN-new", None), Timestamp::now())
+                .await,
+        )
+    };
+    assert_eq!(redeem(&code).await, TicketRefusal::Expired);
+    assert_eq!(
+        console.get("/tickets").await.json()["items"][0]["state"],
+        "revoked"
+    );
+    move_to(county.classrooms[0]).await;
+    assert_eq!(redeem(&code).await, TicketRefusal::Expired, "revoked for good");
+
+    // Moved by whatever other way: the ticket is for a device of its own school.
+    let code = issue().await;
+    let file = console.folder.path().join(bbt_console::db::FILE_NAME);
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
+    let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+    sqlx::query("UPDATE devices SET classroom_id = ? WHERE id = 'd-old'")
+        .bind(county.classrooms[1])
+        .execute(&pool)
+        .await
+        .unwrap();
+    assert_eq!(redeem(&code).await, TicketRefusal::Expired);
 }
 
 /// The same board enrolled anew makes way for itself; another one that bears the same serial number does not.
@@ -513,10 +566,11 @@ async fn what_boards_are_told_at_the_door() {
     }
     let mut spent = 0;
     for n in 0..40 {
-        let answer = door
-            .enrol(&board.request("00000000"), &format!("10.2.0.{n}"))
-            .await;
-        spent += u32::from(answer.code() == "enrol_too_often");
+        // Each has one try of its own although nothing is left for everybody.
+        let from = format!("10.2.0.{n}");
+        assert_eq!(door.enrol(&board.request("00000000"), &from).await.code(), "ticket_unknown");
+        let answer = door.enrol(&board.request("00000000"), &from).await;
+        spent += u32::from(answer.code() == "enrol_too_often_everybody");
     }
     assert!(spent > 0, "everybody together has a bound, too");
     let events = console.get("/security-events").await.json();
