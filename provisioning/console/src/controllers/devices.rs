@@ -54,9 +54,10 @@ pub async fn relocate(
 ) -> Result<Json<DeviceSummary>, ApiError> {
     app.db
         .devices()
-        .relocate(&access.scope, &id, to.classroom_id)
+        .relocate(&access.scope, &id, to.classroom_id, app.clock.now())
         .await?;
     app.device_changed(&id);
     app.changed(Noun::Push, None);
+    app.changed(Noun::Ticket, None);
     Ok(Json(app.db.devices().summary(&access.scope, &id).await?))
 }

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use sqlx::{FromRow, QueryBuilder, Sqlite};
 
 use super::{
-    Db, DbError, DbResult, bump, instant, json, parse,
+    Db, DbError, DbResult, bump, instant, json, ms, parse,
     scope::{Scope, narrow_to_schools},
     standing, uint, wanted,
 };
@@ -312,17 +312,18 @@ impl Devices<'_> {
         })
     }
 
-    /// Moves a device to another classroom; what it should hold follows.
+    /// Moves a device to another classroom; what it should hold follows. Open tickets for a successor do not follow into
+    /// another school: whoever issued them may reach nothing there.
     ///
     /// # Errors
     /// [`DbError::NotFound`] for device or classroom, also where one is out of reach.
-    pub async fn relocate(&self, scope: &Scope, device: &DeviceId, classroom: i64) -> DbResult<()> {
+    pub async fn relocate(&self, scope: &Scope, device: &DeviceId, classroom: i64, now: Timestamp) -> DbResult<()> {
         let mut tx = self.0.begin().await?;
         let school: Option<i64> = sqlx::query_scalar("SELECT school_id FROM classrooms WHERE id = ?")
             .bind(classroom)
             .fetch_optional(&mut *tx)
             .await?;
-        school.filter(|school| scope.has_school(*school)).ok_or_else(|| DbError::not_found("classroom", classroom))?;
+        let school = school.filter(|school| scope.has_school(*school)).ok_or_else(|| DbError::not_found("classroom", classroom))?;
         let device_no: Option<i64> = sqlx::query_scalar(
             "UPDATE devices SET classroom_id = ?1 WHERE id = ?2 AND replaced_at IS NULL
                 AND (?3 IS NULL OR classroom_id IN (SELECT c.id FROM classrooms c JOIN json_each(?3) j ON j.value = c.school_id))
@@ -336,6 +337,19 @@ impl Devices<'_> {
         let device_no = device_no.ok_or_else(|| DbError::not_found("device", device))?;
         crate::audit::object("device", device);
         crate::audit::note("classroom", classroom);
+        let revoked = sqlx::query(
+            "UPDATE tickets SET revoked_at = ?, code_sealed = NULL
+              WHERE replaces = ? AND school_id != ? AND used_at IS NULL AND revoked_at IS NULL",
+        )
+        .bind(ms(now))
+        .bind(device_no)
+        .bind(school)
+        .execute(&mut *tx)
+        .await?;
+        if revoked.rows_affected() > 0 {
+            crate::audit::note("tickets_revoked", revoked.rows_affected());
+            bump(&mut tx, "ticket").await?;
+        }
         wanted::recompute(&mut tx, &[device_no]).await?;
         bump(&mut tx, "device").await?;
         tx.commit().await?;
