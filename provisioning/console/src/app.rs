@@ -33,6 +33,7 @@ use crate::{
     objects::Objects,
     oidc::Oidc,
     pki::{self, NewRoot, Pki, Sealer, denylist::Denylist, keys::SigningKeys},
+    usb::guesses::Guesses,
 };
 
 /// Changes that a slow page may lag behind before it is told to look at everything again.
@@ -63,6 +64,8 @@ pub struct Parts {
     pub clock: HouseClock,
     /// Failed sign-ins of names that nobody has.
     pub sign_ins: Unknown,
+    /// Unknown codes that accounts brought on USB disks.
+    pub usb_guesses: Guesses,
     /// Single sign-on, if it is set up.
     pub oidc: Option<Oidc>,
     /// Bounds on rows about refusals in the audit log.
@@ -145,6 +148,7 @@ impl AppState {
             denylist,
             clock,
             sign_ins: Unknown::default(),
+            usb_guesses: Guesses::default(),
             floods: Floods::default(),
             oidc,
             changes: Changes::default(),
