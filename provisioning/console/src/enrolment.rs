@@ -20,6 +20,7 @@ use crate::{
     db::{
         Db, DbError,
         devices::Enrolment,
+        scope::Scope,
         tickets::{Enrolled, Redeem, Shown, TicketRefusal},
     },
     error::{ApiError, Code},
@@ -104,6 +105,22 @@ impl Enroller {
     /// [`DbError::Ticket`].
     pub async fn redeem(&self, asked: &Asked, now: Timestamp) -> Result<Redeem, DbError> {
         self.db.tickets().redeem(&asked.shown(), now).await
+    }
+
+    /// The same for somebody who carries the board's request and reaches no further than `scope`.
+    ///
+    /// # Errors
+    /// [`DbError::Ticket`]; what lies elsewhere is unknown.
+    pub async fn redeem_within(
+        &self,
+        scope: &Scope,
+        asked: &Asked,
+        now: Timestamp,
+    ) -> Result<Redeem, DbError> {
+        self.db
+            .tickets()
+            .redeem_within(scope, &asked.shown(), now)
+            .await
     }
 
     /// Makes the device, or finds it made.

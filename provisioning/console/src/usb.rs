@@ -4,6 +4,7 @@
 //! is signed. No request is worse than one over the line: it must bring a ticket that opens.
 
 pub mod folder;
+pub mod guesses;
 
 use std::io::{Cursor, Read, Write};
 
@@ -197,25 +198,36 @@ pub async fn answer(
     language: Language,
     now: Timestamp,
 ) -> (UsbOutcome, Option<Signed<EnrolReply>>) {
-    let mut outcome = UsbOutcome {
+    let mut outcome = outcome(&found);
+    match enrol(enroller, scope, found, &mut outcome, now).await {
+        Ok(signed) => (outcome, Some(signed)),
+        Err(error) => (refused(outcome, &error, language), None),
+    }
+}
+
+/// A file that is not looked at, and why.
+pub fn left(found: &Found, error: &ApiError, language: Language) -> UsbOutcome {
+    refused(outcome(found), error, language)
+}
+
+fn outcome(found: &Found) -> UsbOutcome {
+    UsbOutcome {
         name: found.name.chars().take(2 * MAX_NAME_BYTES).collect(),
         serial: String::new(),
         device_id: None,
         problem: None,
         message: None,
-    };
-    match enrol(enroller, scope, found, &mut outcome, now).await {
-        Ok(signed) => (outcome, Some(signed)),
-        Err(error) => {
-            let problem = error.problem(language, "");
-            outcome.problem = Some(problem.code);
-            outcome.message = Some(match problem.detail.as_str() {
-                "" => problem.message,
-                detail => format!("{} ({detail})", problem.message),
-            });
-            (outcome, None)
-        }
     }
+}
+
+fn refused(mut outcome: UsbOutcome, error: &ApiError, language: Language) -> UsbOutcome {
+    let problem = error.problem(language, "");
+    outcome.problem = Some(problem.code);
+    outcome.message = Some(match problem.detail.as_str() {
+        "" => problem.message,
+        detail => format!("{} ({detail})", problem.message),
+    });
+    outcome
 }
 
 async fn enrol(
@@ -235,12 +247,13 @@ async fn enrol(
     let request: OfflineRequest = serde_json::from_slice(&bytes).map_err(|e| refuse(e.to_string()))?;
     let asked = Asked::check(request.request)?;
     asked.serial().clone_into(&mut outcome.serial);
-    let redeemed = enroller.redeem(&asked, now).await?;
+    // Before anything else is said of the code: another county's ticket would tell its place.
+    let redeemed = enroller.redeem_within(scope, &asked, now).await?;
     let classroom = match &redeemed {
         Redeem::Fresh(grant) => grant.classroom_id,
         Redeem::Again(enrolled) => enrolled.grant.classroom_id,
     };
-    // What lies elsewhere does not exist for whoever carries the disk.
+    // Its device may have moved since: what lies elsewhere does not exist for whoever carries the disk.
     if enroller.db.need_classroom(scope, classroom).await.is_err() {
         return Err(ApiError::new(Code::TicketUnknown));
     }

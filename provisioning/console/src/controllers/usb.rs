@@ -1,6 +1,6 @@
 //! USB disks and the county file over HTTP; the work is [`crate::usb`]'s.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Instant};
 
 use axum::{
     Json,
@@ -8,16 +8,21 @@ use axum::{
     http::HeaderMap,
 };
 use contract::usb::{CountyFile, MAX_FILE_BYTES, MAX_TICKETS};
+use jiff::Timestamp;
 
 use crate::{
     access::Access,
     api::{
         schema,
+        security::SecurityKind,
         usb::{UsbAnswers, UsbForm},
     },
     app::{AppState, Noun},
     error::{ApiError, Code, accepted_language},
-    usb::{self, Found},
+    usb::{
+        self, Found,
+        guesses::{self, Spent},
+    },
 };
 
 /// Largest body in bytes: five thousand requests, or a zip of the disk's folder.
@@ -52,8 +57,20 @@ pub async fn requests(
         items: Vec::with_capacity(found.len()),
         replies: BTreeMap::new(),
     };
+    let account = access.user.id;
     for file in found {
+        if let Err(spent) = app.usb_guesses.book(account, Instant::now()) {
+            let refused = too_often(&app, &access, spent, now).await;
+            if answers.items.is_empty() {
+                return Err(refused);
+            }
+            answers.items.push(usb::left(&file, &refused, language));
+            continue;
+        }
         let (outcome, reply) = usb::answer(&enroller, &access.scope, file, language, now).await;
+        if outcome.problem.as_deref() != Some(Code::TicketUnknown.as_str()) {
+            app.usb_guesses.forgive(account);
+        }
         if let Some(reply) = reply {
             answers.replies.insert(outcome.name.clone(), reply);
         }
@@ -65,6 +82,26 @@ pub async fn requests(
         }
     }
     Ok(Json(answers))
+}
+
+/// Says when to come back, and tells the console's people once: an account tries codes that it does not know.
+async fn too_often(app: &AppState, access: &Access, spent: Spent, now: Timestamp) -> ApiError {
+    let seconds = u32::try_from(spent.wait.as_secs()).unwrap_or(u32::MAX).max(1);
+    if spent.tell {
+        tracing::warn!(user.name = access.user.username, "too many unknown enrolment codes on USB disks");
+        let detail = serde_json::json!({
+            "account": access.user.username, "tries": guesses::MOST, "last_seconds": seconds, "door": "usb",
+        });
+        let security = app.db.security();
+        let told = security.note(SecurityKind::TicketGuessing, None, None, &detail, now).await;
+        match told {
+            Ok(_) => app.changed(Noun::Security, None),
+            Err(error) => tracing::error!(error = %error, "an event could not be noted"),
+        }
+    }
+    ApiError::new(Code::EnrolTooOften)
+        .arg("seconds", seconds)
+        .retry_after(seconds)
 }
 
 async fn receive(mut form: Multipart) -> Result<Vec<Found>, ApiError> {

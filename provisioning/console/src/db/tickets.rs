@@ -244,13 +244,29 @@ impl Tickets<'_> {
     /// # Errors
     /// [`DbError::Ticket`].
     pub async fn redeem(&self, shown: &Shown<'_>, now: Timestamp) -> DbResult<Redeem> {
+        self.redeem_within(&Scope::everything(), shown, now).await
+    }
+
+    /// The same for somebody who carries the board's request: a ticket of a school out of their reach is unknown, whatever
+    /// else could be said of it.
+    ///
+    /// # Errors
+    /// [`DbError::Ticket`].
+    pub async fn redeem_within(
+        &self,
+        scope: &Scope,
+        shown: &Shown<'_>,
+        now: Timestamp,
+    ) -> DbResult<Redeem> {
         let mut read = self.0.read.acquire().await?;
         let row: Option<RedeemRow> =
             sqlx::query_as(sqlx::AssertSqlSafe(format!("{REDEEM} WHERE t.code_hash = ?")))
                 .bind(&code_hash(shown.code)[..])
                 .fetch_optional(&mut *read)
                 .await?;
-        let row = row.ok_or(TicketRefusal::Unknown)?;
+        let row = row
+            .filter(|row| scope.has_school(row.school_id))
+            .ok_or(TicketRefusal::Unknown)?;
         match (row.used_at, &row.device_id, row.stands, &row.certificate_pem) {
             _ if row.revoked_at.is_some() => Err(TicketRefusal::Expired.into()),
             (None, ..) if row.expires_at <= ms(now) => Err(TicketRefusal::Expired.into()),
@@ -431,10 +447,13 @@ async fn grant(
         None => row.classroom_id,
         // The old device may have moved since; one that has a successor already needs no second.
         Some(old) => {
+            // It was issued by somebody who reaches that school, not the one where the device stands now.
             let room: Option<i64> = sqlx::query_scalar(
-                "SELECT classroom_id FROM devices WHERE device_no = ? AND replaced_at IS NULL",
+                "SELECT c.id FROM devices d JOIN classrooms c ON c.id = d.classroom_id
+                  WHERE d.device_no = ? AND d.replaced_at IS NULL AND c.school_id = ?",
             )
             .bind(old)
+            .bind(row.school_id)
             .fetch_optional(&mut *read)
             .await?;
             Some(room.ok_or(TicketRefusal::Expired)?)

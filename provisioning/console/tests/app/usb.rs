@@ -127,6 +127,51 @@ async fn requests_come_home_on_a_disk_and_the_answers_are_signed() {
     assert_eq!(send(&console, &twice).await.code(), "usb_folder");
 }
 
+/// Codes that open nothing are not tried one after the other: neither one each request nor all on one disk.
+#[tokio::test]
+async fn an_account_that_tries_codes_must_wait_and_is_told_of() {
+    let console = TestConsole::signed_in().await;
+    let county = console.county().await;
+    let good = code(&console, county.schools[0]).await;
+    let board = Board::new("SN-1");
+    let guess = || file(&board, &bbt_console::enrolment::new_code().secret());
+    for n in 0..15 {
+        let answer = send(&console, &[("a.json", guess())]).await;
+        assert_eq!(answer.json()["items"][0]["problem"], "ticket_unknown", "{n}");
+    }
+    // What is no guess costs nothing.
+    for _ in 0..30 {
+        let answer = send(&console, &[("a.json", file(&board, "7K3M9QXZ0"))]).await;
+        assert_eq!(answer.json()["items"][0]["problem"], "ticket_mistyped");
+    }
+    let names: Vec<String> = (0..8).map(|n| format!("{n}.json")).collect();
+    let mut files: Vec<(&str, Vec<u8>)> = names.iter().map(|name| (name.as_str(), guess())).collect();
+    files.push(("z.json", file(&board, &good)));
+    let answer = send(&console, &files).await.json();
+    let problems: Vec<&str> = answer["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| item["problem"].as_str().unwrap())
+        .collect();
+    assert_eq!(problems[..5], ["ticket_unknown"; 5]);
+    assert_eq!(problems[5..], ["enrol_too_often"; 4]);
+    let again = send(&console, &[("z.json", file(&board, &good))]).await;
+    assert_eq!(
+        (again.status, again.code().as_str()),
+        (StatusCode::TOO_MANY_REQUESTS, "enrol_too_often")
+    );
+    assert!(again.headers.contains_key("retry-after"));
+    let events = console.get("/security-events").await.json();
+    let told: Vec<&Value> = events["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|event| event["kind"] == "ticket_guessing")
+        .collect();
+    assert_eq!((told.len(), &told[0]["times"]), (1, &json!(1)));
+}
+
 /// The whole way with real files and the program's own command line.
 #[tokio::test]
 async fn the_command_line_writes_a_disk_and_reads_it_back() {
