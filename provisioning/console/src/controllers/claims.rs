@@ -1,4 +1,7 @@
 //! Boards that wait: somebody looks at the screen before them, picks the classroom, and the board is in.
+//!
+//! A board that was never let in belongs to no county: whoever may decide sees it and may take it, but only who was granted
+//! the root refuses it, for that hides it from all.
 
 use axum::{Json, extract::State, http::StatusCode};
 use contract::{code::DIGITS, enrol::BrokerAddress, id::DeviceId};

@@ -72,6 +72,8 @@ pub struct Deciding {
     pub csr_pem: String,
     /// The device it became, and where that stands.
     pub device: Option<(DeviceId, i64)>,
+    /// Whether it belongs to a school, of its ticket or of its original.
+    pub placed: bool,
 }
 
 /// A claim that becomes a device.
@@ -116,17 +118,21 @@ struct Row {
     copy_of: Option<String>,
     decision: Option<String>,
     device_id: Option<String>,
+    /// It belongs to a school; else it is anybody's who may decide.
+    placed: bool,
 }
 
 impl Row {
-    fn claim(self) -> Claim {
+    fn claim(self, scope: &Scope) -> Claim {
+        let told = self.placed || scope.is_everything();
         Claim {
             id: self.id,
             fingerprint: self.fingerprint,
             serial: self.serial,
             board: self.board,
             agent_version: self.agent_version,
-            address: self.address,
+            // Of what may stand in another county, no more than is needed to know it again.
+            address: if told { self.address } else { String::new() },
             first_seen_at: instant(self.first_seen_at),
             last_seen_at: instant(self.last_seen_at),
             copy_of: self.copy_of,
@@ -140,13 +146,17 @@ impl Row {
     }
 }
 
-// A claim has no place yet, so whoever may decide sees it, but a copy belongs to the school of its original.
+// A claim has no place yet, so whoever may decide sees it; but one that was let in belongs to the school of its ticket, also
+// when its device is gone and it waits again, and a copy to the school of its original.
 const FROM: &str =
     "SELECT k.id, k.fingerprint, k.serial, k.board, k.agent_version, k.address, k.first_seen_at,
-    k.last_seen_at, o.id AS copy_of, k.decision, t.device_id
+    k.last_seen_at, o.id AS copy_of, k.decision,
+    CASE WHEN k.decision = 'approved' THEN t.device_id END AS device_id,
+    k.ticket_id IS NOT NULL OR k.copy_of IS NOT NULL AS placed
     FROM claims k LEFT JOIN tickets t ON t.id = k.ticket_id LEFT JOIN devices o ON o.device_no = k.copy_of
     LEFT JOIN classrooms c ON c.id = o.classroom_id
-   WHERE (k.copy_of IS NULL OR ?1 IS NULL OR c.school_id IN (SELECT value FROM json_each(?1)))";
+   WHERE (?1 IS NULL OR (k.ticket_id IS NULL AND k.copy_of IS NULL)
+          OR coalesce(t.school_id, c.school_id) IN (SELECT value FROM json_each(?1)))";
 
 #[derive(FromRow)]
 struct KnownRow {
@@ -238,8 +248,7 @@ impl Claims<'_> {
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10)
              ON CONFLICT (key_hash) DO UPDATE SET serial = ?3, board = ?4, agent_version = ?5, hardware = ?6, csr_pem = ?7,
                     address = ?8, last_seen_at = ?9, copy_of = coalesce(?10, copy_of),
-                    decision = CASE WHEN ?11 THEN NULL ELSE decision END,
-                    ticket_id = CASE WHEN ?11 THEN NULL ELSE ticket_id END",
+                    decision = CASE WHEN ?11 THEN NULL ELSE decision END",
         )
         .bind(&caller.checked.key.0[..])
         .bind(&caller.checked.fingerprint)
@@ -276,7 +285,7 @@ impl Claims<'_> {
         .bind(MAX_UNDECIDED)
         .fetch_all(&self.0.read)
         .await?;
-        Ok(rows.into_iter().map(Row::claim).collect())
+        Ok(rows.into_iter().map(|row| row.claim(scope)).collect())
     }
 
     /// The claim of the board that shows this fingerprint, decided or not; the one heard last, should two share it.
@@ -291,7 +300,7 @@ impl Claims<'_> {
         .bind(fingerprint)
         .fetch_optional(&self.0.read)
         .await?;
-        row.map(Row::claim)
+        row.map(|row| row.claim(scope))
             .ok_or_else(|| DbError::not_found("claim", fingerprint))
     }
 
@@ -306,7 +315,7 @@ impl Claims<'_> {
             .bind(id)
             .fetch_optional(&mut *read)
             .await?;
-        row.ok_or_else(|| DbError::not_found("claim", id))?;
+        let placed = row.ok_or_else(|| DbError::not_found("claim", id))?.placed;
         let (csr_pem, ticket, decision): (String, Option<i64>, Option<String>) =
             sqlx::query_as("SELECT csr_pem, ticket_id, decision FROM claims WHERE id = ?")
                 .bind(id)
@@ -318,7 +327,12 @@ impl Claims<'_> {
                 .map(|e| (e.device, e.grant.classroom_id)),
             _ => None,
         };
-        Ok(Deciding { id, csr_pem, device })
+        Ok(Deciding {
+            id,
+            csr_pem,
+            device,
+            placed,
+        })
     }
 
     /// Makes the board a device, in one transaction: a ticket is issued and used up, the device stands in its classroom, the
@@ -329,7 +343,8 @@ impl Claims<'_> {
     pub async fn approve(&self, new: &Approval<'_>, now: Timestamp) -> DbResult<Grant> {
         let mut tx = self.0.begin().await?;
         let found: Option<DecidedRow> = sqlx::query_as(
-            "SELECT serial, board, agent_version, hardware, copy_of, ticket_id, key_hash FROM claims WHERE id = ?",
+            "SELECT serial, board, agent_version, hardware, copy_of, key_hash,
+                    CASE WHEN decision = 'approved' THEN ticket_id END AS ticket_id FROM claims WHERE id = ?",
         )
         .bind(new.claim)
         .fetch_optional(&mut *tx)
@@ -399,12 +414,18 @@ impl Claims<'_> {
         Ok(grant)
     }
 
-    /// Says no; the board stops asking. It can still be approved.
+    /// Says no; the board stops asking and is gone from everybody's list. It can still be approved. Of a board that belongs to
+    /// no school yet only who reaches everything may say it: it may stand in anybody's county.
     ///
     /// # Errors
-    /// [`DbError::NotFound`], also for one out of reach; [`DbError::Conflict`] if it is a device already.
+    /// [`DbError::NotFound`], also for one out of reach; [`DbError::OutOfReach`] for one of no school;
+    /// [`DbError::Conflict`] if it is a device already.
     pub async fn refuse(&self, scope: &Scope, id: i64, by: &str, now: Timestamp) -> DbResult<()> {
-        if let Some((device, _)) = self.deciding(scope, id).await?.device {
+        let deciding = self.deciding(scope, id).await?;
+        if !deciding.placed && !scope.is_everything() {
+            return Err(DbError::OutOfReach);
+        }
+        if let Some((device, _)) = deciding.device {
             return Err(DbError::Conflict(format!(
                 "claim {id} was approved, the board is {device} now; revoke that device instead"
             )));

@@ -1,12 +1,14 @@
 //! A board says it is there, somebody picks its classroom, and it is in.
 
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
+use bbt_console::access::Role;
 use contract::claim::ClaimReply;
 use serde_json::{Value, json};
 
 use crate::{
     board::{Board, Door, enrolled},
     common::TestConsole,
+    people::{Person, World},
 };
 
 async fn waiting(console: &TestConsole) -> Vec<Value> {
@@ -130,6 +132,69 @@ async fn a_board_whose_device_was_replaced_waits_again() {
         enrolled(door.claim(&new, None).await).device_id.as_str(),
         second.json()["device_id"]
     );
+}
+
+/// A board that was never let in is anybody's who may decide, so nobody takes it away from the others; one that was let in is
+/// its county's, also after its device is gone.
+#[tokio::test]
+async fn a_neighbour_neither_hides_a_waiting_board_nor_takes_over_a_decided_one() {
+    let world = World::new().await;
+    let door = Door::of(&world.console);
+    let grants = |node| [(Role::Technician, node), (Role::CountyOperator, node)];
+    let us = world.person(&grants(world.county.node)).await;
+    let them = world.person(&grants(world.neighbour.node)).await;
+    let board = Board::new("SN-mk1a");
+    door.claim(&board, None).await;
+    let spell = format!("/claims/by-fingerprint/{}", board.fingerprint());
+    let find = async |who: &Person| world.ask(who, Method::GET, &spell, None).await;
+    let seen = find(&them).await.json();
+    assert_eq!(
+        (&seen["serial"], &seen["address"]),
+        (&json!("SN-mk1a"), &json!(""))
+    );
+    assert_eq!(
+        world.console.get(&spell).await.json()["address"],
+        "10.0.0.9",
+        "who reaches everything knows from where"
+    );
+    let post = async |who: &Person, verb: &str, body: Value| {
+        let path = format!("/claims/{}/{verb}", seen["id"]);
+        world.ask(who, Method::POST, &path, Some(body)).await.code()
+    };
+    assert_eq!(post(&them, "refuse", json!({})).await, "forbidden");
+    assert_eq!(post(&us, "refuse", json!({})).await, "forbidden");
+    assert_eq!(find(&us).await.json()["decision"], Value::Null, "still there");
+
+    let room = world.county.new_classroom(&world.console).await;
+    let wish = json!({ "classroom_id": room });
+    assert_eq!(post(&us, "approve", wish.clone()).await, "");
+    let device = enrolled(door.claim(&board, None).await).device_id;
+    let abroad = json!({ "classroom_id": world.neighbour.new_classroom(&world.console).await });
+    for gone in [false, true] {
+        assert_eq!(find(&them).await.code(), "not_found", "{gone}");
+        assert_eq!(post(&them, "approve", abroad.clone()).await, "not_found");
+        assert_eq!(post(&them, "refuse", json!({})).await, "not_found");
+        if !gone {
+            let revoke = format!("/devices/{device}/revoke");
+            let revoked = world.console.post(&revoke, json!({ "reason": "test" })).await;
+            assert!(revoked.status.is_success(), "{}", revoked.json());
+        }
+    }
+    // It calls again, and waits: at home.
+    assert!(matches!(
+        door.claim(&board, None).await,
+        ClaimReply::Waiting { .. }
+    ));
+    assert_eq!(find(&them).await.code(), "not_found");
+    assert_eq!(post(&them, "approve", abroad).await, "not_found");
+    let waits = find(&us).await.json();
+    assert_eq!(
+        (&waits["decision"], &waits["device_id"]),
+        (&Value::Null, &Value::Null)
+    );
+    assert_eq!(post(&us, "refuse", json!({})).await, "");
+    assert_eq!(post(&us, "approve", wish).await, "");
+    assert_ne!(enrolled(door.claim(&board, None).await).device_id, device);
 }
 
 #[tokio::test]

@@ -157,6 +157,9 @@ async fn nothing_of_another_county_is_read_or_changed() {
                 // The list is none that is empty for everybody.
                 if let (true, Sign::Mentions(word)) = (abroad, &shot.sign) {
                     lists += 1;
+                    if says(&answer, word) && !shot.sent().contains(word.as_str()) {
+                        wrong.push(format!("{operation} {} says {word}", shot.path));
+                    }
                     if operation != "GET /account/sessions" {
                         let theirs = world.send(shot.request(&them)).await;
                         assert!(

@@ -6,13 +6,14 @@ use axum::{
     http::{Method, Request, StatusCode, header},
 };
 use bbt_console::{api::tree::RegionKind, app::Noun};
+use contract::hardware::Hardware;
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use crate::{
     common::Answer,
-    people::{Person, Site, World, lesson_form, multipart, region, session, signing_request, unique},
+    people::{Person, Site, World, claim, lesson_form, multipart, region, session, signing_request, unique},
 };
 
 /// How one sees that a call got through to the site.
@@ -184,6 +185,27 @@ impl Shot {
 /// Whether an answer contains a text, in whatever of the forms that we send.
 pub fn says(answer: &Answer, word: &str) -> bool {
     String::from_utf8_lossy(&answer.body).contains(word)
+}
+
+/// A board that waits and was never let in: its claim's id and fingerprint.
+async fn waiting(world: &World, at: &Site) -> (i64, String) {
+    let serial = unique(&format!("SN-{}-waits-", at.mark));
+    let hardware = Hardware {
+        serial,
+        ..Hardware::default()
+    };
+    claim(&world.console, hardware, None).await
+}
+
+/// One that was let in at `at`: its claim's id and fingerprint, its device, and the classroom.
+async fn decided(world: &World, at: &Site) -> (i64, String, String, i64) {
+    let (claim, fingerprint) = waiting(world, at).await;
+    let room = at.new_classroom(&world.console).await;
+    let wish = json!({ "classroom_id": room });
+    let approved = world.console.post(&format!("/claims/{claim}/approve"), wish).await;
+    assert!(approved.status.is_success(), "{}", approved.json());
+    let device = approved.json()["device_id"].as_str().unwrap().to_owned();
+    (claim, fingerprint, device, room)
 }
 
 /// The calls of a route about `at`, by somebody at `home`. `None`: nobody has said how; empty: it names no place, so there is
@@ -394,11 +416,17 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
                 "code": issued["ticket"]["code"], "serial": unique("SN-usb-"), "board": "generic",
                 "agent_version": "0.1.0", "csr_pem": signing_request(),
             } });
-            let form = multipart(&[("file", Some("a.json"), request.to_string().as_bytes())]);
+            let mut astray = request.clone();
+            astray["request"]["classroom"] = json!("nowhere");
+            let carry = |request: &Value| {
+                let file = request.to_string();
+                let form = multipart(&[("file", Some("a.json"), file.as_bytes())]);
+                post("/usb-requests", Value::Null).form(form)
+            };
             vec![
-                post("/usb-requests", Value::Null)
-                    .form(form)
-                    .mentions("\"device_id\":\"d-"),
+                // What is wrong with a code is told to nobody who does not reach its school.
+                carry(&astray).mentions("ticket_other_place"),
+                carry(&request).mentions("\"device_id\":\"d-"),
             ]
         }
         "GET /county.json" => only_own(get("/county.json")),
@@ -408,7 +436,10 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
             vec![get("/claims").mentions(fingerprint)]
         }
         "GET /claims/by-fingerprint/{fingerprint}" => {
-            vec![get(format!("/claims/by-fingerprint/{}", at.claim.1))]
+            let mut shots = vec![get(format!("/claims/by-fingerprint/{}", at.claim.1))];
+            let (_, fingerprint, _, _) = decided(world, at).await;
+            shots.push(get(format!("/claims/by-fingerprint/{fingerprint}")));
+            shots
         }
         "POST /claims/{id}/approve" => {
             let (_, (claim, _)) = at.new_clone(console, &at.new_device(console).await).await;
@@ -417,6 +448,22 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
                 format!("/claims/{claim}/approve"),
                 json!({ "classroom_id": room }),
             )];
+            let (claim, _, _, room) = decided(world, at).await;
+            shots.push(post(
+                format!("/claims/{claim}/approve"),
+                json!({ "classroom_id": room }),
+            ));
+            // One whose device is gone again is still its school's.
+            let (claim, _, device, _) = decided(world, at).await;
+            let revoked = console
+                .post(&format!("/devices/{device}/revoke"), json!({ "reason": "test" }))
+                .await;
+            assert!(revoked.status.is_success(), "{}", revoked.json());
+            let room = home.new_classroom(console).await;
+            shots.push(post(
+                format!("/claims/{claim}/approve"),
+                json!({ "classroom_id": room }),
+            ));
             if !own {
                 let (_, (claim, _)) = home.new_clone(console, &home.new_device(console).await).await;
                 let room = at.new_classroom(console).await;
@@ -429,11 +476,15 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
         }
         "POST /claims/{id}/refuse" => {
             let (_, (claim, _)) = at.new_clone(console, &at.new_device(console).await).await;
-            vec![shot(
-                Method::POST,
-                format!("/claims/{claim}/refuse"),
-                Payload::None,
-            )]
+            let no = |claim: i64| shot(Method::POST, format!("/claims/{claim}/refuse"), Payload::None);
+            let mut shots = vec![no(claim)];
+            let (claim, ..) = decided(world, at).await;
+            shots.push(no(claim).not_refused());
+            if !own {
+                // One of no school yet may stand here as well as there.
+                shots.push(no(waiting(world, at).await.0));
+            }
+            shots
         }
 
         "GET /lessons" => vec![get("/lessons?page_size=500").mentions(&at.lesson)],
