@@ -1,16 +1,17 @@
 //! The house clock: what time it is for whatever is signed or issued, and whether the machine's clock can be believed.
 //!
 //! A console that wakes up in 1970 or 2099 would sign times that devices take for a floor, and issue certificates that are dead
-//! or immortal. So the wall clock is held against the monotonic one while running, and against the last noted time at the
+//! or immortal. So the wall clock is held against the one that counts since the boot while running, and against the last noted time at the
 //! start. A doubtful clock stops signing; devices are served on, by the time that went on from the last believable moment.
 
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use jiff::{SignedDuration, Timestamp};
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::error::{ApiError, Code};
 
@@ -71,8 +72,7 @@ impl fmt::Debug for HouseClock {
 impl HouseClock {
     /// The machine's clock; `last` is the last time that was noted in the data folder.
     pub fn system(last: Option<Timestamp>) -> Self {
-        let start = Instant::now();
-        Self::handed(Timestamp::now, move || start.elapsed(), last)
+        Self::handed(Timestamp::now, since_boot, last)
     }
 
     /// A clock that is handed in.
@@ -167,6 +167,12 @@ impl HouseClock {
     }
 }
 
+/// Time since the machine's start, suspended or not: what was slept through is no jump of the wall clock. (`Instant` stands
+/// still in suspend.)
+fn since_boot() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::Boottime)).unwrap_or_default()
+}
+
 /// What is wrong with a clock that says `now`, when `last` was noted by an earlier run.
 fn judge_start(now: Timestamp, last: Option<Timestamp>) -> Option<Doubt> {
     let doubt = |believed| {
@@ -258,6 +264,29 @@ mod tests {
         assert_eq!(clock.sign().unwrap(), at(NOW + 101 * DAY + 60));
         hands.wall(NOW);
         assert!(clock.sign().is_err(), "back is a jump, too");
+    }
+
+    #[test]
+    fn what_was_slept_through_is_no_jump() {
+        // The kernel's own word for the clock that goes on in suspend.
+        let uptime = || -> f64 {
+            let text = std::fs::read_to_string("/proc/uptime").unwrap();
+            text.split(' ').next().unwrap().parse().unwrap()
+        };
+        let (before, now, after) = (uptime(), since_boot().as_secs_f64(), uptime());
+        assert!(
+            before - 0.1 <= now && now <= after + 0.1,
+            "{before} {now} {after}"
+        );
+        let hands = Hands::default();
+        hands.wall(NOW);
+        let clock = hands.clock(None);
+        // Two nights in a cupboard: the wall clock and the boot's went on together.
+        hands.pass(2 * DAY);
+        assert_eq!(clock.sign().unwrap(), at(NOW + 2 * DAY));
+        // A clock that stood still in suspend would have taken this for a jump, and rightly does here.
+        hands.wall(NOW + 4 * DAY);
+        assert!(clock.sign().is_err());
     }
 
     #[test]
