@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     api::system::IngestCounters,
     audit::floods::Floods,
-    auth::lockout::Unknown,
+    auth::lockout::SignIns,
     broker::LinkState,
     clock::HouseClock,
     config::Config,
@@ -62,8 +62,8 @@ pub struct Parts {
     pub denylist: Denylist,
     /// What time it is for whatever is signed or issued.
     pub clock: HouseClock,
-    /// Failed sign-ins of names that nobody has.
-    pub sign_ins: Unknown,
+    /// Failed sign-ins by name and place, and of names that nobody has.
+    pub sign_ins: SignIns,
     /// Unknown codes that accounts brought on USB disks.
     pub usb_guesses: Guesses,
     /// Single sign-on, if it is set up.
@@ -147,7 +147,7 @@ impl AppState {
             seal: opened.seal,
             denylist,
             clock,
-            sign_ins: Unknown::default(),
+            sign_ins: SignIns::default(),
             usb_guesses: Guesses::default(),
             floods: Floods::default(),
             oidc,

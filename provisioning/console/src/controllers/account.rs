@@ -132,10 +132,11 @@ pub async fn confirm_totp(
     let nothing_waits = || ApiError::new(Code::Conflict).detail("no second factor waits for its first code");
     let waiting = access.user.totp_sealed.as_deref().filter(|_| !access.user.has_totp());
     let sealed = waiting.ok_or_else(nothing_waits)?;
-    let tried = app.db.users().try_sign_in(access.user.id, now).await?;
-    tried.map_err(session::too_often)?;
+    app.sign_ins
+        .near(&access.user.username, None, now.as_millisecond())
+        .map_err(session::too_often)?;
     session::check_totp(&app, &access.user, &given.code, now).await?;
-    app.db.users().succeeded(access.user.id).await?;
+    app.sign_ins.succeeded(&access.user.username, None);
     if !app.db.users().confirm_totp(access.user.id, sealed, now).await? {
         return Err(nothing_waits());
     }
@@ -195,12 +196,13 @@ async fn prove(app: &AppState, user: &User, password: String, now: Timestamp) ->
         return Err(ApiError::new(Code::Conflict)
             .detail("the account signs in elsewhere; password and second factor are changed there"));
     }
-    let tried = app.db.users().try_sign_in(user.id, now).await?;
-    tried.map_err(session::too_often)?;
+    app.sign_ins
+        .near(&user.username, None, now.as_millisecond())
+        .map_err(session::too_often)?;
     if !auth::verify(Some(user), password).await? {
         return Err(ApiError::new(Code::WrongPassword));
     }
-    app.db.users().succeeded(user.id).await?;
+    app.sign_ins.succeeded(&user.username, None);
     Ok(())
 }
 

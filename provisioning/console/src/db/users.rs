@@ -80,7 +80,7 @@ impl User {
 
     fn summary(self, grants: Vec<crate::api::users::Grant>, now: Timestamp) -> UserSummary {
         let wait = self.failed_at.map_or(0, |at| {
-            lockout::wait(u32::try_from(self.failures).unwrap_or(0), at, ms(now))
+            lockout::wait(lockout::ANYWHERE, u32::try_from(self.failures).unwrap_or(0), at, ms(now))
         });
         UserSummary {
             kind: self.kind(),
@@ -422,8 +422,8 @@ impl Users<'_> {
         Ok(())
     }
 
-    /// Counts a try to sign in as failed before it is checked, so that many at once count as many; `Err(wait)` in
-    /// milliseconds: none is allowed yet, and nothing was counted.
+    /// Counts a try to sign in from anywhere as failed before it is checked, so that many at once count as many; `Err(wait)`
+    /// in milliseconds: none is allowed yet, and nothing was counted.
     ///
     /// # Errors
     /// The database's.
@@ -435,7 +435,7 @@ impl Users<'_> {
                 .fetch_one(&mut *tx)
                 .await?;
         let failures = u32::try_from(failures).unwrap_or(0);
-        let wait = failed_at.map_or(0, |at| lockout::wait(failures, at, ms(now)));
+        let wait = failed_at.map_or(0, |at| lockout::wait(lockout::ANYWHERE, failures, at, ms(now)));
         if wait > 0 {
             // A clock that was set back must not lock for longer than the wait itself.
             if failed_at.is_some_and(|at| at > ms(now)) {

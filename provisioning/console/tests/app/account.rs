@@ -210,7 +210,9 @@ async fn guessing_codes_locks_like_guessing_passwords_and_a_restart_does_not_hel
     assert_eq!(admin.failures, 5);
     // As if the last one had been tried just now, however slow this machine is.
     let soon = Timestamp::now() + jiff::SignedDuration::from_mins(6);
-    assert_eq!(users.try_sign_in(admin.id, soon).await.unwrap(), Ok(()));
+    for _ in 5..auth::lockout::ANYWHERE {
+        assert_eq!(users.try_sign_in(admin.id, soon).await.unwrap(), Ok(()));
+    }
     assert!(users.try_sign_in(admin.id, soon).await.unwrap().is_err());
     let mut console = console.restarted().await;
     let locked = sign_in(&mut console, "admin", PASSWORD, Some(&phone.code(0))).await;
