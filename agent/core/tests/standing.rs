@@ -18,6 +18,7 @@ fn order(id: &str, standing: Standing, day: u32) -> StandingOrder {
         standing,
         issued_at: format!("2026-11-{day:02}T00:00:00Z").parse().unwrap(),
         contact: String::new(),
+        hardware: None,
     }
 }
 

@@ -259,6 +259,7 @@ mod tests {
             standing: Standing::Stolen,
             issued_at: "2026-11-01T00:00:00Z".parse().unwrap(),
             contact: "县电教站 0871-1234567".into(),
+            hardware: None,
         };
         Signed::sign(&order, KeyId::new("k").unwrap(), &key(1).0).unwrap()
     }

@@ -42,17 +42,22 @@ pub enum Mark {
 
 impl Hardware {
     /// The first mark by which `other` is surely another board; `None` if it may be the same one. A mark that one of them
-    /// does not tell proves nothing.
+    /// does not tell, or tells empty, proves nothing.
+    ///
+    /// What is left: a mark says nothing of where it was read. A kernel that tells a disk or a board by another of its
+    /// numbers than before looks like another disk or board; the console's people decide (`accept`).
     pub fn differs(&self, other: &Self) -> Option<Mark> {
-        let unlike = |a: &Option<String>, b: &Option<String>| matches!((a, b), (Some(a), Some(b)) if a != b);
-        if self.serial.trim() != other.serial.trim() {
-            Some(Mark::Serial)
-        } else if unlike(&self.mcu_id, &other.mcu_id) {
-            Some(Mark::Mcu)
-        } else if unlike(&self.disk_id, &other.disk_id) {
-            Some(Mark::Disk)
-        } else {
-            None
+        [Mark::Serial, Mark::Mcu, Mark::Disk].into_iter().find(
+            |mark| matches!((self.tells(*mark), other.tells(*mark)), (Some(ours), Some(theirs)) if ours != theirs),
+        )
+    }
+
+    /// What it tells of a mark; `None` if nothing.
+    pub fn tells(&self, mark: Mark) -> Option<&str> {
+        match mark {
+            Mark::Serial => told(&self.serial),
+            Mark::Mcu => self.mcu_id.as_deref().and_then(told),
+            Mark::Disk => self.disk_id.as_deref().and_then(told),
         }
     }
 
@@ -67,6 +72,10 @@ impl Hardware {
             && self.macs.len() <= MAX_MACS
             && self.macs.iter().all(|mac| fits(mac))
     }
+}
+
+fn told(text: &str) -> Option<&str> {
+    Some(text.trim()).filter(|text| !text.is_empty())
 }
 
 #[cfg(test)]
@@ -108,5 +117,27 @@ mod tests {
         assert!(board.is_bounded());
         assert!(!like(|o| o.serial = "x".repeat(129)).is_bounded());
         assert!(!like(|o| o.macs = vec!["\n".into()]).is_bounded());
+    }
+
+    #[test]
+    fn what_is_told_empty_is_not_told() {
+        let board = |serial: &str, mark: Option<&str>| Hardware {
+            serial: serial.into(),
+            mcu_id: mark.map(str::to_owned),
+            disk_id: mark.map(str::to_owned),
+            macs: vec![],
+        };
+        let whole = board("S1", Some("m1"));
+        for (other, differs) in [
+            (board("", Some("m1")), None),
+            (board("  ", None), None),
+            (board("S1", Some("")), None),
+            (board(" S1 ", Some(" m1 ")), None),
+            (board("", Some("m2")), Some(Mark::Mcu)),
+            (board("S2", Some("")), Some(Mark::Serial)),
+        ] {
+            assert_eq!(whole.differs(&other), differs, "{other:?}");
+            assert_eq!(other.differs(&whole), differs, "the other way round: {other:?}");
+        }
     }
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     enrol::EnrolmentTicket,
+    hardware::Hardware,
     id::{CommandId, DeviceId},
     signed::{KeyRole, SignedBody},
 };
@@ -43,6 +44,10 @@ pub struct StandingOrder {
     /// Whom to call, for the screen; at most 120 characters.
     #[serde(default)]
     pub contact: String,
+    /// The board that the console takes for this device, if it knows. With [`Standing::Active`] it brings a board back that
+    /// was repaired and therefore looks like a copy of itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hardware: Option<Hardware>,
 }
 
 impl SignedBody for StandingOrder {

@@ -187,9 +187,17 @@ fn standing_renewal_and_time() {
         standing: Standing::Stolen,
         issued_at: at("2026-11-22T08:00:00Z"),
         contact: "县电教站 0771-1234567".into(),
+        hardware: None,
     };
     golden("standing_order", &order);
     signed("standing_order", &order);
+    let repaired = StandingOrder {
+        standing: Standing::Active,
+        hardware: Some(hardware()),
+        ..order.clone()
+    };
+    golden("standing_order_hardware", &repaired);
+    signed("standing_order_hardware", &repaired);
     let newer = serde_json::to_string(&order).unwrap().replace("stolen", "lent");
     let newer: StandingOrder = serde_json::from_str(&newer).unwrap();
     assert_eq!(newer.standing, Standing::Other);

@@ -77,14 +77,11 @@ pub fn in_force(config: &Config, folder: &IdentityFolder) -> Option<Identity> {
     let identity = folder.identity().ok().flatten()?;
     let order = standing::kept(&config.data_dir).ok().flatten();
     let out = order.is_some_and(|order| order.standing != Standing::Active);
-    let mut here = hardware::hardware(config);
-    let copied = identity.hardware.as_ref().is_some_and(|enrolled| {
-        // A serial number that one of the two does not tell proves nothing.
-        if here.serial.is_empty() || enrolled.serial.is_empty() {
-            here.serial.clone_from(&enrolled.serial);
-        }
-        enrolled.differs(&here).is_some()
-    });
+    let here = hardware::hardware(config);
+    let copied = identity
+        .hardware
+        .as_ref()
+        .is_some_and(|enrolled| enrolled.differs(&here).is_some());
     (!out && !copied && !identity.key_pem.is_empty()).then_some(identity)
 }
 

@@ -47,6 +47,10 @@ fn mark(file: &Path) -> Option<String> {
 }
 
 /// The eMMC's CID, else the serial number or world-wide name, of the disk that holds `folder`. A virtual disk has none.
+///
+/// The order of places stays as it is for good. Which one spoke is not remembered: a place that is silent at one start (a
+/// kernel without the driver's attribute) and tells at the next gives another mark, and the board takes itself for a copy
+/// until somebody at the console accepts it.
 fn disk_id(sys: &Path, folder: &Path) -> Option<String> {
     // Before the first start there is no data folder yet, but the file system is its parent's.
     let device = folder

@@ -134,6 +134,7 @@ fn floor_and_standing_are_kept() {
         standing: contract::standing::Standing::Revoked,
         issued_at: "2026-11-01T00:00:00Z".parse().unwrap(),
         contact: String::new(),
+        hardware: None,
     };
     let signed = Signed::sign(&order, key_id, &signing).unwrap();
     let (keeper, _, mut answers) = open(dir.path(), &trusted);

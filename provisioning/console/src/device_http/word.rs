@@ -9,7 +9,7 @@ use axum::{
 };
 use contract::{
     signed::Signed,
-    standing::StandingOrder,
+    standing::{Standing, StandingOrder},
     time::{ConsoleTime, MAX_NONCE_CHARS},
 };
 use serde::Deserialize;
@@ -53,12 +53,17 @@ pub(super) async fn standing(
         }
         Err(error) => return Err(error.into()),
     };
+    let known = match word.standing {
+        Standing::Active => shared.http.db.clones().known(&device).await?,
+        _ => None,
+    };
     let body = StandingOrder {
         id: word.id,
         device_id: device,
         standing: word.standing,
         issued_at: shared.http.clock.sign()?,
         contact: word.contact,
+        hardware: known.and_then(|known| known.hardware),
     };
     let signed = shared.http.keys.sign_command(&body).map_err(ApiError::internal)?;
     Ok(Json(signed))

@@ -183,6 +183,7 @@ async fn a_revoked_device_and_a_copied_disk_enrol_without_being_asked_twice() {
         standing: Standing::Revoked,
         issued_at: "2026-11-03T00:00:00Z".parse().unwrap(),
         contact: String::new(),
+        hardware: None,
     });
     standing::keep(&config.data_dir, &order, &county.file("https://x").keys).unwrap();
     let enrolled = by_code(&config, &typed("8888888T"), false).await.unwrap();
