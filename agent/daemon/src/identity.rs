@@ -25,7 +25,7 @@ use std::{
 };
 
 use anyhow::Context;
-use contract::{enrol::EnrolReply, hardware::Hardware, standing::StandingOrder};
+use contract::{enrol::EnrolReply, hardware::Hardware, standing::StandingOrder, usb::CountyFile};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde::{Deserialize, Serialize};
 
@@ -148,19 +148,25 @@ impl IdentityFolder {
         self.read(if self.here.exists() { &self.here } else { &self.old })
     }
 
+    /// The county that enrolled this device, as far as its identity tells; the key is not opened for that.
+    pub fn county(&self) -> Option<CountyFile> {
+        let folder = if self.here.exists() { &self.here } else { &self.old };
+        let Saved { console_url, reply } = saved(folder).ok().flatten()?;
+        Some(CountyFile {
+            county: reply.placement.region,
+            console_url,
+            web_url: String::new(),
+            ca_pem: reply.ca_pem,
+            broker: reply.broker,
+            keys: reply.keys,
+            issued_at: reply.issued_at,
+        })
+    }
+
     fn read(&self, folder: &Path) -> anyhow::Result<Option<Identity>> {
-        let path = folder.join("identity.json");
-        let text = match fs::read(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error).with_context(|| format!("Failed to read {}", path.display())),
+        let Some(Saved { console_url, reply }) = saved(folder)? else {
+            return Ok(None);
         };
-        let Saved { console_url, reply } = serde_json::from_slice(&text).with_context(|| {
-            format!(
-                "Failed to understand {}; enrol again with a new ticket",
-                path.display()
-            )
-        })?;
         // A key that was kept before the board named what seals it still lies there as it is.
         let sealed = folder.join(self.keys.file_name());
         let key = if sealed.exists() {
@@ -288,6 +294,21 @@ impl IdentityFolder {
         }
         files::sync_folder(&self.parent)
     }
+}
+
+fn saved(folder: &Path) -> anyhow::Result<Option<Saved>> {
+    let path = folder.join("identity.json");
+    let text = match fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).with_context(|| format!("Failed to read {}", path.display())),
+    };
+    serde_json::from_slice(&text).map(Some).with_context(|| {
+        format!(
+            "Failed to understand {}; enrol again with a new ticket",
+            path.display()
+        )
+    })
 }
 
 fn read_hardware(folder: &Path) -> Option<Hardware> {

@@ -243,6 +243,7 @@ fn usb(config: Config, folder: &Path, classroom: Option<&str>) -> anyhow::Result
         hardware: io::hardware::hardware(&config),
         config: Arc::new(config),
         floor: TimeFloor::default(),
+        by_hand: true,
     };
     let visit = match board.visit(folder, classroom) {
         Ok(visit) => visit,

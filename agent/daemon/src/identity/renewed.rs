@@ -1,8 +1,8 @@
 //! The second identity while a renewal is under way.
 //!
 //! Order of durable writes, each one safe to be cut after:
-//! 1. `identity.renewed/` whole, without `proven`: asked for proof again at the next start;
-//! 2. the console saw it: `identity.renewed/proven`;
+//! 1. `identity.renewed/` whole, with `unseen`: asked for proof again at the next start;
+//! 2. the console saw it: `unseen` is now `identity.renewed/proven`, which takes no room that a full disk might not have;
 //! 3. `identity.renewed` and `identity` change places: `identity/proven`, and the old pair is in `identity.renewed`;
 //! 4. `identity.renewed` goes; 5. `identity/proven` goes.
 
@@ -12,6 +12,8 @@ use super::{Identity, IdentityFolder, remove};
 use crate::files;
 
 const PROVEN: &str = "proven";
+/// Holds the place of [`PROVEN`]; a name as long.
+const UNSEEN: &str = "unseen";
 
 impl IdentityFolder {
     /// Step 1: keeps the renewed identity beside the one in force.
@@ -20,7 +22,14 @@ impl IdentityFolder {
     /// The one in force is as it was, and no renewal is under way.
     pub fn store_renewed(&self, identity: &Identity) -> io::Result<()> {
         self.finish_renewal()?;
-        self.write(&self.renewed, identity)
+        self.write(&self.renewed, identity)?;
+        let held = || -> io::Result<()> {
+            files::write_new(&self.renewed.join(UNSEEN), b"", 0o600)?;
+            files::sync_folder(&self.renewed)
+        };
+        held().inspect_err(|_| {
+            let _ = remove(&self.renewed);
+        })
     }
 
     /// The renewed identity that still waits for its proof. One that cannot be read is as good as none.
@@ -49,7 +58,12 @@ impl IdentityFolder {
     /// # Errors
     /// Either identity is in force, and [`Self::finish_renewal`] goes on from there.
     pub fn take_renewed(&self) -> io::Result<()> {
-        files::write_new(&self.renewed.join(PROVEN), b"", 0o600)?;
+        let (unseen, proven) = (self.renewed.join(UNSEEN), self.renewed.join(PROVEN));
+        match fs::rename(&unseen, &proven) {
+            // Proven already, or kept by an older agent.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => files::write_new(&proven, b"", 0o600)?,
+            other => other?,
+        }
         files::sync_folder(&self.renewed)?;
         self.finish_renewal()
     }

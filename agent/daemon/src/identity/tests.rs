@@ -236,3 +236,21 @@ fn the_stamp_changes_with_the_identity_and_with_nothing_else() {
     folder.store(&identity("d2")).unwrap();
     assert!(none != first && first != folder.stamp());
 }
+
+#[test]
+fn a_disk_that_fills_up_after_the_console_saw_the_new_certificate_does_not_shut_the_device_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = "size=256k,nr_inodes=24";
+    let Some(disk) = crate::io::usb::tests::Mounted::new(dir.path().join("data"), options) else {
+        return;
+    };
+    let folder = IdentityFolder::new(&disk.0);
+    folder.store(&identity("d1")).unwrap();
+    folder.store_renewed(&renewed()).unwrap();
+    let full = (0..64).find_map(|n| fs::write(disk.0.join(format!("stuffing{n}")), vec![1; 16 * 1024]).err());
+    assert_eq!(full.unwrap().kind(), io::ErrorKind::StorageFull);
+    while fs::File::create(disk.0.join(format!("more{}", rand::random::<u32>()))).is_ok() {}
+    folder.take_renewed().unwrap();
+    assert_eq!(folder.identity().unwrap(), Some(renewed()));
+    assert_eq!(folder.renewed(), None);
+}

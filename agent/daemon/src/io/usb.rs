@@ -1,12 +1,13 @@
 //! A USB disk with a folder `bbt/` (`contract::usb`): what it offers is done in the order unlock → reply → county → ticket.
 //!
 //! Anybody may have written the disk. What counts is signed; what is not signed (the county) must agree with what the board
-//! knows, or is believed by a board that knew nothing. Nothing on it is run, no link is followed, everything is bounded.
+//! knows. A board that knows nothing goes by the disk's county while it looks at the disk, and keeps it only if a person asked
+//! for that or a ticket was taken. Nothing on it is run, no link is followed, everything is bounded.
 
 mod disk;
 mod error;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod ticket;
 
 use std::{
@@ -25,7 +26,11 @@ use contract::{
 };
 
 use super::{
-    enrol::{Applicant, county, in_force},
+    enrol::{
+        Applicant,
+        county::{self, Source},
+        in_force,
+    },
     tls::TimeFloor,
 };
 use crate::{
@@ -55,8 +60,17 @@ pub struct Board {
     pub config: Arc<Config>,
     /// What it is made of.
     pub hardware: Hardware,
-    /// Raised by what is verified.
+    /// Raised by what is verified with keys that did not come with the disk.
     pub floor: TimeFloor,
+    /// A person asked for the visit, not the plug of a disk.
+    pub by_hand: bool,
+}
+
+/// Whom tickets are judged by.
+struct Judge {
+    county: CountyFile,
+    /// The board does not know it but from this disk.
+    from_disk: bool,
 }
 
 /// A disk as it was looked at the last time, so that the same one is not looked at again and again.
@@ -107,8 +121,10 @@ impl Board {
             visit.done.push(Done::Enrolled(device_id));
             return Ok(visit);
         }
-        let county = self.county(&disk, &mut visit)?;
         if let Some(provisional) = &provisional {
+            if let Some(offered) = offered(&disk)? {
+                same_county(&provisional.saved.county, &offered)?;
+            }
             // A disk on which the request got lost is given it again.
             self.request_again(&disk, provisional)?;
             if visit.done.is_empty() {
@@ -118,8 +134,11 @@ impl Board {
             if visit.done.is_empty() {
                 visit.done.push(Done::Nothing(identity.reply.device_id));
             }
-        } else if let Some(county) = county {
-            self.ticket(&disk, &county, choice, &mut visit)?;
+        } else if let Some(judge) = self.judge(&disk)? {
+            if judge.from_disk && (self.by_hand || choice.is_some()) {
+                self.keep_county(&judge.county, &mut visit)?;
+            }
+            self.ticket(&disk, &judge, choice, &mut visit)?;
         } else if visit.done.is_empty() {
             return Err(UsbError::NoCounty(disk.path().to_owned()));
         }
@@ -151,7 +170,6 @@ impl Board {
         let reply = reply.verify(&county.keys).map_err(|error| {
             UsbError::Signature(disk.path().join("replies").join(disk::file(name)), error)
         })?;
-        self.floor.raise(reply.issued_at);
         let applicant = self.applicant()?;
         let device_id = reply.device_id.clone();
         applicant
@@ -160,26 +178,32 @@ impl Board {
         Ok(Some(device_id))
     }
 
-    /// The county that tickets are judged by: the board's own, with which the disk's must agree, else the disk's.
-    fn county(&self, disk: &Disk, visit: &mut Visit) -> Result<Option<CountyFile>, UsbError> {
-        let path = disk.path().join("county.json");
-        let own = county::load(&self.config).map_err(UsbError::County)?;
-        let Some(bytes) = disk.read(None, "county.json")? else {
-            return Ok(own);
-        };
-        let offered = county::parse(&bytes).map_err(|reason| UsbError::BadFile(path.clone(), reason))?;
-        match own {
-            Some(own) if county::agree(&own, &offered) => Ok(Some(own)),
-            Some(own) => Err(UsbError::OtherCounty {
-                ours: own.county,
-                theirs: offered.county,
-            }),
-            None => {
-                county::keep(&self.config.data_dir, &offered).map_err(UsbError::Store)?;
-                visit.done.push(Done::County(offered.county.clone()));
-                Ok(Some(offered))
+    /// The board's own county, with which the disk's must agree; else the disk's.
+    fn judge(&self, disk: &Disk) -> Result<Option<Judge>, UsbError> {
+        let own = county::find(&self.config).map_err(UsbError::County)?;
+        let offered = offered(disk)?;
+        let county = match (own, offered) {
+            (Some((own, _)), None) => own,
+            (None, None) => return Ok(None),
+            (Some((own, _)), Some(offered)) if county::agree(&own, &offered) => own,
+            (None | Some((_, Source::Disk)), Some(county)) => {
+                return Ok(Some(Judge {
+                    county,
+                    from_disk: true,
+                }));
             }
-        }
+            (Some((own, _)), Some(offered)) => return same_county(&own, &offered).map(|()| None),
+        };
+        Ok(Some(Judge {
+            county,
+            from_disk: false,
+        }))
+    }
+
+    fn keep_county(&self, county: &CountyFile, visit: &mut Visit) -> Result<(), UsbError> {
+        county::keep(&self.config.data_dir, county).map_err(UsbError::Store)?;
+        visit.done.push(Done::County(county.county.clone()));
+        Ok(())
     }
 
     fn applicant(&self) -> Result<Applicant, UsbError> {
@@ -190,6 +214,27 @@ impl Board {
         )
         .map_err(UsbError::Board)
     }
+}
+
+/// The disk's county.
+fn offered(disk: &Disk) -> Result<Option<CountyFile>, UsbError> {
+    let Some(bytes) = disk.read(None, "county.json")? else {
+        return Ok(None);
+    };
+    let path = disk.path().join("county.json");
+    county::parse(&bytes)
+        .map(Some)
+        .map_err(|reason| UsbError::BadFile(path, reason))
+}
+
+fn same_county(own: &CountyFile, offered: &CountyFile) -> Result<(), UsbError> {
+    if county::agree(own, offered) {
+        return Ok(());
+    }
+    Err(UsbError::OtherCounty {
+        ours: own.county.clone(),
+        theirs: offered.county.clone(),
+    })
 }
 
 /// A ticket that waits for a line, brought by an unlock order; removed when it was used or refused.

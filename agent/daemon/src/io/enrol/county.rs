@@ -1,5 +1,5 @@
-//! What the board knows of its county before it can ask for anything: `[county] file`, else `county.json` in the data
-//! folder, where a USB disk's is put.
+//! What the board knows of its county: its identity's; before it has one, `[county] file`, else `county.json` in the data
+//! folder, else `county.usb.json` there, where a USB disk's is put.
 
 use std::{
     fs,
@@ -12,7 +12,7 @@ use contract::{
     usb::{CountyFile, MAX_FILE_BYTES},
 };
 
-use crate::{config::Config, files};
+use crate::{config::Config, files, identity::IdentityFolder};
 
 /// Why a county file is of no use.
 #[derive(Debug, thiserror::Error)]
@@ -35,21 +35,55 @@ pub enum CountyError {
     },
 }
 
+/// Who told the board of its county.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The console itself, at enrolment.
+    Identity,
+    /// Whoever set the board up.
+    File,
+    /// A USB disk; another one may say otherwise.
+    Disk,
+}
+
 /// The county, if the board knows it.
 ///
 /// # Errors
 /// There is a file, and it is of no use.
 pub fn load(config: &Config) -> Result<Option<CountyFile>, CountyError> {
-    let own = kept_at(&config.data_dir);
-    for file in config.county.file.iter().chain([&own]) {
-        if let Some(county) = read(file)? {
-            return Ok(Some(county));
-        }
-    }
-    Ok(None)
+    Ok(find(config)?.map(|(county, _)| county))
 }
 
-/// Keeps what a USB disk said, for a board that knew no county.
+/// The county, if the board knows it, and from whom.
+///
+/// # Errors
+/// As [`load`].
+pub fn find(config: &Config) -> Result<Option<(CountyFile, Source)>, CountyError> {
+    let own = config.data_dir.join("county.json");
+    let files = config.county.file.iter().chain([&own]);
+    let files = files.map(|file| (file.clone(), Source::File));
+    let disk = (kept_at(&config.data_dir), Source::Disk);
+    let enrolled = IdentityFolder::of(config).county();
+    for (file, source) in files.chain([disk]) {
+        let Some(county) = read(&file)? else { continue };
+        match &enrolled {
+            None => return Ok(Some((county, source))),
+            // Name and page are the file's to tell; whom to believe is not.
+            Some(enrolled) if same_root(enrolled, &county) => {
+                let county = CountyFile {
+                    county: county.county,
+                    web_url: county.web_url,
+                    ..enrolled.clone()
+                };
+                return Ok(Some((county, Source::Identity)));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(enrolled.map(|county| (county, Source::Identity)))
+}
+
+/// Keeps what a USB disk said, for a board that is not enrolled.
 ///
 /// # Errors
 /// Nothing is kept.
@@ -59,7 +93,7 @@ pub fn keep(data_dir: &Path, county: &CountyFile) -> io::Result<()> {
 }
 
 fn kept_at(data_dir: &Path) -> PathBuf {
-    data_dir.join("county.json")
+    data_dir.join("county.usb.json")
 }
 
 fn read(file: &Path) -> Result<Option<CountyFile>, CountyError> {
@@ -112,11 +146,15 @@ pub fn parse(text: &[u8]) -> Result<CountyFile, String> {
 
 /// Whether both speak for the same county: the same root authority and the same keys. Addresses and names may differ.
 pub fn agree(one: &CountyFile, other: &CountyFile) -> bool {
-    let lines = |pem: &str| -> String { pem.split_whitespace().collect() };
     let holds = |keys: &[TrustedKey], key: &TrustedKey| keys.contains(key);
-    lines(&one.ca_pem) == lines(&other.ca_pem)
+    same_root(one, other)
         && one.keys.iter().all(|key| holds(&other.keys, key))
         && other.keys.iter().all(|key| holds(&one.keys, key))
+}
+
+fn same_root(one: &CountyFile, other: &CountyFile) -> bool {
+    let lines = |pem: &str| -> String { pem.split_whitespace().collect() };
+    lines(&one.ca_pem) == lines(&other.ca_pem)
 }
 
 #[cfg(test)]
@@ -132,6 +170,7 @@ mod tests {
         let county = kit::County::new().file("https://127.0.0.1:1");
         keep(&config.data_dir, &county).unwrap();
         assert_eq!(load(&config).unwrap(), Some(county.clone()));
+        assert_eq!(find(&config).unwrap().unwrap().1, Source::Disk);
         // The image's own goes first.
         let image = dir.path().join("image.json");
         let other = CountyFile {

@@ -21,6 +21,7 @@ fn board(dir: &Path, serial: &str) -> Board {
         hardware: hardware::hardware(&config),
         config: Arc::new(config),
         floor: TimeFloor::default(),
+        by_hand: true,
     }
 }
 
@@ -64,6 +65,13 @@ fn requests(folder: &Path) -> Vec<(String, EnrolRequest)> {
         .collect();
     found.sort_by(|a, b| a.0.cmp(&b.0));
     found
+}
+
+/// As the image's maker does it.
+fn set_up(board: &Board, county: &County) {
+    fs::create_dir_all(&board.config.data_dir).unwrap();
+    let json = serde_json::to_vec(&county.file("https://x")).unwrap();
+    fs::write(board.config.data_dir.join("county.json"), json).unwrap();
 }
 
 fn is_provisional(board: &Board) -> bool {
@@ -180,7 +188,7 @@ fn a_disk_of_another_county_is_refused_by_a_board_that_knows_its_own() {
     let (ours, theirs) = (County::new(), County::new());
     let folder = disk(dir.path(), &theirs, &[("301", None)]);
     let one = board(dir.path(), "SN-1");
-    county::keep(&one.config.data_dir, &ours.file("https://x")).unwrap();
+    set_up(&one, &ours);
     let error = one.visit(&folder, None).unwrap_err();
     assert!(matches!(error, UsbError::OtherCounty { .. }), "{error}");
     // Nor by the right county file beside foreign tickets.
@@ -196,6 +204,62 @@ fn a_disk_of_another_county_is_refused_by_a_board_that_knows_its_own() {
     fs::remove_file(folder.join("county.json")).unwrap();
     let error = board(dir.path(), "SN-2").visit(&folder, None).unwrap_err();
     assert!(matches!(error, UsbError::NoCounty(_)), "{error}");
+}
+
+#[test]
+fn a_disk_that_is_only_plugged_in_makes_no_county_known_and_a_false_one_does_not_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ours, theirs) = (County::new(), County::new());
+    let plugged = Board {
+        by_hand: false,
+        ..board(dir.path(), "SN-1")
+    };
+    let known = || county::load(&plugged.config).unwrap().map(|county| county.keys);
+    let hostile = disk(&dir.path().join("hostile"), &theirs, &[]);
+    let error = plugged.visit(&hostile, None).unwrap_err();
+    assert!(matches!(error, UsbError::NoTicket), "{error}");
+    assert_eq!(known(), None);
+    // Nor one that offers much, as long as nobody chooses.
+    let many = disk(&dir.path().join("many"), &theirs, &[("301", None), ("302", None)]);
+    assert_eq!(plugged.visit(&many, None).unwrap().offered.len(), 2);
+    assert_eq!(known(), None);
+    // Somebody is talked into it: it is kept, and the real county's disk is taken all the same.
+    let by_hand = Board {
+        by_hand: true,
+        ..plugged.clone()
+    };
+    by_hand.visit(&hostile, None).unwrap();
+    assert_eq!(known(), Some(theirs.file("https://x").keys));
+    let real = disk(&dir.path().join("real"), &ours, &[("301", None)]);
+    plugged.visit(&real, None).unwrap();
+    assert!(is_provisional(&plugged));
+    assert_eq!(known(), Some(ours.file("https://x").keys));
+    // From now on another county's disk changes nothing.
+    let error = by_hand.visit(&hostile, None).unwrap_err();
+    assert!(matches!(error, UsbError::OtherCounty { .. }), "{error}");
+    assert_eq!(known(), Some(ours.file("https://x").keys));
+}
+
+#[test]
+fn an_enrolled_board_has_its_county_from_its_identity() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ours, theirs) = (County::new(), County::new());
+    let folder = disk(dir.path(), &ours, &[("301", None)]);
+    let one = board(dir.path(), "SN-1");
+    one.visit(&folder, None).unwrap();
+    fs::create_dir(folder.join("replies")).unwrap();
+    let reply = ours.sign(&ours.reply(&requests(&folder)[0].1.csr_pem, "d1"));
+    let file = folder.join("replies/t0.json");
+    fs::write(file, serde_json::to_vec(&reply).unwrap()).unwrap();
+    one.visit(&folder, None).unwrap();
+    // Whatever a disk left behind, and whatever one brings.
+    county::keep(&one.config.data_dir, &theirs.file("https://x")).unwrap();
+    let hostile = disk(&dir.path().join("hostile"), &theirs, &[("302", None)]);
+    let visit = one.visit(&hostile, Some("302")).unwrap();
+    assert_eq!(visit.done, [Done::Nothing(DeviceId::new("d1").unwrap())]);
+    let (county, source) = county::find(&one.config).unwrap().unwrap();
+    assert_eq!((county.ca_pem, source), (ours.ca_pem.clone(), Source::Identity));
+    assert!(requests(&hostile).is_empty());
 }
 
 #[test]
@@ -271,10 +335,10 @@ fn a_request_never_leaves_its_folder_and_is_never_written_over() {
 }
 
 /// A small disk of its own; needs root.
-struct Mounted(PathBuf);
+pub(crate) struct Mounted(pub(crate) PathBuf);
 
 impl Mounted {
-    fn new(at: PathBuf, options: &str) -> Option<Self> {
+    pub(crate) fn new(at: PathBuf, options: &str) -> Option<Self> {
         fs::create_dir_all(&at).unwrap();
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", options, "none"])
@@ -339,6 +403,7 @@ fn only_its_own_unlock_order_takes_the_lock_off_and_its_ticket_waits_for_a_line(
         standing: Standing::Stolen,
         issued_at: "2026-11-03T00:00:00Z".parse().unwrap(),
         contact: "县电教站".into(),
+        hardware: None,
     });
     standing::keep(&one.config.data_dir, &order, &county.file("https://x").keys).unwrap();
     let error = one.visit(&folder, None).unwrap_err();

@@ -7,11 +7,11 @@
 use contract::{
     code::TicketCode,
     signed::Signed,
-    usb::{CountyFile, OfflineRequest, OfflineTicket},
+    usb::{OfflineRequest, OfflineTicket},
 };
 
 use super::{
-    Board, Done, UsbError, Visit,
+    Board, Done, Judge, UsbError, Visit,
     disk::{self, Disk},
     place, read,
 };
@@ -35,7 +35,7 @@ impl Board {
     pub(super) fn ticket(
         &self,
         disk: &Disk,
-        county: &CountyFile,
+        judge: &Judge,
         choice: Option<&str>,
         visit: &mut Visit,
     ) -> Result<(), UsbError> {
@@ -58,13 +58,13 @@ impl Board {
                 .flatten()
                 .and_then(|held| public_key_of(&held.request.csr_pem).ok())
                 .is_some_and(|key| key == applicant.public_key());
-            if ours && let Some(found) = self.open(disk, county, name)? {
-                return self.keep(county, &applicant, found, visit);
+            if ours && let Some(found) = self.open(disk, judge, name)? {
+                return self.keep(judge, &applicant, found, visit);
             }
         }
         let (mut free, mut refused) = (Vec::new(), None);
         for name in names.difference(&taken) {
-            match self.open(disk, county, name) {
+            match self.open(disk, judge, name) {
                 Ok(Some(found)) => free.push(found),
                 Ok(None) => {}
                 // One bad file must not keep a school from its tickets.
@@ -90,7 +90,7 @@ impl Board {
             if write_request(disk, &found.name, &request)? {
                 let name = found.name.clone();
                 return self
-                    .keep(county, &applicant, found, visit)
+                    .keep(judge, &applicant, found, visit)
                     .inspect_err(|_| disk.remove("requests", &disk::file(&name)));
             }
             // Another board was faster, or the file is of a name that only differs in case.
@@ -99,15 +99,17 @@ impl Board {
     }
 
     /// The ticket of one file, if this board may use it.
-    fn open(&self, disk: &Disk, county: &CountyFile, name: &str) -> Result<Option<Found>, UsbError> {
+    fn open(&self, disk: &Disk, judge: &Judge, name: &str) -> Result<Option<Found>, UsbError> {
         let Some(signed) = read::<Signed<OfflineTicket>>(disk, "tickets", name)? else {
             return Ok(None);
         };
         let path = || disk.path().join("tickets").join(disk::file(name));
         let ticket = signed
-            .verify(&county.keys)
+            .verify(&judge.county.keys)
             .map_err(|error| UsbError::Signature(path(), error))?;
-        self.floor.raise(ticket.issued_at);
+        if !judge.from_disk {
+            self.floor.raise(ticket.issued_at);
+        }
         if ticket.code.parse::<TicketCode>().is_err() {
             return Err(UsbError::BadFile(path(), "its code is none".to_owned()));
         }
@@ -143,7 +145,7 @@ impl Board {
 
     fn keep(
         &self,
-        county: &CountyFile,
+        judge: &Judge,
         applicant: &Applicant,
         found: Found,
         visit: &mut Visit,
@@ -151,7 +153,7 @@ impl Board {
         let place = place(&found.ticket);
         let classroom = Some(found.ticket.classroom_code.as_str()).filter(|code| !code.is_empty());
         let saved = SavedProvisional {
-            county: county.clone(),
+            county: judge.county.clone(),
             request: applicant.request(&found.ticket.code, classroom),
             name: found.name,
             ticket: found.signed,
@@ -160,6 +162,10 @@ impl Board {
             .folder()
             .store_provisional(&saved)
             .map_err(UsbError::Store)?;
+        // With the provisional trust the county is known anyhow; afterwards the typed code and the QR code need it.
+        if judge.from_disk && !visit.done.iter().any(|done| matches!(done, Done::County(_))) {
+            self.keep_county(&judge.county, visit)?;
+        }
         visit.done.push(Done::Provisional(place));
         Ok(())
     }

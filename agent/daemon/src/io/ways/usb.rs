@@ -22,6 +22,7 @@ pub(super) async fn look_after(desk: &Desk, mut choices: mpsc::Receiver<(String,
         config: desk.ways.config.clone(),
         hardware: desk.ways.hardware.clone(),
         floor: desk.ways.floor.clone(),
+        by_hand: false,
     };
     let mut seen: HashMap<PathBuf, Option<Seen>> = HashMap::new();
     let mut open = true;
