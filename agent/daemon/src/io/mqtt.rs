@@ -59,7 +59,12 @@ pub enum MqttEvent {
     /// A payload for this device.
     Incoming(Leaf, Bytes),
     /// The broker is there and will not have us; it is tried again all the same, with growing waits.
-    Refused,
+    Refused {
+        /// Its reason was "not authorized": what it says to a copy.
+        not_authorized: bool,
+    },
+    /// The line or the broker is not there, or broke off without a word on us; tried again as well.
+    Unavailable,
 }
 
 /// Who connects where.
@@ -177,33 +182,46 @@ fn mqtt_options(options: &LinkOptions, tls: rustls::ClientConfig) -> MqttOptions
 struct End {
     reason: String,
     /// The broker will not have us; the line itself is good.
-    refused: bool,
+    refusal: Option<Refused>,
+}
+
+/// What the broker said to us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refused {
+    NotAuthorized,
+    Otherwise,
 }
 
 impl End {
     fn line(reason: &str) -> Self {
         Self {
             reason: reason.to_owned(),
-            refused: false,
+            refusal: None,
         }
     }
 }
 
 /// Whether the broker was reached and said no: at CONNECT, or already to our certificate. Not believed by itself, only a
 /// reason to ask the console for its signed word.
-fn is_refusal(error: &ConnectionError) -> bool {
+fn refusal(error: &ConnectionError) -> Option<Refused> {
     match error {
-        ConnectionError::ConnectionRefused(code) => matches!(
-            code,
-            ConnectReturnCode::NotAuthorized
-                | ConnectReturnCode::BadUserNamePassword
-                | ConnectReturnCode::Banned
-                | ConnectReturnCode::ClientIdentifierNotValid
-                | ConnectReturnCode::BadClientId
-        ),
+        ConnectionError::ConnectionRefused(ConnectReturnCode::NotAuthorized) => Some(Refused::NotAuthorized),
+        ConnectionError::ConnectionRefused(
+            ConnectReturnCode::BadUserNamePassword
+            | ConnectReturnCode::Banned
+            | ConnectReturnCode::ClientIdentifierNotValid
+            | ConnectReturnCode::BadClientId,
+        ) => Some(Refused::Otherwise),
+        ConnectionError::ConnectionRefused(_) => None,
         other => {
             let reason = whole_reason(other);
-            reason.contains("received fatal alert") || reason.contains("NotAuthorized")
+            if reason.contains("NotAuthorized") {
+                Some(Refused::NotAuthorized)
+            } else {
+                reason
+                    .contains("received fatal alert")
+                    .then_some(Refused::Otherwise)
+            }
         }
     }
 }
@@ -224,7 +242,7 @@ impl Line {
         loop {
             let began = clock::now();
             let (client, events) = AsyncClient::new(self.options.clone(), QUEUE);
-            let End { reason, refused } = self.connection(client, events).await;
+            let End { reason, refusal } = self.connection(client, events).await;
             let was_up = self.set_client(None);
             if was_up && self.events.send(MqttEvent::Disconnected).await.is_err() {
                 return;
@@ -232,7 +250,10 @@ impl Line {
             if self.stop.is_cancelled() {
                 return;
             }
-            if refused && self.events.send(MqttEvent::Refused).await.is_err() {
+            let ended = refusal.map_or(MqttEvent::Unavailable, |refusal| MqttEvent::Refused {
+                not_authorized: refusal == Refused::NotAuthorized,
+            });
+            if self.events.send(ended).await.is_err() {
                 return;
             }
             if was_up && clock::now().since(began) >= STABLE {
@@ -268,7 +289,7 @@ impl Line {
                 Err(error) => {
                     return End {
                         reason: whole_reason(&error),
-                        refused: is_refusal(&error),
+                        refusal: refusal(&error),
                     };
                 }
             };
@@ -283,7 +304,7 @@ impl Line {
                     if !ack.return_codes.iter().all(granted) {
                         return End {
                             reason: format!("the broker refused our subscriptions: {:?}", ack.return_codes),
-                            refused: true,
+                            refusal: Some(Refused::Otherwise),
                         };
                     }
                     self.set_client(Some(client.clone()));
@@ -309,12 +330,12 @@ impl Line {
                 Packet::Disconnect(end) => {
                     return End {
                         reason: format!("the broker ended the connection: {:?}", end.reason_code),
-                        refused: matches!(
-                            end.reason_code,
-                            DisconnectReasonCode::NotAuthorized
-                                | DisconnectReasonCode::AdministrativeAction
-                                | DisconnectReasonCode::SessionTakenOver
-                        ),
+                        refusal: match end.reason_code {
+                            DisconnectReasonCode::NotAuthorized => Some(Refused::NotAuthorized),
+                            DisconnectReasonCode::AdministrativeAction
+                            | DisconnectReasonCode::SessionTakenOver => Some(Refused::Otherwise),
+                            _ => None,
+                        },
                     };
                 }
                 _ => continue,
@@ -367,4 +388,27 @@ async fn goodbye(client: &AsyncClient, line: &mut EventLoop) {
         }
     };
     let _ = tokio::time::timeout(GOODBYE, sent).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_not_authorized_is_what_a_copy_hears() {
+        for (code, heard) in [
+            (ConnectReturnCode::NotAuthorized, Some(Refused::NotAuthorized)),
+            (ConnectReturnCode::Banned, Some(Refused::Otherwise)),
+            (ConnectReturnCode::ServerUnavailable, None),
+            (ConnectReturnCode::ServerBusy, None),
+        ] {
+            assert_eq!(
+                refusal(&ConnectionError::ConnectionRefused(code)),
+                heard,
+                "{code:?}"
+            );
+        }
+        let gone = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+        assert_eq!(refusal(&ConnectionError::Io(gone)), None);
+    }
 }

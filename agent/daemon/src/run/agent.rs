@@ -28,7 +28,7 @@ use contract::{
 use super::{
     inbox::Inbox,
     lessons::LessonStore,
-    membership::{copied_from, renewal_of},
+    membership::{ShutOut, copied_from, renewal_of},
     time::TimeWatch,
 };
 use crate::{
@@ -92,8 +92,8 @@ pub(super) struct Agent {
     pub(super) copied: bool,
     /// Key and certificate do not fit, or cannot be read.
     pub(super) useless: bool,
-    /// Since when the broker refuses us though the console says that we are in good standing: so it deals with a copy.
-    pub(super) shut_out: Option<Millis>,
+    /// Whether the broker refuses us though the console says that we are in good standing: so it deals with a copy.
+    pub(super) shut_out: ShutOut,
     /// That has lasted too long for a mere old session.
     pub(super) suspected: bool,
     /// What the page shows a person who is to get the device in.
@@ -222,7 +222,7 @@ impl Agent {
             conduct,
             copied: copied.is_some(),
             useless,
-            shut_out: None,
+            shut_out: ShutOut::default(),
             suspected: false,
             waiting: Unenrolled {
                 serial: house.hardware.serial.clone(),
@@ -245,6 +245,7 @@ impl Agent {
         if let (Some(told), Some(renewal)) = (agent.time.clock.told_time(now), &mut agent.renewal) {
             renewal.told(told, now);
         }
+        agent.ask_as_copy(now);
         agent.membership = agent.membership_now();
         agent.player_urls = agent.find_player_urls();
         Ok(agent)

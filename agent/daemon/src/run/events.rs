@@ -23,7 +23,7 @@ use crate::{
 impl Agent {
     pub(super) fn on_mqtt(&mut self, event: MqttEvent) {
         let now = clock::now();
-        self.dirty = true;
+        self.dirty |= !matches!(event, MqttEvent::Unavailable);
         match event {
             MqttEvent::Connected => {
                 self.online = true;
@@ -41,7 +41,13 @@ impl Agent {
                 self.outbox.handle(outbox::Event::Disconnected, now);
                 self.report.handle(report::Event::Disconnected, now);
             }
-            MqttEvent::Refused => {
+            MqttEvent::Unavailable => return self.shut_out.broken(),
+            MqttEvent::Refused { not_authorized } => {
+                if not_authorized {
+                    self.shut_out.refused(now);
+                } else {
+                    self.shut_out.broken();
+                }
                 return self.standings.handle(standing::Event::Refused, now);
             }
             MqttEvent::Incoming(leaf, payload) => {
@@ -228,6 +234,12 @@ impl Agent {
             Inside::Time(answer, asked) => self.on_time(answer, asked, now),
             Inside::Standing(said) => self.on_standing(said, now),
             Inside::Renewal(event, refusal) => self.on_renewal(event, refusal, now),
+            Inside::Repaired => {
+                tracing::warn!(
+                    "the console says that this board is the device, not a copy: beginning anew as that"
+                );
+                self.over = true;
+            }
             Inside::Renewed => {
                 tracing::info!("the renewed certificate is in force");
                 self.over = true;

@@ -46,6 +46,8 @@ pub(super) enum Inside {
     Standing(Option<Box<(Signed<StandingOrder>, StandingOrder)>>),
     /// How a step of the renewal went, and whether the console would not have us.
     Renewal(renewal::Event, Option<Refusal>),
+    /// The board that looked like a copy is noted as the device.
+    Repaired,
     /// The renewed identity is in force on the disk.
     Renewed,
 }

@@ -39,15 +39,57 @@ const SHUT_OUT: Duration = Duration::from_secs(600);
 /// Commands that wait for the console to tell the time.
 const MAX_DOUBTED: usize = 32;
 
-/// Why the identity on the disk is not this board's to use, if it is not. A serial number that one of the two does not
-/// tell proves nothing.
+/// Why the identity on the disk is not this board's to use, if it is not.
 pub(crate) fn copied_from(identity: &Identity, hardware: &Hardware) -> Option<Mark> {
-    let enrolled = identity.hardware.as_ref()?;
-    let mut here = hardware.clone();
-    if here.serial.is_empty() || enrolled.serial.is_empty() {
-        here.serial.clone_from(&enrolled.serial);
+    identity.hardware.as_ref()?.differs(hardware)
+}
+
+/// Whether the console's record says that `here` is the device after all, though it was enrolled as `enrolled`: a repaired
+/// board that somebody accepted. A record that is silent on what is in dispute proves nothing.
+fn is_repaired(enrolled: &Hardware, here: &Hardware, record: &Hardware) -> bool {
+    enrolled
+        .differs(here)
+        .is_some_and(|mark| record.tells(mark) == here.tells(mark))
+        && record.differs(here).is_none()
+}
+
+/// How a device in good standing is told from a copy by the broker's refusals alone.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct ShutOut {
+    /// When the broker last said "not authorized", if that was the last that was heard of it.
+    refused: Option<Millis>,
+    /// When the console first said by HTTPS, during an unbroken row of such refusals, that we stand well.
+    since: Option<Millis>,
+}
+
+impl ShutOut {
+    /// The broker is there and said "not authorized".
+    pub(super) const fn refused(&mut self, now: Millis) {
+        self.refused = Some(now);
     }
-    enrolled.differs(&here)
+
+    /// Anything else came of a try to connect; it says nothing of a copy.
+    pub(super) const fn broken(&mut self) {
+        *self = Self {
+            refused: None,
+            since: None,
+        };
+    }
+
+    /// The console says that we stand well.
+    fn stands_well(&mut self, now: Millis) {
+        if self.refused.is_some() {
+            self.since.get_or_insert(now);
+        }
+    }
+
+    /// When we are to be taken for a copy.
+    fn suspect_at(&self) -> Option<Millis> {
+        let since = self.since?;
+        self.refused
+            .filter(|refused| *refused > since)
+            .map(|_| since + SHUT_OUT)
+    }
 }
 
 /// The renewal of `identity`; `None` if its certificate cannot be read.
@@ -84,7 +126,8 @@ impl Agent {
         if let Some(floor) = self.time.due_to_save(now) {
             let _ = self.keeper.give(Task::KeepFloor(floor));
         }
-        if !self.suspected && self.shut_out.is_some_and(|since| now.since(since) >= SHUT_OUT) {
+        let suspect_at = self.shut_out.suspect_at();
+        if !self.suspected && suspect_at.is_some_and(|at| at <= now) {
             tracing::error!(
                 "the broker refuses this device for long, in good standing as it is: another board has the same identity"
             );
@@ -120,9 +163,7 @@ impl Agent {
         let always = [
             Some(self.time.poll_timeout()),
             self.standings.poll_timeout(),
-            self.shut_out
-                .filter(|_| !self.suspected)
-                .map(|since| since + SHUT_OUT),
+            self.shut_out.suspect_at().filter(|_| !self.suspected),
         ];
         let online = online.into_iter().filter(|_| connected);
         online.chain(always).flatten().min()
@@ -225,22 +266,60 @@ impl Agent {
         now: Millis,
     ) {
         let Some(said) = said else {
-            return self.standings.handle(standing::Event::Silent, now);
+            self.standings.handle(standing::Event::Silent, now);
+            return self.ask_as_copy(now);
         };
         let order = said.1.clone();
         if order.standing == Standing::Active
             && order.device_id == self.identity.reply.device_id
             && !self.online
         {
-            self.shut_out.get_or_insert(now);
+            self.shut_out.stands_well(now);
         }
         self.word = Some(*said);
-        self.standings.handle(standing::Event::Said(order), now);
+        self.standings.handle(standing::Event::Said(order.clone()), now);
+        if self.copied {
+            self.come_back(&order);
+            self.ask_as_copy(now);
+        }
+    }
+
+    /// A board that takes itself for a copy asks how it stands all the same: the console's people may know better.
+    pub(super) fn ask_as_copy(&mut self, now: Millis) {
+        if self.copied && !self.useless {
+            self.standings.handle(standing::Event::Refused, now);
+        }
+    }
+
+    /// The console's word on a copy; if it is that this very board is the device, the board begins anew as that.
+    fn come_back(&self, order: &StandingOrder) {
+        let believed = order.standing == Standing::Active
+            && order.device_id == self.identity.reply.device_id
+            && self.standings.conduct() == Conduct::Connect;
+        let (Some(enrolled), Some(record)) = (&self.identity.hardware, &order.hardware) else {
+            return;
+        };
+        if !believed || !is_repaired(enrolled, &self.hardware, record) {
+            return;
+        }
+        let (folder, hardware) = (self.folder.clone(), self.hardware.clone());
+        let inside = self.inbox.inside.clone();
+        tokio::spawn(async move {
+            match tokio::task::spawn_blocking(move || folder.note_hardware(&hardware)).await {
+                Ok(Ok(())) => {
+                    let _ = inside.send(Inside::Repaired).await;
+                }
+                Ok(Err(error)) => {
+                    tracing::error!(%error, "could not note that this board is the device; asking again later");
+                }
+                Err(_) => {}
+            }
+        });
     }
 
     /// The broker let us in: whatever shut us out is over.
     pub(super) fn let_in(&mut self) {
-        self.shut_out = None;
+        self.shut_out.broken();
         if std::mem::take(&mut self.suspected) {
             self.membership = self.membership_now();
         }
@@ -369,5 +448,45 @@ async fn store(folder: IdentityFolder, renewed: Identity) -> renewal::Event {
             renewal::Event::Failed
         }
         Err(_) => renewal::Event::Failed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::tests::board;
+
+    #[test]
+    fn only_a_record_that_tells_what_is_in_dispute_brings_a_board_back() {
+        let (enrolled, here) = (board("S1"), board("S2"));
+        assert!(is_repaired(&enrolled, &here, &here));
+        assert!(
+            !is_repaired(&enrolled, &here, &enrolled),
+            "the record is another board's"
+        );
+        assert!(!is_repaired(&enrolled, &here, &board("")), "the record is silent");
+        assert!(
+            !is_repaired(&enrolled, &enrolled, &enrolled),
+            "there is no dispute"
+        );
+    }
+
+    #[test]
+    fn only_an_unbroken_row_of_not_authorized_beside_a_console_that_answers_makes_a_copy() {
+        let at = |s: u64| Millis(s * 1000);
+        let mut shut_out = ShutOut::default();
+        shut_out.stands_well(at(1));
+        assert_eq!(shut_out.suspect_at(), None, "the broker did not refuse");
+        shut_out.refused(at(2));
+        shut_out.refused(at(60));
+        assert_eq!(shut_out.suspect_at(), None, "the console did not answer");
+        shut_out.stands_well(at(61));
+        assert_eq!(shut_out.suspect_at(), None, "not refused since");
+        shut_out.refused(at(62));
+        shut_out.stands_well(at(300));
+        assert_eq!(shut_out.suspect_at(), Some(at(61) + SHUT_OUT));
+        shut_out.broken();
+        shut_out.refused(at(500));
+        assert_eq!(shut_out.suspect_at(), None, "the broker was not there in between");
     }
 }

@@ -19,6 +19,7 @@ use axum::{
 use contract::{
     api,
     enrol::{BrokerAddress, EnrolReply, Placement},
+    hardware::Hardware,
     id::{CommandId, DeviceId, KeyId},
     renew::{RenewReply, RenewRequest, RenewalPolicy},
     signed::{KeyRole, Signed, SignedBody, TrustedKey},
@@ -60,6 +61,8 @@ struct Console {
     word: Mutex<(Standing, SigningKey)>,
     /// Public keys as they were shown: to MQTT, at RENEW, at its confirmation.
     shown: Mutex<[Vec<Vec<u8>>; 3]>,
+    /// The board that the console takes for the device.
+    record: Mutex<Option<Hardware>>,
     standings_asked: Mutex<u32>,
     /// So many confirmations get lost on the way back.
     lose_proofs: Mutex<u32>,
@@ -128,6 +131,7 @@ impl Console {
                 port: mqtt.local_addr().unwrap().port(),
             },
             shown: Mutex::default(),
+            record: Mutex::default(),
             standings_asked: Mutex::default(),
             lose_proofs: Mutex::default(),
         });
@@ -263,6 +267,7 @@ async fn standing_word(State((console, _)): Here) -> Response {
         standing,
         issued_at: Timestamp::now(),
         contact: "县电教站".into(),
+        hardware: console.record.lock().unwrap().clone(),
     };
     Console::sign(&order, &key)
 }
@@ -483,4 +488,43 @@ async fn a_revoked_device_and_a_copied_disk_let_go_of_the_console_and_keep_their
     assert_eq!(console.saw(MQTT).len(), mqtt, "the copy does not connect");
     assert_eq!(copy.folder().identity().unwrap(), Some(copied));
     copy.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repaired_board_is_the_device_again_as_soon_as_the_console_says_so() {
+    let console = Console::start().await;
+    // The board is S1 now; the identity was given to what was in its case before.
+    let before = Identity {
+        hardware: Some(board("S0")),
+        ..console.identity(700)
+    };
+    *console.record.lock().unwrap() = before.hardware.clone();
+    let mut board = Board::with(&before);
+    until("it asks though it takes itself for a copy", || {
+        *console.standings_asked.lock().unwrap() >= 1
+    })
+    .await;
+    assert_eq!(board.folder().identity().unwrap(), Some(before.clone()));
+    // A stranger's signature brings nobody back.
+    let mut here = hardware(&config(board.dir.path(), board.player));
+    here.macs.clear();
+    *console.record.lock().unwrap() = Some(here);
+    *console.word.lock().unwrap() = (Standing::Active, SigningKey::from_bytes(&[9; 32]));
+    let asked = *console.standings_asked.lock().unwrap();
+    until("it asks again", || {
+        *console.standings_asked.lock().unwrap() > asked
+    })
+    .await;
+    assert_eq!(board.folder().identity().unwrap(), Some(before.clone()));
+    assert!(console.saw(MQTT).is_empty(), "it did not connect");
+    // Somebody accepted it.
+    *console.word.lock().unwrap() = (Standing::Active, console.signing.clone());
+    until("it connects as the device", || {
+        console.saw(MQTT).first() == Some(&key_of(&before))
+    })
+    .await;
+    let noted = board.folder().identity().unwrap().unwrap();
+    assert_eq!(noted.hardware.unwrap().serial, "S1");
+    assert_eq!(noted.key_pem, before.key_pem);
+    board.stop().await;
 }
