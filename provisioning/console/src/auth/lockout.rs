@@ -148,7 +148,11 @@ mod tests {
         }
         assert_eq!(wait(NEAR, 6, 1_000, 6_000), 5_000);
         assert_eq!(wait(NEAR, 6, 1_000, 11_000), 0);
-        assert_eq!(wait(NEAR, 6, 1_000_000, 0), 10_000, "a clock set back adds nothing");
+        assert_eq!(
+            wait(NEAR, 6, 1_000_000, 0),
+            10_000,
+            "a clock set back adds nothing"
+        );
         assert_eq!(next(6, 0, 10_000), 7);
         assert_eq!(next(6, 0, FORGIVEN_AFTER_MS), 1);
     }

@@ -130,7 +130,11 @@ pub async fn confirm_totp(
 ) -> Result<StatusCode, ApiError> {
     let now = Timestamp::now();
     let nothing_waits = || ApiError::new(Code::Conflict).detail("no second factor waits for its first code");
-    let waiting = access.user.totp_sealed.as_deref().filter(|_| !access.user.has_totp());
+    let waiting = access
+        .user
+        .totp_sealed
+        .as_deref()
+        .filter(|_| !access.user.has_totp());
     let sealed = waiting.ok_or_else(nothing_waits)?;
     app.sign_ins
         .near(&access.user.username, None, now.as_millisecond())

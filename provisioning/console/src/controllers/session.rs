@@ -118,7 +118,10 @@ async fn count_try(
     app.sign_ins
         .near(name, from.address, now.as_millisecond())
         .map_err(too_often)?;
-    if from.address.is_some_and(|address| address.to_canonical().is_loopback()) {
+    if from
+        .address
+        .is_some_and(|address| address.to_canonical().is_loopback())
+    {
         return Ok(());
     }
     let tried = match user {

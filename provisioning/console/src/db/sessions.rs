@@ -156,14 +156,14 @@ impl Sessions<'_> {
                     expires_at = min(?2, created_at + CASE method WHEN ?3 THEN ?4 ELSE ?5 END)
               WHERE token_hash = ?6",
         )
-            .bind(ms(now))
-            .bind(ms(until))
-            .bind(SignInMethod::Oidc.as_str())
-            .bind(longest_ms(SignInMethod::Oidc))
-            .bind(longest_ms(SignInMethod::Password))
-            .bind(token_hash)
-            .execute(&self.0.write)
-            .await?;
+        .bind(ms(now))
+        .bind(ms(until))
+        .bind(SignInMethod::Oidc.as_str())
+        .bind(longest_ms(SignInMethod::Oidc))
+        .bind(longest_ms(SignInMethod::Password))
+        .bind(token_hash)
+        .execute(&self.0.write)
+        .await?;
         Ok(())
     }
 

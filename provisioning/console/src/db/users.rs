@@ -80,7 +80,12 @@ impl User {
 
     fn summary(self, grants: Vec<crate::api::users::Grant>, now: Timestamp) -> UserSummary {
         let wait = self.failed_at.map_or(0, |at| {
-            lockout::wait(lockout::ANYWHERE, u32::try_from(self.failures).unwrap_or(0), at, ms(now))
+            lockout::wait(
+                lockout::ANYWHERE,
+                u32::try_from(self.failures).unwrap_or(0),
+                at,
+                ms(now),
+            )
         });
         UserSummary {
             kind: self.kind(),

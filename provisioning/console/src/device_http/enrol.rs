@@ -113,7 +113,5 @@ async fn too_often(shared: &Shared, peer: &Peer, guess: Spent, now: Timestamp) -
     } else {
         Code::EnrolTooOften
     };
-    ApiError::new(code)
-        .arg("seconds", seconds)
-        .retry_after(seconds)
+    ApiError::new(code).arg("seconds", seconds).retry_after(seconds)
 }

@@ -402,15 +402,26 @@ mod tests {
             guesses.book(address(2_000), now).unwrap();
             guesses.forgive(address(2_000), now);
         }
-        assert!(guesses.book(address(999), now).is_err(), "nothing came into the bucket by it");
+        assert!(
+            guesses.book(address(999), now).is_err(),
+            "nothing came into the bucket by it"
+        );
         guesses.book(address(2_000), now).unwrap();
         assert!(guesses.book(address(2_000), now).unwrap_err().everybody);
         let v6 = |text: &str| text.parse::<IpAddr>().unwrap();
         guesses.book(v6("2001:db8:1:1::1"), now).unwrap();
-        assert!(guesses.book(v6("2001:db8:1:2::1"), now).is_err(), "a /48 is one house");
+        assert!(
+            guesses.book(v6("2001:db8:1:2::1"), now).is_err(),
+            "a /48 is one house"
+        );
         guesses.book(v6("2001:db8:2:1::1"), now).unwrap();
-        let more = (10_000..40_000).filter(|n| guesses.book(address(*n), now).is_ok()).count();
-        assert!(more <= HOUSES && lock(&guesses.state).beyond.len() <= HOUSES, "{more}");
+        let more = (10_000..40_000)
+            .filter(|n| guesses.book(address(*n), now).is_ok())
+            .count();
+        assert!(
+            more <= HOUSES && lock(&guesses.state).beyond.len() <= HOUSES,
+            "{more}"
+        );
         let guesses = Budgets::new(Rule::CODES);
         for n in 0..1_000 {
             guesses.book(address(n), now).unwrap();

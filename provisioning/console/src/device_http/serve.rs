@@ -131,7 +131,11 @@ impl Connection {
                 tls.context("TLS handshake took too long")??
             }
         };
-        let certificate = tls.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+        let certificate = tls
+            .get_ref()
+            .1
+            .peer_certificates()
+            .and_then(|chain| chain.first());
         let (serial, not_after) = certificate.and_then(serial_of).unzip();
         let peer = Peer {
             address,

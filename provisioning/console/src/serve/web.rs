@@ -209,7 +209,10 @@ mod tests {
     async fn open(limits: Limits) -> (SocketAddr, CancellationToken) {
         let router = Router::new()
             .route("/healthz", routing::get(async || "ok"))
-            .route("/upload", routing::post(async |body: Bytes| body.len().to_string()));
+            .route(
+                "/upload",
+                routing::post(async |body: Bytes| body.len().to_string()),
+            );
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, stopping) = (listener.local_addr().unwrap(), CancellationToken::new());
         tokio::spawn(serve(listener, None, router, limits, stopping.clone()));
@@ -236,7 +239,8 @@ mod tests {
     }
 
     const ASK: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
-    const SLOW: &[u8] = b"POST /upload HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 8\r\n\r\n";
+    const SLOW: &[u8] =
+        b"POST /upload HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 8\r\n\r\n";
 
     #[tokio::test]
     async fn one_address_cannot_keep_the_others_out() {

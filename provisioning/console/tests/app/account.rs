@@ -133,7 +133,13 @@ async fn the_second_factor_is_asked_for_once_confirmed_and_a_code_opens_once() {
         outcome: Some("refused".into()),
         ..AuditQuery::default()
     };
-    let (refused, _) = console.app.db.audit().list(&query, &Scope::everything()).await.unwrap();
+    let (refused, _) = console
+        .app
+        .db
+        .audit()
+        .list(&query, &Scope::everything())
+        .await
+        .unwrap();
     assert!(
         refused.iter().all(|row| row.detail["code"] != "totp_required"),
         "to be asked for the code is no refusal: {refused:?}"
@@ -632,7 +638,17 @@ async fn only_who_administers_the_whole_install_makes_accounts_for_emergencies()
         "{}",
         refused.json()
     );
-    assert!(world.console.app.db.users().find("new-break_glass").await.unwrap().is_none());
+    assert!(
+        world
+            .console
+            .app
+            .db
+            .users()
+            .find("new-break_glass")
+            .await
+            .unwrap()
+            .is_none()
+    );
     let made = world.ask(&who, Method::POST, "/users", new("local")).await;
     assert_eq!(made.status, StatusCode::CREATED, "{}", made.json());
     // One that the whole install has made for the county is not opened by another password from there.

@@ -5,7 +5,9 @@ use axum::{
     extract::ConnectInfo,
     http::{Method, Request, StatusCode, header},
 };
-use bbt_console::{api::session::SignInMethod, audit::door::Caller, auth, config::Language, db::sessions::NewSession};
+use bbt_console::{
+    api::session::SignInMethod, audit::door::Caller, auth, config::Language, db::sessions::NewSession,
+};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
@@ -15,11 +17,18 @@ use crate::common::{self, TestConsole};
 async fn where_people_use_tls_the_cookie_goes_no_other_way() {
     for (url, secure) in [("https://bbt.county.example", true), ("http://localhost", false)] {
         let folder = common::Folder::new();
-        std::fs::write(folder.path().join("console.toml"), format!("web_url = \"{url}\"\n")).unwrap();
+        std::fs::write(
+            folder.path().join("console.toml"),
+            format!("web_url = \"{url}\"\n"),
+        )
+        .unwrap();
         let console = TestConsole::in_folder(folder).await;
         let hash = auth::hash_password(common::PASSWORD).unwrap();
         let users = console.app.db.users();
-        users.add("admin", "管理员", &hash, Language::ZhCn, Timestamp::now()).await.unwrap();
+        users
+            .add("admin", "管理员", &hash, Language::ZhCn, Timestamp::now())
+            .await
+            .unwrap();
         let body = json!({ "username": "admin", "password": common::PASSWORD });
         let answer = console.post("/session", body).await;
         let cookie = answer.headers[header::SET_COOKIE].to_str().unwrap();
@@ -107,7 +116,11 @@ async fn wrong_passwords_are_slowed_down_and_say_how_long() {
     // On a slow machine the tries alone may outlast the first wait.
     for n in 1..5 {
         let later = Timestamp::now() + SignedDuration::from_mins(6 * n);
-        console.app.sign_ins.near("admin", None, later.as_millisecond()).unwrap();
+        console
+            .app
+            .sign_ins
+            .near("admin", None, later.as_millisecond())
+            .unwrap();
     }
     let waiting = console.sign_in("admin", common::PASSWORD).await;
     assert_eq!(
@@ -358,7 +371,12 @@ async fn who_guesses_elsewhere_locks_nobody_out() {
     };
     assert_eq!(sign_in("203.0.113.5", "wrong").await, StatusCode::UNAUTHORIZED);
     let later = (Timestamp::now() + SignedDuration::from_mins(6)).as_millisecond();
-    let near = || console.app.sign_ins.near("admin", "203.0.113.6".parse().ok(), later);
+    let near = || {
+        console
+            .app
+            .sign_ins
+            .near("admin", "203.0.113.6".parse().ok(), later)
+    };
     while near().is_ok() {}
     assert_eq!(
         sign_in("203.0.113.77", common::PASSWORD).await,

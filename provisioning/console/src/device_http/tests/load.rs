@@ -101,7 +101,10 @@ async fn one_address_has_so_many_connections_and_no_more() {
     // Sooner than a silent client is dropped for its handshake.
     let mut byte = [0];
     let closed = tokio::time::timeout(Duration::from_secs(5), third.read(&mut byte));
-    assert!(matches!(closed.await.expect("it is closed at once"), Ok(0) | Err(_)));
+    assert!(matches!(
+        closed.await.expect("it is closed at once"),
+        Ok(0) | Err(_)
+    ));
     drop(held);
     let mut tries = 0;
     while door.client(None).get(&door.url).send().await.is_err() {
