@@ -204,12 +204,14 @@ impl Door for Admission {
             return Err(Shut {
                 reason: format!("{}: {why}", caller.device),
                 news: self.lock().dead(caller, why),
+                unknown: false,
             });
         }
         if let Some(refused) = self.lock().refused(caller, Instant::now()) {
             return Err(Shut {
                 reason: refused.reason.clone(),
                 news: false,
+                unknown: false,
             });
         }
         let looking = look(self.db.clone(), caller.clone(), live.cloned());
@@ -226,7 +228,11 @@ impl Door for Admission {
                 if refusal != Refusal::SecondSession {
                     self.lock().remember(caller, &reason, Instant::now());
                 }
-                Err(Shut { reason, news })
+                Err(Shut {
+                    reason,
+                    news,
+                    unknown: false,
+                })
             }
         }
     }
@@ -237,6 +243,7 @@ fn unavailable(error: &dyn std::fmt::Display) -> Shut {
     Shut {
         reason: "the console could not look the device up".to_owned(),
         news: false,
+        unknown: true,
     }
 }
 
@@ -270,18 +277,29 @@ async fn look(db: Db, caller: Caller, live: Option<Caller>) -> DbResult<Looked> 
             Ok(Looked::Welcome)
         }
         Decision::Refuse(refusal) => {
-            let news = match refusal {
-                Refusal::OtherBoard(mark) => db.clones().seen(&sighting(mark.into()), now).await?.news,
-                Refusal::CopiedPowerUp => db.clones().seen(&sighting(CloneMark::Boots), now).await?.news,
+            let noted = match refusal {
+                Refusal::OtherBoard(mark) => {
+                    let seen = db.clones().seen(&sighting(mark.into()), now).await;
+                    seen.map(|seen| seen.news)
+                }
+                Refusal::CopiedPowerUp => {
+                    let seen = db.clones().seen(&sighting(CloneMark::Boots), now).await;
+                    seen.map(|seen| seen.news)
+                }
                 Refusal::SecondSession => {
                     let original = live.as_ref().map(|live| live.peer.ip().to_string());
                     let detail: Value = json!({ "mark": "session", "original_address": original });
                     let (device, address) = (Some(&caller.device), Some(caller.peer.ip()));
                     db.security()
                         .note(SecurityKind::CloneSuspected, device, address, &detail, now)
-                        .await?
+                        .await
                 }
             };
+            // What cannot be noted (a full disk) is refused all the same.
+            let news = noted.unwrap_or_else(|error| {
+                tracing::error!(device.id = %caller.device, error = %error, "a copy that was kept out could not be noted");
+                true
+            });
             Ok(Looked::Refused(refusal, news))
         }
     }

@@ -37,6 +37,9 @@ pub struct Shut {
     pub reason: String,
     /// Whether it is worth a line in the log; repeats are not.
     pub news: bool,
+    /// Nothing speaks against it, it could only not be looked up: it must not hear a no, which a board takes for a word about
+    /// itself.
+    pub unknown: bool,
 }
 
 /// The console's part in letting a device in.

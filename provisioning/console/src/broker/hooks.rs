@@ -10,7 +10,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
@@ -37,6 +37,8 @@ use super::{
 const CONNECT: &str = "CONNECT";
 /// Where the last will of a session goes that a newer one of the same device took over: nobody listens there.
 const SUPERSEDED: &str = "bbt/superseded";
+/// How long a device that cannot be looked up is left without an answer: longer than any client waits.
+const UNANSWERED: Duration = Duration::from_secs(30);
 /// Longest topic, in bytes; ours have at most 90.
 const MAX_TOPIC_BYTES: usize = 256;
 
@@ -179,6 +181,13 @@ impl Gate {
         }
         match self.door.admit(&caller, live.as_ref()).await {
             Ok(()) => AuthResult::Allow(false, None),
+            Err(shut) if shut.unknown => {
+                // rmqtt knows no "server unavailable" here. Boards give up after 20 s and come again; a no that
+                // nobody hears any more is none.
+                warn!(device.id = %device, peer = %caller.peer, shut.reason, "left without an answer");
+                tokio::time::sleep(UNANSWERED).await;
+                AuthResult::NotAuthorized
+            }
             Err(shut) => {
                 let (peer, reason) = (caller.peer, shut.reason);
                 if shut.news {

@@ -29,10 +29,18 @@ impl Door for Notebook {
     async fn admit(&self, caller: &Caller, live: Option<&Caller>) -> Result<(), Shut> {
         self.asked.lock().unwrap().push((caller.clone(), live.cloned()));
         let serial = caller.told.hardware.as_ref().map(|h| h.serial.clone());
+        if serial.as_deref() == Some("S9") {
+            return Err(Shut {
+                reason: "no database".to_owned(),
+                news: false,
+                unknown: true,
+            });
+        }
         match serial.is_some_and(|serial| self.shut.lock().unwrap().contains(&serial)) {
             true => Err(Shut {
                 reason: "a copy".to_owned(),
                 news: true,
+                unknown: false,
             }),
             false => Ok(()),
         }
@@ -59,6 +67,27 @@ fn client(bench: &Bench, identity: &(String, String), port: u16, told: &[(&str, 
 
 const BOARD: &str = r#"{"serial":"S1","mcu_id":"m1"}"#;
 const COPY: &str = r#"{"serial":"S2"}"#;
+
+/// A board hears a no as a word about itself, so the console's own trouble is none.
+#[tokio::test]
+async fn who_cannot_be_looked_up_hears_no_refusal() {
+    let bench = Bench::new();
+    let door = Arc::new(Notebook::default());
+    door.shut.lock().unwrap().insert("S2".to_owned());
+    let (_broker, port) = broker(&bench, &door, 100).await;
+    let identity = bench.device_ca.issue("d1", &[]);
+    let mut copy = client(&bench, &identity, port, &[(CONNECT_HARDWARE, COPY)]);
+    let refused = copy.connect().await.unwrap_err().to_string();
+    let told = [(CONNECT_HARDWARE, r#"{"serial":"S9"}"#)];
+    let mut board = client(&bench, &identity, port, &told);
+    let silence = tokio::time::timeout(std::time::Duration::from_secs(6), board.connect()).await;
+    if let Ok(answer) = silence {
+        let error = answer.unwrap_err().to_string();
+        assert_ne!(error, refused);
+        assert!(!error.contains("NotAuthorized"), "{error}");
+    }
+    assert_eq!(door.asked.lock().unwrap().len(), 2, "it did ask");
+}
 
 #[tokio::test]
 async fn the_door_hears_what_the_board_tells_and_a_refused_one_leaves_the_session_alone() {
