@@ -95,7 +95,7 @@ async fn one_address_has_so_many_connections_and_no_more() {
         ..Limits::default()
     })
     .await;
-    let dial = async || tokio::net::TcpStream::connect(door.address).await.unwrap();
+    let dial = async || TcpStream::connect(door.address).await.unwrap();
     let held = (dial().await, dial().await);
     let mut third = dial().await;
     // Sooner than a silent client is dropped for its handshake.
