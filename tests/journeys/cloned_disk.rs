@@ -157,3 +157,34 @@ async fn a_copy_that_tells_the_same_marks_is_found_by_its_power_ups() -> Result<
     stays_online(&county, &original).await?;
     plays(&copy).await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repaired_board_that_is_accepted_is_the_device_again() -> Result<()> {
+    let mut county = County::start(None).await?;
+    let original = one_ready(&mut county, "").await?;
+    // Its main board was changed: another serial number, the disk is its own.
+    county.classrooms[0].kill();
+    until("the device is gone", LIMIT, async || {
+        Ok((county.console.get(&format!("/devices/{original}")).await?["state"] != "online").then_some(()))
+    })
+    .await?;
+    let mut repaired = ghost(&county, 0, "SN-REPAIRED", "")?;
+    repaired.start()?;
+    let clone = the_clone(&county).await?;
+    ensure!(
+        clone["device_id"] == original.as_str() && clone["mark"] == "serial",
+        "{clone}"
+    );
+    plays(&repaired).await?;
+    county
+        .console
+        .post(&format!("/clones/{}/accept", clone["id"]), json!({}))
+        .await?;
+    // It asks with growing waits.
+    until("the repaired board is the device", 2 * LIMIT, async || {
+        Ok((county.console.get(&format!("/devices/{original}")).await?["state"] == "online").then_some(()))
+    })
+    .await?;
+    ensure!(county.console.get("/devices").await?["total"] == 1);
+    plays(&repaired).await
+}
