@@ -285,8 +285,10 @@ async fn every_write_of_the_api_leaves_a_row() {
     let writes = in_matrix.filter(|route| !route.starts_with("GET ")).count();
     println!("writes of the document: {}, of the matrix: {writes}", seen.len());
     assert!(seen.len() > 20);
-    // Called so that they change nothing; every other row came with its change, in one transaction.
-    assert_eq!(unchanged, BTreeSet::new());
+    // Called so that they change nothing: a claim that was let in already, a USB disk whose one request is refused. Every other
+    // row came with its change, in one transaction.
+    let known = ["POST /claims/{id}/approve", "POST /usb-requests"].map(str::to_owned);
+    assert_eq!(unchanged, BTreeSet::from(known));
     assert!(verified(&world.console).await.ok);
 }
 
