@@ -170,7 +170,10 @@ impl AppState {
             let sessions = self.db.sessions();
             let ended = crate::audit::system("oidc", "session.close", sessions.end_local()).await?;
             if ended > 0 {
-                tracing::info!(sessions = ended, "sessions ended: only the provider signs people in (oidc.only)");
+                tracing::info!(
+                    sessions = ended,
+                    "sessions ended: only the provider signs people in (oidc.only)"
+                );
             }
         }
         Ok(())

@@ -49,7 +49,9 @@ struct State {
 
 /// Why the clock is not believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the console's clock says {wall}, but it should be about {believed}; set the machine's clock (NTP), or confirm it with: bbt-console clock accept")]
+#[error(
+    "the console's clock says {wall}, but it should be about {believed}; set the machine's clock (NTP), or confirm it with: bbt-console clock accept"
+)]
 pub struct Doubt {
     /// What the machine says.
     pub wall: Timestamp,
@@ -65,7 +67,9 @@ impl From<Doubt> for ApiError {
 
 impl fmt::Debug for HouseClock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HouseClock").field("doubt", &self.doubt()).finish()
+        f.debug_struct("HouseClock")
+            .field("doubt", &self.doubt())
+            .finish()
     }
 }
 
@@ -147,7 +151,8 @@ impl HouseClock {
     fn look(&self) -> (Timestamp, Option<Doubt>) {
         let mut state = self.state();
         let (wall, steady) = ((self.0.wall)(), (self.0.steady)());
-        let gone = SignedDuration::try_from(steady.saturating_sub(state.steady)).unwrap_or(SignedDuration::MAX);
+        let gone =
+            SignedDuration::try_from(steady.saturating_sub(state.steady)).unwrap_or(SignedDuration::MAX);
         let believed = state.at.checked_add(gone).unwrap_or(Timestamp::MAX);
         let doubt = Doubt { wall, believed };
         if state.starting {
@@ -175,12 +180,7 @@ fn since_boot() -> Duration {
 
 /// What is wrong with a clock that says `now`, when `last` was noted by an earlier run.
 fn judge_start(now: Timestamp, last: Option<Timestamp>) -> Option<Doubt> {
-    let doubt = |believed| {
-        Some(Doubt {
-            wall: now,
-            believed,
-        })
-    };
+    let doubt = |believed| Some(Doubt { wall: now, believed });
     match last {
         None if now < BUILT_AFTER => doubt(BUILT_AFTER),
         None => None,
@@ -254,7 +254,11 @@ mod tests {
         hands.wall(NOW);
         let clock = hands.clock(None);
         hands.pass(100 * DAY);
-        assert_eq!(clock.sign().unwrap(), at(NOW + 100 * DAY), "time that passed is no jump");
+        assert_eq!(
+            clock.sign().unwrap(),
+            at(NOW + 100 * DAY),
+            "time that passed is no jump"
+        );
         hands.wall(4_070_908_800);
         assert!(clock.sign().is_err() && clock.note().is_none());
         hands.pass(DAY);

@@ -301,8 +301,9 @@ impl Config {
             Some(url) => {
                 let url = url.trim().trim_end_matches('/').to_owned();
                 let fits = url.strip_prefix("https://").or(url.strip_prefix("http://"));
-                if !fits.is_some_and(|rest| !rest.is_empty() && !rest.contains(|c: char| c.is_whitespace() || "/?#".contains(c)))
-                {
+                if !fits.is_some_and(|rest| {
+                    !rest.is_empty() && !rest.contains(|c: char| c.is_whitespace() || "/?#".contains(c))
+                }) {
                     return refuse(
                         "web_url",
                         format!("{url:?} is no address like https://console.example, without a path"),
@@ -435,18 +436,35 @@ mod tests {
     #[test]
     fn a_certificate_outlives_the_longest_holiday_five_times() {
         let config = load("").unwrap();
-        assert_eq!((config.device_certificate_days, config.longest_absence_days), (730, 70));
+        assert_eq!(
+            (config.device_certificate_days, config.longest_absence_days),
+            (730, 70)
+        );
         assert!(load("longest_absence_days = 146").is_ok());
         let error = load("longest_absence_days = 147").unwrap_err();
-        assert!(error.contains("device_certificate_days") && error.contains("735"), "{error}");
-        assert!(load("longest_absence_days = 0").unwrap_err().contains("longest_absence_days"));
-        assert!(load("device_certificate_days = 9999").unwrap_err().contains("3650"));
+        assert!(
+            error.contains("device_certificate_days") && error.contains("735"),
+            "{error}"
+        );
+        assert!(
+            load("longest_absence_days = 0")
+                .unwrap_err()
+                .contains("longest_absence_days")
+        );
+        assert!(
+            load("device_certificate_days = 9999")
+                .unwrap_err()
+                .contains("3650")
+        );
     }
 
     #[test]
     fn people_reach_the_pages_where_it_says_or_by_tls() {
         assert_eq!(load("").unwrap().web_url, "");
-        assert_eq!(load("web_url = \"https://x.example/\"").unwrap().web_url, "https://x.example");
+        assert_eq!(
+            load("web_url = \"https://x.example/\"").unwrap().web_url,
+            "https://x.example"
+        );
         let tls = "public_host = \"x.example\"\nweb_tls_cert = \"a\"\nweb_tls_key = \"b\"\n";
         assert_eq!(load(tls).unwrap().web_url, "https://x.example:8080");
         assert!(load("web_url = \"x.example\"").unwrap_err().contains("web_url"));

@@ -117,10 +117,7 @@ impl Enroller {
         asked: &Asked,
         now: Timestamp,
     ) -> Result<Redeem, DbError> {
-        self.db
-            .tickets()
-            .redeem_within(scope, &asked.shown(), now)
-            .await
+        self.db.tickets().redeem_within(scope, &asked.shown(), now).await
     }
 
     /// Makes the device, or finds it made.

@@ -161,7 +161,9 @@ fn name_operations(document: &mut Value) {
         };
         for (method, operation) in methods {
             operation["operationId"] = json!(format!("{method}{place}"));
-            let open = operation.get("security").is_some_and(|security| *security == json!([{}]));
+            let open = operation
+                .get("security")
+                .is_some_and(|security| *security == json!([{}]));
             if open || path == "/session" && method != "get" {
                 operation["security"] = json!([]);
             }

@@ -1,10 +1,10 @@
 //! Shapes of the HTTP API under `/api/v1`. Shapes only: what they mean is said here, where they come from elsewhere.
 
 pub mod account;
+pub mod audit;
 pub mod batches;
 pub mod claims;
 pub mod clones;
-pub mod audit;
 pub mod commands;
 pub mod devices;
 pub mod health;

@@ -104,7 +104,9 @@ pub struct OidcCallback {
 
 impl std::fmt::Debug for OidcCallback {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OidcCallback").field("error", &self.error).finish_non_exhaustive()
+        f.debug_struct("OidcCallback")
+            .field("error", &self.error)
+            .finish_non_exhaustive()
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::process::ExitCode;
 
-use super::{args::{Command, Device}, claim, devices, lessons, places, roster, ticket, usb};
+use super::{
+    args::{Command, Device},
+    claim, devices, lessons, places, roster, ticket, usb,
+};
 use crate::{config::Config, db::Db, error::ApiError};
 
 /// Who orders and pushes from the command line.

@@ -40,7 +40,10 @@ pub(super) async fn ca(command: CaCommand, config: &Config, db: &Db) -> anyhow::
         CaCommand::Show => {
             let [root, intermediate] = pki::open(config)?.pki.tiers()?;
             for (name, tier) in [("root", root), ("intermediate", intermediate)] {
-                println!("{name}: {} serial {} until {}", tier.subject, tier.serial, tier.not_after);
+                println!(
+                    "{name}: {} serial {} until {}",
+                    tier.subject, tier.serial, tier.not_after
+                );
             }
             println!(
                 "device certificates: {} days, for absences of up to {} days",

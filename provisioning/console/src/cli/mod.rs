@@ -4,6 +4,7 @@
 
 mod admin;
 mod args;
+mod audit;
 mod broker;
 mod ca;
 mod claim;
@@ -15,7 +16,6 @@ mod places;
 mod roster;
 mod security;
 mod setup;
-mod audit;
 mod show;
 mod standing;
 mod ticket;

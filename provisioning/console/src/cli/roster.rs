@@ -35,7 +35,11 @@ pub(super) async fn roster(command: Roster, config: &Config, db: &Db) -> anyhow:
                 println!("{}", serde_json::to_string_pretty(&report)?);
             } else {
                 for error in &report.errors {
-                    let sheet = if error.sheet.is_empty() { String::new() } else { format!("{}!", error.sheet) };
+                    let sheet = if error.sheet.is_empty() {
+                        String::new()
+                    } else {
+                        format!("{}!", error.sheet)
+                    };
                     println!("{sheet}{} {}: {}", error.row, error.column, error.message);
                 }
                 for change in &report.changes {
@@ -52,10 +56,18 @@ pub(super) async fn roster(command: Roster, config: &Config, db: &Db) -> anyhow:
                     c.changed,
                     c.same,
                     report.error_count,
-                    if report.applied { "applied" } else { "nothing was changed" }
+                    if report.applied {
+                        "applied"
+                    } else {
+                        "nothing was changed"
+                    }
                 );
             }
-            Ok(if report.error_count > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+            Ok(if report.error_count > 0 {
+                ExitCode::FAILURE
+            } else {
+                ExitCode::SUCCESS
+            })
         }
     }
 }

@@ -101,7 +101,10 @@ fn carry_away(root: &NewRoot) {
         root.folder.display()
     );
     if let Some(passphrase) = &root.passphrase {
-        println!("root passphrase: {}   (shown this once; keep it apart from the sticks)", **passphrase);
+        println!(
+            "root passphrase: {}   (shown this once; keep it apart from the sticks)",
+            **passphrase
+        );
     }
 }
 

@@ -129,6 +129,9 @@ pub(super) async fn standing(command: StandingCommand, config: &Config, db: &Db)
             id
         }
     };
-    println!("{id}: {}", word(&look(db, &everything, &id).await.map_err(plain)?.standing));
+    println!(
+        "{id}: {}",
+        word(&look(db, &everything, &id).await.map_err(plain)?.standing)
+    );
     Ok(())
 }

@@ -1,9 +1,9 @@
 //! HTTP handlers, one file per noun: read the request, call the noun's functions, answer. No SQL, no decisions.
 
 pub mod account;
+pub mod audit;
 pub mod batches;
 pub mod claims;
-pub mod audit;
 pub mod clones;
 pub mod commands;
 pub mod devices;

@@ -61,7 +61,10 @@ pub async fn template(_: Access, Query(query): Query<TemplateQuery>) -> Result<R
     let disposition = HeaderValue::try_from(format!("attachment; filename=\"{name}\""));
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
-        (header::CONTENT_DISPOSITION, disposition.map_err(ApiError::internal)?),
+        (
+            header::CONTENT_DISPOSITION,
+            disposition.map_err(ApiError::internal)?,
+        ),
     ];
     Ok((headers, bytes).into_response())
 }
@@ -130,7 +133,10 @@ pub(crate) async fn run(
 ) -> Result<RosterReport, ApiError> {
     // Parsing a hundred thousand rows takes a second or two of one core.
     let read = tokio::task::spawn_blocking(move || Ok(roster::tables(&roster::read(&bytes, encoding)?)));
-    let mut roster = read.await.map_err(ApiError::internal)?.map_err(|e: FileFault| ApiError::from(e))?;
+    let mut roster = read
+        .await
+        .map_err(ApiError::internal)?
+        .map_err(|e: FileFault| ApiError::from(e))?;
     let (plan, applied) = db.roster().import(region, &mut roster, apply).await?;
     Ok(report(&roster, &plan, applied, language))
 }
@@ -168,10 +174,18 @@ fn report(roster: &Roster, plan: &Plan, applied: bool, language: Language) -> Ro
 fn change(step: &Step) -> RosterChange {
     let (kind, code, name, what) = match step {
         Step::AddTownship(name) => (RosterChangeKind::TownshipAdded, String::new(), name, &[][..]),
-        Step::AddSchool(row) => (RosterChangeKind::SchoolAdded, row.code.clone(), &row.name, &[][..]),
-        Step::ChangeSchool { row, what, .. } => {
-            (RosterChangeKind::SchoolChanged, row.code.clone(), &row.name, &what[..])
-        }
+        Step::AddSchool(row) => (
+            RosterChangeKind::SchoolAdded,
+            row.code.clone(),
+            &row.name,
+            &[][..],
+        ),
+        Step::ChangeSchool { row, what, .. } => (
+            RosterChangeKind::SchoolChanged,
+            row.code.clone(),
+            &row.name,
+            &what[..],
+        ),
         Step::AddClassroom(row) => {
             let code = format!("{}/{}", row.school, row.code);
             (RosterChangeKind::ClassroomAdded, code, &row.name, &[][..])

@@ -88,12 +88,17 @@ pub async fn requests(
 async fn too_often(app: &AppState, access: &Access, spent: Spent, now: Timestamp) -> ApiError {
     let seconds = u32::try_from(spent.wait.as_secs()).unwrap_or(u32::MAX).max(1);
     if spent.tell {
-        tracing::warn!(user.name = access.user.username, "too many unknown enrolment codes on USB disks");
+        tracing::warn!(
+            user.name = access.user.username,
+            "too many unknown enrolment codes on USB disks"
+        );
         let detail = serde_json::json!({
             "account": access.user.username, "tries": guesses::MOST, "last_seconds": seconds, "door": "usb",
         });
         let security = app.db.security();
-        let told = security.note(SecurityKind::TicketGuessing, None, None, &detail, now).await;
+        let told = security
+            .note(SecurityKind::TicketGuessing, None, None, &detail, now)
+            .await;
         match told {
             Ok(_) => app.changed(Noun::Security, None),
             Err(error) => tracing::error!(error = %error, "an event could not be noted"),

@@ -220,7 +220,10 @@ impl Certificates<'_> {
                 school: row.school,
                 classroom: row.classroom,
             },
-            broker: row.broker_host.zip(port).map(|(host, port)| BrokerAddress { host, port }),
+            broker: row
+                .broker_host
+                .zip(port)
+                .map(|(host, port)| BrokerAddress { host, port }),
         })
     }
 }

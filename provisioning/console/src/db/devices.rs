@@ -10,12 +10,12 @@ use contract::{
 use jiff::Timestamp;
 use sqlx::{FromRow, QueryBuilder, Sqlite};
 
+pub use self::enrol::Enrolment;
 use super::{
     Db, DbError, DbResult, bump, instant, json, ms, parse,
     scope::{Scope, narrow_to_schools},
     standing, uint, wanted,
 };
-pub use self::enrol::Enrolment;
 use crate::api::devices::{
     DeviceBoot, DeviceDetail, DeviceLesson, DeviceLessonState, DeviceQuery, DeviceSort, DeviceState,
     DeviceSummary,
@@ -235,8 +235,7 @@ impl Devices<'_> {
     pub async fn summary(&self, scope: &Scope, device: &DeviceId) -> DbResult<DeviceSummary> {
         let mut one = QueryBuilder::<Sqlite>::new(SUMMARY);
         // One whose place was taken can still be looked at: its history leads there.
-        one.push(" WHERE d.id = ")
-            .push_bind(device.as_str());
+        one.push(" WHERE d.id = ").push_bind(device.as_str());
         narrow_to_schools(&mut one, "s.id", scope);
         let row: Option<SummaryRow> = one.build_query_as().fetch_optional(&self.0.read).await?;
         row.ok_or_else(|| DbError::not_found("device", device))?.summary()
@@ -248,12 +247,13 @@ impl Devices<'_> {
     /// [`DbError::NotFound`], also for one out of reach.
     pub async fn detail(&self, scope: &Scope, device: &DeviceId) -> DbResult<DeviceDetail> {
         let summary = self.summary(scope, device).await?;
-        let more: MoreRow =
-            sqlx::query_as("SELECT d.device_no, d.boot_id, d.dropped_total, d.misuse, p.id AS predecessor
-                   FROM devices d LEFT JOIN devices p ON p.device_no = d.predecessor_no WHERE d.id = ?")
-                .bind(device.as_str())
-                .fetch_one(&self.0.read)
-                .await?;
+        let more: MoreRow = sqlx::query_as(
+            "SELECT d.device_no, d.boot_id, d.dropped_total, d.misuse, p.id AS predecessor
+                   FROM devices d LEFT JOIN devices p ON p.device_no = d.predecessor_no WHERE d.id = ?",
+        )
+        .bind(device.as_str())
+        .fetch_one(&self.0.read)
+        .await?;
         let lessons: Vec<LessonRow> = sqlx::query_as(
             "SELECT a.lesson_id, v.title, a.version, 1 AS assigned, l.state, l.done_bytes,
                     coalesce(l.total_bytes, a.size_bytes) AS total_bytes, l.reason, l.detail, l.retrying, a.position AS place
@@ -317,13 +317,21 @@ impl Devices<'_> {
     ///
     /// # Errors
     /// [`DbError::NotFound`] for device or classroom, also where one is out of reach.
-    pub async fn relocate(&self, scope: &Scope, device: &DeviceId, classroom: i64, now: Timestamp) -> DbResult<()> {
+    pub async fn relocate(
+        &self,
+        scope: &Scope,
+        device: &DeviceId,
+        classroom: i64,
+        now: Timestamp,
+    ) -> DbResult<()> {
         let mut tx = self.0.begin().await?;
         let school: Option<i64> = sqlx::query_scalar("SELECT school_id FROM classrooms WHERE id = ?")
             .bind(classroom)
             .fetch_optional(&mut *tx)
             .await?;
-        let school = school.filter(|school| scope.has_school(*school)).ok_or_else(|| DbError::not_found("classroom", classroom))?;
+        let school = school
+            .filter(|school| scope.has_school(*school))
+            .ok_or_else(|| DbError::not_found("classroom", classroom))?;
         let device_no: Option<i64> = sqlx::query_scalar(
             "UPDATE devices SET classroom_id = ?1 WHERE id = ?2 AND replaced_at IS NULL
                 AND (?3 IS NULL OR classroom_id IN (SELECT c.id FROM classrooms c JOIN json_each(?3) j ON j.value = c.school_id))

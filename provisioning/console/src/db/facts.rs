@@ -40,11 +40,13 @@ impl Facts<'_> {
     /// The database's.
     pub async fn set(&self, name: &str, value: &str) -> DbResult<()> {
         let mut tx = self.0.begin_quiet().await?;
-        sqlx::query("INSERT INTO facts (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2")
-            .bind(name)
-            .bind(value)
-            .execute(&mut *tx)
-            .await?;
+        sqlx::query(
+            "INSERT INTO facts (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2",
+        )
+        .bind(name)
+        .bind(value)
+        .execute(&mut *tx)
+        .await?;
         tx.commit().await
     }
 

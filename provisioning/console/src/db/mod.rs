@@ -4,8 +4,8 @@
 //! can follow behind the same functions. One connection writes, so writers queue here and not in SQLite.
 
 pub mod audit;
-pub mod certificates;
 pub mod batches;
+pub mod certificates;
 pub mod claims;
 pub mod clones;
 pub mod commands;
@@ -71,7 +71,9 @@ pub enum DbError {
         id: String,
     },
     /// It would leave nobody who can administer the install.
-    #[error("nobody would be left who administers the whole install; grant system_admin to another account first")]
+    #[error(
+        "nobody would be left who administers the whole install; grant system_admin to another account first"
+    )]
     LastAdmin,
     /// It would reach beyond the nodes that the person was granted, and names none of them.
     #[error("that is beyond what the account was granted")]

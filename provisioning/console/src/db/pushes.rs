@@ -175,7 +175,10 @@ impl Pushes<'_> {
         }
         crate::audit::object("push", push);
         crate::audit::note("target", new.target.kind());
-        crate::audit::note("lessons", new.lesson_ids.iter().map(ToString::to_string).collect::<Vec<_>>());
+        crate::audit::note(
+            "lessons",
+            new.lesson_ids.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        );
         let devices = wanted::of_push(&mut tx, push).await?;
         wanted::recompute(&mut tx, &devices).await?;
         bump(&mut tx, "push").await?;

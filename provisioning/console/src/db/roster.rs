@@ -7,9 +7,7 @@ use sqlx::{FromRow, SqliteConnection};
 use super::{Db, DbError, DbResult, bump};
 use crate::{
     api::tree::SchoolKind,
-    domain::roster::{
-        ClassroomRow, Known, KnownClassroom, KnownSchool, Plan, Roster, SchoolRow, Step, plan,
-    },
+    domain::roster::{ClassroomRow, Known, KnownClassroom, KnownSchool, Plan, Roster, SchoolRow, Step, plan},
 };
 
 /// Functions on the roster.
@@ -74,7 +72,11 @@ impl RosterDb<'_> {
         let mut made = Made {
             county: region,
             townships: known.townships,
-            schools: known.schools.iter().map(|(code, s)| (code.clone(), s.id)).collect(),
+            schools: known
+                .schools
+                .iter()
+                .map(|(code, s)| (code.clone(), s.id))
+                .collect(),
         };
         for step in &plan.steps {
             made.step(&mut tx, step).await?;
@@ -130,7 +132,10 @@ async fn known(tx: &mut SqliteConnection, region: i64, roster: &Roster) -> DbRes
             maintainer: room.maintainer,
             equipment: room.equipment,
         };
-        classrooms.entry(room.school_id).or_default().insert(room.code, found);
+        classrooms
+            .entry(room.school_id)
+            .or_default()
+            .insert(room.code, found);
     }
     let mut known = Known {
         townships: townships.into_iter().collect(),

@@ -127,12 +127,14 @@ impl Security<'_> {
             Some((_, _, Some(acknowledged))) if since(acknowledged) < REMINDED => return Ok(false),
             Some((_, at, None)) if since(at) < SAME => return Ok(false),
             Some((id, _, None)) => {
-                sqlx::query("UPDATE security_events SET times = times + 1, last_at = ?, detail = ? WHERE id = ?")
-                    .bind(ms(now))
-                    .bind(to_json(detail)?)
-                    .bind(id)
-                    .execute(&mut *tx)
-                    .await?;
+                sqlx::query(
+                    "UPDATE security_events SET times = times + 1, last_at = ?, detail = ? WHERE id = ?",
+                )
+                .bind(ms(now))
+                .bind(to_json(detail)?)
+                .bind(id)
+                .execute(&mut *tx)
+                .await?;
                 bump(&mut tx, "security").await?;
                 false
             }

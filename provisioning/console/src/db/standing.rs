@@ -216,7 +216,9 @@ impl Standings<'_> {
         self.change(scope, device, &change, now, |now| match now {
             Standing::Active | Standing::Quarantined => Ok(()),
             Standing::Revoked | Standing::Other => Err("it was revoked already".to_owned()),
-            Standing::Replaced => Err("another device took its place, so its certificates are dead already".to_owned()),
+            Standing::Replaced => {
+                Err("another device took its place, so its certificates are dead already".to_owned())
+            }
             Standing::Stolen => Err("it was reported stolen; if it is back, unlock it first".to_owned()),
         })
         .await

@@ -252,12 +252,7 @@ impl Tickets<'_> {
     ///
     /// # Errors
     /// [`DbError::Ticket`].
-    pub async fn redeem_within(
-        &self,
-        scope: &Scope,
-        shown: &Shown<'_>,
-        now: Timestamp,
-    ) -> DbResult<Redeem> {
+    pub async fn redeem_within(&self, scope: &Scope, shown: &Shown<'_>, now: Timestamp) -> DbResult<Redeem> {
         let mut read = self.0.read.acquire().await?;
         let row: Option<RedeemRow> =
             sqlx::query_as(sqlx::AssertSqlSafe(format!("{REDEEM} WHERE t.code_hash = ?")))

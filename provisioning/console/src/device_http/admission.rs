@@ -70,7 +70,10 @@ impl Shown {
         let (device, from) = (Some(&self.device), Some(self.address.ip()));
         let kind = SecurityKind::DeadIdentityCalled;
         let told = shared.http.db.security();
-        if let Err(error) = told.note(kind, device, from, &detail, shared.http.clock.now()).await {
+        if let Err(error) = told
+            .note(kind, device, from, &detail, shared.http.clock.now())
+            .await
+        {
             tracing::error!(error = %error, "an event could not be noted");
         }
     }

@@ -32,12 +32,12 @@ use jiff::Timestamp;
 use rand::Rng;
 use tokio::sync::Semaphore;
 
+pub use self::serve::serve;
 use self::{
     admission::Enrolled,
     limits::{Budgets, Held, Rule, Turns},
     rates::Rate,
 };
-pub use self::serve::serve;
 use crate::{
     clock::HouseClock,
     config::Language,

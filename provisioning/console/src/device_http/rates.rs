@@ -37,7 +37,10 @@ impl<K: Eq + Hash + Clone> Rate<K> {
         if used.len() >= KEYS && !used.contains_key(key) {
             used.retain(|_, (since, _)| now.duration_since(*since) < self.window);
             if used.len() >= KEYS
-                && let Some(oldest) = used.iter().min_by_key(|(_, (since, _))| *since).map(|(k, _)| k.clone())
+                && let Some(oldest) = used
+                    .iter()
+                    .min_by_key(|(_, (since, _))| *since)
+                    .map(|(k, _)| k.clone())
             {
                 used.remove(&oldest);
             }
@@ -77,7 +80,8 @@ mod tests {
         let rate = Rate::new(1, Duration::from_secs(60));
         let start = Instant::now();
         for key in 0..KEYS + 100 {
-            rate.book(&key, start + Duration::from_millis(key as u64 / 100)).unwrap();
+            rate.book(&key, start + Duration::from_millis(key as u64 / 100))
+                .unwrap();
         }
         assert!(rate.used.lock().unwrap().len() <= KEYS);
     }

@@ -6,7 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::{Json, extract::{Request, State}, http::StatusCode};
+use axum::{
+    Json,
+    extract::{Request, State},
+    http::StatusCode,
+};
 use contract::{
     hardware::Hardware,
     id::DeviceId,
@@ -43,7 +47,10 @@ pub(super) async fn renew(
     })?;
     let request: RenewRequest = read(request).await?;
     if !request.hardware.is_bounded() {
-        return Err(ApiError::invalid("hardware", "texts too long or control characters"));
+        return Err(ApiError::invalid(
+            "hardware",
+            "texts too long or control characters",
+        ));
     }
     let csr = check_csr(&request.csr_pem).map_err(|error| match error {
         CsrError::Signing(_) => ApiError::internal(error),

@@ -84,7 +84,10 @@ impl Watch {
                     facts.set(CLOCK_DOUBT, &doubt.to_string()).await?;
                     let detail = serde_json::json!({ "now": doubt.wall, "last": doubt.believed });
                     let kind = SecurityKind::ConsoleClock;
-                    app.db.security().note(kind, None, None, &detail, doubt.believed).await?;
+                    app.db
+                        .security()
+                        .note(kind, None, None, &detail, doubt.believed)
+                        .await?;
                     app.changed(Noun::Security, None);
                 }
             }

@@ -71,7 +71,11 @@ async fn tidy(app: &AppState) -> Result<(), DbError> {
     let codes = app.db.tickets().wipe_expired(now).await?;
     let claims = app.db.claims().forget_old(now).await?;
     if codes + claims > 0 {
-        tracing::info!(codes, claims, "codes that ran out and claims of boards long gone removed");
+        tracing::info!(
+            codes,
+            claims,
+            "codes that ran out and claims of boards long gone removed"
+        );
     }
     Ok(())
 }

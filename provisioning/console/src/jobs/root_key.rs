@@ -44,9 +44,15 @@ pub async fn look(app: &AppState, now: Timestamp) -> DbResult<bool> {
         return Ok(false);
     }
     let path = folder.display().to_string();
-    tracing::warn!(path, "the offline root key is on this machine: carry it away on two USB sticks, then delete it here");
+    tracing::warn!(
+        path,
+        "the offline root key is on this machine: carry it away on two USB sticks, then delete it here"
+    );
     let detail = serde_json::json!({ "path": path });
-    app.db.security().note_lasting(SecurityKind::RootKeyOnline, &detail, now).await?;
+    app.db
+        .security()
+        .note_lasting(SecurityKind::RootKeyOnline, &detail, now)
+        .await?;
     app.changed(Noun::Security, None);
     Ok(true)
 }

@@ -35,6 +35,9 @@ pub async fn look(app: &AppState) {
         Err(error) => Err(error.into()),
     };
     if let Err(error) = written {
-        tracing::error!(error = format!("{error:#}"), "the revocation list could not be written");
+        tracing::error!(
+            error = format!("{error:#}"),
+            "the revocation list could not be written"
+        );
     }
 }

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use contract::id::DeviceId;
 use rand::RngCore;
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose,
-    SanType, SerialNumber,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyUsagePurpose, SanType, SerialNumber,
 };
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 use time::OffsetDateTime;
@@ -89,7 +89,8 @@ pub(super) fn show_san(san: &SanType) -> String {
 
 /// The first certificate of a PEM text.
 pub(super) fn first(pem: &str) -> anyhow::Result<CertificateDer<'static>> {
-    CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|e| anyhow::anyhow!("it holds no certificate ({e})"))
+    CertificateDer::from_pem_slice(pem.as_bytes())
+        .map_err(|e| anyhow::anyhow!("it holds no certificate ({e})"))
 }
 
 /// What is read out of a certificate.

@@ -2,7 +2,9 @@
 
 use anyhow::Context;
 use jiff::Timestamp;
-use rcgen::{CertificateRevocationListParams, KeyIdMethod, RevocationReason, RevokedCertParams, SerialNumber};
+use rcgen::{
+    CertificateRevocationListParams, KeyIdMethod, RevocationReason, RevokedCertParams, SerialNumber,
+};
 use time::OffsetDateTime;
 
 use super::{CRL_PEM, Pki, files};

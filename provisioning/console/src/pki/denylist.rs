@@ -154,9 +154,6 @@ mod tests {
         assert_eq!(list.admit(&device, Some("cd")), Ok(()));
         denied.devices.insert(device.clone(), Standing::Stolen);
         list.clone().replace(denied);
-        assert_eq!(
-            list.admit(&device, None),
-            Err(Denial::Device(Standing::Stolen))
-        );
+        assert_eq!(list.admit(&device, None), Err(Denial::Device(Standing::Stolen)));
     }
 }

@@ -187,7 +187,9 @@ mod tests {
         let unlock = Unlock::given(super::super::TEST_SECRET);
         SigningKeys::open_or_create(dir.path(), &unlock).unwrap();
         std::fs::write(dir.path().join("content.key"), "junk").unwrap();
-        let error = SigningKeys::open_or_create(dir.path(), &unlock).unwrap_err().to_string();
+        let error = SigningKeys::open_or_create(dir.path(), &unlock)
+            .unwrap_err()
+            .to_string();
         assert!(
             error.contains("content.key") && error.contains("backup"),
             "{error}"

@@ -28,6 +28,13 @@ use jiff::{SignedDuration, Timestamp};
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, Issuer, KeyPair, PKCS_ECDSA_P256_SHA256};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject};
 
+use self::{
+    cert::{Facts, facts, first, leaf, san, show_san},
+    root::{NewIntermediate, Root},
+    sealed_key::{Cost, OpenError},
+    unlock::beside,
+    verify::HeldVerifier,
+};
 pub use self::{
     cert::{device_of, serial_of},
     crl::Revoked,
@@ -35,13 +42,6 @@ pub use self::{
     root::NewRoot,
     seal::{SealError, Sealer},
     unlock::Unlock,
-};
-use self::{
-    cert::{Facts, facts, first, leaf, san, show_san},
-    root::{NewIntermediate, Root},
-    sealed_key::{Cost, OpenError},
-    unlock::beside,
-    verify::HeldVerifier,
 };
 use crate::config::Config;
 
@@ -222,7 +222,12 @@ impl Pki {
                 )
             })
         };
-        let named = |name: &str| format!("Failed to read {}; restore it from the backup", dir.join(name).display());
+        let named = |name: &str| {
+            format!(
+                "Failed to read {}; restore it from the backup",
+                dir.join(name).display()
+            )
+        };
         let (root_pem, intermediate_pem) = (read(ROOT_PEM)?, read(INTERMEDIATE_PEM)?);
         let root = first(&root_pem).with_context(|| named(ROOT_PEM))?;
         let der = first(&intermediate_pem).with_context(|| named(INTERMEDIATE_PEM))?;
@@ -496,12 +501,7 @@ pub fn renew_intermediate(
     }
     write_intermediate(&dir, &root.intermediate(now)?, &unlock)?;
     drop(lock);
-    let pki = Pki::open(
-        &dir,
-        &config.certificate_hosts(),
-        &unlock,
-        config.lifetime(),
-    )?;
+    let pki = Pki::open(&dir, &config.certificate_hosts(), &unlock, config.lifetime())?;
     let [_, intermediate] = pki.tiers()?;
     Ok(intermediate)
 }

@@ -103,14 +103,22 @@ mod tests {
         for plain in [&b""[..], b"JBSWY3DP", &[7; 5000]] {
             let sealed = seal.seal("totp/17", plain).unwrap();
             assert_eq!(seal.open("totp/17", &sealed).unwrap().as_slice(), plain);
-            assert_ne!(sealed, seal.seal("totp/17", plain).unwrap(), "a nonce is used once");
+            assert_ne!(
+                sealed,
+                seal.seal("totp/17", plain).unwrap(),
+                "a nonce is used once"
+            );
             assert_eq!(seal.open("totp/18", &sealed), Err(SealError::Shut));
             assert_eq!(other.open("totp/17", &sealed), Err(SealError::Shut));
             for at in 0..sealed.len() {
                 let mut changed = sealed.clone();
                 changed[at] ^= 1;
                 assert_eq!(seal.open("totp/17", &changed), Err(SealError::Shut), "byte {at}");
-                assert_eq!(seal.open("totp/17", &sealed[..at]), Err(SealError::Shut), "cut at {at}");
+                assert_eq!(
+                    seal.open("totp/17", &sealed[..at]),
+                    Err(SealError::Shut),
+                    "cut at {at}"
+                );
                 if at > 100 {
                     break;
                 }

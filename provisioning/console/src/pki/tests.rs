@@ -39,7 +39,11 @@ fn open(dir: &Path, hosts: &[&str]) -> anyhow::Result<Pki> {
 }
 
 fn openssl(dir: &Path, args: &[&str]) -> (bool, String) {
-    let done = Command::new("openssl").current_dir(dir).args(args).output().unwrap();
+    let done = Command::new("openssl")
+        .current_dir(dir)
+        .args(args)
+        .output()
+        .unwrap();
     let text = [done.stdout, done.stderr].concat();
     (done.status.success(), String::from_utf8_lossy(&text).into_owned())
 }
@@ -49,7 +53,9 @@ fn a_device_certificate_says_the_device_and_nothing_the_request_asked_for() {
     let (_around, dir) = folder();
     let pki = open(&dir, &["console.example"]).unwrap();
     let now = Timestamp::now();
-    let issued = pki.issue_device_cert(&p256("bbt-console"), &device(), now).unwrap();
+    let issued = pki
+        .issue_device_cert(&p256("bbt-console"), &device(), now)
+        .unwrap();
     let chain: Vec<_> = CertificateDer::pem_slice_iter(issued.pem.as_bytes())
         .collect::<Result<_, _>>()
         .unwrap();
@@ -102,10 +108,18 @@ fn unfit_requests_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     for (name, kind) in [
         ("rsa", &["-newkey", "rsa:2048"][..]),
-        ("weak", &["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp224r1"]),
-        ("k1", &["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp256k1"]),
+        (
+            "weak",
+            &["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp224r1"],
+        ),
+        (
+            "k1",
+            &["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp256k1"],
+        ),
     ] {
-        let mut args = vec!["req", "-new", "-nodes", "-subj", "/CN=x", "-keyout", "key", "-out", name];
+        let mut args = vec![
+            "req", "-new", "-nodes", "-subj", "/CN=x", "-keyout", "key", "-out", name,
+        ];
         args.extend(kind);
         let (done, text) = openssl(dir.path(), &args);
         assert!(done, "{text}");
@@ -194,16 +208,30 @@ fn a_copied_folder_without_the_secret_opens_nothing() {
     let new = create(&config, None, Timestamp::now()).unwrap().unwrap();
     assert!(create(&config, None, Timestamp::now()).unwrap().is_none(), "once");
     assert!(root_key_is_here(&data));
-    assert_eq!(new.folder, around.path().canonicalize().unwrap().join("data.offline-root"));
+    assert_eq!(
+        new.folder,
+        around.path().canonicalize().unwrap().join("data.offline-root")
+    );
     let unlock = around.path().join("data.unlock");
-    assert_eq!(std::fs::metadata(&unlock).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        std::fs::metadata(&unlock).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
     let sealed = open_all(&config).seal.seal("p", b"secret").unwrap();
 
     // The secret is in no file of the data folder, and neither is any key in the clear that signs.
     let secret = std::fs::read_to_string(&unlock).unwrap();
-    for name in ["pki/intermediate.key", "keys/content.key", "keys/command.key", "keys/time.key"] {
+    for name in [
+        "pki/intermediate.key",
+        "keys/content.key",
+        "keys/command.key",
+        "keys/time.key",
+    ] {
         let text = std::fs::read_to_string(data.join(name)).unwrap();
-        assert!(text.starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----"), "{name}");
+        assert!(
+            text.starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----"),
+            "{name}"
+        );
         assert!(!text.contains(secret.trim()));
     }
     // Elsewhere, without the file beside it.
@@ -212,7 +240,13 @@ fn a_copied_folder_without_the_secret_opens_nothing() {
     let (copied, text) = openssl(away.path(), &["version"]);
     assert!(copied, "{text}");
     assert!(
-        Command::new("cp").arg("-r").arg(&data).arg(&copy).status().unwrap().success()
+        Command::new("cp")
+            .arg("-r")
+            .arg(&data)
+            .arg(&copy)
+            .status()
+            .unwrap()
+            .success()
     );
     let stolen = Config::load(&copy).unwrap();
     let error = format!("{:#}", super::open(&stolen).unwrap_err());
@@ -227,7 +261,11 @@ fn a_copied_folder_without_the_secret_opens_nothing() {
         error.contains("data.unlock") && error.contains(INTERMEDIATE_KEY),
         "{error}"
     );
-    assert!(Sealer::new(&Unlock::given(&"0".repeat(64))).open("p", &sealed).is_err());
+    assert!(
+        Sealer::new(&Unlock::given(&"0".repeat(64)))
+            .open("p", &sealed)
+            .is_err()
+    );
     std::fs::write(away.path().join("data.unlock"), "short").unwrap();
     let error = format!("{:#}", super::open(&stolen).unwrap_err());
     assert!(error.contains("data.unlock"), "{error}");
@@ -269,7 +307,9 @@ fn the_root_stays_good_without_its_key_and_signs_the_next_intermediate() {
     std::fs::rename(&new.folder, &stick).unwrap();
     assert!(!root_key_is_here(&data));
     let old = open_all(&config).pki;
-    let issued = old.issue_device_cert(&p256("x"), &device(), Timestamp::now()).unwrap();
+    let issued = old
+        .issue_device_cert(&p256("x"), &device(), Timestamp::now())
+        .unwrap();
     let verify_old = |pki: &Pki| {
         let der: Vec<_> = CertificateDer::pem_slice_iter(issued.pem.as_bytes())
             .collect::<Result<_, _>>()
@@ -302,7 +342,11 @@ fn the_root_stays_good_without_its_key_and_signs_the_next_intermediate() {
     assert!(done, "{text}");
     // Another console's root is refused.
     let (_other, other) = folder();
-    let foreign = create(&Config::load(&other).unwrap(), Some(TEST_SECRET), Timestamp::now());
+    let foreign = create(
+        &Config::load(&other).unwrap(),
+        Some(TEST_SECRET),
+        Timestamp::now(),
+    );
     let foreign = foreign.unwrap().unwrap().folder;
     let error = renew_intermediate(&config, &foreign, TEST_SECRET, Timestamp::now()).unwrap_err();
     assert!(error.to_string().contains("pin"), "{error:#}");
@@ -312,7 +356,10 @@ fn the_root_stays_good_without_its_key_and_signs_the_next_intermediate() {
 fn an_earlier_consoles_root_is_never_overwritten() {
     let (_around, data) = folder();
     let config = Config::load(&data).unwrap();
-    let root = create(&config, Some(TEST_SECRET), Timestamp::now()).unwrap().unwrap().folder;
+    let root = create(&config, Some(TEST_SECRET), Timestamp::now())
+        .unwrap()
+        .unwrap()
+        .folder;
     let key = std::fs::read(root.join("root.key")).unwrap();
     std::fs::remove_dir_all(data.join("pki")).unwrap();
     let error = create(&config, Some(TEST_SECRET), Timestamp::now()).unwrap_err();
@@ -345,7 +392,15 @@ fn openssl_agrees_with_chain_and_list() {
         openssl(
             &dir,
             &[
-                "verify", "-crl_check", "-CAfile", ROOT_PEM, "-CRLfile", CRL_PEM, "-untrusted", INTERMEDIATE_PEM, name,
+                "verify",
+                "-crl_check",
+                "-CAfile",
+                ROOT_PEM,
+                "-CRLfile",
+                CRL_PEM,
+                "-untrusted",
+                INTERMEDIATE_PEM,
+                name,
             ],
         )
     };
@@ -357,7 +412,16 @@ fn openssl_agrees_with_chain_and_list() {
     assert!(done && text.to_lowercase().contains(&serials[1]), "{text}");
     let (done, text) = openssl(
         &dir,
-        &["verify", "-purpose", "sslserver", "-CAfile", ROOT_PEM, "-untrusted", SERVER_PEM, SERVER_PEM],
+        &[
+            "verify",
+            "-purpose",
+            "sslserver",
+            "-CAfile",
+            ROOT_PEM,
+            "-untrusted",
+            SERVER_PEM,
+            SERVER_PEM,
+        ],
     );
     assert!(done, "{text}");
 }

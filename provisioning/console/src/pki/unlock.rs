@@ -23,7 +23,9 @@ pub struct Unlock {
 
 impl std::fmt::Debug for Unlock {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Unlock").field("from", &self.from).finish_non_exhaustive()
+        f.debug_struct("Unlock")
+            .field("from", &self.from)
+            .finish_non_exhaustive()
     }
 }
 
@@ -59,7 +61,8 @@ impl Unlock {
                 file.display()
             ),
             Err(error) => {
-                return Err(error).with_context(|| format!("Failed to read the unlock secret {}", file.display()));
+                return Err(error)
+                    .with_context(|| format!("Failed to read the unlock secret {}", file.display()));
             }
         };
         let secret = Zeroizing::new(text.trim().to_owned());

@@ -41,9 +41,7 @@ pub(super) fn held(end_entity: &CertificateDer<'_>, now: UnixTime) -> UnixTime {
     let (Ok(from), Ok(to)) = (u64::try_from(found.not_before), u64::try_from(found.not_after)) else {
         return now;
     };
-    UnixTime::since_unix_epoch(std::time::Duration::from_secs(
-        now.as_secs().max(from).min(to),
-    ))
+    UnixTime::since_unix_epoch(std::time::Duration::from_secs(now.as_secs().max(from).min(to)))
 }
 
 impl ClientCertVerifier for HeldVerifier {

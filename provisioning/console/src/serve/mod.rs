@@ -121,7 +121,12 @@ impl Console {
             Arc::clone(&sessions),
             stopping.clone(),
         ));
-        tasks.spawn(jobs::presence::guard(app.clone(), sessions, admission, stopping.clone()));
+        tasks.spawn(jobs::presence::guard(
+            app.clone(),
+            sessions,
+            admission,
+            stopping.clone(),
+        ));
 
         let (web_address, devices_address) = (web.local_addr()?, devices.local_addr()?);
         serve_devices(&app, &tasks, devices);

@@ -138,7 +138,13 @@ async fn what_was_just_made_is_named_by_the_row_that_says_so() {
     let county = console.county().await;
     let school = county.schools[0];
     let made = [
-        ("/regions", "region", json!({ "kind": "county", "name": "丙县", "code": "3301" }), "code", json!("3301")),
+        (
+            "/regions",
+            "region",
+            json!({ "kind": "county", "name": "丙县", "code": "3301" }),
+            "code",
+            json!("3301"),
+        ),
         (
             "/schools",
             "school",
@@ -153,8 +159,20 @@ async fn what_was_just_made_is_named_by_the_row_that_says_so() {
             "name",
             json!("九班"),
         ),
-        ("/tickets", "ticket", json!({ "school_id": school }), "school", json!(school)),
-        ("/ticket-batches", "batch", json!({ "school_id": school }), "tickets", Value::Null),
+        (
+            "/tickets",
+            "ticket",
+            json!({ "school_id": school }),
+            "school",
+            json!(school),
+        ),
+        (
+            "/ticket-batches",
+            "batch",
+            json!({ "school_id": school }),
+            "tickets",
+            Value::Null,
+        ),
         (
             "/users",
             "user",
@@ -173,7 +191,11 @@ async fn what_was_just_made_is_named_by_the_row_that_says_so() {
             "{path}"
         );
         assert!(row.detail.contains_key(key), "{path}: {:?}", row.detail);
-        assert!(value.is_null() || row.detail[key] == value, "{path}: {:?}", row.detail);
+        assert!(
+            value.is_null() || row.detail[key] == value,
+            "{path}: {:?}",
+            row.detail
+        );
     }
 }
 

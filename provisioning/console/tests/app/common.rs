@@ -274,14 +274,7 @@ impl TestConsole {
             expires_at: now + SignedDuration::from_hours(1),
         };
         self.app.db.tickets().add(&ticket, now).await.unwrap();
-        let Redeem::Fresh(grant) = self
-            .app
-            .db
-            .tickets()
-            .redeem(&shown, now)
-            .await
-            .unwrap()
-        else {
+        let Redeem::Fresh(grant) = self.app.db.tickets().redeem(&shown, now).await.unwrap() else {
             panic!("used")
         };
         let enrolment = Enrolment {

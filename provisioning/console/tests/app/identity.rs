@@ -68,10 +68,16 @@ async fn revoked_stolen_unlocked_and_what_goes_with_it() {
     assert_eq!(listed["items"][0]["standing"], "active");
 
     let mut bell = console.app.changes.listen();
-    let answer = console.post("/devices/d1/revoke", json!({ "reason": "sold" })).await;
+    let answer = console
+        .post("/devices/d1/revoke", json!({ "reason": "sold" }))
+        .await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.json());
     assert_eq!(answer.json()["standing"], "revoked");
-    assert_eq!(console.app.denylist.device(&device), Some(Standing::Revoked), "at once");
+    assert_eq!(
+        console.app.denylist.device(&device),
+        Some(Standing::Revoked),
+        "at once"
+    );
     let heard = async { while bell.recv().await.unwrap().noun != Noun::Standing {} };
     tokio::time::timeout(Duration::from_secs(2), heard).await.unwrap();
     let commands = console.get("/devices/d1/commands").await.json();
@@ -91,13 +97,23 @@ async fn revoked_stolen_unlocked_and_what_goes_with_it() {
         ("revoke", json!({ "reason": "x" }), "conflict"),
         ("unlock", Value::Null, "conflict"),
         ("revoke", json!({ "reason": "" }), "invalid_field"),
-        ("stolen", json!({ "reason": "x", "contact": "9".repeat(121) }), "invalid_field"),
+        (
+            "stolen",
+            json!({ "reason": "x", "contact": "9".repeat(121) }),
+            "invalid_field",
+        ),
         ("revoke", json!({ "reason": "x", "who": 1 }), "bad_request"),
     ] {
         let answer = console.post(&format!("/devices/d1/{path}"), body).await;
         assert_eq!(answer.code(), code, "{path}: {}", answer.json());
     }
-    assert_eq!(console.post("/devices/d9/revoke", json!({ "reason": "x" })).await.code(), "not_found");
+    assert_eq!(
+        console
+            .post("/devices/d9/revoke", json!({ "reason": "x" }))
+            .await
+            .code(),
+        "not_found"
+    );
 
     let theft = json!({ "reason": "broken window", "contact": "0871-1234" });
     let answer = console.post("/devices/d1/stolen", theft).await;
@@ -110,7 +126,11 @@ async fn revoked_stolen_unlocked_and_what_goes_with_it() {
     let order = signed.verify(&console.app.keys.trusted()).unwrap();
     assert_eq!((&order.device_id, &order.unlocks), (&device, &word.id));
     assert_eq!(order.ticket.ca_pem, console.app.pki.ca_pem());
-    assert_eq!(console.app.denylist.device(&device), Some(Standing::Revoked), "until it enrols again");
+    assert_eq!(
+        console.app.denylist.device(&device),
+        Some(Standing::Revoked),
+        "until it enrols again"
+    );
     let tickets = console.get("/tickets").await.json();
     assert_eq!(tickets["items"][0]["state"], "open", "{tickets}");
 }
@@ -122,17 +142,29 @@ async fn a_doubtful_clock_signs_nothing_until_an_operator_says_so() {
     bbt_console::pki::create(&config, Some(bbt_console::pki::TEST_SECRET), Timestamp::now()).unwrap();
     let wall = Timestamp::from_second(4_070_908_800).unwrap();
     let clock = HouseClock::handed(move || wall, || Duration::ZERO, Some(Timestamp::now()));
-    let app = bbt_console::app::AppState::with_clock(config, Some(clock)).await.unwrap();
+    let app = bbt_console::app::AppState::with_clock(config, Some(clock))
+        .await
+        .unwrap();
     let mut watch = jobs::clock::Watch::new(&app).await.unwrap();
     watch.look(&app).await.unwrap();
-    let events = app.db.security().list(&Scope::everything(), Some(true)).await.unwrap();
+    let events = app
+        .db
+        .security()
+        .list(&Scope::everything(), Some(true))
+        .await
+        .unwrap();
     assert_eq!(serde_json::to_value(&events).unwrap()[0]["kind"], "console_clock");
     assert!(app.clock.sign().is_err());
     let nobody = DeviceId::new("d1").unwrap();
     assert_eq!(app.denylist.device(&nobody), None);
     watch.look(&app).await.unwrap();
     assert_eq!(
-        app.db.security().list(&Scope::everything(), Some(true)).await.unwrap().len(),
+        app.db
+            .security()
+            .list(&Scope::everything(), Some(true))
+            .await
+            .unwrap()
+            .len(),
         1,
         "told once"
     );
@@ -159,7 +191,10 @@ fn the_authority_on_the_command_line() {
     assert!(!again.contains("passphrase"), "{again}");
 
     let shown = done(data, &["ca", "show"], "");
-    assert!(shown.contains("bbt root CA") && shown.contains("WARNING"), "{shown}");
+    assert!(
+        shown.contains("bbt root CA") && shown.contains("WARNING"),
+        "{shown}"
+    );
     let stick = data.with_file_name("stick");
     std::fs::rename(data.with_file_name("data.offline-root"), &stick).unwrap();
     let shown = done(data, &["ca", "show"], "");
@@ -174,9 +209,18 @@ fn the_authority_on_the_command_line() {
         .arg(&crl)
         .output()
         .unwrap();
-    assert!(String::from_utf8_lossy(&read.stderr).contains("verify OK"), "{read:?}");
+    assert!(
+        String::from_utf8_lossy(&read.stderr).contains("verify OK"),
+        "{read:?}"
+    );
 
-    let renew = ["ca", "renew-intermediate", "--root", stick.to_str().unwrap(), "--passphrase-stdin"];
+    let renew = [
+        "ca",
+        "renew-intermediate",
+        "--root",
+        stick.to_str().unwrap(),
+        "--passphrase-stdin",
+    ];
     let (ok, said) = run(data, &renew, "wrong passphrase\n");
     assert!(!ok && said.contains("root.key"), "{said}");
     let said = done(data, &renew, &format!("{passphrase}\n"));
@@ -194,7 +238,10 @@ fn the_authority_on_the_command_line() {
     assert!(!ok && said.contains("data.unlock"), "{said}");
     std::fs::write(&unlock, "0".repeat(64)).unwrap();
     let (ok, said) = run(data, &["ca", "show"], "");
-    assert!(!ok && said.contains("data.unlock") && said.contains("intermediate.key"), "{said}");
+    assert!(
+        !ok && said.contains("data.unlock") && said.contains("intermediate.key"),
+        "{said}"
+    );
     // As a systemd credential.
     std::fs::remove_file(&unlock).unwrap();
     let credentials = data.with_file_name("credentials");
@@ -219,7 +266,15 @@ async fn a_theft_and_its_undoing_on_the_command_line() {
     let (ok, said) = run(data, &["device", "revoke", "d-none", "--reason", "x"], "");
     assert!(!ok && said.contains("d-none"), "{said}");
     assert!(done(data, &["device", "identity", "d1"], "").contains("active"));
-    let theft = ["device", "stolen", "d1", "--reason", "window", "--contact", "0871"];
+    let theft = [
+        "device",
+        "stolen",
+        "d1",
+        "--reason",
+        "window",
+        "--contact",
+        "0871",
+    ];
     assert!(done(data, &theft, "").contains("stolen"));
     // A serving console takes it from the database.
     jobs::standing::look(&console.app).await;
@@ -227,7 +282,11 @@ async fn a_theft_and_its_undoing_on_the_command_line() {
     assert_eq!(console.app.denylist.device(&device), Some(Standing::Stolen));
     let disk = data.with_file_name("disk");
     std::fs::create_dir(&disk).unwrap();
-    done(data, &["device", "unlock", "d1", "--usb", disk.to_str().unwrap()], "");
+    done(
+        data,
+        &["device", "unlock", "d1", "--usb", disk.to_str().unwrap()],
+        "",
+    );
     let order = std::fs::read_to_string(disk.join("bbt/unlock/d1.json")).unwrap();
     assert!(serde_json::from_str::<Signed<UnlockOrder>>(&order).is_ok());
     assert!(disk.join("bbt/county.json").is_file());

@@ -4,11 +4,11 @@
 #![allow(missing_docs, unreachable_pub)]
 
 mod account;
+mod audit;
 mod batches;
 mod board;
 mod claims;
 mod clones;
-mod audit;
 mod common;
 mod door;
 mod identity;
@@ -22,8 +22,8 @@ mod people;
 mod pushes;
 mod recipes;
 mod roles;
-mod roster;
 mod root_key;
+mod roster;
 mod serve;
 mod session;
 mod telemetry;

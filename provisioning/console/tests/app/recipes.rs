@@ -202,7 +202,10 @@ async fn decided(world: &World, at: &Site) -> (i64, String, String, i64) {
     let (claim, fingerprint) = waiting(world, at).await;
     let room = at.new_classroom(&world.console).await;
     let wish = json!({ "classroom_id": room });
-    let approved = world.console.post(&format!("/claims/{claim}/approve"), wish).await;
+    let approved = world
+        .console
+        .post(&format!("/claims/{claim}/approve"), wish)
+        .await;
     assert!(approved.status.is_success(), "{}", approved.json());
     let device = approved.json()["device_id"].as_str().unwrap().to_owned();
     (claim, fingerprint, device, room)

@@ -10,7 +10,10 @@ use crate::common::TestConsole;
 async fn events(console: &TestConsole) -> Vec<Value> {
     let all = console.get("/security-events").await.json();
     let all = all["items"].as_array().unwrap();
-    all.iter().filter(|event| event["kind"] == "root_key_online").cloned().collect()
+    all.iter()
+        .filter(|event| event["kind"] == "root_key_online")
+        .cloned()
+        .collect()
 }
 
 #[tokio::test]
@@ -27,7 +30,12 @@ async fn it_is_told_once_counted_up_and_told_again_a_day_after_somebody_looked()
     }
     let told = events(&console).await;
     assert_eq!((told.len(), &told[0]["times"]), (1, &json!(1)), "{told:?}");
-    assert!(told[0]["detail"]["path"].as_str().unwrap().ends_with(".offline-root"));
+    assert!(
+        told[0]["detail"]["path"]
+            .as_str()
+            .unwrap()
+            .ends_with(".offline-root")
+    );
     for day in 1..=2 {
         look(day * 1_440).await;
     }
@@ -35,7 +43,10 @@ async fn it_is_told_once_counted_up_and_told_again_a_day_after_somebody_looked()
     assert_eq!((told.len(), &told[0]["times"]), (1, &json!(3)), "{told:?}");
 
     let path = format!("/security-events/{}/acknowledge", told[0]["id"]);
-    assert_eq!(console.post(&path, json!({})).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(
+        console.post(&path, json!({})).await.status,
+        StatusCode::NO_CONTENT
+    );
     look(10).await;
     assert_eq!(events(&console).await.len(), 1, "somebody has just looked");
     look(1_440).await;

@@ -8,9 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bbt_console::{
-    api::security::SecurityKind, broker::LinkState, db::scope::Scope, serve::Console,
-};
+use bbt_console::{api::security::SecurityKind, broker::LinkState, db::scope::Scope, serve::Console};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 
@@ -149,14 +147,28 @@ async fn a_start_tells_of_the_root_key_and_ends_what_the_configuration_no_longer
     let cookie = cookie.split(';').next().unwrap().to_owned();
     let status = async |console: &Console| {
         let ask = client.get(format!("http://{}/api/v1/session", console.web()));
-        ask.header("cookie", &cookie).send().await.unwrap().status().as_u16()
+        ask.header("cookie", &cookie)
+            .send()
+            .await
+            .unwrap()
+            .status()
+            .as_u16()
     };
     assert_eq!(status(&console).await, 200);
     let told = async {
         let everything = Scope::everything();
         loop {
-            let events = console.app().db.security().list(&everything, Some(true)).await.unwrap();
-            if events.iter().any(|event| event.kind == SecurityKind::RootKeyOnline) {
+            let events = console
+                .app()
+                .db
+                .security()
+                .list(&everything, Some(true))
+                .await
+                .unwrap();
+            if events
+                .iter()
+                .any(|event| event.kind == SecurityKind::RootKeyOnline)
+            {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;

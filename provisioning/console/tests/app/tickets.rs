@@ -325,7 +325,9 @@ async fn a_replacement_takes_over_everything() {
     let code: TicketCode = issued.json()["typed_code"].as_str().unwrap().parse().unwrap();
     // The old device was carried to another classroom meanwhile: its successor stands where it stood last.
     let next = json!({ "school_id": county.schools[0], "code": "399", "name": "隔壁" });
-    let next = console.post("/classrooms", next).await.json()["id"].as_i64().unwrap();
+    let next = console.post("/classrooms", next).await.json()["id"]
+        .as_i64()
+        .unwrap();
     let moved = console
         .patch("/devices/d-old", json!({ "classroom_id": next }))
         .await;
@@ -568,7 +570,10 @@ async fn what_boards_are_told_at_the_door() {
     for n in 0..40 {
         // Each has one try of its own although nothing is left for everybody.
         let from = format!("10.2.0.{n}");
-        assert_eq!(door.enrol(&board.request("00000000"), &from).await.code(), "ticket_unknown");
+        assert_eq!(
+            door.enrol(&board.request("00000000"), &from).await.code(),
+            "ticket_unknown"
+        );
         let answer = door.enrol(&board.request("00000000"), &from).await;
         spent += u32::from(answer.code() == "enrol_too_often_everybody");
     }

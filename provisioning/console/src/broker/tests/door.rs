@@ -80,7 +80,7 @@ async fn who_cannot_be_looked_up_hears_no_refusal() {
     let refused = copy.connect().await.unwrap_err().to_string();
     let told = [(CONNECT_HARDWARE, r#"{"serial":"S9"}"#)];
     let mut board = client(&bench, &identity, port, &told);
-    let silence = tokio::time::timeout(std::time::Duration::from_secs(6), board.connect()).await;
+    let silence = timeout(std::time::Duration::from_secs(6), board.connect()).await;
     if let Ok(answer) = silence {
         let error = answer.unwrap_err().to_string();
         assert_ne!(error, refused);

@@ -147,7 +147,9 @@ async fn forty_boards_behind_one_address_are_no_guessers() {
     for (n, code) in codes.into_iter().enumerate() {
         let door = Arc::clone(&door);
         all.push(tokio::spawn(async move {
-            door.ask(&request(&code, &format!("SN-{n}"), &key())).await.status()
+            door.ask(&request(&code, &format!("SN-{n}"), &key()))
+                .await
+                .status()
         }));
     }
     for one in all {

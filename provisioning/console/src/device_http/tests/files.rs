@@ -25,7 +25,9 @@ async fn without_a_certificate_of_ours_there_is_nothing_to_see() {
         .unwrap()
         .pem()
         .unwrap();
-    let issued = foreign.issue_device_cert(&csr, &device.reply.device_id, Timestamp::now()).unwrap();
+    let issued = foreign
+        .issue_device_cert(&csr, &device.reply.device_id, Timestamp::now())
+        .unwrap();
     let stranger = door.client(Some((&issued.pem, &key)));
     assert!(
         stranger.get(format!("{}{file}", door.url)).send().await.is_err(),

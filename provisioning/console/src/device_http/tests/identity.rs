@@ -141,7 +141,10 @@ async fn a_certificate_that_ran_out_may_only_be_renewed() {
         .unwrap();
     let awake = door.client(Some((&reply.certificate_pem, &fresh)));
     assert_eq!(door.confirm(&awake).await.status(), Status::NO_CONTENT);
-    assert_eq!(door.call(&awake, &needs_standing()).await, (404, "not_found".into()));
+    assert_eq!(
+        door.call(&awake, &needs_standing()).await,
+        (404, "not_found".into())
+    );
 }
 
 #[tokio::test]
@@ -168,7 +171,11 @@ async fn a_renewal_is_proven_before_the_old_certificate_goes() {
     assert_eq!(Some(reply.renewal), device.reply.renewal);
     assert_eq!(reply.keys, door.http.keys.trusted());
     let works = (404, "not_found".to_owned());
-    assert_eq!(door.call(&device.client, &needs_standing()).await, works, "not proven yet");
+    assert_eq!(
+        door.call(&device.client, &needs_standing()).await,
+        works,
+        "not proven yet"
+    );
     // The old one confirms nothing.
     assert_eq!(door.confirm(&device.client).await.status(), Status::NO_CONTENT);
     let renewed = door.client(Some((&reply.certificate_pem, &fresh)));
@@ -190,20 +197,41 @@ async fn a_renewal_is_proven_before_the_old_certificate_goes() {
     let mut states: Vec<_> = identity.certificates.iter().map(|c| c.state.as_str()).collect();
     states.sort_unstable();
     assert_eq!(states, ["current", "retired", "retired"]);
-    let (rows, _) = door.http.db.audit().list(&AuditQuery::default(), &Scope::everything()).await.unwrap();
+    let (rows, _) = door
+        .http
+        .db
+        .audit()
+        .list(&AuditQuery::default(), &Scope::everything())
+        .await
+        .unwrap();
     let device_id = device.reply.device_id.as_str();
     let acts: Vec<_> = rows
         .iter()
         .filter(|row| row.action.starts_with("devices.renew"))
-        .map(|row| (row.action.as_str(), row.actor_kind.as_str(), row.actor.as_str(), row.object.as_str()))
+        .map(|row| {
+            (
+                row.action.as_str(),
+                row.actor_kind.as_str(),
+                row.actor.as_str(),
+                row.object.as_str(),
+            )
+        })
         .collect();
     let act = |action| (action, "device", device_id, device_id);
     let expected = [act("devices.renewed"), act("devices.renew"), act("devices.renew")];
     assert_eq!(acts, expected, "newest first; asked twice, proven once");
     assert_eq!(door.http.denylist.device(&device.reply.device_id), None);
-    let current = identity.certificates.iter().find(|c| c.state == "current").unwrap();
+    let current = identity
+        .certificates
+        .iter()
+        .find(|c| c.state == "current")
+        .unwrap();
     assert_eq!(door.http.denylist.serial(&current.serial), None);
-    let retired = identity.certificates.iter().find(|c| c.state == "retired").unwrap();
+    let retired = identity
+        .certificates
+        .iter()
+        .find(|c| c.state == "retired")
+        .unwrap();
     assert_eq!(
         door.http.denylist.serial(&retired.serial),
         Some(DeadCertificate::Retired)
@@ -218,18 +246,34 @@ async fn unfit_renewals_are_refused_and_counted() {
     let answer = door.renew(&door.client(None), &renewal(&stranger, "SN-1")).await;
     assert_eq!(problem(answer).await.1, "certificate_required");
     let p384 = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap();
-    assert_eq!(problem(door.renew(&device.client, &renewal(&p384, "SN-1")).await).await.1, "bad_csr");
+    assert_eq!(
+        problem(door.renew(&device.client, &renewal(&p384, "SN-1")).await)
+            .await
+            .1,
+        "bad_csr"
+    );
     let mut huge = renewal(&stranger, "SN-1");
     huge.csr_pem = "x".repeat(9000);
-    assert_eq!(problem(door.renew(&device.client, &huge).await).await.1, "bad_csr");
+    assert_eq!(
+        problem(door.renew(&device.client, &huge).await).await.1,
+        "bad_csr"
+    );
     huge.csr_pem = "x".repeat(100_000);
-    assert_eq!(problem(door.renew(&device.client, &huge).await).await.1, "too_large");
+    assert_eq!(
+        problem(door.renew(&device.client, &huge).await).await.1,
+        "too_large"
+    );
     let mut odd = renewal(&stranger, "SN-1");
     odd.hardware.disk_id = Some("\u{7}".into());
-    assert_eq!(problem(door.renew(&device.client, &odd).await).await.1, "invalid_field");
+    assert_eq!(
+        problem(door.renew(&device.client, &odd).await).await.1,
+        "invalid_field"
+    );
     // Another name in the request is not read.
     let mut params = CertificateParams::default();
-    params.distinguished_name.push(rcgen::DnType::CommonName, "d-another");
+    params
+        .distinguished_name
+        .push(rcgen::DnType::CommonName, "d-another");
     let foreign = RenewRequest {
         csr_pem: params.serialize_request(&stranger).unwrap().pem().unwrap(),
         hardware: board("SN-1"),
@@ -279,7 +323,10 @@ async fn who_is_kept_out_hears_why_and_nothing_else() {
     standings.revoke(&everything, id, "sold", now).await.unwrap();
     door.refresh().await;
     let out = |code: &str| (403, code.to_owned());
-    assert_eq!(door.call(&device.client, &needs_standing()).await, out("device_revoked"));
+    assert_eq!(
+        door.call(&device.client, &needs_standing()).await,
+        out("device_revoked")
+    );
     let answer = door.renew(&device.client, &renewal(&key(), "SN-1")).await;
     assert_eq!(problem(answer).await.1, "device_revoked");
     let revoked = door.standing(&device.client).await;
@@ -292,15 +339,27 @@ async fn who_is_kept_out_hears_why_and_nothing_else() {
         .await
         .unwrap();
     door.refresh().await;
-    assert_eq!(door.call(&device.client, &needs_standing()).await, out("device_stolen"));
+    assert_eq!(
+        door.call(&device.client, &needs_standing()).await,
+        out("device_stolen")
+    );
     let stolen = door.standing(&device.client).await;
-    assert_eq!((stolen.standing, stolen.contact.as_str()), (Standing::Stolen, "0871-1234"));
+    assert_eq!(
+        (stolen.standing, stolen.contact.as_str()),
+        (Standing::Stolen, "0871-1234")
+    );
     assert_eq!(door.standing(&device.client).await.id, stolen.id);
     assert_eq!(standings.unlock(&everything, id, now).await.unwrap(), stolen.id);
     assert!(standings.unlock(&everything, id, now).await.is_err());
     assert_eq!(door.standing(&device.client).await.standing, Standing::Revoked);
 
-    let events = door.http.db.security().list(&everything, Some(true)).await.unwrap();
+    let events = door
+        .http
+        .db
+        .security()
+        .list(&everything, Some(true))
+        .await
+        .unwrap();
     assert!(
         events.iter().any(|e| e.device_id.as_deref() == Some(id.as_str())),
         "a dead identity that calls is told: {events:?}"
@@ -317,9 +376,16 @@ async fn a_certificate_nobody_has_heard_of_is_good_if_it_is_ours() {
     let door = Door::open().await;
     let device = door.enrol("K7Q20191", "SN-1").await;
     let fresh = key();
-    let issued = door.issue(&device.reply.device_id, &fresh, Timestamp::now().as_second() + 86_400);
+    let issued = door.issue(
+        &device.reply.device_id,
+        &fresh,
+        Timestamp::now().as_second() + 86_400,
+    );
     let restored = door.client(Some((&issued.pem, &fresh)));
-    assert_eq!(door.call(&restored, &needs_standing()).await, (404, "not_found".into()));
+    assert_eq!(
+        door.call(&restored, &needs_standing()).await,
+        (404, "not_found".into())
+    );
     assert_eq!(door.confirm(&restored).await.status(), Status::NO_CONTENT);
     assert_eq!(
         door.call(&device.client, &needs_standing()).await,
@@ -348,7 +414,12 @@ async fn a_running_answer_ends_when_its_device_is_revoked() {
     }
     let standings = door.http.db.standings();
     standings
-        .revoke(&Scope::everything(), &victim.reply.device_id, "sold", Timestamp::now())
+        .revoke(
+            &Scope::everything(),
+            &victim.reply.device_id,
+            "sold",
+            Timestamp::now(),
+        )
         .await
         .unwrap();
     door.refresh().await;
@@ -376,7 +447,13 @@ async fn a_running_download_ends_when_its_device_is_reported_stolen() {
     assert!(stream.read(&mut first).await.unwrap() > 0);
     let standings = door.http.db.standings();
     standings
-        .stolen(&Scope::everything(), &device.reply.device_id, "gone", "", Timestamp::now())
+        .stolen(
+            &Scope::everything(),
+            &device.reply.device_id,
+            "gone",
+            "",
+            Timestamp::now(),
+        )
         .await
         .unwrap();
     door.refresh().await;
@@ -416,7 +493,10 @@ async fn the_time_is_signed_while_it_is_believed() {
     let answer = ask(&anybody, "?nonce=n1").await;
     let signed: Signed<ConsoleTime> = answer.json().await.unwrap();
     let time = signed.verify(&device.reply.keys).unwrap();
-    assert_eq!((time.nonce.as_str(), time.time.as_second()), ("n1", wall.load(Ordering::SeqCst)));
+    assert_eq!(
+        (time.nonce.as_str(), time.time.as_second()),
+        ("n1", wall.load(Ordering::SeqCst))
+    );
     assert_eq!(ask(&anybody, "").await.status(), Status::OK, "a token for peers");
     let long = format!("?nonce={}", "x".repeat(65));
     assert_eq!(problem(ask(&anybody, &long).await).await.1, "invalid_field");
@@ -426,9 +506,19 @@ async fn the_time_is_signed_while_it_is_believed() {
     let doubtful = (503, "clock_doubtful".to_owned());
     assert_eq!(door.call(&anybody, api::TIME).await, doubtful);
     assert_eq!(door.call(&device.client, api::STANDING).await, doubtful);
-    assert_eq!(problem(door.renew(&device.client, &renewal(&key(), "SN-1")).await).await.1, "clock_doubtful");
+    assert_eq!(
+        problem(door.renew(&device.client, &renewal(&key(), "SN-1")).await)
+            .await
+            .1,
+        "clock_doubtful"
+    );
     door.fresh_ticket("K7Q20192").await;
-    assert_eq!(problem(door.ask(&request("K7Q20192", "SN-2", &key())).await).await.1, "clock_doubtful");
+    assert_eq!(
+        problem(door.ask(&request("K7Q20192", "SN-2", &key())).await)
+            .await
+            .1,
+        "clock_doubtful"
+    );
     // Its certificate has not run out by the time that went on.
     assert_eq!(
         door.call(&device.client, &needs_standing()).await,

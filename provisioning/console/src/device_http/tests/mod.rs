@@ -76,9 +76,10 @@ impl Door {
         provider();
         let dir = tempfile::tempdir().unwrap();
         let db = Db::open(dir.path()).await.unwrap();
-        let pki =
-            Arc::new(Pki::for_tests(&dir.path().join("pki"), &["console.example".to_owned()]).unwrap());
-        let keys = Arc::new(SigningKeys::open_or_create(&dir.path().join("keys"), &Unlock::given(TEST_SECRET)).unwrap());
+        let pki = Arc::new(Pki::for_tests(&dir.path().join("pki"), &["console.example".to_owned()]).unwrap());
+        let keys = Arc::new(
+            SigningKeys::open_or_create(&dir.path().join("keys"), &Unlock::given(TEST_SECRET)).unwrap(),
+        );
         let objects = Objects::open(&dir.path().join("objects"), 0).unwrap();
         let http = DeviceHttp {
             db,
@@ -100,21 +101,36 @@ impl Door {
             name: "示范县".into(),
             code: None,
         };
-        let region_id = http.db.tree().add_region(&Scope::everything(), &region).await.unwrap();
+        let region_id = http
+            .db
+            .tree()
+            .add_region(&Scope::everything(), &region)
+            .await
+            .unwrap();
         let school = NewSchool {
             region_id,
             code: "s1".into(),
             name: "一小".into(),
             kind: SchoolKind::School,
         };
-        let school_id = http.db.tree().add_school(&Scope::everything(), &school).await.unwrap();
+        let school_id = http
+            .db
+            .tree()
+            .add_school(&Scope::everything(), &school)
+            .await
+            .unwrap();
         let room = NewClassroom {
             school_id,
             code: "c1".into(),
             name: "四（1）班".into(),
             grade: "四年级".into(),
         };
-        let classroom = http.db.tree().add_classroom(&Scope::everything(), &room).await.unwrap();
+        let classroom = http
+            .db
+            .tree()
+            .add_classroom(&Scope::everything(), &room)
+            .await
+            .unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
@@ -231,7 +247,13 @@ impl Door {
         self.http
             .db
             .pushes()
-            .add(&Scope::everything(), &Scope::everything(), &push, "test", Timestamp::now())
+            .add(
+                &Scope::everything(),
+                &Scope::everything(),
+                &push,
+                "test",
+                Timestamp::now(),
+            )
             .await
             .unwrap();
         let hash = self

@@ -300,9 +300,15 @@ mod tests {
     fn the_same_place_and_title_are_the_same_lesson() {
         let a = parse(META).unwrap().meta;
         let mut b = a.clone();
-        assert_eq!(derive_id(&a, Node::Root).unwrap(), derive_id(&b, Node::Root).unwrap());
+        assert_eq!(
+            derive_id(&a, Node::Root).unwrap(),
+            derive_id(&b, Node::Root).unwrap()
+        );
         b.period = "第2课时".into();
-        assert_ne!(derive_id(&a, Node::Root).unwrap(), derive_id(&b, Node::Root).unwrap());
+        assert_ne!(
+            derive_id(&a, Node::Root).unwrap(),
+            derive_id(&b, Node::Root).unwrap()
+        );
         let of = |node| derive_id(&a, node).unwrap();
         assert_ne!(of(Node::Region(1)), of(Node::Region(2)));
         assert_ne!(of(Node::Region(1)), of(Node::School(1)));

@@ -42,7 +42,13 @@ impl Kit {
         let dir = tempfile::tempdir().unwrap();
         let db = Db::open(dir.path()).await.unwrap();
         let objects = Objects::open(&dir.path().join("objects"), reserve).unwrap();
-        let keys = Arc::new(SigningKeys::open_or_create(&dir.path().join("keys"), &crate::pki::Unlock::given(crate::pki::TEST_SECRET)).unwrap());
+        let keys = Arc::new(
+            SigningKeys::open_or_create(
+                &dir.path().join("keys"),
+                &crate::pki::Unlock::given(crate::pki::TEST_SECRET),
+            )
+            .unwrap(),
+        );
         fs::create_dir(dir.path().join("lessons")).unwrap();
         Self {
             dir,

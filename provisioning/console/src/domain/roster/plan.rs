@@ -179,14 +179,23 @@ pub fn plan(roster: &mut Roster, known: &Known) -> Plan {
 
 fn change(what: &mut Vec<String>, heading: &str, old: &str, new: &str) {
     if old != new {
-        what.push(format!("{heading}：{} → {new}", if old.is_empty() { "—" } else { old }));
+        what.push(format!(
+            "{heading}：{} → {new}",
+            if old.is_empty() { "—" } else { old }
+        ));
     }
 }
 
 fn school_changes(row: &SchoolRow, school: &KnownSchool, known: &Known) -> Vec<String> {
     let mut what = Vec::new();
     change(&mut what, "学校名称", &school.name, &row.name);
-    let kind = |kind: SchoolKind| if kind == SchoolKind::TeachingPoint { "是" } else { "否" };
+    let kind = |kind: SchoolKind| {
+        if kind == SchoolKind::TeachingPoint {
+            "是"
+        } else {
+            "否"
+        }
+    };
     if let Some(new) = row.kind {
         change(&mut what, "教学点", kind(school.kind), kind(new));
     }

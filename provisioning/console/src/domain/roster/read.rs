@@ -164,7 +164,8 @@ fn cell(value: &DataRef<'_>) -> Cell {
 
 /// Blanks at both ends mean nothing, the wide ones included; nor does what only turns the direction of writing.
 fn words(text: &str) -> Cell {
-    let text = text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '\u{feff}' | '\u{200b}'..='\u{200f}'));
+    let text =
+        text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '\u{feff}' | '\u{200b}'..='\u{200f}'));
     if text.is_empty() {
         Cell::Empty
     } else {
@@ -195,7 +196,10 @@ fn separated(text: &str) -> Result<Sheet, FileFault> {
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     let first = text.lines().next().unwrap_or_default();
     let count = |separator: char| first.matches(separator).count();
-    let separator = [',', '\t', ';'].into_iter().max_by_key(|c| count(*c)).unwrap_or(',');
+    let separator = [',', '\t', ';']
+        .into_iter()
+        .max_by_key(|c| count(*c))
+        .unwrap_or(',');
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)

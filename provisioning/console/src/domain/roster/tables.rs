@@ -219,7 +219,11 @@ fn places(
                 let mut seen: Vec<&str> = headings.keys().map(String::as_str).collect();
                 seen.sort_unstable();
                 let fault = Fault::new(&sheet.name, at, column.headings[0], "roster_heading_missing");
-                roster.fault(fault.arg("expected", column.headings[0]).arg("found", seen.join("、")));
+                roster.fault(
+                    fault
+                        .arg("expected", column.headings[0])
+                        .arg("found", seen.join("、")),
+                );
             }
             place
         })
@@ -390,8 +394,8 @@ impl Cells<'_> {
 
     fn number(&mut self, column: usize) -> Option<u32> {
         let text = self.text(column, CODE)?;
-        let digits = text
-            .trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == '/' || c.is_whitespace());
+        let digits =
+            text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == '/' || c.is_whitespace());
         let number = digits.parse().ok().filter(|n| (1..=MAX_MBPS).contains(n));
         if number.is_none() {
             self.wrong(column, "roster_mbps", Some(("found", text)));
@@ -401,7 +405,10 @@ impl Cells<'_> {
 }
 
 /// A number as a person would write it; a code of more than 15 digits has lost its last ones to the spreadsheet.
-#[expect(clippy::cast_possible_truncation, reason = "checked to be whole and below 10^15")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "checked to be whole and below 10^15"
+)]
 fn whole(number: f64) -> Option<String> {
     (number.fract() == 0.0 && (0.0..1e15).contains(&number)).then(|| (number as i64).to_string())
 }

@@ -62,5 +62,10 @@ fn sheet(book: &mut Workbook, name: &str, columns: &[Column]) -> Result<(), Xlsx
 pub fn csv_template(classrooms: bool) -> Vec<u8> {
     let columns: &[Column] = if classrooms { &CLASSROOM } else { &SCHOOL };
     let line = |pick: fn(&Column) -> &str| columns.iter().map(pick).collect::<Vec<_>>().join(",");
-    format!("\u{feff}{}\r\n{}\r\n", line(|c| c.headings[0]), line(|c| c.example)).into_bytes()
+    format!(
+        "\u{feff}{}\r\n{}\r\n",
+        line(|c| c.headings[0]),
+        line(|c| c.example)
+    )
+    .into_bytes()
 }

@@ -6,7 +6,11 @@ fn csv(text: &str) -> Roster {
 }
 
 fn faults(roster: &Roster) -> Vec<(usize, &str, &str)> {
-    roster.faults.iter().map(|f| (f.row, f.column.as_str(), f.code)).collect()
+    roster
+        .faults
+        .iter()
+        .map(|f| (f.row, f.column.as_str(), f.code))
+        .collect()
 }
 
 const SCHOOLS: &str = "学校代码,学校名称,教学点,乡镇,合同下行带宽(Mbit/s),合同上行带宽\n\
@@ -21,13 +25,19 @@ fn a_good_table_is_read_and_a_second_import_changes_nothing() {
     assert_eq!(faults(&roster), []);
     assert_eq!(roster.schools[1].name, "石山教学点");
     assert_eq!(roster.schools[1].kind, Some(SchoolKind::TeachingPoint));
-    assert_eq!((roster.schools[1].down_mbps, roster.schools[1].up_mbps), (Some(20), None));
+    assert_eq!(
+        (roster.schools[1].down_mbps, roster.schools[1].up_mbps),
+        (Some(20), None)
+    );
     assert_eq!(roster.classrooms[0].code, "0301");
 
     let mut known = Known::default();
     let first = plan(&mut roster, &known);
     let counts = |added, changed, same| Counts { added, changed, same };
-    assert_eq!((first.schools, first.classrooms), (counts(2, 0, 0), counts(2, 0, 0)));
+    assert_eq!(
+        (first.schools, first.classrooms),
+        (counts(2, 0, 0), counts(2, 0, 0))
+    );
     assert_eq!(first.steps[0], Step::AddTownship("城关镇".into()));
 
     known.townships = [("城关镇".into(), 10), ("石山乡".into(), 11)].into();
@@ -57,7 +67,10 @@ fn a_good_table_is_read_and_a_second_import_changes_nothing() {
         );
     }
     let again = plan(&mut roster, &known);
-    assert_eq!((again.steps.len(), again.schools, again.classrooms), (0, counts(0, 0, 2), counts(0, 0, 2)));
+    assert_eq!(
+        (again.steps.len(), again.schools, again.classrooms),
+        (0, counts(0, 0, 2), counts(0, 0, 2))
+    );
 
     // A renamed class keeps its identity by its code; what was left empty stays.
     roster.classrooms[1].name = "二年级".into();
@@ -106,11 +119,20 @@ fn letters_of_gbk_are_read_and_rubbish_is_refused() {
     assert_eq!(roster.schools[0].name, "城关镇中心小学");
     assert_eq!(read(&gbk, Encoding::Utf8), Err(FileFault::Letters));
     assert_eq!(read(b"", Encoding::Guess), Err(FileFault::Empty));
-    assert_eq!(read(&[0xd0, 0xcf, 0x11, 0xe0, 0], Encoding::Guess), Err(FileFault::Old));
+    assert_eq!(
+        read(&[0xd0, 0xcf, 0x11, 0xe0, 0], Encoding::Guess),
+        Err(FileFault::Old)
+    );
     assert_eq!(read(b"a\0b", Encoding::Guess), Err(FileFault::Kind));
-    assert!(matches!(read(b"PK\x03\x04rubbish", Encoding::Guess), Err(FileFault::Damaged(_))));
+    assert!(matches!(
+        read(b"PK\x03\x04rubbish", Encoding::Guess),
+        Err(FileFault::Damaged(_))
+    ));
     let rows = format!("学校代码,学校名称\n{}", "1,a\n".repeat(MAX_ROWS));
-    assert_eq!(read(rows.as_bytes(), Encoding::Guess), Err(FileFault::TooManyRows));
+    assert_eq!(
+        read(rows.as_bytes(), Encoding::Guess),
+        Err(FileFault::TooManyRows)
+    );
 }
 
 #[test]
@@ -170,6 +192,9 @@ fn codes_of_others_and_rooms_of_nobody_are_faults() {
     plan(&mut roster, &known);
     assert_eq!(
         faults(&roster),
-        [(3, "学校代码", "roster_elsewhere"), (3, "学校代码", "roster_unknown_school")]
+        [
+            (3, "学校代码", "roster_elsewhere"),
+            (3, "学校代码", "roster_unknown_school")
+        ]
     );
 }

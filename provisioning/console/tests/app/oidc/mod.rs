@@ -384,11 +384,17 @@ async fn sessions_that_passwords_opened_end_when_only_the_provider_is_left() {
         }
         let file = console.folder.path().join("console.toml");
         let text = std::fs::read_to_string(&file).unwrap();
-        std::fs::write(&file, text.replace("client_secret_file", &format!("{more}\nclient_secret_file"))).unwrap();
+        std::fs::write(
+            &file,
+            text.replace("client_secret_file", &format!("{more}\nclient_secret_file")),
+        )
+        .unwrap();
         let console = TestConsole::in_folder(console.folder).await;
         console.app.end_local_sessions().await.unwrap();
         for (session, expected) in open.iter().zip([StatusCode::OK, StatusCode::OK, local]) {
-            let answer = console.ask(Method::GET, "/session", None, &[("cookie", session)]).await;
+            let answer = console
+                .ask(Method::GET, "/session", None, &[("cookie", session)])
+                .await;
             assert_eq!(answer.status, expected, "{more}");
         }
     }
