@@ -247,6 +247,7 @@ mod tests {
             placement: Placement::default(),
             issued_at: "2026-01-01T00:00:00Z".parse().unwrap(),
             renewal: None,
+            trust: None,
         })
     }
 

@@ -160,6 +160,10 @@ fn difference(old: &DeviceReport, new: &DeviceReport) -> Difference {
             player_urls,
             hardware,
             clock,
+            peer,
+            held_back,
+            snapshot,
+            author_key,
             ..
         } = r.clone();
         (
@@ -171,6 +175,7 @@ fn difference(old: &DeviceReport, new: &DeviceReport) -> Difference {
             player_urls,
             hardware,
             clock,
+            (peer, held_back, snapshot, author_key),
             r.disk.total_bytes,
         )
     };
@@ -216,6 +221,10 @@ mod tests {
             player_urls: vec![],
             hardware: None,
             clock: None,
+            peer: None,
+            held_back: None,
+            snapshot: None,
+            author_key: None,
         }
     }
 

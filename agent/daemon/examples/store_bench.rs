@@ -160,6 +160,7 @@ fn keep(store: &ContentStore, id: &str, files: &[(&str, &Vec<u8>)]) {
             volume: "上册".into(),
             chapter: "第五单元".into(),
             period: "第1课时".into(),
+            ..LessonMeta::default()
         },
         items: vec![LessonItem {
             kind: ItemKind::Video,
@@ -167,6 +168,9 @@ fn keep(store: &ContentStore, id: &str, files: &[(&str, &Vec<u8>)]) {
             entry: files_entries[0].path.clone(),
             subtitles: vec![],
             duration_ms: None,
+            thumbnail: None,
+            converted: None,
+            pages: Vec::new(),
         }],
         files: files_entries,
         created_at: "2026-09-01T00:00:00Z".parse().unwrap(),

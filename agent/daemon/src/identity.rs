@@ -160,6 +160,7 @@ impl IdentityFolder {
             broker: reply.broker,
             keys: reply.keys,
             issued_at: reply.issued_at,
+            trust: None,
         })
     }
 

@@ -196,6 +196,7 @@ impl Enroller {
             placement: enrolled.grant.placement,
             issued_at: now,
             renewal: Some(self.pki.renewal()),
+            trust: None,
         }
     }
 }

@@ -150,7 +150,9 @@ impl Round {
             Leaf::Presence => self
                 .presences
                 .push(read(topic, &message.payload, |p: &Presence| &p.device_id)?),
-            Leaf::Assignment | Leaf::Command | Leaf::Ack => return Err(Reason::Direction(topic.leaf)),
+            Leaf::Assignment | Leaf::Command | Leaf::Ack | Leaf::School | Leaf::Trust => {
+                return Err(Reason::Direction(topic.leaf));
+            }
         }
         Ok(())
     }

@@ -18,6 +18,10 @@ pub const STANDING: &str = "/device/v1/standing";
 pub const RENEW: &str = "/device/v1/renew";
 /// `POST` nothing over a connection that shows the renewed certificate; 204, however often.
 pub const RENEW_CONFIRM: &str = "/device/v1/renew/confirm";
+/// `GET` a `Signed<`[`crate::school::SchoolPlan`]`>`; 404 for a device without a place.
+pub const SCHOOL: &str = "/device/v1/school";
+/// `GET` with `?root=` (the version held, 0 for none), get a [`crate::trust::TrustBundle`] with every root after it.
+pub const TRUST: &str = "/device/v1/trust";
 /// `GET` a signed manifest: the route with its parameter.
 pub const MANIFEST_ROUTE: &str = "/device/v1/manifests/{hash}";
 /// `GET` a file's bytes, `Range` honoured: the route with its parameter.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{hardware::Hardware, id::DeviceId, renew::RenewalPolicy, signed::TrustedKey};
+use crate::{hardware::Hardware, id::DeviceId, renew::RenewalPolicy, signed::TrustedKey, trust::TrustBundle};
 
 /// What a technician carries to the board, as a file or a QR code. One use, expires.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -60,6 +60,9 @@ pub struct EnrolReply {
     /// When to renew the certificate; an older console does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub renewal: Option<RenewalPolicy>,
+    /// The roots from which `keys` follow; an older console does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust: Option<TrustBundle>,
 }
 
 /// Where MQTT over TLS is served.

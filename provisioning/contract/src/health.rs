@@ -82,6 +82,24 @@ pub struct Readings {
     /// Lesson bytes fetched over the school's line since the last sample.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fetched_bytes: Option<u64>,
+    /// Lesson bytes taken from other boards of the school since the last sample.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lan_in_bytes: Option<u64>,
+    /// Lesson bytes given to other boards of the school since the last sample.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lan_out_bytes: Option<u64>,
+    /// Lesson bytes copied from an older version on the same disk since the last sample.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copied_bytes: Option<u64>,
+    /// Lesson bytes taken from a USB disk or disc since the last sample.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pack_bytes: Option<u64>,
+    /// Bytes written to the lessons' file system by the agent since the last sample.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written_bytes: Option<u64>,
+    /// Other boards of the school it is connected with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peers: Option<u32>,
 }
 
 /// Samples on their way up, oldest first within each boot.

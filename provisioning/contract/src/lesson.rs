@@ -37,8 +37,8 @@ pub struct LessonManifest {
     pub created_at: Timestamp,
 }
 
-/// The national model's fields. Free text for now; the controlled vocabularies are data of the console.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// The national model's fields; the controlled vocabularies are data of the console.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LessonMeta {
     /// 课题, e.g. "三角形的内角和".
     pub title: String,
@@ -56,6 +56,31 @@ pub struct LessonMeta {
     pub chapter: String,
     /// 课时, e.g. "第1课时".
     pub period: String,
+    /// 资源类型, e.g. "课堂实录".
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub resource_type: String,
+    /// 课标年份, e.g. 2022.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standard_year: Option<u16>,
+    /// 修订年份 of the textbook, e.g. 2024.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revised_year: Option<u16>,
+    /// Who made it or where it was taken from.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub source: String,
+    /// Who may use it and until when; none is without limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub licence: Option<Licence>,
+}
+
+/// What its owner allows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Licence {
+    /// A word of the console's vocabulary, e.g. "county".
+    pub scope: String,
+    /// From then on it is not shown any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
 }
 
 /// One thing a teacher opens.
@@ -73,6 +98,26 @@ pub struct LessonItem {
     /// Playing time of a video or audio in milliseconds, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,
+    /// A small picture of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thumbnail: Option<LessonPath>,
+    /// An office file as PDF, converted at the console.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub converted: Option<LessonPath>,
+    /// The same page by page, as pictures.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pages: Vec<LessonPath>,
+}
+
+impl LessonItem {
+    /// Every file it names.
+    pub fn paths(&self) -> impl Iterator<Item = &LessonPath> {
+        std::iter::once(&self.entry)
+            .chain(self.subtitles.iter().map(|s| &s.path))
+            .chain(&self.thumbnail)
+            .chain(&self.converted)
+            .chain(&self.pages)
+    }
 }
 
 /// How the player shows an item.
@@ -138,6 +183,20 @@ impl SignedBody for LessonManifest {
     const ROLE: KeyRole = KeyRole::Content;
 }
 
+/// A lesson that a school made itself (校本): signed by one of the authors its plan names, shown in that school alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SchoolLesson {
+    /// Official code of the school.
+    pub school: String,
+    /// The lesson; its id begins with `school-`.
+    pub manifest: LessonManifest,
+}
+
+impl SignedBody for SchoolLesson {
+    const KIND: &'static str = "school-lesson/1";
+    const ROLE: KeyRole = KeyRole::School;
+}
+
 /// A manifest that contradicts itself.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestError {
@@ -193,7 +252,7 @@ impl LessonManifest {
             }
         }
         for item in &self.items {
-            for path in std::iter::once(&item.entry).chain(item.subtitles.iter().map(|s| &s.path)) {
+            for path in item.paths() {
                 if !paths.contains(path) {
                     return Err(ManifestError::Missing(id(), path.clone()));
                 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     hardware::Hardware,
     id::{BootId, DeviceId, LessonId},
+    signed::TrustedKey,
     time::ClockTrust,
 };
 
@@ -37,6 +38,42 @@ pub struct DeviceReport {
     /// How far it believes its own clock; an older agent does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock: Option<ClockTrust>,
+    /// Where other boards of the school reach it; none while it takes no part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<PeerDoor>,
+    /// Why fetching waits although something is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_back: Option<HeldBack>,
+    /// Version of the newest trusted snapshot; 0 before the first, an older agent does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<u64>,
+    /// The key with which it signs its school's own lessons; none before one was asked of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author_key: Option<TrustedKey>,
+}
+
+/// Where a board serves the others of its school.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PeerDoor {
+    /// Its addresses on the school's network, IPv4 or IPv6, without port; at most 8.
+    pub addresses: Vec<String>,
+    /// TCP port.
+    pub port: u16,
+}
+
+/// A rule that keeps lessons from being fetched over the school's line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HeldBack {
+    /// Class hours, and their share is nothing.
+    ClassHours,
+    /// An exam.
+    Exam,
+    /// A line that is paid by volume.
+    Metered,
+    /// A rule that a newer agent knows.
+    #[serde(other)]
+    Other,
 }
 
 /// Room for lessons, in bytes.
@@ -106,6 +143,14 @@ pub enum FailureReason {
     NotFound,
     /// The disk does not do as told.
     DiskError,
+    /// It was withdrawn.
+    Withdrawn,
+    /// Its licence has run out.
+    LicenceExpired,
+    /// A newer version of it was held before.
+    RolledBack,
+    /// The keys or the list of withdrawals are out of date, and it came from a disk.
+    TrustStale,
     /// A reason that a newer agent knows.
     #[serde(other)]
     Other,

@@ -9,15 +9,23 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::id::KeyId;
 
 /// What a key may sign. One key, one role.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyRole {
-    /// Lesson manifests and assignments.
+    /// Lesson manifests, assignments, packs.
     Content,
-    /// Commands, standings, offline tickets.
+    /// Commands, standings, offline tickets, school plans.
     Command,
     /// The console's time.
     Time,
+    /// Which keys may sign what; kept offline.
+    Root,
+    /// Which lessons were withdrawn.
+    Snapshot,
+    /// A school's own lessons, valid in that school alone.
+    School,
     /// A role that a newer console knows; signs nothing here.
     #[serde(other)]
     Other,
@@ -87,6 +95,18 @@ pub enum SignatureError {
         /// The key in question.
         key: KeyId,
     },
+    /// Good signatures, but not by as many keys as the role asks for.
+    #[error("{kind}: {found} of the {needed} {role:?} signatures that it needs")]
+    TooFew {
+        /// The document's kind.
+        kind: &'static str,
+        /// The role that was needed.
+        role: KeyRole,
+        /// Good signatures by different keys.
+        found: usize,
+        /// The role's threshold.
+        needed: usize,
+    },
     /// A trusted key cannot be used.
     #[error("trusted key {0} is not an Ed25519 public key")]
     BadKey(KeyId),
@@ -116,6 +136,23 @@ impl TrustedKey {
         let bytes = <[u8; 32]>::try_from(bytes).map_err(|_| bad())?;
         VerifyingKey::from_bytes(&bytes).map_err(|_| bad())
     }
+
+    fn check(
+        &self,
+        kind: &'static str,
+        message: &[u8],
+        found: &KeySignature,
+    ) -> Result<VerifyingKey, SignatureError> {
+        let mismatch = || SignatureError::Mismatch {
+            kind,
+            key: found.key_id.clone(),
+        };
+        let bytes = BASE64_STANDARD.decode(&found.signature).map_err(|_| mismatch())?;
+        let signature = Signature::from_slice(&bytes).map_err(|_| mismatch())?;
+        let key = self.verifying_key()?;
+        key.verify_strict(message, &signature).map_err(|_| mismatch())?;
+        Ok(key)
+    }
 }
 
 fn message(kind: &str, body: &str) -> Vec<u8> {
@@ -138,6 +175,55 @@ impl<T: SignedBody> Signed<T> {
         })
     }
 
+    /// Adds another signature over the same bytes.
+    pub fn co_sign(&mut self, key_id: KeyId, key: &SigningKey) {
+        let signature = key.sign(&message(T::KIND, &self.signed));
+        let signature = BASE64_STANDARD.encode(signature.to_bytes());
+        self.signatures.retain(|s| s.key_id != key_id);
+        self.signatures.push(KeySignature { key_id, signature });
+    }
+
+    /// The ids that signed, as they say themselves.
+    pub fn signers(&self) -> impl Iterator<Item = &KeyId> {
+        self.signatures.iter().map(|s| &s.key_id)
+    }
+
+    /// The body, once `threshold` different keys of the right role have signed it well. Fails closed: a threshold of 0
+    /// counts as 1, a trusted key whose signature does not fit refuses the whole document.
+    ///
+    /// # Errors
+    /// Too few trusted keys, a signature that does not fit, or a body that cannot be read.
+    pub fn verify_by(&self, trusted: &[TrustedKey], threshold: u32) -> Result<T, SignatureError> {
+        let message = message(T::KIND, &self.signed);
+        let mut good: Vec<VerifyingKey> = Vec::new();
+        for found in &self.signatures {
+            let Some(key) = trusted
+                .iter()
+                .find(|k| k.key_id == found.key_id && k.role == T::ROLE)
+            else {
+                continue;
+            };
+            let key = key.check(T::KIND, &message, found)?;
+            // One key under two names is one key.
+            if !good.contains(&key) {
+                good.push(key);
+            }
+        }
+        let (found, needed) = (good.len(), threshold.max(1) as usize);
+        if good.is_empty() {
+            return Err(self.nobody());
+        }
+        if found < needed {
+            return Err(SignatureError::TooFew {
+                kind: T::KIND,
+                role: T::ROLE,
+                found,
+                needed,
+            });
+        }
+        self.read()
+    }
+
     /// The body, once one signature by a trusted key of the right role is found good. Fails closed.
     ///
     /// # Errors
@@ -151,31 +237,31 @@ impl<T: SignedBody> Signed<T> {
             else {
                 continue;
             };
-            let mismatch = || SignatureError::Mismatch {
-                kind: T::KIND,
-                key: found.key_id.clone(),
-            };
-            let bytes = BASE64_STANDARD.decode(&found.signature).map_err(|_| mismatch())?;
-            let signature = Signature::from_slice(&bytes).map_err(|_| mismatch())?;
-            key.verifying_key()?
-                .verify_strict(&message, &signature)
-                .map_err(|_| mismatch())?;
-            return serde_json::from_str(&self.signed).map_err(|source| SignatureError::Body {
-                kind: T::KIND,
-                source,
-            });
+            key.check(T::KIND, &message, found)?;
+            return self.read();
         }
+        Err(self.nobody())
+    }
+
+    fn read(&self) -> Result<T, SignatureError> {
+        serde_json::from_str(&self.signed).map_err(|source| SignatureError::Body {
+            kind: T::KIND,
+            source,
+        })
+    }
+
+    fn nobody(&self) -> SignatureError {
         let found: Vec<_> = self.signatures.iter().map(|s| s.key_id.as_str()).collect();
         let found = if found.is_empty() {
             "nobody".to_owned()
         } else {
             found.join(", ")
         };
-        Err(SignatureError::NoTrustedKey {
+        SignatureError::NoTrustedKey {
             kind: T::KIND,
             role: T::ROLE,
             found,
-        })
+        }
     }
 }
 
@@ -220,6 +306,31 @@ mod tests {
         assert!(matches!(
             document.verify(&[same_name_other_key]),
             Err(SignatureError::Mismatch { .. })
+        ));
+    }
+
+    #[test]
+    fn a_threshold_counts_keys_and_not_signatures() {
+        let (one, one_trusted) = key(1, "a", KeyRole::Content);
+        let (two, two_trusted) = key(2, "b", KeyRole::Content);
+        let (_, one_again) = key(1, "c", KeyRole::Content);
+        let mut document = Signed::sign(&Note("hi".into()), one_trusted.key_id.clone(), &one).unwrap();
+        let all = [one_trusted, two_trusted, one_again.clone()];
+        assert!(document.verify_by(&all, 1).is_ok());
+        document.co_sign(one_again.key_id.clone(), &one);
+        assert!(matches!(
+            document.verify_by(&all, 2),
+            Err(SignatureError::TooFew {
+                found: 1,
+                needed: 2,
+                ..
+            })
+        ));
+        document.co_sign(all[1].key_id.clone(), &two);
+        assert!(document.verify_by(&all, 2).is_ok());
+        assert!(matches!(
+            document.verify_by(&[], 0),
+            Err(SignatureError::NoTrustedKey { .. })
         ));
     }
 

@@ -28,6 +28,10 @@ pub enum Leaf {
     Command,
     /// Down, QoS 1: `IngestAck`.
     Ack,
+    /// Down, retained, QoS 1: `Signed<SchoolPlan>`.
+    School,
+    /// Down, retained, QoS 1: `TrustBundle`.
+    Trust,
     /// Up, retained, QoS 1: `DeviceReport`.
     Report,
     /// Up, QoS 1: `TelemetryBatch`.
@@ -49,10 +53,12 @@ pub enum Direction {
 
 impl Leaf {
     /// Every leaf, for tables and tests.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Assignment,
         Self::Command,
         Self::Ack,
+        Self::School,
+        Self::Trust,
         Self::Report,
         Self::Telemetry,
         Self::Status,
@@ -65,6 +71,8 @@ impl Leaf {
             Self::Assignment => "assignment",
             Self::Command => "command",
             Self::Ack => "ack",
+            Self::School => "school",
+            Self::Trust => "trust",
             Self::Report => "report",
             Self::Telemetry => "telemetry",
             Self::Status => "status",
@@ -75,14 +83,17 @@ impl Leaf {
     /// Who publishes it.
     pub const fn direction(self) -> Direction {
         match self {
-            Self::Assignment | Self::Command | Self::Ack => Direction::Down,
+            Self::Assignment | Self::Command | Self::Ack | Self::School | Self::Trust => Direction::Down,
             Self::Report | Self::Telemetry | Self::Status | Self::Presence => Direction::Up,
         }
     }
 
     /// Whether the broker keeps the newest payload for later subscribers.
     pub const fn retained(self) -> bool {
-        matches!(self, Self::Assignment | Self::Report | Self::Presence)
+        matches!(
+            self,
+            Self::Assignment | Self::School | Self::Trust | Self::Report | Self::Presence
+        )
     }
 }
 
@@ -94,7 +105,7 @@ pub enum TopicError {
     Shape(String),
     /// The leaf is none of [`Leaf::ALL`].
     #[error(
-        "unknown topic {0:?}: its last level is none of assignment, command, ack, report, telemetry, status, presence"
+        "unknown topic {0:?}: its last level is none of assignment, command, ack, school, trust, report, telemetry, status, presence"
     )]
     Leaf(String),
     /// The device level is not an id.

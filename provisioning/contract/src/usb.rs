@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     enrol::{BrokerAddress, EnrolReply, EnrolRequest, Placement},
     signed::{KeyRole, SignedBody, TrustedKey},
+    trust::TrustBundle,
 };
 
 /// The folder's name on the disk.
@@ -43,6 +44,9 @@ pub struct CountyFile {
     pub keys: Vec<TrustedKey>,
     /// By the console's clock; a floor for the board's.
     pub issued_at: Timestamp,
+    /// The roots from which `keys` follow; an older console does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust: Option<TrustBundle>,
 }
 
 /// A ticket that opens without a line: signed, so that the board may begin work on the disk's word.

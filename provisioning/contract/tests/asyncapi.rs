@@ -11,8 +11,10 @@ use contract::{
     command::{CommandEnvelope, CommandStatus},
     health::{IngestAck, TelemetryBatch},
     report::{DeviceReport, Presence},
+    school::SchoolPlan,
     signed::Signed,
     topic::{Direction, Leaf, PREFIX},
+    trust::{Snapshot, TrustBundle, TrustRoot},
 };
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Value, json};
@@ -25,7 +27,7 @@ struct Message {
     summary: &'static str,
 }
 
-const MESSAGES: [Message; 7] = [
+const MESSAGES: [Message; 9] = [
     Message {
         leaf: Leaf::Assignment,
         name: "SignedAssignment",
@@ -43,6 +45,18 @@ const MESSAGES: [Message; 7] = [
         name: "IngestAck",
         body: None,
         summary: "Sent after the console's commit; the device may forget these samples.",
+    },
+    Message {
+        leaf: Leaf::School,
+        name: "SignedSchoolPlan",
+        body: Some("SchoolPlan"),
+        summary: "The boards of the school, its line, its class hours; replaces every lower generation.",
+    },
+    Message {
+        leaf: Leaf::Trust,
+        name: "TrustBundle",
+        body: None,
+        summary: "Which keys may sign what, and which lessons were withdrawn.",
     },
     Message {
         leaf: Leaf::Report,
@@ -82,6 +96,8 @@ fn document() -> Value {
         schema::<Signed<Assignment>>(&mut generator),
         schema::<Signed<CommandEnvelope>>(&mut generator),
         schema::<IngestAck>(&mut generator),
+        schema::<Signed<SchoolPlan>>(&mut generator),
+        schema::<TrustBundle>(&mut generator),
         schema::<DeviceReport>(&mut generator),
         schema::<TelemetryBatch>(&mut generator),
         schema::<CommandStatus>(&mut generator),
@@ -90,6 +106,9 @@ fn document() -> Value {
     // The bodies inside signed documents are strings on the wire; their shapes stand beside them.
     schema::<Assignment>(&mut generator);
     schema::<CommandEnvelope>(&mut generator);
+    schema::<SchoolPlan>(&mut generator);
+    schema::<TrustRoot>(&mut generator);
+    schema::<Snapshot>(&mut generator);
 
     let (mut channels, mut operations, mut messages) = (json!({}), json!({}), json!({}));
     for (message, payload) in MESSAGES.iter().zip(payloads) {

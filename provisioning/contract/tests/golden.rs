@@ -79,6 +79,7 @@ fn manifest() -> LessonManifest {
             volume: "下册".into(),
             chapter: "第五单元 三角形".into(),
             period: "第1课时".into(),
+            ..LessonMeta::default()
         },
         items: vec![LessonItem {
             kind: ItemKind::Video,
@@ -90,6 +91,9 @@ fn manifest() -> LessonManifest {
                 path: track.path.clone(),
             }],
             duration_ms: Some(12_000),
+            thumbnail: None,
+            converted: None,
+            pages: Vec::new(),
         }],
         files: vec![video, track],
         created_at: at("2026-11-22T08:00:00Z"),
@@ -173,6 +177,10 @@ fn report(state: LessonState) -> DeviceReport {
         player_urls: vec!["http://127.0.0.1:8008/".into()],
         hardware: None,
         clock: None,
+        peer: None,
+        held_back: None,
+        snapshot: None,
+        author_key: None,
     }
 }
 
@@ -335,6 +343,7 @@ fn enrolment_and_errors() {
             },
             issued_at: at("2026-11-22T08:00:00Z"),
             renewal: None,
+            trust: None,
         },
     );
     golden(

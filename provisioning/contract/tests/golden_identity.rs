@@ -111,6 +111,7 @@ fn reply() -> EnrolReply {
         placement: placement(),
         issued_at: at("2026-11-22T08:00:00Z"),
         renewal: Some(RenewalPolicy::default()),
+        trust: None,
     }
 }
 
@@ -164,6 +165,7 @@ fn by_usb() {
             broker: broker(),
             keys: keys(),
             issued_at: at("2026-11-22T08:00:00Z"),
+            trust: None,
         },
     );
     let ticket = OfflineTicket {

@@ -28,6 +28,7 @@ pub(crate) fn identity(id: &str) -> Identity {
             placement: Placement::default(),
             issued_at: "2026-01-01T00:00:00Z".parse().unwrap(),
             renewal: None,
+            trust: None,
         },
         console_url: "https://localhost:8443".into(),
         key_pem: format!("key of {id}"),

@@ -113,6 +113,7 @@ fn renewed(identity: &Identity, reply: RenewReply, key_pem: String) -> Identity 
             placement: reply.placement,
             issued_at: reply.issued_at,
             renewal: Some(reply.renewal),
+            trust: None,
         },
         console_url: identity.console_url.clone(),
         key_pem,

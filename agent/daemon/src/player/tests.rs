@@ -515,6 +515,9 @@ async fn the_shelf_names_addresses_that_open() {
         entry: "练习/index.html".parse().unwrap(),
         subtitles: vec![],
         duration_ms: None,
+        thumbnail: None,
+        converted: None,
+        pages: Vec::new(),
     });
     kit::resign(&mut lesson);
     let bench = bench(&[&lesson]).await;

@@ -89,6 +89,8 @@ impl Agent {
                 );
                 self.outbox.handle(outbox::Event::Acked(ack), now);
             }
+            // Taken over where the swarm and the trust live; until then politely left alone.
+            Leaf::School | Leaf::Trust => tracing::debug!(leaf = leaf.as_str(), "not used yet"),
             Leaf::Report | Leaf::Telemetry | Leaf::Status | Leaf::Presence => {
                 anyhow::bail!("devices send these, they do not get them");
             }

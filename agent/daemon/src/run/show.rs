@@ -83,6 +83,10 @@ impl Agent {
             player_urls: self.player_urls.clone(),
             hardware: Some(self.hardware.clone()),
             clock: Some(self.clock_trust(now)),
+            peer: None,
+            held_back: None,
+            snapshot: None,
+            author_key: None,
         }
     }
 

@@ -178,6 +178,7 @@ impl Console {
                     .checked_sub(SignedDuration::from_hours((730 - days_left) * 24))
                     .unwrap(),
                 renewal: Some(RenewalPolicy::default()),
+                trust: None,
             },
             console_url: self.url.clone(),
             key_pem: key.serialize_pem(),

@@ -155,6 +155,7 @@ impl SummaryRow {
                 volume: self.volume,
                 chapter: self.chapter,
                 period: self.period,
+                ..LessonMeta::default()
             },
             item_count: u32::try_from(items.len()).unwrap_or(u32::MAX),
             item_kinds: kinds,

@@ -307,6 +307,7 @@ impl TestConsole {
             volume: "上册".into(),
             chapter: "第一单元".into(),
             period: "第1课时".into(),
+            ..LessonMeta::default()
         };
         let name = format!("{id}/{version}");
         let new = NewVersion {

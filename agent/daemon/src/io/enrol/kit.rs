@@ -86,6 +86,7 @@ impl County {
             broker: broker(),
             keys: self.keys(),
             issued_at: "2026-11-01T00:00:00Z".parse().unwrap(),
+            trust: None,
         }
     }
 
@@ -109,6 +110,7 @@ impl County {
             },
             issued_at: "2026-11-02T00:00:00Z".parse().unwrap(),
             renewal: None,
+            trust: None,
         }
     }
 

@@ -94,6 +94,7 @@ pub(crate) fn lesson(id: &str, version: u32, files: &[Vec<u8>]) -> Lesson {
             volume: text("上册"),
             chapter: text("第五单元 倍的认识"),
             period: text("第1课时"),
+            ..LessonMeta::default()
         },
         items: vec![LessonItem {
             kind: ItemKind::Video,
@@ -101,6 +102,9 @@ pub(crate) fn lesson(id: &str, version: u32, files: &[Vec<u8>]) -> Lesson {
             entry: entries[0].path.clone(),
             subtitles: vec![],
             duration_ms: Some(60_000),
+            thumbnail: None,
+            converted: None,
+            pages: Vec::new(),
         }],
         files: entries,
         created_at: "2026-09-01T00:00:00Z".parse().unwrap(),

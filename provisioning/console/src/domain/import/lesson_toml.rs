@@ -119,6 +119,7 @@ pub fn parse(text: &str) -> Result<Description, Reason> {
         volume,
         chapter,
         period,
+        ..LessonMeta::default()
     })?;
     let items = raw.items.into_iter().map(check_item).collect::<Result<_, _>>()?;
     Ok(Description { id, meta, items })
@@ -146,6 +147,7 @@ pub fn check_meta(meta: LessonMeta) -> Result<LessonMeta, Reason> {
         volume: field("volume", meta.volume, false)?,
         chapter: field("chapter", meta.chapter, false)?,
         period: field("period", meta.period, false)?,
+        ..LessonMeta::default()
     })
 }
 
@@ -161,6 +163,7 @@ pub fn derive_id(meta: &LessonMeta, owner: Node) -> Result<LessonId, Reason> {
         volume,
         chapter,
         period,
+        ..
     } = meta;
     let mut hasher = blake3::Hasher::new();
     for field in [stage, subject, edition, grade, volume, chapter, period, title] {

@@ -237,6 +237,7 @@ mod tests {
             volume: empty(),
             chapter: empty(),
             period: empty(),
+            ..LessonMeta::default()
         };
         Description {
             id: None,

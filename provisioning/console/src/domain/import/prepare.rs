@@ -193,6 +193,9 @@ impl Work<'_> {
             entry,
             subtitles,
             duration_ms,
+            thumbnail: None,
+            converted: None,
+            pages: Vec::new(),
         })
     }
 
