@@ -5,5 +5,6 @@
 pub mod client;
 pub mod county;
 pub mod kit;
+pub mod netns;
 pub mod stand;
 pub mod uplink;

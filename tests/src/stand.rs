@@ -5,7 +5,7 @@
 use std::{
     fs::{self, File},
     io::Write,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::client::Console;
+use crate::{client::Console, netns};
 
 /// Where the two programs are.
 #[derive(Debug, Clone)]
@@ -97,8 +97,8 @@ where
 /// A program under a clock of its own (libfaketime): absolute `@2013-01-01 00:00:00`, or shifted `+139d`. Monotonic clocks
 /// stay as they are, as on a board whose battery is dead. Preloaded, not wrapped: a wrapper would stand between us and the
 /// program's signals.
-fn under_clock(program: &Path, clock: Option<&str>) -> Command {
-    let mut command = Command::new(program);
+fn under_clock(program: &Path, clock: Option<&str>, netns: Option<&str>) -> Command {
+    let mut command = netns::command_in(netns, program);
     if let Some(clock) = clock {
         command
             .env("LD_PRELOAD", faketime())
@@ -132,7 +132,11 @@ pub struct Process {
 }
 
 impl Process {
-    fn start(name: &'static str, command: &mut Command, log: &Path) -> Result<Self> {
+    /// Starts it; what it prints goes to the end of `log`.
+    ///
+    /// # Errors
+    /// It cannot be started, or the log not be written.
+    pub fn start(name: &'static str, command: &mut Command, log: &Path) -> Result<Self> {
         let out = File::options().create(true).append(true).open(log)?;
         command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out);
         let child = command
@@ -217,10 +221,29 @@ impl Drop for Process {
     }
 }
 
+/// Where a console stands on the network.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// Its address for devices.
+    pub host: IpAddr,
+    /// Its network namespace; `None` is the machine's. Whoever asks its pages must stand in the same.
+    pub netns: Option<String>,
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self {
+            host: Ipv4Addr::LOCALHOST.into(),
+            netns: None,
+        }
+    }
+}
+
 /// A console's folder and ports; running or not.
 #[derive(Debug)]
 pub struct ConsoleStand {
     bins: Bins,
+    place: Place,
     /// Its data folder.
     pub data: PathBuf,
     /// Port of the web listener.
@@ -244,18 +267,34 @@ impl ConsoleStand {
     /// # Errors
     /// `init` fails.
     pub fn prepare(bins: &Bins, data: &Path, ports: Option<[u16; 3]>, password: &str) -> Result<Self> {
+        Self::prepare_at(Place::default(), bins, data, ports, password)
+    }
+
+    /// As [`ConsoleStand::prepare`], elsewhere than on the machine's own loopback.
+    ///
+    /// # Errors
+    /// `init` fails.
+    pub fn prepare_at(
+        place: Place,
+        bins: &Bins,
+        data: &Path,
+        ports: Option<[u16; 3]>,
+        password: &str,
+    ) -> Result<Self> {
+        let host = place.host;
         let [web, devices, mqtt] = match ports {
             Some(ports) => ports,
             None => [free_port()?, free_port()?, free_port()?],
         };
         fs::create_dir_all(data)?;
         let config = format!(
-            "listen_web = \"127.0.0.1:{web}\"\nlisten_devices = \"127.0.0.1:{devices}\"\nlisten_mqtt = \"127.0.0.1:{mqtt}\"\n\
-             public_host = \"127.0.0.1\"\npublic_devices_port = {devices}\npublic_mqtt_port = {mqtt}\nreserve_bytes = 1048576\n"
+            "listen_web = \"127.0.0.1:{web}\"\nlisten_devices = \"{host}:{devices}\"\nlisten_mqtt = \"{host}:{mqtt}\"\n\
+             public_host = \"{host}\"\npublic_devices_port = {devices}\npublic_mqtt_port = {mqtt}\nreserve_bytes = 1048576\n"
         );
         fs::write(data.join("console.toml"), config)?;
         let stand = Self {
             bins: bins.clone(),
+            place,
             data: data.to_owned(),
             web,
             devices,
@@ -274,7 +313,11 @@ impl ConsoleStand {
     }
 
     fn command(&self) -> Command {
-        let mut command = under_clock(&self.bins.console, self.clock.as_deref());
+        let mut command = under_clock(
+            &self.bins.console,
+            self.clock.as_deref(),
+            self.place.netns.as_deref(),
+        );
         command.arg("--data").arg(&self.data);
         command
     }
@@ -354,12 +397,12 @@ impl ConsoleStand {
 
     /// Address of the device listener, for a relay.
     pub fn devices_addr(&self) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, self.devices).into()
+        (self.place.host, self.devices).into()
     }
 
     /// Address of the broker, for a relay.
     pub fn mqtt_addr(&self) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, self.mqtt).into()
+        (self.place.host, self.mqtt).into()
     }
 
     /// The running program.
@@ -386,6 +429,8 @@ pub struct Classroom {
     pub player: u16,
     /// Its wall clock, as `faketime` takes it; `None` is the machine's.
     pub clock: Option<String>,
+    /// Its network namespace; `None` is the machine's.
+    pub netns: Option<String>,
     running: Option<Process>,
 }
 
@@ -413,12 +458,13 @@ impl Classroom {
             dir: dir.to_owned(),
             player,
             clock: None,
+            netns: None,
             running: None,
         })
     }
 
     fn command(&self, verb: &[&str]) -> Command {
-        let mut command = under_clock(&self.bins.agent, self.clock.as_deref());
+        let mut command = under_clock(&self.bins.agent, self.clock.as_deref(), self.netns.as_deref());
         command
             .args(verb)
             .arg("--config")
