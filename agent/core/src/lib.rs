@@ -12,7 +12,9 @@ pub mod enrol;
 pub mod health;
 pub mod identity;
 pub mod lessons;
+pub mod manners;
 pub mod outbox;
+pub mod peers;
 pub mod report;
 pub mod time;
 
