@@ -81,9 +81,7 @@ impl Probes {
             network_tx_bytes: looked.then(|| links().map(|(_, link)| link.transmitted()).sum()),
             link_mbps: links().filter_map(|(name, _)| wired_mbps(name)).max(),
             agent_rss_bytes: resident(),
-            lessons_ready: None,
-            lessons_assigned: None,
-            fetched_bytes: None,
+            ..Readings::default()
         }
     }
 }

@@ -154,6 +154,12 @@ reading_columns! {
     lessons_ready: i64,
     lessons_assigned: i64,
     fetched_bytes: i64,
+    lan_in_bytes: i64,
+    lan_out_bytes: i64,
+    copied_bytes: i64,
+    pack_bytes: i64,
+    written_bytes: i64,
+    peers: i64,
 }
 
 #[derive(FromRow)]

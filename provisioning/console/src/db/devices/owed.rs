@@ -59,6 +59,10 @@ fn reason_code(reason: FailureReason) -> &'static str {
         FailureReason::HashMismatch => "hash_mismatch",
         FailureReason::NotFound => "not_found",
         FailureReason::DiskError => "disk_error",
+        FailureReason::Withdrawn => "withdrawn",
+        FailureReason::LicenceExpired => "licence_expired",
+        FailureReason::RolledBack => "rolled_back",
+        FailureReason::TrustStale => "trust_stale",
         FailureReason::Other => "other",
     }
 }
