@@ -111,7 +111,10 @@ impl Netns {
         // Whatever runs here was started by us: the namespace is ours alone.
         if let Ok(pids) = Command::new("ip").args(["netns", "pids", &self.name]).output() {
             for pid in String::from_utf8_lossy(&pids.stdout).split_whitespace() {
-                let _ = Command::new("kill").args(["-9", pid]).stderr(Stdio::null()).status();
+                let _ = Command::new("kill")
+                    .args(["-9", pid])
+                    .stderr(Stdio::null())
+                    .status();
             }
         }
         let _ = Command::new("ip").args(["netns", "del", &self.name]).status();
@@ -172,7 +175,10 @@ impl School {
             laptop: name("laptop"),
             boards: (0..boards).map(|n| name(&format!("b{n:02}"))).collect(),
         };
-        let adds: String = school.all().map(|ns| format!("netns add {}\n", ns.name)).collect();
+        let adds: String = school
+            .all()
+            .map(|ns| format!("netns add {}\n", ns.name))
+            .collect();
         ip_batch(&[], &adds).context(
             "Failed to make network namespaces; this needs root and a kernel that has them (run as root, outside a container \
              without CAP_SYS_ADMIN)",
@@ -206,9 +212,9 @@ impl School {
             "addr add 198.18.0.2/30 dev {LINE}\nlink set {LINE} up\n"
         ))?;
         for end in [console, router] {
-            run(end.command(Path::new("ethtool")).args([
-                "-K", LINE, "tso", "off", "gso", "off", "gro", "off",
-            ]))?;
+            run(end
+                .command(Path::new("ethtool"))
+                .args(["-K", LINE, "tso", "off", "gso", "off", "gro", "off"]))?;
         }
         self.shape(line)
     }

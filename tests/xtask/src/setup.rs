@@ -97,6 +97,54 @@ const SYSTEM: [Need; 12] = [
     },
 ];
 
+/// What the benches of the school's line and of new versions measure us beside, and with.
+const PEERS: [Need; 7] = [
+    Need {
+        program: "ping",
+        args: &["-V"],
+        package: "iputils-ping",
+        why: "takes the time through the line",
+    },
+    Need {
+        program: "ethtool",
+        args: &["--version"],
+        package: "ethtool",
+        why: "makes the line count single packets",
+    },
+    Need {
+        program: "aria2c",
+        args: &["--version"],
+        package: "aria2",
+        why: "is a peer of the swarm",
+    },
+    Need {
+        program: "casync",
+        args: &["--version"],
+        package: "casync",
+        why: "is a peer of new versions",
+    },
+    Need {
+        program: "zck",
+        args: &["--version"],
+        package: "zchunk",
+        why: "is a peer of new versions",
+    },
+    Need {
+        program: "zstd",
+        args: &["--version"],
+        package: "zstd",
+        why: "is a peer of new versions",
+    },
+    Need {
+        program: "python3",
+        args: &["-m", "venv", "--help"],
+        package: "python3 python3-venv",
+        why: "runs libtorrent",
+    },
+];
+/// From PyPI, into a folder of its own.
+const LIBTORRENT: &str = "libtorrent==2.1.1";
+
 const CHINESE_FONT: &str = "fonts-noto-cjk";
 
 /// A development tool that cargo installs.
@@ -129,6 +177,29 @@ pub(crate) fn everything() -> Result<()> {
     Ok(())
 }
 
+/// What the benches beside other programs need.
+pub(crate) fn for_peers() -> Result<()> {
+    install(PEERS.iter().filter(|need| !is_there(need)))?;
+    let python = root().join(".bbt/peers/bin/python");
+    let imports = |python: &Path| answers(&python.to_string_lossy(), &["-c", "import libtorrent"]).is_some();
+    if !imports(&python) {
+        run(Command::new("python3")
+            .args(["-m", "venv"])
+            .arg(root().join(".bbt/peers")))?;
+        run(Command::new(&python).args(["-m", "pip", "install", "--quiet", LIBTORRENT]))?;
+    }
+    Ok(())
+}
+
+/// The Python that has libtorrent.
+pub(crate) fn peers_python() -> Result<PathBuf> {
+    let python = root().join(".bbt/peers/bin/python");
+    if !python.exists() {
+        bail!("libtorrent is not installed; run the bench by `cargo xtask bench school`, which installs it");
+    }
+    Ok(python)
+}
+
 fn is_there(need: &Need) -> bool {
     if !need.args.is_empty() {
         return answers(need.program, need.args).is_some();
@@ -141,16 +212,24 @@ fn is_there(need: &Need) -> bool {
 }
 
 fn system() -> Result<()> {
-    let mut missing: Vec<&str> = Vec::new();
-    for need in &SYSTEM {
-        if !is_there(need) {
-            println!("-- {} is missing: {}", need.program, need.why);
-            missing.extend(need.package.split(' '));
-        }
-    }
+    let mut extra = Vec::new();
     if answers("fc-list", &[":lang=zh-cn", "family"]).is_none_or(|list| list.is_empty()) {
-        println!("-- no Chinese font: pages and slides would show empty boxes");
-        missing.push(CHINESE_FONT);
+        extra.push(Need {
+            program: "a Chinese font",
+            args: &[],
+            package: CHINESE_FONT,
+            why: "without it pages and slides show empty boxes",
+        });
+    }
+    install(SYSTEM.iter().filter(|need| !is_there(need)).chain(&extra))
+}
+
+/// Installs Debian packages, or says how a person does.
+fn install<'a>(needs: impl Iterator<Item = &'a Need>) -> Result<()> {
+    let mut missing: Vec<&str> = Vec::new();
+    for need in needs {
+        println!("-- missing: {} ({})", need.program, need.why);
+        missing.extend(need.package.split(' '));
     }
     if missing.is_empty() {
         return Ok(());

@@ -6,10 +6,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use system_tests::stand::{Bins, until};
 
-use super::{median, ready_classroom};
+use super::{
+    median,
+    process::{processor_s, status_kib},
+    ready_classroom,
+};
 
 pub(crate) async fn run(bins: &Bins, folder: &Path, lessons: usize, rest_s: u64) -> Result<()> {
     for name in [
@@ -105,30 +109,4 @@ fn make_lessons(folder: &Path, count: usize) -> Result<()> {
         anyhow::ensure!(done.success(), "ffmpeg could not make a picture");
     }
     Ok(())
-}
-
-fn status_kib(pid: u32, field: &str) -> Result<f64> {
-    let text = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = text
-        .lines()
-        .find(|line| line.starts_with(field))
-        .with_context(|| format!("no {field}"))?;
-    line.split_whitespace()
-        .nth(1)
-        .and_then(|n| n.parse().ok())
-        .with_context(|| format!("{field} is no number"))
-}
-
-/// User and system time of a process in seconds (proc(5), `stat`, fields 14 and 15, in ticks of 1/100 s).
-fn processor_s(pid: u32) -> Result<f64> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let after_name = text.rsplit_once(')').context("stat has no name")?.1;
-    let field = |n: usize| {
-        after_name
-            .split_whitespace()
-            .nth(n)
-            .and_then(|t| t.parse::<f64>().ok())
-            .unwrap_or(0.0)
-    };
-    Ok((field(11) + field(12)) / 100.0)
 }
