@@ -24,6 +24,7 @@ pub mod standing;
 pub mod system;
 pub mod tickets;
 pub mod tree;
+pub mod trust;
 mod tx;
 pub mod users;
 pub mod wanted;

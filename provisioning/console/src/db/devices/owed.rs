@@ -308,7 +308,8 @@ async fn take_over(
             ELSE wanted_generation END,
          report_generation = ?1, held_generation = ?2, agent_version = ?3, board = ?4, boot_id = ?5,
          player_urls = ?6, disk_total_bytes = ?7, disk_free_bytes = ?8, disk_lesson_bytes = ?9,
-         last_seen_at = CASE WHEN ?10 THEN last_seen_at ELSE ?11 END, clock_trust = coalesce(?13, clock_trust)
+         last_seen_at = CASE WHEN ?10 THEN last_seen_at ELSE ?11 END, clock_trust = coalesce(?13, clock_trust),
+         held_snapshot = ?14
           WHERE device_no = ?12",
     )
     .bind(int(report.generation))
@@ -324,6 +325,7 @@ async fn take_over(
     .bind(ms(now))
     .bind(device_no)
     .bind(report.clock.map(clock_word))
+    .bind(report.snapshot.map(int))
     .execute(&mut *tx)
     .await?;
     sqlx::query("DELETE FROM device_lessons WHERE device_no = ?")
