@@ -96,3 +96,6 @@ id!(
 id!(
     /// One of the keys that sign lessons, assignments or commands.
     KeyId, "key");
+id!(
+    /// A pack: a portable signed set of lessons on a disk or disc.
+    PackId, "pack");

@@ -18,6 +18,7 @@ pub mod hash;
 pub mod health;
 pub mod id;
 pub mod lesson;
+pub mod pack;
 pub mod path;
 pub mod renew;
 pub mod report;
