@@ -117,9 +117,10 @@ impl Part {
         let path = self.store.layout.part(self.hash);
         let io = |e| failed("verify", &path)(e);
         self.store.faults.before(Step::PartVerify).map_err(io)?;
-        self.file.rewind().map_err(io)?;
-        let found = layout::hash_all(&self.file).map_err(io)?;
-        let stamp = Stamp::of(&self.file.metadata().map_err(io)?);
+        let mut file = &self.offer.file;
+        file.rewind().map_err(io)?;
+        let found = layout::hash_all(file).map_err(io)?;
+        let stamp = Stamp::of(&file.metadata().map_err(io)?);
         if found == self.hash && stamp.size == self.size {
             return Ok(stamp);
         }

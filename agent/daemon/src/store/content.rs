@@ -39,6 +39,7 @@ use super::{
     read::FileMap,
     recover,
     rows::{FileRow, FileState, LessonRow},
+    serve::Desk,
 };
 use crate::shelf::LessonCard;
 
@@ -74,6 +75,8 @@ pub(crate) struct Inner {
     /// Held while a file is hashed again, so that two readers do not hash it twice.
     pub(super) verify: Mutex<()>,
     memory: Mutex<Memory>,
+    /// What is at hand for serving other boards.
+    pub(super) desk: Desk,
     /// Bytes of whole files.
     pub(crate) file_bytes: AtomicU64,
     /// A commit failed half-way.
@@ -132,6 +135,7 @@ impl ContentStore {
             write: Mutex::default(),
             verify: Mutex::default(),
             memory: Mutex::new(memory),
+            desk: Desk::default(),
             file_bytes: AtomicU64::new(0),
             broken: AtomicBool::new(false),
             changes: watch::channel(0).0,
@@ -295,6 +299,8 @@ impl ContentStore {
             .map_err(|e| inner.write_failed("write", &path, bytes.len() as u64, e))?;
         let changes = recover::adopt_manifest(inner, &key, &manifest, assigned.manifest)?;
         inner.index.commit(changes)?;
+        // Once more: somebody may have looked in between.
+        inner.forget_all();
         inner.faults.before(Step::Done).map_err(failed("finish", &path))?;
         inner.changed();
         Ok(manifest)
@@ -372,6 +378,8 @@ impl Inner {
         let mut memory = self.memory();
         memory.held.clear();
         memory.maps.clear();
+        drop(memory);
+        self.desk.forget_lessons();
     }
 
     fn held(&self, key: &LessonKey, row: &LessonRow) -> Result<HeldLesson, StoreError> {

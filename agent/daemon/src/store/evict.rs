@@ -127,6 +127,7 @@ impl Inner {
                 self.file_bytes.fetch_sub(row.size, Ordering::SeqCst);
             }
             done.drop_file(*hash);
+            self.desk.forget(*hash);
         }
         for folder in &folders {
             self.sync_folder(folder)?;

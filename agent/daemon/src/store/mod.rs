@@ -21,6 +21,8 @@ mod read;
 mod recover;
 mod room;
 mod rows;
+mod scrub;
+mod serve;
 #[cfg(test)]
 pub(crate) mod tests;
 

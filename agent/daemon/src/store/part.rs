@@ -13,6 +13,7 @@ use std::{
     sync::Arc,
 };
 
+use agent_core::peers::Bits;
 use contract::{
     hash::Hash,
     lesson::{ChunkEntry, FileEntry},
@@ -24,6 +25,7 @@ use super::{
     fault::Step,
     index::Changes,
     rows::{PartRow, SEGMENT_BYTES},
+    serve::{ChunkList, Offer},
 };
 
 /// What there is to do for a file.
@@ -40,11 +42,8 @@ pub struct Part {
     pub(super) store: Arc<Inner>,
     pub(super) hash: Hash,
     pub(super) size: u64,
-    chunks: Vec<ChunkEntry>,
-    /// Where each chunk begins.
-    offsets: Vec<u64>,
-    layout: [u8; 32],
-    pub(super) file: File,
+    /// The file and its chunks, as other boards are served from it.
+    pub(super) offer: Arc<Offer>,
     /// On the disk, as far as this process knows.
     pub(super) have: Vec<bool>,
     /// Chunks that the index does not know of yet.
@@ -67,6 +66,7 @@ impl std::fmt::Debug for Part {
 
 impl Drop for Part {
     fn drop(&mut self) {
+        self.store.desk.forget(self.hash);
         self.store.give_back(self.hash);
     }
 }
@@ -118,22 +118,12 @@ impl Part {
         if length > entry.size {
             file.set_len(entry.size).map_err(failed("shorten", &path))?;
         }
-        let mut hasher = blake3::Hasher::new();
-        let mut offsets = Vec::with_capacity(entry.chunks.len());
-        let mut offset = 0;
-        for chunk in &entry.chunks {
-            hasher.update(&chunk.hash.0);
-            hasher.update(&chunk.size.to_le_bytes());
-            offsets.push(offset);
-            offset += u64::from(chunk.size);
-        }
+        let chunks = Arc::new(ChunkList::new(&entry.chunks));
+        let offer = Arc::new(Offer::new(file, Arc::clone(&chunks), Bits::none(chunks.len())));
         let mut part = Self {
             hash: entry.hash,
             size: entry.size,
-            chunks: entry.chunks.clone(),
-            offsets,
-            layout: *hasher.finalize().as_bytes(),
-            file,
+            offer,
             have: vec![false; entry.chunks.len()],
             unrecorded: BTreeSet::new(),
             done_bytes: 0,
@@ -144,6 +134,7 @@ impl Part {
         if length > 0 {
             part.resume(length.min(entry.size))?;
         }
+        part.store.desk.arrives(part.hash, Arc::clone(&part.offer));
         Ok(part)
     }
 
@@ -151,7 +142,7 @@ impl Part {
     fn resume(&mut self, length: u64) -> Result<(), StoreError> {
         let row = self.store.index.part(self.hash)?;
         let recorded: Vec<u8> = match row {
-            Some(row) if row.layout == self.layout && row.size == self.size => self
+            Some(row) if row.layout == self.offer.chunks.name && row.size == self.size => self
                 .store
                 .index
                 .segments(self.hash)
@@ -161,8 +152,8 @@ impl Part {
         };
         let path = self.store.layout.part(self.hash);
         let mut buffer = Vec::new();
-        for index in 0..self.chunks.len() {
-            let (entry, offset) = (self.chunks[index], self.offsets[index]);
+        for index in 0..self.chunk_count() {
+            let (entry, offset) = (self.offer.chunks.entries[index], self.offer.chunks.offsets[index]);
             let size = u64::from(entry.size);
             if offset + size > length {
                 break;
@@ -172,7 +163,8 @@ impl Part {
                 .is_some_and(|byte| byte & (1 << (index % 8)) != 0);
             if !known {
                 buffer.resize(entry.size as usize, 0);
-                self.file
+                self.offer
+                    .file
                     .read_exact_at(&mut buffer, offset)
                     .map_err(failed("read", &path))?;
                 if Hash::of(&buffer) != entry.hash {
@@ -180,10 +172,16 @@ impl Part {
                 }
                 self.unrecorded.insert(index);
             }
-            self.have[index] = true;
-            self.done_bytes += size;
+            self.set(index, size);
         }
         Ok(())
+    }
+
+    /// A chunk is on the disk, or on its way there, and was hashed.
+    fn set(&mut self, index: usize, size: u64) {
+        self.have[index] = true;
+        self.done_bytes += size;
+        self.offer.have().set(u32::try_from(index).unwrap_or(u32::MAX));
     }
 
     /// The file's hash.
@@ -203,7 +201,7 @@ impl Part {
 
     /// What the manifest says of a chunk.
     pub fn chunk(&self, index: usize) -> Option<ChunkEntry> {
-        self.chunks.get(index).copied()
+        self.offer.chunks.entries.get(index).copied()
     }
 
     /// Whether a chunk is on the disk.
@@ -211,23 +209,28 @@ impl Part {
         self.have.get(index).copied().unwrap_or(false)
     }
 
+    /// Which chunks are on the disk.
+    pub fn have(&self) -> Bits {
+        self.offer.have().clone()
+    }
+
     /// How many chunks the file has.
     pub fn chunk_count(&self) -> usize {
-        self.chunks.len()
+        self.offer.chunks.entries.len()
     }
 
     /// Bytes written since the last checkpoint.
     pub fn unrecorded_bytes(&self) -> u64 {
         self.unrecorded
             .iter()
-            .map(|i| u64::from(self.chunks[*i].size))
+            .map(|i| u64::from(self.offer.chunks.entries[*i].size))
             .sum()
     }
 
     /// What is missing, in runs of at most `max_bytes` (a longer chunk is a run of its own).
     pub fn missing(&self, max_bytes: u64) -> Vec<Run> {
         let mut runs: Vec<Run> = Vec::new();
-        for (index, chunk) in self.chunks.iter().enumerate() {
+        for (index, chunk) in self.offer.chunks.entries.iter().enumerate() {
             if self.have[index] {
                 continue;
             }
@@ -240,7 +243,7 @@ impl Part {
                 _ => runs.push(Run {
                     first_chunk: index,
                     chunks: 1,
-                    offset: self.offsets[index],
+                    offset: self.offer.chunks.offsets[index],
                     len: size,
                 }),
             }
@@ -253,7 +256,7 @@ impl Part {
     /// # Errors
     /// No room, or the disk. A chunk of another file is refused as [`StoreError::Mismatch`].
     pub fn write(&mut self, index: usize, chunk: &VerifiedChunk) -> Result<(), StoreError> {
-        if self.chunks.get(index) != Some(&chunk.entry) {
+        if self.offer.chunks.entries.get(index) != Some(&chunk.entry) {
             return Err(StoreError::Mismatch(self.hash));
         }
         if self.lost {
@@ -269,16 +272,15 @@ impl Part {
             .store
             .faults
             .before(Step::PartWrite)
-            .and_then(|()| self.file.write_all_at(&chunk.bytes, self.offsets[index]));
+            .and_then(|()| self.offer.file.write_all_at(&chunk.bytes, self.offer.chunks.offsets[index]));
         if let Err(error) = written {
             let path = self.store.layout.part(self.hash);
             return Err(self
                 .store
                 .write_failed("write", &path, self.size - self.done_bytes, error));
         }
-        self.have[index] = true;
         self.unrecorded.insert(index);
-        self.done_bytes += chunk.bytes.len() as u64;
+        self.set(index, chunk.bytes.len() as u64);
         Ok(())
     }
 
@@ -313,7 +315,7 @@ impl Part {
         }
         let row = PartRow {
             size: self.size,
-            layout: self.layout,
+            layout: self.offer.chunks.name,
             done_bytes: self.done_bytes,
         };
         changes.put_part(self.hash, row)?;
@@ -327,7 +329,7 @@ impl Part {
             .store
             .faults
             .before(Step::PartSync)
-            .and_then(|()| self.file.sync_data());
+            .and_then(|()| self.offer.file.sync_data());
         let Err(reason) = synced else { return Ok(()) };
         let path = self.store.layout.part(self.hash);
         tracing::error!(file = %self.hash, error = %reason, "the disk did not confirm a part; thrown away");
@@ -341,6 +343,7 @@ impl Part {
 
     pub(super) fn discard(&mut self) -> Result<(), StoreError> {
         self.lost = true;
+        self.offer.have().clear();
         let mut changes = Changes::default();
         self.store.index.drop_part(self.hash, &mut changes)?;
         self.store.index.commit(changes)?;

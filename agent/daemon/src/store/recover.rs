@@ -280,6 +280,7 @@ pub(crate) fn quarantine_file(inner: &Inner, hash: Hash) -> Result<(), StoreErro
     let mut changes = Changes::default();
     changes.drop_file(hash);
     inner.index.commit(changes)?;
+    inner.desk.forget(hash);
     inner.file_bytes.fetch_sub(size, Ordering::SeqCst);
     Ok(())
 }
@@ -289,6 +290,7 @@ pub(crate) fn remove_part(inner: &Inner, hash: Hash) -> Result<(), StoreError> {
     let mut changes = Changes::default();
     inner.index.drop_part(hash, &mut changes)?;
     inner.index.commit(changes)?;
+    inner.desk.forget(hash);
     let path = inner.layout.part(hash);
     match fs::remove_file(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", &path)(error)),

@@ -4,3 +4,4 @@ mod cuts;
 mod damage;
 pub(crate) mod kit;
 mod lessons;
+mod serving;
