@@ -198,6 +198,20 @@ impl School {
         Ok(school)
     }
 
+    /// Which congestion control new TCP connections over the line take, if their program does not choose. By route: the
+    /// default of a namespace may only be one that the machine allows to everybody.
+    ///
+    /// # Errors
+    /// The kernel has none of that name.
+    pub fn congestion(&self, name: &str) -> Result<()> {
+        self.console
+            .ip(&format!("route replace 198.18.1.0/24 via 198.18.0.2 congctl {name}\n"))?;
+        for board in &self.boards {
+            board.ip(&format!("route replace default via 198.18.1.1 congctl {name}\n"))?;
+        }
+        Ok(())
+    }
+
     fn line(&self, line: Line) -> Result<()> {
         let (console, router) = (&self.console, &self.router);
         let link = format!(

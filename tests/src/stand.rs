@@ -282,13 +282,15 @@ impl ConsoleStand {
         password: &str,
     ) -> Result<Self> {
         let host = place.host;
+        // The console reaches its own broker by the loopback wherever devices reach it.
+        let bind = if host.is_loopback() { host } else { Ipv4Addr::UNSPECIFIED.into() };
         let [web, devices, mqtt] = match ports {
             Some(ports) => ports,
             None => [free_port()?, free_port()?, free_port()?],
         };
         fs::create_dir_all(data)?;
         let config = format!(
-            "listen_web = \"127.0.0.1:{web}\"\nlisten_devices = \"{host}:{devices}\"\nlisten_mqtt = \"{host}:{mqtt}\"\n\
+            "listen_web = \"127.0.0.1:{web}\"\nlisten_devices = \"{bind}:{devices}\"\nlisten_mqtt = \"{bind}:{mqtt}\"\n\
              public_host = \"{host}\"\npublic_devices_port = {devices}\npublic_mqtt_port = {mqtt}\nreserve_bytes = 1048576\n"
         );
         fs::write(data.join("console.toml"), config)?;

@@ -46,6 +46,9 @@ pub(crate) struct Options {
     /// So long a full queue of the line takes to empty.
     #[arg(long, default_value_t = 100)]
     queue_ms: u32,
+    /// Congestion control of every connection; cubic is what Linux comes with.
+    #[arg(long, default_value = "cubic")]
+    tcp: String,
     /// Boards in a hundred that lose power once at a random time.
     #[arg(long, default_value_t = 0)]
     cycle: u8,
@@ -149,7 +152,6 @@ pub(crate) fn run(bins: &Bins, options: &Options) -> Result<()> {
         burst_bytes: 16_000,
         queue_ms: options.queue_ms,
     };
-    let congestion = fs::read_to_string("/proc/sys/net/ipv4/tcp_congestion_control").unwrap_or_default();
     println!(
         "{} boards, {} MB, line {} kbit/s each way (tbf: burst {} B, queue {} ms, tail drop; Ethernet headers counted), TCP {}, \
          folders in memory",
@@ -158,9 +160,10 @@ pub(crate) fn run(bins: &Bins, options: &Options) -> Result<()> {
         line.rate_kbps,
         line.burst_bytes,
         line.queue_ms,
-        congestion.trim()
+        options.tcp
     );
     in_school(options.agents, line, async |school, folder| {
+        school.congestion(&options.tcp)?;
         if options.class_hours {
             return class_hours(school, folder, bins, options).await;
         }

@@ -47,7 +47,7 @@ pub(crate) trait Fleet {
 pub(crate) struct Course {
     pub(crate) content_bytes: u64,
     pub(crate) rate_kbps: u32,
-    /// Seconds without a push before the word is given: what idling costs, and what a ping takes.
+    /// Seconds without a push before the word is given: in one half idle traffic is counted, in the other ping is taken.
     pub(crate) idle_s: u64,
     /// Boards in a hundred that lose power once.
     pub(crate) cycle_percent: u8,
@@ -90,11 +90,15 @@ pub(crate) async fn run(
     course: Course,
     folder: &Path,
 ) -> Result<Result1> {
+    let half = Duration::from_secs(course.idle_s) / 2;
+    let before = school.line_bytes()?;
+    tokio::time::sleep(half).await;
+    let after = school.line_bytes()?;
+    let idle = (after.sent + after.received) - (before.sent + before.received);
     let ping = Ping::start(&school.laptop, folder)?;
-    let (idle_from, idle_bytes) = (wall(), school.line_bytes()?);
-    tokio::time::sleep(Duration::from_secs(course.idle_s)).await;
-    let (wall_from, begun) = (wall(), school.line_bytes()?);
-    let idle = (begun.sent + begun.received) - (idle_bytes.sent + idle_bytes.received);
+    let ping_from = wall();
+    tokio::time::sleep(half).await;
+    let wall_from = wall();
     let received = |school: &School| -> Result<u64> {
         school
             .boards
@@ -116,7 +120,7 @@ pub(crate) async fn run(
         );
     }
     let start = Instant::now();
-    let begun = school.line_bytes().unwrap_or(begun);
+    let begun = school.line_bytes()?;
     fleet.go().await?;
     let mut ready: Vec<Option<Duration>> = vec![None; boards];
     let mut watch = watch;
@@ -162,9 +166,9 @@ pub(crate) async fn run(
         first_s: times().fold(f64::INFINITY, f64::min),
         down_bytes: end.sent - begun.sent,
         up_bytes: end.received - begun.received,
-        idle_bytes_s: idle as f64 / (wall_from - idle_from),
+        idle_bytes_s: idle as f64 / half.as_secs_f64(),
         received_bytes,
-        before: ping.between(idle_from, wall_from)?,
+        before: ping.between(ping_from, wall_from)?,
         during: ping.between(wall_from, wall_to)?,
         rss_mib,
         wrong,
