@@ -20,6 +20,7 @@ pub mod id;
 pub mod lesson;
 pub mod pack;
 pub mod path;
+pub mod peer;
 pub mod renew;
 pub mod report;
 pub mod school;
