@@ -9,8 +9,11 @@ pub mod commands;
 pub mod devices;
 pub mod health;
 pub mod identity;
+pub mod lesson_imports;
 pub mod lessons;
+pub mod lines;
 pub mod pushes;
+pub mod reviews;
 pub mod roster;
 pub mod schema;
 pub mod security;
@@ -20,6 +23,7 @@ pub mod tickets;
 pub mod tree;
 pub mod usb;
 pub mod users;
+pub mod vocab;
 
 /// Most rows in one page.
 pub const MAX_PAGE_SIZE: u32 = 500;

@@ -11,6 +11,7 @@ pub mod limits;
 pub mod ranges;
 pub mod rates;
 mod renew;
+mod school;
 mod serve;
 #[cfg(test)]
 mod tests;
@@ -169,6 +170,7 @@ pub fn router(http: DeviceHttp) -> Router {
         .route(api::RENEW_CONFIRM, post(renew::confirm))
         .route(api::TIME, get(word::time))
         .route(api::STANDING, get(word::standing))
+        .route(api::SCHOOL, get(school::plan))
         .route(api::MANIFEST_ROUTE, get(manifest))
         .route(api::FILE_ROUTE, get(file))
         .layer(middleware::from_fn_with_state(shared.clone(), admit))

@@ -2,6 +2,10 @@
 
 pub mod clones;
 pub mod import;
+pub mod line;
+pub mod lint;
 pub mod progress;
+pub mod review;
 pub mod roster;
+pub mod vocab;
 pub mod wanted;

@@ -7,6 +7,7 @@ pub mod presence;
 pub mod publisher;
 pub mod revisions;
 pub mod root_key;
+pub mod school_plans;
 pub mod standing;
 
 use std::future::Future;

@@ -102,6 +102,12 @@ impl Console {
         let tasks = TaskTracker::new();
         let stopping = app.stopping.clone();
         let ingest = tokio::spawn(ingest::run(app.clone(), incoming, publisher.clone()));
+        tasks.spawn(jobs::school_plans::run(
+            app.clone(),
+            publisher.clone(),
+            link.clone(),
+            stopping.clone(),
+        ));
         tasks.spawn(jobs::publisher::run(
             app.clone(),
             publisher,
