@@ -33,6 +33,7 @@ use tokio::sync::watch;
 
 use super::{
     LessonKey, ManifestRefused, OpenReport, StoreError,
+    copy::Elsewhere,
     fault::{Faults, Step},
     index::{self, Changes, Index},
     layout::{self, Layout},
@@ -77,6 +78,8 @@ pub(crate) struct Inner {
     memory: Mutex<Memory>,
     /// What is at hand for serving other boards.
     pub(super) desk: Desk,
+    pub(super) elsewhere: Elsewhere,
+    pub(super) counts: Counts,
     /// Bytes of whole files.
     pub(crate) file_bytes: AtomicU64,
     /// A commit failed half-way.
@@ -97,6 +100,22 @@ pub(super) struct Memory {
     pub(super) maps: Vec<(LessonKey, Arc<FileMap>)>,
     next_use: u64,
     used_at: HashMap<LessonId, Instant>,
+}
+
+/// Counted since the start.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    pub(super) written: AtomicU64,
+    pub(super) copied: AtomicU64,
+}
+
+/// Bytes since the store was opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Lesson bytes and manifests handed to the file system, without what the index needs.
+    pub stored_bytes: u64,
+    /// Of these, copied from other files of this disk.
+    pub copied_bytes: u64,
 }
 
 impl std::fmt::Debug for ContentStore {
@@ -136,6 +155,8 @@ impl ContentStore {
             verify: Mutex::default(),
             memory: Mutex::new(memory),
             desk: Desk::default(),
+            elsewhere: Elsewhere::default(),
+            counts: Counts::default(),
             file_bytes: AtomicU64::new(0),
             broken: AtomicBool::new(false),
             changes: watch::channel(0).0,
@@ -147,6 +168,14 @@ impl ContentStore {
     /// Manifests that come from now on are believed with these keys; those that are held were believed already.
     pub fn trust(&self, keys: Vec<TrustedKey>) {
         *self.0.trusted.write().unwrap_or_else(PoisonError::into_inner) = keys;
+    }
+
+    /// What was written since the store was opened.
+    pub fn traffic(&self) -> Traffic {
+        Traffic {
+            stored_bytes: self.0.counts.written.load(Ordering::Relaxed),
+            copied_bytes: self.0.counts.copied.load(Ordering::Relaxed),
+        }
     }
 
     /// Wakes whenever the inventory may have changed.
@@ -297,6 +326,10 @@ impl ContentStore {
             .before(Step::ManifestWrite)
             .and_then(|()| layout::write_atomically(&path, bytes))
             .map_err(|e| inner.write_failed("write", &path, bytes.len() as u64, e))?;
+        inner
+            .counts
+            .written
+            .fetch_add(bytes.len() as u64, Ordering::Relaxed);
         let changes = recover::adopt_manifest(inner, &key, &manifest, assigned.manifest)?;
         inner.index.commit(changes)?;
         // Once more: somebody may have looked in between.

@@ -1,14 +1,15 @@
 //! What is kept on the disk, one file for each thing kept.
 //!
 //! The content store, from the ground up: `layout` (folders and names), `rows` and `index` (sled), `chunk` and `part` (a file that is arriving), `commit`
-//! (it becomes one), `content` (lessons held), `read` (files opened), `evict`, `recover` (files and index made to agree at each start), `check`
-//! (the same question asked without mending). Journal and outbox stand beside it and share nothing with it.
+//! (it becomes one), `copy` (from what is here already), `content` (lessons held), `read` (files opened), `serve` (chunks for other boards), `evict`,
+//! `recover` (files and index made to agree at each start), `scrub` (files looked at again), `check` (the same question asked without mending). Journal and outbox stand beside it and share nothing with it.
 
 mod ballast;
 mod check;
 mod chunk;
 mod commit;
 mod content;
+mod copy;
 mod error;
 mod evict;
 mod fault;
@@ -28,7 +29,7 @@ pub(crate) mod tests;
 
 pub use check::{CheckReport, Disagreement, check, rebuild};
 pub use chunk::{HashMismatch, Run, VerifiedChunk};
-pub use content::{ContentStore, StoreOptions};
+pub use content::{ContentStore, StoreOptions, Traffic};
 pub use error::{ManifestRefused, StoreError};
 pub use index::IndexError;
 pub use part::{Begin, Part};

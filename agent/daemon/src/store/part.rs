@@ -10,7 +10,7 @@ use std::{
     fs::{self, File},
     io,
     os::unix::fs::FileExt,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
 };
 
 use agent_core::peers::Bits;
@@ -268,11 +268,11 @@ impl Part {
         if self.have[index] {
             return Ok(());
         }
-        let written = self
-            .store
-            .faults
-            .before(Step::PartWrite)
-            .and_then(|()| self.offer.file.write_all_at(&chunk.bytes, self.offer.chunks.offsets[index]));
+        let written = self.store.faults.before(Step::PartWrite).and_then(|()| {
+            self.offer
+                .file
+                .write_all_at(&chunk.bytes, self.offer.chunks.offsets[index])
+        });
         if let Err(error) = written {
             let path = self.store.layout.part(self.hash);
             return Err(self
@@ -280,7 +280,9 @@ impl Part {
                 .write_failed("write", &path, self.size - self.done_bytes, error));
         }
         self.unrecorded.insert(index);
-        self.set(index, chunk.bytes.len() as u64);
+        let size = chunk.bytes.len() as u64;
+        self.store.counts.written.fetch_add(size, Ordering::Relaxed);
+        self.set(index, size);
         Ok(())
     }
 

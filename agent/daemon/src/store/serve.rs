@@ -84,7 +84,7 @@ impl Offer {
     }
 
     /// A chunk, read and hashed; `Ok(None)` if it is not here.
-    fn read(&self, index: u32) -> io::Result<Option<Bytes>> {
+    pub(super) fn read(&self, index: u32) -> io::Result<Option<Bytes>> {
         let n = index as usize;
         let (Some(chunk), Some(offset)) = (self.chunks.entries.get(n), self.chunks.offsets.get(n)) else {
             return Ok(None);
@@ -179,7 +179,11 @@ impl ContentStore {
     /// Index or disk. The file is looked at again then, and fetched again if need be.
     pub fn read_chunk(&self, file: Hash, index: u32) -> Result<Option<Bytes>, StoreError> {
         let Some(offer) = self.0.offer(file)? else {
-            return if index == 0 { self.manifest_bytes(file) } else { Ok(None) };
+            return if index == 0 {
+                self.manifest_bytes(file)
+            } else {
+                Ok(None)
+            };
         };
         match offer.read(index) {
             Ok(bytes) => Ok(bytes),
@@ -212,7 +216,7 @@ impl ContentStore {
 
 impl Inner {
     /// A file open for serving; `None` if nothing of it is here that is known to be right.
-    fn offer(&self, hash: Hash) -> Result<Option<Arc<Offer>>, StoreError> {
+    pub(super) fn offer(&self, hash: Hash) -> Result<Option<Arc<Offer>>, StoreError> {
         let epoch = {
             let open = &mut *self.desk.open();
             if let Some(offer) = open.arriving.get(&hash) {

@@ -44,7 +44,10 @@ fn a_file_is_served_while_it_arrives_while_it_rests_and_once_it_is_whole() {
         some[index] = pieces(bytes)[index].clone();
     }
     assert_eq!(served(&store, file, 6)[..5], some, "under way");
-    assert_eq!(store.has(file).unwrap().unwrap().iter().collect::<Vec<_>>(), [1, 3]);
+    assert_eq!(
+        store.has(file).unwrap().unwrap().iter().collect::<Vec<_>>(),
+        [1, 3]
+    );
     part.checkpoint().unwrap();
     write(&mut part, 0, bytes);
     drop(part);
@@ -53,7 +56,11 @@ fn a_file_is_served_while_it_arrives_while_it_rests_and_once_it_is_whole() {
     let (store, _) = open(root.path());
     assert_eq!(served(&store, file, 5), some, "at rest, after a start");
     let mut part = begin(&store, &lesson.manifest.files[0]);
-    assert_eq!(part.done_bytes(), 3 * CHUNK as u64, "what is not recorded was hashed");
+    assert_eq!(
+        part.done_bytes(),
+        3 * CHUNK as u64,
+        "what is not recorded was hashed"
+    );
     fill(&mut part, bytes).unwrap();
     store.commit(vec![part]).remove(0).unwrap();
     assert_eq!(served(&store, file, 5), pieces(bytes), "whole");
@@ -113,7 +120,10 @@ fn a_damaged_part_is_not_served_and_is_hashed_when_it_is_taken_up_again() {
         .write_all_at(&[0xff; 9], 0)
         .unwrap();
     store.read_chunk(file, 0).unwrap_err();
-    assert_eq!(begin(&store, &lesson.manifest.files[0]).done_bytes(), CHUNK as u64);
+    assert_eq!(
+        begin(&store, &lesson.manifest.files[0]).done_bytes(),
+        CHUNK as u64
+    );
 }
 
 #[test]
