@@ -27,7 +27,13 @@
 //! Changes to this API after its first version: none.
 
 mod bits;
+mod file;
+mod lan;
+mod peer;
 mod swarm;
+mod wan;
+mod weigh;
+mod words;
 
 use std::{ops::Range, sync::Arc, time::Duration};
 
