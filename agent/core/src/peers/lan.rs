@@ -99,6 +99,7 @@ impl Swarm {
     /// The rarest of some chunks that the peer has and we miss, from a place where nobody else is likely to begin, and its
     /// neighbours as far as they fit.
     fn pick(&mut self, slot: usize, most_bytes: u64) -> Option<(usize, u32, u32)> {
+        let throw = self.dice.random_range(0..u32::MAX);
         for place in 0..self.order.len() {
             let at = self.order[place];
             let Some(file) = self.files.get(at).and_then(Option::as_ref) else {
@@ -115,7 +116,7 @@ impl Swarm {
                     && self.is_my_turn(file, index)
                     && !peer.was_asked(at, index)
             };
-            let start = self.dice.random_range(0..file.len().max(1));
+            let start = throw % file.len().max(1);
             let (from, words) = (start as usize / 64, file.have.words());
             let low = (1u64 << (start % 64)) - 1;
             let mut best: Option<(u8, u32)> = None;
