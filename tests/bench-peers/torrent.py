@@ -10,6 +10,7 @@ when every piece is there and its hash fits. It is told every peer at once: a tr
 tracker, no port mapping; as many unchoked peers as there are.
 """
 
+import json
 import os
 import socketserver
 import sys
@@ -20,7 +21,7 @@ from urllib.parse import parse_qs, urlsplit
 PORT = int(os.environ.get("BT_PORT", "6881"))
 
 
-def session(address):
+def session(address, more=None):
     import libtorrent as lt
 
     settings = {
@@ -38,6 +39,7 @@ def session(address):
         "connection_speed": 200,
         "alert_mask": 0,
     }
+    settings.update(more or {})
     return lt.session(settings)
 
 
@@ -59,7 +61,7 @@ def parameters(torrent, folder):
 def make(file, torrent, tracker):
     import libtorrent as lt
 
-    piece = 256 * 1024
+    piece = int(os.environ.get("BT_PIECE", 256 * 1024))
     entries = [lt.create_file_entry(os.path.basename(file), os.path.getsize(file))]
     made = lt.create_torrent(entries, piece, lt.create_torrent.v1_only)
     made.add_tracker(tracker)
@@ -71,7 +73,7 @@ def make(file, torrent, tracker):
 def seed(torrent, folder, address):
     import libtorrent as lt
 
-    ses = session(address)
+    ses = session(address, json.loads(os.environ.get("BT_SEED", "{}")))
     params = parameters(torrent, folder)
     params.flags |= lt.torrent_flags.seed_mode
     if os.environ.get("SUPER_SEEDING") == "1":
@@ -82,7 +84,7 @@ def seed(torrent, folder, address):
 
 
 def leech(torrent, folder, address, go, done, peers):
-    ses = session(address)
+    ses = session(address, json.loads(os.environ.get("BT_LEECH", "{}")))
     params = parameters(torrent, folder)
     while not os.path.exists(go):
         time.sleep(0.01)

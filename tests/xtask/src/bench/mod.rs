@@ -1,5 +1,6 @@
 //! Figures, printed side by side with a peer where there is one. Nothing here is asserted.
 
+mod delta;
 mod enrol;
 mod footprint;
 mod player;
@@ -53,6 +54,8 @@ pub(crate) enum Which {
     },
     /// A lesson to all boards of a school behind one line, in network namespaces, beside libtorrent and aria2.
     School(school::Options),
+    /// New versions of 200 MB files with small edits: bytes moved, beside casync, zchunk and zstd.
+    Delta(delta::Options),
 }
 
 pub(crate) fn run(which: Which) -> Result<()> {
@@ -80,6 +83,7 @@ pub(crate) fn run(which: Which) -> Result<()> {
     };
     match which {
         Which::School(options) => school::run(&bins, &options),
+        Which::Delta(options) => delta::run(&bins, &folder, &options),
         Which::Footprint { lessons, rest_s } => {
             runtime.block_on(footprint::run(&bins, &folder, lessons, rest_s))
         }
@@ -92,12 +96,7 @@ pub(crate) fn run(which: Which) -> Result<()> {
 async fn ready_classroom(bins: &Bins, folder: &Path) -> Result<(ConsoleStand, Classroom, Duration)> {
     let mut stand = ConsoleStand::prepare(bins, &folder.join("console"), None, "bench bench 1234")?;
     let console = stand.start().await?;
-    let lessons = folder.join("lessons");
-    stand.admin(&[
-        "lesson",
-        "import",
-        lessons.to_str().context("the folder's path is not UTF-8")?,
-    ])?;
+    import(&stand, &folder.join("lessons"))?;
     let rooms = roster(&console).await?;
     let dir = folder.join("classroom");
     let mut classroom = Classroom::prepare(bins, &dir, free_port()?, "BENCH", "")?;
@@ -112,6 +111,12 @@ async fn ready_classroom(bins: &Bins, folder: &Path) -> Result<(ConsoleStand, Cl
     })
     .await?;
     Ok((stand, classroom, start.elapsed()))
+}
+
+/// Imports every lesson folder under `folder`.
+fn import(stand: &ConsoleStand, folder: &Path) -> Result<()> {
+    let folder = folder.to_str().context("the folder's path is not UTF-8")?;
+    stand.admin(&["lesson", "import", folder]).map(drop)
 }
 
 /// The middle value.

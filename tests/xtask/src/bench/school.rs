@@ -155,12 +155,7 @@ pub(crate) fn run(bins: &Bins, options: &Options) -> Result<()> {
     println!(
         "{} boards, {} MB, line {} kbit/s each way (tbf: burst {} B, queue {} ms, tail drop; Ethernet headers counted), TCP {}, \
          folders in memory",
-        options.agents,
-        options.mb,
-        line.rate_kbps,
-        line.burst_bytes,
-        line.queue_ms,
-        options.tcp
+        options.agents, options.mb, line.rate_kbps, line.burst_bytes, line.queue_ms, options.tcp
     );
     in_school(options.agents, line, async |school, folder| {
         school.congestion(&options.tcp)?;

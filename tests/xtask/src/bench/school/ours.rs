@@ -206,8 +206,7 @@ fn import(stand: &ConsoleStand, folder: &Path, content: &Path) -> Result<()> {
              grade = \"四年级\"\nvolume = \"下册\"\nchapter = \"第一单元\"\nperiod = \"第1课时\"\n"
         ),
     )?;
-    let folder = folder.to_str().context("the folder's path is not UTF-8")?;
-    stand.admin(&["lesson", "import", folder]).map(drop)
+    crate::bench::import(stand, folder)
 }
 
 /// The `[lan]` table of the boards' configuration.
