@@ -17,5 +17,6 @@ pub mod outbox;
 pub mod peers;
 pub mod report;
 pub mod time;
+pub mod trust;
 
 pub use time::Millis;

@@ -146,6 +146,24 @@ impl TrustRoot {
         Ok(root)
     }
 
+    /// A root that stands by itself: signed by enough of the root keys that it names. Proves nothing about who made it; whoever
+    /// hands it over must be believed already.
+    ///
+    /// # Errors
+    /// It does not stand by itself.
+    pub fn self_signed(document: &Signed<Self>) -> Result<Self, RootError> {
+        let claim = document.claim()?;
+        Self::anchor(document, &claim.keys)
+    }
+
+    /// The version that a root gives itself, verified by nobody: for choosing the next one out of a bundle.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn claimed_version(document: &Signed<Self>) -> Result<u32, RootError> {
+        Ok(document.claim()?.version)
+    }
+
     /// The root after this one.
     ///
     /// # Errors
