@@ -1,6 +1,7 @@
 //! What the console decides. Knows no database, no socket and no clock.
 
 pub mod clones;
+pub mod convert;
 pub mod import;
 pub mod line;
 pub mod lint;

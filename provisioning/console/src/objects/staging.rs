@@ -166,6 +166,11 @@ impl Write for Staged {
 }
 
 impl Sealed {
+    /// Where the received bytes lie until they are put.
+    pub fn path(&self) -> &std::path::Path {
+        &self.path
+    }
+
     /// Opens the received bytes again, to look into them.
     ///
     /// # Errors
