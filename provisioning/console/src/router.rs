@@ -26,7 +26,7 @@ use crate::{
     app::AppState,
     audit, auth,
     controllers::{
-        account, batches, claims, clones, commands, devices, events, health, identity, lessons, pushes,
+        account, batches, claims, clones, commands, devices, events, health, identity, lessons, lines, packs, pushes,
         roster, security, session, system, tickets, tree, usb, users,
     },
     domain::roster::MAX_FILE_BYTES,
@@ -80,6 +80,9 @@ fn closed() -> OpenApiRouter<AppState> {
         .routes(routes!(tree::school, tree::rename_school))
         .routes(routes!(tree::add_classroom))
         .routes(routes!(tree::rename_classroom))
+        .routes(routes!(lines::school, lines::set_school))
+        .routes(routes!(lines::region, lines::set_region))
+        .routes(routes!(lines::authors, lines::set_authors))
         .routes(routes!(system::overview))
         .routes(routes!(roster::template))
         .routes(routes!(devices::list))
@@ -107,6 +110,8 @@ fn closed() -> OpenApiRouter<AppState> {
         .routes(routes!(pushes::add, pushes::list))
         .routes(routes!(pushes::detail, pushes::withdraw))
         .routes(routes!(pushes::devices))
+        .routes(routes!(packs::add, packs::list))
+        .routes(routes!(packs::download))
         .routes(routes!(clones::list))
         .routes(routes!(clones::enrol))
         .routes(routes!(clones::accept))
@@ -126,6 +131,7 @@ fn special() -> OpenApiRouter<AppState> {
         .routes(routes!(lessons::upload))
         .routes(routes!(roster::import))
         .routes(routes!(usb::requests))
+        .routes(routes!(packs::merge))
         .routes(routes!(lessons::file))
 }
 
@@ -202,6 +208,10 @@ pub fn router(app: AppState) -> Router {
         .route(
             "/usb-requests",
             axum::routing::post(usb::requests).layer(DefaultBodyLimit::max(usb::MAX_BODY_BYTES)),
+        )
+        .route(
+            "/pack-receipts",
+            axum::routing::post(packs::merge).layer(DefaultBodyLimit::max(packs::MAX_BODY_BYTES)),
         )
         .route("/lessons/{id}/files/{*path}", get(lessons::file))
         .route(

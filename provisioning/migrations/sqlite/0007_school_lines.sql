@@ -78,3 +78,9 @@ CREATE TRIGGER school_plan_line_changed AFTER UPDATE OF settings ON lines WHEN O
             OR s.region_id IN (SELECT descendant FROM region_closure WHERE ancestor = NEW.region_id)
         ON CONFLICT DO NOTHING;
 END;
+-- The trust to sign for a school stays with the school.
+CREATE TRIGGER school_author_left AFTER UPDATE OF classroom_id ON devices
+WHEN NEW.author = 1 AND (SELECT school_id FROM classrooms WHERE id = OLD.classroom_id)
+                     IS NOT (SELECT school_id FROM classrooms WHERE id = NEW.classroom_id) BEGIN
+    UPDATE devices SET author = 0 WHERE device_no = NEW.device_no;
+END;

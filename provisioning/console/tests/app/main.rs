@@ -24,6 +24,7 @@ mod recipes;
 mod roles;
 mod root_key;
 mod roster;
+mod school_plan;
 mod serve;
 mod session;
 mod telemetry;

@@ -275,6 +275,29 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
             let name = format!("学校{}", at.mark);
             vec![patch(format!("/schools/{}", at.school), json!({ "name": name }))]
         }
+        "GET /schools/{id}/line" => vec![get(format!("/schools/{}/line", at.school))],
+        "PUT /schools/{id}/line" => {
+            let line = Payload::Json(json!({ "measured_kbps": 8_000 }));
+            vec![shot(Method::PUT, format!("/schools/{}/line", at.school), line)]
+        }
+        "GET /regions/{id}/line" => vec![get(format!("/regions/{}/line", at.region))],
+        "PUT /regions/{id}/line" => {
+            let line = Payload::Json(json!({ "budget_kbps": 4_000 }));
+            vec![shot(Method::PUT, format!("/regions/{}/line", at.region), line)]
+        }
+        "GET /schools/{id}/authors" => vec![get(format!("/schools/{}/authors", at.school))],
+        "PUT /schools/{id}/authors" => {
+            let put = |school: i64, device: &str| {
+                let body = Payload::Json(json!({ "device_ids": [device] }));
+                shot(Method::PUT, format!("/schools/{school}/authors"), body)
+            };
+            let mut shots = vec![put(at.school, at.device.as_str())];
+            if !own {
+                // And somebody else's board for one's own school.
+                shots.push(put(home.school, at.device.as_str()));
+            }
+            shots
+        }
         "POST /classrooms" => {
             let new = json!({ "school_id": at.school, "code": unique("NR"), "name": "新教室" });
             vec![post("/classrooms", new)]
