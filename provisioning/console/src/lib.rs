@@ -23,6 +23,7 @@ pub mod labels;
 pub mod messages;
 pub mod objects;
 pub mod oidc;
+pub mod packs;
 pub mod pages;
 pub mod pki;
 pub mod router;

@@ -12,6 +12,7 @@ pub mod identity;
 pub mod lesson_imports;
 pub mod lessons;
 pub mod lines;
+pub mod packs;
 pub mod pushes;
 pub mod reviews;
 pub mod roster;

@@ -22,6 +22,7 @@ pub(super) async fn run(command: Command, config: &Config, db: &Db) -> anyhow::R
         Command::Device(Device::Standing(command)) => super::standing::standing(command, config, db).await?,
         Command::Device(command) => devices::device(command, db).await?,
         Command::Lesson(command) => return lessons::lesson(command, config, db).await,
+        Command::Pack(command) => return super::pack::pack(command, config, db).await,
         Command::Push(command) => lessons::push(command, db).await?,
         Command::Ticket(command) => ticket::ticket(command, config, db).await?,
         Command::Usb(command) => return usb::usb(command, config, db).await,

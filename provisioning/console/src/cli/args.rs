@@ -64,6 +64,9 @@ pub enum Command {
     /// Pushes of lessons to places (推送).
     #[command(subcommand)]
     Push(Push),
+    /// Packs of lessons on USB disks and discs (课程包), and what boards wrote back.
+    #[command(subcommand)]
+    Pack(super::pack::Pack),
     /// Enrolment tickets (注册码).
     #[command(subcommand)]
     Ticket(Ticket),

@@ -12,6 +12,7 @@ mod clock;
 mod clone;
 mod devices;
 mod lessons;
+mod pack;
 mod places;
 mod roster;
 mod security;

@@ -16,7 +16,9 @@ pub mod health;
 pub mod lessons;
 pub mod lines;
 pub mod oidc;
+pub mod packs;
 pub mod pushes;
+pub mod reviews;
 pub mod roster;
 pub mod school_plans;
 pub mod scope;
@@ -73,6 +75,15 @@ pub enum DbError {
         /// The lesson.
         id: String,
     },
+    /// No version of the lesson is released, so there is nothing that boards could be given.
+    #[error("lesson {id} has no released version; it can be pushed once its review is through (出库)")]
+    LessonNotReleased {
+        /// The lesson.
+        id: String,
+    },
+    /// A step of the review that the rules forbid.
+    #[error("{0}")]
+    Review(#[from] crate::domain::review::Refusal),
     /// It would leave nobody who can administer the install.
     #[error(
         "nobody would be left who administers the whole install; grant system_admin to another account first"

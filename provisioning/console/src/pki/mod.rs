@@ -9,11 +9,13 @@ mod cert;
 mod crl;
 mod csr;
 pub mod denylist;
+pub mod detached;
 mod files;
 pub mod keys;
 mod root;
 pub mod seal;
 mod sealed_key;
+pub mod trust_root;
 pub mod unlock;
 mod verify;
 
@@ -168,9 +170,19 @@ pub fn root_folder(data: &Path) -> anyhow::Result<PathBuf> {
     beside(data, "offline-root")
 }
 
-/// Whether the root's key still lies beside the data folder, where whoever takes the machine finds it.
+/// Whether a root's key still lies beside the data folder, where whoever takes the machine finds it.
 pub fn root_key_is_here(data: &Path) -> bool {
-    root_folder(data).is_ok_and(|folder| folder.join(root::ROOT_KEY).exists())
+    root_folder(data).is_ok_and(|folder| {
+        folder.join(root::ROOT_KEY).exists() || folder.join(trust_root::KEY_FILE).exists()
+    })
+}
+
+/// The unlock secret of this data folder.
+///
+/// # Errors
+/// See [`Unlock::read`].
+pub fn unlock_secret(config: &Config) -> anyhow::Result<Unlock> {
+    Unlock::read(&Unlock::place(&config.data, config.unlock_file.as_deref())?)
 }
 
 fn refuse_old(dir: &Path) -> anyhow::Result<()> {
