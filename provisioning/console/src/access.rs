@@ -47,6 +47,8 @@ pub enum Role {
     CountyOperator,
     /// 县内容管理.
     ContentOfficer,
+    /// 教研员, who reviews lessons.
+    Reviewer,
     /// 厂商技术员（包区）.
     Technician,
     /// 学校管理员.
@@ -59,10 +61,11 @@ pub enum Role {
 
 impl Role {
     /// All of them, in the order of the matrix.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Overseer,
         Self::CountyOperator,
         Self::ContentOfficer,
+        Self::Reviewer,
         Self::Technician,
         Self::SchoolAdmin,
         Self::Auditor,
@@ -75,6 +78,7 @@ impl Role {
             Self::Overseer => "overseer",
             Self::CountyOperator => "county_operator",
             Self::ContentOfficer => "content_officer",
+            Self::Reviewer => "reviewer",
             Self::Technician => "technician",
             Self::SchoolAdmin => "school_admin",
             Self::Auditor => "auditor",

@@ -27,12 +27,13 @@ use crate::{
         facts::LAST_TIME,
         scope::{Node, Scope},
     },
-    domain::import::Importer,
+    domain::import::{Importer, release::Releaser},
     enrolment::Enroller,
     error::DefaultLanguage,
     objects::Objects,
     oidc::Oidc,
     pki::{self, NewRoot, Pki, Sealer, denylist::Denylist, keys::SigningKeys},
+    trust,
     usb::guesses::Guesses,
 };
 
@@ -104,7 +105,12 @@ impl AppState {
     ) -> anyhow::Result<(Self, Option<NewRoot>)> {
         make_private(&config.data)?;
         let root = pki::create(&config, root_passphrase, jiff::Timestamp::now())?;
-        Ok((Self::open(config).await?, root))
+        let app = Self::open(config).await?;
+        let now = jiff::Timestamp::now();
+        trust::ensure_first_root(&app.db, &app.config, &app.keys, root.as_ref(), root_passphrase, now)
+            .await
+            .context("Failed to make the first trust root")?;
+        Ok((app, root))
     }
 
     /// Opens everything in the data folder; authority and keys must be there.
@@ -128,6 +134,11 @@ impl AppState {
         let objects = Objects::open(&data.join("objects"), config.reserve_bytes)
             .with_context(|| format!("Failed to open the lesson files in {}", data.display()))?;
         let oidc = config.oidc.clone().map(Oidc::open).transpose()?;
+        if data.join("keys").exists() {
+            trust::rotate::settle(&db, &config)
+                .await
+                .context("Failed to finish a change of signing keys that was cut")?;
+        }
         let opened = pki::open(&config)?;
         let clock = match clock {
             Some(clock) => clock,
@@ -179,8 +190,8 @@ impl AppState {
         Ok(())
     }
 
-    /// What lessons are imported with: a new one is `owner`'s, one whose owner is outside `scope` is left alone.
-    pub fn importer(&self, owner: Node, scope: Scope) -> Importer {
+    /// What `by` imports drafts with: a new lesson is `owner`'s, one whose owner is outside `scope` is left alone.
+    pub fn importer(&self, owner: Node, scope: Scope, by: &str) -> Importer {
         Importer {
             db: self.db.clone(),
             objects: self.objects.clone(),
@@ -188,6 +199,18 @@ impl AppState {
             max_lesson_bytes: self.config.max_upload_bytes,
             owner,
             scope,
+            by: by.to_owned(),
+            release: None,
+            revive: true,
+        }
+    }
+
+    /// What drafts are changed and released with.
+    pub fn releaser(&self) -> Releaser {
+        Releaser {
+            db: self.db.clone(),
+            objects: self.objects.clone(),
+            keys: Arc::clone(&self.keys),
         }
     }
 

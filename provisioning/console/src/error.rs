@@ -15,7 +15,12 @@ use axum::{
 };
 use contract::api::Problem;
 
-use crate::{config::Language, db::DbError, domain::import::ImportError, messages};
+use crate::{
+    config::Language,
+    db::DbError,
+    domain::{import::ImportError, review::Refusal, vocab::WordFault},
+    messages,
+};
 
 /// Names the request in answers and in the log.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -100,6 +105,24 @@ codes! {
     AlreadyExists = "already_exists", CONFLICT;
     /// The lesson is retired and cannot be pushed; args: `id`.
     LessonRetired = "lesson_retired", CONFLICT;
+    /// No version of the lesson is released; args: `id`.
+    LessonNotReleased = "lesson_not_released", CONFLICT;
+    /// Another step of the review is next, or none; args: `state`.
+    ReviewNotNow = "review_not_now", CONFLICT;
+    /// Whoever brought a version does not review it.
+    ReviewOwnWork = "review_own_work", CONFLICT;
+    /// Nobody passes two reviews of one version.
+    ReviewSecondStep = "review_second_step", CONFLICT;
+    /// It must be said why.
+    ReviewNoReason = "review_no_reason", UNPROCESSABLE_ENTITY;
+    /// 自审 needs more of the description; args: `fields`.
+    ReviewIncomplete = "review_incomplete", CONFLICT;
+    /// 自审 waits for errors that the linter found; args: `count`.
+    ReviewLintErrors = "review_lint_errors", CONFLICT;
+    /// A word that the vocabulary does not have; args: `field`, `name`, `word`, `near`.
+    VocabUnknown = "vocab_unknown", UNPROCESSABLE_ENTITY;
+    /// A grade of another stage; args: `field`, `name`, `word`, `stage`, `near`.
+    VocabOtherStage = "vocab_other_stage", UNPROCESSABLE_ENTITY;
     /// The uploaded lesson was refused; the detail says why.
     LessonRefused = "lesson_refused", UNPROCESSABLE_ENTITY;
     /// The file is empty. Args: `file`, `detail`.
@@ -142,6 +165,8 @@ codes! {
     ImportNoLessonToml = "import_no_lesson_toml", UNPROCESSABLE_ENTITY;
     /// The description has an error. Args: `file`, `detail`.
     ImportDescription = "import_description", UNPROCESSABLE_ENTITY;
+    /// A word that is not in the vocabulary. Args: `file`, `detail`.
+    ImportWord = "import_word", UNPROCESSABLE_ENTITY;
     /// The description names a file that is not there. Args: `file`, `detail`.
     ImportMissingFile = "import_missing_file", UNPROCESSABLE_ENTITY;
     /// A file's name is not allowed. Args: `file`, `detail`.
@@ -309,6 +334,8 @@ impl From<DbError> for ApiError {
                 Self::new(Code::AlreadyExists).arg("what", what).arg("id", id)
             }
             DbError::LessonRetired { id } => Self::new(Code::LessonRetired).arg("id", id),
+            DbError::LessonNotReleased { id } => Self::new(Code::LessonNotReleased).arg("id", id),
+            DbError::Review(refusal) => refusal.into(),
             DbError::LastAdmin => Self::new(Code::LastAdmin),
             DbError::OutOfReach => Self::new(Code::Forbidden).arg("action", "-"),
             DbError::Conflict(why) => Self::new(Code::Conflict).detail(why),
@@ -316,6 +343,34 @@ impl From<DbError> for ApiError {
             DbError::DiskFull(cause) => Self::new(Code::DiskFull).detail(cause),
             other => Self::internal(other),
         }
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::NotNow(state) => Self::new(Code::ReviewNotNow).arg("state", state.as_str()),
+            Refusal::OwnWork => Self::new(Code::ReviewOwnWork),
+            Refusal::SecondStep => Self::new(Code::ReviewSecondStep),
+            Refusal::NoReason => Self::new(Code::ReviewNoReason),
+        }
+        .detail(refusal)
+    }
+}
+
+impl From<&WordFault> for ApiError {
+    fn from(fault: &WordFault) -> Self {
+        let (code, name, stage) = match fault {
+            WordFault::Unknown { name, .. } => (Code::VocabUnknown, name, ""),
+            WordFault::OtherStage { name, stage, .. } => (Code::VocabOtherStage, name, stage.as_str()),
+        };
+        Self::new(code)
+            .arg("field", format!("meta.{}", fault.field().path()))
+            .arg("name", name)
+            .arg("word", fault.word())
+            .arg("stage", stage)
+            .arg("near", fault.near().join("、"))
+            .detail(fault)
     }
 }
 

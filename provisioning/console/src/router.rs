@@ -27,7 +27,7 @@ use crate::{
     audit, auth,
     controllers::{
         account, batches, claims, clones, commands, devices, events, health, identity, lessons, lines, packs, pushes,
-        roster, security, session, system, tickets, tree, usb, users,
+        reviews, roster, security, session, system, tickets, tree, usb, users, vocab,
     },
     domain::roster::MAX_FILE_BYTES,
     error::render_problems,
@@ -107,6 +107,16 @@ fn closed() -> OpenApiRouter<AppState> {
         .routes(routes!(claims::refuse))
         .routes(routes!(lessons::list))
         .routes(routes!(lessons::detail, lessons::retire))
+        .routes(routes!(reviews::describe))
+        .routes(routes!(reviews::list))
+        .routes(routes!(reviews::detail))
+        .routes(routes!(reviews::self_check))
+        .routes(routes!(reviews::first))
+        .routes(routes!(reviews::second))
+        .routes(routes!(reviews::admit))
+        .routes(routes!(reviews::release))
+        .routes(routes!(reviews::withdraw))
+        .routes(routes!(vocab::list))
         .routes(routes!(pushes::add, pushes::list))
         .routes(routes!(pushes::detail, pushes::withdraw))
         .routes(routes!(pushes::devices))

@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    Page, page_of, schema,
+    Page, page_of,
+    reviews::ReviewState,
+    schema,
     users::{NodeRef, Place},
 };
 
@@ -23,6 +25,18 @@ pub struct LessonQuery {
     pub subject: Option<String>,
     /// 年级.
     pub grade: Option<String>,
+    /// 学段.
+    pub stage: Option<String>,
+    /// 版本.
+    pub edition: Option<String>,
+    /// 册次.
+    pub volume: Option<String>,
+    /// 资源类型.
+    pub resource_type: Option<String>,
+    /// Only lessons whose shown version is in this state.
+    pub state: Option<ReviewState>,
+    /// Only what can be pushed, at its released version.
+    pub released: Option<bool>,
     /// Part of title, chapter or id.
     pub q: Option<String>,
     /// Whether retired ones are listed, too.
@@ -40,7 +54,7 @@ impl LessonQuery {
     }
 }
 
-/// One lesson at its newest version.
+/// One lesson at its newest version; one of a node above, whose drafts are nobody's business here, at its released one.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct LessonSummary {
     /// The lesson.
@@ -62,6 +76,12 @@ pub struct LessonSummary {
     pub created_at: Timestamp,
     /// When it was taken off offer.
     pub retired_at: Option<Timestamp>,
+    /// Where this version stands in the review.
+    pub review_state: ReviewState,
+    /// The version that can be pushed, if any.
+    pub released_version: Option<u32>,
+    /// Versions up to this one were withdrawn (下架).
+    pub withdrawn_up_to: Option<u32>,
     /// Whose it is: seen there, below, and by who looks down from above; changed only by content officers of that node or
     /// above.
     pub owner: NodeRef,
@@ -91,9 +111,13 @@ pub struct LessonDetail {
 pub struct LessonVersion {
     /// Counts from 1.
     pub version: u32,
-    /// BLAKE3 of its signed manifest.
+    /// BLAKE3 of its manifest: of the signed document once it was released, of the draft before.
     #[schema(value_type = String)]
     pub manifest: Hash,
+    /// Where it stands in the review.
+    pub review_state: ReviewState,
+    /// Who brought it; empty for versions from before there was a review.
+    pub uploaded_by: String,
     /// What a device has to store.
     pub size_bytes: u64,
     /// When it was made.
@@ -161,6 +185,8 @@ pub struct Uploaded {
     pub id: LessonId,
     /// Its newest version now.
     pub version: u32,
+    /// Where that version stands: a new one is a draft.
+    pub review_state: ReviewState,
     /// `false`: the content was the same as before, no new version was made.
     pub changed: bool,
 }

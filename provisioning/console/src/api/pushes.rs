@@ -99,10 +99,12 @@ pub struct PushLesson {
     pub id: LessonId,
     /// Its title.
     pub title: String,
-    /// Newest version.
+    /// The released version, which boards are given; of a withdrawn lesson the newest.
     pub version: u32,
     /// Taken off offer since.
     pub retired: bool,
+    /// No version is on offer (下架): boards do not play it any more.
+    pub withdrawn: bool,
 }
 
 /// Which pushes.

@@ -31,6 +31,15 @@ pub struct NodeRef {
 }
 
 impl NodeRef {
+    /// The node it names.
+    pub(crate) const fn node(&self) -> Node {
+        match (self.kind, self.id) {
+            (NodeKind::Region, Some(id)) => Node::Region(id),
+            (NodeKind::School, Some(id)) => Node::School(id),
+            _ => Node::Root,
+        }
+    }
+
     pub(crate) fn of(node: Node, name: Option<String>) -> Self {
         let (kind, id) = match node {
             Node::Root => (NodeKind::Root, None),

@@ -388,10 +388,16 @@ pub enum DeviceCommand {
 /// `lesson`.
 #[derive(Debug, Subcommand)]
 pub enum Lesson {
-    /// Import a lesson folder, or a folder of lesson folders.
+    /// Import a lesson folder, or a folder of lesson folders, as drafts for the review; or with --release at once.
     Import {
         /// The folder.
         folder: PathBuf,
+        /// An emergency, by whoever runs this machine: signed and on offer at once, without a review. Told in the audit log.
+        #[arg(long)]
+        release: bool,
+        /// Why it is released without a review.
+        #[arg(long, requires = "release", default_value = "installed by the machine's operator")]
+        reason: String,
         /// How to print.
         #[command(flatten)]
         format: Format,

@@ -28,7 +28,19 @@ use crate::{
 
 pub(super) async fn lesson(command: Lesson, config: &Config, db: &Db) -> anyhow::Result<ExitCode> {
     match command {
-        Lesson::Import { folder, format } => return import_folder(&folder, format, config, db).await,
+        Lesson::Import {
+            folder,
+            release,
+            reason,
+            format,
+        } => {
+            let release = release.then_some(reason);
+            anyhow::ensure!(
+                release.as_ref().is_none_or(|reason| !reason.trim().is_empty()),
+                "--reason is empty; say why it is released without a review"
+            );
+            return import_folder(&folder, release, format, config, db).await;
+        }
         Lesson::List { retired, format } => {
             let lessons = all(|page| {
                 let query = LessonQuery {
@@ -43,12 +55,16 @@ pub(super) async fn lesson(command: Lesson, config: &Config, db: &Db) -> anyhow:
             list(
                 format,
                 &lessons,
-                &["ID", "VERSION", "TITLE", "SUBJECT", "GRADE", "ITEMS", "SIZE"],
+                &[
+                    "ID", "VERSION", "STATE", "RELEASED", "TITLE", "SUBJECT", "GRADE", "ITEMS", "SIZE",
+                ],
                 || {
                     let row = |l: &crate::api::lessons::LessonSummary| {
                         vec![
                             l.id.to_string(),
                             l.version.to_string(),
+                            l.review_state.as_str().to_owned(),
+                            or_dash(l.released_version),
                             l.meta.title.clone(),
                             l.meta.subject.clone(),
                             l.meta.grade.clone(),
@@ -87,8 +103,20 @@ pub(super) async fn lesson(command: Lesson, config: &Config, db: &Db) -> anyhow:
     Ok(ExitCode::SUCCESS)
 }
 
+/// The person behind the command line, as the review's history names it.
+pub(super) fn by() -> String {
+    let name = crate::audit::current().map(|context| context.so_far().1.actor);
+    format!("cli:{}", name.unwrap_or_default())
+}
+
 /// Imports all that is good; fails if anything was refused.
-async fn import_folder(folder: &Path, format: Format, config: &Config, db: &Db) -> anyhow::Result<ExitCode> {
+async fn import_folder(
+    folder: &Path,
+    release: Option<String>,
+    format: Format,
+    config: &Config,
+    db: &Db,
+) -> anyhow::Result<ExitCode> {
     #[derive(serde::Serialize)]
     struct Line {
         folder: String,
@@ -97,6 +125,8 @@ async fn import_folder(folder: &Path, format: Format, config: &Config, db: &Db) 
         id: Option<String>,
         #[serde(skip_serializing_if = "Option::is_none")]
         version: Option<u32>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        state: Option<&'static str>,
         #[serde(skip_serializing_if = "Option::is_none")]
         code: Option<&'static str>,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -112,6 +142,9 @@ async fn import_folder(folder: &Path, format: Format, config: &Config, db: &Db) 
         max_lesson_bytes: config.max_upload_bytes,
         owner: Node::Root,
         scope: Scope::everything(),
+        by: by(),
+        release,
+        revive: false,
     };
     let outcomes = import::import_folder(&importer, folder, Timestamp::now(), Arc::new(|_| ())).await?;
     let mut failed = 0;
@@ -129,6 +162,7 @@ async fn import_folder(folder: &Path, format: Format, config: &Config, db: &Db) 
                 },
                 id: Some(done.id.to_string()),
                 version: Some(done.version),
+                state: Some(done.state.as_str()),
                 code: None,
                 error: None,
                 ignored: done.ignored.iter().map(ToString::to_string).collect(),
@@ -141,6 +175,7 @@ async fn import_folder(folder: &Path, format: Format, config: &Config, db: &Db) 
                     result: "refused",
                     id: None,
                     version: None,
+                    state: None,
                     code: Some(error.code()),
                     error: Some(error.to_string()),
                     ignored: Vec::new(),
@@ -148,13 +183,14 @@ async fn import_folder(folder: &Path, format: Format, config: &Config, db: &Db) 
             }
         });
     }
-    list(format, &lines, &["FOLDER", "RESULT", "LESSON", "VERSION"], || {
+    list(format, &lines, &["FOLDER", "RESULT", "LESSON", "VERSION", "STATE"], || {
         let row = |l: &Line| {
             vec![
                 l.folder.clone(),
                 l.result.to_owned(),
                 or_dash(l.id.as_deref()),
                 or_dash(l.version),
+                or_dash(l.state),
             ]
         };
         lines.iter().map(row).collect()

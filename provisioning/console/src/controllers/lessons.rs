@@ -32,7 +32,7 @@ const MOST_PARTS: usize = 200;
 const MOST_META_BYTES: usize = 256 * 1024;
 const PREVIEW_POLICY: &str = "sandbox; default-src 'none'; img-src 'self'; media-src 'self'; style-src 'self' 'unsafe-inline'; frame-ancestors 'self'";
 
-/// Lessons at their newest versions, newest first, one page.
+/// Lessons, newest first, one page: drafts of one's own nodes among them; of nodes above what is released.
 #[utoipa::path(get, path = "/lessons", tag = "lessons", params(LessonQuery), responses((status = 200, body = LessonPage)))]
 pub async fn list(
     State(app): State<AppState>,
@@ -77,7 +77,7 @@ pub async fn retire(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Uploads a lesson: the part `meta` (JSON), then one part `file` for each file.
+/// Uploads a lesson as a draft: the part `meta` (JSON), then one part `file` for each file.
 #[utoipa::path(post, path = "/lessons", tag = "lessons",
     request_body(content = LessonUploadForm, content_type = "multipart/form-data"), responses(
         (status = 201, body = Uploaded),
@@ -142,7 +142,7 @@ pub async fn upload(
         files,
     };
     let done = import::import_upload(
-        &app.importer(owner, access.scope),
+        &app.importer(owner, access.scope, &access.user.username),
         upload,
         Timestamp::now(),
         Arc::new(|_| ()),
@@ -160,6 +160,7 @@ pub async fn upload(
         Json(Uploaded {
             id: done.id,
             version: done.version,
+            review_state: done.state,
             changed,
         }),
     ))
@@ -224,7 +225,7 @@ fn refused(app: &AppState, error: ObjectError) -> ApiError {
     }
 }
 
-/// One file of a lesson's newest version, for a preview; a single `Range` is honoured.
+/// One file of the version that the lesson is shown at, for a preview; a single `Range` is honoured.
 #[utoipa::path(get, path = "/lessons/{id}/files/{path}", tag = "lessons",
     params(("id" = String, Path), ("path" = String, Path)), responses(
         (status = 200, body = Vec<u8>, content_type = "application/octet-stream"),

@@ -15,6 +15,7 @@ pub mod lines;
 pub mod oidc;
 pub mod packs;
 pub mod pushes;
+pub mod reviews;
 pub mod roster;
 pub mod security;
 pub mod session;
@@ -23,6 +24,7 @@ pub mod tickets;
 pub mod tree;
 pub mod usb;
 pub mod users;
+pub mod vocab;
 
 use axum::{
     extract::{

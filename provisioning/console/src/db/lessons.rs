@@ -1,4 +1,6 @@
-//! Lessons, their versions and files.
+//! Lessons, their versions and files: how they come and go. How they are shown is in [`read`].
+
+pub(super) mod read;
 
 use contract::{
     hash::Hash,
@@ -10,14 +12,11 @@ use jiff::Timestamp;
 use sqlx::{FromRow, QueryBuilder, Sqlite, SqliteConnection};
 
 use super::{
-    Db, DbError, DbResult, bump, instant, int, json, ms, parse,
+    Db, DbError, DbResult, bump, int, ms, parse, reviews,
     scope::{Node, Scope},
     to_json, uint, wanted,
 };
-use crate::api::{
-    lessons::{LessonDetail, LessonFile, LessonQuery, LessonSummary, LessonVersion},
-    users::NodeRef,
-};
+use crate::domain::review::{Deed, ReviewState};
 
 /// Functions on lessons.
 #[derive(Debug)]
@@ -35,8 +34,10 @@ impl Db {
 pub struct Latest {
     /// Its number.
     pub version: u32,
-    /// BLAKE3 of its signed manifest document.
+    /// BLAKE3 of its manifest document: the signed one once it was released, the draft before.
     pub manifest: Hash,
+    /// Where it stands in the review.
+    pub state: ReviewState,
     /// Equal to that of the folder being imported: nothing changed.
     pub content_digest: String,
     /// Whether the lesson was taken off; see [`Lessons::restore`].
@@ -50,7 +51,7 @@ pub struct NewVersion {
     pub lesson: LessonId,
     /// One more than the latest; 1 for a new lesson.
     pub version: u32,
-    /// BLAKE3 of the signed manifest document.
+    /// BLAKE3 of the manifest document: signed if it is released at once, else the draft.
     pub manifest: Hash,
     /// Hash over meta, items and files without version and time.
     pub content_digest: String,
@@ -64,6 +65,10 @@ pub struct NewVersion {
     pub files: Vec<NewFile>,
     /// By the console's clock.
     pub created_at: Timestamp,
+    /// Who brings it.
+    pub by: String,
+    /// Why it is released at once, past the review; `None`: it is a draft.
+    pub release: Option<String>,
 }
 
 /// One file of a [`NewVersion`].
@@ -108,75 +113,6 @@ impl FileRow {
     }
 }
 
-#[derive(FromRow)]
-struct SummaryRow {
-    id: String,
-    version: i64,
-    title: String,
-    stage: String,
-    subject: String,
-    edition: String,
-    grade: String,
-    volume: String,
-    chapter: String,
-    period: String,
-    size_bytes: i64,
-    items: String,
-    created_at: i64,
-    retired_at: Option<i64>,
-    manifest_hash: String,
-    owner_region_id: Option<i64>,
-    owner_school_id: Option<i64>,
-    owner_name: Option<String>,
-}
-
-impl SummaryRow {
-    fn items(&self) -> DbResult<Vec<LessonItem>> {
-        json(&self.items)
-    }
-
-    fn summary(self) -> DbResult<LessonSummary> {
-        let items = self.items()?;
-        let mut kinds: Vec<_> = Vec::new();
-        for item in &items {
-            if !kinds.contains(&item.kind) {
-                kinds.push(item.kind);
-            }
-        }
-        Ok(LessonSummary {
-            id: parse(&self.id)?,
-            version: u32::try_from(self.version).unwrap_or(0),
-            meta: LessonMeta {
-                title: self.title,
-                stage: self.stage,
-                subject: self.subject,
-                edition: self.edition,
-                grade: self.grade,
-                volume: self.volume,
-                chapter: self.chapter,
-                period: self.period,
-                ..LessonMeta::default()
-            },
-            item_count: u32::try_from(items.len()).unwrap_or(u32::MAX),
-            item_kinds: kinds,
-            size_bytes: uint(self.size_bytes),
-            created_at: instant(self.created_at),
-            retired_at: self.retired_at.map(instant),
-            owner: NodeRef::of(
-                Node::of_columns(self.owner_region_id, self.owner_school_id),
-                self.owner_name,
-            ),
-        })
-    }
-}
-
-const SUMMARY: &str =
-    "SELECT l.id, v.version, v.title, v.stage, v.subject, v.edition, v.grade, v.volume, v.chapter, v.period,
-    v.size_bytes, v.items, v.created_at, l.retired_at, v.manifest_hash, l.owner_region_id, l.owner_school_id,
-    coalesce((SELECT name FROM regions WHERE id = l.owner_region_id), (SELECT name FROM schools WHERE id = l.owner_school_id))
-      AS owner_name
-    FROM lessons l JOIN lesson_versions v ON v.lesson_id = l.id ";
-
 /// Narrows a query on `lessons l` to what may be read: what is owned within the scope, in regions above it (where the action
 /// says `upward`), or by the install.
 pub(super) fn narrow_to_visible(sql: &mut QueryBuilder<Sqlite>, scope: &Scope) {
@@ -195,13 +131,86 @@ pub(super) fn narrow_to_visible(sql: &mut QueryBuilder<Sqlite>, scope: &Scope) {
 }
 
 /// Whether a lesson is there and its owner within `scope`: only then may it be changed.
-async fn owned(tx: &mut SqliteConnection, scope: &Scope, lesson: &LessonId) -> DbResult<Option<bool>> {
+pub(super) async fn owned(
+    tx: &mut SqliteConnection,
+    scope: &Scope,
+    lesson: &LessonId,
+) -> DbResult<Option<bool>> {
     let owner: Option<(Option<i64>, Option<i64>)> =
         sqlx::query_as("SELECT owner_region_id, owner_school_id FROM lessons WHERE id = ?")
             .bind(lesson.as_str())
             .fetch_optional(tx)
             .await?;
     Ok(owner.map(|(region, school)| scope.has(Node::of_columns(region, school))))
+}
+
+/// Everything of a version but its files; it is a draft.
+async fn insert_row(tx: &mut SqliteConnection, new: &NewVersion) -> DbResult<()> {
+    let (id, version) = (new.lesson.as_str(), i64::from(new.version));
+    sqlx::query(
+        "INSERT INTO lesson_versions (lesson_id, version, manifest_hash, content_digest, size_bytes, title, stage, subject,
+         edition, grade, volume, chapter, period, items, created_at, review_state, uploaded_by, state_at)
+         VALUES (?1, ?2, '', '', 0, '', '', '', '', '', '', '', '', '[]', ?3, 'draft', ?4, ?3)",
+    )
+    .bind(id)
+    .bind(version)
+    .bind(ms(new.created_at))
+    .bind(&new.by)
+    .execute(&mut *tx)
+    .await
+    .map_err(|e| DbError::taken(e, "lesson", format!("{id} version {version}")))?;
+    update_row(tx, new).await
+}
+
+async fn update_row(tx: &mut SqliteConnection, new: &NewVersion) -> DbResult<()> {
+    let meta = &new.meta;
+    let licence = meta.licence.as_ref();
+    sqlx::query(
+        "UPDATE lesson_versions SET manifest_hash = ?, content_digest = ?, size_bytes = ?, title = ?, stage = ?, subject = ?,
+         edition = ?, grade = ?, volume = ?, chapter = ?, period = ?, items = ?, resource_type = ?, standard_year = ?,
+         revised_year = ?, source = ?, licence_scope = ?, licence_expires_at = ? WHERE lesson_id = ? AND version = ?",
+    )
+    .bind(new.manifest.to_hex())
+    .bind(&new.content_digest)
+    .bind(int(new.size_bytes))
+    .bind(&meta.title)
+    .bind(&meta.stage)
+    .bind(&meta.subject)
+    .bind(&meta.edition)
+    .bind(&meta.grade)
+    .bind(&meta.volume)
+    .bind(&meta.chapter)
+    .bind(&meta.period)
+    .bind(to_json(&new.items)?)
+    .bind(&meta.resource_type)
+    .bind(meta.standard_year)
+    .bind(meta.revised_year)
+    .bind(&meta.source)
+    .bind(licence.map_or("", |l| l.scope.as_str()))
+    .bind(licence.and_then(|l| l.expires_at).map(ms))
+    .bind(new.lesson.as_str())
+    .bind(i64::from(new.version))
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+async fn insert_files(tx: &mut SqliteConnection, id: &str, version: i64, files: &[NewFile]) -> DbResult<()> {
+    for files in files.chunks(1_000) {
+        let mut insert = QueryBuilder::<Sqlite>::new(
+            "INSERT INTO lesson_files (lesson_id, version, path, hash, size_bytes, media_type) ",
+        );
+        insert.push_values(files, |mut row, file| {
+            row.push_bind(id)
+                .push_bind(version)
+                .push_bind(file.path.as_str())
+                .push_bind(file.hash.to_hex())
+                .push_bind(int(file.size))
+                .push_bind(&file.media_type);
+        });
+        insert.build().execute(&mut *tx).await?;
+    }
+    Ok(())
 }
 
 impl Lessons<'_> {
@@ -219,29 +228,30 @@ impl Lessons<'_> {
     /// # Errors
     /// The database's.
     pub async fn latest(&self, lesson: &LessonId) -> DbResult<Option<Latest>> {
-        let row: Option<(i64, String, String, Option<i64>)> = sqlx::query_as(
-            "SELECT v.version, v.manifest_hash, v.content_digest, l.retired_at
+        let row: Option<(i64, String, String, Option<i64>, String)> = sqlx::query_as(
+            "SELECT v.version, v.manifest_hash, v.content_digest, l.retired_at, v.review_state
                FROM lessons l JOIN lesson_versions v ON v.lesson_id = l.id AND v.version = l.latest_version
               WHERE l.id = ?",
         )
         .bind(lesson.as_str())
         .fetch_optional(&self.0.read)
         .await?;
-        row.map(|(version, manifest, content_digest, retired)| {
+        row.map(|(version, manifest, content_digest, retired, state)| {
             Ok(Latest {
                 version: u32::try_from(version).unwrap_or(0),
                 manifest: parse(&manifest)?,
                 content_digest,
                 retired: retired.is_some(),
+                state: parse(&state)?,
             })
         })
         .transpose()
     }
 
-    /// Stores a version and works out again what the devices that should hold the lesson want; one transaction.
+    /// Stores a version as a draft; one that was not released gives way to it. With [`NewVersion::release`] it is released at
+    /// once: then a retired lesson is on offer again, and what devices want is worked out again. One transaction.
     ///
-    /// A retired lesson is on offer again. A new one belongs to `owner`, an older one stays whose it is. Answers how many
-    /// devices got a new assignment.
+    /// A new lesson belongs to `owner`, an older one stays whose it is. Answers how many devices got a new assignment.
     ///
     /// # Errors
     /// [`DbError::NotFound`] if the lesson is somebody's out of reach; [`DbError::AlreadyExists`] if another import made this
@@ -256,7 +266,7 @@ impl Lessons<'_> {
         let (owner_region, owner_school) = owner.columns();
         sqlx::query(
             "INSERT INTO lessons (id, latest_version, owner_region_id, owner_school_id) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (id) DO UPDATE SET latest_version = ?2, retired_at = NULL WHERE latest_version < ?2",
+             ON CONFLICT (id) DO UPDATE SET latest_version = ?2 WHERE latest_version < ?2",
         )
         .bind(id)
         .bind(version)
@@ -264,51 +274,79 @@ impl Lessons<'_> {
         .bind(owner_school)
         .execute(&mut *tx)
         .await?;
-        sqlx::query(
-            "INSERT INTO lesson_versions (lesson_id, version, manifest_hash, content_digest, size_bytes, title, stage,
-             subject, edition, grade, volume, chapter, period, items, created_at)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        )
-        .bind(id)
-        .bind(version)
-        .bind(new.manifest.to_hex())
-        .bind(&new.content_digest)
-        .bind(int(new.size_bytes))
-        .bind(&new.meta.title)
-        .bind(&new.meta.stage)
-        .bind(&new.meta.subject)
-        .bind(&new.meta.edition)
-        .bind(&new.meta.grade)
-        .bind(&new.meta.volume)
-        .bind(&new.meta.chapter)
-        .bind(&new.meta.period)
-        .bind(to_json(&new.items)?)
-        .bind(ms(new.created_at))
-        .execute(&mut *tx)
-        .await
-        .map_err(|e| DbError::taken(e, "lesson", format!("{id} version {version}")))?;
-        for files in new.files.chunks(1_000) {
-            let mut insert = QueryBuilder::<Sqlite>::new(
-                "INSERT INTO lesson_files (lesson_id, version, path, hash, size_bytes, media_type) ",
-            );
-            insert.push_values(files, |mut row, file| {
-                row.push_bind(id)
-                    .push_bind(version)
-                    .push_bind(file.path.as_str())
-                    .push_bind(file.hash.to_hex())
-                    .push_bind(int(file.size))
-                    .push_bind(&file.media_type);
-            });
-            insert.build().execute(&mut *tx).await?;
-        }
+        reviews::supersede(&mut tx, id, version, &new.by, new.created_at).await?;
+        insert_row(&mut tx, new).await?;
+        insert_files(&mut tx, id, version, &new.files).await?;
+        let draft = reviews::Step {
+            lesson: &new.lesson,
+            version: new.version,
+            deed: Deed::Upload,
+            state: ReviewState::Draft,
+            by: &new.by,
+            reason: "",
+            now: new.created_at,
+        };
+        draft.write(&mut tx).await?;
         crate::audit::object("lesson", id);
         crate::audit::note("title", new.meta.title.as_str());
         crate::audit::note("version", version);
-        let devices = wanted::of_lesson(&mut tx, id).await?;
-        let changed = wanted::recompute(&mut tx, &devices).await?;
+        let mut changed = 0;
+        if let Some(reason) = &new.release {
+            let release = reviews::Step {
+                deed: Deed::EmergencyRelease,
+                state: ReviewState::Released,
+                reason,
+                ..draft
+            };
+            crate::audit::note("emergency_release", reason.as_str());
+            changed = reviews::release(&mut tx, &release, new.manifest).await?;
+        }
         bump(&mut tx, "lesson").await?;
         tx.commit().await?;
-        Ok(changed.len())
+        Ok(changed)
+    }
+
+    /// Puts other content or another description into a version that is a draft or was returned; it is a draft then.
+    ///
+    /// # Errors
+    /// [`DbError::NotFound`], also for a lesson out of reach; [`DbError::Conflict`] if the version is in review or was
+    /// released, or is not the newest.
+    pub async fn replace_draft(&self, scope: &Scope, new: &NewVersion) -> DbResult<()> {
+        let id = new.lesson.as_str();
+        let mut tx = self.0.begin().await?;
+        if owned(&mut tx, scope, &new.lesson).await? != Some(true) {
+            return Err(DbError::not_found("lesson", id));
+        }
+        let state = reviews::newest(&mut tx, &new.lesson, new.version).await?;
+        if !state.is_editable() {
+            return Err(DbError::Conflict(format!(
+                "{id} version {} is {}; only a draft or a returned version can be changed: upload a new version",
+                new.version,
+                state.as_str()
+            )));
+        }
+        update_row(&mut tx, new).await?;
+        sqlx::query("DELETE FROM lesson_files WHERE lesson_id = ? AND version = ?")
+            .bind(id)
+            .bind(i64::from(new.version))
+            .execute(&mut *tx)
+            .await?;
+        insert_files(&mut tx, id, i64::from(new.version), &new.files).await?;
+        let edit = reviews::Step {
+            lesson: &new.lesson,
+            version: new.version,
+            deed: Deed::Edit,
+            state: ReviewState::Draft,
+            by: &new.by,
+            reason: "",
+            now: new.created_at,
+        };
+        edit.write(&mut tx).await?;
+        crate::audit::object("lesson", id);
+        crate::audit::note("version", i64::from(new.version));
+        crate::audit::note("title", new.meta.title.as_str());
+        bump(&mut tx, "lesson").await?;
+        tx.commit().await
     }
 
     /// Takes a lesson off offer and out of all assignments.
@@ -381,117 +419,6 @@ impl Lessons<'_> {
         .fetch_optional(&self.0.read)
         .await?;
         Ok(found.is_some())
-    }
-
-    /// One page of the lessons that `scope` sees at their newest versions, newest first, and how many there are.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn list(&self, scope: &Scope, query: &LessonQuery) -> DbResult<(Vec<LessonSummary>, u64)> {
-        let filter = |sql: &mut QueryBuilder<Sqlite>| {
-            sql.push(" WHERE v.version = l.latest_version");
-            narrow_to_visible(sql, scope);
-            if !query.retired.unwrap_or(false) {
-                sql.push(" AND l.retired_at IS NULL");
-            }
-            if let Some(subject) = query.subject.as_deref().filter(|s| !s.is_empty()) {
-                sql.push(" AND v.subject = ").push_bind(subject.to_owned());
-            }
-            if let Some(grade) = query.grade.as_deref().filter(|s| !s.is_empty()) {
-                sql.push(" AND v.grade = ").push_bind(grade.to_owned());
-            }
-            if let Some(q) = query.q.as_deref().map(str::trim).filter(|s| !s.is_empty()) {
-                sql.push(" AND (instr(v.title || ' ' || v.chapter || ' ' || l.id, ")
-                    .push_bind(q.to_owned())
-                    .push(") > 0)");
-            }
-        };
-        let mut count =
-            QueryBuilder::new("SELECT count(*) FROM lessons l JOIN lesson_versions v ON v.lesson_id = l.id");
-        filter(&mut count);
-        let total: i64 = count.build_query_scalar().fetch_one(&self.0.read).await?;
-        let mut list = QueryBuilder::new(SUMMARY);
-        filter(&mut list);
-        let page = query.page();
-        list.push(" ORDER BY v.created_at DESC, l.id LIMIT ")
-            .push_bind(page.limit());
-        list.push(" OFFSET ").push_bind(page.offset());
-        let rows: Vec<SummaryRow> = list.build_query_as().fetch_all(&self.0.read).await?;
-        Ok((
-            rows.into_iter()
-                .map(SummaryRow::summary)
-                .collect::<DbResult<_>>()?,
-            uint(total),
-        ))
-    }
-
-    /// One lesson with its versions and the newest version's items and files.
-    ///
-    /// # Errors
-    /// [`DbError::NotFound`], also for one that `scope` does not see.
-    pub async fn detail(&self, scope: &Scope, lesson: &LessonId) -> DbResult<LessonDetail> {
-        let mut list = QueryBuilder::<Sqlite>::new(SUMMARY);
-        list.push(" WHERE l.id = ").push_bind(lesson.as_str());
-        narrow_to_visible(&mut list, scope);
-        list.push(" ORDER BY v.version DESC");
-        let rows: Vec<SummaryRow> = list.build_query_as().fetch_all(&self.0.read).await?;
-        let versions = rows
-            .iter()
-            .map(|row| {
-                Ok(LessonVersion {
-                    version: u32::try_from(row.version).unwrap_or(0),
-                    manifest: parse(&row.manifest_hash)?,
-                    size_bytes: uint(row.size_bytes),
-                    created_at: instant(row.created_at),
-                })
-            })
-            .collect::<DbResult<_>>()?;
-        let newest = rows
-            .into_iter()
-            .next()
-            .ok_or_else(|| DbError::not_found("lesson", lesson))?;
-        let files: Vec<FileRow> = sqlx::query_as(
-            "SELECT path, hash, size_bytes, media_type FROM lesson_files WHERE lesson_id = ? AND version = ? ORDER BY path",
-        )
-        .bind(lesson.as_str())
-        .bind(newest.version)
-        .fetch_all(&self.0.read)
-        .await?;
-        let files = files
-            .into_iter()
-            .map(|f| {
-                Ok(LessonFile {
-                    path: parse(&f.path)?,
-                    hash: parse(&f.hash)?,
-                    size_bytes: uint(f.size_bytes),
-                    media_type: f.media_type,
-                })
-            })
-            .collect::<DbResult<_>>()?;
-        let items = newest.items()?;
-        Ok(LessonDetail {
-            summary: newest.summary()?,
-            versions,
-            items,
-            files,
-        })
-    }
-
-    /// One file of a lesson's newest version, for a preview.
-    ///
-    /// # Errors
-    /// [`DbError::NotFound`], also for one of a lesson that `scope` does not see.
-    pub async fn file(&self, scope: &Scope, lesson: &LessonId, path: &LessonPath) -> DbResult<StoredFile> {
-        let mut one = QueryBuilder::<Sqlite>::new(
-            "SELECT f.path, f.hash, f.size_bytes, f.media_type FROM lessons l
-               JOIN lesson_files f ON f.lesson_id = l.id AND f.version = l.latest_version WHERE l.id = ",
-        );
-        one.push_bind(lesson.as_str())
-            .push(" AND f.path = ")
-            .push_bind(path.as_str());
-        narrow_to_visible(&mut one, scope);
-        let row: Option<FileRow> = one.build_query_as().fetch_optional(&self.0.read).await?;
-        row.ok_or_else(|| DbError::not_found("file", path))?.stored()
     }
 
     /// Whether any version of any lesson still needs the file; what nobody needs may be collected.

@@ -62,6 +62,7 @@ struct PushLessonRow {
     title: String,
     version: i64,
     retired: bool,
+    withdrawn: bool,
 }
 
 /// One device's figures in one push.
@@ -102,8 +103,8 @@ const PROGRESS: &str = "SELECT pd.push_id, pd.device_no, count(l.id) AS total,
     coalesce(sum(v.size_bytes), 0) AS total_bytes, max(dl.reason) AS reason, max(dl.detail) AS detail
     FROM push_devices pd
     LEFT JOIN push_lessons pl ON pl.push_id = pd.push_id
-    LEFT JOIN lessons l ON l.id = pl.lesson_id AND l.retired_at IS NULL
-    LEFT JOIN lesson_versions v ON v.lesson_id = l.id AND v.version = l.latest_version
+    LEFT JOIN lessons l ON l.id = pl.lesson_id AND l.retired_at IS NULL AND l.released_version IS NOT NULL
+    LEFT JOIN lesson_versions v ON v.lesson_id = l.id AND v.version = l.released_version
     LEFT JOIN device_lessons dl ON dl.device_no = pd.device_no AND dl.lesson_id = l.id AND dl.version = v.version ";
 
 /// Narrows a query on `pushes p` to those whose target stands within the scope.
@@ -153,18 +154,26 @@ impl Pushes<'_> {
         .await?
         .last_insert_rowid();
         for (position, lesson) in (0i64..).zip(&new.lesson_ids) {
-            let mut one = QueryBuilder::<Sqlite>::new("SELECT l.retired_at FROM lessons l WHERE l.id = ");
+            let mut one = QueryBuilder::<Sqlite>::new(
+                "SELECT l.retired_at, l.released_version FROM lessons l WHERE l.id = ",
+            );
             one.push_bind(lesson.as_str());
             lessons::narrow_to_visible(&mut one, lessons);
-            let retired: Option<Option<i64>> = one.build_query_scalar().fetch_optional(&mut *tx).await?;
-            match retired {
+            let found: Option<(Option<i64>, Option<i64>)> =
+                one.build_query_as().fetch_optional(&mut *tx).await?;
+            match found {
                 None => return Err(DbError::not_found("lesson", lesson)),
-                Some(Some(_)) => {
+                Some((_, None)) => {
+                    return Err(DbError::LessonNotReleased {
+                        id: lesson.to_string(),
+                    });
+                }
+                Some((Some(_), _)) => {
                     return Err(DbError::LessonRetired {
                         id: lesson.to_string(),
                     });
                 }
-                Some(None) => {}
+                Some((None, Some(_))) => {}
             }
             sqlx::query("INSERT INTO push_lessons (push_id, position, lesson_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING")
                 .bind(push)
@@ -350,9 +359,10 @@ impl Pushes<'_> {
     async fn filled(&self, scope: &Scope, rows: Vec<PushRow>) -> DbResult<Vec<Push>> {
         let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
         let lessons: Vec<PushLessonRow> = sqlx::query_as(
-            "SELECT pl.push_id, pl.lesson_id, v.title, v.version, l.retired_at IS NOT NULL AS retired
+            "SELECT pl.push_id, pl.lesson_id, v.title, v.version, l.retired_at IS NOT NULL AS retired,
+                    l.released_version IS NULL AS withdrawn
                FROM push_lessons pl JOIN lessons l ON l.id = pl.lesson_id
-               JOIN lesson_versions v ON v.lesson_id = l.id AND v.version = l.latest_version
+               JOIN lesson_versions v ON v.lesson_id = l.id AND v.version = coalesce(l.released_version, l.latest_version)
               WHERE pl.push_id IN (SELECT value FROM json_each(?)) ORDER BY pl.push_id, pl.position",
         )
         .bind(to_json(&ids)?)
@@ -365,6 +375,7 @@ impl Pushes<'_> {
                 title: row.title,
                 version: u32::try_from(row.version).unwrap_or(0),
                 retired: row.retired,
+                withdrawn: row.withdrawn,
             });
         }
         let mut figures: HashMap<i64, (PushTotals, u64, u64)> = HashMap::new();

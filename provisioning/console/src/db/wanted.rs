@@ -72,7 +72,7 @@ pub(super) async fn recompute(tx: &mut SqliteConnection, devices: &[i64]) -> DbR
                JOIN push_devices pd ON pd.push_id = p.id
                JOIN push_lessons pl ON pl.push_id = p.id
                JOIN lessons l ON l.id = pl.lesson_id AND l.retired_at IS NULL
-               JOIN lesson_versions v ON v.lesson_id = l.id AND v.version = l.latest_version
+               JOIN lesson_versions v ON v.lesson_id = l.id AND v.version = l.released_version
               WHERE p.withdrawn_at IS NULL AND pd.device_no IN (SELECT value FROM json_each(?))",
         )
         .bind(&list)

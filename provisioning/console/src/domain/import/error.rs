@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, io, path::PathBuf};
 
-use crate::{config::Language, messages, objects::ObjectError};
+use crate::{config::Language, domain::vocab::WordFault, messages, objects::ObjectError};
 
 /// One lesson that was refused. Names the lesson, the file in it where there is one, and the reason.
 #[derive(Debug, thiserror::Error)]
@@ -131,6 +131,9 @@ pub enum Reason {
     /// `lesson.toml` or the form cannot be used.
     #[error("the description of the lesson cannot be used: {0}")]
     Description(String),
+    /// A word that its field does not allow.
+    #[error("the description of the lesson cannot be used: {0}")]
+    Word(WordFault),
     /// `lesson.toml` names a file that is not there.
     #[error("lesson.toml names this file but it is not in the folder")]
     MissingFile,
@@ -179,6 +182,7 @@ impl Reason {
             Self::Subtitle(_) => "import_subtitle",
             Self::NoLessonToml => "import_no_lesson_toml",
             Self::Description(_) => "import_description",
+            Self::Word(_) => "import_word",
             Self::MissingFile => "import_missing_file",
             Self::Path(_) => "import_path",
             Self::NoItems => "import_no_items",
@@ -204,6 +208,12 @@ impl Reason {
             | Self::Description(s)
             | Self::Path(s)
             | Self::Console(s) => s.clone(),
+            Self::Word(fault) => format!(
+                "meta.{}: {} ≠ {}",
+                fault.field().path(),
+                fault.word(),
+                fault.near().join("、")
+            ),
             Self::TooLarge { size, limit } => format!("{size} > {limit}"),
             Self::TooManyPixels { pixels, limit } => format!("{pixels} > {limit}"),
             Self::Mislabelled { named, found } => format!("{named} ≠ {found}"),
@@ -244,6 +254,7 @@ impl Reason {
             Self::Subtitle(_) => "save the subtitles as UTF-8 .vtt or .srt",
             Self::NoLessonToml => "add one with a [meta] table, see the guide",
             Self::Description(_) => "correct the field it names",
+            Self::Word(_) => "choose one of the words of the vocabulary",
             Self::MissingFile => "put the file there or correct its name",
             Self::Path(_) => "rename the file",
             Self::NoItems => "add a video, audio, picture, PDF, presentation or HTML5 zip",
@@ -253,7 +264,7 @@ impl Reason {
     }
 
     /// Every code, so that a test can hold the catalogues against them.
-    pub const CODES: [&str; 25] = [
+    pub const CODES: [&str; 26] = [
         "import_empty",
         "import_too_large",
         "import_unreadable",
@@ -274,6 +285,7 @@ impl Reason {
         "import_subtitle",
         "import_no_lesson_toml",
         "import_description",
+        "import_word",
         "import_missing_file",
         "import_path",
         "import_no_items",

@@ -2,13 +2,14 @@
 
 use contract::{
     id::LessonId,
-    lesson::LessonMeta,
+    lesson::{Licence, LessonMeta},
     path::{LessonPath, PathError},
 };
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::error::Reason;
-use crate::db::scope::Node;
+use crate::{db::scope::Node, domain::vocab};
 
 /// The file's name in a lesson folder.
 pub const FILE_NAME: &str = "lesson.toml";
@@ -70,6 +71,20 @@ struct RawMeta {
     volume: String,
     chapter: String,
     period: String,
+    #[serde(default)]
+    resource_type: String,
+    standard_year: Option<u16>,
+    revised_year: Option<u16>,
+    #[serde(default)]
+    source: String,
+    licence: Option<RawLicence>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawLicence {
+    scope: String,
+    expires_at: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -109,7 +124,13 @@ pub fn parse(text: &str) -> Result<Description, Reason> {
         volume,
         chapter,
         period,
+        resource_type,
+        standard_year,
+        revised_year,
+        source,
+        licence,
     } = raw.meta;
+    let licence = licence.map(licence_of).transpose()?;
     let meta = check_meta(LessonMeta {
         title,
         stage,
@@ -119,17 +140,50 @@ pub fn parse(text: &str) -> Result<Description, Reason> {
         volume,
         chapter,
         period,
-        ..LessonMeta::default()
+        resource_type,
+        standard_year,
+        revised_year,
+        source,
+        licence,
     })?;
     let items = raw.items.into_iter().map(check_item).collect::<Result<_, _>>()?;
     Ok(Description { id, meta, items })
 }
 
-/// Checks curriculum fields from a file or a form: trimmed, title and subject and grade given, nothing overlong, no control
-/// characters.
+fn licence_of(raw: RawLicence) -> Result<Licence, Reason> {
+    let expires_at = raw.expires_at.as_deref().map(expiry).transpose()?;
+    Ok(Licence {
+        scope: raw.scope,
+        expires_at,
+    })
+}
+
+/// When a licence ends: an instant, or a day, which it includes (by Chinese time).
 ///
 /// # Errors
-/// [`Reason::Description`] naming the field.
+/// [`Reason::Description`] saying what it should look like.
+pub fn expiry(text: &str) -> Result<Timestamp, Reason> {
+    let text = text.trim();
+    if let Ok(instant) = text.parse::<Timestamp>() {
+        return Ok(instant);
+    }
+    let day = text.replace(['/', '.'], "-").parse::<jiff::civil::Date>();
+    let end = day.ok().and_then(|day| day.tomorrow().ok()).and_then(|next| {
+        let zone = jiff::tz::TimeZone::fixed(jiff::tz::offset(8));
+        Some(next.to_zoned(zone).ok()?.timestamp())
+    });
+    end.ok_or_else(|| {
+        Reason::Description(format!(
+            "meta.licence.expires_at {text:?} is no day like 2027-08-31 or instant like 2027-08-31T16:00:00Z"
+        ))
+    })
+}
+
+/// Checks curriculum fields from a file or a form: trimmed, title and subject and grade given, nothing overlong, no control
+/// characters, and only words of the vocabularies where there is one; other spellings become the word.
+///
+/// # Errors
+/// [`Reason::Description`] naming the field; [`Reason::Word`].
 pub fn check_meta(meta: LessonMeta) -> Result<LessonMeta, Reason> {
     let field = |name: &str, value: String, needed: bool| {
         let value = value.trim().to_owned();
@@ -138,7 +192,7 @@ pub fn check_meta(meta: LessonMeta) -> Result<LessonMeta, Reason> {
         }
         check_text(&format!("meta.{name}"), value)
     };
-    Ok(LessonMeta {
+    let mut meta = LessonMeta {
         title: field("title", meta.title, true)?,
         stage: field("stage", meta.stage, false)?,
         subject: field("subject", meta.subject, true)?,
@@ -147,8 +201,29 @@ pub fn check_meta(meta: LessonMeta) -> Result<LessonMeta, Reason> {
         volume: field("volume", meta.volume, false)?,
         chapter: field("chapter", meta.chapter, false)?,
         period: field("period", meta.period, false)?,
-        ..LessonMeta::default()
-    })
+        resource_type: field("resource_type", meta.resource_type, false)?,
+        standard_year: year("standard_year", meta.standard_year)?,
+        revised_year: year("revised_year", meta.revised_year)?,
+        source: field("source", meta.source, false)?,
+        licence: meta
+            .licence
+            .map(|licence| {
+                let scope = field("licence.scope", licence.scope, true)?;
+                Ok::<_, Reason>(Licence { scope, ..licence })
+            })
+            .transpose()?,
+    };
+    vocab::check(&mut meta).map_err(|mut faults| Reason::Word(faults.swap_remove(0)))?;
+    Ok(meta)
+}
+
+fn year(name: &str, value: Option<u16>) -> Result<Option<u16>, Reason> {
+    match value {
+        Some(year) if !(1980..=2100).contains(&year) => Err(Reason::Description(format!(
+            "meta.{name} is {year}; allowed are years from 1980 to 2100"
+        ))),
+        other => Ok(other),
+    }
 }
 
 /// The id of a lesson that names none: the same place in the curriculum and the same title are the same lesson, so importing

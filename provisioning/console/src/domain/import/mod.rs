@@ -1,7 +1,10 @@
 //! Lessons into the console: from a folder or an upload, through every check, to objects and one database row.
 //!
 //! Order, which a cut at any point leaves harmless: everything is checked and sealed in staging → files become objects → the
-//! signed manifest becomes an object → one transaction names them. A refused lesson leaves nothing at all.
+//! manifest becomes an object → one transaction names them. A refused lesson leaves nothing at all.
+//!
+//! What is imported is a draft, and its manifest is unsigned: it is signed when its review is through, see [`release`]. Only
+//! whoever has a shell on the console's machine may say with [`Importer::release`] that it shall be signed at once.
 //!
 //! [`plan`], [`lesson_toml`] and the checkers are pure; [`prepare`] reads disks; only this file knows database and keys.
 
@@ -16,6 +19,7 @@ pub mod mp4;
 pub mod pdf;
 pub mod plan;
 pub mod prepare;
+pub mod release;
 pub mod sniff;
 pub mod subtitle;
 #[cfg(test)]
@@ -27,7 +31,7 @@ use std::{path::Path, sync::Arc};
 
 use contract::{
     id::LessonId,
-    lesson::{FileEntry, LessonManifest, LessonMeta, MAX_MANIFEST_BYTES},
+    lesson::{FileEntry, LessonManifest, LessonMeta},
     path::LessonPath,
 };
 use jiff::Timestamp;
@@ -44,9 +48,10 @@ use self::{
 use crate::{
     db::{
         Db, DbError,
-        lessons::{NewFile, NewVersion},
+        lessons::NewVersion,
         scope::{Node, Scope},
     },
+    domain::review::ReviewState,
     objects::{Objects, Staged},
     pki::keys::SigningKeys,
 };
@@ -66,6 +71,12 @@ pub struct Importer {
     pub owner: Node,
     /// Owners whose lessons may be changed.
     pub scope: Scope,
+    /// Who imports: an account, or `cli:` and the operating system's user.
+    pub by: String,
+    /// Why versions are released at once, past the review; `None`: they are drafts.
+    pub release: Option<String>,
+    /// Whether content that was withdrawn may come again as a new draft. An import of many lessons leaves it alone.
+    pub revive: bool,
 }
 
 /// What became of one lesson.
@@ -79,6 +90,8 @@ pub struct Imported {
     pub title: String,
     /// What happened.
     pub change: Change,
+    /// Where that version stands in the review.
+    pub state: ReviewState,
     /// Files of the lesson.
     pub files: usize,
     /// Bytes a device stores for it.
@@ -294,12 +307,13 @@ impl Importer {
         manifest
             .check()
             .map_err(|error| Reason::Description(error.to_string()))?;
-        let digest = content_digest(&manifest)?;
-        let told = |manifest: &LessonManifest, change| Imported {
+        let digest = release::content_digest(&manifest)?;
+        let told = |manifest: &LessonManifest, change, state| Imported {
             id: manifest.id.clone(),
             version: manifest.version,
             title: manifest.meta.title.clone(),
             change,
+            state,
             files: manifest.files.len(),
             size_bytes: manifest.stored_bytes(),
             ignored: ignored.clone(),
@@ -308,17 +322,24 @@ impl Importer {
         for file in sealed {
             self.objects.put(file).await?;
         }
-        if let Some(unchanged) = self.is_unchanged(&mut manifest, &digest).await? {
-            return Ok(told(&manifest, unchanged));
+        if let Some((unchanged, state)) = self.is_unchanged(&mut manifest, &digest).await? {
+            return Ok(told(&manifest, unchanged, state));
         }
         // Another import of the same lesson may take the number; the second look finds the next one.
         for _ in 0..4 {
-            let document = self.sign(&manifest)?;
+            let document = match self.release {
+                Some(_) => release::sign(&self.keys, &manifest)?,
+                None => release::draft(&manifest)?,
+            };
             let hash = self.objects.put_manifest(document).await?;
+            let new = NewVersion {
+                release: self.release.clone(),
+                ..release::version(&manifest, hash, &digest, &self.by)
+            };
             match self
                 .db
                 .lessons()
-                .insert_version(&self.scope, self.owner, &new_version(&manifest, hash, &digest))
+                .insert_version(&self.scope, self.owner, &new)
                 .await
             {
                 Ok(_) => {
@@ -327,7 +348,11 @@ impl Importer {
                     } else {
                         Change::Updated
                     };
-                    return Ok(told(&manifest, change));
+                    let state = match self.release {
+                        Some(_) => ReviewState::Released,
+                        None => ReviewState::Draft,
+                    };
+                    return Ok(told(&manifest, change, state));
                 }
                 Err(DbError::AlreadyExists { .. }) => {}
                 // Somebody else's import of the same id came between.
@@ -339,8 +364,8 @@ impl Importer {
                 }
                 Err(error) => return Err(database(error)),
             }
-            if let Some(unchanged) = self.is_unchanged(&mut manifest, &digest).await? {
-                return Ok(told(&manifest, unchanged));
+            if let Some((unchanged, state)) = self.is_unchanged(&mut manifest, &digest).await? {
+                return Ok(told(&manifest, unchanged, state));
             }
         }
         Err(Reason::Console(
@@ -353,67 +378,33 @@ impl Importer {
         &self,
         manifest: &mut LessonManifest,
         digest: &str,
-    ) -> Result<Option<Change>, Reason> {
+    ) -> Result<Option<(Change, ReviewState)>, Reason> {
         let latest = self.db.lessons().latest(&manifest.id).await.map_err(database)?;
         let Some(latest) = latest else {
             manifest.version = 1;
             return Ok(None);
         };
         // A version whose manifest the store has lost cannot be fetched by anybody; it is followed by an equal one.
-        if latest.content_digest != digest || self.objects.manifest(latest.manifest).await.is_err() {
+        let again = match latest.state {
+            ReviewState::Withdrawn => self.revive,
+            ReviewState::Released => false,
+            // The same content waits for its review; in an emergency it does not.
+            _ => self.release.is_some(),
+        };
+        if again || latest.content_digest != digest || self.objects.manifest(latest.manifest).await.is_err() {
             manifest.version = latest.version + 1;
             return Ok(None);
         }
         manifest.version = latest.version;
-        if latest.retired {
+        if latest.retired && latest.state == ReviewState::Released {
             self.db
                 .lessons()
                 .restore(&self.scope, &manifest.id)
                 .await
                 .map_err(database)?;
-            return Ok(Some(Change::Restored));
+            return Ok(Some((Change::Restored, latest.state)));
         }
-        Ok(Some(Change::Unchanged))
-    }
-
-    fn sign(&self, manifest: &LessonManifest) -> Result<Vec<u8>, Reason> {
-        let failed = |error: serde_json::Error| Reason::Console(error.to_string());
-        let signed = self.keys.sign_content(manifest).map_err(failed)?;
-        let document = serde_json::to_vec(&signed).map_err(failed)?;
-        if document.len() > MAX_MANIFEST_BYTES {
-            let (size, limit) = (document.len() as u64, MAX_MANIFEST_BYTES as u64);
-            return Err(Reason::Description(format!(
-                "its manifest has {size} bytes, more than the {limit} a device reads"
-            )));
-        }
-        Ok(document)
-    }
-}
-
-/// Equal for equal lessons, whatever their version and time.
-fn content_digest(manifest: &LessonManifest) -> Result<String, Reason> {
-    let content = serde_json::to_vec(&(&manifest.meta, &manifest.items, &manifest.files))
-        .map_err(|error| Reason::Console(error.to_string()))?;
-    Ok(blake3::hash(&content).to_hex().to_string())
-}
-
-fn new_version(manifest: &LessonManifest, hash: contract::hash::Hash, digest: &str) -> NewVersion {
-    let file = |f: &FileEntry| NewFile {
-        path: f.path.clone(),
-        hash: f.hash,
-        size: f.size,
-        media_type: f.media_type.clone(),
-    };
-    NewVersion {
-        lesson: manifest.id.clone(),
-        version: manifest.version,
-        manifest: hash,
-        content_digest: digest.to_owned(),
-        size_bytes: manifest.stored_bytes(),
-        meta: manifest.meta.clone(),
-        items: manifest.items.clone(),
-        files: manifest.files.iter().map(file).collect(),
-        created_at: manifest.created_at,
+        Ok(Some((Change::Unchanged, latest.state)))
     }
 }
 
