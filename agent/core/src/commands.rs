@@ -280,6 +280,24 @@ impl Commands {
         self.records.values().map(|r| r.envelope.issued_at).max()
     }
 
+    /// What became of the commands on record, oldest first: what the console would be told again.
+    pub fn answers(&self) -> Vec<CommandStatus> {
+        let said = self.order.iter().filter_map(|id| {
+            let state = match self.records.get(id)?.stage.as_ref()? {
+                Stage::Accepted { .. } => CommandState::Accepted,
+                Stage::Executing { .. } => CommandState::Executing,
+                Stage::Done { state, .. } => state.clone(),
+            };
+            Some(CommandStatus {
+                id: id.clone(),
+                device_id: self.device_id.clone(),
+                boot_id: self.boot_id.clone(),
+                state,
+            })
+        });
+        said.collect()
+    }
+
     fn receive(&mut self, envelope: CommandEnvelope) {
         let id = envelope.id.clone();
         if self.records.contains_key(&id) {

@@ -289,6 +289,52 @@ impl Outbox {
         self.dropped_total
     }
 
+    /// Everything that the console has not confirmed, as the batches in which it could be told it another way; at most so
+    /// many samples. Changes nothing: only an ack does.
+    pub fn unconfirmed(&self, most: usize) -> Vec<Batch> {
+        let mut batches = Vec::new();
+        let mut room = most;
+        for boot_id in &self.order {
+            let Some(boot) = self.boots.get(boot_id) else { continue };
+            let forgotten = boot.forgotten_up_to().map(|up_to_seq| BootSeq {
+                boot_id: boot_id.clone(),
+                up_to_seq,
+            });
+            // As on the line: what comes after a gap waits until what is before it is confirmed.
+            let mut seqs: Vec<u64> = Vec::new();
+            for (seq, _) in &boot.held {
+                if seqs.last().is_some_and(|last| last + 1 != *seq) || seqs.len() >= room {
+                    break;
+                }
+                seqs.push(*seq);
+            }
+            room -= seqs.len();
+            let mut forgotten: Vec<BootSeq> = forgotten.into_iter().collect();
+            for some in seqs.chunks(MAX_BATCH_SAMPLES) {
+                let (Some(from_seq), Some(to_seq)) = (some.first(), some.last()) else {
+                    continue;
+                };
+                batches.push(Batch {
+                    ranges: vec![Range {
+                        boot_id: boot_id.clone(),
+                        from_seq: *from_seq,
+                        to_seq: *to_seq,
+                    }],
+                    forgotten: std::mem::take(&mut forgotten),
+                    dropped_total: self.dropped_total,
+                });
+            }
+            if !forgotten.is_empty() {
+                batches.push(Batch {
+                    ranges: Vec::new(),
+                    forgotten,
+                    dropped_total: self.dropped_total,
+                });
+            }
+        }
+        batches
+    }
+
     fn write_next(&mut self) {
         if self.writing.is_some() {
             return;

@@ -65,6 +65,12 @@ impl Report {
         self.generation
     }
 
+    /// A generation of its own for a report that goes another way than the line: what is published later is newer.
+    pub fn reserve(&mut self) -> u64 {
+        self.generation += 1;
+        self.generation
+    }
+
     /// Takes in what happened.
     pub fn handle(&mut self, event: Event, now: Millis) {
         match event {

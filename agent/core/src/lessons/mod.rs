@@ -93,6 +93,19 @@ pub enum Event {
     },
     /// The console is reachable again: no need to sit out a long wait.
     Online,
+    /// What somebody at the board took from a disk without its being assigned; replaces what was said before.
+    Own(Vec<AssignedLesson>),
+    /// A version is being taken from a disk: nobody else fetches it meanwhile.
+    Importing {
+        /// Which.
+        version: Version,
+        /// Verified bytes on our disk.
+        done_bytes: u64,
+        /// All bytes of the lesson.
+        total_bytes: u64,
+    },
+    /// That is over, well or badly.
+    ImportEnded(Version),
 }
 
 /// What to do.
@@ -179,6 +192,10 @@ pub struct Lessons {
     inventory: Option<Inventory>,
     disk: DiskReport,
     jobs: BTreeMap<Version, Job>,
+    /// Taken from a disk without being assigned.
+    own: Vec<AssignedLesson>,
+    /// On their way from a disk.
+    importing: BTreeMap<Version, Job>,
     troubles: BTreeMap<Version, Trouble>,
     starved: BTreeMap<Version, u64>,
     evicting: Option<Version>,
@@ -210,6 +227,8 @@ impl Lessons {
             inventory: None,
             disk: DiskReport::default(),
             jobs: BTreeMap::new(),
+            own: Vec::new(),
+            importing: BTreeMap::new(),
             troubles: BTreeMap::new(),
             starved: BTreeMap::new(),
             evicting: None,
@@ -318,6 +337,28 @@ impl Lessons {
                 self.evicting = None;
                 self.ask_survey();
             }
+            Event::Own(own) => self.own = own,
+            Event::Importing {
+                version,
+                done_bytes,
+                total_bytes,
+            } => {
+                let job = Job {
+                    done_bytes,
+                    total_bytes,
+                };
+                if self.importing.insert(version.clone(), job).is_some() {
+                    return;
+                }
+                if self.jobs.remove(&version).is_some() {
+                    self.effects.push_back(Effect::Cancel(version));
+                }
+            }
+            Event::ImportEnded(version) => {
+                self.importing.remove(&version);
+                self.troubles.remove(&version);
+                self.ask_survey();
+            }
             Event::Online => {
                 self.line.reset();
                 let soon = now + self.dice.up_to(ONLINE_SPREAD);
@@ -366,6 +407,19 @@ impl Lessons {
         self.assignment.as_ref().map_or(&[], |a| &a.lessons)
     }
 
+    /// What should be held by the console's word.
+    pub fn assigned_lessons(&self) -> &[AssignedLesson] {
+        self.assigned()
+    }
+
+    /// Whether a version was taken from a disk by somebody at the board, and the console has not assigned the lesson since.
+    fn is_own(&self, lesson: &LessonId, version: u32) -> bool {
+        self.own
+            .iter()
+            .any(|own| own.lesson == *lesson && own.version == version)
+            && !self.assigned().iter().any(|a| a.lesson == *lesson)
+    }
+
     fn wants(&self, (lesson, version): &Version) -> bool {
         self.assigned()
             .iter()
@@ -385,6 +439,11 @@ impl Lessons {
             }
             Survey::Running | Survey::RunningStale => self.survey = Survey::RunningStale,
         }
+    }
+
+    /// On its way from a disk and not assigned: what is here of it already must not go meanwhile.
+    fn importing_unassigned(&self, version: &Version) -> bool {
+        self.importing.contains_key(version) && !self.wants(version)
     }
 
     fn forget_unwanted(&mut self) {
@@ -441,16 +500,22 @@ impl Lessons {
             return;
         }
         let Some(inventory) = &self.inventory else { return };
-        let under_way: BTreeSet<Version> = self.jobs.keys().cloned().collect();
-        let mut seen = inventory.clone();
-        seen.lessons
-            .retain(|h| !self.stuck.contains_key(&(h.lesson.clone(), h.version)));
-        let plan = plan(
-            self.assigned(),
-            &seen,
-            DiskBudget::new(&self.disk, self.settings.limits),
-            &under_way,
-        );
+        let under_way: BTreeSet<Version> = self.jobs.keys().chain(self.importing.keys()).cloned().collect();
+        let budget = DiskBudget::new(&self.disk, self.settings.limits);
+        let planned = |may_go: &dyn Fn(&HeldLesson) -> bool| {
+            let mut seen = inventory.clone();
+            seen.lessons.retain(|h| {
+                let version = (h.lesson.clone(), h.version);
+                !self.stuck.contains_key(&version) && !self.importing_unassigned(&version) && may_go(h)
+            });
+            plan(self.assigned(), &seen, budget, &under_way)
+        };
+        // What somebody took from a disk goes last: only where an assigned lesson would not fit otherwise, or lessons take
+        // too much although nothing else may go.
+        let mut plan = planned(&|held| !self.is_own(&held.lesson, held.version));
+        if !plan.starved.is_empty() || (budget.room_bytes < 0 && plan.evict.is_empty()) {
+            plan = planned(&|_| true);
+        }
 
         self.starved = plan.starved.into_iter().collect();
         let no_room = !self.starved.is_empty() && self.recheck_at.is_none();
@@ -471,7 +536,7 @@ impl Lessons {
             }
             let version = step.version();
             let waits = self.troubles.get(&version).is_some_and(|t| t.retry != Retry::Due);
-            if waits || self.jobs.contains_key(&version) {
+            if waits || self.jobs.contains_key(&version) || self.importing.contains_key(&version) {
                 continue;
             }
             self.jobs.insert(

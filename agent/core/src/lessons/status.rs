@@ -40,7 +40,10 @@ impl Lessons {
             status
         };
         match &self.assignment {
-            Some(_) => self.assigned_as_they_are().map(stand_in).collect(),
+            Some(_) => {
+                let own = self.own_ready();
+                self.assigned_as_they_are().map(stand_in).chain(own).collect()
+            }
             None => self.report(),
         }
     }
@@ -48,7 +51,25 @@ impl Lessons {
     /// The only lessons whose files may be handed out; `None` before the first assignment: all that are held.
     pub fn allowed(&self) -> Option<BTreeSet<LessonId>> {
         let assignment = self.assignment.as_ref()?;
-        Some(assignment.lessons.iter().map(|a| a.lesson.clone()).collect())
+        let own = self.own_ready().map(|status| status.lesson);
+        Some(assignment.lessons.iter().map(|a| a.lesson.clone()).chain(own).collect())
+    }
+
+    /// What was taken from a disk without being assigned, as far as it plays.
+    fn own_ready(&self) -> impl Iterator<Item = LessonStatus> {
+        let held = self.held();
+        let plays = move |own: &&contract::assignment::AssignedLesson| {
+            held.get(&(&own.lesson, own.version)).is_some_and(|h| h.is_ready())
+        };
+        self.own
+            .iter()
+            .filter(|own| self.is_own(&own.lesson, own.version))
+            .filter(plays)
+            .map(|own| LessonStatus {
+                lesson: own.lesson.clone(),
+                version: own.version,
+                state: LessonState::Ready,
+            })
     }
 
     /// Room as of the last survey.
@@ -109,7 +130,7 @@ impl Lessons {
         if held.is_some_and(HeldLesson::is_ready) {
             return LessonState::Ready;
         }
-        let under_way = self.jobs.get(version);
+        let under_way = self.jobs.get(version).or_else(|| self.importing.get(version));
         if let Some(trouble) = self.troubles.get(version).filter(|_| under_way.is_none()) {
             return LessonState::Failed {
                 reason: trouble.reason,
