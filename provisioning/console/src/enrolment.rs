@@ -25,6 +25,7 @@ use crate::{
     },
     error::{ApiError, Code},
     pki::{CheckedCsr, CsrError, IssuedCert, Pki, check_csr, keys::SigningKeys},
+    trust,
 };
 
 /// Crockford's letters, in lower case; nobody mistakes one for another.
@@ -131,7 +132,7 @@ impl Enroller {
         now: Timestamp,
     ) -> Result<EnrolReply, ApiError> {
         let grant = match redeemed {
-            Redeem::Again(enrolled) => return Ok(self.reply(enrolled, now)),
+            Redeem::Again(enrolled) => return self.reply(enrolled, now).await,
             Redeem::Fresh(grant) => grant,
         };
         let Asked { request, code, csr } = asked;
@@ -158,17 +159,17 @@ impl Enroller {
             classroom: request.classroom.as_deref(),
         };
         match self.db.devices().enrol(&enrolment, now).await {
-            Ok(grant) => Ok(self.reply(
-                Enrolled {
+            Ok(grant) => {
+                let enrolled = Enrolled {
                     grant,
                     device,
                     certificate_pem: issued.pem,
-                },
-                now,
-            )),
+                };
+                self.reply(enrolled, now).await
+            }
             // Somebody was faster; if it was the same device asking twice at once, both get the one answer.
             Err(DbError::Ticket(TicketRefusal::Used)) => match self.db.tickets().redeem(&shown, now).await? {
-                Redeem::Again(enrolled) => Ok(self.reply(enrolled, now)),
+                Redeem::Again(enrolled) => self.reply(enrolled, now).await,
                 Redeem::Fresh(_) => Err(ApiError::new(Code::TicketUsed)),
             },
             Err(error) => Err(error.into()),
@@ -186,8 +187,11 @@ impl Enroller {
     }
 
     /// The answer for a device that is in.
-    pub fn reply(&self, enrolled: Enrolled, now: Timestamp) -> EnrolReply {
-        EnrolReply {
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn reply(&self, enrolled: Enrolled, now: Timestamp) -> Result<EnrolReply, ApiError> {
+        Ok(EnrolReply {
             device_id: enrolled.device,
             certificate_pem: enrolled.certificate_pem,
             ca_pem: self.pki.ca_pem().to_owned(),
@@ -196,8 +200,8 @@ impl Enroller {
             placement: enrolled.grant.placement,
             issued_at: now,
             renewal: Some(self.pki.renewal()),
-            trust: None,
-        }
+            trust: trust::anchor(&self.db, &self.keys).await?,
+        })
     }
 }
 

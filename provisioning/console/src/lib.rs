@@ -28,4 +28,5 @@ pub mod pages;
 pub mod pki;
 pub mod router;
 pub mod serve;
+pub mod trust;
 pub mod usb;

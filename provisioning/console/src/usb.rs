@@ -49,7 +49,7 @@ pub async fn county_file(
         },
         keys: enroller.keys.trusted(),
         issued_at: now,
-        trust: None,
+        trust: crate::trust::anchor(&enroller.db, &enroller.keys).await?,
     })
 }
 

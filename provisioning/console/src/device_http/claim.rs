@@ -62,7 +62,13 @@ pub(super) async fn claim(
         },
         Heard::Refused => ClaimReply::Refused,
         Heard::Approved(enrolled) => ClaimReply::Enrolled {
-            reply: Box::new(shared.http.enroller().reply(enrolled, shared.http.clock.sign()?)),
+            reply: Box::new(
+                shared
+                    .http
+                    .enroller()
+                    .reply(enrolled, shared.http.clock.sign()?)
+                    .await?,
+            ),
         },
     }))
 }

@@ -15,6 +15,7 @@ mod school;
 mod serve;
 #[cfg(test)]
 mod tests;
+mod trust;
 mod word;
 
 use std::{net::SocketAddr, sync::Arc};
@@ -171,6 +172,7 @@ pub fn router(http: DeviceHttp) -> Router {
         .route(api::TIME, get(word::time))
         .route(api::STANDING, get(word::standing))
         .route(api::SCHOOL, get(school::plan))
+        .route(api::TRUST, get(trust::bundle))
         .route(api::MANIFEST_ROUTE, get(manifest))
         .route(api::FILE_ROUTE, get(file))
         .layer(middleware::from_fn_with_state(shared.clone(), admit))

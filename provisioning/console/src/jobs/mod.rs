@@ -9,6 +9,7 @@ pub mod revisions;
 pub mod root_key;
 pub mod school_plans;
 pub mod standing;
+pub mod trust;
 
 use std::future::Future;
 

@@ -59,6 +59,16 @@ pub(super) fn read(dir: &Path, name: &str) -> anyhow::Result<Option<String>> {
     }
 }
 
+/// Puts `dir/from` in the place of `dir/to`, for good.
+///
+/// # Errors
+/// The operating system's, with the file's name.
+pub(super) fn rename(dir: &Path, from: &str, to: &str) -> anyhow::Result<()> {
+    fs::rename(dir.join(from), dir.join(to))
+        .and_then(|()| File::open(dir)?.sync_all())
+        .with_context(|| format!("Failed to rename {} to {to}", dir.join(from).display()))
+}
+
 /// Keeps two processes from creating the same keys at the same time; released when dropped.
 ///
 /// # Errors

@@ -1,8 +1,10 @@
-//! The keys that sign what devices obey: one for content, one for commands, one for the time, never one for two. At rest they
-//! are encrypted with the unlock secret.
+//! The keys that sign what devices obey: one for content, one for commands, one for the time, one for withdrawals, never one
+//! for two. At rest they are encrypted with the unlock secret. Which of them devices believe is the trust root's to say, see
+//! [`crate::trust`].
 
 use std::path::Path;
 
+use anyhow::Context;
 use contract::{
     id::KeyId,
     signed::{KeyRole, Signed, SignedBody, TrustedKey},
@@ -24,7 +26,11 @@ pub struct SigningKeys {
     content: Key,
     command: Key,
     time: Key,
+    snapshot: Key,
 }
+
+/// What a key's file is called while the root that names it is not kept yet.
+const NEXT: &str = "next";
 
 struct Key {
     id: KeyId,
@@ -38,6 +44,7 @@ impl std::fmt::Debug for SigningKeys {
             .field("content", &self.content.id)
             .field("command", &self.command.id)
             .field("time", &self.time.id)
+            .field("snapshot", &self.snapshot.id)
             .finish()
     }
 }
@@ -53,10 +60,12 @@ impl SigningKeys {
         let content = Key::open_or_create(dir, "content", KeyRole::Content, unlock)?;
         let command = Key::open_or_create(dir, "command", KeyRole::Command, unlock)?;
         let time = Key::open_or_create(dir, "time", KeyRole::Time, unlock)?;
+        let snapshot = Key::open_or_create(dir, "snapshot", KeyRole::Snapshot, unlock)?;
         Ok(Self {
             content,
             command,
             time,
+            snapshot,
         })
     }
 
@@ -84,48 +93,142 @@ impl SigningKeys {
         self.time.sign(body)
     }
 
+    /// Signs which lessons were taken back.
+    ///
+    /// # Errors
+    /// The body cannot be written as JSON, or is no snapshot.
+    pub fn sign_snapshot<T: SignedBody>(&self, body: &T) -> Result<Signed<T>, serde_json::Error> {
+        self.snapshot.sign(body)
+    }
+
+    /// The public halves of all of them, for a trust root.
+    pub fn all(&self) -> Vec<TrustedKey> {
+        [&self.content, &self.command, &self.time, &self.snapshot]
+            .map(Key::public)
+            .into()
+    }
+
+    /// Makes the next key of `role` beside the one in use; it takes its place by [`Self::promote`]. One that was prepared
+    /// before and never promoted is thrown away.
+    ///
+    /// # Errors
+    /// No online role, or the file cannot be written.
+    pub fn prepare(dir: &Path, role: KeyRole, unlock: &Unlock) -> anyhow::Result<TrustedKey> {
+        let name = name_of(role)?;
+        let next = format!("{name}.key.{NEXT}");
+        let key = Key::create(dir, &next, name, role, unlock)?;
+        Ok(key.public())
+    }
+
+    /// The key of `role` that was prepared and not promoted.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub fn prepared(dir: &Path, role: KeyRole, unlock: &Unlock) -> anyhow::Result<Option<TrustedKey>> {
+        let name = name_of(role)?;
+        let file = format!("{name}.key.{NEXT}");
+        Ok(match files::read(dir, &file)? {
+            Some(pem) => Some(Key::open(dir, &file, &pem, name, role, unlock)?.public()),
+            None => None,
+        })
+    }
+
+    /// Puts the prepared key of `role` in the place of the one in use, which is gone then. In one step.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn promote(dir: &Path, role: KeyRole) -> anyhow::Result<()> {
+        let name = name_of(role)?;
+        files::rename(dir, &format!("{name}.key.{NEXT}"), &format!("{name}.key"))
+    }
+
+    /// Throws the prepared key of `role` away.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn discard(dir: &Path, role: KeyRole) -> anyhow::Result<()> {
+        let path = dir.join(format!("{}.key.{NEXT}", name_of(role)?));
+        std::fs::remove_file(&path).with_context(|| format!("Failed to remove {}", path.display()))
+    }
+
     /// The public halves, for a device at its enrolment.
     pub fn trusted(&self) -> Vec<TrustedKey> {
-        [&self.content, &self.command, &self.time]
-            .map(|key| TrustedKey::of(key.id.clone(), key.role, &key.secret))
-            .into()
+        [&self.content, &self.command, &self.time].map(Key::public).into()
     }
 
     /// The public half of the key for commands.
     pub fn command_key(&self) -> TrustedKey {
-        TrustedKey::of(self.command.id.clone(), self.command.role, &self.command.secret)
+        self.command.public()
     }
+}
+
+fn name_of(role: KeyRole) -> anyhow::Result<&'static str> {
+    Ok(match role {
+        KeyRole::Content => "content",
+        KeyRole::Command => "command",
+        KeyRole::Time => "time",
+        KeyRole::Snapshot => "snapshot",
+        other => anyhow::bail!("{other:?} is no role of a key that is kept online"),
+    })
+}
+
+/// A key's name follows from the key, so a restored one keeps it.
+pub(super) fn id_of(name: &str, secret: &SigningKey) -> anyhow::Result<KeyId> {
+    let digest = blake3::hash(secret.verifying_key().as_bytes()).to_hex();
+    Ok(KeyId::new(format!(
+        "{name}-{}",
+        digest.get(..16).unwrap_or_default()
+    ))?)
+}
+
+/// A new Ed25519 key.
+pub(super) fn new_secret() -> anyhow::Result<SigningKey> {
+    let mut seed = zeroize::Zeroizing::new([0; 32]);
+    rand::rngs::OsRng.try_fill_bytes(&mut *seed)?;
+    Ok(SigningKey::from_bytes(&seed))
 }
 
 impl Key {
     fn open_or_create(dir: &Path, name: &str, role: KeyRole, unlock: &Unlock) -> anyhow::Result<Self> {
         let file = format!("{name}.key");
-        let secret = match files::read(dir, &file)? {
-            Some(pem) => {
-                let opened = open_key(&dir.join(&file), &pem, unlock)?;
-                SigningKey::from_pkcs8_der(opened.as_bytes()).map_err(|e| {
-                    anyhow::anyhow!(
-                        "{} is not an Ed25519 private key ({e}); restore it from the backup, devices trust no other",
-                        dir.join(&file).display()
-                    )
-                })?
-            }
-            None => {
-                let mut seed = [0; 32];
-                rand::rngs::OsRng.try_fill_bytes(&mut seed)?;
-                let secret = SigningKey::from_bytes(&seed);
-                let der = secret
-                    .to_pkcs8_der()
-                    .map_err(|e| anyhow::anyhow!("a signing key could not be written: {e}"))?;
-                let pem = sealed_key::seal(der.as_bytes(), unlock.secret(), Cost::Machine)?;
-                files::write_private(dir, &file, pem.as_bytes())?;
-                secret
-            }
-        };
-        // The id follows from the key, so a restored key keeps its name.
-        let digest = blake3::hash(secret.verifying_key().as_bytes()).to_hex();
-        let id = KeyId::new(format!("{name}-{}", digest.get(..16).unwrap_or_default()))?;
+        match files::read(dir, &file)? {
+            Some(pem) => Self::open(dir, &file, &pem, name, role, unlock),
+            None => Self::create(dir, &file, name, role, unlock),
+        }
+    }
+
+    fn open(
+        dir: &Path,
+        file: &str,
+        pem: &str,
+        name: &str,
+        role: KeyRole,
+        unlock: &Unlock,
+    ) -> anyhow::Result<Self> {
+        let opened = open_key(&dir.join(file), pem, unlock)?;
+        let secret = SigningKey::from_pkcs8_der(opened.as_bytes()).map_err(|e| {
+            anyhow::anyhow!(
+                "{} is not an Ed25519 private key ({e}); restore it from the backup, devices trust no other",
+                dir.join(file).display()
+            )
+        })?;
+        let id = id_of(name, &secret)?;
         Ok(Self { id, role, secret })
+    }
+
+    fn create(dir: &Path, file: &str, name: &str, role: KeyRole, unlock: &Unlock) -> anyhow::Result<Self> {
+        let secret = new_secret()?;
+        let der = secret
+            .to_pkcs8_der()
+            .map_err(|e| anyhow::anyhow!("a signing key could not be written: {e}"))?;
+        let pem = sealed_key::seal(der.as_bytes(), unlock.secret(), Cost::Machine)?;
+        files::write_private(dir, file, pem.as_bytes())?;
+        let id = id_of(name, &secret)?;
+        Ok(Self { id, role, secret })
+    }
+
+    fn public(&self) -> TrustedKey {
+        TrustedKey::of(self.id.clone(), self.role, &self.secret)
     }
 
     fn sign<T: SignedBody>(&self, body: &T) -> Result<Signed<T>, serde_json::Error> {
@@ -171,7 +274,7 @@ mod tests {
             std::fs::metadata(&dir).unwrap().permissions().mode() & 0o777,
             0o700
         );
-        for name in ["content.key", "command.key", "time.key"] {
+        for name in ["content.key", "command.key", "time.key", "snapshot.key"] {
             let text = std::fs::read_to_string(dir.join(name)).unwrap();
             assert!(text.starts_with("-----BEGIN ENCRYPTED PRIVATE KEY"), "{name}");
             assert_eq!(
@@ -179,6 +282,23 @@ mod tests {
                 0o600
             );
         }
+    }
+
+    #[test]
+    fn a_prepared_key_takes_the_place_of_the_one_in_use() {
+        let dir = tempfile::tempdir().unwrap();
+        let unlock = Unlock::given(super::super::TEST_SECRET);
+        let before = SigningKeys::open_or_create(dir.path(), &unlock).unwrap();
+        let next = SigningKeys::prepare(dir.path(), KeyRole::Command, &unlock).unwrap();
+        let prepared = || SigningKeys::prepared(dir.path(), KeyRole::Command, &unlock).unwrap();
+        assert_eq!(prepared(), Some(next.clone()));
+        let still = SigningKeys::open_or_create(dir.path(), &unlock).unwrap();
+        assert_eq!(still.all(), before.all());
+        SigningKeys::promote(dir.path(), KeyRole::Command).unwrap();
+        let after = SigningKeys::open_or_create(dir.path(), &unlock).unwrap();
+        assert_eq!(after.command_key(), next);
+        assert_eq!(prepared(), None);
+        assert!(SigningKeys::prepare(dir.path(), KeyRole::Root, &unlock).is_err());
     }
 
     #[test]

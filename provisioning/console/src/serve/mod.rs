@@ -108,6 +108,12 @@ impl Console {
             link.clone(),
             stopping.clone(),
         ));
+        tasks.spawn(jobs::trust::run(
+            app.clone(),
+            publisher.clone(),
+            link.clone(),
+            stopping.clone(),
+        ));
         tasks.spawn(jobs::publisher::run(
             app.clone(),
             publisher,
