@@ -5,6 +5,7 @@ pub mod convert;
 pub mod import;
 pub mod line;
 pub mod lint;
+pub mod planner;
 pub mod progress;
 pub mod review;
 pub mod roster;
