@@ -2,6 +2,7 @@
 
 mod delta;
 mod enrol;
+mod fetch;
 mod footprint;
 mod player;
 mod process;
@@ -56,6 +57,8 @@ pub(crate) enum Which {
     School(school::Options),
     /// New versions of 200 MB files with small edits: bytes moved, beside casync, zchunk and zstd.
     Delta(delta::Options),
+    /// One board fetching at 100 Mbit/s and serving eight others: memory and processor.
+    Fetch(fetch::Options),
 }
 
 pub(crate) fn run(which: Which) -> Result<()> {
@@ -83,6 +86,7 @@ pub(crate) fn run(which: Which) -> Result<()> {
     };
     match which {
         Which::School(options) => school::run(&bins, &options),
+        Which::Fetch(options) => fetch::run(&bins, &options),
         Which::Delta(options) => delta::run(&bins, &folder, &options),
         Which::Footprint { lessons, rest_s } => {
             runtime.block_on(footprint::run(&bins, &folder, lessons, rest_s))

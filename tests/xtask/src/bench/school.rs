@@ -228,7 +228,7 @@ async fn once(
 }
 
 /// Logs of a race that failed, or of any where `BBT_KEEP_LOGS` says so, outlive its folder.
-fn keep_logs(folder: &Path, failed: bool) {
+pub(super) fn keep_logs(folder: &Path, failed: bool) {
     if !failed && std::env::var_os("BBT_KEEP_LOGS").is_none() {
         return;
     }

@@ -17,7 +17,7 @@ use system_tests::{
     stand::{Bins, Classroom, ConsoleStand, Place, until},
 };
 
-use super::race::{Fleet, Ready};
+use super::race::{Fleet, Ready, clear};
 
 /// Each board has a namespace of its own, so all use the same ports.
 const PLAYER: u16 = 8008;
@@ -74,7 +74,7 @@ impl Ours {
         let school_id = console.post("/schools", body).await?["id"]
             .as_i64()
             .context("a school without an id")?;
-        let extra = lan_table(bins, folder, lan)?;
+        let extra = lan_table(bins, lan)?;
         let mut boards = Vec::new();
         for (n, netns) in school.boards.iter().enumerate() {
             let code = format!("3601220001-{}", n + 1);
@@ -209,22 +209,22 @@ fn import(stand: &ConsoleStand, folder: &Path, content: &Path) -> Result<()> {
     crate::bench::import(stand, folder)
 }
 
-/// The `[lan]` table of the boards' configuration.
-///
-/// Agents of before the swarm refuse it: they are each for themselves, and only that is asked of them.
-fn lan_table(bins: &Bins, folder: &Path, lan: Lan) -> Result<String> {
-    let table = match lan {
-        Lan::Swarm => format!("[lan]\nenabled = true\nlisten = \"[::]:{PEERS}\"\n"),
-        Lan::Off => "[lan]\nenabled = false\n".to_owned(),
-    };
-    let tried = Classroom::prepare(bins, &folder.join("tried"), PLAYER, "BENCH", &table)?;
+/// Whether the agent has a `[lan]` table. Agents of before the swarm refuse it: they are each for themselves.
+pub(crate) fn knows_lan(bins: &Bins) -> Result<bool> {
+    let folder = std::env::temp_dir().join(format!("bbt{}-tried", std::process::id()));
+    let tried = Classroom::prepare(bins, &folder, PLAYER, "BENCH", "[lan]\nenabled = false\n")?;
     let (_, _, said) = tried.once(&["status"], &[])?;
-    if !said.contains("unknown field `lan`") {
-        return Ok(table);
-    }
-    match lan {
-        Lan::Off => Ok(String::new()),
-        Lan::Swarm => {
+    clear(&folder);
+    Ok(!said.contains("unknown field `lan`"))
+}
+
+/// The `[lan]` table of the boards' configuration.
+fn lan_table(bins: &Bins, lan: Lan) -> Result<String> {
+    match (lan, knows_lan(bins)?) {
+        (Lan::Swarm, true) => Ok(format!("[lan]\nenabled = true\nlisten = \"[::]:{PEERS}\"\n")),
+        (Lan::Off, true) => Ok("[lan]\nenabled = false\n".to_owned()),
+        (Lan::Off, false) => Ok(String::new()),
+        (Lan::Swarm, false) => {
             bail!("this bbt-agent knows no [lan]: it is each for itself; measure it with --peers solo")
         }
     }
