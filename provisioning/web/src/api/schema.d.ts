@@ -531,10 +531,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lessons at their newest versions, newest first, one page. */
+        /** Lessons, newest first, one page: drafts of one's own nodes among them; of nodes above what is released. */
         get: operations["get_lessons"];
         put?: never;
-        /** Uploads a lesson: the part `meta` (JSON), then one part `file` for each file. */
+        /** Uploads a lesson as a draft: the part `meta` (JSON), then one part `file` for each file. */
         post: operations["post_lessons"];
         delete?: never;
         options?: never;
@@ -567,10 +567,146 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One file of a lesson's newest version, for a preview; a single `Range` is honoured. */
+        /** One file of the version that the lesson is shown at, for a preview; a single `Range` is honoured. */
         get: operations["get_lessons_id_files_path"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/lessons/{id}/meta": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Gives a draft or a returned version another description; it is a draft then. */
+        patch: operations["patch_lessons_id_meta"];
+        trace?: never;
+    };
+    "/lessons/{id}/review": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One version's review with everything that was done to the lesson. */
+        get: operations["get_lessons_id_review"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/lessons/{id}/review/admit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** 准入: admits or returns a version. */
+        post: operations["post_lessons_id_review_admit"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/lessons/{id}/review/first": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** 初审: passes or returns a version. */
+        post: operations["post_lessons_id_review_first"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/lessons/{id}/review/release": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** 出库: signs an admitted version and puts it on offer in place of the one before; or returns it. */
+        post: operations["post_lessons_id_review_release"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/lessons/{id}/review/second": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** 复审: passes or returns a version. */
+        post: operations["post_lessons_id_review_second"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/lessons/{id}/review/self-check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** 自审: the side that brings a version says that it is complete and in order. */
+        post: operations["post_lessons_id_review_self_check"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/lessons/{id}/withdraw": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** 下架: a version and all before it leave every assignment at once; boards that have them stop playing them. */
+        post: operations["post_lessons_id_withdraw"];
         delete?: never;
         options?: never;
         head?: never;
@@ -586,6 +722,61 @@ export interface paths {
         };
         /** Figures for the first page. */
         get: operations["get_overview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/pack-receipts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Merges what boards wrote on a disk (回执盘): the files of `bbt/receipts`, or one zip of the folder. Each counts once,
+         *     however often it is sent. The answer holds the files for `bbt/receipts/<device>/ack.json`.
+         */
+        post: operations["post_pack_receipts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/packs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Packs, newest first, one page. */
+        get: operations["get_packs"];
+        put?: never;
+        /** Orders a pack; it is made in the background, see its `state`. */
+        post: operations["post_packs"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/packs/{id}/download": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The pack's file: a zip to be unpacked on a USB disk, or the image of a disc. A single `Range` is honoured. */
+        get: operations["get_packs_id_download"];
         put?: never;
         post?: never;
         delete?: never;
@@ -681,6 +872,24 @@ export interface paths {
         patch: operations["patch_regions_id"];
         trace?: never;
     };
+    "/regions/{id}/line": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a region sets for its schools. */
+        get: operations["get_regions_id_line"];
+        /** Sets what holds for the schools of a region where they say nothing themselves. */
+        put: operations["put_regions_id_line"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/regions/{id}/roster": {
         parameters: {
             query?: never;
@@ -692,6 +901,23 @@ export interface paths {
         put?: never;
         /** Says what a table would change and what is wrong with it; with `apply` makes the changes, if nothing is wrong. */
         post: operations["post_regions_id_roster"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/reviews": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Versions that wait for somebody, those that wait longest first; one page. */
+        get: operations["get_reviews"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -765,6 +991,42 @@ export interface paths {
         head?: never;
         /** Gives a school another name. */
         patch: operations["patch_schools_id"];
+        trace?: never;
+    };
+    "/schools/{id}/authors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Boards of a school, whether they have a key to sign with, and whether it is believed there. */
+        get: operations["get_schools_id_authors"];
+        /** Says which boards may sign their school's own lessons; those that are not named may not. */
+        put: operations["put_schools_id_authors"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/schools/{id}/line": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A school's line: what was set, what holds, and the plan that its boards share. */
+        get: operations["get_schools_id_line"];
+        /** Sets a school's line; what is left out holds as for the region. The school's boards are told within seconds. */
+        put: operations["put_schools_id_line"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/security-events": {
@@ -1168,6 +1430,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/vocabularies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All controlled words; where there are none, a field is free. */
+        get: operations["get_vocabularies"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1285,6 +1564,17 @@ export interface components {
              * @description Row that the signed head names.
              */
             signed_seq?: number | null;
+        };
+        /** @description A board that could sign lessons for its school. */
+        Author: {
+            /** @description Its classroom. */
+            classroom: string;
+            /** @description The board. */
+            device_id: string;
+            /** @description Name of its key; none: it has made none yet. */
+            key_id?: string | null;
+            /** @description Whether what it signs is believed in its school. */
+            trusted: boolean;
         };
         /** @description A batch in the list. */
         Batch: {
@@ -1674,6 +1964,8 @@ export interface components {
             issued_at: string;
             /** @description Keys whose signatures are believed, for tickets and lesson packs on the same disk. */
             keys: components["schemas"]["TrustedKey"][];
+            /** @description The roots from which `keys` follow; an older console does not say. */
+            trust?: components["schemas"]["TrustBundle"] | null;
             /**
              * @description Where people reach it, e.g. `https://console.example`; begins the QR code on the board's screen. May be empty.
              * @default
@@ -1698,6 +1990,11 @@ export interface components {
             /** @description The password, where it was made here; shown this once. */
             password?: string | null;
         };
+        /**
+         * @description What was done to a version, as its history tells.
+         * @enum {string}
+         */
+        Deed: "upload" | "edit" | "self_check" | "first" | "second" | "admit" | "release" | "return" | "withdraw" | "supersede" | "emergency_release";
         /** @description One power-up of a device, as far as its samples tell. */
         DeviceBoot: {
             /** @description The power-up. */
@@ -1941,6 +2238,39 @@ export interface components {
              */
             wanted_generation: number;
         };
+        /** @description What holds for a school. */
+        EffectiveLine: {
+            /**
+             * Format: int32
+             * @description Most that lessons may take, kbit/s; none: no limit.
+             */
+            budget_kbps?: number | null;
+            /** @description When classes are held. */
+            class_hours: components["schemas"]["Hours"][];
+            /**
+             * Format: int32
+             * @description What that comes to, kbit/s; none: it cannot be worked out, and boards only yield to what they notice.
+             */
+            class_hours_kbps?: number | null;
+            /**
+             * Format: int32
+             * @description Share in class hours, percent.
+             */
+            class_hours_percent: number;
+            /** @description Exams of the school and of the regions above, not yet over. */
+            exams: components["schemas"]["Exam"][];
+            /** @description By whom. */
+            line_from: components["schemas"]["LineSource"];
+            /**
+             * Format: int32
+             * @description What the line carries, kbit/s; none: nobody said.
+             */
+            line_kbps?: number | null;
+            /** @description Paid by volume. */
+            metered: boolean;
+            /** @description When boards are powered. */
+            on_hours: components["schemas"]["Hours"][];
+        };
         /** @description Where a copy will stand as a device of its own. */
         EnrolClone: {
             /**
@@ -1968,8 +2298,23 @@ export interface components {
              */
             expires_at: string;
         };
+        /** @description An exam: nothing is fetched and nothing makes a sound. */
+        Exam: {
+            /**
+             * Format: date-time
+             * @description Begin.
+             */
+            from: string;
+            /** @description What it is, for people; at most 40 characters. */
+            name?: string;
+            /**
+             * Format: date-time
+             * @description End.
+             */
+            to: string;
+        };
         /** @description Why a lesson is not complete. */
-        FailureReason: "disk_full" | "signature_refused" | "manifest_invalid" | "hash_mismatch" | "not_found" | "disk_error" | "other";
+        FailureReason: "disk_full" | "signature_refused" | "manifest_invalid" | "hash_mismatch" | "not_found" | "disk_error" | "withdrawn" | "licence_expired" | "rolled_back" | "trust_stale" | "other";
         /** @description A role at a node, as somebody holds it. */
         Grant: {
             /**
@@ -2021,6 +2366,21 @@ export interface components {
              * @description How many there are in that stretch of time.
              */
             total: number;
+        };
+        /** @description A stretch of some days of the week, by the school's clock. */
+        Hours: {
+            /** @description Days of the week, 1 Monday to 7 Sunday. */
+            days: number[];
+            /**
+             * Format: int32
+             * @description Minute of the day at which it begins, 0–1439.
+             */
+            from_min: number;
+            /**
+             * Format: int32
+             * @description Minute of the day at which it is over, up to 1440, after `from_min`.
+             */
+            to_min: number;
         };
         /** @description Messages from devices since the start. */
         IngestCounters: {
@@ -2081,7 +2441,14 @@ export interface components {
         /** @description One of the keys that sign lessons, assignments or commands. */
         KeyId: string;
         /** @description What a key may sign. One key, one role. */
-        KeyRole: "content" | "command" | "time" | "other";
+        KeyRole: "content" | "command" | "time" | "root" | "snapshot" | "school" | "other";
+        /** @description One signature over the body's bytes. */
+        KeySignature: {
+            /** @description The key that made it. */
+            key_id: components["schemas"]["KeyId"];
+            /** @description Ed25519 signature, 64 bytes, base64. */
+            signature: string;
+        };
         /**
          * @description The languages that the console speaks.
          * @enum {string}
@@ -2112,6 +2479,8 @@ export interface components {
         };
         /** @description One thing a teacher opens. */
         LessonItem: {
+            /** @description An office file as PDF, converted at the console. */
+            converted?: components["schemas"]["LessonPath"] | null;
             /**
              * Format: uint64
              * @description Playing time of a video or audio in milliseconds, where it is known.
@@ -2121,12 +2490,16 @@ export interface components {
             entry: components["schemas"]["LessonPath"];
             /** @description How the player shows it. */
             kind: components["schemas"]["ItemKind"];
+            /** @description The same page by page, as pictures. */
+            pages?: components["schemas"]["LessonPath"][];
             /** @description Subtitle tracks of a video or audio, WebVTT. */
             subtitles?: components["schemas"]["Subtitle"][];
+            /** @description A small picture of it. */
+            thumbnail?: components["schemas"]["LessonPath"] | null;
             /** @description Its name on the page. */
             title: string;
         };
-        /** @description The national model's fields. Free text for now; the controlled vocabularies are data of the console. */
+        /** @description The national model's fields; the controlled vocabularies are data of the console. */
         LessonMeta: {
             /** @description 章节, e.g. "第五单元 倍的认识". */
             chapter: string;
@@ -2134,10 +2507,26 @@ export interface components {
             edition: string;
             /** @description 年级, e.g. "三年级". */
             grade: string;
+            /** @description Who may use it and until when; none is without limit. */
+            licence?: components["schemas"]["Licence"] | null;
             /** @description 课时, e.g. "第1课时". */
             period: string;
+            /** @description 资源类型, e.g. "课堂实录". */
+            resource_type?: string;
+            /**
+             * Format: uint16
+             * @description 修订年份 of the textbook, e.g. 2024.
+             */
+            revised_year?: number | null;
+            /** @description Who made it or where it was taken from. */
+            source?: string;
             /** @description 学段, e.g. "小学". */
             stage: string;
+            /**
+             * Format: uint16
+             * @description 课标年份, e.g. 2022.
+             */
+            standard_year?: number | null;
             /** @description 学科, e.g. "数学". */
             subject: string;
             /** @description 课题, e.g. "三角形的内角和". */
@@ -2172,7 +2561,18 @@ export interface components {
          *     [`MAX_PATH_BYTES`] bytes. So joining it under a folder never leaves that folder, on Linux, FAT or Windows.
          */
         LessonPath: string;
-        /** @description One lesson at its newest version. */
+        /** @description A version's review with its history. */
+        LessonReview: components["schemas"]["ReviewItem"] & {
+            /** @description Everything that was done to this lesson's versions, oldest first. */
+            history: components["schemas"]["ReviewEntry"][];
+            /** @description Whether the person who asks may change its description. */
+            may_edit: boolean;
+            /** @description Whether the version can be withdrawn by the person who asks. */
+            may_withdraw: boolean;
+            /** @description Fields that 自审 still needs, e.g. `edition`. */
+            missing: string[];
+        };
+        /** @description One lesson at its newest version; one of a node above, whose drafts are nobody's business here, at its released one. */
         LessonSummary: {
             /**
              * Format: date-time
@@ -2196,10 +2596,17 @@ export interface components {
              */
             owner: components["schemas"]["NodeRef"];
             /**
+             * Format: int32
+             * @description The version that can be pushed, if any.
+             */
+            released_version?: number | null;
+            /**
              * Format: date-time
              * @description When it was taken off offer.
              */
             retired_at?: string | null;
+            /** @description Where this version stands in the review. */
+            review_state: components["schemas"]["ReviewState"];
             /**
              * Format: int64
              * @description What a device has to store.
@@ -2210,6 +2617,11 @@ export interface components {
              * @description Newest version.
              */
             version: number;
+            /**
+             * Format: int32
+             * @description Versions up to this one were withdrawn (下架).
+             */
+            withdrawn_up_to?: number | null;
         };
         /** @description The part `meta` of an upload. Each `file` part is one file; its file name is its path in the lesson. */
         LessonUpload: {
@@ -2235,19 +2647,69 @@ export interface components {
              * @description When it was made.
              */
             created_at: string;
-            /** @description BLAKE3 of its signed manifest. */
+            /** @description BLAKE3 of its manifest: of the signed document once it was released, of the draft before. */
             manifest: string;
+            /** @description Where it stands in the review. */
+            review_state: components["schemas"]["ReviewState"];
             /**
              * Format: int64
              * @description What a device has to store.
              */
             size_bytes: number;
+            /** @description Who brought it; empty for versions from before there was a review. */
+            uploaded_by: string;
             /**
              * Format: int32
              * @description Counts from 1.
              */
             version: number;
         };
+        /** @description What its owner allows. */
+        Licence: {
+            /**
+             * Format: date-time
+             * @description From then on it is not shown any more.
+             */
+            expires_at?: string | null;
+            /** @description A word of the console's vocabulary, e.g. "county". */
+            scope: string;
+        };
+        /** @description What was set at one place. What is not set there holds as set for the region above, nearest first, and else as built in. */
+        LineSettings: {
+            /**
+             * Format: int32
+             * @description Most that lessons may take at any time, kbit/s.
+             */
+            budget_kbps?: number | null;
+            /** @description When classes are held; empty: never. Built in: Monday to Friday 08:00–12:00 and 14:00–17:30. */
+            class_hours?: components["schemas"]["Hours"][] | null;
+            /**
+             * Format: int32
+             * @description Share of the line that lessons may take in class hours, 0–100; built in: 10.
+             */
+            class_hours_percent?: number | null;
+            /**
+             * Format: int32
+             * @description What the line is paid for towards the school, kbit/s; none: as the roster says.
+             */
+            contracted_kbps?: number | null;
+            /** @description Exams; those of the regions above hold as well. At most 50. */
+            exams?: components["schemas"]["Exam"][];
+            /**
+             * Format: int32
+             * @description What somebody measured, kbit/s; only at a school. It counts before what is paid for.
+             */
+            measured_kbps?: number | null;
+            /** @description Paid by volume: lessons come on disks only. */
+            metered?: boolean | null;
+            /** @description When boards are powered, for forecasts alone; empty: never. Built in: Monday to Friday 07:30–18:00. */
+            on_hours?: components["schemas"]["Hours"][] | null;
+        };
+        /**
+         * @description Where the figure for the line comes from.
+         * @enum {string}
+         */
+        LineSource: "measured" | "contracted" | "roster" | "unknown";
         /** @description Moves a device. */
         MoveDevice: {
             /**
@@ -2255,6 +2717,11 @@ export interface components {
              * @description Where it stands from now on.
              */
             classroom_id: number;
+        };
+        /** @description Who may sign for a school. */
+        NewAuthors: {
+            /** @description Boards of the school; whoever is not named may not. */
+            device_ids: string[];
         };
         /** @description Tickets for a school's classrooms. */
         NewBatch: {
@@ -2309,6 +2776,34 @@ export interface components {
              * @description Or a school.
              */
             school_id?: number | null;
+        };
+        /** @description A new description for a draft. */
+        NewMeta: {
+            /** @description The whole description. */
+            meta: components["schemas"]["LessonMeta"];
+            /**
+             * Format: int32
+             * @description The draft that it is for.
+             */
+            version: number;
+        };
+        /** @description A pack to be made: of lessons, of a push, or of all that a school should hold. Exactly one of the three. */
+        NewPack: {
+            format?: components["schemas"]["PackFormat"] | null;
+            /** @description Lessons, at most 500; their newest versions. */
+            lesson_ids?: string[] | null;
+            /**
+             * Format: int64
+             * @description A push: its lessons, and what its devices should hold.
+             */
+            push_id?: number | null;
+            /**
+             * Format: int64
+             * @description A school: all that its devices should hold.
+             */
+            school_id?: number | null;
+            /** @description What people call it, 1–80 characters. */
+            title: string;
         };
         /** @description A new push. */
         NewPush: {
@@ -2479,6 +2974,81 @@ export interface components {
              */
             unknown: number;
         };
+        /** @description A pack. */
+        Pack: {
+            /**
+             * Format: int64
+             * @description Bytes of them.
+             */
+            bytes: number;
+            /**
+             * Format: date-time
+             * @description When it was asked for.
+             */
+            created_at: string;
+            /** @description By whom. */
+            created_by: string;
+            /**
+             * Format: int64
+             * @description Bytes written.
+             */
+            done_bytes: number;
+            /**
+             * Format: date-time
+             * @description From then on it is removed.
+             */
+            expires_at: string;
+            /**
+             * Format: int64
+             * @description Bytes to download, once it is ready.
+             */
+            file_bytes?: number | null;
+            /** @description What is downloaded. */
+            format: components["schemas"]["PackFormat"];
+            /** @description Which; also its folder's name on the disk. */
+            id: string;
+            /**
+             * Format: int32
+             * @description Lessons in it.
+             */
+            lessons: number;
+            /** @description Why there is none. */
+            reason?: string | null;
+            /** @description How far it is. */
+            state: components["schemas"]["PackState"];
+            /** @description What people call it. */
+            title: string;
+        };
+        /**
+         * @description What is downloaded.
+         * @enum {string}
+         */
+        PackFormat: "zip" | "iso";
+        /** @description Packs. */
+        PackPage: {
+            /** @description The rows of this page. */
+            items: components["schemas"]["Pack"][];
+            /**
+             * Format: int32
+             * @description This page, from 1.
+             */
+            page: number;
+            /**
+             * Format: int32
+             * @description Rows in a full page.
+             */
+            page_size: number;
+            /**
+             * Format: int64
+             * @description Rows of all pages.
+             */
+            total: number;
+        };
+        /**
+         * @description How far a pack is.
+         * @enum {string}
+         */
+        PackState: "queued" | "building" | "ready" | "failed" | "expired";
         /** @description The password that was made. */
         PasswordReset: {
             /** @description Where it was made here; shown this once. */
@@ -2496,6 +3066,34 @@ export interface components {
              * @description Or a school.
              */
             school_id?: number | null;
+        };
+        /** @description The newest plan of a school. */
+        PlanState: {
+            /**
+             * Format: int32
+             * @description Of the members, boards that said where others reach them.
+             */
+            doors: number;
+            /**
+             * Format: int64
+             * @description Counts up.
+             */
+            generation: number;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            issued_at: string;
+            /**
+             * Format: int32
+             * @description Boards in it.
+             */
+            members: number;
+            /**
+             * Format: int32
+             * @description Of these, boards to which it was given.
+             */
+            told: number;
         };
         /** @description The error envelope of every HTTP answer that is not a success (RFC 9457, `application/problem+json`). */
         Problem: {
@@ -2625,9 +3223,11 @@ export interface components {
             title: string;
             /**
              * Format: int32
-             * @description Newest version.
+             * @description The released version, which boards are given; of a withdrawn lesson the newest.
              */
             version: number;
+            /** @description No version is on offer (下架): boards do not play it any more. */
+            withdrawn: boolean;
         };
         /** @description Pushes, newest first, one page. */
         PushPage: {
@@ -2726,6 +3326,11 @@ export interface components {
              */
             agent_rss_bytes?: number | null;
             /**
+             * Format: uint64
+             * @description Lesson bytes copied from an older version on the same disk since the last sample.
+             */
+            copied_bytes?: number | null;
+            /**
              * Format: float
              * @description Busy share of all processors since the last sample, 0–100.
              */
@@ -2760,6 +3365,16 @@ export interface components {
              * @description The same for disk access.
              */
             io_pressure_percent?: number | null;
+            /**
+             * Format: uint64
+             * @description Lesson bytes taken from other boards of the school since the last sample.
+             */
+            lan_in_bytes?: number | null;
+            /**
+             * Format: uint64
+             * @description Lesson bytes given to other boards of the school since the last sample.
+             */
+            lan_out_bytes?: number | null;
             /**
              * Format: uint32
              * @description Lessons that are assigned.
@@ -2806,10 +3421,65 @@ export interface components {
              */
             network_tx_bytes?: number | null;
             /**
+             * Format: uint64
+             * @description Lesson bytes taken from a USB disk or disc since the last sample.
+             */
+            pack_bytes?: number | null;
+            /**
+             * Format: uint32
+             * @description Other boards of the school it is connected with.
+             */
+            peers?: number | null;
+            /**
              * Format: float
              * @description Hottest sensor of the board in °C.
              */
             temperature_celsius?: number | null;
+            /**
+             * Format: uint64
+             * @description Bytes written to the lessons' file system by the agent since the last sample.
+             */
+            written_bytes?: number | null;
+        };
+        /** @description Outcomes, and the files to be written to `bbt/receipts/<device>/ack.json`. */
+        ReceiptAnswers: {
+            /** @description Signed words for the boards, by device. */
+            acks: Record<string, never>;
+            /** @description One for each file, in the order of their names. */
+            items: components["schemas"]["ReceiptOutcome"][];
+        };
+        /** @description The files of `bbt/receipts`, in any number of parts with file names; or one zip of the folder. */
+        ReceiptForm: {
+            /** @description A receipt or a zip. */
+            files: string[];
+        };
+        /** @description What became of one receipt. */
+        ReceiptOutcome: {
+            /**
+             * Format: int64
+             * @description Answers to commands that were new.
+             */
+            commands: number;
+            /** @description The device that wrote it, if it is believed. */
+            device_id?: string | null;
+            /** @description Whether the device's inventory was taken over; an older one changes nothing. */
+            inventory: boolean;
+            /** @description The file's name. */
+            name: string;
+            /**
+             * Format: int64
+             * @description Its number.
+             */
+            number?: number | null;
+            /** @description Why it was refused, for the technician. */
+            problem?: string | null;
+            /** @description Whether it had been merged before; then nothing changed. */
+            repeated: boolean;
+            /**
+             * Format: int64
+             * @description Samples that were new.
+             */
+            samples: number;
         };
         /** @description One region. */
         Region: {
@@ -2839,6 +3509,33 @@ export interface components {
          * @enum {string}
          */
         RegionKind: "province" | "city" | "county" | "township";
+        /** @description A region's defaults for its schools. */
+        RegionLine: {
+            /** @description Set here. */
+            own: components["schemas"]["LineSettings"];
+            /**
+             * Format: int64
+             * @description The region.
+             */
+            region_id: number;
+            /**
+             * Format: int32
+             * @description Schools at and below it.
+             */
+            schools: number;
+            /**
+             * Format: int32
+             * @description Of these, schools with settings of their own.
+             */
+            schools_with_own: number;
+            /**
+             * Format: date-time
+             * @description When anything was set here.
+             */
+            updated_at?: string | null;
+            /** @description By whom. */
+            updated_by?: string | null;
+        };
         /** @description One refused message. */
         Reject: {
             /**
@@ -2866,6 +3563,104 @@ export interface components {
              */
             password?: string | null;
         };
+        /** @description One line of the history. */
+        ReviewEntry: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /** @description By whom: an account, or `cli:` and the operating system's user. */
+            person: string;
+            /** @description Why; may be empty. */
+            reason: string;
+            /** @description Where the version stood then. */
+            state: components["schemas"]["ReviewState"];
+            /** @description What was done. */
+            step: components["schemas"]["Deed"];
+            /**
+             * Format: int32
+             * @description The version it was done to.
+             */
+            version: number;
+        };
+        /** @description One version under review. */
+        ReviewItem: {
+            /** @description Why not, though the role would allow it: `own_work` or `second_step`. */
+            barred?: string | null;
+            /** @description The lesson. */
+            lesson: string;
+            /** @description Whether the person who asks may take it: by role, and by four eyes. */
+            may: boolean;
+            /** @description Where the lesson belongs in the curriculum. */
+            meta: components["schemas"]["LessonMeta"];
+            next?: components["schemas"]["ReviewStep"] | null;
+            /** @description Whose the lesson is. */
+            owner: components["schemas"]["NodeRef"];
+            /**
+             * Format: int32
+             * @description The version that boards hold meanwhile.
+             */
+            released_version?: number | null;
+            /** @description The reason of the last return. */
+            returned_reason?: string | null;
+            /** @description Where it stands. */
+            state: components["schemas"]["ReviewState"];
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            state_at: string;
+            /** @description Who brought it. */
+            uploaded_by: string;
+            /**
+             * Format: int32
+             * @description The version.
+             */
+            version: number;
+        };
+        /** @description Versions under review, one page, those that wait longest first. */
+        ReviewPage: {
+            /** @description The rows of this page. */
+            items: components["schemas"]["ReviewItem"][];
+            /**
+             * Format: int32
+             * @description This page, from 1.
+             */
+            page: number;
+            /**
+             * Format: int32
+             * @description Rows in a full page.
+             */
+            page_size: number;
+            /**
+             * Format: int64
+             * @description Rows of all pages.
+             */
+            total: number;
+        };
+        /**
+         * @description Where a version stands.
+         * @enum {string}
+         */
+        ReviewState: "draft" | "self_checked" | "first" | "second" | "admitted" | "released" | "returned" | "withdrawn" | "superseded";
+        /**
+         * @description A step that somebody takes on purpose.
+         * @enum {string}
+         */
+        ReviewStep: "self_check" | "first" | "second" | "admit" | "release";
+        /** @description Passes a step or returns the version. */
+        ReviewVerdict: {
+            /** @description Why; needed for a return, at most 500 characters. */
+            reason?: string;
+            /** @description Whether it passes. */
+            verdict: components["schemas"]["Verdict"];
+            /**
+             * Format: int32
+             * @description The version that was looked at; refused if another is the newest by now.
+             */
+            version: number;
+        };
         /** @description Body of a revocation. */
         Revocation: {
             /** @description Why; 1 to 200 characters. */
@@ -2875,7 +3670,7 @@ export interface components {
          * @description What somebody may be granted at a node of the tree.
          * @enum {string}
          */
-        Role: "overseer" | "county_operator" | "content_officer" | "technician" | "school_admin" | "auditor" | "system_admin";
+        Role: "overseer" | "county_operator" | "content_officer" | "reviewer" | "technician" | "school_admin" | "auditor" | "system_admin";
         /** @description One role. */
         RoleActions: {
             /** @description What it allows. */
@@ -2991,6 +3786,33 @@ export interface components {
          * @enum {string}
          */
         SchoolKind: "school" | "teaching_point";
+        /** @description A school's line. */
+        SchoolLine: {
+            /** @description What holds. */
+            effective: components["schemas"]["EffectiveLine"];
+            /**
+             * Format: date-time
+             * @description When it was measured.
+             */
+            measured_at?: string | null;
+            /** @description By whom. */
+            measured_by?: string | null;
+            /** @description Set at the school itself. */
+            own: components["schemas"]["LineSettings"];
+            plan?: components["schemas"]["PlanState"] | null;
+            /**
+             * Format: int64
+             * @description The school.
+             */
+            school_id: number;
+            /**
+             * Format: date-time
+             * @description When anything was set at the school.
+             */
+            updated_at?: string | null;
+            /** @description By whom. */
+            updated_by?: string | null;
+        };
         /** @description One school, counted. */
         SchoolSummary: {
             /**
@@ -3070,6 +3892,16 @@ export interface components {
          * @enum {string}
          */
         SecurityKind: "ticket_guessing" | "clone_suspected" | "dead_identity_called" | "foreign_name" | "break_glass_used" | "console_clock" | "root_key_online" | "other";
+        /** @description 自审 is done. */
+        SelfCheck: {
+            /** @description A remark for the reviewers, at most 500 characters. */
+            reason?: string;
+            /**
+             * Format: int32
+             * @description The version that was looked at.
+             */
+            version: number;
+        };
         /** @description Who is in. */
         Session: {
             /** @description Names of the actions that the person may do somewhere; what is not here need not be offered. */
@@ -3138,6 +3970,13 @@ export interface components {
          * @enum {string}
          */
         SignInMethod: "password" | "password+totp" | "oidc" | "break_glass";
+        /** @description A `T` with its signatures. The body is reachable only through [`Signed::verify`]. */
+        Signed: {
+            /** @description At least one by a trusted key of the right role makes the document valid. */
+            signatures: components["schemas"]["KeySignature"][];
+            /** @description The body as JSON text; these bytes are what was signed. */
+            signed: string;
+        };
         /** @description One WebVTT track. */
         Subtitle: {
             /** @description The track's name on the page. */
@@ -3268,6 +4107,16 @@ export interface components {
             /** @description Flat; parents stand before their children. */
             regions: components["schemas"]["Region"][];
         };
+        /** @description Everything a device needs to go on from the root it holds. */
+        TrustBundle: {
+            /**
+             * @description Ascending, without gaps, at most [`MAX_ROOTS`]; for a device that holds none the first is its anchor.
+             * @default []
+             */
+            roots: components["schemas"]["Signed"][];
+            /** @description The newest. */
+            snapshot?: components["schemas"]["Signed"] | null;
+        };
         /** @description A public key that a device trusts, handed over at enrolment. */
         TrustedKey: {
             /** @description Names the key in signatures. */
@@ -3295,6 +4144,8 @@ export interface components {
             changed: boolean;
             /** @description The lesson. */
             id: string;
+            /** @description Where that version stands: a new one is a draft. */
+            review_state: components["schemas"]["ReviewState"];
             /**
              * Format: int32
              * @description Its newest version now.
@@ -3382,6 +4233,68 @@ export interface components {
             totp: boolean;
             /** @description Name for signing in. */
             username: string;
+        };
+        /**
+         * @description Yes or no.
+         * @enum {string}
+         */
+        Verdict: "pass" | "return";
+        /** @description All vocabularies. */
+        Vocabularies: {
+            /** @description 学段, 学科, 版本, 年级, 册次, 资源类型, 授权范围, in this order. */
+            vocabularies: components["schemas"]["Vocabulary"][];
+        };
+        /** @description The words of one field. */
+        Vocabulary: {
+            /** @description Where it stands in a lesson's meta, e.g. `subject` or `licence.scope`. */
+            field: string;
+            /** @description `stage`, `subject`, `edition`, `grade`, `volume`, `resource_type` or `licence_scope`. */
+            id: string;
+            /** @description Whether 自审 needs it. */
+            mandatory: boolean;
+            /** @description The field's Chinese name, e.g. 学科. */
+            name: string;
+            /** @description The words, in the order in which they should be offered. */
+            words: components["schemas"]["VocabularyWord"][];
+        };
+        /** @description One allowed word. */
+        VocabularyWord: {
+            /** @description Other spellings that are understood, and stored as `word`. */
+            also: string[];
+            /** @description What people read. */
+            label: string;
+            /** @description Words of `stage` that it belongs to; empty: to all. */
+            under: string[];
+            /** @description What is stored and sent. */
+            word: string;
+        };
+        /** @description 下架. */
+        Withdraw: {
+            /** @description Why, at most 500 characters. */
+            reason: string;
+            /**
+             * Format: int32
+             * @description This version and all before it; left out: all there are.
+             */
+            up_to_version?: number | null;
+        };
+        /** @description What a withdrawal did. */
+        Withdrawn: {
+            /**
+             * Format: int32
+             * @description Boards that got a new assignment.
+             */
+            devices: number;
+            /**
+             * Format: int32
+             * @description The version that is on offer now, if any.
+             */
+            released_version?: number | null;
+            /**
+             * Format: int32
+             * @description Versions up to this one.
+             */
+            up_to_version: number;
         };
     };
     responses: never;
@@ -4560,6 +5473,18 @@ export interface operations {
                 subject?: string;
                 /** @description 年级. */
                 grade?: string;
+                /** @description 学段. */
+                stage?: string;
+                /** @description 版本. */
+                edition?: string;
+                /** @description 册次. */
+                volume?: string;
+                /** @description 资源类型. */
+                resource_type?: string;
+                /** @description Only lessons whose shown version is in this state. */
+                state?: components["schemas"]["ReviewState"];
+                /** @description Only what can be pushed, at its released version. */
+                released?: boolean;
                 /** @description Part of title, chapter or id. */
                 q?: string;
                 /** @description Whether retired ones are listed, too. */
@@ -4743,6 +5668,341 @@ export interface operations {
             };
         };
     };
+    patch_lessons_id_meta: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewMeta"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LessonDetail"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_lessons_id_review: {
+        parameters: {
+            query?: {
+                /** @description Left out: the newest. */
+                version?: number;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LessonReview"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_lessons_id_review_admit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReviewVerdict"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LessonReview"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_lessons_id_review_first: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReviewVerdict"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LessonReview"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_lessons_id_review_release: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReviewVerdict"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LessonReview"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_lessons_id_review_second: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReviewVerdict"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LessonReview"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_lessons_id_review_self_check: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SelfCheck"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LessonReview"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_lessons_id_withdraw: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Withdraw"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Withdrawn"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_overview: {
         parameters: {
             query?: never;
@@ -4758,6 +6018,169 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Overview"];
+                };
+            };
+        };
+    };
+    post_pack_receipts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["ReceiptForm"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReceiptAnswers"];
+                };
+            };
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_packs: {
+        parameters: {
+            query?: {
+                /** @description From 1. */
+                page?: number;
+                /** @description 1–500, default 50. */
+                page_size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PackPage"];
+                };
+            };
+        };
+    };
+    post_packs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPack"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Pack"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_packs_id_download: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": number[];
+                };
+            };
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": number[];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            416: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -4997,6 +6420,76 @@ export interface operations {
             };
         };
     };
+    get_regions_id_line: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RegionLine"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_regions_id_line: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LineSettings"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RegionLine"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     post_regions_id_roster: {
         parameters: {
             query?: {
@@ -5047,6 +6540,38 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_reviews: {
+        parameters: {
+            query?: {
+                /** @description Only of this state; left out: all that somebody is still to do something about. */
+                state?: components["schemas"]["ReviewState"];
+                /** @description Only those on which the person could take the next step now. */
+                mine?: boolean;
+                /** @description 学科. */
+                subject?: string;
+                /** @description Part of title, chapter or id. */
+                q?: string;
+                /** @description From 1. */
+                page?: number;
+                /** @description 1–500, default 50. */
+                page_size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReviewPage"];
                 };
             };
         };
@@ -5182,6 +6707,146 @@ export interface operations {
                 content?: never;
             };
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_schools_id_authors: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Author"][];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_schools_id_authors: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewAuthors"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Author"][];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_schools_id_line: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SchoolLine"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_schools_id_line: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LineSettings"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SchoolLine"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6129,6 +7794,25 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_vocabularies: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Vocabularies"];
                 };
             };
         };
