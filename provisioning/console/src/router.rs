@@ -133,6 +133,7 @@ fn closed() -> OpenApiRouter<AppState> {
         .routes(routes!(crate::controllers::audit::export))
         .routes(routes!(crate::controllers::audit::verify))
         .routes(routes!(system::system))
+        .routes(routes!(crate::controllers::trust::standing))
 }
 
 /// Paths whose document and route differ: the upload's limit, the preview's wildcard.

@@ -14,6 +14,7 @@ use contract::{
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
+    api::trust::{TrustKey, TrustStanding},
     config::Config,
     db::{Db, DbError, DbResult},
     pki::{
@@ -316,4 +317,56 @@ fn must_follow(before: &TrustRoot, document: &Signed<TrustRoot>) -> anyhow::Resu
     )?;
     ensure!(next.version == before.version + 1, "the version does not follow");
     Ok(())
+}
+
+/// How everything stands, for people.
+///
+/// # Errors
+/// The database's.
+pub async fn standing(
+    db: &Db,
+    config: &Config,
+    keys: &SigningKeys,
+    now: Timestamp,
+) -> anyhow::Result<TrustStanding> {
+    // A table that was changed is a fault to be shown, not an error to hide behind.
+    let chain = Chain::read(db).await.unwrap_or(Chain { roots: Vec::new() });
+    let root = chain.newest();
+    let state = db.trust().snapshot().await?;
+    let (devices_total, devices_current) = db.trust().reach(state.signed).await?;
+    let in_use = keys.all();
+    let named = root.map_or(&[][..], |root| &root.keys);
+    Ok(TrustStanding {
+        root_version: root.map_or(0, |root| root.version),
+        root_expires_at: root.map(|root| root.expires_at),
+        root_threshold: root.map_or(0, |root| root.threshold(KeyRole::Root)),
+        keys: named
+            .iter()
+            .map(|key| TrustKey {
+                id: key.key_id.to_string(),
+                role: role_word(key.role).to_owned(),
+                in_use: in_use.contains(key),
+            })
+            .collect(),
+        snapshot_version: state.signed,
+        snapshot_expires_at: state.expires_at,
+        signing: state.signed < state.wanted,
+        withdrawn: db.trust().withdrawals().await?.len() as u64,
+        devices_total,
+        devices_current,
+        root_key_online: pki::root_key_is_here(&config.data),
+        faults: faults(db, keys, now).await?,
+    })
+}
+
+const fn role_word(role: KeyRole) -> &'static str {
+    match role {
+        KeyRole::Content => "content",
+        KeyRole::Command => "command",
+        KeyRole::Time => "time",
+        KeyRole::Root => "root",
+        KeyRole::Snapshot => "snapshot",
+        KeyRole::School => "school",
+        KeyRole::Other => "other",
+    }
 }

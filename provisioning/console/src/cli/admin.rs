@@ -30,6 +30,7 @@ pub(super) async fn run(command: Command, config: &Config, db: &Db) -> anyhow::R
         Command::Claim(command) => claim::claim(command, config, db).await?,
         Command::Clone(command) => super::clone::clone(command, db).await?,
         Command::Ca(command) => super::ca::ca(command, config, db).await?,
+        Command::Trust(command) => return super::trust::trust(command, config, db).await,
         Command::Clock(command) => super::clock::clock(command, db).await?,
         Command::Security(command) => super::security::security(command, db).await?,
         Command::Broker(command) => super::broker::broker(command, config, db).await?,

@@ -85,6 +85,9 @@ pub enum Command {
     /// The authority: root, intermediate, revocation list.
     #[command(subcommand)]
     Ca(super::ca::CaCommand),
+    /// The trust root (信任根): which keys devices believe, and withdrawals.
+    #[command(subcommand)]
+    Trust(super::trust::Trust),
     /// The console's clock (时钟), and whether it is believed.
     #[command(subcommand)]
     Clock(super::clock::ClockCommand),

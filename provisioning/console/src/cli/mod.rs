@@ -20,6 +20,7 @@ mod setup;
 mod show;
 mod standing;
 mod ticket;
+mod trust;
 mod usb;
 mod users;
 

@@ -22,6 +22,7 @@ pub mod session;
 pub mod system;
 pub mod tickets;
 pub mod tree;
+pub mod trust;
 pub mod usb;
 pub mod users;
 pub mod vocab;

@@ -614,6 +614,7 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
         "GET /audit/export" => vec![get("/audit/export").mentions(at.device.as_str())],
         "GET /audit/verify" => only_own(get("/audit/verify")),
         "GET /system" => only_own(get("/system")),
+        "GET /trust" => only_own(get("/trust")),
         _ => return None,
     })
 }
