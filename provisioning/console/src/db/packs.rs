@@ -184,7 +184,8 @@ impl Packs<'_> {
         let mut contents = Contents::default();
         for id in ids {
             let mut one = QueryBuilder::<Sqlite>::new(
-                "SELECT l.id AS lesson_id, v.version, CASE v.review_state WHEN 'released' THEN v.manifest_hash END AS manifest_hash, v.title, v.size_bytes,
+                "SELECT l.id AS lesson_id, v.version, v.title, v.size_bytes,
+                        CASE v.review_state WHEN 'released' THEN v.manifest_hash END AS manifest_hash,
                         l.retired_at IS NOT NULL AS retired
                    FROM lessons l JOIN lesson_versions v ON v.lesson_id = l.id
                                       AND v.version = coalesce(l.released_version, l.latest_version)
@@ -194,9 +195,6 @@ impl Packs<'_> {
             lessons::narrow_to_visible(&mut one, scope);
             let row: Option<LessonRow> = one.build_query_as().fetch_optional(&self.0.read).await?;
             let row = row.ok_or_else(|| DbError::not_found("lesson", id))?;
-            if row.unreleased {
-                return Err(DbError::LessonNotReleased { id: id.to_string() });
-            }
             if row.retired {
                 return Err(DbError::LessonRetired { id: id.to_string() });
             }
