@@ -26,6 +26,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("bbt-console", &["contract", "board-configs"]),
     ("system-tests", &["*"]),
     ("xtask", &["*"]),
+    ("powercut", &["bbt-agent", "contract"]),
 ];
 
 /// What the pure crates must never see.

@@ -24,6 +24,12 @@ enum Command {
     Demo(demo::Options),
     /// Every check and every test.
     Test(check::Options),
+    /// A thousand power cuts in each operation of the store of lessons; `--help` after `--` says more. Needs root.
+    Powercut {
+        /// E.g. `--cuts 1000`, `--only fetch`, `--seed 7`, `--without-fsync`, `--recovery 500`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
     /// Figures, printed side by side; nothing is asserted.
     Bench {
         #[command(subcommand)]
@@ -36,6 +42,11 @@ fn main() -> std::process::ExitCode {
         Command::Setup => setup::everything(),
         Command::Demo(options) => demo::run(options),
         Command::Test(options) => check::run(&options),
+        Command::Powercut { args } => sh::run(
+            sh::cargo()
+                .args(["run", "--quiet", "-p", "powercut", "--"])
+                .args(args),
+        ),
         Command::Bench { which } => bench::run(which),
     };
     match done {

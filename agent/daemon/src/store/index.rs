@@ -431,7 +431,11 @@ fn is_free(db: &Path) -> io::Result<bool> {
     let file = File::open(db)?;
     for _ in 0..LOCK_TRIES {
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => return Ok(true),
+            Ok(()) => {
+                // Not left to the closing: a program that is being started elsewhere may hold the file a moment longer.
+                rustix::fs::flock(&file, FlockOperation::Unlock)?;
+                return Ok(true);
+            }
             Err(rustix::io::Errno::WOULDBLOCK) => std::thread::sleep(LOCK_WAIT),
             Err(error) => return Err(error.into()),
         }
