@@ -118,6 +118,14 @@ impl Console {
         self.json(Method::POST, path, Some(&body)).await
     }
 
+    /// `PUT /api/v1{path}`.
+    ///
+    /// # Errors
+    /// As [`Console::get`].
+    pub async fn put(&self, path: &str, body: Value) -> Result<Value> {
+        self.json(Method::PUT, path, Some(&body)).await
+    }
+
     /// `PATCH /api/v1{path}`.
     ///
     /// # Errors

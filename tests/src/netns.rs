@@ -204,8 +204,9 @@ impl School {
     /// # Errors
     /// The kernel has none of that name.
     pub fn congestion(&self, name: &str) -> Result<()> {
-        self.console
-            .ip(&format!("route replace 198.18.1.0/24 via 198.18.0.2 congctl {name}\n"))?;
+        self.console.ip(&format!(
+            "route replace 198.18.1.0/24 via 198.18.0.2 congctl {name}\n"
+        ))?;
         for board in &self.boards {
             board.ip(&format!("route replace default via 198.18.1.1 congctl {name}\n"))?;
         }

@@ -283,7 +283,11 @@ impl ConsoleStand {
     ) -> Result<Self> {
         let host = place.host;
         // The console reaches its own broker by the loopback wherever devices reach it.
-        let bind = if host.is_loopback() { host } else { Ipv4Addr::UNSPECIFIED.into() };
+        let bind = if host.is_loopback() {
+            host
+        } else {
+            Ipv4Addr::UNSPECIFIED.into()
+        };
         let [web, devices, mqtt] = match ports {
             Some(ports) => ports,
             None => [free_port()?, free_port()?, free_port()?],

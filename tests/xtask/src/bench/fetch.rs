@@ -49,6 +49,7 @@ pub(crate) fn run(bins: &Bins, options: &Options) -> Result<()> {
         make_content(&content, u64::from(options.mb) * 1_000_000, 5)?;
         let lan = if swarm { Lan::Swarm } else { Lan::Off };
         let inner = Ours::prepare(school, bins, folder, &content, lan).await?;
+        inner.line(options.line_kbps, false).await?;
         for board in school.boards.iter().skip(1) {
             cut_off(board.name())?;
         }

@@ -117,10 +117,18 @@ async fn ready_classroom(bins: &Bins, folder: &Path) -> Result<(ConsoleStand, Cl
     Ok((stand, classroom, start.elapsed()))
 }
 
-/// Imports every lesson folder under `folder`.
+/// Imports every lesson folder under `folder`, ready to be pushed.
 fn import(stand: &ConsoleStand, folder: &Path) -> Result<()> {
     let folder = folder.to_str().context("the folder's path is not UTF-8")?;
-    stand.admin(&["lesson", "import", folder]).map(drop)
+    let mut args = vec!["lesson", "import", folder];
+    // Consoles of before the review release whatever is imported.
+    if stand
+        .admin(&["lesson", "import", "--help"])?
+        .contains("--release")
+    {
+        args.push("--release");
+    }
+    stand.admin(&args).map(drop)
 }
 
 /// The middle value.

@@ -24,7 +24,8 @@ use system_tests::{
 
 use self::{
     ours::{Lan, Ours},
-    race::{Course, Random, Result1, clear},
+    ping::{Ping, wall},
+    race::{Course, Fleet, Random, Result1, clear},
     torrent::{Program, Torrent},
 };
 use crate::setup;
@@ -211,6 +212,7 @@ async fn once(
         Who::Ours | Who::Solo => {
             let lan = if who == Who::Ours { Lan::Swarm } else { Lan::Off };
             let mut fleet = Ours::prepare(school, bins, &folder, &content, lan).await?;
+            fleet.line(options.line_kbps, false).await?;
             let done = race::run(school, &mut fleet, course, &folder).await;
             keep_logs(&folder, done.is_err());
             done
@@ -369,6 +371,41 @@ fn summary(all: &[(Who, Result1)], options: &Options) {
     }
 }
 
-async fn class_hours(_school: &School, _folder: &Path, _bins: &Bins, _options: &Options) -> Result<()> {
-    bail!("the console knows no class hours yet")
+/// Push, and look for a while at what is taken of the line and what a ping takes.
+async fn class_hours(school: &School, folder: &Path, bins: &Bins, options: &Options) -> Result<()> {
+    let content = folder.join("content.mp4");
+    make_content(&content, u64::from(options.mb) * 1_000_000, 11)?;
+    let lan = if ours::knows_lan(bins)? {
+        Lan::Swarm
+    } else {
+        Lan::Off
+    };
+    let mut fleet = Ours::prepare(school, bins, folder, &content, lan).await?;
+    fleet.line(options.line_kbps, true).await?;
+    let ping = Ping::start(&school.laptop, folder)?;
+    let before = wall();
+    tokio::time::sleep(Duration::from_secs(options.idle_s)).await;
+    let (from, begun) = (wall(), school.line_bytes()?);
+    fleet.go().await?;
+    tokio::time::sleep(Duration::from_secs(options.class_hours_s)).await;
+    let (to, end) = (wall(), school.line_bytes()?);
+    fleet.check_alive()?;
+    let (idle, pushed) = (ping.between(before, from)?, ping.between(from, to)?);
+    let carried = f64::from(options.line_kbps) * 125.0 * (to - from);
+    let share = |bytes: u64| bytes as f64 * 100.0 / carried;
+    println!(
+        "class hours, {:.0} s of a push: {:.2} % of the line down, {:.2} % up (budget 10 % down)",
+        to - from,
+        share(end.sent - begun.sent),
+        share(end.received - begun.received),
+    );
+    println!(
+        "ping through the line: {:.2} ms median before, +{:.2} ms median and +{:.2} ms p95 during it (budget +20 ms median), {:.1} % lost",
+        idle.median_ms,
+        pushed.median_ms - idle.median_ms,
+        pushed.p95_ms - idle.p95_ms,
+        pushed.lost_percent
+    );
+    keep_logs(folder, false);
+    Ok(())
 }
