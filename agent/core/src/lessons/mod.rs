@@ -468,7 +468,11 @@ impl Lessons {
         let wait = backoff.next_wait(&mut self.dice);
         let hopeless = matches!(
             reason,
-            FailureReason::SignatureRefused | FailureReason::ManifestInvalid
+            FailureReason::SignatureRefused
+                | FailureReason::ManifestInvalid
+                | FailureReason::Withdrawn
+                | FailureReason::LicenceExpired
+                | FailureReason::RolledBack
         );
         let retry = if hopeless {
             Retry::Never

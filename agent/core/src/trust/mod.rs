@@ -31,6 +31,8 @@ pub use judge::{Source, Verdict};
 
 /// Lessons whose highest version is remembered; beyond it those that are not held any more go first.
 const MAX_HIGHEST: usize = 20_000;
+/// Dropped content keys that are remembered.
+const MAX_RETIRED: usize = 64;
 /// Roles that a first root must name the keys of enrolment for.
 const ENROLMENT_ROLES: [KeyRole; 3] = [KeyRole::Content, KeyRole::Command, KeyRole::Time];
 
@@ -128,6 +130,9 @@ pub struct Saved {
     /// For each lesson the highest version that was ever whole here.
     #[serde(default)]
     pub highest: BTreeMap<LessonId, u32>,
+    /// Content keys that a root dropped: nothing new of theirs is accepted, what was accepted before can still be read.
+    #[serde(default)]
+    pub retired: Vec<TrustedKey>,
 }
 
 /// What is believed.
@@ -138,6 +143,7 @@ pub struct Trust {
     root: Option<(Signed<TrustRoot>, TrustRoot)>,
     snapshot: Option<SeenSnapshot>,
     highest: BTreeMap<LessonId, u32>,
+    retired: Vec<TrustedKey>,
     revision: u64,
     ask: ask::Ask,
 }
@@ -164,6 +170,7 @@ impl Trust {
             enrolled,
             root,
             highest: saved.highest,
+            retired: saved.retired,
             revision: 0,
             ask: ask::Ask::new(seed),
         };
@@ -181,6 +188,7 @@ impl Trust {
             root: self.root.as_ref().map(|(document, _)| document.clone()),
             snapshot: self.snapshot.clone(),
             highest: self.highest.clone(),
+            retired: self.retired.clone(),
         }
     }
 
@@ -210,6 +218,11 @@ impl Trust {
     /// Every key that is believed, each with its role: the newest root's; with an older console those of the enrolment.
     pub fn keys(&self) -> &[TrustedKey] {
         self.root.as_ref().map_or(&self.enrolled, |(_, root)| &root.keys)
+    }
+
+    /// The same with the content keys that were dropped since: for lessons that were accepted while those were believed.
+    pub fn keys_of_the_held(&self) -> Vec<TrustedKey> {
+        self.keys().iter().chain(&self.retired).cloned().collect()
     }
 
     /// How many different keys of `role` must have signed.
@@ -340,6 +353,15 @@ impl Trust {
                 .any(|key| !root.keys.contains(key));
             seen.superseded |= dropped;
         }
+        // The keys of the enrolment were believed before there was a root.
+        let before = self.keys().iter().filter(|key| key.role == KeyRole::Content);
+        let dropped: Vec<_> = before
+            .filter(|key| !root.keys.contains(key) && !self.retired.contains(key))
+            .cloned()
+            .collect();
+        self.retired.extend(dropped);
+        let surplus = self.retired.len().saturating_sub(MAX_RETIRED);
+        self.retired.drain(..surplus);
         offered.roots += 1;
         offered.signed_at = offered.signed_at.max(Some(root.issued_at));
         self.root = Some((document.clone(), root));

@@ -802,6 +802,19 @@ fn documents_are_opened_by_the_newest_roots_keys_alone() {
     assert!(trust.verify(&old).is_err());
 }
 
+#[test]
+fn a_dropped_content_key_opens_what_is_held_and_nothing_new() {
+    let mut trust = house();
+    let mut next = root(2, &[1], 1);
+    next.keys.retain(|key| key.role != KeyRole::Content);
+    next.keys.push(trusted(121, KeyRole::Content));
+    offer(&mut trust, &bundle(vec![by(&next, &[1])], None));
+    let old = trusted(CONTENT, KeyRole::Content);
+    assert!(!trust.keys().contains(&old) && trust.keys_of_the_held().contains(&old));
+    let again = Trust::resume(Some(trust.saved()), online(), None, 1);
+    assert!(again.keys_of_the_held().contains(&old));
+}
+
 // When the console is asked.
 
 #[test]

@@ -30,4 +30,5 @@ mod session;
 mod telemetry;
 mod tickets;
 mod tree;
+mod trust;
 mod usb;
