@@ -26,8 +26,8 @@ use crate::{
     app::AppState,
     audit, auth,
     controllers::{
-        account, batches, claims, clones, commands, devices, events, health, identity, lessons, lines, packs, pushes,
-        reviews, roster, security, session, system, tickets, tree, usb, users, vocab,
+        account, batches, claims, clones, commands, devices, events, health, identity, lessons, lines, lint,
+        packs, pushes, reviews, roster, security, session, system, tickets, tree, usb, users, vocab,
     },
     domain::roster::MAX_FILE_BYTES,
     error::render_problems,
@@ -117,9 +117,16 @@ fn closed() -> OpenApiRouter<AppState> {
         .routes(routes!(reviews::release))
         .routes(routes!(reviews::withdraw))
         .routes(routes!(vocab::list))
+        .routes(routes!(lint::report))
+        .routes(routes!(lint::rules))
         .routes(routes!(pushes::add, pushes::list))
         .routes(routes!(pushes::detail, pushes::withdraw))
         .routes(routes!(pushes::devices))
+        .routes(routes!(crate::controllers::forecast::preview))
+        .routes(routes!(crate::controllers::forecast::of_push))
+        .routes(routes!(crate::controllers::receipts::list))
+        .routes(routes!(crate::controllers::receipts::summary))
+        .routes(routes!(crate::controllers::receipts::table))
         .routes(routes!(packs::add, packs::list))
         .routes(routes!(packs::download))
         .routes(routes!(clones::list))

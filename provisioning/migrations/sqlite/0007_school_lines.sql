@@ -84,3 +84,12 @@ WHEN NEW.author = 1 AND (SELECT school_id FROM classrooms WHERE id = OLD.classro
                      IS NOT (SELECT school_id FROM classrooms WHERE id = NEW.classroom_id) BEGIN
     UPDATE devices SET author = 0 WHERE device_no = NEW.device_no;
 END;
+
+-- When a board first held all of a push; gone again when the push brings something newer.
+CREATE TABLE push_arrivals (
+    push_id    INTEGER NOT NULL REFERENCES pushes (id),
+    device_no  INTEGER NOT NULL REFERENCES devices (device_no),
+    arrived_at INTEGER NOT NULL,
+    PRIMARY KEY (push_id, device_no)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX push_arrivals_by_device ON push_arrivals (device_no);

@@ -97,6 +97,11 @@ pub struct DeviceDetail {
     pub samples_dropped: u64,
     /// Payloads that it sent in another device's name. Should be 0.
     pub misuse: u64,
+    /// Why what it should hold cannot be told to it; none: it can.
+    pub undeliverable: Option<String>,
+    /// The rule by which it fetches nothing at the moment although something is missing: `class_hours`, `exam`, `metered`,
+    /// `other`.
+    pub held_back: Option<String>,
     /// Lessons that it should hold, in the order in which they should arrive, then those still held.
     pub lessons: Vec<DeviceLesson>,
     /// Power-ups, newest first, at most 50.

@@ -166,6 +166,8 @@ struct MoreRow {
     boot_id: Option<String>,
     dropped_total: i64,
     misuse: i64,
+    undeliverable: Option<String>,
+    held_back: Option<String>,
 }
 
 impl Devices<'_> {
@@ -248,7 +250,7 @@ impl Devices<'_> {
     pub async fn detail(&self, scope: &Scope, device: &DeviceId) -> DbResult<DeviceDetail> {
         let summary = self.summary(scope, device).await?;
         let more: MoreRow = sqlx::query_as(
-            "SELECT d.device_no, d.boot_id, d.dropped_total, d.misuse, p.id AS predecessor
+            "SELECT d.device_no, d.boot_id, d.dropped_total, d.misuse, d.undeliverable, d.held_back, p.id AS predecessor
                    FROM devices d LEFT JOIN devices p ON p.device_no = d.predecessor_no WHERE d.id = ?",
         )
         .bind(device.as_str())
@@ -302,6 +304,8 @@ impl Devices<'_> {
             boot_id: more.boot_id,
             samples_dropped: uint(more.dropped_total),
             misuse: uint(more.misuse),
+            undeliverable: more.undeliverable,
+            held_back: more.held_back,
             lessons: lessons
                 .into_iter()
                 .map(LessonRow::lesson)

@@ -67,22 +67,31 @@ struct PushLessonRow {
 
 /// One device's figures in one push.
 #[derive(FromRow)]
-struct ProgressRow {
+pub(super) struct ProgressRow {
     push_id: i64,
-    device_no: i64,
+    pub(super) device_no: i64,
     total: i64,
     ready: i64,
     fetching: i64,
     queued: i64,
     failed: i64,
-    done_bytes: i64,
-    total_bytes: i64,
-    reason: Option<String>,
-    detail: Option<String>,
+    pub(super) done_bytes: i64,
+    pub(super) total_bytes: i64,
+    pub(super) reason: Option<String>,
+    pub(super) detail: Option<String>,
+    undeliverable: Option<String>,
 }
 
 impl ProgressRow {
-    fn tally(&self) -> Tally {
+    /// What cannot even be said to the board has failed on it, unless it has everything by another way.
+    fn state(&self) -> PushState {
+        match self.tally().state() {
+            state if self.undeliverable.is_none() || state == PushState::Ready => state,
+            _ => PushState::Failed,
+        }
+    }
+
+    pub(super) fn tally(&self) -> Tally {
         let n = |count: i64| u32::try_from(count).unwrap_or(0);
         Tally {
             total: n(self.total),
@@ -285,7 +294,7 @@ impl Pushes<'_> {
         known.ok_or_else(|| DbError::not_found("push", push))?;
         let mut rows = self.progress(scope, &[push]).await?;
         let total = rows.len() as u64;
-        let rank = |row: &ProgressRow| match row.tally().state() {
+        let rank = |row: &ProgressRow| match row.state() {
             PushState::Failed => 0,
             PushState::Waiting => 1,
             PushState::Queued => 2,
@@ -315,13 +324,15 @@ impl Pushes<'_> {
             let tally = row.tally();
             items.push(PushDevice {
                 device: device.summary()?,
-                state: tally.state(),
+                state: row.state(),
                 done_bytes: uint(row.done_bytes),
                 total_bytes: uint(row.total_bytes),
                 lessons_ready: tally.ready,
                 lessons_total: tally.total,
-                reason: row.reason,
-                detail: row.detail,
+                reason: row
+                    .reason
+                    .or_else(|| row.undeliverable.as_ref().map(|_| "other".to_owned())),
+                detail: row.detail.or(row.undeliverable),
             });
         }
         Ok((items, total))
@@ -340,8 +351,10 @@ impl Pushes<'_> {
     }
 
     /// Of devices within `scope` only: one that was moved away since a push was withdrawn is somebody else's.
-    async fn progress(&self, scope: &Scope, pushes: &[i64]) -> DbResult<Vec<ProgressRow>> {
-        let mut sql = QueryBuilder::<Sqlite>::new("SELECT x.* FROM (");
+    pub(super) async fn progress(&self, scope: &Scope, pushes: &[i64]) -> DbResult<Vec<ProgressRow>> {
+        let mut sql = QueryBuilder::<Sqlite>::new(
+            "SELECT x.*, CASE WHEN p.withdrawn_at IS NULL THEN d.undeliverable END AS undeliverable FROM (",
+        );
         sql.push(PROGRESS);
         let pushes = to_json(&pushes)?;
         sql.push(" WHERE pd.push_id IN (SELECT p.id FROM json_each(")
@@ -351,7 +364,7 @@ impl Pushes<'_> {
             " UNION ALL SELECT * FROM withdrawn_progress WHERE push_id IN (SELECT value FROM json_each(",
         )
         .push_bind(pushes)
-        .push(")) ) x JOIN devices d ON d.device_no = x.device_no JOIN classrooms c ON c.id = d.classroom_id WHERE 1");
+        .push(")) ) x JOIN pushes p ON p.id = x.push_id JOIN devices d ON d.device_no = x.device_no JOIN classrooms c ON c.id = d.classroom_id WHERE 1");
         narrow_to_schools(&mut sql, "c.school_id", scope);
         Ok(sql.build_query_as().fetch_all(&self.0.read).await?)
     }
@@ -381,7 +394,7 @@ impl Pushes<'_> {
         let mut figures: HashMap<i64, (PushTotals, u64, u64)> = HashMap::new();
         for row in self.progress(scope, &ids).await? {
             let (totals, done, total) = figures.entry(row.push_id).or_default();
-            totals.add(row.tally().state());
+            totals.add(row.state());
             *done += uint(row.done_bytes);
             *total += uint(row.total_bytes);
         }
@@ -416,7 +429,11 @@ impl Pushes<'_> {
 }
 
 /// The target's row; where it is out of reach it is not there.
-async fn target_row(tx: &mut SqliteConnection, scope: &Scope, target: &PushTarget) -> DbResult<i64> {
+pub(super) async fn target_row(
+    tx: &mut SqliteConnection,
+    scope: &Scope,
+    target: &PushTarget,
+) -> DbResult<i64> {
     let (what, id, query) = match target {
         PushTarget::Region { id } => {
             scope.need_region(*id)?;

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Outlet;
 use crate::{
-    app::AppState,
+    app::{AppState, Noun},
     broker::{BrokerError, LinkState},
     db::DbError,
 };
@@ -125,7 +125,14 @@ pub async fn round(app: &AppState, outlet: &impl Outlet, now: Timestamp) -> Resu
                 // One device's assignment is too large; the others are owed theirs all the same.
                 Err(error @ BrokerError::PayloadTooLarge { .. }) => {
                     tracing::error!(device.id = %assignment.device_id, error = %error, "assignment cannot be published");
-                    done.push((device.device_no, device.generation));
+                    let why = format!("{} lessons: {error}", assignment.lessons.len());
+                    let devices = app.db.devices();
+                    devices
+                        .undeliverable(device.device_no, device.generation, &why, now)
+                        .await?;
+                    app.changes
+                        .tell(Noun::Device, Some(assignment.device_id.to_string()));
+                    app.changes.tell(Noun::Push, None);
                 }
                 Err(error) => {
                     failed = Some(error);
@@ -150,11 +157,10 @@ pub async fn round(app: &AppState, outlet: &impl Outlet, now: Timestamp) -> Resu
             .await?;
         app.db.commands().sent(&order.id, now).await?;
         tracing::info!(device.id = %order.device_id, command.id = %order.id, "command sent");
-        app.changes
-            .tell(crate::app::Noun::Device, Some(order.device_id.to_string()));
+        app.changes.tell(Noun::Device, Some(order.device_id.to_string()));
     }
     for device in app.db.commands().expire(before(ANSWER_GRACE), now).await? {
-        app.changes.tell(crate::app::Noun::Device, Some(device));
+        app.changes.tell(Noun::Device, Some(device));
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use axum::{
     body::Body,
     http::{Method, Request, StatusCode, header},
 };
-use bbt_console::{api::tree::RegionKind, app::Noun};
+use bbt_console::{api::tree::RegionKind, app::Noun, domain::review::ReviewStep};
 use contract::hardware::Hardware;
 use futures_util::StreamExt;
 use serde_json::{Value, json};
@@ -515,16 +515,84 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
 
         "GET /lessons" => vec![get("/lessons?page_size=500").mentions(&at.lesson)],
         "GET /lessons/{id}" => vec![get(format!("/lessons/{}", at.lesson))],
+        "GET /lessons/{id}/lint" => vec![get(format!("/lessons/{}/lint", at.lesson))],
+        "GET /lint-rules" => vec![get("/lint-rules")],
         "GET /lessons/{id}/files/{*path}" => vec![get(format!("/lessons/{}/files/a.png", at.lesson))],
         "POST /lessons" => {
             let form = lesson_form(&unique(&format!("课{}-", at.mark)), &at.place());
             vec![post("/lessons", Value::Null).form(form)]
+        }
+        "PATCH /lessons/{id}/meta" => {
+            let draft = at.new_draft(console).await;
+            let meta = json!({ "title": unique("新课"), "stage": "小学", "subject": "数学", "edition": "人教版", "grade": "三年级",
+                "volume": "上册", "chapter": "", "period": "" });
+            let new = json!({ "version": 1, "meta": meta });
+            vec![patch(format!("/lessons/{draft}/meta"), new)]
+        }
+        "GET /vocabularies" => only_own(get("/vocabularies").mentions("人教版")),
+        "GET /reviews" => {
+            let draft = at.new_draft(console).await;
+            vec![get("/reviews?page_size=500").mentions(draft)]
+        }
+        "GET /lessons/{id}/review" => vec![get(format!("/lessons/{}/review", at.lesson))],
+        "POST /lessons/{id}/review/self-check" => {
+            let draft = at.new_draft(console).await;
+            vec![post(
+                format!("/lessons/{draft}/review/self-check"),
+                json!({ "version": 1 }),
+            )]
+        }
+        "POST /lessons/{id}/review/first"
+        | "POST /lessons/{id}/review/second"
+        | "POST /lessons/{id}/review/admit"
+        | "POST /lessons/{id}/review/release" => {
+            let step = route.rsplit('/').next().unwrap_or_default();
+            let of = |s: &ReviewStep| s.as_str() == step;
+            let step = ReviewStep::ALL.into_iter().find(of).unwrap();
+            let mut shots = Vec::new();
+            for verdict in [
+                json!({ "version": 1, "verdict": "pass" }),
+                json!({ "version": 1, "verdict": "return", "reason": "画面不清" }),
+            ] {
+                let lesson = at.new_before(console, step).await;
+                shots.push(post(
+                    format!("/lessons/{lesson}/review/{}", step.as_str()),
+                    verdict,
+                ));
+            }
+            shots
+        }
+        "POST /lessons/{id}/withdraw" => {
+            let lesson = at.new_lesson(console).await;
+            vec![post(
+                format!("/lessons/{lesson}/withdraw"),
+                json!({ "reason": "版权到期" }),
+            )]
         }
         "DELETE /lessons/{id}" => vec![delete(format!("/lessons/{}", at.new_lesson(console).await))],
 
         "GET /pushes" => vec![get("/pushes?page_size=500").mentions(&at.mark)],
         "GET /pushes/{id}" => vec![get(format!("/pushes/{}", at.push))],
         "GET /pushes/{id}/devices" => vec![get(format!("/pushes/{}/devices", at.push))],
+        "GET /pushes/{id}/forecast" => vec![get(format!("/pushes/{}/forecast", at.push))],
+        "GET /pushes/{id}/receipts" => vec![get(format!("/pushes/{}/receipts", at.push))],
+        "GET /pushes/{id}/receipts.csv" => vec![get(format!("/pushes/{}/receipts.csv", at.push))],
+        "GET /pushes/{id}/receipt-summary" => vec![get(format!("/pushes/{}/receipt-summary", at.push))],
+        "POST /push-forecast" => {
+            let ask = |lesson: &str, target: Value| {
+                post("/push-forecast", json!({ "lesson_ids": [lesson], "target": target }))
+            };
+            let mut shots = vec![
+                ask(&home.lesson, at.target()),
+                ask(&home.lesson, json!({ "kind": "school", "id": at.school })),
+                ask(&home.lesson, json!({ "kind": "classroom", "id": at.classroom })),
+                ask(&home.lesson, json!({ "kind": "device", "id": at.device })),
+            ];
+            if own {
+                shots.push(ask(&at.lesson, home.target()));
+            }
+            shots
+        }
         "POST /pushes" => {
             let push = |target: Value| {
                 post(

@@ -9,7 +9,7 @@ use contract::{
 use jiff::Timestamp;
 use sqlx::{FromRow, QueryBuilder, Sqlite, SqliteConnection};
 
-use super::super::{Db, DbResult, instant, int, lines, ms, parse, to_json, uint};
+use super::super::{Db, DbResult, instant, int, lines, ms, parse, receipts, to_json, uint};
 use super::Devices;
 
 /// Assignments published in one round at most.
@@ -173,7 +173,7 @@ impl Devices<'_> {
         let rows: Vec<(i64, String, i64)> = sqlx::query_as(
             "SELECT device_no, id, wanted_generation FROM devices
               WHERE standing = 'active' AND replaced_at IS NULL AND wanted_generation > 0 AND (published_generation < wanted_generation
-                 OR (online = 1 AND held_generation < wanted_generation
+                 OR (online = 1 AND undeliverable IS NULL AND held_generation < wanted_generation
                      AND (published_at < ?1 OR published_at > ?1 + 60000)))
               ORDER BY published_generation = wanted_generation, online IS NOT 1, device_no LIMIT ?2",
         )
@@ -229,7 +229,9 @@ impl Devices<'_> {
     pub async fn published(&self, done: &[(i64, u64)], now: Timestamp) -> DbResult<()> {
         let mut tx = self.0.begin().await?;
         for (device_no, generation) in done {
-            sqlx::query("UPDATE devices SET published_generation = ?, published_at = ? WHERE device_no = ?")
+            sqlx::query(
+                "UPDATE devices SET published_generation = ?, published_at = ?, undeliverable = NULL WHERE device_no = ?",
+            )
                 .bind(int(*generation))
                 .bind(ms(now))
                 .bind(device_no)
@@ -237,6 +239,29 @@ impl Devices<'_> {
                 .await?;
         }
         tx.commit().await?;
+        Ok(())
+    }
+
+    /// Notes that an assignment cannot be given to the broker, and why, for the pages; it stays so until the set changes.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn undeliverable(
+        &self,
+        device_no: i64,
+        generation: u64,
+        why: &str,
+        now: Timestamp,
+    ) -> DbResult<()> {
+        sqlx::query(
+            "UPDATE devices SET published_generation = ?, published_at = ?, undeliverable = ? WHERE device_no = ?",
+        )
+        .bind(int(generation))
+        .bind(ms(now))
+        .bind(why)
+        .bind(device_no)
+        .execute(&self.0.write)
+        .await?;
         Ok(())
     }
 
@@ -368,6 +393,7 @@ async fn take_over(
         });
         insert.build().persistent(false).execute(&mut *tx).await?;
     }
+    receipts::note_arrivals(tx, device_no, now).await?;
     Ok(ReportOutcome::Stored)
 }
 

@@ -173,10 +173,12 @@ impl Schedule {
             NeverReason::NoPower
         } else {
             // Exams end; a week without one says whether anything is allowed at all.
-            let any = std::iter::once(0).chain(self.edges.iter().copied()).any(|minute| {
-                within(&self.on_hours, minute)
-                    && (self.open_kbps > 0 && !within(&self.class_hours, minute) || self.class_kbps > 0)
-            });
+            let any = std::iter::once(0)
+                .chain(self.edges.iter().copied())
+                .any(|minute| {
+                    within(&self.on_hours, minute)
+                        && (self.open_kbps > 0 && !within(&self.class_hours, minute) || self.class_kbps > 0)
+                });
             if any {
                 NeverReason::TooLong
             } else {
@@ -283,7 +285,10 @@ mod tests {
         let Finish::At(done) = line.finish(friday, share + free - 100_000) else {
             panic!("never")
         };
-        assert!(done < at("2026-11-27T10:00:00Z") && done > at("2026-11-27T09:59:00Z"), "{done}");
+        assert!(
+            done < at("2026-11-27T10:00:00Z") && done > at("2026-11-27T09:59:00Z"),
+            "{done}"
+        );
         let Finish::At(done) = line.finish(friday, share + free + 1_000_000) else {
             panic!("never")
         };
@@ -339,9 +344,8 @@ mod tests {
     }
 
     fn any_hours() -> impl Strategy<Value = Vec<Hours>> {
-        let one = (proptest::collection::vec(1u8..=7, 1..4), 0u16..1_400, 1u16..600).prop_map(|(days, from, long)| {
-            hours(&days, from, (from + long).min(1_440))
-        });
+        let one = (proptest::collection::vec(1u8..=7, 1..4), 0u16..1_400, 1u16..600)
+            .prop_map(|(days, from, long)| hours(&days, from, (from + long).min(1_440)));
         proptest::collection::vec(one, 0..4)
     }
 

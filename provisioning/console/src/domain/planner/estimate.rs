@@ -271,7 +271,11 @@ pub fn estimate(school: &School<'_>, needed_by: Option<Timestamp>, now: Timestam
     } else if boards.ready + boards.unseen >= boards.total {
         Some(Finish::Never(NeverReason::NobodyThere))
     } else {
-        let wan_bytes = if need.own == 0 { 0 } else { need.ahead.saturating_add(need.own) };
+        let wan_bytes = if need.own == 0 {
+            0
+        } else {
+            need.ahead.saturating_add(need.own)
+        };
         let wan = schedule.finish(now, wan_bytes);
         let lan = schedule.lan(LAN_KBPS).finish(now, school.lan_bytes);
         Some(latest(wan, lan))
@@ -286,7 +290,9 @@ pub fn estimate(school: &School<'_>, needed_by: Option<Timestamp>, now: Timestam
         Finish::Never(NeverReason::NobodyThere) => Some(Advice::LookAtBoards {
             boards: boards.unseen,
         }),
-        Finish::At(at) if late != Some(true) && !(needed_by.is_none() && at.duration_since(now) > LONG) => None,
+        Finish::At(at) if late != Some(true) && !(needed_by.is_none() && at.duration_since(now) > LONG) => {
+            None
+        }
         _ => Some(Advice::SendDisk {
             bytes: need.pack,
             by: needed_by,
@@ -338,7 +344,12 @@ fn assumptions(school: &School<'_>, need: &Need, line: Assumption, now: Timestam
         (need.here > 0).then_some(Assumption::InSchool { bytes: need.here }),
         (need.ahead > 0).then_some(Assumption::QueuedBefore { bytes: need.ahead }),
         some(boards.alone, Assumption::BoardsAlone { boards: boards.alone }),
-        some(boards.unseen, Assumption::BoardsUnseen { boards: boards.unseen }),
+        some(
+            boards.unseen,
+            Assumption::BoardsUnseen {
+                boards: boards.unseen,
+            },
+        ),
         some(boards.full, Assumption::BoardsFull { boards: boards.full }),
     ]
     .into_iter()
@@ -470,7 +481,11 @@ mod tests {
         ]);
         let shared = stage.files[&key("a")].clone();
         stage.files.insert(key("b"), shared.clone());
-        assert_eq!(stage.estimate(None).wan_bytes, 100_000_000, "one file in two lessons");
+        assert_eq!(
+            stage.estimate(None).wan_bytes,
+            100_000_000,
+            "one file in two lessons"
+        );
         stage.held.insert(shared[0].0);
         let seen = stage.estimate(None);
         assert_eq!((seen.wan_bytes, seconds(&seen)), (0, 0));
@@ -498,7 +513,11 @@ mod tests {
             by: Some(by),
         };
         assert_eq!(seen.advice, Some(disk));
-        assert_eq!(stage.estimate(None).advice, None, "in time enough where nobody waits");
+        assert_eq!(
+            stage.estimate(None).advice,
+            None,
+            "in time enough where nobody waits"
+        );
         stage.line.metered = true;
         let metered = stage.estimate(None);
         assert_eq!(metered.finish, Some(Finish::Never(NeverReason::Metered)));
@@ -513,7 +532,10 @@ mod tests {
             ..Boards::default()
         };
         let there = stage.estimate(Some(by));
-        assert_eq!((there.finish, there.late, there.advice), (None, Some(false), None));
+        assert_eq!(
+            (there.finish, there.late, there.advice),
+            (None, Some(false), None)
+        );
     }
 
     #[test]

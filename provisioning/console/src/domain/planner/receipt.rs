@@ -216,10 +216,7 @@ mod tests {
             (S::Unreachable, Some(R::NeverSeen))
         );
         assert_eq!(
-            word(
-                &|f| (f.online, f.last_seen, f.enrolled) = (false, None, at(0)),
-                1
-            ),
+            word(&|f| (f.online, f.last_seen, f.enrolled) = (false, None, at(0)), 1),
             (S::Pending, None),
             "an hour after it was enrolled"
         );
