@@ -107,9 +107,16 @@ impl AppState {
         let root = pki::create(&config, root_passphrase, jiff::Timestamp::now())?;
         let app = Self::open(config).await?;
         let now = jiff::Timestamp::now();
-        trust::ensure_first_root(&app.db, &app.config, &app.keys, root.as_ref(), root_passphrase, now)
-            .await
-            .context("Failed to make the first trust root")?;
+        trust::ensure_first_root(
+            &app.db,
+            &app.config,
+            &app.keys,
+            root.as_ref(),
+            root_passphrase,
+            now,
+        )
+        .await
+        .context("Failed to make the first trust root")?;
         Ok((app, root))
     }
 
@@ -202,6 +209,7 @@ impl AppState {
             by: by.to_owned(),
             release: None,
             revive: true,
+            transcode: false,
         }
     }
 

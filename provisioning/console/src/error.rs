@@ -143,6 +143,8 @@ codes! {
     ImportDamaged = "import_damaged", UNPROCESSABLE_ENTITY;
     /// A codec that classrooms cannot play. Args: `file`, `detail`.
     ImportCodec = "import_codec", UNPROCESSABLE_ENTITY;
+    /// A film could not be brought into the boards' coding.
+    ImportTranscode = "import_transcode", UNPROCESSABLE_ENTITY;
     /// The picture is too big. Args: `file`, `detail`.
     ImportTooManyPixels = "import_too_many_pixels", UNPROCESSABLE_ENTITY;
     /// A name in the zip is not allowed. Args: `file`, `detail`.

@@ -22,7 +22,7 @@ struct Need {
     why: &'static str,
 }
 
-const SYSTEM: [Need; 12] = [
+const SYSTEM: [Need; 13] = [
     Need {
         program: "cc",
         args: &["--version"],
@@ -88,6 +88,12 @@ const SYSTEM: [Need; 12] = [
         args: &["-v"],
         package: "poppler-utils",
         why: "reads the codes off the printed sheet",
+    },
+    Need {
+        program: "soffice",
+        args: &[],
+        package: "libreoffice-impress-nogui",
+        why: "turns presentations into pages",
     },
     Need {
         program: "unshare",

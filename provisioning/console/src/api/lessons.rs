@@ -155,6 +155,9 @@ pub struct LessonUpload {
     /// Whose a new lesson shall be; left out: the one node at which the person is content officer.
     #[serde(default)]
     pub owner: Option<Place>,
+    /// Films and sounds that boards do not decode are brought into a coding that they do, before anything else is checked.
+    #[serde(default)]
+    pub transcode: bool,
 }
 
 /// One item of an upload.

@@ -13,6 +13,7 @@ pub mod identity;
 pub mod lesson_imports;
 pub mod lessons;
 pub mod lines;
+pub mod lint;
 pub mod packs;
 pub mod pushes;
 pub mod receipts;

@@ -399,8 +399,15 @@ pub enum Lesson {
         #[arg(long)]
         release: bool,
         /// Why it is released without a review.
-        #[arg(long, requires = "release", default_value = "installed by the machine's operator")]
+        #[arg(
+            long,
+            requires = "release",
+            default_value = "installed by the machine's operator"
+        )]
         reason: String,
+        /// Bring films that boards do not decode into H.264 High@4.1 with AAC first (needs ffmpeg; takes its time).
+        #[arg(long)]
+        transcode: bool,
         /// How to print.
         #[command(flatten)]
         format: Format,
@@ -426,6 +433,34 @@ pub enum Lesson {
     Retire {
         /// Which.
         id: LessonId,
+    },
+    /// An emergency, by whoever runs this machine: signs the newest version and puts it on offer, without (the rest of) its
+    /// review. Told in the audit log.
+    Release {
+        /// Which.
+        id: LessonId,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Withdraw a lesson (下架): boards that hold it stop playing it; there is no way back but a new version.
+    Withdraw {
+        /// Which.
+        id: LessonId,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+        /// This version and all before it; default: all there are.
+        #[arg(long, value_name = "VERSION")]
+        up_to: Option<u32>,
+    },
+    /// What was done to a lesson's versions, oldest first.
+    History {
+        /// Which.
+        id: LessonId,
+        /// How to print.
+        #[command(flatten)]
+        format: Format,
     },
 }
 

@@ -20,9 +20,10 @@ use crate::{
     controllers::pushes,
     db::{
         Db,
+        reviews::Emergency,
         scope::{Node, Scope},
     },
-    domain::import::{self, Change, Importer},
+    domain::import::{self, Change, Importer, release::Releaser},
     objects::Objects,
 };
 
@@ -32,14 +33,12 @@ pub(super) async fn lesson(command: Lesson, config: &Config, db: &Db) -> anyhow:
             folder,
             release,
             reason,
+            transcode,
             format,
         } => {
+            said(&reason)?;
             let release = release.then_some(reason);
-            anyhow::ensure!(
-                release.as_ref().is_none_or(|reason| !reason.trim().is_empty()),
-                "--reason is empty; say why it is released without a review"
-            );
-            return import_folder(&folder, release, format, config, db).await;
+            return import_folder(&folder, release, transcode, format, config, db).await;
         }
         Lesson::List { retired, format } => {
             let lessons = all(|page| {
@@ -94,6 +93,55 @@ pub(super) async fn lesson(command: Lesson, config: &Config, db: &Db) -> anyhow:
                 lesson.files.iter().map(row).collect()
             })?;
         }
+        Lesson::Release { id, reason } => {
+            let releaser = Releaser {
+                db: db.clone(),
+                objects: objects(config)?,
+                keys: Arc::new(crate::pki::open(config)?.keys),
+            };
+            let devices = releaser
+                .emergency(&Emergency {
+                    scope: &Scope::everything(),
+                    lesson: &id,
+                    by: &by(),
+                    reason: said(&reason)?,
+                    now: Timestamp::now(),
+                })
+                .await?;
+            println!("released; {devices} devices have a new assignment");
+        }
+        Lesson::Withdraw { id, reason, up_to } => {
+            let scope = Scope::everything();
+            let done = db
+                .reviews()
+                .withdraw(&scope, &id, up_to, &by(), said(&reason)?, Timestamp::now())
+                .await?;
+            println!(
+                "withdrawn up to version {}; {} devices have a new assignment",
+                done.up_to_version, done.devices
+            );
+        }
+        Lesson::History { id, format } => {
+            let history = db.reviews().history(&id).await?;
+            list(
+                format,
+                &history,
+                &["VERSION", "AT", "STEP", "STATE", "PERSON", "REASON"],
+                || {
+                    let row = |e: &crate::api::reviews::ReviewEntry| {
+                        vec![
+                            e.version.to_string(),
+                            e.at.to_string(),
+                            e.step.as_str().to_owned(),
+                            e.state.as_str().to_owned(),
+                            e.person.clone(),
+                            e.reason.clone(),
+                        ]
+                    };
+                    history.iter().map(row).collect()
+                },
+            )?;
+        }
         Lesson::Retire { id } => {
             db.lessons()
                 .retire(&Scope::everything(), &id, Timestamp::now())
@@ -101,6 +149,17 @@ pub(super) async fn lesson(command: Lesson, config: &Config, db: &Db) -> anyhow:
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+pub(super) fn objects(config: &Config) -> anyhow::Result<Objects> {
+    Objects::open(&config.data.join("objects"), config.reserve_bytes)
+        .with_context(|| format!("Failed to open the lesson files in {}", config.data.display()))
+}
+
+fn said(reason: &str) -> anyhow::Result<&str> {
+    let reason = reason.trim();
+    anyhow::ensure!(!reason.is_empty(), "--reason is empty; say why");
+    Ok(reason)
 }
 
 /// The person behind the command line, as the review's history names it.
@@ -113,6 +172,7 @@ pub(super) fn by() -> String {
 async fn import_folder(
     folder: &Path,
     release: Option<String>,
+    transcode: bool,
     format: Format,
     config: &Config,
     db: &Db,
@@ -136,8 +196,7 @@ async fn import_folder(
     }
     let importer = Importer {
         db: db.clone(),
-        objects: Objects::open(&config.data.join("objects"), config.reserve_bytes)
-            .with_context(|| format!("Failed to open the lesson files in {}", config.data.display()))?,
+        objects: objects(config)?,
         keys: Arc::new(crate::pki::open(config)?.keys),
         max_lesson_bytes: config.max_upload_bytes,
         owner: Node::Root,
@@ -145,6 +204,7 @@ async fn import_folder(
         by: by(),
         release,
         revive: false,
+        transcode,
     };
     let outcomes = import::import_folder(&importer, folder, Timestamp::now(), Arc::new(|_| ())).await?;
     let mut failed = 0;
@@ -183,18 +243,23 @@ async fn import_folder(
             }
         });
     }
-    list(format, &lines, &["FOLDER", "RESULT", "LESSON", "VERSION", "STATE"], || {
-        let row = |l: &Line| {
-            vec![
-                l.folder.clone(),
-                l.result.to_owned(),
-                or_dash(l.id.as_deref()),
-                or_dash(l.version),
-                or_dash(l.state),
-            ]
-        };
-        lines.iter().map(row).collect()
-    })?;
+    list(
+        format,
+        &lines,
+        &["FOLDER", "RESULT", "LESSON", "VERSION", "STATE"],
+        || {
+            let row = |l: &Line| {
+                vec![
+                    l.folder.clone(),
+                    l.result.to_owned(),
+                    or_dash(l.id.as_deref()),
+                    or_dash(l.version),
+                    or_dash(l.state),
+                ]
+            };
+            lines.iter().map(row).collect()
+        },
+    )?;
     Ok(if failed > 0 {
         ExitCode::FAILURE
     } else {

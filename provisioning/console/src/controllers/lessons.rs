@@ -140,6 +140,7 @@ pub async fn upload(
         meta: meta.meta,
         titles,
         files,
+        transcode: meta.transcode,
     };
     let done = import::import_upload(
         &app.importer(owner, access.scope, &access.user.username),

@@ -22,6 +22,7 @@ use crate::{
     },
     domain::{
         import::{ImportError, Reason, release::ReleaseError},
+        lint::{Finding, Severity},
         review::ReviewStep,
         vocab,
     },
@@ -149,8 +150,12 @@ pub async fn self_check(
 }
 
 /// How many errors the linter found in a version; they block 自审.
-async fn lint_errors(_app: &AppState, _lesson: &LessonId, _version: u32) -> Result<u32, ApiError> {
-    Ok(0)
+async fn lint_errors(app: &AppState, lesson: &LessonId, version: u32) -> Result<usize, ApiError> {
+    let examined = app.db.lint().of(lesson, version).await?;
+    let errors = |found: &Finding| found.severity == Severity::Error;
+    Ok(examined.map_or(0, |(examination, _)| {
+        examination.findings.iter().filter(|f| errors(f)).count()
+    }))
 }
 
 /// 初审: passes or returns a version.

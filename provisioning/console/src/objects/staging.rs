@@ -138,6 +138,11 @@ impl Objects {
 }
 
 impl Staged {
+    /// Where the bytes received so far lie.
+    pub fn path(&self) -> &std::path::Path {
+        &self.path
+    }
+
     /// Opens the bytes received so far, with a cursor of its own.
     ///
     /// # Errors

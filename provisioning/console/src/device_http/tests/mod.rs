@@ -230,6 +230,10 @@ impl Door {
             max_lesson_bytes: 1 << 30,
             owner: Node::Root,
             scope: Scope::everything(),
+            by: "test".into(),
+            release: Some("test".into()),
+            revive: true,
+            transcode: false,
         };
         let outcome = import_folder(&importer, &folder, Timestamp::now(), Arc::new(|_| ()))
             .await

@@ -24,7 +24,15 @@ use contract::{
 pub use run::ConvertError;
 use run::Tool;
 
-use super::import::{error::Reason, prepare::Prepared};
+use super::{
+    import::{
+        error::Reason,
+        lesson_toml::Description,
+        mp4,
+        prepare::{Bytes, Fault, Prepared, Source},
+    },
+    lint::{self, Examined},
+};
 use crate::objects::{Objects, Sealed};
 
 /// The folder of what was made; a lesson folder of the same name is not imported.
@@ -286,6 +294,106 @@ pub fn enrich(objects: &Objects, prepared: &mut Prepared, tools: &Tools) -> Resu
     }
     prepared.files.sort_by(|a, b| a.0.path.cmp(&b.0.path));
     Ok(())
+}
+
+/// Extensions of films and sounds that schools bring along.
+const FILMS: [&str; 14] = [
+    "mp4", "m4v", "mov", "mkv", "avi", "wmv", "flv", "webm", "mpg", "mpeg", "ts", "rmvb", "m4a", "wav",
+];
+
+/// Replaces every film or sound that boards do not decode by one that they do; the others are left as they are. Blocking.
+///
+/// # Errors
+/// The file, and why it could not be transcoded.
+pub fn bring_in(
+    objects: &Objects,
+    description: &mut Description,
+    sources: &mut [Source],
+    tools: &Tools,
+) -> Result<(), Fault> {
+    let taken: Vec<LessonPath> = sources.iter().map(|s| s.path.clone()).collect();
+    for source in sources {
+        if !FILMS.contains(&source.path.extension().as_str()) {
+            continue;
+        }
+        let name = source.path.to_string();
+        let fault = |why: String| (name.clone(), Reason::Transcode(why));
+        let at = match &source.bytes {
+            Bytes::Disk(path) => path.clone(),
+            Bytes::Uploaded(staged) => staged.path().to_owned(),
+        };
+        if plays(&source.path, &at, source.size) {
+            continue;
+        }
+        let folder = tempfile::Builder::new()
+            .prefix("part-")
+            .tempdir_in(objects.folder())
+            .map_err(|error| fault(error.to_string()))?;
+        let made = tools
+            .transcode(&at, folder.path())
+            .map_err(|error| fault(error.to_string()))?;
+        let mut staged = objects.stage().map_err(|error| (name.clone(), error.into()))?;
+        let size = File::open(&made)
+            .and_then(|mut file| std::io::copy(&mut file, &mut staged))
+            .map_err(|error| fault(error.to_string()))?;
+        let path = renamed(&source.path, &taken).map_err(fault)?;
+        for item in &mut description.items {
+            if item.file == source.path {
+                item.file = path.clone();
+            }
+        }
+        *source = Source {
+            path,
+            size,
+            bytes: Bytes::Uploaded(staged),
+        };
+    }
+    Ok(())
+}
+
+/// Whether an MP4 passes the linter as it is.
+fn plays(path: &LessonPath, at: &Path, size: u64) -> bool {
+    if !matches!(path.extension().as_str(), "mp4" | "m4v" | "m4a") {
+        return false;
+    }
+    let whole = File::open(at).is_ok_and(|mut file| mp4::check(&mut file, size).is_ok());
+    let item = LessonItem {
+        kind: ItemKind::Video,
+        title: String::new(),
+        entry: path.clone(),
+        subtitles: Vec::new(),
+        duration_ms: None,
+        thumbnail: None,
+        converted: None,
+        pages: Vec::new(),
+    };
+    let file = Examined {
+        path: path.to_string(),
+        media_type: "video/mp4".into(),
+        size,
+        at: at.to_owned(),
+    };
+    whole && lint::passes(&lint::examine(&[item], &[file]))
+}
+
+/// The same name as an MP4, beside no other file of that name.
+fn renamed(path: &LessonPath, taken: &[LessonPath]) -> Result<LessonPath, String> {
+    let text = path.as_str();
+    let base = text.rsplit_once('.').map_or(text, |(base, _)| base);
+    for n in 1..100 {
+        let name = if n == 1 {
+            format!("{base}.mp4")
+        } else {
+            format!("{base}-{n}.mp4")
+        };
+        let candidate: LessonPath = name
+            .parse()
+            .map_err(|error: contract::path::PathError| error.to_string())?;
+        if candidate == *path || !taken.contains(&candidate) {
+            return Ok(candidate);
+        }
+    }
+    Err("too many files of the same name".into())
 }
 
 fn sealed_of(prepared: &Prepared, item: &LessonItem) -> Option<PathBuf> {

@@ -88,6 +88,9 @@ pub enum Reason {
     /// A sound or picture coding that the classroom's player does not have.
     #[error("its coding {0} does not play on classroom devices")]
     Codec(String),
+    /// A film could not be brought into the boards' coding.
+    #[error("it could not be transcoded: {0}")]
+    Transcode(String),
     /// A picture that would not fit into a device's memory.
     #[error("the picture has {pixels} pixels, more than the {limit} allowed")]
     TooManyPixels {
@@ -171,6 +174,7 @@ impl Reason {
             Self::Truncated(_) => "import_truncated",
             Self::Damaged(_) => "import_damaged",
             Self::Codec(_) => "import_codec",
+            Self::Transcode(_) => "import_transcode",
             Self::TooManyPixels { .. } => "import_too_many_pixels",
             Self::ZipName { .. } => "import_zip_name",
             Self::ZipSymlink(_) => "import_zip_symlink",
@@ -199,6 +203,7 @@ impl Reason {
             | Self::Truncated(s)
             | Self::Damaged(s)
             | Self::Codec(s)
+            | Self::Transcode(s)
             | Self::ZipSymlink(s)
             | Self::ZipDuplicate(s)
             | Self::ZipEncrypted(s)
@@ -244,6 +249,9 @@ impl Reason {
             }
             Self::Mislabelled { .. } => "give it the right extension or put the right file there",
             Self::Codec(_) => "convert it to H.264 video with AAC sound",
+            Self::Transcode(_) => {
+                "convert it by hand to H.264 video with AAC sound, or install ffmpeg on the console"
+            }
             Self::TooManyPixels { .. } => "make the picture smaller",
             Self::ZipName { .. } | Self::ZipDuplicate(_) => "rename the entry and zip the folder again",
             Self::ZipSymlink(_) => "replace it by the file itself and zip the folder again",

@@ -2,7 +2,7 @@
 
 use contract::{
     id::LessonId,
-    lesson::{Licence, LessonMeta},
+    lesson::{LessonMeta, Licence},
     path::{LessonPath, PathError},
 };
 use jiff::Timestamp;

@@ -45,6 +45,11 @@ use self::{
     prepare::{Bounds, Bytes, Prepared, Source},
     zip_safe::Limits,
 };
+use super::{
+    convert::{self, Tools},
+    lint::{self, Examined},
+};
+use crate::db::lint::Examination;
 use crate::{
     db::{
         Db, DbError,
@@ -77,6 +82,8 @@ pub struct Importer {
     pub release: Option<String>,
     /// Whether content that was withdrawn may come again as a new draft. An import of many lessons leaves it alone.
     pub revive: bool,
+    /// Films in folders that boards do not decode are transcoded first.
+    pub transcode: bool,
 }
 
 /// What became of one lesson.
@@ -133,6 +140,8 @@ pub struct Upload {
     pub titles: Vec<(String, String)>,
     /// File names as the browser sent them, and the bytes.
     pub files: Vec<(String, Staged)>,
+    /// Films that boards do not decode are transcoded first.
+    pub transcode: bool,
 }
 
 /// Imports a lesson folder, or a folder of lesson folders. A bad lesson does not keep the others from being imported.
@@ -167,6 +176,7 @@ async fn import_one(
     now: Timestamp,
     progress: &OnProgress,
 ) -> Result<Imported, ImportError> {
+    let transcode = importer.transcode;
     let (objects, bounds, progress, lesson) = (
         importer.objects.clone(),
         importer.bounds(),
@@ -174,10 +184,15 @@ async fn import_one(
         name.to_owned(),
     );
     let prepared = blocking(move || {
-        let description =
+        let mut description =
             walk::description(&folder).map_err(|reason| (lesson_toml::FILE_NAME.to_owned(), reason))?;
-        let sources = walk::sources(&folder)?;
-        let prepared = prepare::prepare(&objects, &lesson, &description, sources, bounds, &progress)?;
+        let mut sources = walk::sources(&folder)?;
+        if transcode {
+            convert::bring_in(&objects, &mut description, &mut sources, Tools::of_this_machine())?;
+        }
+        let mut prepared = prepare::prepare(&objects, &lesson, &description, sources, bounds, &progress)?;
+        convert::enrich(&objects, &mut prepared, Tools::of_this_machine())
+            .map_err(|reason| (String::new(), reason))?;
         Ok((description, prepared))
     })
     .await;
@@ -201,8 +216,14 @@ pub async fn import_upload(
     let name = upload.meta.title.clone();
     let (objects, bounds, lesson) = (importer.objects.clone(), importer.bounds(), name.clone());
     let prepared = blocking(move || {
-        let (description, sources) = describe_upload(upload)?;
-        let prepared = prepare::prepare(&objects, &lesson, &description, sources, bounds, &progress)?;
+        let transcode = upload.transcode;
+        let (mut description, mut sources) = describe_upload(upload)?;
+        if transcode {
+            convert::bring_in(&objects, &mut description, &mut sources, Tools::of_this_machine())?;
+        }
+        let mut prepared = prepare::prepare(&objects, &lesson, &description, sources, bounds, &progress)?;
+        convert::enrich(&objects, &mut prepared, Tools::of_this_machine())
+            .map_err(|reason| (String::new(), reason))?;
         Ok((description, prepared))
     })
     .await;
@@ -290,6 +311,7 @@ impl Importer {
                 "the id {id} is taken by somebody else's lesson; choose another"
             )));
         }
+        let findings = prepared.examine().await?;
         let Prepared {
             items,
             files,
@@ -308,6 +330,11 @@ impl Importer {
             .check()
             .map_err(|error| Reason::Description(error.to_string()))?;
         let digest = release::content_digest(&manifest)?;
+        let examination = Examination {
+            content_digest: digest.clone(),
+            source_digest: release::source_digest(&manifest)?,
+            findings,
+        };
         let told = |manifest: &LessonManifest, change, state| Imported {
             id: manifest.id.clone(),
             version: manifest.version,
@@ -322,7 +349,7 @@ impl Importer {
         for file in sealed {
             self.objects.put(file).await?;
         }
-        if let Some((unchanged, state)) = self.is_unchanged(&mut manifest, &digest).await? {
+        if let Some((unchanged, state)) = self.is_unchanged(&mut manifest, &examination).await? {
             return Ok(told(&manifest, unchanged, state));
         }
         // Another import of the same lesson may take the number; the second look finds the next one.
@@ -343,6 +370,11 @@ impl Importer {
                 .await
             {
                 Ok(_) => {
+                    self.db
+                        .lint()
+                        .put(&manifest.id, manifest.version, &examination, now)
+                        .await
+                        .map_err(database)?;
                     let change = if manifest.version == 1 {
                         Change::New
                     } else {
@@ -364,7 +396,7 @@ impl Importer {
                 }
                 Err(error) => return Err(database(error)),
             }
-            if let Some((unchanged, state)) = self.is_unchanged(&mut manifest, &digest).await? {
+            if let Some((unchanged, state)) = self.is_unchanged(&mut manifest, &examination).await? {
                 return Ok(told(&manifest, unchanged, state));
             }
         }
@@ -377,7 +409,7 @@ impl Importer {
     async fn is_unchanged(
         &self,
         manifest: &mut LessonManifest,
-        digest: &str,
+        examined: &Examination,
     ) -> Result<Option<(Change, ReviewState)>, Reason> {
         let latest = self.db.lessons().latest(&manifest.id).await.map_err(database)?;
         let Some(latest) = latest else {
@@ -391,7 +423,18 @@ impl Importer {
             // The same content waits for its review; in an emergency it does not.
             _ => self.release.is_some(),
         };
-        if again || latest.content_digest != digest || self.objects.manifest(latest.manifest).await.is_err() {
+        // Today's programs may make other pictures of the same files than those of last year.
+        let before = self
+            .db
+            .lint()
+            .of(&manifest.id, latest.version)
+            .await
+            .map_err(database)?;
+        let same_sources = before.is_some_and(|(before, _)| {
+            before.content_digest == latest.content_digest && before.source_digest == examined.source_digest
+        });
+        let same = same_sources || latest.content_digest == examined.content_digest;
+        if again || !same || self.objects.manifest(latest.manifest).await.is_err() {
             manifest.version = latest.version + 1;
             return Ok(None);
         }
@@ -405,6 +448,24 @@ impl Importer {
             return Ok(Some((Change::Restored, latest.state)));
         }
         Ok(Some((Change::Unchanged, latest.state)))
+    }
+}
+
+impl Prepared {
+    /// What the linter says of it.
+    async fn examine(&self) -> Result<Vec<lint::Finding>, Reason> {
+        let items = self.items.clone();
+        let files: Vec<_> = self
+            .files
+            .iter()
+            .map(|(entry, sealed)| Examined {
+                path: entry.path.to_string(),
+                media_type: entry.media_type.clone(),
+                size: entry.size,
+                at: sealed.path().to_owned(),
+            })
+            .collect();
+        blocking(move || Ok::<_, Reason>(lint::examine(&items, &files))).await
     }
 }
 

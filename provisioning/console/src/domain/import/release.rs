@@ -13,9 +13,10 @@ use crate::{
     db::{
         Db, DbError,
         lessons::{NewFile, NewVersion},
-        reviews::Act,
+        reviews::{Act, Emergency},
         scope::Scope,
     },
+    domain::convert,
     objects::Objects,
     pki::keys::SigningKeys,
 };
@@ -41,7 +42,9 @@ pub enum ReleaseError {
     #[error("{0}")]
     Draft(Reason),
     /// What would be signed is not what was admitted.
-    #[error("the stored draft of {lesson} version {version} is not what was admitted; nothing was signed: import it again")]
+    #[error(
+        "the stored draft of {lesson} version {version} is not what was admitted; nothing was signed: import it again"
+    )]
     NotAdmitted {
         /// The lesson.
         lesson: String,
@@ -74,6 +77,35 @@ impl Releaser {
             .await
             .map_err(|e| ReleaseError::Draft(e.into()))?;
         Ok(self.db.reviews().release(act, signed).await?)
+    }
+
+    /// Signs a version that is not through its review and puts it on offer, because whoever runs the machine says so.
+    ///
+    /// # Errors
+    /// See [`ReleaseError`]; then nothing changed.
+    pub async fn emergency(&self, emergency: &Emergency<'_>) -> Result<usize, ReleaseError> {
+        let latest = self.db.lessons().latest(emergency.lesson).await?;
+        let latest = latest.ok_or_else(|| DbError::not_found("lesson", emergency.lesson))?;
+        if !latest.state.is_open() {
+            return Err(DbError::Conflict(format!(
+                "version {} of {} is {}; import it again to have a new version",
+                latest.version,
+                emergency.lesson,
+                latest.state.as_str()
+            ))
+            .into());
+        }
+        let manifest = self.manifest(latest.manifest).await?;
+        let document = sign(&self.keys, &manifest).map_err(ReleaseError::Draft)?;
+        let signed = self
+            .objects
+            .put_manifest(document)
+            .await
+            .map_err(|e| ReleaseError::Draft(e.into()))?;
+        let reviews = self.db.reviews();
+        Ok(reviews
+            .release_now(emergency, latest.version, latest.manifest, signed)
+            .await?)
     }
 
     /// The manifest of a draft, by the hash of its document.
@@ -189,6 +221,16 @@ pub(super) fn content_digest(manifest: &LessonManifest) -> Result<String, Reason
     let content = serde_json::to_vec(&(&manifest.meta, &manifest.items, &manifest.files))
         .map_err(|error| Reason::Console(error.to_string()))?;
     Ok(blake3::hash(&content).to_hex().to_string())
+}
+
+/// Equal for lessons of equal files, whatever was made of them here.
+pub(super) fn source_digest(manifest: &LessonManifest) -> Result<String, Reason> {
+    let mut manifest = manifest.clone();
+    for item in &mut manifest.items {
+        (item.thumbnail, item.converted, item.pages) = (None, None, Vec::new());
+    }
+    manifest.files.retain(|file| !convert::is_derived(&file.path));
+    content_digest(&manifest)
 }
 
 /// The row of a manifest, as a draft.

@@ -59,6 +59,10 @@ impl Kit {
                 max_lesson_bytes,
                 owner: Node::Root,
                 scope: Scope::everything(),
+                by: "test".into(),
+                release: Some("test".into()),
+                revive: true,
+                transcode: false,
             },
         }
     }
@@ -474,6 +478,7 @@ async fn upload(kit: &Kit, id: Option<&str>, files: &[(&str, Vec<u8>)]) -> Resul
         meta: meta(),
         titles,
         files: staged,
+        transcode: false,
     };
     import_upload(&kit.importer, upload, Timestamp::now(), Arc::new(|_| ())).await
 }

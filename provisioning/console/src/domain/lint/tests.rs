@@ -343,3 +343,36 @@ fn an_exercise_that_calls_out_is_named_with_the_address() {
         assert!(rules_of(&found).contains(&rule), "{text}: {found:?}");
     }
 }
+
+/// `BBT_BLESS=1 cargo test -p bbt-console --lib domain::lint` writes the guide anew.
+#[test]
+fn the_guide_for_makers_says_what_the_rules_say() {
+    let mut guide = String::from(
+        "# 课件制作技术要求\n\n本页由检查规则生成（`provisioning/console/src/domain/lint/rules.toml`），与上传时的检查逐条一致。\
+         “必须”不满足不能通过自审；“建议”只作提示。\n\nGenerated from the linter's rules; *error* keeps a version from review, \
+         *warning* is told only.\n\n| 规则 | 级别 | 说明 | 怎样改 |\n|---|---|---|---|\n",
+    );
+    for rule in rules() {
+        let severity = match rule.severity {
+            Severity::Error => "必须",
+            Severity::Warning => "建议",
+        };
+        let told = Finding::of(&rule.id, "", "…");
+        let zh = told.sentence(Language::ZhCn);
+        let en = told.sentence(Language::En);
+        guide += &format!(
+            "| `{}` | {severity} | {}<br>{} | {}<br>{} |\n",
+            rule.id, zh.message, en.message, zh.fix, en.fix
+        );
+    }
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/src/reference/lesson-standard.md");
+    if std::env::var_os("BBT_BLESS").is_some() {
+        std::fs::write(&file, &guide).unwrap();
+    }
+    let written = std::fs::read_to_string(&file).unwrap_or_default();
+    assert!(
+        written == guide,
+        "{} is not what the rules say: run with BBT_BLESS=1 and read the diff",
+        file.display()
+    );
+}
