@@ -89,10 +89,12 @@ pub(crate) fn run(bins: &Bins, folder: &Path, options: &Options) -> Result<()> {
                 fastcdc(pair, average * 1024)?,
             );
         }
-        worst = worst.max(ours.data as f64 / casync.data as f64);
+        worst = worst
+            .max(ours.data as f64 / casync.data as f64)
+            .max(ours.all() as f64 / casync.all() as f64);
     }
     println!(
-        "\nours ÷ casync, content: {worst:.3} at worst (budget 1.1). zstd needs the old file at the sender, once for every old version."
+        "\nours ÷ casync: {worst:.3} at worst, content alone or with lists (budget 1.1). zstd needs the old file at the sender, once for every old version."
     );
     clear(&scratch);
     Ok(())
