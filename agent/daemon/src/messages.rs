@@ -20,6 +20,8 @@ pub(crate) struct Catalogue {
     pub(crate) ways: Sentences,
     /// What came of a USB disk, by `UsbError::key` and `Done::key`.
     pub(crate) usb: Sentences,
+    /// What is said of a disk with lesson packs.
+    pub(crate) disk: Sentences,
 }
 
 static ZH_CN: LazyLock<Catalogue> = LazyLock::new(|| read(include_str!("../messages/zh-CN.toml")));

@@ -49,7 +49,7 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(150);
 pub(super) struct Tries(Mutex<VecDeque<Instant>>);
 
 impl Tries {
-    fn take(&self, now: Instant) -> bool {
+    pub(super) fn take(&self, now: Instant) -> bool {
         let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         while asked
             .front()
@@ -216,6 +216,19 @@ struct Refused<'a> {
     classrooms: &'a [ClassroomChoice],
 }
 
+/// The contract's envelope around a sentence.
+pub(super) fn problem(code: &str, message: &str, status: StatusCode) -> Problem {
+    Problem {
+        kind: "about:blank".to_owned(),
+        title: status.canonical_reason().unwrap_or_default().to_owned(),
+        status: status.as_u16(),
+        code: code.to_owned(),
+        message: message.to_owned(),
+        detail: String::new(),
+        request_id: hex::encode(rand::random::<[u8; 8]>()),
+    }
+}
+
 fn refused(denied: &Denied, language: Language) -> Response {
     let status = StatusCode::UNPROCESSABLE_ENTITY;
     let code = if denied.classrooms.is_empty() {
@@ -223,17 +236,8 @@ fn refused(denied: &Denied, language: Language) -> Response {
     } else {
         "classroom_needed"
     };
-    let problem = Problem {
-        kind: "about:blank".to_owned(),
-        title: status.canonical_reason().unwrap_or_default().to_owned(),
-        status: status.as_u16(),
-        code: code.to_owned(),
-        message: denied.said.in_language(language).to_owned(),
-        detail: String::new(),
-        request_id: hex::encode(rand::random::<[u8; 8]>()),
-    };
     let refused = Refused {
-        problem,
+        problem: problem(code, denied.said.in_language(language), status),
         classrooms: &denied.classrooms,
     };
     let mut answer = (status, Json(refused)).into_response();

@@ -13,7 +13,7 @@ use axum::{
 };
 
 use super::{
-    enrol,
+    disks, enrol,
     problem::{self, Refusal},
 };
 use crate::config::Language;
@@ -74,10 +74,10 @@ pub(super) async fn guard(State(door): State<Door>, mut request: Request, next: 
     let own = |ip: IpAddr| ip.to_canonical().is_loopback();
     let on_board = came.is_some_and(|came| own(came.0)) && arrived.is_some_and(|arrived| own(arrived.0));
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-    // The two things that a board without an identity is asked on its own page; see `enrol`.
+    // What may be asked on the board's own page: see `enrol` and `disks`.
     let asks = *request.method() == Method::POST
         && door.kind == DoorKind::Player
-        && enrol::PATHS.contains(&request.uri().path());
+        && (enrol::PATHS.contains(&request.uri().path()) || disks::is_question(request.uri().path()));
     if asks && !(on_board && enrol::is_own_page(request.headers())) {
         return protect(Refusal::OnBoardOnly.answer(language, ""), door, &host);
     }

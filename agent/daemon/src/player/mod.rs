@@ -2,10 +2,12 @@
 //!
 //! Two servers for each address. The player's own serves the embedded pages, the shelf and lesson files; the
 //! courseware's, on a port and so on an origin of its own, serves what lessons bring to be run. Both only show: GET and
-//! HEAD, no session, nothing that changes anything, but for the two questions of a board that has no identity (`enrol`).
+//! HEAD, no session, nothing that changes anything, but for what may be asked
+//! on the board's own page: to be let in (`enrol`), and what to do with a disk (`disks`).
 //! Knows the shelf and the store, no console and no network beyond.
 
 mod body;
+mod disks;
 mod enrol;
 mod guard;
 mod listen;
@@ -148,6 +150,8 @@ fn player_routes(api: Api, language: Language) -> Router {
         .route("/api/shelf", get(shelf_json::shelf))
         .route("/api/live", get(shelf_json::live))
         .route("/api/qr.svg", get(enrol::qr))
+        .route("/api/disks", get(disks::disks))
+        .route("/api/disks/{id}/{verb}", post(disks::ask))
         .route(enrol::PATHS[0], post(enrol::code))
         .route(enrol::PATHS[1], post(enrol::classroom))
         .route("/files/{lesson}/{*path}", get(media::file))

@@ -1,0 +1,150 @@
+//! Disks with lesson packs: which are there (`GET /api/disks`), and what is to be done with one (`POST`): take lessons that are
+//! not assigned, stop, write a receipt, let go.
+//!
+//! Who may ask is guarded as in `enrol`: only the board's own page, from the board itself, few times a minute.
+
+use std::time::{Duration, Instant};
+
+use axum::{
+    Extension, Json,
+    body::to_bytes,
+    extract::{Path, Request, State},
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use contract::id::LessonId;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc::error::TrySendError, oneshot};
+
+use super::{enrol, guard::OnBoard, problem::Refusal, shelf_json::Api};
+use crate::{
+    config::Language,
+    io::pack::{DiskWish, Disks, What},
+};
+
+/// What can be asked of a disk, as the last part of its path.
+const VERBS: [&str; 4] = ["import", "stop", "receipt", "eject"];
+/// Most bytes of a question.
+const MAX_BYTES: usize = 64 * 1024;
+/// Most lessons that one question names.
+const MAX_LESSONS: usize = 500;
+/// A receipt may take a moment on a slow disk.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(60);
+
+/// Whether a path is one of a question about a disk.
+pub(super) fn is_question(path: &str) -> bool {
+    let parts: Vec<&str> = path.split('/').collect();
+    matches!(parts[..], ["", "api", "disks", id, verb] if !id.is_empty() && VERBS.contains(&verb))
+}
+
+#[derive(Serialize)]
+struct View<'a> {
+    #[serde(flatten)]
+    disks: &'a Disks,
+    /// Whether the page is open on the board itself, where something may be asked.
+    on_board: bool,
+}
+
+/// `GET /api/disks`.
+pub(super) async fn disks(State(api): State<Api>, Extension(OnBoard(on_board)): Extension<OnBoard>) -> Response {
+    let disks = api.state.disks();
+    fresh(
+        Json(View {
+            disks: &disks,
+            on_board,
+        })
+        .into_response(),
+    )
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    /// Lessons; none is all that may be taken.
+    #[serde(default)]
+    lessons: Vec<LessonId>,
+}
+
+/// `POST /api/disks/{id}/{verb}`, with `{lessons?}` for `import`.
+pub(super) async fn ask(
+    State(api): State<Api>,
+    Extension(language): Extension<Language>,
+    Path((disk, verb)): Path<(String, String)>,
+    request: Request,
+) -> Response {
+    let wanted = match to_bytes(request.into_body(), MAX_BYTES).await {
+        Ok(body) if body.is_empty() => Wanted::default(),
+        Ok(body) => match serde_json::from_slice::<Wanted>(&body) {
+            Ok(wanted) if wanted.lessons.len() <= MAX_LESSONS => wanted,
+            Ok(_) => {
+                return Refusal::BadWish.answer(language, format!("more than {MAX_LESSONS} lessons"));
+            }
+            Err(error) => return Refusal::BadWish.answer(language, error),
+        },
+        Err(error) => return Refusal::BadWish.answer(language, error),
+    };
+    let what = match verb.as_str() {
+        "import" => What::Import(wanted.lessons),
+        "stop" => What::Stop,
+        "receipt" => What::Receipt,
+        "eject" => What::Eject,
+        _ => return Refusal::NotFound.answer(language, verb),
+    };
+    if !api.tries.take(Instant::now()) {
+        return Refusal::TooOften.answer(language, "");
+    }
+    let (answer, answered) = oneshot::channel();
+    match api.state.disk_wishes().try_send(DiskWish { disk, what, answer }) {
+        Ok(()) => {}
+        Err(TrySendError::Full(_)) => return Refusal::DiskBusy.answer(language, "one is under way"),
+        Err(TrySendError::Closed(_)) => return Refusal::DiskBusy.answer(language, "nobody looks at disks"),
+    }
+    match tokio::time::timeout(ANSWERED_WITHIN, answered).await {
+        Ok(Ok(Ok(said))) => fresh(
+            Json(Good {
+                message: said.in_language(language),
+            })
+            .into_response(),
+        ),
+        Ok(Ok(Err(denied))) => {
+            let message = denied.said.in_language(language);
+            fresh((StatusCode::CONFLICT, Json(enrol::problem("disk", message, StatusCode::CONFLICT))).into_response())
+        }
+        Ok(Err(_)) | Err(_) => Refusal::DiskBusy.answer(language, "nobody looks at disks"),
+    }
+}
+
+#[derive(Serialize)]
+struct Good<'a> {
+    message: &'a str,
+}
+
+fn fresh(mut answer: Response) -> Response {
+    answer
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_these_are_questions() {
+        for path in ["/api/disks/0a1b/import", "/api/disks/x/eject", "/api/disks/x/stop", "/api/disks/x/receipt"] {
+            assert!(is_question(path), "{path}");
+        }
+        for path in [
+            "/api/disks",
+            "/api/disks//import",
+            "/api/disks/x",
+            "/api/disks/x/format",
+            "/api/disks/x/import/",
+            "/api/disks/x/y/import",
+            "/api/shelf",
+        ] {
+            assert!(!is_question(path), "{path}");
+        }
+    }
+}
