@@ -162,13 +162,17 @@ async fn every_kind_arrives_byte_for_byte() {
         .unwrap()
         .remove(0);
     let imported = outcome.result.unwrap();
-    assert_eq!(
-        (imported.change, imported.version, imported.files),
-        (Change::New, 1, 10)
-    );
+    assert_eq!((imported.change, imported.version), (Change::New, 1));
     assert!(heard.load(Ordering::Relaxed) > 700_000);
 
     let manifest = kit.manifest(&imported.id).await;
+    // Small pictures are made of some of them, as the programs of this machine can.
+    let brought = manifest
+        .files
+        .iter()
+        .filter(|f| !super::convert::is_derived(&f.path));
+    assert_eq!(brought.count(), 10);
+    assert_eq!(imported.files, manifest.files.len());
     let items: Vec<_> = manifest
         .items
         .iter()
