@@ -295,6 +295,7 @@ pub(super) async fn push(command: Push, db: &Db) -> anyhow::Result<()> {
                     .await?
             );
         }
+        Push::Answers(command) => super::school::answers(command, db).await?,
         Push::List(format) => {
             let found = all(|page| {
                 let query = PushQuery {
@@ -383,7 +384,7 @@ pub(super) async fn push(command: Push, db: &Db) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn place(target: Target) -> anyhow::Result<PushTarget> {
+pub(super) fn place(target: Target) -> anyhow::Result<PushTarget> {
     let Target {
         region,
         school,

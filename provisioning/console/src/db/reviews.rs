@@ -13,7 +13,7 @@ use super::{
     },
     ms, parse,
     scope::{Node, Scope},
-    uint, wanted,
+    trust, uint, wanted,
 };
 use crate::{
     api::{
@@ -191,6 +191,21 @@ pub struct Act<'a> {
     pub now: Timestamp,
 }
 
+/// A release past the review.
+#[derive(Debug, Clone, Copy)]
+pub struct Emergency<'a> {
+    /// Lessons that may be released.
+    pub scope: &'a Scope,
+    /// The lesson.
+    pub lesson: &'a LessonId,
+    /// Who says so.
+    pub by: &'a str,
+    /// Why; not empty.
+    pub reason: &'a str,
+    /// By the console's clock.
+    pub now: Timestamp,
+}
+
 /// What is to be signed, and what was admitted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admitted {
@@ -350,6 +365,55 @@ impl Reviews<'_> {
         Ok(devices)
     }
 
+    /// Releases the newest version past its review.
+    ///
+    /// # Errors
+    /// [`DbError::NotFound`]; [`DbError::Conflict`] if the draft is another by now.
+    pub async fn release_now(
+        &self,
+        emergency: &Emergency<'_>,
+        version: u32,
+        draft: Hash,
+        signed: Hash,
+    ) -> DbResult<usize> {
+        let mut tx = self.0.begin().await?;
+        let lesson = emergency.lesson;
+        if owned(&mut tx, emergency.scope, lesson).await? != Some(true) {
+            return Err(DbError::not_found("lesson", lesson));
+        }
+        let state = newest(&mut tx, lesson, version).await?;
+        let same: Option<i64> = sqlx::query_scalar(
+            "SELECT 1 FROM lesson_versions WHERE lesson_id = ? AND version = ? AND manifest_hash = ?",
+        )
+        .bind(lesson.as_str())
+        .bind(i64::from(version))
+        .bind(draft.to_hex())
+        .fetch_optional(&mut *tx)
+        .await?;
+        if !state.is_open() || same.is_none() {
+            return Err(DbError::Conflict(format!(
+                "{lesson} version {version} was changed meanwhile; look at it again"
+            )));
+        }
+        let step = Step {
+            lesson,
+            version,
+            deed: Deed::EmergencyRelease,
+            state: ReviewState::Released,
+            by: emergency.by,
+            reason: emergency.reason,
+            now: emergency.now,
+        };
+        let devices = release(&mut tx, &step, signed).await?;
+        crate::audit::object("lesson", lesson);
+        crate::audit::note("version", i64::from(version));
+        crate::audit::note("emergency_release", emergency.reason);
+        bump(&mut tx, "lesson").await?;
+        bump(&mut tx, "push").await?;
+        tx.commit().await?;
+        Ok(devices)
+    }
+
     /// 下架: versions up to `up_to` (`None`: all there are) leave all assignments at once and are never released again. A
     /// later version may be.
     ///
@@ -419,6 +483,8 @@ impl Reviews<'_> {
         .await?;
         let devices = wanted::of_lesson(&mut tx, lesson.as_str()).await?;
         let changed = wanted::recompute(&mut tx, &devices).await?;
+        let gone = u32::try_from(up_to).unwrap_or(0);
+        trust::withdraw(&mut tx, lesson, gone, reason, by, now).await?;
         crate::audit::object("lesson", lesson);
         crate::audit::note("up_to_version", up_to);
         crate::audit::note("reason", reason);
@@ -427,7 +493,7 @@ impl Reviews<'_> {
         bump(&mut tx, "push").await?;
         tx.commit().await?;
         Ok(Withdrawn {
-            up_to_version: u32::try_from(up_to).unwrap_or(0),
+            up_to_version: gone,
             devices: u32::try_from(changed.len()).unwrap_or(u32::MAX),
             released_version: released.and_then(|v| u32::try_from(v).ok()),
         })

@@ -325,6 +325,8 @@ impl TestConsole {
                 media_type: "video/mp4".into(),
             }],
             created_at: Timestamp::now(),
+            by: "test".into(),
+            release: Some("test".into()),
         };
         self.app
             .db

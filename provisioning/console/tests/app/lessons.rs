@@ -44,7 +44,10 @@ async fn a_lesson_is_uploaded_shown_previewed_and_refused_by_name() {
         "{}",
         String::from_utf8_lossy(&made.body)
     );
-    assert_eq!(made.json(), json!({ "id": "up1", "version": 1, "changed": true }));
+    assert_eq!(
+        made.json(),
+        json!({ "id": "up1", "version": 1, "review_state": "draft", "changed": true })
+    );
     let again = console.send(multipart(Some(&meta), &[("图.png", PNG)])).await;
     assert_eq!(
         (again.status, again.json()["changed"].as_bool()),

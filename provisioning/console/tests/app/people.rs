@@ -19,10 +19,12 @@ use bbt_console::{
     db::{
         claims::Caller,
         clones::Sighting,
+        reviews::{Act, Emergency},
         scope::{Node, Scope},
         sessions::NewSession,
         users::NewAccount,
     },
+    domain::review::ReviewStep,
     enrolment,
 };
 use contract::{claim::ClaimRequest, hardware::Hardware, id::DeviceId};
@@ -221,6 +223,22 @@ pub fn lesson_form(title: &str, owner: &Value) -> (String, Vec<u8>) {
     ])
 }
 
+/// A multipart body as a request.
+pub fn form(path: &str, (kind, body): (String, Vec<u8>)) -> Request<Body> {
+    Request::post(format!("/api/v1{path}"))
+        .header(header::HOST, "localhost")
+        .header(header::CONTENT_TYPE, kind)
+        .body(Body::from(body))
+        .unwrap()
+}
+
+/// Uploads a lesson of one picture.
+pub async fn upload(console: &TestConsole, id: Option<&str>, meta: &Value) -> Answer {
+    let body = json!({ "id": id, "meta": meta }).to_string();
+    let parts = multipart(&[("meta", None, body.as_bytes()), ("file", Some("a.png"), PNG)]);
+    console.send(form("/lessons", parts)).await
+}
+
 pub fn multipart(parts: &[(&str, Option<&str>, &[u8])]) -> (String, Vec<u8>) {
     let mut body = Vec::new();
     for (name, file, bytes) in parts {
@@ -309,7 +327,41 @@ impl Site {
         console.enrol(&unique(&format!("d-{}-", self.mark)), room).await
     }
 
+    /// A lesson that is on offer.
     pub async fn new_lesson(&self, console: &TestConsole) -> String {
+        let id = self.new_draft(console).await;
+        let lesson = id.parse().unwrap();
+        let emergency = Emergency {
+            scope: &Scope::everything(),
+            lesson: &lesson,
+            by: "test",
+            reason: "test",
+            now: Timestamp::now(),
+        };
+        console.app.releaser().emergency(&emergency).await.unwrap();
+        id
+    }
+
+    /// A draft that went through the review up to the step before `step`, by people of other names.
+    pub async fn new_before(&self, console: &TestConsole, step: ReviewStep) -> String {
+        let id = self.new_draft(console).await;
+        let lesson = id.parse().unwrap();
+        for earlier in ReviewStep::ALL.into_iter().take_while(|earlier| *earlier != step) {
+            let act = Act {
+                scope: &Scope::everything(),
+                lesson: &lesson,
+                version: 1,
+                step: earlier,
+                by: earlier.as_str(),
+                reason: "",
+                now: Timestamp::now(),
+            };
+            console.app.db.reviews().pass(&act).await.unwrap();
+        }
+        id
+    }
+
+    pub async fn new_draft(&self, console: &TestConsole) -> String {
         let title = unique(&format!("课{}-", self.mark));
         let (kind, body) = lesson_form(&title, &self.place());
         let request = Request::post("/api/v1/lessons")

@@ -90,6 +90,9 @@ pub struct Word {
     /// Words of 学段 that it belongs to; empty: to all.
     #[serde(default)]
     pub under: Vec<String>,
+    /// The 学段 that is meant where none is said.
+    #[serde(default)]
+    pub usual: Option<String>,
 }
 
 impl Word {
@@ -153,7 +156,7 @@ impl Vocabulary {
 }
 
 /// Wide and narrow letters, blanks and case make no other word.
-fn folded(text: &str) -> String {
+pub(super) fn folded(text: &str) -> String {
     use unicode_normalization::UnicodeNormalization;
     text.nfkc()
         .filter(|c| !c.is_whitespace())
@@ -191,7 +194,7 @@ mod tests {
         for vocabulary in &all {
             assert!(vocabulary.words.len() > 3, "{}", vocabulary.name);
             for word in &vocabulary.words {
-                for stage in &word.under {
+                for stage in word.under.iter().chain(&word.usual) {
                     assert_eq!(stages.find(stage).unwrap().word, *stage, "{}", word.word);
                 }
             }
