@@ -1,11 +1,12 @@
 //! The agent's settings: read as written, checked once, then only the checked form is passed on.
 
 use std::{
-    net::SocketAddr,
+    net::{Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
 };
 
+use agent_core::peers::MAX_PEERS;
 use board_configs::{Board, builtin_names};
 use contract::hardware::MAX_FIELD_BYTES;
 use serde::Deserialize;
@@ -33,6 +34,8 @@ pub struct Config {
     pub system: SystemConfig,
     /// The school's line.
     pub fetch: FetchConfig,
+    /// The other boards of the school.
+    pub lan: LanConfig,
     /// The county, before enrolment.
     pub county: CountyConfig,
     /// Marks of the board that are given by hand.
@@ -113,6 +116,21 @@ pub struct FetchConfig {
     pub max_parallel: usize,
     /// Most kilobits per second, all fetches together; `None` is no limit.
     pub limit_kbps: Option<u32>,
+}
+
+/// The other boards of the school.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LanConfig {
+    /// Whether lessons are exchanged with them.
+    pub enabled: bool,
+    /// Where they reach us; port 0 is any that is free.
+    pub listen: SocketAddr,
+    /// Most of them connected at the same time.
+    pub max_peers: usize,
+    /// Addresses where some may be, beside those that the school's plan and multicast DNS tell of.
+    pub hints: Vec<SocketAddr>,
+    /// Whether multicast DNS is used.
+    pub mdns: bool,
 }
 
 /// Language of pages and messages.
@@ -205,6 +223,8 @@ struct RawConfig {
     #[serde(default)]
     fetch: RawFetch,
     #[serde(default)]
+    lan: RawLan,
+    #[serde(default)]
     county: RawCounty,
     #[serde(default)]
     identity: RawIdentity,
@@ -268,6 +288,17 @@ struct RawStorage {
 struct RawSystem {
     reboot_command: Option<Vec<String>>,
     boot_id_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawLan {
+    enabled: Option<bool>,
+    listen: Option<SocketAddr>,
+    max_peers: Option<usize>,
+    #[serde(default)]
+    hints: Vec<SocketAddr>,
+    mdns: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -358,12 +389,34 @@ impl RawConfig {
             .transpose()?;
         let max_parallel = within(
             "fetch.max_parallel",
-            self.fetch.max_parallel.unwrap_or(2) as u64,
+            self.fetch.max_parallel.unwrap_or(4) as u64,
             1,
             8,
         )? as usize;
         if let Some(limit) = self.fetch.limit_kbps {
             within("fetch.limit_kbps", u64::from(limit), 64, 10_000_000)?;
+        }
+
+        let lan_listen = self
+            .lan
+            .listen
+            .unwrap_or_else(|| SocketAddr::from((Ipv6Addr::UNSPECIFIED, 8010)));
+        if [listen.port(), courseware_port].contains(&lan_listen.port()) {
+            return Err(refuse(
+                "lan.listen",
+                lan_listen.to_string(),
+                "a port of its own, not the player's nor the courseware's; 0 for any",
+            ));
+        }
+        let max_peers = within(
+            "lan.max_peers",
+            self.lan.max_peers.unwrap_or(48) as u64,
+            1,
+            MAX_PEERS as u64,
+        )? as usize;
+        if self.lan.hints.len() > MAX_PEERS {
+            let found = format!("{} addresses", self.lan.hints.len());
+            return Err(refuse("lan.hints", found, "at most 64 addresses"));
         }
 
         let renew_spread_s = within(
@@ -430,6 +483,13 @@ impl RawConfig {
             fetch: FetchConfig {
                 max_parallel,
                 limit_kbps: self.fetch.limit_kbps,
+            },
+            lan: LanConfig {
+                enabled: self.lan.enabled.unwrap_or(true),
+                listen: lan_listen,
+                max_peers,
+                hints: self.lan.hints,
+                mdns: self.lan.mdns.unwrap_or(true),
             },
             county: CountyConfig {
                 file: self.county.file,

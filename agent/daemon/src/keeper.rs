@@ -18,7 +18,8 @@ use contract::{
     assignment::Assignment,
     health::{BootSeq, HealthSample, Readings, TelemetryBatch},
     id::{CommandId, DeviceId},
-    signed::{Signed, TrustedKey},
+    school::SchoolPlan,
+    signed::{Signed, SignedBody, TrustedKey},
     standing::StandingOrder,
 };
 use jiff::Timestamp;
@@ -54,6 +55,8 @@ pub enum Task {
     Compact(Vec<Entry>),
     /// Keep a signed assignment, as it came.
     KeepAssignment(u64, Vec<u8>),
+    /// Keep a signed plan of the school, as it came.
+    KeepSchool(u64, Vec<u8>),
     /// Reports up to this generation may be published.
     ReserveReports(u64),
     /// Keep the floor of the clock.
@@ -75,6 +78,8 @@ pub enum Answer {
     Journalled(CommandId, Result<(), String>),
     /// An assignment's generation, and whether it is on the disk.
     AssignmentKept(u64, Result<(), String>),
+    /// A school plan's generation, and whether it is on the disk.
+    SchoolKept(u64, Result<(), String>),
     /// Whether the console's word is on the disk.
     StandingKept(Result<(), String>),
 }
@@ -88,6 +93,8 @@ pub struct Kept {
     pub commands: Vec<Entry>,
     /// The assignment in force, its signature verified again.
     pub assignment: Option<Assignment>,
+    /// The plan of the school, its signature verified again.
+    pub school: Option<SchoolPlan>,
     /// The highest report generation that may have been published.
     pub report_generation: u64,
 }
@@ -144,6 +151,7 @@ impl Keeper {
             outbox,
             commands: found.entries,
             assignment: state.assignment(trusted),
+            school: state.school(trusted),
             report_generation: state.report_generation(),
         };
         let (tasks, queue) = mpsc::channel(QUEUE);
@@ -255,6 +263,10 @@ impl Worker {
                 let kept = files::replace(&self.state.assignment_path(), &document, 0o600).map_err(reason);
                 Some(Answer::AssignmentKept(generation, kept))
             }
+            Task::KeepSchool(generation, document) => {
+                let kept = files::replace(&self.state.school_path(), &document, 0o600).map_err(reason);
+                Some(Answer::SchoolKept(generation, kept))
+            }
             Task::KeepFloor(floor) => {
                 if let Err(error) = self.floor.save(floor) {
                     tracing::warn!(%error, "could not keep the time");
@@ -305,30 +317,22 @@ impl State {
         self.folder.join("assignment.json")
     }
 
+    fn school_path(&self) -> PathBuf {
+        self.folder.join("school.json")
+    }
+
     fn reports_path(&self) -> PathBuf {
         self.folder.join("reports")
     }
 
     /// Fails closed: one that cannot be verified is not in force, and the console sends it again.
     fn assignment(&self, trusted: &[TrustedKey]) -> Option<Assignment> {
-        let path = self.assignment_path();
-        let bytes = match std::fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
-            Err(error) => {
-                tracing::warn!(%error, path = %path.display(), "could not read the assignment");
-                return None;
-            }
-        };
-        let document: Result<Signed<Assignment>, _> = serde_json::from_slice(&bytes);
-        let verified = document
-            .map_err(anyhow::Error::from)
-            .and_then(|d| Ok(d.verify(trusted)?));
-        verified
-            .inspect_err(
-                |error| tracing::warn!(error = %format!("{error:#}"), "the kept assignment is of no use"),
-            )
-            .ok()
+        signed(&self.assignment_path(), trusted)
+    }
+
+    /// The same: without one there are no peers.
+    fn school(&self, trusted: &[TrustedKey]) -> Option<SchoolPlan> {
+        signed(&self.school_path(), trusted)
     }
 
     fn report_generation(&self) -> u64 {
@@ -339,6 +343,28 @@ impl State {
     fn reserve_reports(&self, generation: u64) -> io::Result<()> {
         files::replace(&self.reports_path(), generation.to_string().as_bytes(), 0o600)
     }
+}
+
+/// A signed document that was kept.
+fn signed<T: SignedBody>(path: &Path, trusted: &[TrustedKey]) -> Option<T> {
+    let path_text = path.display();
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+        Err(error) => {
+            tracing::warn!(%error, path = %path_text, "could not read a document that was kept");
+            return None;
+        }
+    };
+    let document: Result<Signed<T>, _> = serde_json::from_slice(&bytes);
+    let verified = document
+        .map_err(anyhow::Error::from)
+        .and_then(|d| Ok(d.verify(trusted)?));
+    verified
+        .inspect_err(
+            |error| tracing::warn!(path = %path_text, error = %format!("{error:#}"), "a document that was kept is of no use"),
+        )
+        .ok()
 }
 
 #[cfg(test)]

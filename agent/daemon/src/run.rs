@@ -9,6 +9,7 @@ mod inbox;
 mod lessons;
 mod membership;
 mod perform;
+mod school;
 mod show;
 #[cfg(test)]
 mod tests;

@@ -13,7 +13,7 @@ fn two_keys_are_enough() {
     assert_eq!(config.player.courseware_port, 8009);
     assert_eq!(config.health.interval, Duration::from_secs(60));
     assert_eq!(config.system.reboot_command, ["systemctl", "reboot"]);
-    assert_eq!((config.language, config.fetch.max_parallel), (Language::ZhCn, 2));
+    assert_eq!((config.language, config.fetch.max_parallel), (Language::ZhCn, 4));
 }
 
 #[test]

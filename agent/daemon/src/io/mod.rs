@@ -5,6 +5,7 @@ pub mod console;
 pub mod enrol;
 pub mod fetch;
 pub mod hardware;
+pub mod lan;
 pub mod mqtt;
 pub mod probes;
 pub mod reboot;

@@ -37,8 +37,31 @@ impl TimeFloor {
         self.0.fetch_max(time.as_second(), Ordering::Relaxed);
     }
 
-    fn seconds(&self) -> i64 {
+    /// It is this time or later.
+    pub fn time(&self) -> Timestamp {
+        Timestamp::from_second(self.seconds()).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+
+    /// In seconds since 1970.
+    pub(super) fn seconds(&self) -> i64 {
         self.0.load(Ordering::Relaxed)
+    }
+
+    /// The moment at which a chain is judged: the floor, or the start of the chain's own validity if that is later.
+    ///
+    /// # Errors
+    /// A certificate that cannot be read.
+    pub(super) fn moment(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+    ) -> Result<UnixTime, Error> {
+        let mut seconds = self.seconds();
+        for certificate in intermediates.iter().chain([end_entity]) {
+            seconds = seconds.max(not_before(certificate)?);
+        }
+        let seconds = u64::try_from(seconds).unwrap_or(0);
+        Ok(UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds)))
     }
 }
 
@@ -99,12 +122,7 @@ impl ServerCertVerifier for ClocklessVerifier {
         ocsp_response: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let mut seconds = self.floor.seconds();
-        for certificate in intermediates.iter().chain([end_entity]) {
-            seconds = seconds.max(not_before(certificate)?);
-        }
-        let seconds = u64::try_from(seconds).unwrap_or(0);
-        let moment = UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
+        let moment = self.floor.moment(end_entity, intermediates)?;
         self.inner
             .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, moment)
     }

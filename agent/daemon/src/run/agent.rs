@@ -29,6 +29,7 @@ use super::{
     inbox::Inbox,
     lessons::LessonStore,
     membership::{ShutOut, copied_from, renewal_of},
+    school::School,
     time::TimeWatch,
 };
 use crate::{
@@ -77,6 +78,8 @@ pub(super) struct Agent {
     pub(super) link: Option<MqttLink>,
     pub(super) fetcher: Option<Fetcher>,
     pub(super) store: Option<ContentStore>,
+    /// The other boards, and the school's line.
+    pub(super) school: School,
     pub(super) shelf: Arc<ShelfWriter>,
     pub(super) cards: HashMap<Version, Arc<LessonCard>>,
     pub(super) player_urls: Vec<String>,
@@ -152,6 +155,7 @@ impl Agent {
         let signed = [
             Some(reply.issued_at),
             kept.assignment.as_ref().map(|a| a.issued_at),
+            kept.school.as_ref().map(|plan| plan.issued_at),
             commands.newest_issued_at(),
         ];
         time.hold(&reply.ca_pem, &reply.certificate_pem, now);
@@ -213,6 +217,7 @@ impl Agent {
             link,
             fetcher: None,
             store: None,
+            school: School::new(kept.school),
             shelf: Arc::clone(&house.shelf),
             cards: HashMap::new(),
             player_urls: Vec::new(),
@@ -288,6 +293,7 @@ impl Agent {
         self.health.handle_timeout(now);
         self.report.handle_timeout(now);
         self.settle_membership(now);
+        self.settle_school(now);
         self.perform(now);
         let show_at = self.show_if_due(now);
         self.perform(now);
@@ -298,6 +304,7 @@ impl Agent {
             self.health.poll_timeout(),
             self.report.poll_timeout(),
             self.membership_timeout(),
+            self.school.poll_timeout(),
             show_at,
         ];
         cores.into_iter().flatten().min()

@@ -1,6 +1,6 @@
 //! Which event goes to which core.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use agent_core::{
     Millis, commands,
@@ -32,6 +32,9 @@ impl Agent {
                 self.standings.accepted();
                 self.let_in();
                 self.lessons.handle(lessons::Event::Online, now);
+                if let Some(fetcher) = &self.fetcher {
+                    fetcher.online();
+                }
                 self.outbox.handle(outbox::Event::Connected, now);
                 self.commands.handle(commands::Event::Connected, now);
                 self.report.handle(report::Event::Connected, now);
@@ -89,8 +92,9 @@ impl Agent {
                 );
                 self.outbox.handle(outbox::Event::Acked(ack), now);
             }
-            // Taken over where the swarm and the trust live; until then politely left alone.
-            Leaf::School | Leaf::Trust => tracing::debug!(leaf = leaf.as_str(), "not used yet"),
+            // Taken over where the trust lives; until then politely left alone.
+            Leaf::School => self.on_school(payload, now)?,
+            Leaf::Trust => tracing::debug!(leaf = leaf.as_str(), "not used yet"),
             Leaf::Report | Leaf::Telemetry | Leaf::Status | Leaf::Presence => {
                 anyhow::bail!("devices send these, they do not get them");
             }
@@ -130,21 +134,16 @@ impl Agent {
                 version,
                 reason,
                 detail,
-                transient,
-                retry_after_s,
-                refused,
-            } => {
-                if refused {
-                    self.standings.handle(standing::Event::Refused, clock::now());
-                }
-                let retry_after = retry_after_s.map(|s| Duration::from_secs(u64::from(s)));
-                lessons::Event::Failed {
-                    version: (lesson, version),
-                    reason,
-                    detail,
-                    transient,
-                    retry_after,
-                }
+            } => lessons::Event::Failed {
+                version: (lesson, version),
+                reason,
+                detail,
+                // Trouble with the line ends no job.
+                transient: false,
+                retry_after: None,
+            },
+            FetchEvent::Refused => {
+                return self.standings.handle(standing::Event::Refused, clock::now());
             }
         };
         self.lessons.handle(event, clock::now());
@@ -158,6 +157,7 @@ impl Agent {
                 readings.lessons_ready = Some(ready);
                 readings.lessons_assigned = Some(assigned);
                 readings.fetched_bytes = Some(std::mem::take(&mut self.fetched_bytes));
+                self.read_peers(&mut readings);
                 let wall_time = self.time.clock.read(clock::system(), now).time;
                 let measured = outbox::Measured {
                     uptime_ms: now.0,
@@ -198,6 +198,7 @@ impl Agent {
                 tracing::error!(generation, %error, "could not keep the assignment; the one before stays in force");
                 self.offered.take_if(|offered| offered.generation == generation);
             }
+            Answer::SchoolKept(generation, kept) => self.on_school_kept(generation, kept, now),
             Answer::StandingKept(kept) => self.on_standing_kept(kept, now),
         }
     }

@@ -36,8 +36,8 @@ impl Agent {
             return;
         }
         let options = FetchOptions {
+            own: self.identity.reply.device_id.clone(),
             console_url: self.identity.console_url.clone(),
-            max_parallel: self.config.fetch.max_parallel,
             limit_kbps: self.config.fetch.limit_kbps,
             stall: STALL,
         };
@@ -45,12 +45,16 @@ impl Agent {
             Ok(Fetcher::new(
                 options,
                 Some(tls),
+                self.lan(),
                 store.clone(),
                 self.inbox.fetch.clone(),
             )?)
         });
         match fetcher {
-            Ok(fetcher) => self.fetcher = Some(fetcher),
+            Ok(fetcher) => {
+                self.fetcher = Some(fetcher);
+                self.school_begins();
+            }
             Err(error) => tracing::error!(error = %format!("{error:#}"), "lessons cannot be fetched"),
         }
     }

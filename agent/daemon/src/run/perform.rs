@@ -67,9 +67,10 @@ impl Agent {
                 None => self.survey_waits = true,
             },
             lessons::Effect::Fetch(step) => {
+                let turn = self.turn_of(&step.version());
                 let job = match step {
-                    Step::Manifest(assigned) => FetchJob::Manifest(assigned),
-                    Step::Files((lesson, version)) => FetchJob::Files { lesson, version },
+                    Step::Manifest(assigned) => FetchJob::Manifest(assigned, turn),
+                    Step::Files((lesson, version)) => FetchJob::Files { lesson, version, turn },
                 };
                 if let Some(fetcher) = &self.fetcher {
                     fetcher.start(job);

@@ -7,7 +7,7 @@ use contract::report::DeviceReport;
 
 use super::agent::Agent;
 use crate::{
-    io::probes,
+    io::{fetch::Fetcher, probes},
     shelf::{Shelf, ShelfDevice, ShelfLesson, ShelfNotice},
 };
 
@@ -83,8 +83,8 @@ impl Agent {
             player_urls: self.player_urls.clone(),
             hardware: Some(self.hardware.clone()),
             clock: Some(self.clock_trust(now)),
-            peer: None,
-            held_back: None,
+            peer: self.fetcher.as_ref().and_then(Fetcher::door),
+            held_back: self.held_back(),
             snapshot: None,
             author_key: None,
         }

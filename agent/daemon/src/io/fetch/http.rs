@@ -2,17 +2,13 @@
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use contract::report::FailureReason;
-use futures_util::{Stream, StreamExt};
 use reqwest::{
     Client, Response, StatusCode,
     header::{CONTENT_RANGE, RANGE, RETRY_AFTER},
     redirect,
 };
 
-use super::limit::Limiter;
-use crate::{io::whole_reason, store::StoreError};
+use crate::io::whole_reason;
 
 /// Waiting for a connection.
 const CONNECT: Duration = Duration::from_secs(15);
@@ -40,34 +36,9 @@ pub(super) enum Fault {
     /// An answer that does not fit the question.
     #[error("the console's answer for {url} is not usable: {what}")]
     Answer { url: String, what: String },
-    /// Wrong bytes, several times.
-    #[error("{0}")]
-    Wrong(String),
-    /// The manifest is not here (any more).
-    #[error("the manifest is not stored")]
-    NoManifest,
-    /// The disk.
-    #[error("{0}")]
-    Store(StoreError),
     /// Told to stop.
     #[error("cancelled")]
     Cancelled,
-}
-
-impl Fault {
-    /// Reason, whether it is the line's fault and not the lesson's, and how long the console asked us to wait.
-    pub(super) fn judge(&self) -> (FailureReason, bool, Option<u32>) {
-        match self {
-            Self::Line(_) | Self::Cancelled => (FailureReason::Other, true, None),
-            // Not the lesson's fault either: the certificate is being renewed, or the standing is asked for.
-            Self::Refused { .. } => (FailureReason::Other, true, None),
-            Self::Busy { retry_after_s, .. } => (FailureReason::Other, true, *retry_after_s),
-            Self::NotFound { .. } => (FailureReason::NotFound, false, None),
-            Self::Answer { .. } | Self::NoManifest => (FailureReason::Other, false, None),
-            Self::Wrong(_) => (FailureReason::HashMismatch, false, None),
-            Self::Store(error) => (error.reason(), false, None),
-        }
-    }
 }
 
 /// A client that believes only `tls`, follows no redirect and gives a silent connection up.
@@ -78,7 +49,10 @@ pub(super) fn client(tls: Option<rustls::ClientConfig>, stall: Duration) -> Resu
         .no_proxy()
         .connect_timeout(CONNECT)
         .read_timeout(stall)
-        .pool_idle_timeout(Duration::from_secs(30))
+        // Long enough that a pause of the swarm costs no handshake.
+        .pool_idle_timeout(Duration::from_secs(60))
+        .pool_max_idle_per_host(8)
+        .http1_only()
         .tcp_keepalive(Duration::from_secs(30));
     match tls {
         Some(tls) => builder.https_only(true).tls_backend_preconfigured(tls).build(),
@@ -157,36 +131,6 @@ pub(super) fn body_start(answer: &Response, url: &str, from: u64, to: u64, size:
     }
 }
 
-/// The body as it comes, at the limiter's pace.
-pub(super) fn stream<'a>(
-    answer: Response,
-    limiter: &'a Limiter,
-) -> impl Stream<Item = Result<Bytes, Fault>> + 'a {
-    answer.bytes_stream().then(async move |piece| {
-        let piece = piece.map_err(line)?;
-        limiter.pass(piece.len()).await;
-        Ok(piece)
-    })
-}
-
-/// A whole small body.
-pub(super) async fn body(answer: Response, max: usize, limiter: &Limiter) -> Result<Bytes, Fault> {
-    let url = answer.url().to_string();
-    let mut pieces = std::pin::pin!(stream(answer, limiter));
-    let mut body = BytesMut::new();
-    while let Some(piece) = pieces.next().await {
-        let piece = piece?;
-        if body.len() + piece.len() > max {
-            return Err(Fault::Answer {
-                url,
-                what: format!("it is longer than {max} bytes"),
-            });
-        }
-        body.extend_from_slice(&piece);
-    }
-    Ok(body.freeze())
-}
-
 fn busy(answer: &Response) -> Fault {
     let header = answer.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok());
     let seconds = header.and_then(|text| text.trim().parse::<u32>().ok());
@@ -197,6 +141,6 @@ fn busy(answer: &Response) -> Fault {
 }
 
 /// The whole chain of causes: reqwest's own sentence leaves the interesting part out.
-fn line(error: reqwest::Error) -> Fault {
+pub(super) fn line(error: reqwest::Error) -> Fault {
     Fault::Line(whole_reason(&error))
 }

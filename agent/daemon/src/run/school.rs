@@ -1,0 +1,198 @@
+//! The school around the device: its plan, the other boards, and what may be taken of its line at this moment.
+
+use std::{sync::Arc, time::Duration};
+
+use agent_core::{
+    Millis,
+    lessons::Version,
+    manners::{Phase, Rules, Ruling},
+    peers::{Priority, WanPolicy},
+};
+use bytes::Bytes;
+use contract::{health::Readings, report::HeldBack, school::SchoolPlan, signed::Signed};
+
+use super::agent::Agent;
+use crate::{
+    clock,
+    io::{
+        fetch::Turn,
+        lan::{LanOptions, PeerTls},
+    },
+    keeper::Task,
+};
+
+/// What is known of the school.
+#[derive(Debug)]
+pub(super) struct School {
+    plan: Option<Arc<SchoolPlan>>,
+    /// Verified, on its way to the disk.
+    offered: Option<SchoolPlan>,
+    rules: Rules,
+    /// What holds now.
+    ruling: Option<Ruling>,
+    /// What the fetcher was told.
+    told: Option<WanPolicy>,
+    look_at: Millis,
+}
+
+impl School {
+    /// With the plan that was kept.
+    pub(super) fn new(plan: Option<SchoolPlan>) -> Self {
+        Self {
+            rules: plan.as_ref().map(Rules::from).unwrap_or_default(),
+            plan: plan.map(Arc::new),
+            offered: None,
+            ruling: None,
+            told: None,
+            look_at: Millis::default(),
+        }
+    }
+
+    /// When the rules are to be looked at again.
+    pub(super) const fn poll_timeout(&self) -> Option<Millis> {
+        Some(self.look_at)
+    }
+
+    /// Newer than what is in force, within one school; another school's by the console's clock.
+    fn is_news(&self, offered: &SchoolPlan) -> bool {
+        self.plan.as_ref().is_none_or(|held| {
+            if held.school == offered.school {
+                offered.generation > held.generation
+            } else {
+                offered.issued_at > held.issued_at
+            }
+        })
+    }
+}
+
+impl Agent {
+    /// The console sent the plan of our school.
+    pub(super) fn on_school(&mut self, payload: &Bytes, now: Millis) -> anyhow::Result<()> {
+        let document: Signed<SchoolPlan> = serde_json::from_slice(payload)?;
+        let plan = document.verify(&self.identity.reply.keys)?;
+        let own = &self.identity.reply.device_id;
+        anyhow::ensure!(
+            plan.members.iter().any(|member| member.device_id == *own),
+            "it is the plan of a school in which this device is not"
+        );
+        if !self.school.is_news(&plan) {
+            return Ok(());
+        }
+        self.time.signed_at(plan.issued_at, now);
+        let task = Task::KeepSchool(plan.generation, payload.to_vec());
+        self.school.offered = Some(plan);
+        anyhow::ensure!(
+            self.keeper.give(task),
+            "the disk is too slow; the console will send it again"
+        );
+        Ok(())
+    }
+
+    /// Whether the plan is on the disk; it counts all the same.
+    pub(super) fn on_school_kept(&mut self, generation: u64, kept: Result<(), String>, now: Millis) {
+        if let Err(error) = kept {
+            tracing::error!(generation, %error, "could not keep the school's plan; it counts until the next start");
+        }
+        let Some(plan) = self.school.offered.take_if(|plan| plan.generation == generation) else {
+            return;
+        };
+        tracing::info!(school = %plan.school, generation, boards = plan.members.len(), "took over the school's plan");
+        self.school.rules = Rules::from(&plan);
+        self.school.plan = Some(Arc::new(plan));
+        self.school.look_at = now;
+        self.school_begins();
+    }
+
+    /// The fetcher hears who the others are and what may be taken.
+    pub(super) fn school_begins(&mut self) {
+        let (Some(fetcher), Some(plan)) = (&self.fetcher, &self.school.plan) else {
+            return;
+        };
+        fetcher.plan(Arc::clone(plan));
+        self.school.told = None;
+        self.school.look_at = Millis::default();
+    }
+
+    /// What may be taken of the line at this moment.
+    pub(super) fn settle_school(&mut self, now: Millis) {
+        if now < self.school.look_at {
+            return;
+        }
+        let time = self.time.clock.read(clock::system(), now).time;
+        let ruling = self.school.rules.at(time);
+        self.school.look_at = now + ruling.look_again.max(Duration::from_millis(100));
+        if self.school.ruling != Some(ruling) {
+            self.school.ruling = Some(ruling);
+            self.dirty = true;
+        }
+        if self.school.told != Some(ruling.policy)
+            && let Some(fetcher) = &self.fetcher
+        {
+            tracing::info!(phase = ?ruling.phase, policy = ?ruling.policy, "what lessons may take of the school's line");
+            fetcher.policy(ruling.policy);
+            self.school.told = Some(ruling.policy);
+        }
+    }
+
+    /// Why nothing is fetched over the line though something is missing.
+    pub(super) fn held_back(&self) -> Option<HeldBack> {
+        let (ready, assigned) = self.lessons.counts();
+        let ruling = self.school.ruling.filter(|_| ready < assigned)?;
+        match ruling.phase {
+            Phase::Exam => Some(HeldBack::Exam),
+            _ if !ruling.policy.allowed => Some(HeldBack::ClassHours),
+            _ if ruling.policy.metered => Some(HeldBack::Metered),
+            _ => None,
+        }
+    }
+
+    /// How this board takes part, if it does.
+    pub(super) fn lan(&self) -> Option<(LanOptions, PeerTls)> {
+        let lan = &self.config.lan;
+        if !lan.enabled {
+            return None;
+        }
+        let tls = PeerTls::of(&self.identity, self.time.floor.clone())
+            .inspect_err(|error| tracing::error!(error = %format!("{error:#}"), "no lessons are exchanged with other boards"))
+            .ok()?;
+        let options = LanOptions {
+            own: self.identity.reply.device_id.clone(),
+            listen: lan.listen,
+            max_peers: lan.max_peers,
+            hints: lan.hints.clone(),
+            mdns: lan.mdns,
+            bans: Some(self.config.data_dir.join("state").join("peer-bans.json")),
+            floor: self.time.floor.clone(),
+        };
+        Some((options, tls))
+    }
+
+    /// What went over the LAN since the last look.
+    pub(super) fn read_peers(&self, readings: &mut Readings) {
+        if let Some(fetcher) = &self.fetcher {
+            let traffic = fetcher.take_traffic();
+            readings.lan_in_bytes = Some(traffic.lan_in);
+            readings.lan_out_bytes = Some(traffic.lan_out);
+            readings.peers = Some(traffic.peers);
+        }
+    }
+
+    /// When a lesson's turn is, by its place in the assignment.
+    pub(super) fn turn_of(&self, (lesson, version): &Version) -> Turn {
+        let assigned = self.lessons.assigned_lessons();
+        let place = assigned
+            .iter()
+            .position(|a| a.lesson == *lesson && a.version == *version);
+        place.map_or(
+            Turn {
+                priority: Priority {
+                    class: u8::MAX,
+                    due: i64::MAX,
+                    order: u32::MAX,
+                },
+                over_metered: false,
+            },
+            |place| Turn::of(&assigned[place], u32::try_from(place).unwrap_or(u32::MAX)),
+        )
+    }
+}
