@@ -31,6 +31,7 @@ use crate::{
     io::probes::Probes,
     standing,
     store::{journal::Journal, outbox_log::OutboxLog},
+    trust,
 };
 
 /// Tasks that may wait; the cores have a handful under way at most.
@@ -49,6 +50,8 @@ pub enum Task {
     Drop(Option<BootSeq>, u64),
     /// Read a batch and make it a payload.
     Batch(Batch),
+    /// Read these batches, for a receipt on a disk.
+    Samples(Vec<Batch>, tokio::sync::oneshot::Sender<Vec<TelemetryBatch>>),
     /// Write a command's entry.
     Journal(Entry),
     /// Replace the journal.
@@ -63,6 +66,8 @@ pub enum Task {
     KeepFloor(Timestamp),
     /// Keep the console's word on this device, with the keys that it was verified with.
     KeepStanding(Box<Signed<StandingOrder>>),
+    /// Keep what is believed, and verify from now on with these keys.
+    KeepTrust(Vec<u8>, Vec<TrustedKey>),
 }
 
 /// How it went.
@@ -249,6 +254,11 @@ impl Worker {
                 None
             }
             Task::Batch(batch) => self.batch(batch),
+            Task::Samples(batches, answer) => {
+                let read = batches.into_iter().filter_map(|batch| self.read_batch(batch));
+                let _ = answer.send(read.collect());
+                None
+            }
             Task::Journal(entry) => {
                 let written = self.journal.append(&entry).map_err(reason);
                 Some(Answer::Journalled(entry.envelope.id, written))
@@ -277,6 +287,13 @@ impl Worker {
                 let kept = standing::keep(&self.data_dir, &order, &self.trusted).map_err(reason);
                 Some(Answer::StandingKept(kept))
             }
+            Task::KeepTrust(bytes, keys) => {
+                self.trusted = keys;
+                if let Err(error) = trust::keep(&self.data_dir, &bytes) {
+                    tracing::error!(%error, "could not keep what the console said of keys and withdrawals");
+                }
+                None
+            }
             Task::ReserveReports(generation) => {
                 if let Err(error) = self.state.reserve_reports(generation) {
                     tracing::warn!(%error, "could not note the generation of reports");
@@ -287,6 +304,11 @@ impl Worker {
     }
 
     fn batch(&self, batch: Batch) -> Option<Answer> {
+        let batch = self.read_batch(batch)?;
+        serde_json::to_vec(&batch).ok().map(Answer::Batch)
+    }
+
+    fn read_batch(&self, batch: Batch) -> Option<TelemetryBatch> {
         let samples = match self.log.read(&batch.ranges) {
             Ok(samples) => samples,
             Err(error) => {
@@ -294,13 +316,12 @@ impl Worker {
                 return None;
             }
         };
-        let batch = TelemetryBatch {
+        Some(TelemetryBatch {
             device_id: self.device_id.clone(),
             forgotten: batch.forgotten,
             dropped_total: batch.dropped_total,
             samples,
-        };
-        serde_json::to_vec(&batch).ok().map(Answer::Batch)
+        })
     }
 }
 

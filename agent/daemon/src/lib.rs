@@ -19,4 +19,5 @@ pub mod run;
 pub mod shelf;
 pub mod standing;
 pub mod store;
+pub mod trust;
 pub mod who;

@@ -17,7 +17,7 @@ use bbt_agent::{
     io::enrol::{Enrolled, Means, say_already, say_enrolled, say_restart_needed},
     io::tls::TimeFloor,
     lock::DataLock,
-    run, store, who,
+    run, store, trust, who,
 };
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
@@ -180,7 +180,8 @@ fn perform(command: &Command) -> anyhow::Result<ExitCode> {
             let _lock = DataLock::take(&config.data_dir)?;
             let identity = IdentityFolder::of(&config).identity()?;
             let identity = identity.context("this device is not enrolled: no manifest could be believed")?;
-            let report = store::rebuild(&config.data_dir, identity.reply.keys)?;
+            let trust = trust::resume(&config.data_dir, &identity.reply);
+            let report = store::rebuild(&config.data_dir, trust.keys_of_the_held())?;
             print(&serde_json::to_value(&report)?)?;
             Ok(ExitCode::SUCCESS)
         }

@@ -4,6 +4,7 @@
 //! locked), and each change of that is a new beginning within the same process. Player and lessons go on through it.
 
 mod agent;
+mod disks;
 mod events;
 mod inbox;
 mod lessons;
@@ -14,6 +15,7 @@ mod show;
 #[cfg(test)]
 mod tests;
 mod time;
+mod trust;
 mod waiting;
 
 use std::{sync::Arc, time::Duration};
@@ -40,7 +42,7 @@ use crate::{
     },
     lock::DataLock,
     player::Player,
-    shelf,
+    shelf, trust as believed,
 };
 use agent::{Agent, House};
 use inbox::Inbox;
@@ -80,6 +82,10 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     tracing::info!(listen = %config.player.listen, version = env!("CARGO_PKG_VERSION"), board = %config.board.name, "player is ready");
 
     let mut time = TimeWatch::open(&config.data_dir, clock::now());
+    writer.trust().judge_by(time.floor.clone());
+    writer
+        .trust()
+        .replace(believed::remembered(&config.data_dir, Vec::new()));
     let mut house = House {
         folder: IdentityFolder::of(&config),
         hardware: hardware(&config),

@@ -15,7 +15,12 @@ use contract::{
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
-use crate::{config::Language, store::ContentStore};
+use crate::{
+    config::Language,
+    io::pack::{DiskWish, Disks, desk::Wishes},
+    store::ContentStore,
+    trust::TrustDoor,
+};
 
 /// Everything the player's page shows. Replaced whole on each change.
 #[derive(Debug, Clone, Default)]
@@ -207,7 +212,10 @@ pub struct ShelfNotice {
 pub struct ShelfWriter {
     shelf: watch::Sender<Arc<Shelf>>,
     typed: TypedCodes,
+    disks: watch::Sender<Arc<Disks>>,
+    wishes: Wishes,
     store: Arc<OnceLock<ContentStore>>,
+    trust: TrustDoor,
 }
 
 /// Where the player reads; cheap to clone.
@@ -215,7 +223,10 @@ pub struct ShelfWriter {
 pub struct PlayerState {
     shelf: watch::Receiver<Arc<Shelf>>,
     typed: mpsc::Sender<Typed>,
+    disks: watch::Receiver<Arc<Disks>>,
+    wishes: mpsc::Sender<DiskWish>,
     store: Arc<OnceLock<ContentStore>>,
+    trust: TrustDoor,
 }
 
 /// A shelf with nothing on it yet, `preparing`.
@@ -226,16 +237,25 @@ pub fn shelf() -> (ShelfWriter, PlayerState) {
     }));
     let store = Arc::new(OnceLock::new());
     let (typed, codes) = mpsc::channel(1);
+    let (show_disks, disks) = watch::channel(Arc::default());
+    let (wish, wishes) = mpsc::channel(1);
+    let trust = TrustDoor::default();
     (
         ShelfWriter {
             shelf: sender,
             typed: Arc::new(Mutex::new(codes)),
+            disks: show_disks,
+            wishes: Arc::new(Mutex::new(wishes)),
             store: Arc::clone(&store),
+            trust: trust.clone(),
         },
         PlayerState {
             shelf: receiver,
             typed,
+            disks,
+            wishes: wish,
             store,
+            trust,
         },
     )
 }
@@ -256,6 +276,21 @@ impl ShelfWriter {
         Arc::clone(&self.typed)
     }
 
+    /// What is believed, by the loop and by the player alike.
+    pub const fn trust(&self) -> &TrustDoor {
+        &self.trust
+    }
+
+    /// Where the disks that are there are shown.
+    pub fn disks(&self) -> watch::Sender<Arc<Disks>> {
+        self.disks.clone()
+    }
+
+    /// Where wishes arrive about disks.
+    pub fn disk_wishes(&self) -> Wishes {
+        Arc::clone(&self.wishes)
+    }
+
     /// Hands the opened store to the player; a second call changes nothing.
     pub fn set_store(&self, store: ContentStore) {
         let _ = self.store.set(store);
@@ -273,6 +308,16 @@ impl PlayerState {
         &self.typed
     }
 
+    /// The disks that are there.
+    pub fn disks(&self) -> Arc<Disks> {
+        Arc::clone(&self.disks.borrow())
+    }
+
+    /// Where the page hands over what is to be done with a disk; only one waits at a time.
+    pub const fn disk_wishes(&self) -> &mpsc::Sender<DiskWish> {
+        &self.wishes
+    }
+
     /// Whether files of `lesson` may be handed out now.
     pub fn allows(&self, lesson: &LessonId) -> bool {
         let shelf = self.shelf.borrow();
@@ -283,6 +328,11 @@ impl PlayerState {
             .allowed
             .as_ref()
             .is_none_or(|allowed| allowed.contains(lesson))
+    }
+
+    /// What is believed: whether a lesson may still be played.
+    pub const fn trust(&self) -> &TrustDoor {
+        &self.trust
     }
 
     /// A receiver that wakes on each change.

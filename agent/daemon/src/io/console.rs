@@ -71,6 +71,17 @@ impl Answer {
 
 /// Asks `url` once over `tls`.
 pub async fn ask(tls: rustls::ClientConfig, method: Method, url: &str, body: Option<Vec<u8>>) -> Answer {
+    ask_up_to(tls, method, url, body, MAX_BYTES).await
+}
+
+/// The same for an answer of up to `most` bytes.
+pub async fn ask_up_to(
+    tls: rustls::ClientConfig,
+    method: Method,
+    url: &str,
+    body: Option<Vec<u8>>,
+    most: usize,
+) -> Answer {
     let client = Client::builder()
         .user_agent(concat!("bbt-agent/", env!("CARGO_PKG_VERSION")))
         .tls_backend_preconfigured(tls)
@@ -101,7 +112,7 @@ pub async fn ask(tls: rustls::ClientConfig, method: Method, url: &str, body: Opt
     let mut bytes = Vec::new();
     loop {
         match response.chunk().await {
-            Ok(Some(chunk)) if bytes.len() + chunk.len() <= MAX_BYTES => bytes.extend_from_slice(&chunk),
+            Ok(Some(chunk)) if bytes.len() + chunk.len() <= most => bytes.extend_from_slice(&chunk),
             Ok(Some(_)) => return Answer::Nothing("its answer is too long".to_owned()),
             Ok(None) => break,
             Err(error) => return Answer::Nothing(whole_reason(&error)),

@@ -113,7 +113,8 @@ fn renewed(identity: &Identity, reply: RenewReply, key_pem: String) -> Identity 
             placement: reply.placement,
             issued_at: reply.issued_at,
             renewal: Some(reply.renewal),
-            trust: None,
+            // Where trust began; what followed since is kept by itself.
+            trust: identity.reply.trust.clone(),
         },
         console_url: identity.console_url.clone(),
         key_pem,

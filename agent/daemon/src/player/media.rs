@@ -3,6 +3,7 @@
 
 use std::time::Instant;
 
+use agent_core::trust::{Source, Verdict};
 use axum::{
     Extension,
     body::Body,
@@ -22,6 +23,7 @@ use crate::{
     config::Language,
     shelf::PlayerState,
     store::{ContentStore, LessonKey, OpenFile, Resolved, StoreError},
+    trust::TrustDoor,
 };
 
 /// Longer files are not left in the browser's cache: the disk holds them already.
@@ -94,11 +96,18 @@ async fn find(state: &PlayerState, lesson: String, version: Option<u32>, path: S
     let path: LessonPath = path
         .parse()
         .map_err(|e: contract::path::PathError| (Refusal::BadPath, e.to_string()))?;
-    let found = tokio::task::spawn_blocking(move || find_in(&store, lesson, version, &path)).await;
+    let trust = state.trust().clone();
+    let found = tokio::task::spawn_blocking(move || find_in(&store, &trust, lesson, version, &path)).await;
     found.unwrap_or_else(|e| Err((Refusal::DiskError, e.to_string())))
 }
 
-fn find_in(store: &ContentStore, lesson: LessonId, version: Option<u32>, path: &LessonPath) -> Found {
+fn find_in(
+    store: &ContentStore,
+    trust: &TrustDoor,
+    lesson: LessonId,
+    version: Option<u32>,
+    path: &LessonPath,
+) -> Found {
     let disk = |e: StoreError| {
         tracing::error!(error = %e, "a lesson file cannot be read");
         (Refusal::DiskError, e.to_string())
@@ -126,6 +135,14 @@ fn find_in(store: &ContentStore, lesson: LessonId, version: Option<u32>, path: &
             (true, Some(_)) => Refusal::LessonChanged,
         };
         return Err((refusal, key.to_string()));
+    }
+    // At each request, also for the next stretch of a video that is playing.
+    let card = store.card(&key).map_err(disk)?;
+    let licence = card.as_ref().and_then(|card| card.meta.licence.as_ref());
+    match trust.judge(&key.lesson, key.version, licence, Source::Held) {
+        Verdict::Withdrawn => return Err((Refusal::LessonWithdrawn, key.to_string())),
+        Verdict::LicenceExpired => return Err((Refusal::LessonExpired, key.to_string())),
+        Verdict::Good | Verdict::RolledBack | Verdict::TrustStale => {}
     }
     let Some(found) = store.resolve(&key, path.as_str()).map_err(disk)? else {
         return Err((Refusal::NotFound, path.to_string()));

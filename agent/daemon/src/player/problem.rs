@@ -15,6 +15,8 @@ pub(super) enum Refusal {
     LessonNotHere,
     LessonNotReady,
     LessonChanged,
+    LessonWithdrawn,
+    LessonExpired,
     BadPath,
     MethodRefused,
     HostRefused,
@@ -27,15 +29,18 @@ pub(super) enum Refusal {
     BadWish,
     TooOften,
     EnrolBusy,
+    DiskBusy,
 }
 
 impl Refusal {
     #[cfg(test)]
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 19] = [
         Self::NotFound,
         Self::LessonNotHere,
         Self::LessonNotReady,
         Self::LessonChanged,
+        Self::LessonWithdrawn,
+        Self::LessonExpired,
         Self::BadPath,
         Self::MethodRefused,
         Self::HostRefused,
@@ -48,6 +53,7 @@ impl Refusal {
         Self::BadWish,
         Self::TooOften,
         Self::EnrolBusy,
+        Self::DiskBusy,
     ];
 
     const fn code(self) -> &'static str {
@@ -56,6 +62,8 @@ impl Refusal {
             Self::LessonNotHere => "lesson_not_here",
             Self::LessonNotReady => "lesson_not_ready",
             Self::LessonChanged => "lesson_changed",
+            Self::LessonWithdrawn => "lesson_withdrawn",
+            Self::LessonExpired => "lesson_expired",
             Self::BadPath => "bad_path",
             Self::MethodRefused => "method_refused",
             Self::HostRefused => "host_refused",
@@ -68,6 +76,7 @@ impl Refusal {
             Self::BadWish => "bad_wish",
             Self::TooOften => "too_often",
             Self::EnrolBusy => "enrol_busy",
+            Self::DiskBusy => "disk_busy",
         }
     }
 
@@ -78,12 +87,13 @@ impl Refusal {
             }
             Self::BadPath | Self::BadWish => StatusCode::BAD_REQUEST,
             Self::OnBoardOnly => StatusCode::FORBIDDEN,
+            Self::LessonWithdrawn | Self::LessonExpired => StatusCode::GONE,
             Self::NotWaiting => StatusCode::CONFLICT,
             Self::TooOften => StatusCode::TOO_MANY_REQUESTS,
             Self::MethodRefused => StatusCode::METHOD_NOT_ALLOWED,
             Self::HostRefused => StatusCode::MISDIRECTED_REQUEST,
             Self::OriginRefused => StatusCode::FORBIDDEN,
-            Self::Preparing | Self::Busy | Self::EnrolBusy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Preparing | Self::Busy | Self::EnrolBusy | Self::DiskBusy => StatusCode::SERVICE_UNAVAILABLE,
             Self::DiskError => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

@@ -26,6 +26,7 @@ use contract::{
 };
 
 use super::{
+    disks::Disks,
     inbox::Inbox,
     lessons::LessonStore,
     membership::{ShutOut, copied_from, renewal_of},
@@ -44,6 +45,7 @@ use crate::{
     keeper::{Keeper, Task},
     shelf::{LessonCard, Membership, ShelfWriter, Unenrolled},
     store::{ContentStore, StoreOptions},
+    trust::{self, TrustDoor},
 };
 
 /// Most bytes of samples on the disk: months, at one a minute.
@@ -78,6 +80,8 @@ pub(super) struct Agent {
     pub(super) link: Option<MqttLink>,
     pub(super) fetcher: Option<Fetcher>,
     pub(super) store: Option<ContentStore>,
+    /// Disks with lesson packs.
+    pub(super) disks: Disks,
     /// The other boards, and the school's line.
     pub(super) school: School,
     pub(super) shelf: Arc<ShelfWriter>,
@@ -114,6 +118,11 @@ pub(super) struct Agent {
     pub(super) survey_waits: bool,
     pub(super) dirty: bool,
     pub(super) membership: Membership,
+    /// Which keys are believed, and what was withdrawn.
+    pub(super) trust: TrustDoor,
+    /// The revision of it that is on the disk, and the versions that were told in the log.
+    pub(super) trust_kept: u64,
+    pub(super) trust_shown: (u32, u64),
     pub(super) shown_at: Millis,
     pub(super) inbox: Inbox,
 }
@@ -130,14 +139,17 @@ impl Agent {
         let config = Arc::clone(&house.config);
         let reply = &identity.reply;
         let device_id = reply.device_id.clone();
+        let trust = trust::resume(&config.data_dir, reply);
+        let (trusted, of_the_held) = (trust.keys().to_vec(), trust.keys_of_the_held());
+        house.shelf.trust().replace(trust);
         let (keeper, kept) = Keeper::open(
             &config.data_dir,
             device_id.clone(),
-            &reply.keys,
+            &trusted,
             inbox.keeper.clone(),
         )?;
 
-        let store = store_options(&config, reply.keys.clone());
+        let store = store_options(&config, of_the_held);
         let settings = lessons::Settings {
             device_id: device_id.clone(),
             max_parallel: config.fetch.max_parallel,
@@ -199,6 +211,7 @@ impl Agent {
         } else {
             None
         };
+        let disks = Disks::open(house, &identity, conduct, inbox.inside.clone());
         house.lessons.follow(store, inbox.inside.clone());
 
         let mut agent = Self {
@@ -217,6 +230,7 @@ impl Agent {
             link,
             fetcher: None,
             store: None,
+            disks,
             school: School::new(kept.school),
             shelf: Arc::clone(&house.shelf),
             cards: HashMap::new(),
@@ -243,6 +257,9 @@ impl Agent {
             survey_waits: false,
             dirty: true,
             membership: Membership::Enrolled,
+            trust: house.shelf.trust().clone(),
+            trust_kept: 0,
+            trust_shown: (0, 0),
             shown_at: Millis::default(),
             inbox,
         };
@@ -293,6 +310,7 @@ impl Agent {
         self.health.handle_timeout(now);
         self.report.handle_timeout(now);
         self.settle_membership(now);
+        self.settle_trust(now);
         self.settle_school(now);
         self.perform(now);
         let show_at = self.show_if_due(now);
@@ -304,6 +322,7 @@ impl Agent {
             self.health.poll_timeout(),
             self.report.poll_timeout(),
             self.membership_timeout(),
+            self.trust_timeout(),
             self.school.poll_timeout(),
             show_at,
         ];
@@ -312,6 +331,7 @@ impl Agent {
 
     /// Says goodbye to the console and finishes what is being written; what is known of the time goes on.
     pub(super) async fn close(mut self) -> TimeWatch {
+        self.disks.close().await;
         if let Some(fetcher) = &self.fetcher {
             fetcher.cancel_all();
         }

@@ -29,6 +29,8 @@ impl Agent {
                 self.online = true;
                 self.player_urls = self.find_player_urls();
                 self.time.clock.reachable(now);
+                let floor = self.time.clock.floor(now);
+                self.trust.with(|trust| trust.connected(floor, now));
                 self.standings.accepted();
                 self.let_in();
                 self.lessons.handle(lessons::Event::Online, now);
@@ -62,12 +64,11 @@ impl Agent {
         self.console_seen = Some(now);
     }
 
-    fn incoming(&mut self, leaf: Leaf, payload: &Bytes, now: Millis) -> anyhow::Result<()> {
-        let keys = &self.identity.reply.keys;
+    pub(super) fn incoming(&mut self, leaf: Leaf, payload: &Bytes, now: Millis) -> anyhow::Result<()> {
         match leaf {
             Leaf::Assignment => {
                 let document: Signed<Assignment> = serde_json::from_slice(payload)?;
-                let assignment = document.verify(keys)?;
+                let assignment = self.trust.verify(&document)?;
                 if self.lessons.consider(&assignment)? == Verdict::TakeOver {
                     self.time.signed_at(assignment.issued_at, now);
                     let task = Task::KeepAssignment(assignment.generation, payload.to_vec());
@@ -79,7 +80,7 @@ impl Agent {
             }
             Leaf::Command => {
                 let document: Signed<CommandEnvelope> = serde_json::from_slice(payload)?;
-                let envelope = document.verify(keys)?;
+                let envelope = self.trust.verify(&document)?;
                 tracing::info!(command.id = %envelope.id, "received a command");
                 self.on_command(envelope, now);
             }
@@ -92,9 +93,8 @@ impl Agent {
                 );
                 self.outbox.handle(outbox::Event::Acked(ack), now);
             }
-            // Taken over where the trust lives; until then politely left alone.
             Leaf::School => self.on_school(payload, now)?,
-            Leaf::Trust => tracing::debug!(leaf = leaf.as_str(), "not used yet"),
+            Leaf::Trust => self.on_trust(payload, now)?,
             Leaf::Report | Leaf::Telemetry | Leaf::Status | Leaf::Presence => {
                 anyhow::bail!("devices send these, they do not get them");
             }
@@ -157,6 +157,7 @@ impl Agent {
                 readings.lessons_ready = Some(ready);
                 readings.lessons_assigned = Some(assigned);
                 readings.fetched_bytes = Some(std::mem::take(&mut self.fetched_bytes));
+                readings.pack_bytes = Some(std::mem::take(&mut self.disks.pack_bytes));
                 self.read_peers(&mut readings);
                 let wall_time = self.time.clock.read(clock::system(), now).time;
                 let measured = outbox::Measured {
@@ -221,6 +222,7 @@ impl Agent {
                         .iter()
                         .any(|held| held.lesson == *lesson && held.version == *version)
                 });
+                self.note_ready(&inventory);
                 self.lessons
                     .handle(lessons::Event::Surveyed { inventory, disk }, now);
                 self.dirty = true;
@@ -235,7 +237,9 @@ impl Agent {
                     .handle(commands::Event::RebootFailed(id, reason), now);
             }
             Inside::Time(answer, asked) => self.on_time(answer, asked, now),
+            Inside::Disk(word) => self.on_disk(word),
             Inside::Standing(said) => self.on_standing(said, now),
+            Inside::Trust(answer) => self.on_trust_answer(&answer, now),
             Inside::Renewal(event, refusal) => self.on_renewal(event, refusal, now),
             Inside::Repaired => {
                 tracing::warn!(

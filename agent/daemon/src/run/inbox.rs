@@ -9,7 +9,13 @@ use contract::{id::CommandId, report::DiskReport, signed::Signed, standing::Stan
 use tokio::sync::mpsc;
 
 use crate::{
-    io::{console::Refusal, fetch::FetchEvent, mqtt::MqttEvent, time::TimeAnswer},
+    io::{
+        console::{Answer as Told, Refusal},
+        fetch::FetchEvent,
+        mqtt::MqttEvent,
+        pack::Word,
+        time::TimeAnswer,
+    },
     keeper::Answer,
     shelf::LessonCard,
     store::ContentStore,
@@ -44,8 +50,12 @@ pub(super) enum Inside {
     Time(TimeAnswer, Millis),
     /// The console's verified word, or nothing.
     Standing(Option<Box<(Signed<StandingOrder>, StandingOrder)>>),
+    /// The console on which keys to believe and what was withdrawn.
+    Trust(Told),
     /// How a step of the renewal went, and whether the console would not have us.
     Renewal(renewal::Event, Option<Refusal>),
+    /// What the desk that looks at disks has to say.
+    Disk(Word),
     /// The board that looked like a copy is noted as the device.
     Repaired,
     /// The renewed identity is in force on the disk.

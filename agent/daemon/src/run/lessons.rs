@@ -22,7 +22,7 @@ impl Agent {
     /// The store is open: lessons play, and fetching can begin.
     pub(super) fn store_opened(&mut self, store: ContentStore) {
         self.shelf.set_store(store.clone());
-        store.trust(self.identity.reply.keys.clone());
+        store.trust(self.trust.keys());
         self.store = Some(store.clone());
         self.start_fetching(&store);
         if std::mem::take(&mut self.survey_waits) {

@@ -174,7 +174,7 @@ impl Agent {
             return self.time.clock.silent(now);
         };
         let (url, inside) = (self.identity.console_url.clone(), self.inbox.inside.clone());
-        let keys = self.identity.reply.keys.clone();
+        let keys = self.trust.keys();
         tokio::spawn(async move {
             let asked = clock::now();
             let answer = console_time(&url, tls, &keys).await;
@@ -239,7 +239,7 @@ impl Agent {
                     return self.standings.handle(standing::Event::Silent, now);
                 };
                 let (url, inside) = (self.identity.console_url.clone(), self.inbox.inside.clone());
-                let keys = self.identity.reply.keys.clone();
+                let keys = self.trust.keys();
                 tokio::spawn(async move {
                     let said = console_standing(&url, tls, &keys).await;
                     let said = said

@@ -4,6 +4,7 @@ use agent_core::{
     Millis, commands, health,
     lessons::{self, Step},
     outbox, report,
+    trust::Source,
 };
 use contract::topic::Leaf;
 
@@ -21,7 +22,7 @@ impl Agent {
     /// Performs every effect that waits.
     pub(super) fn perform(&mut self, now: Millis) {
         while let Some(effect) = self.lessons.next_effect() {
-            self.perform_lessons(effect);
+            self.perform_lessons(effect, now);
         }
         while let Some(health::Effect::Sample) = self.health.next_effect() {
             if !self.keeper.give(Task::Measure) {
@@ -59,7 +60,7 @@ impl Agent {
         }
     }
 
-    fn perform_lessons(&mut self, effect: lessons::Effect) {
+    fn perform_lessons(&mut self, effect: lessons::Effect, now: Millis) {
         let (store, inside) = (self.store.clone(), self.inbox.inside.clone());
         match effect {
             lessons::Effect::Survey => match store {
@@ -67,6 +68,10 @@ impl Agent {
                 None => self.survey_waits = true,
             },
             lessons::Effect::Fetch(step) => {
+                let version = step.version();
+                if let Some(reason) = self.barred(&version, Source::Console) {
+                    return self.refuse(version, reason, now);
+                }
                 let turn = self.turn_of(&step.version());
                 let job = match step {
                     Step::Manifest(assigned) => FetchJob::Manifest(assigned, turn),

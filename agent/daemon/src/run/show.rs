@@ -27,6 +27,7 @@ impl Agent {
         self.dirty = false;
         self.shown_at = now;
         self.shelf.show(self.shelf_now(now));
+        self.tell_disks();
         // Before the first survey a report would say that nothing is held.
         if !self.lessons.preparing() {
             self.report.handle(report::Event::Now(self.report_now(now)), now);
@@ -37,6 +38,7 @@ impl Agent {
     fn shelf_now(&self, now: Millis) -> Shelf {
         let reply = &self.identity.reply;
         let lesson = |status: contract::report::LessonStatus| {
+            let status = self.as_trusted(status);
             let card = self
                 .cards
                 .get(&(status.lesson.clone(), status.version))
@@ -70,7 +72,7 @@ impl Agent {
         }
     }
 
-    fn report_now(&self, now: Millis) -> DeviceReport {
+    pub(super) fn report_now(&self, now: Millis) -> DeviceReport {
         DeviceReport {
             device_id: self.identity.reply.device_id.clone(),
             boot_id: self.boot_id.clone(),
@@ -78,14 +80,16 @@ impl Agent {
             assignment_generation: self.lessons.assignment_generation(),
             agent_version: env!("CARGO_PKG_VERSION").to_owned(),
             board: self.config.board.name.clone(),
-            lessons: self.lessons.report(),
+            lessons: (self.lessons.report().into_iter())
+                .map(|status| self.as_trusted(status))
+                .collect(),
             disk: self.lessons.disk(),
             player_urls: self.player_urls.clone(),
             hardware: Some(self.hardware.clone()),
             clock: Some(self.clock_trust(now)),
             peer: self.fetcher.as_ref().and_then(Fetcher::door),
             held_back: self.held_back(),
-            snapshot: None,
+            snapshot: Some(self.trust.with(|trust| trust.snapshot_version())),
             author_key: None,
         }
     }

@@ -20,6 +20,7 @@ use crate::{
     shelf::{LessonCard, Membership, Shelf, ShelfDevice, ShelfLesson, Unenrolled},
     standing,
     store::ContentStore,
+    trust,
 };
 use agent_core::lessons::Version;
 
@@ -69,6 +70,10 @@ pub(super) async fn wait(
     };
     if let Kept::Provisional(provisional) = &waiting.kept {
         let keys = provisional.saved.county.keys.clone();
+        house
+            .shelf
+            .trust()
+            .replace(trust::remembered(&house.config.data_dir, keys.clone()));
         house
             .lessons
             .follow(store_options(&house.config, keys), inside.clone());
