@@ -9,8 +9,8 @@ use std::{
 use agent_core::{
     Millis,
     lessons::{
-        DiskBudget, Effect, Event, HeldLesson, HeldState, Inventory, Lessons, Limits, Refusal, Settings,
-        Step, Verdict, Version, plan,
+        DiskBudget, Effect, Event, FileRoom, HeldLesson, HeldState, Inventory, Lessons, Limits, Refusal,
+        Settings, Step, Verdict, Version, plan,
     },
 };
 use contract::{
@@ -52,6 +52,8 @@ fn held(name: &str, version: u32, state: HeldState, bytes: u64, last_used: u64) 
         state,
         total_bytes: bytes,
         exclusive_bytes,
+        exclusive_files: 1,
+        missing_files: u32::from(state != READY),
         last_used,
     }
 }
@@ -60,7 +62,11 @@ const READY: HeldState = HeldState::Ready;
 const EMPTY: HeldState = HeldState::Partial { done_bytes: 0 };
 
 fn room(bytes: i128) -> DiskBudget {
-    DiskBudget { room_bytes: bytes }
+    DiskBudget {
+        room_bytes: bytes,
+        room_files: None,
+        wall_time: None,
+    }
 }
 
 fn inventory(lessons: &[HeldLesson]) -> Inventory {
@@ -159,6 +165,125 @@ fn nothing_is_evicted_for_a_lesson_that_would_not_fit_even_then() {
     assert_eq!(plan.starved, [(v("huge", 1), 1000)]);
     assert_eq!(plan.evict, [v("old", 1)]);
     assert_eq!(steps(&plan), ["small"]);
+}
+
+/// A week from Monday on, and what is needed in it.
+fn needed(name: &str, by: &str) -> AssignedLesson {
+    AssignedLesson {
+        needed_by: Some(by.parse().unwrap()),
+        ..want(name, 1)
+    }
+}
+
+#[test]
+fn a_half_fetched_lesson_that_can_wait_makes_room_for_one_that_cannot() {
+    let monday = "2026-03-02T00:00:00Z".parse().unwrap();
+    let half = HeldState::Partial { done_bytes: 70 };
+    let held = [held("urgent", 1, EMPTY, 50, 0), held("waits", 1, half, 100, 0)];
+    let urgent = needed("urgent", "2026-03-03T08:00:00Z");
+    let plan_with = |waits: AssignedLesson, wall_time, under_way: &[Version]| {
+        let budget = DiskBudget {
+            wall_time,
+            ..room(10)
+        };
+        let under_way = under_way.iter().cloned().collect();
+        plan(&[urgent.clone(), waits], &inventory(&held), budget, &under_way)
+    };
+    let gone = [v("waits", 1)];
+    let can_wait = plan_with(want("waits", 1), Some(monday), &[]);
+    assert_eq!(
+        (can_wait.evict.as_slice(), steps(&can_wait)),
+        (gone.as_slice(), vec!["urgent".to_owned()])
+    );
+    assert_eq!(can_wait.starved, [(v("waits", 1), 100)]);
+    let next_month = needed("waits", "2026-04-01T08:00:00Z");
+    assert_eq!(plan_with(next_month.clone(), Some(monday), &[]).evict, gone);
+    // Never: needed within the week, or by some time while nobody knows what time it is, or pinned, or being fetched.
+    let this_week = needed("waits", "2026-03-08T08:00:00Z");
+    let pinned = AssignedLesson {
+        pinned: true,
+        ..want("waits", 1)
+    };
+    for plan in [
+        plan_with(this_week, Some(monday), &[]),
+        plan_with(next_month, None, &[]),
+        plan_with(pinned, Some(monday), &[]),
+        plan_with(want("waits", 1), Some(monday), &gone),
+    ] {
+        assert_eq!(plan.evict, []);
+        assert!(plan.starved.contains(&(v("urgent", 1), 50)), "{plan:?}");
+    }
+    // And never for one that can wait as well, or that would not fit even then.
+    let can_wait_too = plan(
+        &[want("waits", 1), want("urgent", 1)],
+        &inventory(&held),
+        room(10),
+        &BTreeSet::new(),
+    );
+    assert_eq!(can_wait_too.evict, []);
+    let tight = plan(
+        &[urgent, want("waits", 1)],
+        &inventory(&held),
+        room(-30),
+        &BTreeSet::new(),
+    );
+    assert_eq!(tight.evict, []);
+}
+
+#[test]
+fn what_plays_is_never_taken_from_an_assigned_lesson() {
+    let held = [
+        held("urgent", 1, EMPTY, 50, 0),
+        held("plays", 1, READY, 100, 0),
+        held("renewed", 1, READY, 100, 0),
+        held("renewed", 2, HeldState::Partial { done_bytes: 20 }, 100, 0),
+    ];
+    let assigned = [
+        needed("urgent", "2026-03-03T08:00:00Z"),
+        want("plays", 1),
+        want("renewed", 2),
+    ];
+    let plan = plan(&assigned, &inventory(&held), room(0), &BTreeSet::new());
+    assert_eq!(
+        plan.evict,
+        [],
+        "half of renewed is too little, and the rest plays"
+    );
+    assert_eq!(plan.starved.len(), 2);
+}
+
+#[test]
+fn a_disk_that_can_hold_no_more_files_makes_room_as_one_that_is_full() {
+    let held = [held("new", 1, EMPTY, 50, 0), held("old", 1, READY, 100, 0)];
+    let with = |room_files| DiskBudget {
+        room_files: Some(room_files),
+        ..room(1000)
+    };
+    let plan_with = |room_files| {
+        plan(
+            &[want("new", 1)],
+            &inventory(&held),
+            with(room_files),
+            &BTreeSet::new(),
+        )
+    };
+    assert_eq!(plan_with(1).evict, []);
+    assert_eq!(plan_with(0).evict, [v("old", 1)]);
+    assert_eq!(steps(&plan_with(0)), ["new"]);
+    let short = plan_with(-1);
+    assert_eq!(
+        (short.evict.len(), short.starved.len()),
+        (1, 1),
+        "the reserve comes first"
+    );
+    let room = |total, free| FileRoom { total, free };
+    assert_eq!(room(1_000_000, 60_000).for_lessons(), 10_000, "five per cent");
+    assert_eq!(room(100_000, 9_000).for_lessons(), -1_000, "ten thousand");
+    assert_eq!(
+        room(8_000, 5_000).for_lessons(),
+        3_000,
+        "a quarter of a small disk"
+    );
 }
 
 fn device() -> DeviceId {
@@ -536,7 +661,8 @@ proptest! {
     #[test]
     fn never_evicts_what_is_needed_and_never_exceeds_the_room(
         held_by in any_held(),
-        wanted in prop::collection::btree_map(0u8..6, (1u32..4, any::<bool>()), 0..6),
+        wanted in prop::collection::btree_map(0u8..6, (1u32..4, any::<bool>(), prop::option::of(0i64..30)), 0..6),
+        today in prop::option::of(0i64..30),
         room_bytes in -200i128..400,
         under_way in prop::collection::btree_set((0u8..6, 1u32..4), 0..3),
     ) {
@@ -546,11 +672,13 @@ proptest! {
             });
             held(&format!("l{lesson}"), *version, state, u64::from(*size), *used)
         }).collect();
-        let assigned: Vec<_> = wanted.iter().map(|(lesson, (version, pinned))| AssignedLesson {
-            pinned: *pinned, ..want(&format!("l{lesson}"), *version)
+        let day = |day: i64| jiff::Timestamp::from_second(1_770_000_000 + day * 86_400).unwrap();
+        let assigned: Vec<_> = wanted.iter().map(|(lesson, (version, pinned, needed_by))| AssignedLesson {
+            pinned: *pinned, needed_by: needed_by.map(day), ..want(&format!("l{lesson}"), *version)
         }).collect();
         let under_way = under_way.into_iter().map(|(l, n)| v(&format!("l{l}"), n)).collect();
-        let plan = plan(&assigned, &inventory(&lessons), room(room_bytes), &under_way);
+        let budget = DiskBudget { wall_time: today.map(day), ..room(room_bytes) };
+        let plan = plan(&assigned, &inventory(&lessons), budget, &under_way);
 
         let gone: BTreeSet<_> = plan.evict.iter().cloned().collect();
         prop_assert_eq!(gone.len(), plan.evict.len(), "nothing is evicted twice");
@@ -563,7 +691,18 @@ proptest! {
         prop_assert!(added == 0 || i128::from(added) <= room_bytes + i128::from(freed));
 
         for a in &assigned {
-            prop_assert!(!gone.contains(&(a.lesson.clone(), a.version)), "evicted the assigned {}", a.lesson);
+            if gone.contains(&(a.lesson.clone(), a.version)) {
+                let held = find(&(a.lesson.clone(), a.version)).unwrap();
+                prop_assert!(!held.is_ready() && !a.pinned, "evicted the assigned {}", a.lesson);
+                let soon = match (a.needed_by, today.map(day)) {
+                    (None, _) => false,
+                    (Some(_), None) => true,
+                    (Some(by), Some(now)) => by.duration_since(now).as_hours() <= 7 * 24,
+                };
+                prop_assert!(!soon, "evicted {} although it is needed this week", a.lesson);
+                prop_assert!(!under_way.contains(&(a.lesson.clone(), a.version)));
+                prop_assert!(!plan.fetch.is_empty());
+            }
             let ready: Vec<_> = lessons.iter().filter(|h| h.lesson == a.lesson && h.is_ready()).collect();
             if !ready.is_empty() {
                 let left = ready.iter().any(|h| !gone.contains(&(h.lesson.clone(), h.version)));

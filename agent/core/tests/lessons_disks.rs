@@ -38,6 +38,8 @@ fn held(name: &str, done: Option<u64>) -> HeldLesson {
         state: done.map_or(HeldState::Ready, |done_bytes| HeldState::Partial { done_bytes }),
         total_bytes: 100,
         exclusive_bytes: done.unwrap_or(100),
+        exclusive_files: 1,
+        missing_files: u32::from(done.is_some()),
         last_used: 0,
     }
 }
@@ -81,10 +83,7 @@ fn what_comes_from_a_disk_is_not_fetched_and_is_afterwards_if_it_did_not_come() 
     let mut core = core(&["a"]);
     effects(&mut core);
     core.handle(surveyed(vec![held("a", Some(10))], 500), Millis(1));
-    assert_eq!(
-        effects(&mut core),
-        [Effect::Fetch(Step::Files((id("a"), 1)))]
-    );
+    assert_eq!(effects(&mut core), [Effect::Fetch(Step::Files((id("a"), 1)))]);
     let importing = |done_bytes| Event::Importing {
         version: (id("a"), 1),
         done_bytes,
@@ -106,10 +105,7 @@ fn what_comes_from_a_disk_is_not_fetched_and_is_afterwards_if_it_did_not_come() 
     core.handle(Event::ImportEnded((id("a"), 1)), Millis(5));
     assert_eq!(effects(&mut core), [Effect::Survey]);
     core.handle(surveyed(vec![held("a", Some(60))], 500), Millis(6));
-    assert_eq!(
-        effects(&mut core),
-        [Effect::Fetch(Step::Files((id("a"), 1)))]
-    );
+    assert_eq!(effects(&mut core), [Effect::Fetch(Step::Files((id("a"), 1)))]);
 }
 
 #[test]
@@ -134,7 +130,10 @@ fn what_somebody_took_shows_plays_and_goes_last() {
         Millis(3),
     );
     effects(&mut core);
-    core.handle(surveyed(vec![held("a", Some(0)), held("own", None)], 20), Millis(4));
+    core.handle(
+        surveyed(vec![held("a", Some(0)), held("own", None)], 20),
+        Millis(4),
+    );
     assert_eq!(
         effects(&mut core),
         [Effect::Evict((id("own"), 1))],
@@ -154,11 +153,17 @@ fn what_is_half_here_from_a_disk_does_not_go_while_it_comes() {
         },
         Millis(1),
     );
-    core.handle(surveyed(vec![held("a", Some(0)), held("own", Some(60))], 50), Millis(2));
+    core.handle(
+        surveyed(vec![held("a", Some(0)), held("own", Some(60))], 50),
+        Millis(2),
+    );
     assert!(
         !effects(&mut core)
             .iter()
             .any(|effect| matches!(effect, Effect::Evict(_)))
     );
-    assert!(core.shelf().iter().all(|l| l.lesson != id("own")), "it does not play yet");
+    assert!(
+        core.shelf().iter().all(|l| l.lesson != id("own")),
+        "it does not play yet"
+    );
 }

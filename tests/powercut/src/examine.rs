@@ -27,6 +27,8 @@ pub(crate) struct Findings {
     pub(crate) opening: Duration,
     /// Whether the index was lost and built anew.
     pub(crate) rebuilt: bool,
+    /// What the opening found and mended.
+    pub(crate) report: String,
     /// Chunks of unfinished files that were found again.
     pub(crate) resumed_chunks: usize,
 }
@@ -41,6 +43,7 @@ pub(crate) fn examine(root: &Path, world: &World, promises: &[Promise]) -> Resul
     let (store, report) = ContentStore::open(lessons::options(root)?).context("Failed to open the store")?;
     found.opening = began.elapsed();
     found.rebuilt = report.rebuilt.is_some();
+    found.report = format!("{report:?}");
     let truth: BTreeMap<Hash, &Vec<u8>> = world
         .lessons
         .iter()

@@ -285,7 +285,12 @@ fn judge(
     outcome.resumed_chunks += first.resumed_chunks;
     outcome.slowest_opening = outcome.slowest_opening.max(first.opening);
     match again {
-        Some(again) if again.wrong.is_empty() => outcome.unconfirmed.extend(first.wrong),
+        Some(again) if again.wrong.is_empty() => {
+            let (rebuilt, report) = (first.rebuilt, first.report);
+            outcome
+                .unconfirmed
+                .push(format!("cut {} at {}: {:?}, rebuilt {rebuilt}, {report}", cut.number, cut.at, first.wrong));
+        }
         Some(again) => outcome.failures.push(Failure {
             cut: format!(
                 "cut {} after {} of {} entries, {:?}{}",
@@ -331,7 +336,11 @@ fn attempt(image: &Image, world: &World, promises: &[Promise], file: &Path, at: 
 
 /// Writes an image into a file, neighbouring blocks together.
 fn lay_down(image: &Image, path: &Path) -> Result<()> {
-    let file = File::create(path)?;
+    // A new file each time: the kernel may still be letting go of the last one, and writes to it then.
+    if path.exists() {
+        std::fs::remove_file(path)?;
+    }
+    let file = File::create_new(path)?;
     file.set_len(DISK_BYTES)?;
     let (mut from, mut run) = (0, Vec::with_capacity(1 << 20));
     for (number, block) in image.blocks() {

@@ -24,6 +24,10 @@ pub struct HeldLesson {
     pub total_bytes: u64,
     /// Bytes on the disk that no other held version needs: what evicting this one frees at least.
     pub exclusive_bytes: u64,
+    /// The same in files.
+    pub exclusive_files: u32,
+    /// Files that are not on the disk whole: each distinct one once.
+    pub missing_files: u32,
     /// Order of last use over restarts: a counter that the store raises with each opening. 0 is never used.
     pub last_used: u64,
 }

@@ -22,6 +22,7 @@ use contract::{
     id::{DeviceId, LessonId},
     report::{DiskReport, FailureReason},
 };
+use jiff::Timestamp;
 
 use crate::{
     backoff::{Backoff, Dice},
@@ -29,7 +30,7 @@ use crate::{
 };
 
 pub use inventory::{HeldLesson, HeldState, Inventory};
-pub use plan::{DiskBudget, Limits, Plan, Step, Version, plan};
+pub use plan::{DiskBudget, FileRoom, Limits, Plan, Step, Version, plan};
 
 /// What does not change while the agent runs.
 #[derive(Debug, Clone)]
@@ -53,6 +54,13 @@ pub enum Event {
         inventory: Inventory,
         /// Room, read at the same moment.
         disk: DiskReport,
+    },
+    /// What else counts when room is short; handed in right before [`Event::Surveyed`].
+    Conditions {
+        /// The time, if it is known for sure.
+        wall_time: Option<Timestamp>,
+        /// Files that the disk takes, if it counts them.
+        files: Option<FileRoom>,
     },
     /// [`Effect::Survey`] could not be performed.
     SurveyFailed,
@@ -191,6 +199,7 @@ pub struct Lessons {
     assignment: Option<Assignment>,
     inventory: Option<Inventory>,
     disk: DiskReport,
+    conditions: (Option<Timestamp>, Option<FileRoom>),
     jobs: BTreeMap<Version, Job>,
     /// Taken from a disk without being assigned.
     own: Vec<AssignedLesson>,
@@ -226,6 +235,7 @@ impl Lessons {
             assignment,
             inventory: None,
             disk: DiskReport::default(),
+            conditions: (None, None),
             jobs: BTreeMap::new(),
             own: Vec::new(),
             importing: BTreeMap::new(),
@@ -285,6 +295,10 @@ impl Lessons {
                 } else {
                     self.survey = Survey::Fresh;
                 }
+            }
+            Event::Conditions { wall_time, files } => {
+                self.conditions = (wall_time, files);
+                return;
             }
             Event::SurveyFailed => {
                 self.survey = Survey::Failed;
@@ -505,7 +519,12 @@ impl Lessons {
         }
         let Some(inventory) = &self.inventory else { return };
         let under_way: BTreeSet<Version> = self.jobs.keys().chain(self.importing.keys()).cloned().collect();
-        let budget = DiskBudget::new(&self.disk, self.settings.limits);
+        let (wall_time, files) = self.conditions;
+        let budget = DiskBudget {
+            wall_time,
+            room_files: files.map(FileRoom::for_lessons),
+            ..DiskBudget::new(&self.disk, self.settings.limits)
+        };
         let planned = |may_go: &dyn Fn(&HeldLesson) -> bool| {
             let mut seen = inventory.clone();
             seen.lessons.retain(|h| {
@@ -517,7 +536,8 @@ impl Lessons {
         // What somebody took from a disk goes last: only where an assigned lesson would not fit otherwise, or lessons take
         // too much although nothing else may go.
         let mut plan = planned(&|held| !self.is_own(&held.lesson, held.version));
-        if !plan.starved.is_empty() || (budget.room_bytes < 0 && plan.evict.is_empty()) {
+        let too_much = budget.room_bytes < 0 || budget.room_files.is_some_and(|files| files < 0);
+        if !plan.starved.is_empty() || (too_much && plan.evict.is_empty()) {
             plan = planned(&|_| true);
         }
 

@@ -52,14 +52,22 @@ impl Lessons {
     pub fn allowed(&self) -> Option<BTreeSet<LessonId>> {
         let assignment = self.assignment.as_ref()?;
         let own = self.own_ready().map(|status| status.lesson);
-        Some(assignment.lessons.iter().map(|a| a.lesson.clone()).chain(own).collect())
+        Some(
+            assignment
+                .lessons
+                .iter()
+                .map(|a| a.lesson.clone())
+                .chain(own)
+                .collect(),
+        )
     }
 
     /// What was taken from a disk without being assigned, as far as it plays.
     fn own_ready(&self) -> impl Iterator<Item = LessonStatus> {
         let held = self.held();
         let plays = move |own: &&contract::assignment::AssignedLesson| {
-            held.get(&(&own.lesson, own.version)).is_some_and(|h| h.is_ready())
+            held.get(&(&own.lesson, own.version))
+                .is_some_and(|h| h.is_ready())
         };
         self.own
             .iter()

@@ -21,6 +21,18 @@ pub enum StoreError {
         /// The file that should have been written.
         path: PathBuf,
     },
+    /// No room for one more file. Nothing was lost; it goes on by itself once there is.
+    #[error(
+        "the file system of {path} takes no more files: {free} inodes are free, {reserve} stay free; withdraw lessons of many files or clear the disk"
+    )]
+    TooManyFiles {
+        /// Inodes that are free.
+        free: u64,
+        /// That lessons leave free.
+        reserve: u64,
+        /// Where.
+        path: PathBuf,
+    },
     /// The disk did not do as told.
     #[error("failed to {doing} {path}: {reason}")]
     Io {
@@ -106,7 +118,7 @@ impl StoreError {
     /// The reason a lesson shows for it.
     pub fn reason(&self) -> FailureReason {
         match self {
-            Self::Full { .. } => FailureReason::DiskFull,
+            Self::Full { .. } | Self::TooManyFiles { .. } => FailureReason::DiskFull,
             Self::Io { .. } | Self::Unconfirmed { .. } | Self::Index(_) | Self::ReadOnly => {
                 FailureReason::DiskError
             }

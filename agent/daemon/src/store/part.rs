@@ -84,6 +84,12 @@ impl ContentStore {
         if inner.index.users(entry.hash)?.is_empty() {
             return Err(StoreError::Unneeded(entry.hash));
         }
+        if !inner.layout.part(entry.hash).exists()
+            && let Err(full) = inner.one_more_file()
+        {
+            self.remove_unneeded()?;
+            inner.one_more_file().map_err(|_| full)?;
+        }
         if !inner.take(entry.hash) {
             return Err(StoreError::Busy(entry.hash));
         }

@@ -2,6 +2,7 @@
 
 use std::{fs, io, path::Path, sync::atomic::Ordering};
 
+use agent_core::lessons::FileRoom;
 use contract::report::DiskReport;
 
 use super::{
@@ -26,7 +27,38 @@ impl ContentStore {
     }
 }
 
+impl ContentStore {
+    /// Room for lessons, in files; `None` where the file system does not count them.
+    ///
+    /// # Errors
+    /// The file system does not answer.
+    pub fn file_room(&self) -> Result<Option<FileRoom>, StoreError> {
+        self.0.file_room()
+    }
+}
+
 impl Inner {
+    fn file_room(&self) -> Result<Option<FileRoom>, StoreError> {
+        let path = self.layout.content();
+        let stat = rustix::fs::statvfs(&path).map_err(|e| failed("measure", &path)(e.into()))?;
+        Ok((stat.f_files > 0).then_some(FileRoom {
+            total: stat.f_files,
+            free: stat.f_favail,
+        }))
+    }
+
+    /// Refuses one more file where lessons already have all that they may.
+    pub(crate) fn one_more_file(&self) -> Result<(), StoreError> {
+        match self.file_room()? {
+            Some(room) if room.for_lessons() <= 0 => Err(StoreError::TooManyFiles {
+                free: room.free,
+                reserve: room.reserve(),
+                path: self.layout.content(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
     /// Total and free bytes of the file system.
     fn space(&self) -> Result<(u64, u64), StoreError> {
         let path = self.layout.content();
