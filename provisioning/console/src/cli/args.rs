@@ -269,6 +269,12 @@ pub enum School {
     },
     /// List the schools.
     List(Format),
+    /// The line (专线): what it carries, what lessons may take of it, and when.
+    #[command(subcommand)]
+    Line(super::school::Line),
+    /// Boards that may sign their school's own lessons (校本课程).
+    #[command(subcommand)]
+    Author(super::school::AuthorCommand),
 }
 
 /// `classroom`.
@@ -515,6 +521,9 @@ pub enum Push {
         /// Which.
         id: i64,
     },
+    /// When it arrives, and what became of it.
+    #[command(flatten)]
+    Answers(super::school::PushAnswers),
 }
 
 /// `ticket new`.

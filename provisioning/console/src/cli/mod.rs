@@ -15,6 +15,7 @@ mod lessons;
 mod pack;
 mod places;
 mod roster;
+mod school;
 mod security;
 mod setup;
 mod show;

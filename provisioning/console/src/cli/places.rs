@@ -70,6 +70,8 @@ pub(super) async fn school(command: School, db: &Db) -> anyhow::Result<()> {
             .map_err(plain)?;
             println!("{}", db.tree().add_school(&Scope::everything(), &new).await?);
         }
+        School::Line(command) => super::school::line(command, db).await?,
+        School::Author(command) => super::school::author(command, db).await?,
         School::List(format) => {
             let regions = db.tree().all(&Scope::everything()).await?.regions;
             let schools: Vec<_> = regions

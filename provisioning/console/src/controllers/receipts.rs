@@ -209,7 +209,7 @@ mod tests {
         assert_eq!(&row[1], "三年级,(1)班");
         assert_eq!((&row[4], &row[10], &row[11]), ("失败", "1 / 2", "4"));
         assert!(!row[5].is_empty() && !row[5].contains("receipt."));
-        assert_eq!(&row[9], "2026-11-18 18:26");
+        assert_eq!(&row[9], "2026-11-18 19:06");
     }
 
     #[test]
