@@ -7,6 +7,7 @@ pub mod fetch;
 pub mod hardware;
 pub mod lan;
 pub mod mqtt;
+pub mod pack;
 pub mod probes;
 pub mod reboot;
 pub mod renew;

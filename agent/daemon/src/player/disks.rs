@@ -46,7 +46,10 @@ struct View<'a> {
 }
 
 /// `GET /api/disks`.
-pub(super) async fn disks(State(api): State<Api>, Extension(OnBoard(on_board)): Extension<OnBoard>) -> Response {
+pub(super) async fn disks(
+    State(api): State<Api>,
+    Extension(OnBoard(on_board)): Extension<OnBoard>,
+) -> Response {
     let disks = api.state.disks();
     fresh(
         Json(View {
@@ -108,7 +111,13 @@ pub(super) async fn ask(
         ),
         Ok(Ok(Err(denied))) => {
             let message = denied.said.in_language(language);
-            fresh((StatusCode::CONFLICT, Json(enrol::problem("disk", message, StatusCode::CONFLICT))).into_response())
+            fresh(
+                (
+                    StatusCode::CONFLICT,
+                    Json(enrol::problem("disk", message, StatusCode::CONFLICT)),
+                )
+                    .into_response(),
+            )
         }
         Ok(Err(_)) | Err(_) => Refusal::DiskBusy.answer(language, "nobody looks at disks"),
     }
@@ -132,7 +141,12 @@ mod tests {
 
     #[test]
     fn only_these_are_questions() {
-        for path in ["/api/disks/0a1b/import", "/api/disks/x/eject", "/api/disks/x/stop", "/api/disks/x/receipt"] {
+        for path in [
+            "/api/disks/0a1b/import",
+            "/api/disks/x/eject",
+            "/api/disks/x/stop",
+            "/api/disks/x/receipt",
+        ] {
             assert!(is_question(path), "{path}");
         }
         for path in [

@@ -106,20 +106,33 @@ pub(super) async fn pack(command: Pack, config: &Config, db: &Db) -> anyhow::Res
             let checked = verify::check(&disk, &keys)
                 .with_context(|| format!("Failed to look for packs on {}", disk.display()))?;
             let good = !checked.is_empty() && checked.iter().all(|pack| pack.problems.is_empty());
-            list(format, &checked, &["PACK", "TITLE", "LESSONS", "FILES", "SIZE", "PROBLEMS"], || {
-                let row = |c: &verify::Checked| {
-                    vec![
-                        c.pack.clone(),
-                        c.title.clone(),
-                        c.lessons.to_string(),
-                        c.files.to_string(),
-                        bytes(c.bytes),
-                        if c.problems.is_empty() { "none".to_owned() } else { c.problems.join("; ") },
-                    ]
-                };
-                checked.iter().map(row).collect()
-            })?;
-            Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+            list(
+                format,
+                &checked,
+                &["PACK", "TITLE", "LESSONS", "FILES", "SIZE", "PROBLEMS"],
+                || {
+                    let row = |c: &verify::Checked| {
+                        vec![
+                            c.pack.clone(),
+                            c.title.clone(),
+                            c.lessons.to_string(),
+                            c.files.to_string(),
+                            bytes(c.bytes),
+                            if c.problems.is_empty() {
+                                "none".to_owned()
+                            } else {
+                                c.problems.join("; ")
+                            },
+                        ]
+                    };
+                    checked.iter().map(row).collect()
+                },
+            )?;
+            Ok(if good {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            })
         }
         Pack::Receipts { disk, format } => merge(&disk, format, config, db).await,
     }
@@ -149,7 +162,10 @@ async fn build(args: Build, config: &Config, db: &Db) -> anyhow::Result<ExitCode
         }
         (lessons, ..) => packs.of_lessons(&Scope::everything(), lessons).await?,
     };
-    let disc = args.out.extension().is_some_and(|kind| kind.eq_ignore_ascii_case("iso"));
+    let disc = args
+        .out
+        .extension()
+        .is_some_and(|kind| kind.eq_ignore_ascii_case("iso"));
     if disc && !iso::is_possible() {
         return Err(PackFailure::NoXorriso.into());
     }
@@ -163,7 +179,10 @@ async fn build(args: Build, config: &Config, db: &Db) -> anyhow::Result<ExitCode
         objects: Objects::open(&config.data.join("objects"), config.reserve_bytes)
             .with_context(|| format!("Failed to open the lesson files in {}", config.data.display()))?,
         keys: pki::open(config)?.keys,
-        title: args.title.clone().unwrap_or_else(|| now.strftime("%Y-%m-%d").to_string()),
+        title: args
+            .title
+            .clone()
+            .unwrap_or_else(|| now.strftime("%Y-%m-%d").to_string()),
         county: db.batches().county_name(&Scope::everything()).await?,
         part_bytes,
         now,
@@ -174,19 +193,24 @@ async fn build(args: Build, config: &Config, db: &Db) -> anyhow::Result<ExitCode
         let out = numbered(&args.out, volume.map(|v| v.number));
         made.push(maker.make(contents, volume, &out, disc).await?);
     }
-    list(args.format, &made, &["PACK", "OUT", "VOLUME", "LESSONS", "BOARDS", "SIZE"], || {
-        let row = |m: &Made| {
-            vec![
-                m.id.clone(),
-                m.out.display().to_string(),
-                or_dash(m.volume.as_deref()),
-                m.lessons.to_string(),
-                m.boards.to_string(),
-                bytes(m.bytes),
-            ]
-        };
-        made.iter().map(row).collect()
-    })?;
+    list(
+        args.format,
+        &made,
+        &["PACK", "OUT", "VOLUME", "LESSONS", "BOARDS", "SIZE"],
+        || {
+            let row = |m: &Made| {
+                vec![
+                    m.id.clone(),
+                    m.out.display().to_string(),
+                    or_dash(m.volume.as_deref()),
+                    m.lessons.to_string(),
+                    m.boards.to_string(),
+                    bytes(m.bytes),
+                ]
+            };
+            made.iter().map(row).collect()
+        },
+    )?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -240,7 +264,10 @@ impl Maker {
             bytes: 0,
         };
         if disc {
-            let near = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let near = out
+                .parent()
+                .filter(|p| !p.as_os_str().is_empty())
+                .unwrap_or(Path::new("."));
             let staging = tempfile::Builder::new()
                 .prefix(".bbt-disc-")
                 .tempdir_in(near)
@@ -264,7 +291,11 @@ impl Maker {
             let percent = progress.done * 100 / progress.total.max(1);
             if !self.quiet && percent >= told + 10 {
                 told = percent;
-                eprintln!("{percent} %, {} of {}", bytes(progress.done), bytes(progress.total));
+                eprintln!(
+                    "{percent} %, {} of {}",
+                    bytes(progress.done),
+                    bytes(progress.total)
+                );
             }
             true
         };
@@ -297,7 +328,9 @@ async fn merge(disk: &Path, format: Format, config: &Config, db: &Db) -> anyhow:
         outcomes.push(outcome);
     }
     let failed = outcomes.iter().any(|o| o.problem.is_some());
-    let head = ["FILE", "DEVICE", "NUMBER", "MERGED", "SAMPLES", "COMMANDS", "PROBLEM"];
+    let head = [
+        "FILE", "DEVICE", "NUMBER", "MERGED", "SAMPLES", "COMMANDS", "PROBLEM",
+    ];
     list(format, &outcomes, &head, || {
         let row = |o: &ReceiptOutcome| {
             let merged = match (&o.problem, o.repeated) {
@@ -317,5 +350,9 @@ async fn merge(disk: &Path, format: Format, config: &Config, db: &Db) -> anyhow:
         };
         outcomes.iter().map(row).collect()
     })?;
-    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
 }

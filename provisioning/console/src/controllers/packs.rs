@@ -56,10 +56,15 @@ pub async fn add(
     let format = new.format.unwrap_or_default();
     let (contents, owner) = contents(&app, &access, &new).await?;
     if contents.lessons.is_empty() {
-        return Err(ApiError::new(Code::Conflict).detail("no lesson would be in it; push lessons there first"));
+        return Err(
+            ApiError::new(Code::Conflict).detail("no lesson would be in it; push lessons there first")
+        );
     }
     if contents.lessons.len() > MAX_LESSONS {
-        return Err(ApiError::invalid("lesson_ids", format!("more than {MAX_LESSONS} lessons")));
+        return Err(ApiError::invalid(
+            "lesson_ids",
+            format!("more than {MAX_LESSONS} lessons"),
+        ));
     }
     let now = Timestamp::now();
     let id = new_id(now).map_err(ApiError::internal)?;
@@ -95,9 +100,7 @@ async fn contents(app: &AppState, access: &Access, new: &NewPack) -> Result<(Con
             let node = match found.target {
                 PushTarget::Region { id } => Node::Region(id),
                 PushTarget::School { id } => Node::School(id),
-                PushTarget::Classroom { id } => {
-                    Node::School(app.db.need_classroom(&access.scope, id).await?)
-                }
+                PushTarget::Classroom { id } => Node::School(app.db.need_classroom(&access.scope, id).await?),
                 PushTarget::Device { id } => Node::School(app.db.need_device(&access.scope, &id).await?.1),
             };
             Ok((app.db.packs().of_push(push).await?, node))
@@ -158,7 +161,9 @@ pub async fn download(
 ) -> Result<Response, ApiError> {
     let pack = app.db.packs().get(&access.scope, &id).await?;
     if pack.state != PackState::Ready {
-        return Err(ApiError::new(Code::Conflict).detail("the pack is not ready (any more); look at its state"));
+        return Err(
+            ApiError::new(Code::Conflict).detail("the pack is not ready (any more); look at its state")
+        );
     }
     let path = job::file(&app.config.data, &id, pack.format);
     let mut file = tokio::fs::File::open(&path).await.map_err(ApiError::internal)?;
@@ -191,7 +196,10 @@ pub async fn download(
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/octet-stream"),
     );
-    out.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    out.insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("private, no-cache"),
+    );
     let name = format!("attachment; filename=\"bbt-{id}.{}\"", pack.format.as_str());
     out.insert(header::CONTENT_DISPOSITION, value(name));
     if let Some(range) = range {
@@ -280,7 +288,10 @@ async fn receive(mut form: Multipart) -> Result<Vec<Found>, ApiError> {
         };
         for file in new {
             // The same receipt under two names is one: it would only be told twice.
-            let mark = file.content.as_ref().map_or_else(|_| Hash::of(file.name.as_bytes()), |b| Hash::of(b));
+            let mark = file
+                .content
+                .as_ref()
+                .map_or_else(|_| Hash::of(file.name.as_bytes()), |b| Hash::of(b));
             if seen.insert(mark) {
                 found.push(file);
             }

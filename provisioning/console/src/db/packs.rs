@@ -153,11 +153,13 @@ impl Row {
     }
 }
 
-const PACK: &str = "SELECT p.id, p.title, p.format, p.state, p.reason, p.lessons, p.bytes, p.done_bytes, p.file_bytes,
+const PACK: &str =
+    "SELECT p.id, p.title, p.format, p.state, p.reason, p.lessons, p.bytes, p.done_bytes, p.file_bytes,
     p.created_at, p.created_by, p.expires_at FROM packs p WHERE true";
 
 /// The devices of which the rest of the query speaks.
-const ASSIGNED: &str = "SELECT d.id, d.wanted_generation AS generation, a.lesson_id, a.version, a.manifest_hash, a.size_bytes,
+const ASSIGNED: &str =
+    "SELECT d.id, d.wanted_generation AS generation, a.lesson_id, a.version, a.manifest_hash, a.size_bytes,
     a.pinned, a.needed_by, v.title
     FROM devices d
     LEFT JOIN assigned_lessons a ON a.device_no = d.device_no
@@ -223,7 +225,10 @@ impl Packs<'_> {
         .await?;
         let lessons = rows.into_iter().map(LessonRow::packed).collect::<DbResult<_>>()?;
         let rows = self
-            .assigned("d.device_no IN (SELECT device_no FROM push_devices WHERE push_id = ", push)
+            .assigned(
+                "d.device_no IN (SELECT device_no FROM push_devices WHERE push_id = ",
+                push,
+            )
             .await?;
         Ok(Contents {
             lessons,
@@ -237,12 +242,16 @@ impl Packs<'_> {
     /// The database's.
     pub async fn of_school(&self, school: i64) -> DbResult<Contents> {
         let rows = self
-            .assigned("d.classroom_id IN (SELECT id FROM classrooms WHERE school_id = ", school)
+            .assigned(
+                "d.classroom_id IN (SELECT id FROM classrooms WHERE school_id = ",
+                school,
+            )
             .await?;
         let mut lessons: Vec<PackedLesson> = Vec::new();
         let mut seen = std::collections::HashSet::new();
         for row in &rows {
-            let (Some(id), Some(version), Some(manifest)) = (&row.lesson_id, row.version, &row.manifest_hash) else {
+            let (Some(id), Some(version), Some(manifest)) = (&row.lesson_id, row.version, &row.manifest_hash)
+            else {
                 continue;
             };
             if seen.insert((id.clone(), version)) {
@@ -315,7 +324,10 @@ impl Packs<'_> {
             .push_bind(page.limit());
         list.push(" OFFSET ").push_bind(page.offset());
         let rows: Vec<Row> = list.build_query_as().fetch_all(&self.0.read).await?;
-        Ok((rows.into_iter().map(Row::pack).collect::<DbResult<_>>()?, uint(total)))
+        Ok((
+            rows.into_iter().map(Row::pack).collect::<DbResult<_>>()?,
+            uint(total),
+        ))
     }
 
     /// One pack.
@@ -424,9 +436,10 @@ impl Packs<'_> {
     /// # Errors
     /// The database's.
     pub async fn file_bytes(&self) -> DbResult<u64> {
-        let sum: i64 = sqlx::query_scalar("SELECT coalesce(sum(file_bytes), 0) FROM packs WHERE state = 'ready'")
-            .fetch_one(&self.0.read)
-            .await?;
+        let sum: i64 =
+            sqlx::query_scalar("SELECT coalesce(sum(file_bytes), 0) FROM packs WHERE state = 'ready'")
+                .fetch_one(&self.0.read)
+                .await?;
         Ok(uint(sum))
     }
 
@@ -478,10 +491,11 @@ impl Packs<'_> {
     /// # Errors
     /// The database's.
     pub async fn newest_receipt(&self, device_no: i64) -> DbResult<u64> {
-        let found: Option<i64> = sqlx::query_scalar("SELECT max(number) FROM disk_receipts WHERE device_no = ?")
-            .bind(device_no)
-            .fetch_one(&self.0.read)
-            .await?;
+        let found: Option<i64> =
+            sqlx::query_scalar("SELECT max(number) FROM disk_receipts WHERE device_no = ?")
+                .bind(device_no)
+                .fetch_one(&self.0.read)
+                .await?;
         Ok(found.map_or(0, uint))
     }
 
@@ -509,7 +523,8 @@ fn devices(rows: Vec<AssignedRow>) -> DbResult<Vec<ForDevice>> {
                 lessons: Vec::new(),
             }),
         };
-        if let (Some(lesson), Some(version), Some(manifest)) = (row.lesson_id, row.version, row.manifest_hash) {
+        if let (Some(lesson), Some(version), Some(manifest)) = (row.lesson_id, row.version, row.manifest_hash)
+        {
             entry.lessons.push(AssignedLesson {
                 lesson: parse(&lesson)?,
                 version: u32::try_from(version).unwrap_or(0),

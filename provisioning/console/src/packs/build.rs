@@ -108,14 +108,26 @@ pub async fn build(
             if !written.insert(file.hash) {
                 continue;
             }
-            copy_file(objects, &root, file.hash, file.size, order.part_bytes, sink, &mut |n| {
-                progress.done += n;
-                tell(progress)
-            })
+            copy_file(
+                objects,
+                &root,
+                file.hash,
+                file.size,
+                order.part_bytes,
+                sink,
+                &mut |n| {
+                    progress.done += n;
+                    tell(progress)
+                },
+            )
             .await?;
             bytes += file.size;
         }
-        put(sink, &format!("{root}/{}", manifest_path(lesson.manifest)), &document)?;
+        put(
+            sink,
+            &format!("{root}/{}", manifest_path(lesson.manifest)),
+            &document,
+        )?;
         // Files that lessons share are counted with each of them.
         let so_far: u64 = lessons
             .iter()

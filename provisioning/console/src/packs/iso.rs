@@ -33,7 +33,19 @@ pub fn make(folder: &Path, out: &Path, label: &str) -> Result<(), PackFailure> {
         .take(16)
         .collect();
     let made = Command::new(PROGRAM)
-        .args(["-as", "mkisofs", "-quiet", "-iso-level", "3", "-R", "-J", "-joliet-long", "-V", &label, "-o"])
+        .args([
+            "-as",
+            "mkisofs",
+            "-quiet",
+            "-iso-level",
+            "3",
+            "-R",
+            "-J",
+            "-joliet-long",
+            "-V",
+            &label,
+            "-o",
+        ])
         .arg(out)
         .arg(folder)
         .stdin(Stdio::null())
@@ -43,7 +55,12 @@ pub fn make(folder: &Path, out: &Path, label: &str) -> Result<(), PackFailure> {
         Ok(done) if done.status.success() => Ok(()),
         Ok(done) => {
             let said = String::from_utf8_lossy(&done.stderr);
-            let mut last: Vec<&str> = said.lines().rev().filter(|line| !line.trim().is_empty()).take(3).collect();
+            let mut last: Vec<&str> = said
+                .lines()
+                .rev()
+                .filter(|line| !line.trim().is_empty())
+                .take(3)
+                .collect();
             last.reverse();
             Err(PackFailure::Xorriso(last.join(" / ")))
         }

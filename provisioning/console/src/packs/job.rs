@@ -106,7 +106,12 @@ async fn make(app: &AppState, due: Due, stopping: &CancellationToken) -> Result<
     let (done, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
     let id = due.id.clone();
     let work = {
-        let (app, done, stop, runtime) = (app.clone(), Arc::clone(&done), Arc::clone(&stop), Handle::current());
+        let (app, done, stop, runtime) = (
+            app.clone(),
+            Arc::clone(&done),
+            Arc::clone(&stop),
+            Handle::current(),
+        );
         spawn_blocking(move || runtime.block_on(write(&app, due, &done, &stop)))
     };
     tokio::pin!(work);

@@ -44,13 +44,17 @@ pub struct ForDevice {
 #[derive(Debug, thiserror::Error)]
 pub enum PackFailure {
     /// Nothing to pack.
-    #[error("there is nothing to pack: no released lesson was named; push the lessons first, or name them with --lesson")]
+    #[error(
+        "there is nothing to pack: no released lesson was named; push the lessons first, or name them with --lesson"
+    )]
     Empty,
     /// More than a pack may hold.
     #[error("{0} lessons are too many for one pack; at most {max} are allowed, make several", max = contract::pack::MAX_LESSONS)]
     TooMany(usize),
     /// Larger than a disk.
-    #[error("lesson {lesson} has {size} bytes and does not fit a volume of {volume} bytes; choose a larger volume")]
+    #[error(
+        "lesson {lesson} has {size} bytes and does not fit a volume of {volume} bytes; choose a larger volume"
+    )]
     Volume {
         /// Which lesson.
         lesson: String,
@@ -63,7 +67,9 @@ pub enum PackFailure {
     #[error(transparent)]
     Objects(#[from] ObjectError),
     /// A stored file or manifest is not what its name says.
-    #[error("{what} is damaged in the console's store: its bytes are not what its name says; restore it from the backup")]
+    #[error(
+        "{what} is damaged in the console's store: its bytes are not what its name says; restore it from the backup"
+    )]
     Damaged {
         /// Which.
         what: String,
@@ -95,7 +101,9 @@ pub enum PackFailure {
         free: u64,
     },
     /// A program that makes discs is missing.
-    #[error("an ISO image needs the program xorriso, which is not installed; install the Debian package xorriso, or make a folder instead")]
+    #[error(
+        "an ISO image needs the program xorriso, which is not installed; install the Debian package xorriso, or make a folder instead"
+    )]
     NoXorriso,
     /// It ran and failed.
     #[error("xorriso failed: {0}")]
@@ -107,7 +115,9 @@ pub enum PackFailure {
     #[error("the pack cannot be laid out: {0}")]
     Layout(#[from] contract::pack::PackError),
     /// The console's own clock cannot be believed, so nothing is signed.
-    #[error("the console's own clock cannot be believed, so nothing is signed; set it right and run bbt-console clock accept")]
+    #[error(
+        "the console's own clock cannot be believed, so nothing is signed; set it right and run bbt-console clock accept"
+    )]
     Clock,
     /// It was told to stop.
     #[error("it was stopped before it was ready; make it again")]
@@ -133,7 +143,10 @@ pub fn new_id(now: jiff::Timestamp) -> Result<PackId, contract::id::IdError> {
 ///
 /// # Errors
 /// A lesson that fits no volume.
-pub fn volumes(contents: Contents, volume_bytes: Option<u64>) -> Result<Vec<(Contents, Option<Volume>)>, PackFailure> {
+pub fn volumes(
+    contents: Contents,
+    volume_bytes: Option<u64>,
+) -> Result<Vec<(Contents, Option<Volume>)>, PackFailure> {
     if contents.lessons.is_empty() {
         return Err(PackFailure::Empty);
     }
@@ -162,7 +175,10 @@ pub fn volumes(contents: Contents, volume_bytes: Option<u64>) -> Result<Vec<(Con
     let of = u32::try_from(parts.len()).unwrap_or(u32::MAX);
     let volumes = (1..).zip(parts).map(|(number, (_, lessons))| {
         let devices = contents.devices.clone();
-        (Contents { lessons, devices }, (of > 1).then_some(Volume { number, of }))
+        (
+            Contents { lessons, devices },
+            (of > 1).then_some(Volume { number, of }),
+        )
     });
     Ok(volumes.collect())
 }
@@ -204,7 +220,10 @@ mod tests {
 
     #[test]
     fn ids_are_lower_case_and_differ() {
-        let (a, b) = (new_id(jiff::Timestamp::UNIX_EPOCH).unwrap(), new_id(jiff::Timestamp::UNIX_EPOCH).unwrap());
+        let (a, b) = (
+            new_id(jiff::Timestamp::UNIX_EPOCH).unwrap(),
+            new_id(jiff::Timestamp::UNIX_EPOCH).unwrap(),
+        );
         assert!(a.as_str().starts_with("p-19700101-") && a != b);
         assert_eq!(a.as_str(), a.as_str().to_lowercase());
     }

@@ -109,14 +109,27 @@ impl Merger<'_> {
         let hash = Hash::of(signed.receipt.as_bytes());
         outcome.repeated = self.db.packs().is_merged(device_no, hash).await?;
         // Also what was merged before is gone through: the word for the board says what is stored.
-        let stored = self.take_over(outcome, &receipt.report, &receipt.telemetry, &receipt.commands, now).await?;
+        let stored = self
+            .take_over(
+                outcome,
+                &receipt.report,
+                &receipt.telemetry,
+                &receipt.commands,
+                now,
+            )
+            .await?;
         if !outcome.repeated {
             let who = (device_no, &device);
-            self.db.packs().merged(who, hash, receipt.number, self.by, now).await?;
+            self.db
+                .packs()
+                .merged(who, hash, receipt.number, self.by, now)
+                .await?;
         }
         let ack = self.keys.sign_command(&ReceiptAck {
             device_id: device.clone(),
-            up_to_number: receipt.number.max(self.db.packs().newest_receipt(device_no).await?),
+            up_to_number: receipt
+                .number
+                .max(self.db.packs().newest_receipt(device_no).await?),
             samples: IngestAck {
                 device_id: device.clone(),
                 stored,
@@ -143,7 +156,14 @@ impl Merger<'_> {
             }
         }
         let mut stored: Vec<BootSeq> = Vec::new();
-        for batch in self.db.health().store(telemetry, now).await?.into_iter().flatten() {
+        for batch in self
+            .db
+            .health()
+            .store(telemetry, now)
+            .await?
+            .into_iter()
+            .flatten()
+        {
             outcome.samples += batch.new;
             for word in batch.ack {
                 match stored.iter_mut().find(|known| known.boot_id == word.boot_id) {
@@ -158,20 +178,42 @@ impl Merger<'_> {
 
 fn check(receipt: &DiskReceipt, signer: &DeviceId) -> anyhow::Result<()> {
     let own = |device: &DeviceId| device == signer;
-    ensure!(own(&receipt.device_id), "it speaks for device {}, but {signer} signed it", receipt.device_id);
+    ensure!(
+        own(&receipt.device_id),
+        "it speaks for device {}, but {signer} signed it",
+        receipt.device_id
+    );
     let foreign = !own(&receipt.report.device_id)
         || receipt.telemetry.iter().any(|batch| !own(&batch.device_id))
         || receipt.commands.iter().any(|status| !own(&status.device_id));
     ensure!(!foreign, "it speaks for another device within");
-    ensure!(receipt.number > 0 && i64::try_from(receipt.number).is_ok(), "its number is 0 or too large");
-    ensure!(receipt.report.lessons.len() <= MAX_REPORT_LESSONS, "its inventory is too long");
-    ensure!(receipt.telemetry.len() <= MAX_BATCHES, "it has too many batches of samples");
-    ensure!(receipt.commands.len() <= MAX_COMMANDS, "it has too many answers to commands");
+    ensure!(
+        receipt.number > 0 && i64::try_from(receipt.number).is_ok(),
+        "its number is 0 or too large"
+    );
+    ensure!(
+        receipt.report.lessons.len() <= MAX_REPORT_LESSONS,
+        "its inventory is too long"
+    );
+    ensure!(
+        receipt.telemetry.len() <= MAX_BATCHES,
+        "it has too many batches of samples"
+    );
+    ensure!(
+        receipt.commands.len() <= MAX_COMMANDS,
+        "it has too many answers to commands"
+    );
     for batch in &receipt.telemetry {
-        ensure!(batch.samples.len() <= MAX_BATCH_SAMPLES, "one of its batches has too many samples");
+        ensure!(
+            batch.samples.len() <= MAX_BATCH_SAMPLES,
+            "one of its batches has too many samples"
+        );
         ensure!(batch.forgotten.len() <= 1_000, "it declares too much forgotten");
         let good = |seq: u64| seq > 0 && i64::try_from(seq).is_ok();
-        ensure!(batch.samples.iter().all(|s| good(s.seq)), "a sample's number is 0 or too large");
+        ensure!(
+            batch.samples.iter().all(|s| good(s.seq)),
+            "a sample's number is 0 or too large"
+        );
     }
     Ok(())
 }
@@ -195,19 +237,32 @@ pub fn of_folder(disk: &Path) -> anyhow::Result<Vec<Found>> {
         if DeviceId::new(name.as_str()).is_err() || !is_folder(&device.path()) {
             continue;
         }
-        let Ok(entries) = fs::read_dir(device.path()) else { continue };
+        let Ok(entries) = fs::read_dir(device.path()) else {
+            continue;
+        };
         for entry in entries.flatten().take(4 * MAX_RECEIPTS) {
             let file = entry.file_name().to_string_lossy().into_owned();
             let Some(number) = number_of(&file) else { continue };
             if !entry.file_type().is_ok_and(|kind| kind.is_file()) {
                 continue;
             }
-            ensure!(found.len() < MAX_FILES, "{} holds more than {MAX_FILES} receipts", root.display());
+            ensure!(
+                found.len() < MAX_FILES,
+                "{} holds more than {MAX_FILES} receipts",
+                root.display()
+            );
             let content = fs::File::open(entry.path())
                 .map_err(|e| e.to_string())
                 .and_then(bounded);
             let name_of_file = format!("{name}/{file}");
-            found.push((name.clone(), number, Found { name: name_of_file, content }));
+            found.push((
+                name.clone(),
+                number,
+                Found {
+                    name: name_of_file,
+                    content,
+                },
+            ));
         }
     }
     found.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
@@ -237,7 +292,11 @@ pub fn of_zip(bytes: &[u8]) -> Result<Vec<Found>, ApiError> {
     let refuse = |why: String| ApiError::new(Code::UsbFolder).detail(why);
     let mut zip = zip::ZipArchive::new(Cursor::new(bytes)).map_err(|e| refuse(format!("no zip: {e}")))?;
     if zip.len() > 4 * MAX_FILES {
-        return Err(refuse(format!("{} files, at most {} are read", zip.len(), 4 * MAX_FILES)));
+        return Err(refuse(format!(
+            "{} files, at most {} are read",
+            zip.len(),
+            4 * MAX_FILES
+        )));
     }
     let mut found: Vec<(String, u64, Found)> = Vec::new();
     for at in 0..zip.len() {
@@ -308,14 +367,25 @@ mod tests {
         assert!(of_folder(disk.path()).is_err());
         let own = disk.path().join("bbt/receipts/d-1");
         fs::create_dir_all(own.join("9.json")).unwrap();
-        for name in ["2.json", "10.json", "ack.json", "02.json", "x.json", "3.JSON", ".DS_Store"] {
+        for name in [
+            "2.json",
+            "10.json",
+            "ack.json",
+            "02.json",
+            "x.json",
+            "3.JSON",
+            ".DS_Store",
+        ] {
             fs::write(own.join(name), name).unwrap();
         }
         std::os::unix::fs::symlink("/etc/passwd", own.join("4.json")).unwrap();
         fs::create_dir_all(disk.path().join("bbt/receipts/..x")).unwrap();
         std::os::unix::fs::symlink(&own, disk.path().join("bbt/receipts/d-2")).unwrap();
         let names = |found: Vec<Found>| found.into_iter().map(|f| f.name).collect::<Vec<_>>();
-        assert_eq!(names(of_folder(disk.path()).unwrap()), ["d-1/2.json", "d-1/10.json"]);
+        assert_eq!(
+            names(of_folder(disk.path()).unwrap()),
+            ["d-1/2.json", "d-1/10.json"]
+        );
 
         let options = zip::write::SimpleFileOptions::default();
         let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));

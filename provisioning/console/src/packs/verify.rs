@@ -54,7 +54,11 @@ pub fn check(disk: &Path, keys: &[TrustedKey]) -> io::Result<Vec<Checked>> {
 }
 
 fn check_one(folder: &Path, keys: &[TrustedKey]) -> Checked {
-    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = folder
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     let mut checked = Checked {
         pack: name,
         title: String::new(),
@@ -109,7 +113,9 @@ fn read_all(folder: &Path, keys: &[TrustedKey], checked: &mut Checked) -> Result
                     checked.files += 1;
                     checked.bytes += file.size;
                 }
-                Err(problem) => checked.problems.push(format!("{} {}: {problem}", lesson.lesson, file.path)),
+                Err(problem) => checked
+                    .problems
+                    .push(format!("{} {}: {problem}", lesson.lesson, file.path)),
             }
         }
     }
@@ -123,7 +129,9 @@ fn hash_file(folder: &Path, hash: Hash, size: u64, part_bytes: Option<u64>) -> R
         let mut file = open(&folder.join(&part.path))?;
         let mut length = 0;
         loop {
-            let read = file.read(&mut buffer).map_err(|e| format!("{}: {e}", part.path))?;
+            let read = file
+                .read(&mut buffer)
+                .map_err(|e| format!("{}: {e}", part.path))?;
             if read == 0 {
                 break;
             }
@@ -131,7 +139,10 @@ fn hash_file(folder: &Path, hash: Hash, size: u64, part_bytes: Option<u64>) -> R
             hasher.update(buffer.get(..read).unwrap_or_default());
         }
         if length != part.len {
-            return Err(format!("{} has {length} bytes instead of {}", part.path, part.len));
+            return Err(format!(
+                "{} has {length} bytes instead of {}",
+                part.path, part.len
+            ));
         }
     }
     if Hash(*hasher.finalize().as_bytes()) == hash {

@@ -22,7 +22,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Disks, DiskState, DiskWish, Facts, Signer, What, Word,
+    DiskState, DiskWish, Disks, Facts, Signer, What, Word,
     eject::eject,
     folder::DiskFolder,
     import::{ImportError, Progress, import},
@@ -225,7 +225,11 @@ impl State {
             if let Some(job) = waiting {
                 self.pulled(&job.title);
             }
-            if self.running.as_ref().is_some_and(|running| running.job.disk == bbt) {
+            if self
+                .running
+                .as_ref()
+                .is_some_and(|running| running.job.disk == bbt)
+            {
                 // It will meet the missing disk by itself; this only spares it the attempt.
                 self.stop_running().await;
             }
@@ -328,7 +332,11 @@ impl State {
                 let queued = |job: &Job| key_of(&job.wanted) == key;
                 let under_way = self.queue.iter().any(queued)
                     || self.running.as_ref().is_some_and(|running| queued(&running.job));
-                let here = store.held(&key).ok().flatten().is_some_and(|held| held.is_ready());
+                let here = store
+                    .held(&key)
+                    .ok()
+                    .flatten()
+                    .is_some_and(|held| held.is_ready());
                 (!under_way && !here && !known.given_up.contains(&key)).then(|| Job {
                     disk: bbt.clone(),
                     pack: Arc::clone(pack),
@@ -369,7 +377,14 @@ impl State {
                     told.read_bytes += now.read_bytes;
                 });
             };
-            import(&store, &folder, of.pack.manifest.part_bytes, &of.wanted, &stopped, &mut tell)
+            import(
+                &store,
+                &folder,
+                of.pack.manifest.part_bytes,
+                &of.wanted,
+                &stopped,
+                &mut tell,
+            )
         };
         let task = tokio::spawn(async move {
             if wait {
@@ -469,7 +484,9 @@ impl State {
             .map(|(bbt, _)| bbt.clone())
             .collect();
         for bbt in idle {
-            let Some(known) = self.known.get_mut(&bbt) else { continue };
+            let Some(known) = self.known.get_mut(&bbt) else {
+                continue;
+            };
             if known.state == DiskState::Importing {
                 known.state = DiskState::Idle;
                 known.before_bytes = 0;
@@ -515,7 +532,11 @@ impl State {
             What::Import(lessons) => self.take_more(&bbt, lessons).await,
             What::Stop => {
                 self.queue.retain(|job| job.disk != bbt);
-                if self.running.as_ref().is_some_and(|running| running.job.disk == bbt) {
+                if self
+                    .running
+                    .as_ref()
+                    .is_some_and(|running| running.job.disk == bbt)
+                {
                     self.stop_running().await;
                 }
                 Ok(words::said("stopped", &[]))
@@ -533,7 +554,11 @@ impl State {
             }
             What::Eject => {
                 self.queue.retain(|job| job.disk != bbt);
-                if self.running.as_ref().is_some_and(|running| running.job.disk == bbt) {
+                if self
+                    .running
+                    .as_ref()
+                    .is_some_and(|running| running.job.disk == bbt)
+                {
                     self.stop_running().await;
                 }
                 self.write_receipts(&bbt).await;
@@ -559,11 +584,7 @@ impl State {
     }
 
     /// Somebody wants lessons that are not assigned; none named is all.
-    async fn take_more(
-        &mut self,
-        bbt: &PathBuf,
-        lessons: &[contract::id::LessonId],
-    ) -> Result<Said, Denied> {
+    async fn take_more(&mut self, bbt: &PathBuf, lessons: &[contract::id::LessonId]) -> Result<Said, Denied> {
         let facts = self.desk.facts.borrow().clone();
         let Some(known) = self.known.get_mut(bbt) else {
             return Err(words::denied("gone"));
@@ -587,7 +608,14 @@ impl State {
                 pinned: false,
                 needed_by: None,
             })
-            .filter(|own| !store.held(&key_of(own)).ok().flatten().is_some_and(|held| held.is_ready()) || !self.own.contains(own))
+            .filter(|own| {
+                !store
+                    .held(&key_of(own))
+                    .ok()
+                    .flatten()
+                    .is_some_and(|held| held.is_ready())
+                    || !self.own.contains(own)
+            })
             .collect();
         if !more.is_empty() {
             if let Err(error) = own::add(&self.desk.config.data_dir, &mut self.own, more) {
@@ -598,7 +626,11 @@ impl State {
         }
         self.queue_needed().await;
         let coming = self.queue.iter().filter(|job| job.disk == *bbt).count()
-            + usize::from(self.running.as_ref().is_some_and(|running| running.job.disk == *bbt));
+            + usize::from(
+                self.running
+                    .as_ref()
+                    .is_some_and(|running| running.job.disk == *bbt),
+            );
         if coming == 0 {
             return Ok(words::said("nothing_to_take", &[]));
         }
@@ -624,7 +656,10 @@ fn stamp(bbt: &std::path::Path) -> Option<Stamp> {
         .into_iter()
         .map(|name| format!("{name} {:?}", packs.inner(&name).ok().map(|pack| pack.stamp())))
         .collect();
-    Some((packs.stamp().0, contract::hash::Hash::of(mark.join("\n").as_bytes())))
+    Some((
+        packs.stamp().0,
+        contract::hash::Hash::of(mark.join("\n").as_bytes()),
+    ))
 }
 
 fn id_of(bbt: &std::path::Path, stamp: &Stamp) -> String {
@@ -637,5 +672,8 @@ fn id_of(bbt: &std::path::Path, stamp: &Stamp) -> String {
 async fn asked<T>(words: &mpsc::Sender<Word>, word: impl FnOnce(oneshot::Sender<T>) -> Word) -> Option<T> {
     let (answer, answered) = oneshot::channel();
     words.send(word(answer)).await.ok()?;
-    tokio::time::timeout(Duration::from_secs(30), answered).await.ok()?.ok()
+    tokio::time::timeout(Duration::from_secs(30), answered)
+        .await
+        .ok()?
+        .ok()
 }

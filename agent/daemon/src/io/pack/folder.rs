@@ -158,7 +158,10 @@ impl DiskFolder {
             .read_to_end(&mut bytes)
             .map_err(|error| DiskError::Unreadable(self.path.join(path), error))?;
         if bytes.len() > most {
-            return Err(DiskError::Strange(self.path.join(path), "longer than any of ours"));
+            return Err(DiskError::Strange(
+                self.path.join(path),
+                "longer than any of ours",
+            ));
         }
         Ok(Some(bytes))
     }
@@ -203,7 +206,12 @@ impl<'a> PackFile<'a> {
         for part in &parts {
             match pack.file(&part.path)? {
                 Some((_, len)) if len == part.len => {}
-                Some(_) => return Err(DiskError::Strange(pack.path.join(&part.path), "of a wrong length")),
+                Some(_) => {
+                    return Err(DiskError::Strange(
+                        pack.path.join(&part.path),
+                        "of a wrong length",
+                    ));
+                }
                 None => return Err(DiskError::Missing(pack.path.join(&part.path))),
             }
         }
@@ -231,7 +239,9 @@ impl<'a> PackFile<'a> {
                 let (file, _) = opened.ok_or_else(|| DiskError::Missing(path.clone()))?;
                 self.open = Some((at, file));
             }
-            let here = usize::try_from(ends(part) - offset).unwrap_or(usize::MAX).min(buffer.len());
+            let here = usize::try_from(ends(part) - offset)
+                .unwrap_or(usize::MAX)
+                .min(buffer.len());
             let (now, later) = std::mem::take(&mut buffer).split_at_mut(here);
             if let Some((_, file)) = &self.open {
                 file.read_exact_at(now, offset - part.offset)
@@ -271,7 +281,10 @@ mod tests {
             "packs/p",
             "packs//p",
         ] {
-            assert!(matches!(bbt.read(path, 10), Err(DiskError::Strange(..))), "{path}");
+            assert!(
+                matches!(bbt.read(path, 10), Err(DiskError::Strange(..))),
+                "{path}"
+            );
         }
         assert!(matches!(
             bbt.read("packs/p/pack.json", 1),

@@ -79,7 +79,9 @@ pub fn import(
         version: wanted.version,
     };
     let path = manifest_path(wanted.manifest);
-    let document = folder.read(&path, MAX_MANIFEST_BYTES).map_err(ImportError::Disk)?;
+    let document = folder
+        .read(&path, MAX_MANIFEST_BYTES)
+        .map_err(ImportError::Disk)?;
     let document =
         document.ok_or_else(|| ImportError::Disk(DiskError::Missing(folder.path().join(&path))))?;
     let manifest = store.put_manifest(&document, wanted)?;

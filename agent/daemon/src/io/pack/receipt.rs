@@ -113,7 +113,12 @@ pub fn ack(bbt: &DiskFolder, device: &DeviceId, keys: &[TrustedKey]) -> Option<R
 ///
 /// # Errors
 /// Why it is not there.
-pub fn write(bbt: &DiskFolder, device: &DeviceId, number: u64, signed: &SignedReceipt) -> Result<(), NotWritten> {
+pub fn write(
+    bbt: &DiskFolder,
+    device: &DeviceId,
+    number: u64,
+    signed: &SignedReceipt,
+) -> Result<(), NotWritten> {
     let bytes = serde_json::to_vec(signed).context("Failed to write the receipt")?;
     if bytes.len() > MAX_RECEIPT_BYTES {
         return Err(anyhow::anyhow!("the receipt has {} bytes", bytes.len()).into());

@@ -88,11 +88,7 @@ pub fn pack_path(id: &PackId) -> String {
 ///
 /// # Errors
 /// The disk cannot be read at all.
-pub fn survey(
-    bbt: &DiskFolder,
-    device: Option<&DeviceId>,
-    trust: &TrustDoor,
-) -> Result<Survey, DiskError> {
+pub fn survey(bbt: &DiskFolder, device: Option<&DeviceId>, trust: &TrustDoor) -> Result<Survey, DiskError> {
     let mut survey = Survey::default();
     let packs = match bbt.inner(PACKS) {
         Ok(packs) => packs,
@@ -105,7 +101,9 @@ pub fn survey(
     names.truncate(MAX_PACKS);
     // What was withdrawn must be known before any lesson is looked at, whichever pack says so.
     for name in &names {
-        let bundle = packs.inner(name).and_then(|folder| folder.read(TRUST_FILE, MAX_BUNDLE_BYTES));
+        let bundle = packs
+            .inner(name)
+            .and_then(|folder| folder.read(TRUST_FILE, MAX_BUNDLE_BYTES));
         let Ok(Some(bundle)) = bundle else { continue };
         match trust.offer(&bundle, Bringer::Stranger) {
             Ok((_, offered)) => {
@@ -113,7 +111,9 @@ pub fn survey(
                     tracing::debug!(pack = name, %refused, "the disk's keys and withdrawals were not all taken over");
                 }
             }
-            Err(error) => tracing::debug!(pack = name, error = %format!("{error:#}"), "the disk's keys and withdrawals are of no use"),
+            Err(error) => {
+                tracing::debug!(pack = name, error = %format!("{error:#}"), "the disk's keys and withdrawals are of no use")
+            }
         }
     }
     for name in names {
@@ -143,11 +143,7 @@ pub fn survey(
     Ok(survey)
 }
 
-fn look(
-    folder: &DiskFolder,
-    name: &str,
-    trust: &TrustDoor,
-) -> Result<Option<FoundPack>, PackRefused> {
+fn look(folder: &DiskFolder, name: &str, trust: &TrustDoor) -> Result<Option<FoundPack>, PackRefused> {
     let Some(document) = folder.read(MANIFEST_FILE, MAX_PACK_BYTES)? else {
         return Ok(None);
     };
@@ -157,7 +153,9 @@ fn look(
         SignatureError::NoTrustedKey { .. } => PackRefused::Stranger(error),
         error => PackRefused::Signature(error),
     })?;
-    manifest.check(name).map_err(|e| PackRefused::Bad(e.to_string()))?;
+    manifest
+        .check(name)
+        .map_err(|e| PackRefused::Bad(e.to_string()))?;
     let lessons = manifest
         .lessons
         .iter()
@@ -207,7 +205,9 @@ pub fn read_manifest(
     let bytes = read.map_err(|error| LessonRefused::Damaged(error.to_string()))?;
     let bytes = bytes.ok_or_else(|| LessonRefused::Damaged(format!("{path} is missing")))?;
     if Hash::of(&bytes) != packed.manifest {
-        return Err(LessonRefused::Damaged(format!("{path} is not what its name says")));
+        return Err(LessonRefused::Damaged(format!(
+            "{path} is not what its name says"
+        )));
     }
     let untrusted = |reason: String| LessonRefused::Untrusted(reason);
     let signed: Signed<LessonManifest> =

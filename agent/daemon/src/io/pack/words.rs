@@ -35,7 +35,11 @@ pub(super) fn of_import(title: &str, error: &ImportError) -> Option<WayNote> {
         ImportError::Busy(_) => note(false, "busy", &[lesson]),
         ImportError::Store(StoreError::Full { needed, free, .. }) => {
             let mib = |bytes: &u64| format!("{} MB", bytes.div_ceil(1_000_000));
-            note(true, "full", &[lesson, ("needed", mib(needed)), ("free", mib(free))])
+            note(
+                true,
+                "full",
+                &[lesson, ("needed", mib(needed)), ("free", mib(free))],
+            )
         }
         ImportError::Store(StoreError::Manifest { .. }) => note(true, "refused", &[lesson, reason]),
         ImportError::Store(_) => note(true, "store", &[lesson, reason]),

@@ -64,20 +64,30 @@ impl State {
             });
             (lines.collect::<Vec<_>>(), room)
         });
-        let Some((lines, room_bytes)) = looked.await else { return };
+        let Some((lines, room_bytes)) = looked.await else {
+            return;
+        };
         let mut disks: Vec<DiskCard> = Vec::new();
         for (bbt, mut lessons) in lines {
-            let Some(known) = self.known.get(&bbt) else { continue };
+            let Some(known) = self.known.get(&bbt) else {
+                continue;
+            };
             if known.packs.is_empty() && known.note.is_none() {
                 continue;
             }
             let running = self.running.as_ref().filter(|running| running.job.disk == bbt);
             let count = |state: LineState| lessons.iter().filter(|line| line.state == state).count();
-            let bytes = |pick: fn(&LessonLine) -> bool| lessons.iter().filter(|l| pick(l)).map(|l| l.size_bytes).sum();
+            let bytes = |pick: fn(&LessonLine) -> bool| {
+                lessons.iter().filter(|l| pick(l)).map(|l| l.size_bytes).sum()
+            };
             let disk = bbt.parent().unwrap_or(&bbt);
             let mut card = DiskCard {
                 id: known.id.clone(),
-                name: disk.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+                name: disk
+                    .file_name()
+                    .unwrap_or_default()
+                    .to_string_lossy()
+                    .into_owned(),
                 path: disk.display().to_string(),
                 state: known.state,
                 packs: known

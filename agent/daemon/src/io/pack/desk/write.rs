@@ -22,7 +22,9 @@ impl State {
     /// and harms nothing.
     pub(super) async fn write_receipts(&mut self, bbt: &PathBuf) {
         let written = self.receipts(bbt).await;
-        let Some(known) = self.known.get_mut(bbt) else { return };
+        let Some(known) = self.known.get_mut(bbt) else {
+            return;
+        };
         match written {
             Ok(()) => known.has_receipt = true,
             Err(error) => {

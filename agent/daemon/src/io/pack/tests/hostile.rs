@@ -2,15 +2,10 @@
 
 use std::os::unix::fs::symlink;
 
-use contract::{
-    hash::Hash,
-    id::LessonId,
-    lesson::Licence,
-    pack::MAX_PACK_BYTES,
-    report::FailureReason,
-    trust::Withdrawal,
-};
 use agent_core::trust::{Saved, SeenSnapshot};
+use contract::{
+    hash::Hash, id::LessonId, lesson::Licence, pack::MAX_PACK_BYTES, report::FailureReason, trust::Withdrawal,
+};
 
 use super::*;
 use crate::{
@@ -57,9 +52,18 @@ fn a_pack_that_is_not_this_countys_or_was_changed_is_named_and_not_read() {
         KeyId::new("content-2").unwrap(),
         &SigningKey::from_bytes(&[1; 32]),
     );
-    put(&at("p-a/pack.json"), &serde_json::to_vec(&stranger.unwrap()).unwrap());
+    put(
+        &at("p-a/pack.json"),
+        &serde_json::to_vec(&stranger.unwrap()).unwrap(),
+    );
     // Its key under our key's name.
-    write_pack(disk.path(), "p-b", &one(), None, &SigningKey::from_bytes(&[1; 32]));
+    write_pack(
+        disk.path(),
+        "p-b",
+        &one(),
+        None,
+        &SigningKey::from_bytes(&[1; 32]),
+    );
     // A word changed.
     write_pack(disk.path(), "p-c", &one(), None, &county());
     let text = std::fs::read_to_string(at("p-c/pack.json")).unwrap();

@@ -74,10 +74,19 @@ fn put(path: &Path, bytes: &[u8]) {
 }
 
 /// Writes a pack as the console would; answers its folder.
-fn write_pack(disk: &Path, id: &str, lessons: &[Lesson], part_bytes: Option<u64>, key: &SigningKey) -> PathBuf {
+fn write_pack(
+    disk: &Path,
+    id: &str,
+    lessons: &[Lesson],
+    part_bytes: Option<u64>,
+    key: &SigningKey,
+) -> PathBuf {
     let folder = disk.join("bbt/packs").join(id);
     for lesson in lessons {
-        put(&folder.join(manifest_path(lesson.assigned.manifest)), &lesson.document);
+        put(
+            &folder.join(manifest_path(lesson.assigned.manifest)),
+            &lesson.document,
+        );
         for (entry, bytes) in lesson.manifest.files.iter().zip(&lesson.bytes) {
             for part in file_parts(entry.hash, entry.size, part_bytes).unwrap() {
                 let from = part.offset as usize;
@@ -90,7 +99,10 @@ fn write_pack(disk: &Path, id: &str, lessons: &[Lesson], part_bytes: Option<u64>
         KeyId::new("content").unwrap(),
         key,
     );
-    put(&folder.join("pack.json"), &serde_json::to_vec(&signed.unwrap()).unwrap());
+    put(
+        &folder.join("pack.json"),
+        &serde_json::to_vec(&signed.unwrap()).unwrap(),
+    );
     folder
 }
 
@@ -127,12 +139,24 @@ fn what_is_on_the_disk_is_found_verified_and_taken() {
     ];
     // Small parts stand for those of FAT32.
     write_pack(disk.path(), "p-1", &lessons, Some(1 << 20), &county());
-    write_pack(disk.path(), "p-2", &lessons[1..], Some(FAT32_PART_BYTES), &county());
+    write_pack(
+        disk.path(),
+        "p-2",
+        &lessons[1..],
+        Some(FAT32_PART_BYTES),
+        &county(),
+    );
     let door = door();
     let found = look(disk.path(), &door);
     assert!(found.refused.is_empty(), "{:?}", found.refused);
     assert_eq!(found.packs.len(), 2);
-    assert!(found.packs.iter().flat_map(|p| &p.lessons).all(|l| l.refused.is_none()));
+    assert!(
+        found
+            .packs
+            .iter()
+            .flat_map(|p| &p.lessons)
+            .all(|l| l.refused.is_none())
+    );
 
     let (store, _) = open(root.path());
     let read = take(&store, disk.path(), &found.packs[0], &lessons[0]).unwrap();
@@ -143,10 +167,16 @@ fn what_is_on_the_disk_is_found_verified_and_taken() {
     assert_eq!(read, 50_000);
     for lesson in &lessons {
         assert!(is_ready(&store, lesson));
-        let back: Vec<Vec<u8>> = read_back(&store, lesson).into_iter().map(Option::unwrap).collect();
+        let back: Vec<Vec<u8>> = read_back(&store, lesson)
+            .into_iter()
+            .map(Option::unwrap)
+            .collect();
         assert_eq!(back, lesson.bytes);
     }
-    assert_eq!(take(&store, disk.path(), &found.packs[0], &lessons[0]).unwrap(), 0);
+    assert_eq!(
+        take(&store, disk.path(), &found.packs[0], &lessons[0]).unwrap(),
+        0
+    );
     drop(store);
     agrees(root.path());
 }
@@ -172,7 +202,10 @@ fn the_old_version_stays_until_the_new_one_is_whole() {
     bytes[100_000] ^= 1;
     fs::write(&path, &bytes).unwrap();
     let error = take(&store, disk.path(), &found.packs[0], &new).unwrap_err();
-    assert!(matches!(error, ImportError::Damaged(hash) if hash == entry.hash), "{error}");
+    assert!(
+        matches!(error, ImportError::Damaged(hash) if hash == entry.hash),
+        "{error}"
+    );
     assert!(is_ready(&store, &old) && !is_ready(&store, &new));
     assert_eq!(store.current(&old.assigned.lesson).unwrap().unwrap().version, 1);
     bytes[100_000] ^= 1;

@@ -10,7 +10,10 @@ struct Dice(u64);
 
 impl Dice {
     fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % end
     }
 }
@@ -23,7 +26,12 @@ fn pull(folder: &Path) {
             pull(&path);
             let _ = fs::remove_dir(&path);
         } else {
-            fs::File::options().write(true).open(&path).unwrap().set_len(0).unwrap();
+            fs::File::options()
+                .write(true)
+                .open(&path)
+                .unwrap()
+                .set_len(0)
+                .unwrap();
             fs::remove_file(&path).unwrap();
         }
     }
@@ -49,7 +57,16 @@ fn at_two_hundred_points_nothing_is_harmed_and_it_goes_on() {
     let memory = crate::store::tests::kit::folder();
     let (original, root) = (memory.path().join("original"), memory.path().join("data"));
     let old = lesson("a", 1, &[noise(1, 40_000), noise(2, 100)]);
-    let new = lesson("a", 2, &[noise(1, 40_000), noise(3, 1_300_000), noise(4, 700), noise(5, 90_000)]);
+    let new = lesson(
+        "a",
+        2,
+        &[
+            noise(1, 40_000),
+            noise(3, 1_300_000),
+            noise(4, 700),
+            noise(5, 90_000),
+        ],
+    );
     let other = lesson("b", 1, &[noise(6, 300_000)]);
     let lessons = [new, other];
     write_pack(&original, "p-1", &lessons, Some(1 << 20), &county());
@@ -90,13 +107,19 @@ fn at_two_hundred_points_nothing_is_harmed_and_it_goes_on() {
             }
         }
         if let Err(error) = ended {
-            assert!(matches!(error, ImportError::Disk(_)), "seed {seed} round {round}: {error}");
+            assert!(
+                matches!(error, ImportError::Disk(_)),
+                "seed {seed} round {round}: {error}"
+            );
             pulled += 1;
         }
         // Nothing half plays; what played before does.
         for lesson in &lessons {
             if is_ready(&store, lesson) {
-                let back: Vec<Vec<u8>> = read_back(&store, lesson).into_iter().map(Option::unwrap).collect();
+                let back: Vec<Vec<u8>> = read_back(&store, lesson)
+                    .into_iter()
+                    .map(Option::unwrap)
+                    .collect();
                 assert_eq!(back, lesson.bytes, "seed {seed} round {round}");
             }
         }
@@ -106,10 +129,26 @@ fn at_two_hundred_points_nothing_is_harmed_and_it_goes_on() {
             drop(store);
             agrees(&root);
             let (again, _) = open(&root);
-            finish(&again, &original, &found.packs[0], &lessons, read, &mut resumed, (seed, round));
+            finish(
+                &again,
+                &original,
+                &found.packs[0],
+                &lessons,
+                read,
+                &mut resumed,
+                (seed, round),
+            );
             clear(&again, &lessons, &old);
         } else {
-            finish(&store, &original, &found.packs[0], &lessons, read, &mut resumed, (seed, round));
+            finish(
+                &store,
+                &original,
+                &found.packs[0],
+                &lessons,
+                read,
+                &mut resumed,
+                (seed, round),
+            );
             clear(&store, &lessons, &old);
         }
         let _ = fs::remove_dir_all(&disk);
@@ -137,7 +176,11 @@ fn finish(
     }
     // The file of the old version was here already.
     let all: u64 = lessons.iter().map(|l| l.assigned.size_bytes).sum::<u64>() - 40_000;
-    assert_eq!(read + again, all, "{seed:?}: bytes were read twice, or not at all");
+    assert_eq!(
+        read + again,
+        all,
+        "{seed:?}: bytes were read twice, or not at all"
+    );
     *resumed += u32::from(again < all && again > 0);
 }
 

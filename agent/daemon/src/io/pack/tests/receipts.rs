@@ -104,5 +104,8 @@ fn only_the_consoles_word_for_this_board_counts() {
     };
     assert_eq!(word(&device, 9).unwrap().up_to_number, 3);
     assert!(word(&device, 8).is_none(), "another key");
-    assert!(word(&DeviceId::new("d-2").unwrap(), 9).is_none(), "another board's");
+    assert!(
+        word(&DeviceId::new("d-2").unwrap(), 9).is_none(),
+        "another board's"
+    );
 }
