@@ -97,6 +97,7 @@ impl County {
         self.stand.admin(&[
             "lesson",
             "import",
+            "--release",
             lessons[0].parent().and_then(Path::to_str).context("no folder")?,
         ])?;
         Ok(lessons)
@@ -139,7 +140,7 @@ pub fn picture_lesson(county: &County, id: &str) -> Result<String> {
     std::fs::write(folder.join("图.png"), PNG)?;
     county
         .stand
-        .admin(&["lesson", "import", folder.to_str().context("path")?])?;
+        .admin(&["lesson", "import", "--release", folder.to_str().context("path")?])?;
     Ok(id.to_owned())
 }
 

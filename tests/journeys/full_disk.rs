@@ -91,7 +91,7 @@ async fn a_full_disk_costs_nothing_that_was_good() -> Result<()> {
     // The console: no room for the large lesson.
     county
         .stand
-        .admin(&["lesson", "import", small.to_str().context("path")?])?;
+        .admin(&["lesson", "import", "--release", small.to_str().context("path")?])?;
     let objects = county.stand.data.join("objects");
     let kept = county.dir.path().join("objects-kept");
     copy_tree(&objects, &kept)?;
@@ -99,7 +99,7 @@ async fn a_full_disk_costs_nothing_that_was_good() -> Result<()> {
     copy_tree(&kept, &objects)?;
     let error = county
         .stand
-        .admin(&["lesson", "import", large.to_str().context("path")?])
+        .admin(&["lesson", "import", "--release", large.to_str().context("path")?])
         .unwrap_err()
         .to_string();
     println!("console: {error}");
@@ -115,7 +115,7 @@ async fn a_full_disk_costs_nothing_that_was_good() -> Result<()> {
     disk.resize(200)?;
     county
         .stand
-        .admin(&["lesson", "import", large.to_str().context("path")?])?;
+        .admin(&["lesson", "import", "--release", large.to_str().context("path")?])?;
 
     // The device: room for the small lesson only.
     let room = county.rooms[0].key.clone();

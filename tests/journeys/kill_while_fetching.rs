@@ -48,7 +48,7 @@ async fn a_hundred_kills_cost_at_most_a_hundred_chunks() -> Result<()> {
     kit::lengthen_mp4(&video, &lesson.join("长课.mp4"), LESSON_BYTES, 7)?;
     county
         .stand
-        .admin(&["lesson", "import", lesson.to_str().context("path")?])?;
+        .admin(&["lesson", "import", "--release", lesson.to_str().context("path")?])?;
     county.add_classroom("").await?;
     let push = push(&county.console).await?;
 

@@ -55,7 +55,7 @@ async fn a_live_session_and_a_live_download_end() -> Result<()> {
     ensure!(size > 24 << 20, "the video has only {size} bytes");
     county
         .stand
-        .admin(&["lesson", "import", folder.to_str().context("path")?])?;
+        .admin(&["lesson", "import", "--release", folder.to_str().context("path")?])?;
     county.add_classroom("").await?;
     county.push_and_wait(LIMIT).await?;
     let device = county.device(0).await?;

@@ -39,7 +39,7 @@ async fn a_silent_line_does_not_stop_the_player() -> Result<()> {
     let sources = county.dir.path().join("sources");
     county
         .stand
-        .admin(&["lesson", "import", sources.to_str().context("path")?])?;
+        .admin(&["lesson", "import", "--release", sources.to_str().context("path")?])?;
     let regions = county.console.get("/tree").await?;
     let target = json!({ "kind": "region", "id": regions["regions"][0]["id"] });
     let push = county

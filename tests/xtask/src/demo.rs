@@ -97,6 +97,7 @@ async fn county(folder: &Path, bins: &Bins, options: &Options) -> Result<()> {
     let report = stand.admin(&[
         "lesson",
         "import",
+        "--release",
         kit_dir.to_str().context("the folder's path is not UTF-8")?,
     ])?;
     report.lines().for_each(|line| println!("   {line}"));

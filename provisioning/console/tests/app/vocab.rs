@@ -55,7 +55,7 @@ async fn a_word_that_is_not_there_is_refused_by_name_and_other_spellings_are_und
         ("subject", "数学课", "数学"),
         ("edition", "人民教育版", "人教版"),
         ("resource_type", "微课程", "微课"),
-        ("grade", "七年级", "小学"),
+        ("grade", "七年级", "初中"),
     ] {
         let refused = upload(&console, None, &meta(field, word)).await;
         assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);

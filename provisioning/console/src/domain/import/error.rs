@@ -214,7 +214,7 @@ impl Reason {
             | Self::Path(s)
             | Self::Console(s) => s.clone(),
             Self::Word(fault) => format!(
-                "meta.{}: {} ≠ {}",
+                "meta.{} “{}” → {}",
                 fault.field().path(),
                 fault.word(),
                 fault.near().join("、")
