@@ -58,21 +58,21 @@ pub struct FetchOptions {
 
 /// Fetches what it is told to. Cheap to clone; dropping the last one cancels everything.
 #[derive(Clone)]
-pub struct Fetcher(Arc<Handle>);
+pub struct Fetcher(pub(crate) Arc<Handle>);
 
-struct Handle {
+pub(crate) struct Handle {
     orders: mpsc::UnboundedSender<Order>,
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     lan: Option<Arc<Lan>>,
     stop: CancellationToken,
 }
 
 /// What the task tells of itself.
 #[derive(Debug, Default)]
-struct Shared {
+pub(crate) struct Shared {
     /// Lesson bytes taken from peers.
     lan_in: AtomicU64,
-    peers: AtomicUsize,
+    pub(crate) peers: AtomicUsize,
 }
 
 /// What went over the LAN, and how many are there.

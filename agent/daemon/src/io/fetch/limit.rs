@@ -16,7 +16,7 @@ const REQUEST_BYTES: (f64, f64) = (32.0 * 1024.0, 256.0 * 1024.0);
 
 /// Lets bytes pass at a steady rate.
 #[derive(Debug)]
-pub(super) struct Limiter {
+pub(crate) struct Limiter {
     /// By configuration.
     most_kbps: Option<u32>,
     state: Mutex<State>,

@@ -54,16 +54,17 @@ fn own() -> DeviceId {
 }
 
 #[derive(Default)]
-struct Console {
+pub(crate) struct Console {
     files: Mutex<HashMap<String, Bytes>>,
     moods: Mutex<Vec<Mood>>,
-    ranges: Mutex<Vec<String>>,
     requests: AtomicUsize,
-    sent: AtomicUsize,
+    pub(crate) sent: AtomicUsize,
+    /// The school's line, shared by all who ask.
+    pub(crate) line: Mutex<Option<Arc<Limiter>>>,
 }
 
 impl Console {
-    fn add(&self, lesson: &Lesson) {
+    pub(crate) fn add(&self, lesson: &Lesson) {
         let mut files = self.files.lock().unwrap();
         files.insert(lesson.assigned.manifest.to_hex(), lesson.document.clone().into());
         for (entry, bytes) in lesson.manifest.files.iter().zip(&lesson.bytes) {
@@ -77,7 +78,7 @@ impl Console {
         *self.moods.lock().unwrap() = moods;
     }
 
-    async fn serve(self: &Arc<Self>) -> SocketAddr {
+    pub(crate) async fn serve(self: &Arc<Self>) -> SocketAddr {
         let app = Router::new()
             .route(api::MANIFEST_ROUTE, get(file))
             .route(api::FILE_ROUTE, get(file))
@@ -96,11 +97,6 @@ async fn file(State(console): State<Arc<Console>>, Path(hash): Path<String>, hea
     console.requests.fetch_add(1, Ordering::SeqCst);
     let mood = console.moods.lock().unwrap().pop().unwrap_or(Mood::Well);
     let asked = headers.get(header::RANGE).map(|v| v.to_str().unwrap().to_owned());
-    console
-        .ranges
-        .lock()
-        .unwrap()
-        .push(asked.clone().unwrap_or_default());
     if let Mood::Status(status, retry_after) = mood {
         let mut answer = StatusCode::from_u16(status).unwrap().into_response();
         if let Some(after) = retry_after {
@@ -166,7 +162,24 @@ async fn file(State(console): State<Arc<Console>>, Path(hash): Path<String>, hea
             body[at] ^= 1;
             Body::from(body)
         }
-        _ => Body::from(body),
+        _ => match console.line.lock().unwrap().clone() {
+            None => Body::from(body),
+            Some(line) => {
+                answer = answer.header(header::CONTENT_LENGTH, length);
+                let console = Arc::clone(&console);
+                let pieces: Vec<_> = body.chunks(8192).map(Bytes::copy_from_slice).collect();
+                return answer
+                    .body(Body::from_stream(futures_util::stream::iter(pieces).then(move |piece| {
+                        let (line, console) = (Arc::clone(&line), Arc::clone(&console));
+                        async move {
+                            line.pass(piece.len() as u64).await;
+                            console.sent.fetch_add(piece.len(), Ordering::SeqCst);
+                            Ok::<_, std::io::Error>(piece)
+                        }
+                    })))
+                    .unwrap();
+            }
+        },
     };
     console.sent.fetch_add(length, Ordering::SeqCst);
     answer.body(body).unwrap()
@@ -550,4 +563,9 @@ async fn no_room_is_a_failure_of_the_disk_and_not_of_the_line() {
     let (reason, detail) = failure(bench.lesson(&lesson).await.0);
     assert_eq!(reason, FailureReason::DiskFull, "{detail}");
     drop(bench.folder);
+}
+
+/// A line of so many kbit/s.
+pub(crate) fn line(kbps: u32) -> Limiter {
+    Limiter::new(Some(kbps))
 }

@@ -1,0 +1,1 @@
+//! Boards that mean ill.
