@@ -69,7 +69,7 @@ impl Agent {
     /// The console sent the plan of our school.
     pub(super) fn on_school(&mut self, payload: &Bytes, now: Millis) -> anyhow::Result<()> {
         let document: Signed<SchoolPlan> = serde_json::from_slice(payload)?;
-        let plan = document.verify(&self.identity.reply.keys)?;
+        let plan = self.trust.verify(&document)?;
         let own = &self.identity.reply.device_id;
         anyhow::ensure!(
             plan.members.iter().any(|member| member.device_id == *own),
