@@ -21,6 +21,8 @@ use crate::bench::process;
 pub(crate) type Ready = Box<dyn FnMut() -> bool + Send>;
 
 const ASK_EVERY: Duration = Duration::from_millis(20);
+/// From the last board's being online until anything is counted.
+const SETTLE: Duration = Duration::from_secs(5);
 /// A board that was cut off comes back within this.
 const OFF_MS: std::ops::Range<u64> = 500..3000;
 
@@ -90,6 +92,8 @@ pub(crate) async fn run(
     course: Course,
     folder: &Path,
 ) -> Result<Result1> {
+    // What follows an enrolment is no idling.
+    tokio::time::sleep(SETTLE).await;
     let half = Duration::from_secs(course.idle_s) / 2;
     let before = school.line_bytes()?;
     tokio::time::sleep(half).await;
