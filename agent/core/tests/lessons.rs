@@ -53,6 +53,7 @@ fn held(name: &str, version: u32, state: HeldState, bytes: u64, last_used: u64) 
         total_bytes: bytes,
         exclusive_bytes,
         exclusive_files: 1,
+        unverified_bytes: 0,
         missing_files: u32::from(state != READY),
         last_used,
     }

@@ -39,6 +39,7 @@ fn held(name: &str, done: Option<u64>) -> HeldLesson {
         total_bytes: 100,
         exclusive_bytes: done.unwrap_or(100),
         exclusive_files: 1,
+        unverified_bytes: 0,
         missing_files: u32::from(done.is_some()),
         last_used: 0,
     }

@@ -28,6 +28,8 @@ pub struct HeldLesson {
     pub exclusive_files: u32,
     /// Files that are not on the disk whole: each distinct one once.
     pub missing_files: u32,
+    /// Of the bytes on the disk, those that nobody has hashed yet since they were found or doubted.
+    pub unverified_bytes: u64,
     /// Order of last use over restarts: a counter that the store raises with each opening. 0 is never used.
     pub last_used: u64,
 }

@@ -157,12 +157,15 @@ impl Lessons {
                 retrying: true,
             };
         }
-        let held_done = held.map(|h| (h.total_bytes - h.missing_bytes(), h.total_bytes));
+        // What is hashed again counts as it is hashed, so that a person sees how far that is.
+        let unverified = held.map_or(0, |h| h.unverified_bytes);
+        let verified = |bytes: u64| bytes.saturating_sub(unverified);
+        let held_done = held.map(|h| (verified(h.total_bytes - h.missing_bytes()), h.total_bytes));
         let job_done = under_way
-            .map(|j| (j.done_bytes, j.total_bytes))
+            .map(|j| (verified(j.done_bytes), j.total_bytes))
             .filter(|j| j.1 > 0);
         match job_done.max(held_done) {
-            Some((done_bytes, total_bytes)) if done_bytes > 0 || under_way.is_some() => {
+            Some((done_bytes, total_bytes)) if done_bytes > 0 || unverified > 0 || under_way.is_some() => {
                 LessonState::Fetching {
                     done_bytes,
                     total_bytes,

@@ -11,7 +11,7 @@
 //! async threads. Knows no network and decides nothing.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashMap, HashSet},
     fs, io,
     path::{Path, PathBuf},
     sync::{
@@ -40,6 +40,7 @@ use super::{
     read::FileMap,
     recover,
     rows::{FileRow, FileState, LessonRow},
+    scrub::{Round, Waiting},
     serve::Desk,
 };
 use crate::shelf::LessonCard;
@@ -80,6 +81,9 @@ pub(crate) struct Inner {
     pub(super) desk: Desk,
     pub(super) elsewhere: Elsewhere,
     pub(super) counts: Counts,
+    pub(super) opened_at: Instant,
+    /// When somebody last read, fetched or was served, in milliseconds since `opened_at`.
+    pub(super) used_at_ms: AtomicU64,
     /// Bytes of whole files.
     pub(crate) file_bytes: AtomicU64,
     /// A commit failed half-way.
@@ -95,7 +99,9 @@ pub(super) struct Memory {
     /// Files whose commit failed at its last step. They count as missing until the next start.
     pub(super) unconfirmed: HashSet<Hash>,
     /// Files that nobody has hashed since they were found or touched.
-    pub(super) to_verify: VecDeque<Hash>,
+    pub(super) to_verify: Waiting,
+    /// Where the slow round is; `None` until it is read from the index.
+    pub(super) round: Option<Round>,
     held: HashMap<LessonKey, HeldLesson>,
     pub(super) maps: Vec<(LessonKey, Arc<FileMap>)>,
     next_use: u64,
@@ -157,6 +163,8 @@ impl ContentStore {
             desk: Desk::default(),
             elsewhere: Elsewhere::default(),
             counts: Counts::default(),
+            opened_at: Instant::now(),
+            used_at_ms: AtomicU64::new(0),
             file_bytes: AtomicU64::new(0),
             broken: AtomicBool::new(false),
             changes: watch::channel(0).0,
@@ -423,6 +431,7 @@ impl Inner {
         let (mut done_bytes, mut exclusive_bytes, mut ready) = (0, 0, true);
         // The manifest is a file, too.
         let (mut exclusive_files, mut missing_files) = (1, 0);
+        let mut unverified_bytes = 0;
         for (hash, size) in self.index.needs(key)? {
             let here = match self.confirmed(hash)? {
                 Some(FileRow {
@@ -434,6 +443,7 @@ impl Inner {
                     ..
                 }) => {
                     ready = false;
+                    unverified_bytes += size;
                     size
                 }
                 Some(FileRow {
@@ -465,6 +475,7 @@ impl Inner {
             exclusive_bytes,
             exclusive_files,
             missing_files,
+            unverified_bytes,
             last_used: self.index.last_used(&key.lesson)?,
         };
         self.memory().held.insert(key.clone(), held.clone());

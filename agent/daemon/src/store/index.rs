@@ -28,7 +28,7 @@ use super::{
     error::says_full,
     fault::{Faults, Step},
     layout,
-    rows::{self, FileRow, LessonRow, PartRow, RowError},
+    rows::{self, FileRow, LessonRow, PartRow, RowError, ScrubRow},
 };
 
 /// sled's cache in bytes. Its default is 1 GB.
@@ -128,6 +128,15 @@ impl Changes {
     pub(crate) fn put_used(&mut self, lesson: &LessonId, order: u64) -> Result<(), RowError> {
         self.0.insert(rows::used_key(lesson), rows::encode(&order)?);
         Ok(())
+    }
+
+    pub(crate) fn put_scrub(&mut self, row: &ScrubRow) -> Result<(), RowError> {
+        self.0.insert(rows::SCRUB_KEY, rows::encode(row)?);
+        Ok(())
+    }
+
+    pub(crate) fn drop_scrub(&mut self) {
+        self.0.remove(rows::SCRUB_KEY);
     }
 
     pub(crate) fn drop_used(&mut self, lesson: &LessonId) {
@@ -279,6 +288,12 @@ impl Index {
             .map(|v| rows::decode(&key, &v))
             .transpose()?
             .unwrap_or(0))
+    }
+
+    /// Where the slow round has come to. A row that does not read only costs the round's beginning.
+    pub(crate) fn scrub_place(&self) -> Result<Option<ScrubRow>, IndexError> {
+        let value = self.get(rows::SCRUB_KEY)?;
+        Ok(value.and_then(|v| rows::decode(rows::SCRUB_KEY, &v).ok()))
     }
 
     /// The highest order of use ever given out.

@@ -17,6 +17,8 @@ use super::LessonKey;
 
 /// Files moved aside because their bytes were not what their name says; the oldest go first.
 const QUARANTINE_FILES: usize = 8;
+/// The same in bytes, all of them together.
+const QUARANTINE_BYTES: u64 = 64 * 1024 * 1024;
 /// Buffer for reading whole files, in bytes.
 const READ_BYTES: usize = 128 * 1024;
 
@@ -125,14 +127,26 @@ impl Layout {
             target = self.quarantine().join(numbered);
         }
         fs::rename(path, &target)?;
+        // The newest first, and that is this one.
         let mut kept: Vec<_> = fs::read_dir(self.quarantine())?
             .filter_map(|entry| entry.ok())
-            .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+            .filter_map(|entry| {
+                let metadata = entry.metadata().ok()?;
+                Some((
+                    entry.path() != target,
+                    metadata.modified().ok()?,
+                    metadata.len(),
+                    entry.path(),
+                ))
+            })
             .collect();
-        kept.sort();
-        let surplus = kept.len().saturating_sub(QUARANTINE_FILES);
-        for (_, path) in kept.iter().filter(|(_, path)| *path != target).take(surplus) {
-            fs::remove_file(path)?;
+        kept.sort_by(|one, two| (one.0, two.1).cmp(&(two.0, one.1)));
+        let mut bytes = 0;
+        for (n, (_, _, size, path)) in kept.iter().enumerate() {
+            bytes += size;
+            if n >= QUARANTINE_FILES || bytes > QUARANTINE_BYTES {
+                fs::remove_file(path)?;
+            }
         }
         Ok(())
     }

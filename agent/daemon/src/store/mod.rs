@@ -36,6 +36,7 @@ pub use part::{Begin, Part};
 pub use read::{OpenFile, Resolved};
 pub use recover::OpenReport;
 pub use rows::RowError;
+pub use scrub::Scrub;
 
 use contract::id::LessonId;
 

@@ -287,6 +287,7 @@ impl Part {
         }
         self.unrecorded.insert(index);
         let size = chunk.bytes.len() as u64;
+        self.store.used();
         self.store.counts.written.fetch_add(size, Ordering::Relaxed);
         self.set(index, size);
         Ok(())

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     fs::File,
     io,
-    sync::{Arc, PoisonError, atomic::Ordering},
+    sync::{Arc, PoisonError, Weak, atomic::Ordering},
 };
 
 use contract::{hash::Hash, id::LessonId};
@@ -16,6 +16,7 @@ use super::{
     layout::{self, Stamp},
     recover,
     rows::{FileRow, FileState},
+    scrub::is_damage,
 };
 
 /// So many lessons' path tables stay in memory.
@@ -44,6 +45,18 @@ pub struct OpenFile {
     pub size: u64,
     /// Open for reading.
     pub file: File,
+    store: Weak<Inner>,
+}
+
+impl OpenFile {
+    /// Says that reading it failed: it is looked at again, and fetched again if need be. Blocks.
+    pub fn read_failed(&self, error: &io::Error) {
+        let Some(store) = self.store.upgrade() else { return };
+        tracing::error!(file = %self.hash, %error, "a lesson file could not be read while it was played");
+        if let Err(error) = store.suspect(self.hash) {
+            tracing::error!(file = %self.hash, %error, "could not have a file looked at again");
+        }
+    }
 }
 
 impl ContentStore {
@@ -114,6 +127,7 @@ impl ContentStore {
     /// # Errors
     /// Index or disk.
     pub fn open_file(&self, hash: Hash) -> Result<Option<OpenFile>, StoreError> {
+        self.0.used();
         let Some((row, file, stamp)) = self.0.look_up(hash)? else {
             return Ok(None);
         };
@@ -122,6 +136,7 @@ impl ContentStore {
                 hash,
                 size: stamp.size,
                 file,
+                store: Arc::downgrade(&self.0),
             }));
         }
         let _verify = self.0.verify.lock().unwrap_or_else(PoisonError::into_inner);
@@ -133,13 +148,21 @@ impl ContentStore {
                 hash,
                 size: stamp.size,
                 file,
+                store: Arc::downgrade(&self.0),
             }));
         }
         let path = self.0.layout.file(hash);
-        let found = layout::hash_all(&file).map_err(failed("read", &path))?;
+        let found = match layout::hash_all(&file) {
+            Ok(found) => Some(found),
+            Err(error) if is_damage(&error) => {
+                tracing::error!(file = %hash, %error, "a stored file cannot be read any more; set aside");
+                None
+            }
+            Err(error) => return Err(failed("read", &path)(error)),
+        };
         io::Seek::rewind(&mut file).map_err(failed("read", &path))?;
         let _write = self.0.lock_write()?;
-        if found == hash {
+        if found == Some(hash) {
             let mut changes = Changes::default();
             changes.put_file(hash, FileRow::verified(stamp))?;
             self.0.index.note(changes)?;
@@ -148,9 +171,12 @@ impl ContentStore {
                 hash,
                 size: stamp.size,
                 file,
+                store: Arc::downgrade(&self.0),
             }));
         }
-        tracing::error!(file = %hash, found = %found, "stored bytes do not have their hash; set aside");
+        if let Some(found) = found {
+            tracing::error!(file = %hash, found = %found, "stored bytes do not have their hash; set aside");
+        }
         recover::quarantine_file(&self.0, hash)?;
         self.0.file_changed(hash)?;
         Ok(None)
@@ -162,7 +188,7 @@ impl ContentStore {
     /// # Errors
     /// Index or disk.
     pub fn verify_next(&self) -> Result<Option<Hash>, StoreError> {
-        let next = self.0.memory().to_verify.pop_front();
+        let next = self.0.memory().to_verify.pop();
         if let Some(hash) = next {
             self.open_file(hash)?;
         }
@@ -192,6 +218,13 @@ impl Inner {
                     self.file_bytes.fetch_sub(row.size, Ordering::SeqCst);
                     self.file_changed(hash)?;
                 }
+                return Ok(None);
+            }
+            Err(error) if is_damage(&error) => {
+                let _write = self.lock_write()?;
+                tracing::error!(file = %hash, %error, "a stored file cannot be opened any more; set aside");
+                recover::quarantine_file(self, hash)?;
+                self.file_changed(hash)?;
                 return Ok(None);
             }
             Err(error) => return Err(failed("open", &path)(error)),

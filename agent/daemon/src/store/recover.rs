@@ -5,7 +5,7 @@
 //! well under a second; a file without a trusted row is hashed before it is played (`ContentStore::verify_next`).
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashMap, HashSet},
     fs, io,
     path::Path,
     sync::atomic::Ordering,
@@ -19,6 +19,7 @@ use super::{
     index::Changes,
     layout::{self, Stamp},
     rows::{FileRow, FileState, LessonRow},
+    scrub::{Waiting, is_damage},
 };
 
 /// Rows written in one batch while recovering.
@@ -65,8 +66,21 @@ pub(crate) fn reconcile(inner: &Inner, rebuilt: Option<String>) -> Result<OpenRe
     files(inner, &mut report)?;
     parts(inner, &mut report)?;
     inner.index.commit(Changes::default())?;
+    in_order_of_use(inner)?;
     inner.forget_all();
     Ok(report)
+}
+
+/// What was used last is hashed first, until somebody knows better what is needed next.
+fn in_order_of_use(inner: &Inner) -> Result<(), StoreError> {
+    let mut lessons = Vec::new();
+    for row in inner.index.lessons() {
+        let (key, _) = row?;
+        lessons.push((inner.index.last_used(&key.lesson)?, key));
+    }
+    lessons.sort_by(|one, two| two.cmp(one));
+    let lessons: Vec<_> = lessons.into_iter().map(|(_, key)| key).collect();
+    inner.verify_first(&lessons)
 }
 
 fn finish_evictions(inner: &Inner, report: &mut OpenReport) -> Result<(), StoreError> {
@@ -141,7 +155,7 @@ fn manifests(inner: &Inner, report: &mut OpenReport) -> Result<(), StoreError> {
 fn files(inner: &Inner, report: &mut OpenReport) -> Result<(), StoreError> {
     let mut known: HashMap<Hash, FileRow> = inner.index.files().collect::<Result<_, _>>()?;
     let mut changes = Changes::default();
-    let mut to_verify = VecDeque::new();
+    let mut to_verify = Waiting::default();
     let mut pending = 0;
     for (shard, name, _) in list(&inner.layout.files())? {
         if !shard.is_dir() {
@@ -176,13 +190,13 @@ fn files(inner: &Inner, report: &mut OpenReport) -> Result<(), StoreError> {
             match row {
                 Some(row) if row.vouches_for(stamp) => continue,
                 Some(row) if row == unverified => {
-                    to_verify.push_back(hash);
+                    to_verify.push(hash);
                     continue;
                 }
                 Some(_) => report.touched_files += 1,
                 None => report.adopted_files += 1,
             }
-            to_verify.push_back(hash);
+            to_verify.push(hash);
             changes.put_file(hash, unverified)?;
             pending += 1;
             if pending >= BATCH {
@@ -273,10 +287,10 @@ fn drop_lesson(inner: &Inner, key: &LessonKey) -> Result<(), StoreError> {
 pub(crate) fn quarantine_file(inner: &Inner, hash: Hash) -> Result<(), StoreError> {
     let path = inner.layout.file(hash);
     let size = inner.index.file(hash)?.map_or(0, |row| row.size);
-    inner
-        .layout
-        .set_aside(&path)
-        .map_err(failed("set aside", &path))?;
+    if let Err(error) = inner.layout.set_aside(&path) {
+        // Where even that fails, the next one of this name takes its place.
+        tracing::error!(file = %hash, %error, "could not set a bad file aside");
+    }
     let mut changes = Changes::default();
     changes.drop_file(hash);
     inner.index.commit(changes)?;
@@ -315,17 +329,29 @@ fn stray(inner: &Inner, path: &Path, report: &mut OpenReport) -> Result<(), Stor
     }
 }
 
-/// The entries of a folder: path, name, stamp.
+/// The entries of a folder: path, name, stamp. One that the disk does not give out any more is passed over, as if it were
+/// gone: it is fetched again.
 pub(crate) fn list(
     folder: &Path,
 ) -> Result<Vec<(std::path::PathBuf, std::ffi::OsString, Stamp)>, StoreError> {
-    let entries = fs::read_dir(folder).map_err(failed("list", folder))?;
-    entries
-        .map(|entry| {
-            let entry = entry.map_err(failed("list", folder))?;
-            let path = entry.path();
-            let metadata = entry.metadata().map_err(failed("read", &path))?;
-            Ok((path, entry.file_name(), Stamp::of(&metadata)))
-        })
-        .collect()
+    let entries = match fs::read_dir(folder) {
+        Err(error) if is_damage(&error) => {
+            tracing::error!(folder = %folder.display(), %error, "a folder cannot be read any more");
+            return Ok(Vec::new());
+        }
+        other => other.map_err(failed("list", folder))?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(failed("list", folder))?;
+        let path = entry.path();
+        match entry.metadata() {
+            Ok(metadata) => found.push((path, entry.file_name(), Stamp::of(&metadata))),
+            Err(error) if is_damage(&error) => {
+                tracing::error!(path = %path.display(), %error, "cannot be read any more");
+            }
+            Err(error) => return Err(failed("read", &path)(error)),
+        }
+    }
+    Ok(found)
 }

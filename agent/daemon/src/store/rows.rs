@@ -9,6 +9,7 @@
 //! | `m` lesson, 0, version (u32 BE), hash | size of a file that the lesson needs |
 //! | `r` hash, lesson, 0, version (u32 BE) | nothing: the lesson needs the file |
 //! | `u` lesson | order of last use |
+//! | `s` | [`ScrubRow`] |
 //! | `v` | the format of all this |
 //!
 //! Every value stays far below 64 KiB: sled moves longer ones into files of their own, which our commit does not sync.
@@ -23,6 +24,8 @@ use crate::shelf::LessonCard;
 pub(crate) const FORMAT_KEY: &[u8] = b"v";
 /// Its value; another one means rows of another shape, and a rebuild.
 pub(crate) const FORMAT: &[u8] = b"bbt-index/1";
+/// Where the slow round over everything held has come to.
+pub(crate) const SCRUB_KEY: &[u8] = b"s";
 /// Bytes of one stretch of a part's bitmap: 16,384 chunks.
 pub(crate) const SEGMENT_BYTES: usize = 2048;
 /// A lesson's card is kept in its row up to this many bytes of JSON, else read from the manifest.
@@ -70,6 +73,15 @@ pub(crate) struct PartRow {
     pub(crate) layout: [u8; 32],
     /// Bytes of the chunks whose bit is set.
     pub(crate) done_bytes: u64,
+}
+
+/// The next chunk of the slow round.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ScrubRow {
+    pub(crate) lesson: String,
+    pub(crate) version: u32,
+    pub(crate) file: [u8; 32],
+    pub(crate) chunk: u32,
 }
 
 /// One version of a lesson whose signed manifest is stored.

@@ -185,6 +185,7 @@ impl ContentStore {
                 Ok(None)
             };
         };
+        self.0.used();
         match offer.read(index) {
             Ok(bytes) => Ok(bytes),
             Err(reason) => {

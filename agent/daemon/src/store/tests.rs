@@ -5,4 +5,5 @@ mod cuts;
 mod damage;
 pub(crate) mod kit;
 mod lessons;
+mod scrub;
 mod serving;
