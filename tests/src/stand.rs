@@ -256,6 +256,8 @@ pub struct ConsoleStand {
     pub username: &'static str,
     /// That operator's password.
     pub password: String,
+    /// The passphrase of the offline keys, where `init` was just run.
+    pub root_passphrase: Option<String>,
     /// Its wall clock, as `faketime` takes it; `None` is the machine's.
     pub clock: Option<String>,
     running: Option<Process>,
@@ -298,7 +300,7 @@ impl ConsoleStand {
              public_host = \"{host}\"\npublic_devices_port = {devices}\npublic_mqtt_port = {mqtt}\nreserve_bytes = 1048576\n"
         );
         fs::write(data.join("console.toml"), config)?;
-        let stand = Self {
+        let mut stand = Self {
             bins: bins.clone(),
             place,
             data: data.to_owned(),
@@ -307,13 +309,18 @@ impl ConsoleStand {
             mqtt,
             username: "admin",
             password: password.to_owned(),
+            root_passphrase: None,
             clock: None,
             running: None,
         };
         if !data.join("console.db").exists() {
             let mut init = stand.command();
             init.args(["init", "--username", stand.username, "--password-stdin"]);
-            stand.run(&mut init, Some(password))?;
+            let said = stand.run(&mut init, Some(password))?;
+            let line = said
+                .lines()
+                .find_map(|line| line.strip_prefix("root passphrase: "));
+            stand.root_passphrase = line.and_then(|line| line.split(' ').next()).map(str::to_owned);
         }
         Ok(stand)
     }
@@ -359,6 +366,14 @@ impl ConsoleStand {
     /// It failed; its words are in the error.
     pub fn admin(&self, args: &[&str]) -> Result<String> {
         self.run(self.command().args(args), None)
+    }
+
+    /// The same, with a line or more on its standard input.
+    ///
+    /// # Errors
+    /// It failed; its words are in the error.
+    pub fn admin_with(&self, args: &[&str], stdin: &str) -> Result<String> {
+        self.run(self.command().args(args), Some(stdin))
     }
 
     /// Starts `serve`, waits until the web listener answers, and signs in.

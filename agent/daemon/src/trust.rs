@@ -72,7 +72,13 @@ impl TrustDoor {
 
     /// Whether this version of this lesson may be accepted from `source`, or played if it is held. Asked anew each time: it
     /// may have been withdrawn a moment ago.
-    pub fn judge(&self, lesson: &LessonId, version: u32, licence: Option<&Licence>, source: Source) -> Verdict {
+    pub fn judge(
+        &self,
+        lesson: &LessonId,
+        version: u32,
+        licence: Option<&Licence>,
+        source: Source,
+    ) -> Verdict {
         let floor = self.floor();
         self.lock().judge(lesson, version, licence, source, floor)
     }
@@ -96,10 +102,7 @@ impl TrustDoor {
     ///
     /// # Errors
     /// See [`Trust::verify`].
-    pub fn verify<T: SignedBody>(
-        &self,
-        document: &Signed<T>,
-    ) -> Result<T, contract::signed::SignatureError> {
+    pub fn verify<T: SignedBody>(&self, document: &Signed<T>) -> Result<T, contract::signed::SignatureError> {
         self.lock().verify(document)
     }
 

@@ -88,6 +88,13 @@ async fn find(state: &PlayerState, lesson: String, version: Option<u32>, path: S
     };
     let lesson = LessonId::new(lesson).map_err(|e| (Refusal::BadPath, e.to_string()))?;
     if !state.allows(&lesson) {
+        // Withdrawn lessons leave the assignment, too; the teacher is told why.
+        let judged = state
+            .trust()
+            .judge(&lesson, version.unwrap_or(1), None, Source::Held);
+        if judged == Verdict::Withdrawn {
+            return Err((Refusal::LessonWithdrawn, lesson.to_string()));
+        }
         return Err((
             Refusal::LessonNotHere,
             format!("{lesson} is not assigned to this device"),
