@@ -175,10 +175,12 @@ async fn build(args: Build, config: &Config, db: &Db) -> anyhow::Result<ExitCode
         (false, Some(mib)) => Some(mib << 20),
         (false, None) => Some(FAT32_PART_BYTES),
     };
+    let keys = pki::open(config)?.keys;
     let maker = Maker {
+        trust: crate::packs::trust(db, &keys).await,
         objects: Objects::open(&config.data.join("objects"), config.reserve_bytes)
             .with_context(|| format!("Failed to open the lesson files in {}", config.data.display()))?,
-        keys: pki::open(config)?.keys,
+        keys,
         title: args
             .title
             .clone()
@@ -233,6 +235,7 @@ struct Maker {
     title: String,
     county: String,
     part_bytes: Option<u64>,
+    trust: Option<contract::trust::TrustBundle>,
     now: Timestamp,
     quiet: bool,
 }
@@ -253,7 +256,7 @@ impl Maker {
             part_bytes: self.part_bytes,
             volume,
             contents,
-            trust: None,
+            trust: self.trust.clone(),
         };
         let mut made = Made {
             id: order.id.to_string(),

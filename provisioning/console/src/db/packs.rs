@@ -76,11 +76,8 @@ struct LessonRow {
 
 impl LessonRow {
     fn packed(self) -> DbResult<PackedLesson> {
-        let manifest = self.manifest_hash.ok_or_else(|| {
-            DbError::Conflict(format!(
-                "lesson {} version {} is not released (出库) yet, so it is not signed",
-                self.lesson_id, self.version
-            ))
+        let manifest = self.manifest_hash.ok_or_else(|| DbError::LessonNotReleased {
+            id: self.lesson_id.clone(),
         })?;
         Ok(PackedLesson {
             lesson: parse(&self.lesson_id)?,

@@ -161,7 +161,7 @@ async fn write(app: &AppState, due: Due, done: &AtomicU64, stop: &AtomicBool) ->
         part_bytes: Some(FAT32_PART_BYTES),
         volume: None,
         contents: due.contents,
-        trust: super::trust(app).await,
+        trust: super::trust(&app.db, &app.keys).await,
     };
     let tell = |progress: super::build::Progress| {
         done.store(progress.done, Ordering::Relaxed);
