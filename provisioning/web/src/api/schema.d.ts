@@ -577,6 +577,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/lessons/{id}/lint": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the linter found in a version: errors keep it from 自审, each finding says what to do. */
+        get: operations["get_lessons_id_lint"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/lessons/{id}/meta": {
         parameters: {
             query?: never;
@@ -713,6 +730,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/lint-rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The rules that lessons are held against, and what this server can convert. */
+        get: operations["get_lint_rules"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/overview": {
         parameters: {
             query?: never;
@@ -785,6 +819,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/push-forecast": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** When a push would have arrived if it were made now: the same body as `POST /pushes`. Changes nothing. */
+        post: operations["post_push_forecast"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/pushes": {
         parameters: {
             query?: never;
@@ -830,6 +881,74 @@ export interface paths {
         };
         /** Devices of a push with how far they are, those that need a look first. */
         get: operations["get_pushes_id_devices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/pushes/{id}/forecast": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** When a push will have arrived, school by school, the latest first. */
+        get: operations["get_pushes_id_forecast"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/pushes/{id}/receipt-summary": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Receipts of a push, counted by school, with the ways over which lesson bytes came. */
+        get: operations["get_pushes_id_receipt_summary"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/pushes/{id}/receipts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Receipts of a push, one page, those that need a look first. */
+        get: operations["get_pushes_id_receipts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/pushes/{id}/receipts.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All receipts of a push as a table for a spreadsheet. */
+        get: operations["get_pushes_id_receipts.csv"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1271,6 +1390,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/trust": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How trust stands: roots, keys, the newest snapshot and how many devices hold it. */
+        get: operations["get_trust"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/usb-requests": {
         parameters: {
             query?: never;
@@ -1470,6 +1606,131 @@ export interface components {
             totp: boolean;
             /** @description Name for signing in. */
             username: string;
+        };
+        /** @description What to do. */
+        Advice: {
+            /**
+             * Format: date-time
+             * @description By when, where that is known.
+             */
+            by?: string | null;
+            /**
+             * Format: int64
+             * @description Room that the disk needs, in bytes.
+             */
+            bytes: number;
+            /** @enum {string} */
+            kind: "send_disk";
+        } | {
+            /**
+             * Format: int32
+             * @description How many.
+             */
+            boards: number;
+            /** @enum {string} */
+            kind: "look_at_boards";
+        };
+        /** @description When the last bytes reach a school. */
+        Arrival: {
+            /** @enum {string} */
+            kind: "arrived";
+        } | {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /** @enum {string} */
+            kind: "at";
+        } | {
+            /** @enum {string} */
+            kind: "never";
+            /** @description Why. */
+            reason: components["schemas"]["NeverReason"];
+        };
+        /** @description What a forecast rests on. */
+        Assumption: {
+            /** @enum {string} */
+            code: "line_measured";
+        } | {
+            /** @enum {string} */
+            code: "line_contracted";
+        } | {
+            /** @enum {string} */
+            code: "line_from_roster";
+        } | {
+            /** @enum {string} */
+            code: "line_observed";
+        } | {
+            /** @enum {string} */
+            code: "line_assumed";
+        } | {
+            /** @enum {string} */
+            code: "budget";
+            /**
+             * Format: int32
+             * @description kbit/s.
+             */
+            kbps: number;
+        } | {
+            /** @enum {string} */
+            code: "class_hours";
+            /**
+             * Format: int32
+             * @description kbit/s.
+             */
+            kbps: number;
+        } | {
+            /** @enum {string} */
+            code: "on_hours";
+        } | {
+            /** @enum {string} */
+            code: "exams";
+            /**
+             * Format: int32
+             * @description How many lie ahead.
+             */
+            count: number;
+        } | {
+            /**
+             * Format: int64
+             * @description Bytes.
+             */
+            bytes: number;
+            /** @enum {string} */
+            code: "in_school";
+        } | {
+            /**
+             * Format: int64
+             * @description Bytes.
+             */
+            bytes: number;
+            /** @enum {string} */
+            code: "queued_before";
+        } | {
+            /**
+             * Format: int32
+             * @description Boards.
+             */
+            boards: number;
+            /** @enum {string} */
+            code: "boards_alone";
+        } | {
+            /**
+             * Format: int32
+             * @description Boards.
+             */
+            boards: number;
+            /** @enum {string} */
+            code: "boards_unseen";
+        } | {
+            /**
+             * Format: int32
+             * @description Boards.
+             */
+            boards: number;
+            /** @enum {string} */
+            code: "boards_full";
         };
         /** @description One row. */
         AuditEntry: {
@@ -1939,6 +2200,11 @@ export interface components {
          * @enum {string}
          */
         CommandStage: "queued" | "sent" | "accepted" | "executing" | "succeeded" | "failed" | "expired" | "rejected";
+        /**
+         * @description How far a forecast can be believed.
+         * @enum {string}
+         */
+        Confidence: "high" | "medium" | "low";
         /** @description The password once more, before the second factor is changed. */
         ConfirmPassword: {
             /**
@@ -1946,6 +2212,15 @@ export interface components {
              * @description The password.
              */
             password: string;
+        };
+        /** @description A program that converts. */
+        ConvertTool: {
+            /** @description Whether it is here. */
+            installed: boolean;
+            /** @description The Debian package that brings it. */
+            package: string;
+            /** @description Its name. */
+            program: string;
         };
         /** @description What a board must know of its county before it can ask for anything. No secret: it may be part of the disk image. */
         CountyFile: {
@@ -2026,6 +2301,11 @@ export interface components {
             boot_id?: string | null;
             /** @description Power-ups, newest first, at most 50. */
             boots: components["schemas"]["DeviceBoot"][];
+            /**
+             * @description The rule by which it fetches nothing at the moment although something is missing: `class_hours`, `exam`, `metered`,
+             *     `other`.
+             */
+            held_back?: string | null;
             latest?: components["schemas"]["Readings"] | null;
             /**
              * Format: date-time
@@ -2046,6 +2326,8 @@ export interface components {
              * @description Samples it dropped unsent, by its own word.
              */
             samples_dropped: number;
+            /** @description Why what it should hold cannot be told to it; none: it can. */
+            undeliverable?: string | null;
         };
         /** @description Everything about a device's identity. */
         DeviceIdentity: {
@@ -2315,6 +2597,46 @@ export interface components {
         };
         /** @description Why a lesson is not complete. */
         FailureReason: "disk_full" | "signature_refused" | "manifest_invalid" | "hash_mismatch" | "not_found" | "disk_error" | "withdrawn" | "licence_expired" | "rolled_back" | "trust_stale" | "other";
+        /** @description A push over all its schools. */
+        Forecast: {
+            /**
+             * Format: date-time
+             * @description When it was worked out.
+             */
+            at: string;
+            /**
+             * Format: date-time
+             * @description When the last school that gets it at all has it.
+             */
+            last?: string | null;
+            /**
+             * Format: date-time
+             * @description By when it is needed.
+             */
+            needed_by?: string | null;
+            /**
+             * Format: int64
+             * @description Size of a disk with the whole push, in bytes: each file once.
+             */
+            pack_bytes: number;
+            /** @description Schools, the latest first. */
+            schools: components["schemas"]["SchoolForecastPage"];
+            /**
+             * Format: int32
+             * @description Of these, schools that have everything.
+             */
+            schools_arrived: number;
+            /**
+             * Format: int32
+             * @description Of these, schools where it comes too late or never.
+             */
+            schools_late: number;
+            /**
+             * Format: int32
+             * @description Schools that the push covers.
+             */
+            schools_total: number;
+        };
         /** @description A role at a node, as somebody holds it. */
         Grant: {
             /**
@@ -2632,6 +2954,8 @@ export interface components {
             /** @description Where it belongs in the curriculum. */
             meta: components["schemas"]["LessonMeta"];
             owner?: components["schemas"]["Place"] | null;
+            /** @description Films and sounds that boards do not decode are brought into a coding that they do, before anything else is checked. */
+            transcode?: boolean;
         };
         /** @description The whole multipart body, for the API document. */
         LessonUploadForm: {
@@ -2710,6 +3034,61 @@ export interface components {
          * @enum {string}
          */
         LineSource: "measured" | "contracted" | "roster" | "unknown";
+        /** @description One thing found. */
+        LintFinding: {
+            /** @description The file in the lesson. */
+            file: string;
+            /** @description What to do about it. */
+            fix: string;
+            /** @description What is wrong, in the asker's language. */
+            message: string;
+            /** @description The rule's id, e.g. `video.level`. */
+            rule: string;
+            /** @description Whether it keeps the version from being reviewed. */
+            severity: components["schemas"]["Severity"];
+        };
+        /** @description One version's examination. */
+        LintReport: {
+            /**
+             * Format: date-time
+             * @description When it was examined; none for a version from before there was a linter.
+             */
+            examined_at?: string | null;
+            /** @description Errors first. */
+            findings: components["schemas"]["LintFinding"][];
+            /** @description The lesson. */
+            lesson: string;
+            /** @description Whether 自审 may pass it: no finding is an error. */
+            passes: boolean;
+            /**
+             * Format: int32
+             * @description The version.
+             */
+            version: number;
+        };
+        /** @description One rule. */
+        LintRule: {
+            /** @description What to do. */
+            fix: string;
+            /** @description Stable name. */
+            id: string;
+            /**
+             * Format: int64
+             * @description What it is held against, where it is a figure.
+             */
+            limit?: number | null;
+            /** @description What is wrong; `{found}` and `{limit}` are filled in. */
+            message: string;
+            /** @description Whether it keeps a version from being reviewed. */
+            severity: components["schemas"]["Severity"];
+        };
+        /** @description The rules. */
+        LintRules: {
+            /** @description By id. */
+            rules: components["schemas"]["LintRule"][];
+            /** @description The programs that convert, and whether they are installed on the server. */
+            tools: components["schemas"]["ConvertTool"][];
+        };
         /** @description Moves a device. */
         MoveDevice: {
             /**
@@ -2718,6 +3097,11 @@ export interface components {
              */
             classroom_id: number;
         };
+        /**
+         * @description Why it never arrives.
+         * @enum {string}
+         */
+        NeverReason: "metered" | "no_power" | "nothing_allowed" | "too_long" | "nobody_there";
         /** @description Who may sign for a school. */
         NewAuthors: {
             /** @description Boards of the school; whoever is not named may not. */
@@ -3441,6 +3825,59 @@ export interface components {
              */
             written_bytes?: number | null;
         };
+        /** @description What became of a push on one board. */
+        Receipt: {
+            /**
+             * Format: date-time
+             * @description When the board first had all of it.
+             */
+            arrived_at?: string | null;
+            /** @description Its classroom. */
+            classroom: string;
+            /** @description What exactly, for the technician. */
+            detail?: string | null;
+            /** @description The board. */
+            device_id: string;
+            /**
+             * Format: int64
+             * @description Bytes of them on it.
+             */
+            done_bytes: number;
+            /**
+             * Format: date-time
+             * @description When it was last heard.
+             */
+            last_seen_at?: string | null;
+            /** @description It has arrived, but after the day by which it was needed. */
+            late: boolean;
+            /**
+             * Format: int32
+             * @description Lessons of the push complete on it.
+             */
+            lessons_ready: number;
+            /**
+             * Format: int32
+             * @description Lessons of the push.
+             */
+            lessons_total: number;
+            reason?: components["schemas"]["ReceiptReason"] | null;
+            /** @description Name of that school. */
+            school: string;
+            /**
+             * Format: int64
+             * @description Its school.
+             */
+            school_id: number;
+            /** @description Its serial number. */
+            serial: string;
+            /** @description What became of it. */
+            state: components["schemas"]["ReceiptState"];
+            /**
+             * Format: int64
+             * @description All their bytes.
+             */
+            total_bytes: number;
+        };
         /** @description Outcomes, and the files to be written to `bbt/receipts/<device>/ack.json`. */
         ReceiptAnswers: {
             /** @description Signed words for the boards, by device. */
@@ -3480,6 +3917,83 @@ export interface components {
              * @description Samples that were new.
              */
             samples: number;
+        };
+        /** @description Receipts of a push, one page; those that need a look first. */
+        ReceiptPage: {
+            /** @description The rows of this page. */
+            items: components["schemas"]["Receipt"][];
+            /**
+             * Format: int32
+             * @description This page, from 1.
+             */
+            page: number;
+            /**
+             * Format: int32
+             * @description Rows in a full page.
+             */
+            page_size: number;
+            /**
+             * Format: int64
+             * @description Rows of all pages.
+             */
+            total: number;
+        };
+        /**
+         * @description Why it failed or cannot be reached.
+         * @enum {string}
+         */
+        ReceiptReason: "disk_full" | "signature_refused" | "manifest_invalid" | "hash_mismatch" | "not_found" | "disk_error" | "withdrawn" | "licence_expired" | "rolled_back" | "trust_stale" | "other" | "assignment_too_large" | "push_withdrawn" | "late" | "late_class_hours" | "late_exam" | "late_metered" | "never_seen" | "offline" | "kept_out";
+        /**
+         * @description What became of it.
+         * @enum {string}
+         */
+        ReceiptState: "failed" | "unreachable" | "pending" | "arrived";
+        /** @description A push's receipts, by school. */
+        ReceiptSummary: {
+            /** @description They are closed: no board is pending. */
+            closed: boolean;
+            /**
+             * Format: date-time
+             * @description When the books are closed: the day by which it is needed, or 14 days after it was made.
+             */
+            deadline: string;
+            /**
+             * Format: int64
+             * @description The push.
+             */
+            push_id: number;
+            /** @description By school, those with most to look at first. */
+            schools: components["schemas"]["SchoolReceipts"][];
+            /** @description All boards. */
+            totals: components["schemas"]["ReceiptTotals"];
+        };
+        /** @description Receipts, counted. */
+        ReceiptTotals: {
+            /**
+             * Format: int32
+             * @description See [`ReceiptState::Arrived`].
+             */
+            arrived: number;
+            /**
+             * Format: int32
+             * @description Boards.
+             */
+            boards: number;
+            /**
+             * Format: int32
+             * @description See [`ReceiptState::Failed`].
+             */
+            failed: number;
+            /**
+             * Format: int32
+             * @description See [`ReceiptState::Pending`].
+             */
+            pending: number;
+            /**
+             * Format: int32
+             * @description See [`ReceiptState::Unreachable`].
+             */
+            unreachable: number;
         };
         /** @description One region. */
         Region: {
@@ -3781,6 +4295,85 @@ export interface components {
              */
             region_id: number;
         };
+        /** @description One school of a push. */
+        SchoolForecast: {
+            advice?: components["schemas"]["Advice"] | null;
+            /**
+             * Format: int64
+             * @description Bytes of earlier or more urgent lessons that come before them.
+             */
+            ahead_bytes: number;
+            /** @description When. */
+            arrival: components["schemas"]["Arrival"];
+            /** @description What it rests on. */
+            assumptions: components["schemas"]["Assumption"][];
+            /**
+             * Format: int32
+             * @description Boards that the push covers there.
+             */
+            boards: number;
+            /**
+             * Format: int32
+             * @description Of these, boards without room for what they miss, as they said themselves.
+             */
+            boards_full: number;
+            /**
+             * Format: int32
+             * @description Of these, boards that hold all of it already.
+             */
+            boards_ready: number;
+            /**
+             * Format: int32
+             * @description Of these, boards not heard of for three days or never: the forecast does not speak of them.
+             */
+            boards_unseen: number;
+            /** @description How far it can be believed. */
+            confidence: components["schemas"]["Confidence"];
+            /**
+             * Format: int64
+             * @description Most bytes that one board still has to take from the others.
+             */
+            lan_bytes: number;
+            /** @description Whether that is too late for the push; none where it has no day by which it is needed. */
+            late?: boolean | null;
+            /**
+             * Format: int32
+             * @description What the forecast takes for the line, kbit/s.
+             */
+            line_kbps: number;
+            /** @description Its name. */
+            school: string;
+            /**
+             * Format: int64
+             * @description The school.
+             */
+            school_id: number;
+            /**
+             * Format: int64
+             * @description Bytes of the push's lessons that still have to come over the school's line.
+             */
+            wan_bytes: number;
+        };
+        /** @description Schools of a forecast, one page. */
+        SchoolForecastPage: {
+            /** @description The rows of this page. */
+            items: components["schemas"]["SchoolForecast"][];
+            /**
+             * Format: int32
+             * @description This page, from 1.
+             */
+            page: number;
+            /**
+             * Format: int32
+             * @description Rows in a full page.
+             */
+            page_size: number;
+            /**
+             * Format: int64
+             * @description Rows of all pages.
+             */
+            total: number;
+        };
         /**
          * @description What a school is.
          * @enum {string}
@@ -3812,6 +4405,20 @@ export interface components {
             updated_at?: string | null;
             /** @description By whom. */
             updated_by?: string | null;
+        };
+        /** @description One school's receipts. */
+        SchoolReceipts: {
+            /** @description Its name. */
+            school: string;
+            /**
+             * Format: int64
+             * @description The school.
+             */
+            school_id: number;
+            /** @description Its boards. */
+            totals: components["schemas"]["ReceiptTotals"];
+            /** @description Over which ways it came. */
+            ways: components["schemas"]["Ways"];
         };
         /** @description One school, counted. */
         SchoolSummary: {
@@ -3953,6 +4560,11 @@ export interface components {
             local: boolean;
             oidc?: components["schemas"]["OidcOption"] | null;
         };
+        /**
+         * @description How grave a finding is.
+         * @enum {string}
+         */
+        Severity: "warning" | "error";
         /** @description Who wants in. */
         SignIn: {
             /**
@@ -4117,6 +4729,66 @@ export interface components {
             /** @description The newest. */
             snapshot?: components["schemas"]["Signed"] | null;
         };
+        /** @description A key that devices believe. */
+        TrustKey: {
+            /** @description Its name in signatures. */
+            id: string;
+            /** @description This console signs with it; an old content key is only believed. */
+            in_use: boolean;
+            /** @description What it may sign: `root`, `content`, `command`, `time`, `snapshot`. */
+            role: string;
+        };
+        /** @description How trust stands. */
+        TrustStanding: {
+            /**
+             * Format: int64
+             * @description Of those, devices that say that they hold the newest snapshot.
+             */
+            devices_current: number;
+            /**
+             * Format: int64
+             * @description Devices in good standing.
+             */
+            devices_total: number;
+            /** @description What is wrong, in English; empty if nothing is. */
+            faults: string[];
+            /** @description Every key that it names. */
+            keys: components["schemas"]["TrustKey"][];
+            /**
+             * Format: date-time
+             * @description Until when it is good.
+             */
+            root_expires_at?: string | null;
+            /** @description The key that signs roots still lies on this machine. */
+            root_key_online: boolean;
+            /**
+             * Format: int32
+             * @description Root keys that must sign the next root.
+             */
+            root_threshold: number;
+            /**
+             * Format: int32
+             * @description Version of the newest root; 0 before the first.
+             */
+            root_version: number;
+            /** @description A withdrawal or a root that no snapshot tells yet. */
+            signing: boolean;
+            /**
+             * Format: date-time
+             * @description Until when it is good.
+             */
+            snapshot_expires_at?: string | null;
+            /**
+             * Format: int64
+             * @description Version of the newest signed snapshot; 0 before the first.
+             */
+            snapshot_version: number;
+            /**
+             * Format: int64
+             * @description Lessons that are withdrawn now.
+             */
+            withdrawn: number;
+        };
         /** @description A public key that a device trusts, handed over at enrolment. */
         TrustedKey: {
             /** @description Names the key in signatures. */
@@ -4267,6 +4939,41 @@ export interface components {
             under: string[];
             /** @description What is stored and sent. */
             word: string;
+        };
+        /** @description Over which ways lesson bytes came to the boards of a school while the push was under way. */
+        Ways: {
+            /**
+             * Format: int64
+             * @description Bytes of the push's lessons, each file once.
+             */
+            content_bytes: number;
+            /**
+             * Format: int64
+             * @description Copied from older versions on the same board.
+             */
+            copied_bytes: number;
+            /**
+             * Format: double
+             * @description `wan_bytes` ÷ `content_bytes`: how often the push came over the line. Without a board that was heard, none.
+             */
+            copies?: number | null;
+            /**
+             * Format: int64
+             * @description From other boards of the school.
+             */
+            lan_bytes: number;
+            /**
+             * Format: int64
+             * @description From a disk.
+             */
+            pack_bytes: number;
+            /** @description Other pushes were under way at the school in that time; the figures are of all of them. */
+            shared: boolean;
+            /**
+             * Format: int64
+             * @description Over the school's line.
+             */
+            wan_bytes: number;
         };
         /** @description 下架. */
         Withdraw: {
@@ -5668,6 +6375,38 @@ export interface operations {
             };
         };
     };
+    get_lessons_id_lint: {
+        parameters: {
+            query?: {
+                /** @description Left out: the newest. */
+                version?: number;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LintReport"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     patch_lessons_id_meta: {
         parameters: {
             query?: never;
@@ -6003,6 +6742,25 @@ export interface operations {
             };
         };
     };
+    get_lint_rules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LintRules"];
+                };
+            };
+        };
+    };
     get_overview: {
         parameters: {
             query?: never;
@@ -6185,6 +6943,60 @@ export interface operations {
             };
         };
     };
+    post_push_forecast: {
+        parameters: {
+            query?: {
+                /** @description Only schools where it comes too late or never. */
+                late?: boolean;
+                /** @description From 1. */
+                page?: number;
+                /** @description 1–500, default 50. */
+                page_size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPush"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Forecast"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_pushes: {
         parameters: {
             query?: {
@@ -6338,6 +7150,146 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PushDevicePage"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_pushes_id_forecast: {
+        parameters: {
+            query?: {
+                /** @description Only schools where it comes too late or never. */
+                late?: boolean;
+                /** @description From 1. */
+                page?: number;
+                /** @description 1–500, default 50. */
+                page_size?: number;
+            };
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Forecast"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_pushes_id_receipt_summary: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReceiptSummary"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_pushes_id_receipts: {
+        parameters: {
+            query?: {
+                /** @description Only this kind. */
+                state?: components["schemas"]["ReceiptState"];
+                /** @description Only of this school. */
+                school_id?: number;
+                /** @description From 1. */
+                page?: number;
+                /** @description 1–500, default 50. */
+                page_size?: number;
+            };
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReceiptPage"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get_pushes_id_receipts.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
                 };
             };
             404: {
@@ -7353,6 +8305,25 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Tree"];
+                };
+            };
+        };
+    };
+    get_trust: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrustStanding"];
                 };
             };
         };
