@@ -53,7 +53,7 @@ pub(super) enum Found {
     Prepared(LessonKey, Result<Prepared, Failure>),
     Manifest {
         file: Hash,
-        from: Source,
+        origin: Origin,
         result: Result<(), StoreError>,
     },
     Held(Vec<(Hash, Bits)>),
@@ -389,20 +389,24 @@ impl Task {
                 }
                 self.look_up();
             }
-            Found::Manifest { file, from, result } => match result {
-                Ok(()) => {
-                    self.tell_core(Event::Stored { file, index: 0, from });
-                    self.complete_file(file).await;
+            Found::Manifest { file, origin, result } => {
+                let from = source(&origin);
+                match result {
+                    Ok(()) => {
+                        self.tell_core(Event::Stored { file, index: 0, from });
+                        self.complete_file(file).await;
+                    }
+                    Err(StoreError::Manifest {
+                        reason: reason @ ManifestRefused::Hash { .. },
+                        ..
+                    }) => {
+                        self.note(file, format!("the manifest was refused: {reason}"));
+                        self.tell_core(Event::Wrong { file, index: 0, from });
+                    }
+                    Err(error) => self.fail_file(file, &Failure::from(&error)).await,
                 }
-                Err(StoreError::Manifest {
-                    reason: reason @ ManifestRefused::Hash { .. },
-                    ..
-                }) => {
-                    self.note(file, format!("the manifest was refused: {reason}"));
-                    self.tell_core(Event::Wrong { file, index: 0, from });
-                }
-                Err(error) => self.fail_file(file, &Failure::from(&error)).await,
-            },
+                self.written(&origin).await;
+            }
         }
     }
 
@@ -461,7 +465,7 @@ impl Task {
                 if new {
                     self.count(file, u64::from(bytes), 0);
                 }
-                let from = self.source(&origin);
+                let from = source(&origin);
                 if matches!(from, Source::Peer(_)) {
                     self.shared.lan_in.fetch_add(u64::from(bytes), Ordering::Relaxed);
                 }
@@ -474,7 +478,7 @@ impl Task {
                 origin,
                 detail,
             } => {
-                let from = self.source(&origin);
+                let from = source(&origin);
                 tracing::warn!(?from, %detail, "wrong bytes");
                 if from == Source::Wan {
                     self.note(file, detail);
@@ -493,13 +497,6 @@ impl Task {
                     self.written(&origin).await;
                 }
             }
-        }
-    }
-
-    fn source(&self, origin: &Origin) -> Source {
-        match origin {
-            Origin::Wan(_) => Source::Wan,
-            Origin::Peer(peer) => Source::Peer(peer.clone()),
         }
     }
 
@@ -592,7 +589,10 @@ impl Task {
                             room: Some(room),
                         });
                     }
-                    Some(Kind::Manifest(_)) => self.put_manifest(file, bytes, Source::Wan),
+                    Some(Kind::Manifest(_)) => {
+                        running.writing += 1;
+                        self.put_manifest(file, bytes, Origin::Wan(id));
+                    }
                     None => {}
                 }
             }
@@ -606,14 +606,26 @@ impl Task {
     }
 
     /// Verifies and stores a manifest; where it came from makes no difference.
-    fn put_manifest(&self, file: Hash, bytes: bytes::Bytes, from: Source) {
+    fn put_manifest(&self, file: Hash, bytes: bytes::Bytes, origin: Origin) {
         let Some(Kind::Manifest(assigned)) = self.files.get(&file).map(|file| &file.kind) else {
             return;
         };
         let (store, finds, assigned) = (self.store.clone(), self.finds.clone(), assigned.clone());
         tokio::task::spawn_blocking(move || {
-            let result = store.put_manifest(&bytes, &assigned).map(|_| ());
-            let _ = finds.send(Found::Manifest { file, from, result });
+            let found = Hash::of(&bytes);
+            // Told apart before anything is read in it: other bytes are whose they are, a bad manifest is the console's.
+            let result = if found == file {
+                store.put_manifest(&bytes, &assigned).map(|_| ())
+            } else {
+                Err(StoreError::Manifest {
+                    key: LessonKey {
+                        lesson: assigned.lesson,
+                        version: assigned.version,
+                    },
+                    reason: ManifestRefused::Hash { found, promised: file },
+                })
+            };
+            let _ = finds.send(Found::Manifest { file, origin, result });
         });
     }
 
@@ -676,7 +688,7 @@ impl Task {
                     }),
                     Some(Kind::Manifest(_)) => {
                         self.shared.lan_in.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-                        self.put_manifest(file, bytes, Source::Peer(peer));
+                        self.put_manifest(file, bytes, Origin::Peer(peer));
                     }
                     None => {}
                 }
@@ -720,6 +732,13 @@ impl Task {
             });
             let _ = finds.send(Found::Held(held.collect()));
         });
+    }
+}
+
+fn source(origin: &Origin) -> Source {
+    match origin {
+        Origin::Wan(_) => Source::Wan,
+        Origin::Peer(peer) => Source::Peer(peer.clone()),
     }
 }
 

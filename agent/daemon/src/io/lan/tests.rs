@@ -12,7 +12,7 @@ use crate::store::tests::kit as lessons;
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_school_takes_a_lesson_over_the_line_once() {
     let mut school = School::of(6, Some(20_000)).await;
-    let lesson = lessons::lesson("math", 1, &[lessons::noise(1, 8 * 1024 * 1024), lessons::noise(2, 70_000)]);
+    let lesson = kit::lesson(&[lessons::noise(1, 8 * 1024 * 1024), lessons::noise(2, 70_000)]);
     school.console.add(&lesson);
     school.all_fetch(&lesson).await;
     let content = lesson.manifest.stored_bytes() as f64;
@@ -29,7 +29,7 @@ async fn a_school_takes_a_lesson_over_the_line_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_board_that_goes_away_and_comes_back_costs_little() {
     let mut school = School::of(4, Some(32_000)).await;
-    let lesson = lessons::lesson("math", 1, &[lessons::noise(1, 8 * 1024 * 1024)]);
+    let lesson = kit::lesson(&[lessons::noise(1, 8 * 1024 * 1024)]);
     school.console.add(&lesson);
     for board in &school.boards {
         board.begin(&lesson).await;
@@ -53,7 +53,7 @@ async fn a_board_that_goes_away_and_comes_back_costs_little() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn without_a_plan_nobody_is_a_peer_and_everybody_fetches_alone() {
     let mut school = School::without_plan(2).await;
-    let lesson = lessons::lesson("math", 1, &[lessons::noise(1, 300_000)]);
+    let lesson = kit::lesson(&[lessons::noise(1, 300_000)]);
     school.console.add(&lesson);
     school.all_fetch(&lesson).await;
     assert!(school.console.sent.load(Ordering::SeqCst) as u64 >= 2 * lesson.manifest.stored_bytes());
