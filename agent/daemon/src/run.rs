@@ -16,6 +16,7 @@ mod show;
 mod tests;
 mod time;
 mod trust;
+mod upkeep;
 mod waiting;
 
 use std::{sync::Arc, time::Duration};

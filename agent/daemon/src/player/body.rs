@@ -4,7 +4,6 @@
 //! trip to a blocking thread, which also starts the kernel's read-ahead. At most one buffer is held for a client.
 
 use std::{
-    fs::File,
     io::{self, IoSliceMut},
     os::unix::fs::FileExt,
     pin::Pin,
@@ -17,11 +16,13 @@ use http_body::{Body, Frame, SizeHint};
 use rustix::io::{ReadWriteFlags, preadv2};
 use tokio::task::JoinHandle;
 
+use crate::store::OpenFile;
+
 /// Bytes of one frame.
 const BUFFER_BYTES: u64 = 128 * 1024;
 
 pub(super) struct FileBody {
-    file: Arc<File>,
+    open: Arc<OpenFile>,
     at: u64,
     end: u64,
     waiting: Option<JoinHandle<io::Result<Bytes>>>,
@@ -29,9 +30,9 @@ pub(super) struct FileBody {
 
 impl FileBody {
     /// The bytes from `start` to before `end`; both must lie within the file.
-    pub(super) fn new(file: File, start: u64, end: u64) -> Self {
+    pub(super) fn new(open: OpenFile, start: u64, end: u64) -> Self {
         Self {
-            file: Arc::new(file),
+            open: Arc::new(open),
             at: start,
             end,
             waiting: None,
@@ -42,7 +43,7 @@ impl FileBody {
     fn read_now(&self) -> Option<Bytes> {
         let mut buffer = vec![0; self.wanted()];
         let read = preadv2(
-            &*self.file,
+            &self.open.file,
             &mut [IoSliceMut::new(&mut buffer)],
             self.at,
             ReadWriteFlags::NOWAIT,
@@ -77,10 +78,11 @@ impl Body for FileBody {
             None => match self.read_now() {
                 Some(bytes) => bytes,
                 None => {
-                    let (file, at, wanted) = (Arc::clone(&self.file), self.at, self.wanted());
+                    let (open, at, wanted) = (Arc::clone(&self.open), self.at, self.wanted());
                     self.waiting = Some(tokio::task::spawn_blocking(move || {
                         let mut buffer = vec![0; wanted];
-                        file.read_exact_at(&mut buffer, at)?;
+                        let read = open.file.read_exact_at(&mut buffer, at);
+                        read.inspect_err(|error| open.read_failed(error))?;
                         Ok(Bytes::from(buffer))
                     }));
                     return self.poll_frame(cx);

@@ -169,10 +169,10 @@ fn respond(found: &Resolved, open: OpenFile, asked: &HeaderMap) -> Response {
     let (status, body) = match portion(asked, &etag, size) {
         Portion::NotModified => (StatusCode::NOT_MODIFIED, Body::empty()),
         Portion::Beyond => (StatusCode::RANGE_NOT_SATISFIABLE, Body::empty()),
-        Portion::Whole => (StatusCode::OK, Body::new(FileBody::new(open.file, 0, size))),
+        Portion::Whole => (StatusCode::OK, Body::new(FileBody::new(open, 0, size))),
         Portion::Part(from, to) => (
             StatusCode::PARTIAL_CONTENT,
-            Body::new(FileBody::new(open.file, from, to)),
+            Body::new(FileBody::new(open, from, to)),
         ),
     };
     let mut answer = Response::new(body);

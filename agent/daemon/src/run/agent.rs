@@ -32,6 +32,7 @@ use super::{
     membership::{ShutOut, copied_from, renewal_of},
     school::School,
     time::TimeWatch,
+    upkeep::Counted,
 };
 use crate::{
     clock,
@@ -114,6 +115,7 @@ pub(super) struct Agent {
     pub(super) online: bool,
     pub(super) console_seen: Option<Millis>,
     pub(super) fetched_bytes: u64,
+    pub(super) counted: Counted,
     pub(super) reports_reserved: u64,
     pub(super) survey_waits: bool,
     pub(super) dirty: bool,
@@ -253,6 +255,7 @@ impl Agent {
             online: false,
             console_seen: None,
             fetched_bytes: 0,
+            counted: Counted::default(),
             reports_reserved: 0,
             survey_waits: false,
             dirty: true,

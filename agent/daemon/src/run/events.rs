@@ -159,6 +159,7 @@ impl Agent {
                 readings.fetched_bytes = Some(std::mem::take(&mut self.fetched_bytes));
                 readings.pack_bytes = Some(std::mem::take(&mut self.disks.pack_bytes));
                 self.read_peers(&mut readings);
+                self.read_disk(&mut readings);
                 let wall_time = self.time.clock.read(clock::system(), now).time;
                 let measured = outbox::Measured {
                     uptime_ms: now.0,
@@ -212,6 +213,7 @@ impl Agent {
             Inside::Surveyed {
                 inventory,
                 disk,
+                files,
                 cards,
             } => {
                 self.cards
@@ -223,6 +225,12 @@ impl Agent {
                         .any(|held| held.lesson == *lesson && held.version == *version)
                 });
                 self.note_ready(&inventory);
+                if inventory.lessons.iter().any(|held| held.unverified_bytes > 0) {
+                    self.verify_in_order();
+                }
+                let wall_time = self.time.clock.read(clock::system(), now).time;
+                self.lessons
+                    .handle(lessons::Event::Conditions { wall_time, files }, now);
                 self.lessons
                     .handle(lessons::Event::Surveyed { inventory, disk }, now);
                 self.dirty = true;

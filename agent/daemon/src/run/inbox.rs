@@ -3,7 +3,7 @@
 use agent_core::{
     Millis,
     identity::renewal,
-    lessons::{Inventory, Version},
+    lessons::{FileRoom, Inventory, Version},
 };
 use contract::{id::CommandId, report::DiskReport, signed::Signed, standing::StandingOrder};
 use tokio::sync::mpsc;
@@ -38,6 +38,7 @@ pub(super) enum Inside {
     Surveyed {
         inventory: Inventory,
         disk: DiskReport,
+        files: Option<FileRoom>,
         cards: Vec<(Version, LessonCard)>,
     },
     SurveyFailed,

@@ -5,7 +5,11 @@ use std::{collections::HashSet, time::Duration};
 use agent_core::{identity::standing::Conduct, lessons::Version};
 use tokio::sync::{mpsc, watch};
 
-use super::{agent::Agent, inbox::Inside};
+use super::{
+    agent::Agent,
+    inbox::Inside,
+    upkeep::{self, Counted},
+};
 use crate::{
     io::fetch::{FetchOptions, Fetcher},
     store::{ContentStore, LessonKey, StoreOptions},
@@ -23,6 +27,7 @@ impl Agent {
     pub(super) fn store_opened(&mut self, store: ContentStore) {
         self.shelf.set_store(store.clone());
         store.trust(self.trust.keys());
+        self.counted = Counted::now(&store);
         self.store = Some(store.clone());
         self.start_fetching(&store);
         if std::mem::take(&mut self.survey_waits) {
@@ -126,7 +131,7 @@ async fn open_store(options: StoreOptions, opened: watch::Sender<Option<ContentS
         tokio::time::sleep(STORE_RETRY).await;
     };
     opened.send_replace(Some(store.clone()));
-    verify_found_files(store).await;
+    upkeep::keep(store).await;
 }
 
 /// Until nobody listens.
@@ -152,24 +157,9 @@ async fn pass_on(mut opened: watch::Receiver<Option<ContentStore>>, inside: mpsc
     }
 }
 
-/// Hashes, one by one, the files that a start found without a trusted row.
-async fn verify_found_files(store: ContentStore) {
-    loop {
-        let next = store.clone();
-        match tokio::task::spawn_blocking(move || next.verify_next()).await {
-            Ok(Ok(Some(_))) => {}
-            Ok(Ok(None)) | Err(_) => return,
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "could not verify a file");
-                return;
-            }
-        }
-    }
-}
-
 fn survey(store: &ContentStore, known: &HashSet<Version>) -> anyhow::Result<Inside> {
     let inventory = store.inventory()?;
-    let disk = store.disk()?;
+    let (disk, files) = (store.disk()?, store.file_room()?);
     let mut cards = Vec::new();
     for held in &inventory.lessons {
         let version = (held.lesson.clone(), held.version);
@@ -190,6 +180,7 @@ fn survey(store: &ContentStore, known: &HashSet<Version>) -> anyhow::Result<Insi
     Ok(Inside::Surveyed {
         inventory,
         disk,
+        files,
         cards,
     })
 }

@@ -118,6 +118,7 @@ impl Waiting {
                 inventory,
                 disk,
                 cards,
+                ..
             } => {
                 self.cards
                     .extend(cards.into_iter().map(|(version, card)| (version, Arc::new(card))));
