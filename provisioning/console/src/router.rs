@@ -26,7 +26,7 @@ use crate::{
     app::AppState,
     audit, auth,
     controllers::{
-        account, batches, claims, clones, commands, devices, events, health, identity, lessons, lines, lint,
+        account, batches, claims, clones, commands, devices, events, health, identity, lesson_imports, lessons, lines, lint,
         packs, pushes, reviews, roster, security, session, system, tickets, tree, usb, users, vocab,
     },
     domain::roster::MAX_FILE_BYTES,
@@ -107,6 +107,7 @@ fn closed() -> OpenApiRouter<AppState> {
         .routes(routes!(claims::refuse))
         .routes(routes!(lessons::list))
         .routes(routes!(lessons::detail, lessons::retire))
+        .routes(routes!(lesson_imports::template))
         .routes(routes!(reviews::describe))
         .routes(routes!(reviews::list))
         .routes(routes!(reviews::detail))
@@ -147,6 +148,7 @@ fn closed() -> OpenApiRouter<AppState> {
 fn special() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(lessons::upload))
+        .routes(routes!(lesson_imports::import))
         .routes(routes!(roster::import))
         .routes(routes!(usb::requests))
         .routes(routes!(packs::merge))
@@ -222,6 +224,10 @@ pub fn router(app: AppState) -> Router {
         .route(
             "/lessons",
             axum::routing::post(lessons::upload).layer(DefaultBodyLimit::max(upload_limit)),
+        )
+        .route(
+            "/lesson-imports",
+            axum::routing::post(lesson_imports::import).layer(DefaultBodyLimit::max(upload_limit)),
         )
         .route(
             "/usb-requests",

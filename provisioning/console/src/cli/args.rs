@@ -418,6 +418,35 @@ pub enum Lesson {
         #[command(flatten)]
         format: Format,
     },
+    /// Say what a folder tree (学段/学科/版本/年级/册次/…, or folders with a lesson.toml), or a table about the files in a
+    /// folder, would come to, and what is wrong with it; with --apply import all that is good, as drafts.
+    Bulk {
+        /// The folder.
+        folder: PathBuf,
+        /// A table (xlsx or csv) about its files, see lesson template.
+        #[arg(long, value_name = "FILE")]
+        table: Option<PathBuf>,
+        /// Import.
+        #[arg(long)]
+        apply: bool,
+        /// Whose new lessons shall be; default: the install's.
+        #[command(flatten)]
+        at: At,
+        /// An emergency, by whoever runs this machine: signed and on offer at once, without a review. Told in the audit log.
+        #[arg(long, requires = "apply")]
+        release: bool,
+        /// Why it is released without a review.
+        #[arg(long, requires = "release", default_value = "installed by the machine's operator")]
+        reason: String,
+        /// How to print.
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Write an empty table about lessons to fill in (.xlsx or .csv).
+    Template {
+        /// The file to write.
+        out: PathBuf,
+    },
     /// List the lessons.
     List {
         /// Retired ones, too.

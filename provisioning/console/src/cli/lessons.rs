@@ -40,6 +40,23 @@ pub(super) async fn lesson(command: Lesson, config: &Config, db: &Db) -> anyhow:
             let release = release.then_some(reason);
             return import_folder(&folder, release, transcode, format, config, db).await;
         }
+        Lesson::Bulk {
+            folder,
+            table,
+            apply,
+            at,
+            release,
+            reason,
+            format,
+        } => {
+            said(&reason)?;
+            let importer = Importer {
+                owner: at.node().unwrap_or(Node::Root),
+                ..importer(config, db, release.then_some(reason))?
+            };
+            return super::bulk::bulk(&importer, folder, table, apply, config.language, format).await;
+        }
+        Lesson::Template { out } => super::bulk::template(&out)?,
         Lesson::List { retired, format } => {
             let lessons = all(|page| {
                 let query = LessonQuery {
@@ -156,6 +173,22 @@ pub(super) fn objects(config: &Config) -> anyhow::Result<Objects> {
         .with_context(|| format!("Failed to open the lesson files in {}", config.data.display()))
 }
 
+/// What the command line imports with.
+fn importer(config: &Config, db: &Db, release: Option<String>) -> anyhow::Result<Importer> {
+    Ok(Importer {
+        db: db.clone(),
+        objects: objects(config)?,
+        keys: Arc::new(crate::pki::open(config)?.keys),
+        max_lesson_bytes: config.max_upload_bytes,
+        owner: Node::Root,
+        scope: Scope::everything(),
+        by: by(),
+        release,
+        revive: false,
+        transcode: false,
+    })
+}
+
 fn said(reason: &str) -> anyhow::Result<&str> {
     let reason = reason.trim();
     anyhow::ensure!(!reason.is_empty(), "--reason is empty; say why");
@@ -195,16 +228,8 @@ async fn import_folder(
         ignored: Vec<String>,
     }
     let importer = Importer {
-        db: db.clone(),
-        objects: objects(config)?,
-        keys: Arc::new(crate::pki::open(config)?.keys),
-        max_lesson_bytes: config.max_upload_bytes,
-        owner: Node::Root,
-        scope: Scope::everything(),
-        by: by(),
-        release,
-        revive: false,
         transcode,
+        ..importer(config, db, release)?
     };
     let outcomes = import::import_folder(&importer, folder, Timestamp::now(), Arc::new(|_| ())).await?;
     let mut failed = 0;

@@ -6,6 +6,7 @@ mod admin;
 mod args;
 mod audit;
 mod broker;
+mod bulk;
 mod ca;
 mod claim;
 mod clock;

@@ -199,7 +199,7 @@ fn row(u: &UserSummary) -> Vec<String> {
 }
 
 impl At {
-    fn node(&self) -> Option<Node> {
+    pub(super) fn node(&self) -> Option<Node> {
         match (self.region, self.school, self.install) {
             (Some(id), ..) => Some(Node::Region(id)),
             (None, Some(id), _) => Some(Node::School(id)),

@@ -168,7 +168,7 @@ pub async fn upload(
 }
 
 /// Whose a new lesson shall be: as asked for, else the one node at which the person may upload.
-fn owner(access: &Access, asked: Option<Place>) -> Result<Node, ApiError> {
+pub(super) fn owner(access: &Access, asked: Option<Place>) -> Result<Node, ApiError> {
     let Some(asked) = asked else {
         let action = Permissions::get()?.named("lessons.write")?;
         let mut nodes = action.nodes(&access.grants).unwrap_or_default();
@@ -213,7 +213,7 @@ async fn read_meta(mut part: Field<'_>) -> Result<LessonUpload, ApiError> {
         .map_err(|e| ApiError::invalid("meta", format!("not the expected JSON: {e}")))
 }
 
-fn refused(app: &AppState, error: ObjectError) -> ApiError {
+pub(super) fn refused(app: &AppState, error: ObjectError) -> ApiError {
     match error {
         ObjectError::TooLarge { .. } => {
             ApiError::new(Code::TooLarge).arg("limit", format!("{} bytes", app.config.max_upload_bytes))

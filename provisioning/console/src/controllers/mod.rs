@@ -11,6 +11,7 @@ pub mod events;
 pub mod forecast;
 pub mod health;
 pub mod identity;
+pub mod lesson_imports;
 pub mod lessons;
 pub mod lines;
 pub mod lint;

@@ -1,5 +1,6 @@
 //! What the console decides. Knows no database, no socket and no clock.
 
+pub mod bulk;
 pub mod clones;
 pub mod convert;
 pub mod import;

@@ -7,6 +7,7 @@ mod account;
 mod audit;
 mod batches;
 mod board;
+mod bulk;
 mod claims;
 mod clones;
 mod common;

@@ -5,14 +5,14 @@ use axum::{
     body::Body,
     http::{Method, Request, StatusCode, header},
 };
-use bbt_console::{api::tree::RegionKind, app::Noun, domain::review::ReviewStep};
+use bbt_console::{api::tree::RegionKind, app::Noun, db::scope::Node, domain::review::ReviewStep};
 use contract::hardware::Hardware;
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use crate::{
-    common::Answer,
+    common::{Answer, PNG},
     people::{Person, Site, World, claim, lesson_form, multipart, region, session, signing_request, unique},
 };
 
@@ -521,6 +521,19 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
         "POST /lessons" => {
             let form = lesson_form(&unique(&format!("课{}-", at.mark)), &at.place());
             vec![post("/lessons", Value::Null).form(form)]
+        }
+        "GET /lesson-imports/template" => only_own(get("/lesson-imports/template?format=csv")),
+        "POST /lesson-imports" => {
+            let title = unique(&format!("课{}-", at.mark));
+            let zip = crate::bulk::zip(&[(&format!("小学/数学/人教版/三年级上册/{title}/a.png"), PNG)]);
+            let place = match at.node {
+                Node::Root => String::new(),
+                Node::Region(id) => format!("&region_id={id}"),
+                Node::School(id) => format!("&school_id={id}"),
+            };
+            let form = multipart(&[("zip", Some("课.zip"), &zip[..])]);
+            let path = format!("/lesson-imports?apply=true{place}");
+            vec![post(path, Value::Null).form(form).mentions("\"new\":1")]
         }
         "PATCH /lessons/{id}/meta" => {
             let draft = at.new_draft(console).await;

@@ -472,7 +472,7 @@ fn the_command_line_does_the_whole_day() {
     std::fs::write(lesson.join("lesson.toml"), meta).unwrap();
     std::fs::write(lesson.join("图.png"), PNG).unwrap();
     let lessons = data.join("lessons").display().to_string();
-    assert!(do_it(&["lesson", "import", &lessons]).contains("new"));
+    assert!(do_it(&["lesson", "import", &lessons]).contains("draft"));
     assert!(do_it(&["lesson", "import", &lessons]).contains("unchanged"));
     let bad = data.join("lessons/bad");
     std::fs::create_dir_all(&bad).unwrap();
@@ -487,6 +487,11 @@ fn the_command_line_does_the_whole_day() {
     );
     assert!(do_it(&["lesson", "show", "good"]).contains("图.png"));
 
+    assert!(refused(data, &["push", "create", "--region", "1", "good"]).contains("no released version"));
+    assert!(refused(data, &["lesson", "release", "good", "--reason", " "]).contains("--reason"));
+    do_it(&["lesson", "release", "good", "--reason", "演示"]);
+    assert!(do_it(&["lesson", "import", "--release", &lesson.display().to_string()]).contains("unchanged"));
+    assert!(do_it(&["lesson", "history", "good"]).contains("emergency_release"));
     assert_eq!(do_it(&["push", "create", "--region", "1", "good"]), "1");
     assert!(do_it(&["push", "list"]).contains("某县"));
     assert_eq!(do_it(&["push", "show", "1", "--json"]), "[]");

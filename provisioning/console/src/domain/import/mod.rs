@@ -176,7 +176,36 @@ async fn import_one(
     now: Timestamp,
     progress: &OnProgress,
 ) -> Result<Imported, ImportError> {
-    let transcode = importer.transcode;
+    let gather = move || {
+        let description =
+            walk::description(&folder).map_err(|reason| (lesson_toml::FILE_NAME.to_owned(), reason))?;
+        Ok((description, walk::sources(&folder)?))
+    };
+    import_gathered(importer, name, gather, importer.transcode, now, progress).await
+}
+
+/// Imports a lesson whose description and files are known.
+///
+/// # Errors
+/// The file and the reason; nothing was registered.
+pub async fn import_described(
+    importer: &Importer,
+    name: &str,
+    (description, sources): (Description, Vec<Source>),
+    now: Timestamp,
+) -> Result<Imported, ImportError> {
+    let gather = move || Ok((description, sources));
+    import_gathered(importer, name, gather, importer.transcode, now, &(Arc::new(|_| ()) as OnProgress)).await
+}
+
+async fn import_gathered(
+    importer: &Importer,
+    name: &str,
+    gather: impl FnOnce() -> Result<(Description, Vec<Source>), prepare::Fault> + Send + 'static,
+    transcode: bool,
+    now: Timestamp,
+    progress: &OnProgress,
+) -> Result<Imported, ImportError> {
     let (objects, bounds, progress, lesson) = (
         importer.objects.clone(),
         importer.bounds(),
@@ -184,9 +213,7 @@ async fn import_one(
         name.to_owned(),
     );
     let prepared = blocking(move || {
-        let mut description =
-            walk::description(&folder).map_err(|reason| (lesson_toml::FILE_NAME.to_owned(), reason))?;
-        let mut sources = walk::sources(&folder)?;
+        let (mut description, mut sources) = gather()?;
         if transcode {
             convert::bring_in(&objects, &mut description, &mut sources, Tools::of_this_machine())?;
         }
@@ -213,25 +240,9 @@ pub async fn import_upload(
     now: Timestamp,
     progress: OnProgress,
 ) -> Result<Imported, ImportError> {
-    let name = upload.meta.title.clone();
-    let (objects, bounds, lesson) = (importer.objects.clone(), importer.bounds(), name.clone());
-    let prepared = blocking(move || {
-        let transcode = upload.transcode;
-        let (mut description, mut sources) = describe_upload(upload)?;
-        if transcode {
-            convert::bring_in(&objects, &mut description, &mut sources, Tools::of_this_machine())?;
-        }
-        let mut prepared = prepare::prepare(&objects, &lesson, &description, sources, bounds, &progress)?;
-        convert::enrich(&objects, &mut prepared, Tools::of_this_machine())
-            .map_err(|reason| (String::new(), reason))?;
-        Ok((description, prepared))
-    })
-    .await;
-    let (description, prepared) = prepared.map_err(|(file, reason)| fault(&name, file, reason))?;
-    importer
-        .publish(description, prepared, now)
-        .await
-        .map_err(|reason| fault(&name, String::new(), reason))
+    let (name, transcode) = (upload.meta.title.clone(), upload.transcode);
+    let gather = move || describe_upload(upload);
+    import_gathered(importer, &name, gather, transcode, now, &progress).await
 }
 
 fn describe_upload(upload: Upload) -> Result<(Description, Vec<Source>), prepare::Fault> {
@@ -281,7 +292,8 @@ fn describe_upload(upload: Upload) -> Result<(Description, Vec<Source>), prepare
 }
 
 impl Importer {
-    fn bounds(&self) -> Bounds {
+    /// Bounds of one lesson.
+    pub(crate) fn bounds(&self) -> Bounds {
         Bounds {
             lesson_bytes: self.max_lesson_bytes,
             zip: Limits::default(),

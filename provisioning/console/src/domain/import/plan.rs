@@ -184,7 +184,7 @@ pub fn stem(path: &str) -> &str {
 }
 
 /// Name order as people count: `第2节` before `第10节`.
-fn natural(a: &str, b: &str) -> Ordering {
+pub(crate) fn natural(a: &str, b: &str) -> Ordering {
     let (mut a_rest, mut b_rest) = (a, b);
     loop {
         let (a_digits, b_digits) = (leading_digits(a_rest), leading_digits(b_rest));
