@@ -153,6 +153,39 @@ pub struct School {
     pub laptop: Netns,
     /// The boards.
     pub boards: Vec<Netns>,
+    _neighbours: Neighbours,
+}
+
+/// The kernel counts the neighbours of all namespaces together, and 40 boards that know each other are more than it keeps:
+/// room for more, until dropped.
+#[derive(Debug)]
+struct Neighbours(Vec<(String, String)>);
+
+impl Neighbours {
+    /// Most that are kept; built in are 1,024.
+    const ROOM: &str = "32768";
+
+    fn make_room() -> Result<Self> {
+        let mut before = Vec::new();
+        for family in ["ipv4", "ipv6"] {
+            // From the largest down, so that the three stay in order.
+            for n in [3, 2, 1] {
+                let file = format!("/proc/sys/net/{family}/neigh/default/gc_thresh{n}");
+                let Ok(was) = fs::read_to_string(&file) else { continue };
+                fs::write(&file, Self::ROOM).with_context(|| format!("Failed to write {file}"))?;
+                before.push((file, was));
+            }
+        }
+        Ok(Self(before))
+    }
+}
+
+impl Drop for Neighbours {
+    fn drop(&mut self) {
+        for (file, was) in self.0.iter().rev() {
+            let _ = fs::write(file, was);
+        }
+    }
 }
 
 impl School {
@@ -174,6 +207,7 @@ impl School {
             router: name("router"),
             laptop: name("laptop"),
             boards: (0..boards).map(|n| name(&format!("b{n:02}"))).collect(),
+            _neighbours: Neighbours::make_room()?,
         };
         let adds: String = school
             .all()
