@@ -167,6 +167,12 @@ pub async fn ensure_first_root(
     now: Timestamp,
 ) -> anyhow::Result<bool> {
     let passphrase = new.and_then(|new| given.or(new.passphrase.as_ref().map(|p| p.as_str())));
+    // A new authority beside an old database: every device enrols again, and none knows the old roots.
+    if new.is_some() && !db.trust().roots().await?.is_empty() {
+        let forgotten = async { db.trust().forget_roots().await };
+        crate::audit::system("trust", "trust.forget_roots", forgotten).await?;
+        tracing::warn!("a new authority was made: the trust roots of the old one are forgotten");
+    }
     ensure_root(db, config, keys, passphrase, now).await
 }
 
@@ -275,8 +281,9 @@ pub async fn faults(db: &Db, keys: &SigningKeys, now: Timestamp) -> anyhow::Resu
     };
     if !names(root, keys) {
         found.push(format!(
-            "trust root {} does not name every key in use; a rotation was cut: start the console again, or restore {}",
-            root.version, "the keys folder and the database from the same backup"
+            "trust root {} does not name every key in use, so devices are told nothing new: restart the console after a change of \
+             keys; if the keys folder was made anew, restore it from the backup, or run: trust adopt --root-key DIR",
+            root.version
         ));
     }
     if root.expires_at <= later(now, ROOT_WARNING) {

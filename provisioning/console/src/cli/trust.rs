@@ -44,6 +44,13 @@ pub enum Trust {
         #[command(flatten)]
         signers: Signers,
     },
+    /// Make the next root with the keys in use now: after the keys folder was lost and made anew, so that devices need not
+    /// enrol again. Stop the console.
+    Adopt {
+        /// Root keys that sign.
+        #[command(flatten)]
+        signers: Signers,
+    },
     /// Let devices believe an old content key no longer. Lessons that only it signed are not accepted any more; those that are
     /// held and whole go on. Stop the console.
     DropKey {
@@ -114,6 +121,7 @@ pub(super) async fn trust(command: Trust, config: &Config, db: &Db) -> anyhow::R
         Trust::Verify => return verify(config, db).await,
         Trust::Rotate { role, signers } => change(Change::Rotate(role.into()), &signers, config, db).await?,
         Trust::Renew { signers } => change(Change::Renew, &signers, config, db).await?,
+        Trust::Adopt { signers } => change(Change::Adopt, &signers, config, db).await?,
         Trust::DropKey { key, signers } => change(Change::Drop(key), &signers, config, db).await?,
         Trust::RootKeys {
             add,
@@ -205,6 +213,7 @@ fn described(what: &Change<'_>) -> String {
     match what {
         Change::Rotate(role) => format!("a new key for {role:?}").to_lowercase(),
         Change::Renew => "the same keys, a later end".to_owned(),
+        Change::Adopt => "the keys that are in use now".to_owned(),
         Change::Drop(key) => format!("without the old content key {key}"),
         Change::RootKeys { add, drop, threshold } => {
             let mut parts: Vec<String> = drop.iter().map(|key| format!("without root key {key}")).collect();

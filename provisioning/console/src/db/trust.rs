@@ -214,6 +214,16 @@ impl Trust<'_> {
         tx.commit().await
     }
 
+    /// Forgets every root: a new authority was made, and each device enrols again. What was withdrawn stays so.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn forget_roots(&self) -> DbResult<()> {
+        let mut tx = self.0.begin().await?;
+        sqlx::query("DELETE FROM trust_roots").execute(&mut *tx).await?;
+        tx.commit().await
+    }
+
     /// How far the snapshot is.
     ///
     /// # Errors

@@ -40,6 +40,8 @@ pub enum Change<'a> {
     Rotate(KeyRole),
     /// The same keys, a later end.
     Renew,
+    /// Names the keys that are in use now, e.g. those that were made anew after the keys folder was lost.
+    Adopt,
     /// Takes out an old content key that is not in use any more.
     Drop(KeyId),
     /// Other root keys, or another number of them that must sign.
@@ -111,6 +113,19 @@ fn next_keys(
     let (mut keys, mut thresholds) = (before.keys.clone(), before.thresholds.clone());
     match change {
         Change::Renew => {}
+        Change::Adopt => {
+            ensure!(
+                !in_use.iter().all(|key| keys.contains(key)),
+                "trust root {} names every key in use already",
+                before.version
+            );
+            for key in in_use.iter().filter(|key| !before.keys.contains(key)) {
+                if key.role != KeyRole::Content {
+                    keys.retain(|other| other.role != key.role);
+                }
+                keys.push(key.clone());
+            }
+        }
         Change::Rotate(role) => {
             ensure!(
                 ONLINE.contains(role),

@@ -489,6 +489,67 @@ async fn a_table_that_somebody_changed_is_a_fault() {
 }
 
 #[tokio::test]
+async fn after_the_keys_folder_was_lost_devices_follow_the_root_keys_to_the_new_ones() {
+    let mut console = TestConsole::signed_in().await;
+    let now = Timestamp::now();
+    round(&console, now).await;
+    assert!(
+        change(&console, Change::Adopt, &root_keys(&console))
+            .await
+            .is_err(),
+        "nothing to adopt"
+    );
+    std::fs::remove_dir_all(console.folder.path().join("keys")).unwrap();
+    console = console.restarted().await;
+    assert!(faults(&console, now).await[0].contains("trust adopt"));
+    assert!(bundle(&console).await.roots.is_empty());
+    change(&console, Change::Adopt, &root_keys(&console))
+        .await
+        .unwrap();
+    round(&console, now).await;
+    let (root, _) = followed(&bundle(&console).await);
+    assert_eq!(
+        (root.version, trust::of_role(&root, KeyRole::Content).count()),
+        (2, 2)
+    );
+    assert_eq!(trust::of_role(&root, KeyRole::Command).count(), 1);
+    assert_eq!(faults(&console, now).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_new_authority_beside_an_old_database_begins_a_new_row_of_roots() {
+    let mut console = TestConsole::signed_in().await;
+    let now = Timestamp::now();
+    console
+        .app
+        .db
+        .trust()
+        .withdraw(&lesson("l1"), 1, "x", "admin", now)
+        .await
+        .unwrap();
+    change(&console, Change::Renew, &root_keys(&console))
+        .await
+        .unwrap();
+    // As the runbook says when unlock secret or root are lost.
+    let old = console.folder.path().with_extension("old");
+    std::fs::create_dir(&old).unwrap();
+    for name in ["pki", "keys"] {
+        std::fs::rename(console.folder.path().join(name), old.join(name)).unwrap();
+    }
+    let offline = pki::root_folder(console.folder.path()).unwrap();
+    std::fs::rename(&offline, old.join("offline")).unwrap();
+    console = console.restarted().await;
+    round(&console, now).await;
+    let (root, snapshot) = followed(&bundle(&console).await);
+    assert_eq!(root.version, 1);
+    assert!(
+        snapshot.withdraws(&lesson("l1"), 1),
+        "what was withdrawn stays so"
+    );
+    assert_eq!(faults(&console, now).await, Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn many_withdrawals_ring_a_bell_instead() {
     let console = TestConsole::signed_in().await;
     let now = Timestamp::now();
