@@ -468,10 +468,15 @@ impl Classroom {
             true => "",
             false => "[storage]\nreserve_bytes = 67108864\n\n",
         };
+        // Boards of a stand find each other on this machine and nowhere else.
+        let lan = match extra.contains("[lan]") {
+            true => "",
+            false => "[lan]\nlisten = \"127.0.0.1:0\"\nmdns = false\n\n",
+        };
         let config = format!(
             "data_dir = {data:?}\nboard = \"generic-box-rev-a\"\nserial = \"{serial}\"\n\n\
              [player]\nlisten = \"127.0.0.1:{player}\"\n\n\
-             {storage}[system]\nreboot_command = [\"true\"]\n{extra}"
+             {storage}{lan}[system]\nreboot_command = [\"true\"]\n{extra}"
         );
         fs::write(dir.join("agent.toml"), config)?;
         Ok(Self {

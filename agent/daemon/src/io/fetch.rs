@@ -175,14 +175,9 @@ impl Fetcher {
         self.order(Order::Plan(plan));
     }
 
-    /// What may be taken of the line from now on.
-    pub fn policy(&self, policy: WanPolicy) {
-        self.order(Order::Policy(policy));
-    }
-
-    /// At most so much of the line for now, whatever the policy allows, since the classes use it.
-    pub fn yields(&self, kbps: Option<u32>) {
-        self.order(Order::Yield(kbps));
+    /// What may be taken of the line from now on; where it `yields`, classes use it, too, and come first.
+    pub fn policy(&self, policy: WanPolicy, yields: bool) {
+        self.order(Order::Policy(policy, yields));
     }
 
     /// The console can be reached again.
@@ -198,6 +193,11 @@ impl Fetcher {
             lan_out: self.0.lan.as_ref().map_or(0, |lan| lan.take_served()),
             peers: u32::try_from(shared.peers.load(Ordering::Relaxed)).unwrap_or(u32::MAX),
         }
+    }
+
+    /// The port at which other boards reach us; 0 while they do not.
+    pub fn port(&self) -> u16 {
+        self.0.lan.as_ref().map_or(0, |lan| lan.port())
     }
 
     /// Where other boards reach us; `None` while they do not.

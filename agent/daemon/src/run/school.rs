@@ -15,7 +15,7 @@ use super::agent::Agent;
 use crate::{
     clock,
     io::{
-        fetch::Turn,
+        fetch::{Fetcher, Turn},
         lan::{LanOptions, PeerTls},
     },
     keeper::Task,
@@ -31,8 +31,10 @@ pub(super) struct School {
     /// What holds now.
     ruling: Option<Ruling>,
     /// What the fetcher was told.
-    told: Option<WanPolicy>,
+    told: Option<(WanPolicy, bool)>,
     look_at: Millis,
+    /// The port of our door that the report tells of.
+    door: u16,
 }
 
 impl School {
@@ -45,6 +47,7 @@ impl School {
             ruling: None,
             told: None,
             look_at: Millis::default(),
+            door: 0,
         }
     }
 
@@ -115,6 +118,11 @@ impl Agent {
 
     /// What may be taken of the line at this moment.
     pub(super) fn settle_school(&mut self, now: Millis) {
+        let door = self.fetcher.as_ref().map_or(0, Fetcher::port);
+        if self.school.door != door {
+            self.school.door = door;
+            self.dirty = true;
+        }
         if now < self.school.look_at {
             return;
         }
@@ -125,12 +133,13 @@ impl Agent {
             self.school.ruling = Some(ruling);
             self.dirty = true;
         }
-        if self.school.told != Some(ruling.policy)
+        let policy = (ruling.policy, ruling.yields);
+        if self.school.told != Some(policy)
             && let Some(fetcher) = &self.fetcher
         {
             tracing::info!(phase = ?ruling.phase, policy = ?ruling.policy, "what lessons may take of the school's line");
-            fetcher.policy(ruling.policy);
-            self.school.told = Some(ruling.policy);
+            fetcher.policy(ruling.policy, ruling.yields);
+            self.school.told = Some(policy);
         }
     }
 

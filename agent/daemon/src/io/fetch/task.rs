@@ -2,11 +2,16 @@
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
+    net::SocketAddr,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
-use agent_core::peers::{Bits, Effect, Event, Source, Span, Swarm, To, Want, WanPolicy};
+use agent_core::{
+    Millis,
+    manners::Yielding,
+    peers::{Bits, Effect, Event, Source, Span, Swarm, To, Want, WanPolicy},
+};
 use contract::{
     hash::Hash,
     id::DeviceId,
@@ -21,7 +26,7 @@ use super::{
     disk::{self, Disk, Origin},
     http::Fault,
     jobs::{Failure, Jobs},
-    wan::{SpanId, SpanJob, Wan, WanSaid, What, end_of},
+    wan::{SpanId, SpanJob, Wan, WanSaid, What, end_of, round_trip},
 };
 use crate::{
     clock,
@@ -31,6 +36,10 @@ use crate::{
 
 /// The core is looked at again at least this often.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// Between two looks at how long packets wait on the line.
+const SAMPLE_EVERY: Duration = Duration::from_millis(500);
+/// The pace begins at half of this where nobody said what the line carries.
+const UNKNOWN_LINE_KBPS: u32 = 100_000;
 /// A manifest's length before it is known: what a chunk of a lesson takes in it.
 const MANIFEST_CHUNK: u64 = 128 * 1024;
 const MANIFEST_BYTES_PER_CHUNK: u64 = 110;
@@ -41,9 +50,8 @@ pub(super) enum Order {
     Start(FetchJob),
     Cancel(LessonKey),
     Plan(Arc<SchoolPlan>),
-    Policy(WanPolicy),
-    /// Less than the plan allows, for the classes' sake.
-    Yield(Option<u32>),
+    /// What may be taken of the line, and whether classes use it, too.
+    Policy(WanPolicy, bool),
     Online,
 }
 
@@ -57,6 +65,8 @@ pub(super) enum Found {
         result: Result<(), StoreError>,
     },
     Held(Vec<(Hash, Bits)>),
+    /// How long a packet takes to the console and back.
+    RoundTrip(Option<(Duration, SocketAddr)>),
 }
 
 /// What a lesson misses.
@@ -118,7 +128,12 @@ pub(super) struct Task {
     look_ups: VecDeque<Hash>,
     looking: bool,
     pace: Option<u32>,
-    yields: Option<u32>,
+    line_kbps: Option<u32>,
+    /// While classes use the line, too.
+    yielding: Option<Yielding>,
+    sample_at: Millis,
+    /// Where the console was the last time.
+    console_at: Option<SocketAddr>,
 }
 
 impl Task {
@@ -149,7 +164,10 @@ impl Task {
             look_ups: VecDeque::new(),
             looking: false,
             pace: None,
-            yields: None,
+            line_kbps: None,
+            yielding: None,
+            sample_at: Millis::default(),
+            console_at: None,
         }
     }
 
@@ -158,10 +176,9 @@ impl Task {
         loop {
             self.perform().await;
             let now = clock::now();
-            let wait = self
-                .core
-                .poll_timeout()
-                .map_or(LONGEST_WAIT, |at| at.since(now).min(LONGEST_WAIT));
+            let sample_at = self.sample(now);
+            let next = self.core.poll_timeout().into_iter().chain(sample_at).min();
+            let wait = next.map_or(LONGEST_WAIT, |at| at.since(now).min(LONGEST_WAIT));
             tokio::select! {
                 () = stop.cancelled() => break,
                 Some(order) = doors.orders.recv() => self.on_order(order).await,
@@ -238,9 +255,28 @@ impl Task {
         self.shared.peers.store(standing.peers, Ordering::Relaxed);
     }
 
-    fn set_pace(&self) {
-        let kbps = self.pace.into_iter().chain(self.yields).min();
-        self.line.limiter.set(kbps);
+    fn set_pace(&mut self) {
+        let ceiling = self.pace.or(self.line_kbps);
+        if let (Some(yielding), Some(ceiling)) = (&mut self.yielding, ceiling) {
+            yielding.ceiling(ceiling);
+        }
+        let yields = self.yielding.as_ref().map(Yielding::kbps);
+        self.line.limiter.set(self.pace.into_iter().chain(yields).min());
+    }
+
+    /// While classes use the line and we do, too, it is measured how long packets wait on it. Says when again.
+    fn sample(&mut self, now: Millis) -> Option<Millis> {
+        let yielding = self.yielding.as_mut().filter(|_| !self.spans.is_empty())?;
+        if now >= self.sample_at {
+            self.sample_at = now + SAMPLE_EVERY;
+            yielding.tick(now);
+            let (console, finds, at) = (self.line.console.clone(), self.finds.clone(), self.console_at);
+            tokio::spawn(async move {
+                let _ = finds.send(Found::RoundTrip(round_trip(&console, at).await));
+            });
+            self.set_pace();
+        }
+        Some(self.sample_at)
     }
 
     async fn on_order(&mut self, order: Order) {
@@ -256,9 +292,15 @@ impl Task {
                     lan.members(&plan.members);
                 }
             }
-            Order::Policy(policy) => self.tell_core(Event::Policy(policy)),
-            Order::Yield(kbps) => {
-                self.yields = kbps;
+            Order::Policy(policy, yields) => {
+                self.line_kbps = policy.line_kbps;
+                if !yields {
+                    self.yielding = None;
+                } else if self.yielding.is_none() {
+                    let ceiling = self.pace.or(policy.line_kbps).unwrap_or(UNKNOWN_LINE_KBPS);
+                    self.yielding = Some(Yielding::new(ceiling, clock::now()));
+                }
+                self.tell_core(Event::Policy(policy));
                 self.set_pace();
             }
             Order::Online => self.tell_core(Event::Online),
@@ -378,6 +420,13 @@ impl Task {
 
     async fn on_found(&mut self, found: Found) {
         match found {
+            Found::RoundTrip(took) => {
+                self.console_at = took.map(|(_, at)| at);
+                if let (Some(yielding), Some((took, _))) = (&mut self.yielding, took) {
+                    yielding.sample(took, clock::now());
+                }
+                self.set_pace();
+            }
             Found::Prepared(key, Ok(prepared)) => self.prepared(key, prepared).await,
             Found::Prepared(key, Err(failure)) => {
                 self.jobs.fail(&key, &failure).await;

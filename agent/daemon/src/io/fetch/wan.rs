@@ -3,7 +3,7 @@
 //! Where the pace is limited a span is asked for in small pieces, each one when its time has come: whoever asks for all at
 //! once gets it at full speed, whatever the reader's pace, and the class's own traffic waits behind it.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use agent_core::peers::{Span, WanEnd};
 use bytes::{Bytes, BytesMut};
@@ -25,6 +25,9 @@ use super::{
 const ROOM_KIB: u32 = 3 * 1024;
 /// Between two words on progress.
 const TELL_EVERY: Duration = Duration::from_millis(400);
+
+/// A packet that is not back by then is lost.
+const ROUND_TRIP: Duration = Duration::from_secs(3);
 
 /// One request of many for the same span.
 pub(super) type SpanId = u64;
@@ -244,4 +247,23 @@ impl Told<'_> {
             let _ = self.wan.said.send(WanSaid::Progress { id: self.id, bytes }).await;
         }
     }
+}
+
+/// How long a packet takes to the console and back: one handshake of TCP, nothing else is sent. `at` is where the console
+/// was the last time; its name is looked up where that is not known, before anything is measured.
+pub(super) async fn round_trip(console: &str, at: Option<SocketAddr>) -> Option<(Duration, SocketAddr)> {
+    let address = match at {
+        Some(address) => address,
+        None => address_of(console).await?,
+    };
+    let began = Instant::now();
+    let connected = tokio::time::timeout(ROUND_TRIP, tokio::net::TcpStream::connect(address)).await;
+    connected.ok()?.ok()?;
+    Some((began.elapsed(), address))
+}
+
+async fn address_of(console: &str) -> Option<SocketAddr> {
+    let url: reqwest::Url = console.parse().ok()?;
+    let host = (url.host_str()?.trim_matches(['[', ']']).to_owned(), url.port_or_known_default()?);
+    tokio::net::lookup_host(host).await.ok()?.next()
 }

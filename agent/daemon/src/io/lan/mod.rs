@@ -20,10 +20,10 @@ use std::{
     net::SocketAddr,
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU16, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use agent_core::peers::{Distrust, Word};
@@ -44,6 +44,8 @@ pub use tls::PeerTls;
 const SERVING: usize = 12;
 /// Whoever says what is no frame of ours is left alone for so long.
 const NONSENSE_BAN: Duration = Duration::from_secs(600);
+/// Our addresses are looked up again after this.
+const ADDRESSES_FOR: Duration = Duration::from_secs(30);
 /// Addresses named to the console.
 const DOOR_ADDRESSES: usize = 8;
 
@@ -130,6 +132,8 @@ pub enum LanEvent {
 pub struct Lan {
     book: Arc<Book>,
     common: Arc<Common>,
+    listen: SocketAddr,
+    addresses: Mutex<Option<(Instant, Vec<String>)>>,
     stop: CancellationToken,
 }
 
@@ -153,7 +157,13 @@ impl Lan {
         };
         tokio::spawn(door::serve(doorway.clone(), options.listen, options.mdns));
         tokio::spawn(seek::run(doorway));
-        Self { book, common, stop }
+        Self {
+            book,
+            common,
+            listen: options.listen,
+            addresses: Mutex::default(),
+            stop,
+        }
     }
 
     /// The boards of our school, ourselves among them or not; everybody else is let go.
@@ -173,10 +183,31 @@ impl Lan {
 
     /// Where others reach us; `None` while they do not.
     pub fn door(&self) -> Option<PeerDoor> {
-        let port = self.common.port.load(Ordering::Relaxed);
-        let mut addresses: Vec<_> = probes::addresses().iter().map(ToString::to_string).collect();
-        addresses.truncate(DOOR_ADDRESSES);
+        let port = self.port();
+        let addresses = self.addresses();
         (port > 0).then_some(PeerDoor { addresses, port })
+    }
+
+    /// The port of it; 0 while there is none.
+    pub fn port(&self) -> u16 {
+        self.common.port.load(Ordering::Relaxed)
+    }
+
+    /// Our addresses on the school's network, looked up now and then.
+    fn addresses(&self) -> Vec<String> {
+        if !self.listen.ip().is_unspecified() {
+            return vec![self.listen.ip().to_string()];
+        }
+        let mut known = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*known {
+            Some((at, addresses)) if at.elapsed() < ADDRESSES_FOR => addresses.clone(),
+            _ => {
+                let mut found: Vec<_> = probes::addresses().iter().map(ToString::to_string).collect();
+                found.truncate(DOOR_ADDRESSES);
+                *known = Some((Instant::now(), found.clone()));
+                found
+            }
+        }
     }
 
     /// Lets go of all boards, for good.
