@@ -62,6 +62,11 @@ enum Command {
     Status(ConfigFile),
     /// Says who the device is, how it stands with its console, and what it knows of the time, as JSON.
     Identity(ConfigFile),
+    /// Lesson packs on USB disks and discs.
+    Pack {
+        #[command(subcommand)]
+        command: PackCommand,
+    },
     /// Looks after the lessons of a stopped agent.
     Store {
         #[command(subcommand)]
@@ -81,6 +86,31 @@ struct EnrolWith {
     /// A USB disk, or any folder with a folder bbt/ in it.
     #[arg(long, value_name = "DIR")]
     usb: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum PackCommand {
+    /// Says what packs are on a disk and what of them is believed, as JSON.
+    Show(PackDisk),
+    /// Takes the assigned lessons from a disk into a stopped agent, as JSON; a running one does that by itself.
+    Import {
+        #[command(flatten)]
+        on: PackDisk,
+        /// Also the lessons that are not assigned.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Lets the running agent write what it holds and how it was on a disk (回执).
+    Receipts(PackDisk),
+}
+
+#[derive(Debug, clap::Args)]
+struct PackDisk {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// Where the disk is mounted.
+    #[arg(value_name = "DIR")]
+    disk: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]
@@ -160,6 +190,7 @@ fn perform(command: &Command) -> anyhow::Result<ExitCode> {
             print(&who::identity(&file.load()?)?)?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Pack { command } => pack(command),
         Command::Store {
             command: StoreCommand::Check(file),
         } => {
@@ -263,6 +294,26 @@ fn usb(config: Config, folder: &Path, classroom: Option<&str>) -> anyhow::Result
     let said = io::usb::say_choose(&visit.offered);
     writeln!(std::io::stderr(), "bbt-agent: {}", said.in_language(language))?;
     Ok(ExitCode::FAILURE)
+}
+
+/// Exit code 1 if something did not come.
+fn pack(command: &PackCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        PackCommand::Show(on) => print(&io::pack::cli::show(&on.config.load()?, &on.disk)?)?,
+        PackCommand::Import { on, all } => {
+            let (taken, good) = io::pack::cli::take(&on.config.load()?, &on.disk, *all)?;
+            print(&taken)?;
+            if !good {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
+        PackCommand::Receipts(on) => {
+            io::tls::install_provider();
+            let said = runtime()?.block_on(io::pack::cli::receipt(&on.config.load()?, &on.disk))?;
+            writeln!(std::io::stdout(), "{said}")?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn status(config: &Config) -> anyhow::Result<ExitCode> {

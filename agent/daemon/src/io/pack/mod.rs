@@ -3,6 +3,7 @@
 //! Anybody may have written the disk. Nothing on it is run, no link is followed, everything is bounded, and what counts is
 //! signed. `desk` is the one task that looks at disks; the rest of it are blocking functions that it calls.
 
+pub mod cli;
 pub mod desk;
 pub mod eject;
 pub mod folder;
