@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use contract::{
     assignment::AssignedLesson,
     hash::Hash,
-    id::{DeviceId, LessonId, PackId},
+    id::{LessonId, PackId},
     pack::PackedLesson,
 };
 use jiff::Timestamp;
@@ -460,7 +460,7 @@ impl Packs<'_> {
     /// The database's.
     pub async fn merged(
         &self,
-        (device_no, device): (i64, &DeviceId),
+        device_no: i64,
         receipt: Hash,
         number: u64,
         by: &str,
@@ -478,8 +478,6 @@ impl Packs<'_> {
         .bind(by)
         .execute(&mut *tx)
         .await?;
-        crate::audit::object("device", device);
-        crate::audit::note("receipt", int(number));
         tx.commit().await
     }
 

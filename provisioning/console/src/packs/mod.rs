@@ -125,7 +125,10 @@ pub enum PackFailure {
 }
 
 /// Keys and withdrawals of the county, as they go on the disk: every root, since nobody knows which of them a board has.
-pub async fn trust(db: &crate::db::Db, keys: &crate::pki::keys::SigningKeys) -> Option<contract::trust::TrustBundle> {
+pub async fn trust(
+    db: &crate::db::Db,
+    keys: &crate::pki::keys::SigningKeys,
+) -> Option<contract::trust::TrustBundle> {
     match crate::trust::bundle(db, keys, 0).await {
         Ok(bundle) => Some(bundle),
         Err(error) => {

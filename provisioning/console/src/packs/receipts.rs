@@ -108,6 +108,10 @@ impl Merger<'_> {
         );
         let hash = Hash::of(signed.receipt.as_bytes());
         outcome.repeated = self.db.packs().is_merged(device_no, hash).await?;
+        // The act's row goes with the first of its writes.
+        crate::audit::object("device", &device);
+        crate::audit::note("receipt", i64::try_from(receipt.number).unwrap_or(i64::MAX));
+        crate::audit::note("repeated", outcome.repeated);
         // Also what was merged before is gone through: the word for the board says what is stored.
         let stored = self
             .take_over(
@@ -119,10 +123,9 @@ impl Merger<'_> {
             )
             .await?;
         if !outcome.repeated {
-            let who = (device_no, &device);
             self.db
                 .packs()
-                .merged(who, hash, receipt.number, self.by, now)
+                .merged(device_no, hash, receipt.number, self.by, now)
                 .await?;
         }
         let ack = self.keys.sign_command(&ReceiptAck {

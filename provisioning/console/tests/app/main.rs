@@ -22,6 +22,7 @@ mod matrix;
 mod oidc;
 mod openapi;
 mod owed;
+mod packs;
 mod people;
 mod pushes;
 mod receipts;

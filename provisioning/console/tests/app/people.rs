@@ -380,6 +380,25 @@ impl Site {
         made(console, "/pushes", push).await["id"].as_i64().unwrap()
     }
 
+    /// A pack that waits to be made.
+    pub async fn new_pack(&self, console: &TestConsole) -> String {
+        let id = bbt_console::packs::new_id(Timestamp::now()).unwrap();
+        let lesson = self.lesson.parse().unwrap();
+        let packs = console.app.db.packs();
+        let contents = packs.of_lessons(&Scope::everything(), &[lesson]).await.unwrap();
+        let row = bbt_console::db::packs::NewPackRow {
+            id: &id,
+            title: &format!("课程包{}", self.mark),
+            format: bbt_console::api::packs::PackFormat::Zip,
+            contents: &contents,
+            owner: self.node,
+            by: "test",
+            expires_at: Timestamp::MAX,
+        };
+        packs.add(&row, Timestamp::now()).await.unwrap();
+        id.to_string()
+    }
+
     pub async fn new_ticket(&self, console: &TestConsole) -> i64 {
         let ticket = json!({ "classroom_id": self.new_classroom(console).await });
         made(console, "/tickets", ticket).await["id"].as_i64().unwrap()

@@ -627,6 +627,40 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
             ))]
         }
 
+        "GET /packs" => {
+            at.new_pack(console).await;
+            vec![get("/packs?page_size=500").mentions(format!("课程包{}", at.mark))]
+        }
+        "GET /packs/{id}/download" => {
+            // Nobody makes it here: that it is not ready is told to those who may know of it.
+            let pack = at.new_pack(console).await;
+            vec![get(format!("/packs/{pack}/download")).not_refused()]
+        }
+        "POST /packs" => {
+            let push = at.new_push(console, &at.lesson).await;
+            let of = |what: Value| {
+                let mut new = json!({ "title": "新包" });
+                new.as_object_mut().unwrap().extend(what.as_object().unwrap().clone());
+                post("/packs", new)
+            };
+            // A school's pack holds what its devices should hold.
+            let mut shots = vec![of(json!({ "push_id": push })), of(json!({ "lesson_ids": [at.lesson] }))];
+            if matches!(at.node, Node::School(_)) {
+                shots.push(of(json!({ "school_id": at.school })));
+            }
+            shots
+        }
+        "POST /pack-receipts" => {
+            let device = at.new_device(console).await;
+            let file = crate::packs::signed_receipt(console, &device, 1);
+            let form = multipart(&[("files", Some("1.json"), &file[..])]);
+            vec![
+                post("/pack-receipts", Value::Null)
+                    .form(form)
+                    .mentions(format!("\"device_id\":\"{device}\"")),
+            ]
+        }
+
         "GET /security-events" => vec![get("/security-events").mentions(at.device.as_str())],
         "POST /security-events/{id}/acknowledge" => {
             let event = at.new_security(console, &at.device).await;
