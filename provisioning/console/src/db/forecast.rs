@@ -49,6 +49,15 @@ struct Ask {
     push: Option<i64>,
 }
 
+#[derive(FromRow)]
+struct PushRow {
+    target_kind: String,
+    target_id: i64,
+    pinned: bool,
+    needed_by: Option<i64>,
+    withdrawn_at: Option<i64>,
+}
+
 #[derive(Debug, FromRow)]
 struct OwnRow {
     id: String,
@@ -131,11 +140,9 @@ impl Forecasts<'_> {
         one.push_bind(push);
         pushes::narrow_to_visible(&mut one, scope);
         let mut reading = self.0.read.begin().await?;
-        let found: Option<(String, i64, bool, Option<i64>, Option<i64>)> =
-            one.build_query_as().fetch_optional(&mut *reading).await?;
-        let (target_kind, target_id, pinned, needed_by, withdrawn) =
-            found.ok_or_else(|| DbError::not_found("push", push))?;
-        if withdrawn.is_some() {
+        let found: Option<PushRow> = one.build_query_as().fetch_optional(&mut *reading).await?;
+        let found = found.ok_or_else(|| DbError::not_found("push", push))?;
+        if found.withdrawn_at.is_some() {
             return Err(DbError::Conflict(format!(
                 "push {push} was taken back, so nothing of it will arrive"
             )));
@@ -150,10 +157,10 @@ impl Forecasts<'_> {
         .fetch_all(&mut *reading)
         .await?;
         let ask = Ask {
-            target_kind,
-            target_id,
-            pinned,
-            needed_by: needed_by.map(instant),
+            target_kind: found.target_kind,
+            target_id: found.target_id,
+            pinned: found.pinned,
+            needed_by: found.needed_by.map(instant),
             lessons: lessons.iter().map(OwnRow::own).collect::<DbResult<_>>()?,
             push: Some(push),
         };

@@ -1,7 +1,10 @@
 //! Gives the boards of each school the plan that they share. The database says which plans are stale and to whom which is
 //! owed; a publish that is lost is found there again.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use contract::topic::{Leaf, Topic};
@@ -103,15 +106,15 @@ async fn tell(app: &AppState, outlet: &impl Outlet, now: Timestamp) -> Result<()
         let mut done = Vec::with_capacity(due.len());
         let mut failed = None;
         for mut board in due {
-            if !signed.contains_key(&board.school) {
-                let Some(plan) = app.db.school_plans().of_school(board.school).await? else {
-                    continue;
-                };
-                let document = serde_json::to_vec(&app.keys.sign_command(&plan)?)?;
-                signed.insert(board.school, (plan.generation, Bytes::from(document)));
-            }
-            let Some((generation, document)) = signed.get(&board.school) else {
-                continue;
+            let (generation, document) = match signed.entry(board.school) {
+                Entry::Occupied(made) => made.into_mut(),
+                Entry::Vacant(place) => {
+                    let Some(plan) = app.db.school_plans().of_school(board.school).await? else {
+                        continue;
+                    };
+                    let document = serde_json::to_vec(&app.keys.sign_command(&plan)?)?;
+                    place.insert((plan.generation, Bytes::from(document)))
+                }
             };
             board.generation = *generation;
             let topic = Topic::new(board.device.clone(), Leaf::School);
