@@ -321,7 +321,8 @@ fn one(
         (Column::Subject, &meta.subject),
         (Column::Grade, &meta.grade),
     ] {
-        if value.is_empty() {
+        let said = faults.iter().any(|f| f.column == column.heading());
+        if value.is_empty() && !said {
             faults.push(fault(column, "bulk_cell_lacks"));
         }
     }

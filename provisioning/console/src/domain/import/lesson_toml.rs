@@ -167,8 +167,21 @@ pub fn expiry(text: &str) -> Result<Timestamp, Reason> {
     if let Ok(instant) = text.parse::<Timestamp>() {
         return Ok(instant);
     }
-    let day = text.replace(['/', '.'], "-").parse::<jiff::civil::Date>();
-    let end = day.ok().and_then(|day| day.tomorrow().ok()).and_then(|next| {
+    // 2030-8-31, 2030/08/31, 2030年8月31日.
+    let parts: Vec<&str> = text
+        .trim_end_matches('日')
+        .split(['-', '/', '.', '年', '月'])
+        .map(str::trim)
+        .collect();
+    let day = match parts.as_slice() {
+        [year, month, day] => (year.parse().ok(), month.parse().ok(), day.parse().ok()),
+        _ => (None, None, None),
+    };
+    let day = match day {
+        (Some(year), Some(month), Some(day)) => jiff::civil::Date::new(year, month, day).ok(),
+        _ => None,
+    };
+    let end = day.and_then(|day| day.tomorrow().ok()).and_then(|next| {
         let zone = jiff::tz::TimeZone::fixed(jiff::tz::offset(8));
         Some(next.to_zoned(zone).ok()?.timestamp())
     });
@@ -372,6 +385,25 @@ mod tests {
                 "{reason:?} lacks {word}"
             );
         }
+    }
+
+    #[test]
+    fn a_licence_and_years_are_read_and_a_day_is_told_from_anything_else() {
+        let more = "resource_type='微课'\nstandard_year=2022\nrevised_year=2024\nsource='县教研室'\n\
+                    [meta.licence]\nscope='县内'\nexpires_at='2030-08-31'\n";
+        let meta = parse(&format!("{META}{more}")).unwrap().meta;
+        assert_eq!((meta.standard_year, meta.revised_year), (Some(2022), Some(2024)));
+        let licence = meta.licence.unwrap();
+        assert_eq!(licence.scope, "county");
+        for day in ["2030-08-31", "2030/8/31", "2030.8.31", "2030年8月31日", "2030-08-31T16:00:00Z"] {
+            assert_eq!(expiry(day).unwrap(), licence.expires_at.unwrap(), "{day}");
+        }
+        for no in ["2030-02-30", "31.8.2030", "明年", "", "2030-8"] {
+            assert!(expiry(no).is_err(), "{no}");
+        }
+        assert!(parse(&format!("{META}standard_year=22\n")).is_err());
+        let word = parse(&META.replace("'人教版'", "'人教版本'")).unwrap_err();
+        assert!(matches!(&word, Reason::Word(_)) && word.to_string().contains("人教版,"), "{word}");
     }
 
     #[test]
