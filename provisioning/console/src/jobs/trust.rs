@@ -9,7 +9,7 @@ use contract::topic::{Leaf, Topic};
 use jiff::{SignedDuration, Timestamp};
 use tokio::{
     sync::watch,
-    time::{MissedTickBehavior, interval},
+    time::{Instant, MissedTickBehavior, interval},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +20,9 @@ use crate::{app::AppState, broker::LinkState, trust};
 const EVERY: Duration = Duration::from_secs(1);
 /// A device that says that it holds an older snapshot is told again, but not more often than this.
 const AGAIN: SignedDuration = SignedDuration::from_secs(20);
+
+/// What is wrong is told this often.
+const TELL_FAULTS: Duration = Duration::from_secs(86_400);
 
 /// Signs and publishes until told to stop. Snapshots are signed, and served over HTTPS, also while there is no link.
 pub async fn run(
@@ -32,6 +35,7 @@ pub async fn run(
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut seen = 0;
     let mut rooted = false;
+    let mut told: Option<Instant> = None;
     loop {
         tokio::select! {
             () = stopping.cancelled() => return,
@@ -50,6 +54,12 @@ pub async fn run(
                 rooted = true;
             }
             trust::sign_due(&app.db, &app.keys, now).await?;
+            if told.is_none_or(|at| at.elapsed() >= TELL_FAULTS) {
+                for fault in trust::faults(&app.db, &app.keys, now).await? {
+                    tracing::error!(fault, "the trust of this console is not as it should be");
+                }
+                told = Some(Instant::now());
+            }
             let Some(generation) = up else { return Ok(()) };
             if generation != seen {
                 // What the broker had kept may be gone.
