@@ -95,6 +95,7 @@
       : BBT.shelfView(where);
     document.body.className = 'on-' + shown + (view.immersive ? ' immersive' : '') + (shown === 'locked' ? ' is-locked' : '');
     BBT.banner.update(shown);
+    BBT.disks.update();
     BBT.empty(frame.view).appendChild(view.el);
     BBT.empty(frame.dock);
     view.dock.forEach(function (part) { frame.dock.appendChild(part); });
@@ -137,7 +138,7 @@
     }, [frame.name, h('span', { 'class': 'status-right' }, [frame.words, frame.link])]);
     frame.view = h('div', { 'class': 'view-frame' });
     frame.dock = h('div', { 'class': 'dock' });
-    [frame.status, BBT.banner.el, BBT.notices.strip, frame.view, frame.dock].forEach(function (part) {
+    [frame.status, BBT.banner.el, BBT.disks.el, BBT.notices.strip, frame.view, frame.dock].forEach(function (part) {
       document.body.appendChild(part);
     });
   }
@@ -180,4 +181,5 @@
   drawStatus();
   show();
   BBT.data.start();
+  BBT.disks.start();
 }());

@@ -139,6 +139,16 @@
       'office.text': '本页不能直接放映它。取出后请用本机的 WPS 或 PowerPoint 打开。',
       'office.download': '取出原文件',
 
+      'disk.importing': '正在导入《{title}》，已完成 {percent}%。请不要拔出。',
+      'disk.offered': '另有 {n} 课（{size}）没有推送给本机，可以导入。',
+      'disk.all_here': 'U 盘上的课程本机都有了，可以拔出。',
+      'disk.some_refused': 'U 盘上有 {n} 课没有通过检查，没有导入。',
+      'disk.take': '导入 {n} 课',
+      'disk.stop': '停止',
+      'disk.eject': '安全拔出',
+      'disk.on_board': '请在本机屏幕上操作',
+      'disk.no_answer': '终端没有答复。请再试一次。',
+
       'enrol.title': '注册本机',
       'enrol.scan_title': '手机扫码注册',
       'enrol.scan_text': '扫码后核对下面的核对码，再选教室',
@@ -334,6 +344,16 @@
       'office.title': 'This is the original file',
       'office.text': 'It cannot be shown on this page. Save it and open it with WPS or PowerPoint.',
       'office.download': 'Save the original',
+
+      'disk.importing': 'Importing “{title}”, {percent}% done. Please leave the disk in.',
+      'disk.offered': '{n} more lessons ({size}) are not assigned to this device; they can be imported.',
+      'disk.all_here': 'Everything on the disk is here; it may be pulled out.',
+      'disk.some_refused': '{n} lessons on the disk did not pass the checks and were not taken.',
+      'disk.take': 'Import {n} lessons',
+      'disk.stop': 'Stop',
+      'disk.eject': 'Eject',
+      'disk.on_board': 'Please use the device\'s own screen',
+      'disk.no_answer': 'The device did not answer. Please try again.',
 
       'enrol.title': 'Enrol this terminal',
       'enrol.scan_title': 'Scan with a telephone',
