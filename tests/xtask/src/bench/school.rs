@@ -322,11 +322,13 @@ fn figures(done: &Result1, options: &Options) -> [f64; 8] {
 fn row(done: &Result1, options: &Options) -> String {
     let [down, both, last, first, received, median, p95, rss] = figures(done, options);
     format!(
-        "{:16} line {down:.3} × content (both ways {both:.3}) · last board {:.2} s = {last:.3} × ideal (first {first:.3}) · \
+        "{:16} line {down:.3} × content (both ways {both:.3}) · last board {:.2} s = {last:.3} × ideal (first {first:.3}; line 1 % at {:.2} s, 99 % at {:.2} s) · \
          received by all {received:.2} × · ping +{median:.1} ms median, +{p95:.1} ms p95, {:.1} % lost · idle {:.0} B/s · \
          RSS ≤ {rss:.1} MiB{}",
         done.who,
         done.seconds,
+        done.filled_s.0,
+        done.filled_s.1,
         done.during.lost_percent,
         done.idle_bytes_s,
         if done.wrong == 0 {

@@ -21,6 +21,8 @@ use crate::bench::process;
 pub(crate) type Ready = Box<dyn FnMut() -> bool + Send>;
 
 const ASK_EVERY: Duration = Duration::from_millis(20);
+/// So often the line's counter is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// From the last board's being online until anything is counted.
 const SETTLE: Duration = Duration::from_secs(5);
 /// A board that was cut off comes back within this.
@@ -71,6 +73,8 @@ pub(crate) struct Result1 {
     pub(crate) seconds: f64,
     /// The first board.
     pub(crate) first_s: f64,
+    /// When the line had carried one and 99 % of what it carried.
+    pub(crate) filled_s: (f64, f64),
     /// Bytes on the line in that time.
     pub(crate) down_bytes: u64,
     pub(crate) up_bytes: u64,
@@ -128,7 +132,8 @@ pub(crate) async fn run(
     fleet.go().await?;
     let mut ready: Vec<Option<Duration>> = vec![None; boards];
     let mut watch = watch;
-    let mut look = tokio::time::interval(Duration::from_secs(1));
+    let mut look = tokio::time::interval(LOOK_EVERY);
+    let mut carried = Vec::new();
     let limit = Duration::from_secs_f64(course.ideal_s() * boards as f64 * 1.6 + 60.0);
     while ready.iter().any(Option::is_none) {
         let next = cuts.first().map_or(limit, |cut| cut.at);
@@ -143,6 +148,7 @@ pub(crate) async fn run(
             }
             _ = look.tick() => {
                 fleet.check_alive()?;
+                carried.push((start.elapsed().as_secs_f64(), school.line_bytes()?.sent - begun.sent));
                 if start.elapsed() > limit {
                     let late: Vec<_> = (0..boards).filter(|b| ready[*b].is_none()).collect();
                     bail!("{}: not ready after {} s: boards {late:?}", fleet.who(), limit.as_secs());
@@ -163,12 +169,18 @@ pub(crate) async fn run(
     for board in 0..boards {
         wrong += usize::from(fleet.wrong(board)?);
     }
+    let all = end.sent - begun.sent;
+    let reached = |percent: u64| {
+        let at = carried.iter().find(|(_, sent)| *sent * 100 >= all * percent);
+        at.map_or(f64::NAN, |(s, _)| *s)
+    };
     let times = || ready.iter().flatten().map(Duration::as_secs_f64);
     Ok(Result1 {
         who: fleet.who(),
         seconds: times().fold(0.0, f64::max),
         first_s: times().fold(f64::INFINITY, f64::min),
-        down_bytes: end.sent - begun.sent,
+        filled_s: (reached(1), reached(99)),
+        down_bytes: all,
         up_bytes: end.received - begun.received,
         idle_bytes_s: idle as f64 / half.as_secs_f64(),
         received_bytes,
