@@ -552,7 +552,7 @@ pub enum Push {
     },
     /// When it arrives, and what became of it.
     #[command(flatten)]
-    Answers(super::school::PushAnswers),
+    Answers(super::answers::PushAnswers),
 }
 
 /// `ticket new`.

@@ -320,7 +320,7 @@ pub(super) async fn push(command: Push, db: &Db) -> anyhow::Result<()> {
                     .await?
             );
         }
-        Push::Answers(command) => super::school::answers(command, db).await?,
+        Push::Answers(command) => super::answers::answers(command, db).await?,
         Push::List(format) => {
             let found = all(|page| {
                 let query = PushQuery {
