@@ -89,6 +89,11 @@ impl Swarm {
 
     /// Takes in what happened.
     pub fn handle(&mut self, event: Event, now: Millis) {
+        // Most of what peers say begins nothing over the line; what of it does can wait for the next look around.
+        self.line.look |= !matches!(
+            event,
+            Event::Heard { .. } | Event::Stored { .. } | Event::WanProgress(_)
+        );
         match event {
             Event::Want(want) => self.want(want, now),
             Event::Drop(file) => self.drop_file(file),
@@ -129,6 +134,7 @@ impl Swarm {
 
     /// A deadline passed.
     pub fn handle_timeout(&mut self, now: Millis) {
+        self.line.look = true;
         if self.line.settle_at.is_some_and(|at| at <= now) {
             self.line.settle_at = None;
         }
@@ -285,6 +291,7 @@ impl Swarm {
         self.places.insert(key, at);
         self.order.push(at);
         self.sort();
+        self.line.look = true;
         self.line.settle(self.up != 0, now);
         self.tell_all(Word::Wants(key));
         if let Some(have) = has {

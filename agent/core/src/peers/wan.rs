@@ -76,6 +76,8 @@ pub(super) struct Own {
 pub(super) struct Line {
     pub(super) own: Vec<Own>,
     pub(super) settle_at: Option<Millis>,
+    /// Something changed that may let us begin a span.
+    pub(super) look: bool,
     backoff: Backoff,
     dice: Dice,
     free_at: Millis,
@@ -91,6 +93,7 @@ impl Line {
         Self {
             own: Vec::new(),
             settle_at: None,
+            look: false,
             backoff: Backoff::new(LINE_WAIT.0, LINE_WAIT.1),
             dice: Dice::new(seed),
             free_at: Millis::default(),
@@ -190,6 +193,9 @@ impl Swarm {
 
     /// Begins as many spans as we may, and sees to our share of the budget.
     pub(super) fn fetch(&mut self, now: Millis) {
+        if !std::mem::take(&mut self.line.look) {
+            return;
+        }
         while let Some((at, first, count)) = self.next_span(now) {
             self.begin_span(at, first, count, now);
         }
@@ -445,6 +451,7 @@ impl Swarm {
         let own = *own;
         if (own.span.first..own.cut).all(|index| file.have.get(index)) {
             self.line.own.remove(which);
+            self.line.look = true;
             if own.cut < own.span.chunks().end {
                 self.effect(Effect::CancelWan(own.span));
                 self.untake_span(own.file, own.cut..own.span.chunks().end);
@@ -554,6 +561,7 @@ impl Swarm {
     }
 
     fn cancel_own(&mut self, own: Own) {
+        self.line.look = true;
         self.line.own.retain(|other| other.span != own.span);
         self.effect(Effect::CancelWan(own.span));
         self.untake_span(own.file, own.span.chunks());
