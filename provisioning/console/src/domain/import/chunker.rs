@@ -30,9 +30,9 @@ const COARSE: Cut = Cut {
 };
 /// For the tables of a video, most of which an edit of its metadata leaves as they were.
 const FINE: Cut = Cut {
-    min: 1024,
-    average: 4 * 1024,
-    max: 16 * 1024,
+    min: 512,
+    average: 2 * 1024,
+    max: 8 * 1024,
     level: Normalization::Level2,
 };
 /// Tables longer than this are cut as everything else; read whole, so this bounds memory.
