@@ -24,7 +24,8 @@
 //! * [`Event::PeerDown`] within about 4 s of silence keeps claims of boards that lost power short (the core does not depend
 //!   on it). Slots for peers are [`MAX_PEERS`]; more are refused with [`Effect::Disconnect`].
 //!
-//! Changes to this API after its first version: none.
+//! Changes to this API after its first version: [`Event::School`] was added; tell it when a plan of the school is known, at
+//! start before anything is wanted.
 
 mod bits;
 mod file;
@@ -223,6 +224,12 @@ impl Default for WanPolicy {
 /// What happened.
 #[derive(Debug, Clone)]
 pub enum Event {
+    /// The school has so many other boards, by its plan. Within 3 s after power-up nothing is fetched over the line before
+    /// some of them were found: a board that was off for a moment would else fetch what all the others have.
+    School {
+        /// Boards, without this one.
+        others: usize,
+    },
     /// A file is wanted, or wanted with another priority; `have` counts only the first time.
     Want(Want),
     /// Not wanted any more, or complete and committed.

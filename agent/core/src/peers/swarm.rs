@@ -94,7 +94,9 @@ impl Swarm {
             event,
             Event::Heard { .. } | Event::Stored { .. } | Event::WanProgress(_)
         );
+        self.line.born(now);
         match event {
+            Event::School { others } => self.line.school(others),
             Event::Want(want) => self.want(want, now),
             Event::Drop(file) => self.drop_file(file),
             Event::Held { file, have } => self.held(file, have, now),
@@ -387,6 +389,7 @@ impl Swarm {
         }
         self.peers[slot] = Some(Peer::new(id.clone(), record, now));
         self.slots.insert(id, slot);
+        self.line.joined(now);
         self.up |= 1 << slot;
         let wanted: Vec<_> = self
             .order

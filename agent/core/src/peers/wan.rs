@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::{
     Effect, GiveUp, Span, Swarm, WanEnd, WanPolicy, Word,
-    peer::{Claim, Peer},
+    peer::{Claim, Credit, Peer},
     swarm::ones,
     weigh,
 };
@@ -21,6 +21,9 @@ use crate::{
 
 /// Before the first request for a file, peers have so long to say what they have and what they have begun.
 const SETTLE: Duration = Duration::from_millis(30);
+/// After power-up, other boards are waited for as long as this, and for each further one as long as the second.
+const GATHER: Duration = Duration::from_secs(3);
+const GATHER_MORE: Duration = Duration::from_millis(700);
 /// A peer of higher rank that has begun nothing for so long does not keep us from fetching.
 const GRACE: Duration = Duration::from_millis(700);
 /// Nothing is heard of a claim for so long, and it is void.
@@ -41,6 +44,8 @@ const WARY: Duration = Duration::from_secs(10);
 const IDLE_PATIENCE: Duration = Duration::from_millis(1500);
 /// A span of ours that did not get on for so long is let go when another board reaches for it.
 const STALE: Duration = Duration::from_secs(1);
+/// Two boards that begin the same span within this did not know of each other.
+const COLLISION: Duration = Duration::from_millis(200);
 /// A claim is repeated so often while bytes arrive and no chunk is complete.
 const REPEAT: Duration = Duration::from_secs(1);
 /// Smallest span, in bytes.
@@ -76,6 +81,11 @@ pub(super) struct Own {
 pub(super) struct Line {
     pub(super) own: Vec<Own>,
     pub(super) settle_at: Option<Millis>,
+    /// Other boards of the school.
+    others: usize,
+    /// When the core began, and when the last peer came.
+    born: Option<Millis>,
+    joined_at: Millis,
     /// Something changed that may let us begin a span.
     pub(super) look: bool,
     backoff: Backoff,
@@ -93,6 +103,9 @@ impl Line {
         Self {
             own: Vec::new(),
             settle_at: None,
+            others: 0,
+            born: None,
+            joined_at: Millis::default(),
             look: false,
             backoff: Backoff::new(LINE_WAIT.0, LINE_WAIT.1),
             dice: Dice::new(seed),
@@ -102,6 +115,25 @@ impl Line {
             wary_until: Millis::default(),
             chunk_ms: None,
         }
+    }
+
+    pub(super) fn born(&mut self, now: Millis) {
+        self.born.get_or_insert(now);
+    }
+
+    pub(super) fn joined(&mut self, now: Millis) {
+        self.joined_at = now;
+    }
+
+    pub(super) fn school(&mut self, others: usize) {
+        self.others = others;
+    }
+
+    /// After power-up the others are found first: they may have it all. Once some are there, the rest is not long in coming.
+    fn gathering(&self, here: usize, now: Millis) -> bool {
+        let young = self.born.is_some_and(|born| now.since(born) < GATHER);
+        let coming = here == 0 || now.since(self.joined_at) < GATHER_MORE;
+        young && coming && here < self.others
     }
 
     pub(super) fn online(&mut self, now: Millis) {
@@ -214,7 +246,8 @@ impl Swarm {
     }
 
     fn next_span(&mut self, now: Millis) -> Option<(usize, u32, u32)> {
-        if !self.policy.allowed || now < self.line.free_at || self.order.is_empty() {
+        let gathering = self.line.gathering(self.slots.len(), now);
+        if !self.policy.allowed || gathering || now < self.line.free_at || self.order.is_empty() {
             return None;
         }
         let starving = self.is_starving(now);
@@ -571,9 +604,11 @@ impl Swarm {
 
     /// A peer claims what we may have begun: one of us lets go.
     pub(super) fn contest(&mut self, slot: usize, at: usize, span: Span, now: Millis) {
-        let Some(theirs) = self.peer(slot).map(|peer| peer.seed) else {
+        let Some(peer) = self.peer(slot).filter(|peer| peer.credit.counts()) else {
             return;
         };
+        let theirs = peer.seed;
+        let patience = self.stale_after();
         let going: Vec<_> = self
             .line
             .own
@@ -585,26 +620,66 @@ impl Swarm {
             let Some(file) = self.file(at) else { return };
             let shared = own.span.first.max(span.first);
             let weight = |who: u64| weigh::mix(who, file.seed ^ (file.block_of(shared) as u64 + 1));
-            let stale = now.since(own.chunk_at) >= STALE;
-            let fresh = now.since(own.begun) < STALE;
+            let stale = now.since(own.chunk_at) >= patience;
+            let fresh = now.since(own.begun) < COLLISION;
             let outweighed = fresh && weight(theirs) > weight(self.seed);
             if !stale && !outweighed {
                 self.tell(1 << slot, Word::Claims(own.claimed()));
                 continue;
             }
-            let next = own.span.chunks().find(|index| !file.have.get(*index));
-            if next.is_some_and(|next| next < span.first) {
-                if let Some(mine) = self.line.own.iter_mut().find(|mine| mine.span == own.span) {
-                    mine.cut = mine.cut.min(span.first);
-                }
-            } else {
-                self.cancel_own(own);
-                if stale && now.since(own.begun) >= SILENT {
-                    // Others get on where we do not: no more of it for a while.
-                    self.line.trouble(SILENT, now);
-                }
+            self.shorten(own, span.first, stale, now);
+        }
+    }
+
+    /// What lies from `first` on is done by others: we end there, or at once where we are past it.
+    fn shorten(&mut self, own: Own, first: u32, stale: bool, now: Millis) {
+        let Some(file) = self.file(own.file) else { return };
+        let next = own.span.chunks().find(|index| !file.have.get(*index));
+        if next.is_some_and(|next| next < first) && !stale {
+            if let Some(mine) = self.line.own.iter_mut().find(|mine| mine.span == own.span) {
+                mine.cut = mine.cut.min(first);
+            }
+            return;
+        }
+        self.cancel_own(own);
+        if stale && now.since(own.begun) >= SILENT {
+            // Others get on where we do not: no more of it for a while.
+            self.line.trouble(VOID, now);
+        }
+    }
+
+    /// A peer that keeps its word has chunks that we are fetching: they come over the LAN.
+    pub(super) fn overtaken(&mut self, slot: usize, at: usize, span: Span, now: Millis) {
+        if !self.peer(slot).is_some_and(|peer| peer.credit == Credit::Good) {
+            return;
+        }
+        let patience = self.stale_after();
+        let going: Vec<_> = self
+            .line
+            .own
+            .iter()
+            .copied()
+            .filter(|own| own.file == at && own.claimed().overlaps(&span))
+            .collect();
+        for own in going {
+            let Some(file) = self.file(at) else { return };
+            let first = span
+                .chunks()
+                .find(|index| *index >= own.span.first && !file.have.get(*index));
+            if let Some(first) = first.filter(|first| *first < own.cut) {
+                self.shorten(own, first, now.since(own.chunk_at) >= patience, now);
             }
         }
+    }
+
+    /// A span of ours of which no chunk came for so long does not get on.
+    fn stale_after(&self) -> Duration {
+        let usual = self
+            .policy
+            .line_kbps
+            .map_or(Duration::ZERO, |kbps| self.usual_chunk(kbps));
+        let own = Duration::from_millis(self.line.chunk_ms.unwrap_or(0));
+        STALE.max(usual * 3).max((own * 3).min(CHUNKLESS))
     }
 
     /// Claims whose chunks all came are over.

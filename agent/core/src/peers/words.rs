@@ -143,6 +143,7 @@ impl Swarm {
             }
         }
         self.prune_claims(slot, at);
+        self.overtaken(slot, at, span, now);
         if news {
             self.ask_of(slot, now);
         }

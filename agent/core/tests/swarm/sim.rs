@@ -367,6 +367,8 @@ impl World {
         if node.kind == Kind::Honest {
             node.core = Some(Swarm::new(Settings::new(node.id.clone()), seed));
             let policy = self.school.policy;
+            let others = self.nodes.len() - 1;
+            self.tell(n, Event::School { others });
             self.tell(n, Event::Policy(policy));
         }
     }
@@ -711,11 +713,18 @@ impl World {
             moved += bytes;
         }
         self.wan_bytes += moved;
-        if self.now / S != self.second.0 {
-            self.second = (self.now / S, 0.0);
+        // What flowed since then is spread over the seconds it took.
+        let per_us = moved / (dt * 1e6);
+        let mut from = self.now - (dt * 1e6) as Us;
+        while from < self.now {
+            if from / S != self.second.0 {
+                self.second = (from / S, 0.0);
+            }
+            let to = ((from / S + 1) * S).min(self.now);
+            self.second.1 += per_us * (to - from) as f64;
+            self.peak = self.peak.max(self.second.1);
+            from = to;
         }
-        self.second.1 += moved;
-        self.peak = self.peak.max(self.second.1);
     }
 
     fn wan_arrivals(&mut self) {
