@@ -67,7 +67,6 @@ fn meaning(action: &str) -> &'static str {
         "audit.read" => "看、导出、校验审计日志",
         "trust.read" => "看信任根、密钥与下架名单（只限授权在整个平台的账号）",
         "system.read" => "控制台本身的状态（只限授权在整个平台的账号）",
-        "trust.read" => "看信任根与下架进度（只限授权在整个平台的账号）",
         other => panic!("{other} has no name on the page of roles: say it in tests/app/roles.rs"),
     }
 }
