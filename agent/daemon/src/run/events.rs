@@ -231,9 +231,14 @@ impl Agent {
                 let wall_time = self.time.clock.read(clock::system(), now).time;
                 self.lessons
                     .handle(lessons::Event::Conditions { wall_time, files }, now);
+                let before = self.lessons.counts();
                 self.lessons
                     .handle(lessons::Event::Surveyed { inventory, disk }, now);
                 self.dirty = true;
+                if self.lessons.counts() != before {
+                    // A class may be waiting for it.
+                    self.shown_at = Millis::default();
+                }
             }
             Inside::SurveyFailed => self.lessons.handle(lessons::Event::SurveyFailed, now),
             Inside::Evicted { version, gone } => {
