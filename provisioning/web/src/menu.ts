@@ -1,4 +1,4 @@
-import { Collection, CopyDocument, Document, Iphone, Monitor, Odometer, Promotion, School, Setting, Tickets, Upload, User, Warning } from "@element-plus/icons-vue";
+import { Checked, Collection, CopyDocument, Document, Files, Iphone, Monitor, Odometer, Promotion, School, Setting, Tickets, Upload, User, Warning } from "@element-plus/icons-vue";
 import type { Component } from "vue";
 
 /** One way through the pages; shown to who may do `action`. */
@@ -21,7 +21,9 @@ export const MENU: { key: string; entries: MenuEntry[] }[] = [
       { to: "/schools", icon: School, label: "page.schools", action: "tree.read" },
       { to: "/devices", icon: Monitor, label: "page.devices", action: "devices.read" },
       { to: "/lessons", icon: Collection, label: "page.lessons", action: "lessons.read" },
+      { to: "/reviews", icon: Checked, label: "page.reviews", action: "reviews.read" },
       { to: "/pushes", icon: Promotion, label: "page.pushes", action: "pushes.read" },
+      { to: "/packs", icon: Files, label: "page.packs", action: "packs.read" },
     ],
   },
   {

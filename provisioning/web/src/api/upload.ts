@@ -40,10 +40,11 @@ export function uploadLesson(
   id: string | undefined,
   meta: LessonMeta,
   files: File[],
+  transcode: boolean,
   onProgress: (sent: number, total: number) => void,
 ): Upload {
   const form = new FormData();
-  form.append("meta", new Blob([JSON.stringify({ id, meta })], { type: "application/json" }));
+  form.append("meta", new Blob([JSON.stringify({ id, meta, transcode })], { type: "application/json" }));
   for (const file of files) form.append("file", file, file.name);
   return send<Uploaded>("/api/v1/lessons", form, onProgress);
 }

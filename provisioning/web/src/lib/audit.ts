@@ -26,7 +26,8 @@ export function objectPage(row: Pick<AuditRow, "object_kind" | "object">): strin
 export const WRITES = [
   "session.open", "session.close", "account.own", "users.write", "regions.write", "schools.write", "classrooms.write", "roster.import",
   "tickets.issue", "claims.decide", "clones.decide", "devices.enrol", "devices.renew", "devices.renewed", "devices.move", "devices.command", "devices.standing", "devices.replace",
-  "lessons.write", "pushes.write", "security.acknowledge",
+  "lessons.write", "lessons.self_check", "lessons.review_first", "lessons.review_second", "lessons.admit", "lessons.release", "lessons.withdraw",
+  "pushes.write", "packs.write", "packs.receipts", "lines.write", "lines.defaults", "authors.write", "security.acknowledge",
 ] as const;
 
 export const RANGES = ["today", "7d", "30d", "all", "custom"] as const;

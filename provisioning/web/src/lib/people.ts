@@ -3,7 +3,7 @@
 import type { Grant, RoleId } from "@/api/types";
 
 /** In the order of the matrix. */
-export const ROLES: readonly RoleId[] = ["overseer", "county_operator", "content_officer", "technician", "school_admin", "auditor", "system_admin"];
+export const ROLES: readonly RoleId[] = ["overseer", "county_operator", "content_officer", "reviewer", "technician", "school_admin", "auditor", "system_admin"];
 
 /** Where a role is held: the place's own name, or "the whole install". */
 export const nodeName = (grant: Grant, t: (key: string) => string): string => (grant.node.kind === "root" ? t("people.root") : grant.node.name);

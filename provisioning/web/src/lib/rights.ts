@@ -10,11 +10,11 @@ export interface RightsGroup {
 
 /** Which nouns stand together, in the order of the page; a noun that is new here gets a group of its own. */
 const GROUPS: [string, string[]][] = [
-  ["places", ["overview", "tree", "regions", "schools", "classrooms", "roster"]],
+  ["places", ["overview", "tree", "regions", "schools", "classrooms", "roster", "lines", "authors"]],
   ["devices", ["devices", "health", "commands", "clones"]],
   ["enrolment", ["tickets", "claims"]],
-  ["lessons", ["lessons", "pushes"]],
-  ["safety", ["security", "users", "audit", "system"]],
+  ["lessons", ["lessons", "reviews", "pushes", "packs"]],
+  ["safety", ["security", "users", "audit", "trust", "system"]],
   ["account", ["account"]],
 ];
 

@@ -218,7 +218,7 @@ const en: typeof zhCN = {
     clones: { read: "see copied disks", decide: "decide on copied disks" },
     tickets: { read: "see tickets", issue: "issue, print and revoke tickets" },
     claims: { decide: "let waiting boards in or refuse them" },
-    lessons: { read: "see lessons", write: "upload and retire lessons" },
+    lessons: { read: "see lessons", write: "upload lessons and change drafts" },
     pushes: { read: "see pushes", write: "make and withdraw pushes" },
     security: { read: "see security events", acknowledge: "acknowledge security events" },
     users: { read: "see people and rights", write: "manage people and rights" },

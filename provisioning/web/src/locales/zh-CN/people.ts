@@ -216,7 +216,7 @@ export default {
     clones: { read: "查看复制盘", decide: "处理复制盘" },
     tickets: { read: "查看注册码", issue: "签发、打印、作废注册码" },
     claims: { decide: "批准或拒绝待注册终端" },
-    lessons: { read: "查看课程", write: "上传、下架课程" },
+    lessons: { read: "查看课程", write: "上传课程、修改草稿" },
     pushes: { read: "查看推送", write: "新建、撤回推送" },
     security: { read: "查看安全事件", acknowledge: "确认安全事件" },
     users: { read: "查看人员与权限", write: "管理人员与权限" },
