@@ -505,6 +505,71 @@ async fn a_lesson_that_is_not_assigned_any_more_is_held_and_not_served() {
     assert!(bench.store.held(&lesson.key()).unwrap().is_some());
 }
 
+fn trusting(withdrawn: &[(&str, u32)]) -> agent_core::trust::Trust {
+    use agent_core::trust::{Saved, SeenSnapshot, Trust};
+    let withdrawn = withdrawn
+        .iter()
+        .map(|(lesson, up_to_version)| contract::trust::Withdrawal {
+            lesson: contract::id::LessonId::new(*lesson).unwrap(),
+            up_to_version: *up_to_version,
+            at: jiff::Timestamp::UNIX_EPOCH,
+        });
+    let snapshot = SeenSnapshot {
+        version: 1,
+        expires_at: jiff::Timestamp::MAX,
+        withdrawn: withdrawn.collect(),
+        superseded: false,
+    };
+    let saved = Saved {
+        snapshot: Some(snapshot),
+        ..Saved::default()
+    };
+    Trust::resume(Some(saved), Vec::new(), None, 1)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_withdrawn_lesson_gives_not_one_more_stretch() {
+    let lesson = sample();
+    let other = kit::lesson("math-4", 1, &[kit::noise(3, CHUNK)]);
+    let bench = bench(&[&lesson, &other]).await;
+    let (page, inside, elsewhere) = (
+        "/files/math-3/file-0.bin",
+        "/math-3/1/file-0.bin",
+        "/files/math-4/file-0.bin",
+    );
+    assert_eq!(
+        ask(bench.at, "GET", page, &[("range", "bytes=0-9")]).await.status,
+        206
+    );
+    assert_eq!(ask(bench.courseware, "GET", inside, &[]).await.status, 200);
+    // In the middle of the video; what the page is shown has not even changed yet.
+    bench.writer.trust().replace(trusting(&[("math-3", 1)]));
+    for path in [page, "/files/math-3/file-0.bin?v=1"] {
+        let next = ask(bench.at, "GET", path, &[("range", "bytes=10-19")]).await;
+        assert_eq!(
+            (next.status, next.code().as_str()),
+            (410, "lesson_withdrawn"),
+            "{path}"
+        );
+    }
+    assert_eq!(ask(bench.courseware, "GET", inside, &[]).await.status, 410);
+    assert_eq!(ask(bench.at, "GET", elsewhere, &[]).await.status, 200);
+    // It left the assignment as well: the teacher is still told why.
+    bench.writer.show(Shelf {
+        allowed: Some(Default::default()),
+        ..Shelf::default()
+    });
+    assert_eq!(ask(bench.at, "GET", page, &[]).await.code(), "lesson_withdrawn");
+    assert_eq!(
+        ask(bench.at, "GET", elsewhere, &[]).await.code(),
+        "lesson_not_here"
+    );
+    // A later version plays.
+    bench.writer.show(Shelf::default());
+    bench.writer.trust().replace(trusting(&[("math-3", 0)]));
+    assert_eq!(ask(bench.at, "GET", page, &[]).await.status, 200);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_shelf_names_addresses_that_open() {
     let mut lesson = sample();

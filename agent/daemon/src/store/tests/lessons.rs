@@ -212,6 +212,27 @@ fn a_manifest_is_refused_unless_everything_about_it_is_right() {
 }
 
 #[test]
+fn a_key_that_is_dropped_opens_what_is_held_and_nothing_new() {
+    let folder = folder();
+    let (store, _) = open(folder.path());
+    let (held, new) = (
+        lesson("math", 1, &[noise(1, CHUNK)]),
+        lesson("math", 2, &[noise(2, CHUNK)]),
+    );
+    store_all(&store, &held).unwrap();
+    store.trust(Vec::new());
+    assert_eq!(store.manifest(&held.key()).unwrap().unwrap(), held.manifest);
+    assert!(store.held(&held.key()).unwrap().unwrap().is_ready());
+    let error = store.put_manifest(&new.document, &new.assigned).unwrap_err();
+    assert_eq!(error.reason(), FailureReason::SignatureRefused);
+    // And after a start, with the keys of what is held.
+    drop(store);
+    let (store, _) = open(folder.path());
+    store.trust(Vec::new());
+    assert!(store.held(&held.key()).unwrap().unwrap().is_ready());
+}
+
+#[test]
 fn a_file_is_in_one_pair_of_hands_and_only_while_it_is_needed() {
     let folder = folder();
     let (store, _) = open(folder.path());
