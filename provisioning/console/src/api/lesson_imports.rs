@@ -15,6 +15,7 @@ pub struct LessonImportQuery {
     /// Or a school.
     pub school_id: Option<i64>,
     /// How a csv is written; left out: it is guessed.
+    #[param(inline)]
     pub encoding: Option<super::roster::RosterEncoding>,
 }
 

@@ -524,6 +524,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/lesson-imports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Says what a zip of lessons (with or without a table about them) would come to, and what is wrong with it; with `apply`
+         *     imports all that is good, as drafts. The same again changes nothing.
+         */
+        post: operations["post_lesson_imports"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/lesson-imports/template": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** An empty table to fill in. */
+        get: operations["get_lesson_imports_template"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/lessons": {
         parameters: {
             query?: never;
@@ -2200,6 +2237,49 @@ export interface components {
          * @enum {string}
          */
         CommandStage: "queued" | "sent" | "accepted" | "executing" | "succeeded" | "failed" | "expired" | "rejected";
+        /** @description Lessons that carry the national model's five fields. */
+        Completeness: {
+            /**
+             * Format: int32
+             * @description With 学段, 学科, 版本, 年级 and 册次.
+             */
+            complete: number;
+            /**
+             * Format: int32
+             * @description With 版本.
+             */
+            edition: number;
+            /**
+             * Format: int32
+             * @description With 年级.
+             */
+            grade: number;
+            /**
+             * Format: int32
+             * @description Lessons that are not refused.
+             */
+            lessons: number;
+            /**
+             * Format: int32
+             * @description `complete` of `lessons` in tenths of a percent, rounded down; 1000 if there are none.
+             */
+            permille: number;
+            /**
+             * Format: int32
+             * @description With 学段.
+             */
+            stage: number;
+            /**
+             * Format: int32
+             * @description With 学科.
+             */
+            subject: number;
+            /**
+             * Format: int32
+             * @description With 册次.
+             */
+            volume: number;
+        };
         /**
          * @description How far a forecast can be believed.
          * @enum {string}
@@ -2799,6 +2879,99 @@ export interface components {
              */
             size_bytes: number;
         };
+        /** @description One thing that is wrong. */
+        LessonImportError: {
+            /** @description Stable name. */
+            code: string;
+            /** @description Column, or the file. */
+            column: string;
+            /** @description The sentence, in the reader's language. */
+            message: string;
+            /** @description The folder, or the sheet of the table. */
+            place: string;
+            /**
+             * Format: int32
+             * @description Row of the table, from 1; 0 without a table.
+             */
+            row: number;
+        };
+        /** @description The multipart body, for the API document. */
+        LessonImportForm: {
+            /**
+             * Format: binary
+             * @description A table (xlsx or csv) about the files in the zip; left out: the folders say it.
+             */
+            table?: string | null;
+            /**
+             * Format: binary
+             * @description A zip of lesson folders, or of the files that the table names.
+             */
+            zip: string;
+        };
+        /** @description One lesson of an import. */
+        LessonImportItem: {
+            /** @description The lesson's id, where it is known. */
+            id?: string | null;
+            /** @description Its folder, or the rows of the table. */
+            place: string;
+            /** @description What became of it. */
+            result: components["schemas"]["LessonImportResult"];
+            /** @description 课题. */
+            title: string;
+            /**
+             * Format: int32
+             * @description Its version now; `null` in a rehearsal.
+             */
+            version?: number | null;
+        };
+        /** @description What an import did, or would do. */
+        LessonImportReport: {
+            /** @description Whether it was done. */
+            applied: boolean;
+            /** @description How complete the lessons' descriptions are. */
+            complete: components["schemas"]["Completeness"];
+            /**
+             * Format: int32
+             * @description How much is wrong.
+             */
+            error_count: number;
+            /** @description What is wrong, the first 500. */
+            errors: components["schemas"]["LessonImportError"][];
+            /** @description Files that no lesson uses, the first 100. */
+            ignored: string[];
+            /** @description What became of each lesson, the first 500. */
+            items: components["schemas"]["LessonImportItem"][];
+            /**
+             * Format: int32
+             * @description Lessons found.
+             */
+            lessons: number;
+            /**
+             * Format: int32
+             * @description Lessons by what became of them.
+             */
+            new: number;
+            /**
+             * Format: int32
+             * @description Refused; see `errors`.
+             */
+            refused: number;
+            /**
+             * Format: int32
+             * @description Nothing new in them.
+             */
+            unchanged: number;
+            /**
+             * Format: int32
+             * @description A version more.
+             */
+            updated: number;
+        };
+        /**
+         * @description What became of a lesson, or would.
+         * @enum {string}
+         */
+        LessonImportResult: "new" | "updated" | "unchanged" | "refused";
         /** @description One thing a teacher opens. */
         LessonItem: {
             /** @description An office file as PDF, converted at the console. */
@@ -6169,6 +6342,92 @@ export interface operations {
                 };
                 content: {
                     "text/event-stream": components["schemas"]["Changed"];
+                };
+            };
+        };
+    };
+    post_lesson_imports: {
+        parameters: {
+            query?: {
+                /** @description Whether lessons are made; left out or `false`: only a report. */
+                apply?: boolean;
+                /** @description Whose new lessons shall be: a region. */
+                region_id?: number;
+                /** @description Or a school. */
+                school_id?: number;
+                /** @description How a csv is written; left out: it is guessed. */
+                encoding?: "utf-8" | "gbk";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["LessonImportForm"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LessonImportReport"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_lesson_imports_template: {
+        parameters: {
+            query?: {
+                /** @description Left out: xlsx. */
+                format?: "xlsx" | "csv";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": number[];
                 };
             };
         };
