@@ -158,7 +158,7 @@ async fn receipts_are_merged_once_and_only_by_their_own_signature() {
         .get("/devices/d-one/health?from=2000-01-01T00:00:00Z")
         .await
         .json();
-    assert_eq!(health["samples"].as_array().map(Vec::len), Some(6), "{health}");
+    assert_eq!(health["total"], 6, "{health}");
 
     let changed = {
         let mut signed: SignedReceipt = serde_json::from_slice(&second).unwrap();
