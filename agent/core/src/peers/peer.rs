@@ -116,7 +116,12 @@ impl Peer {
             claims: Vec::new(),
             chunkless_since: None,
             fetching_at: now,
-            claims_void_until: record.claims_void_until,
+            // Once is what a power cut looks like from outside.
+            claims_void_until: if record.stalls > 1 {
+                record.claims_void_until
+            } else {
+                now
+            },
             interests: 0,
         }
     }

@@ -132,8 +132,11 @@ impl Line {
     /// After power-up the others are found first: they may have it all. Once some are there, the rest is not long in coming.
     fn gathering(&self, here: usize, now: Millis) -> bool {
         let young = self.born.is_some_and(|born| now.since(born) < GATHER);
-        let coming = here == 0 || now.since(self.joined_at) < GATHER_MORE;
-        young && coming && here < self.others
+        let nobody_yet = self.joined_at == Millis::default();
+        let coming = nobody_yet || now.since(self.joined_at) < GATHER_MORE;
+        // What the newest has and has begun is heard a moment after it came.
+        let unheard = here > 0 && now.since(self.joined_at) < SETTLE;
+        young && (unheard || (coming && here < self.others))
     }
 
     pub(super) fn online(&mut self, now: Millis) {
@@ -696,6 +699,9 @@ impl Swarm {
         let before = peer.claims.len();
         peer.claims
             .retain(|claim| claim.file != at || !claim.span.chunks().all(|index| offers.get(index)));
+        if peer.claims.is_empty() && before > 0 && peer.credit.counts() {
+            peer.chunkless_since = None;
+        }
         if peer.claims.len() != before {
             self.reclaim(at);
         }
