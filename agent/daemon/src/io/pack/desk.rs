@@ -233,7 +233,10 @@ impl State {
                 // It will meet the missing disk by itself; this only spares it the attempt.
                 self.stop_running().await;
             }
-            self.known.remove(&bbt);
+            let left = self.known.remove(&bbt).and_then(|known| known.note);
+            if self.departed.is_none() {
+                self.departed = left.filter(|note| note.problem);
+            }
         }
         if !self.desk.facts.borrow().surveyed {
             return;
