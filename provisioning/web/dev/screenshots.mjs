@@ -148,7 +148,28 @@ if (lesson) {
   });
 }
 await first("pushes", at("/pushes"));
-if (push) await first("push", at(`/pushes/${push.id}`));
+if (push) {
+  await first("push", at(`/pushes/${push.id}`));
+  for (const [name, label] of [["push-forecast", /能不能按时到|Will it arrive/], ["push-receipts", /^回执|^Receipts/]]) {
+    await first(name, async () => {
+      await page.goto(`${base}/pushes/${push.id}`);
+      await settle(page);
+      await page.locator(".el-radio-button").filter({ hasText: label }).first().click();
+      await page.waitForTimeout(600);
+    });
+  }
+}
+await first("reviews", async () => {
+  await page.goto(`${base}/reviews`);
+  await settle(page);
+  await page.locator(".head .el-radio-button").last().click();
+});
+await first("packs", at("/packs"));
+await first("packs-make", async () => {
+  await page.goto(`${base}/packs`);
+  await settle(page);
+  await page.locator(".head .el-button--primary").first().click();
+});
 if (lesson && school) {
   await first("push-new-1-lessons", at(`/pushes/new?lessons=${lesson.id}&to=school:${school.id}`));
   await first("push-new-2-place", async () => {
@@ -258,6 +279,12 @@ await first("schools-roster", async () => {
   await page.goto(`${base}/schools?at=school:${school.id}`);
   await settle(page);
   await page.locator(".view .el-radio-button").last().click();
+});
+await first("schools-line", async () => {
+  await page.goto(`${base}/schools?at=school:${school.id}`);
+  await settle(page);
+  await page.getByRole("button", { name: /线路设置|^Line$/ }).click();
+  await page.waitForTimeout(600);
 });
 await first("roster", at("/roster"));
 /** A roster as it is dropped; the real console wants a real one (ROSTER_BAD, ROSTER_GOOD: csv files). */
