@@ -219,13 +219,13 @@ fn perform(command: &Command) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Few threads with small stacks: each one costs memory on a board that has little. There are more blocking ones than the
-/// fetcher can keep waiting on a silent line (at most eight lessons, four small files each), so that the player always finds one;
-/// they exist only while they are used.
+/// Few threads with small stacks: each one costs memory on a board that has little. There are more blocking ones than other
+/// boards can keep busy (`io/lan` hands out twelve chunks at a time), so that the player always finds one; they exist only
+/// while they are used.
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
-        .max_blocking_threads(48)
+        .max_blocking_threads(28)
         .thread_stack_size(1024 * 1024)
         .thread_name("bbt")
         .enable_all()

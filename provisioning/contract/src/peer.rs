@@ -194,7 +194,9 @@ impl PeerFrame {
             | Self::CancelAsk(run) => Some(run),
             Self::Hello(_) | Self::Alive | Self::Wants(_) | Self::Unwants(_) => None,
         };
-        if run.is_some_and(|run| run.count == 0 || run.first >= MAX_CHUNKS || run.count > MAX_CHUNKS - run.first) {
+        if run.is_some_and(|run| {
+            run.count == 0 || run.first >= MAX_CHUNKS || run.count > MAX_CHUNKS - run.first
+        }) {
             return Err(FrameError::Bounds("run of chunks"));
         }
         if piece.is_empty() {

@@ -9,7 +9,9 @@ use std::{fs, path::PathBuf};
 
 use contract::{
     hash::Hash,
-    peer::{ChunkRun, Denied, FileId, FrameError, Hello, MAX_CHUNKS, MAX_FRAME_BYTES, MAX_PIECE_BYTES, PeerFrame},
+    peer::{
+        ChunkRun, Denied, FileId, FrameError, Hello, MAX_CHUNKS, MAX_FRAME_BYTES, MAX_PIECE_BYTES, PeerFrame,
+    },
 };
 use proptest::prelude::*;
 
@@ -37,7 +39,10 @@ fn frames() -> Vec<(&'static str, PeerFrame, &'static [u8])> {
         total: 131_072,
         at: 65_536,
     };
-    let hello = PeerFrame::Hello(Hello { version: 1, port: 8009 });
+    let hello = PeerFrame::Hello(Hello {
+        version: 1,
+        port: 8009,
+    });
     vec![
         ("hello", hello, b""),
         ("alive", PeerFrame::Alive, b""),
@@ -77,7 +82,10 @@ fn frames_have_the_bytes_they_always_had() {
             PeerFrame::read(&golden[4..4 + cut]).unwrap_err();
         }
     }
-    assert!(written.is_empty(), "written for the first time, look at them: {written:?}");
+    assert!(
+        written.is_empty(),
+        "written for the first time, look at them: {written:?}"
+    );
 }
 
 #[test]
@@ -98,11 +106,21 @@ fn what_is_out_of_bounds_is_no_frame() {
     };
     assert_eq!(read(&has(9, 2), b""), Ok(()));
     for (chunks, bytes) in [(9, 1), (9, 3), (MAX_CHUNKS + 8, 1)] {
-        assert_eq!(read(&has(chunks, bytes), b""), Err(FrameError::Bounds("set of chunks")));
+        assert_eq!(
+            read(&has(chunks, bytes), b""),
+            Err(FrameError::Bounds("set of chunks"))
+        );
     }
     for (first, count) in [(0, 0), (MAX_CHUNKS, 1), (1, MAX_CHUNKS), (u32::MAX, u32::MAX)] {
-        let run = ChunkRun { first, count, ..run() };
-        assert_eq!(read(&PeerFrame::Ask(run), b""), Err(FrameError::Bounds("run of chunks")));
+        let run = ChunkRun {
+            first,
+            count,
+            ..run()
+        };
+        assert_eq!(
+            read(&PeerFrame::Ask(run), b""),
+            Err(FrameError::Bounds("run of chunks"))
+        );
     }
     let piece = |total, at| PeerFrame::Piece {
         file: file(),
@@ -111,15 +129,27 @@ fn what_is_out_of_bounds_is_no_frame() {
         at,
     };
     assert_eq!(read(&piece(10, 5), b"01234"), Ok(()));
-    for (total, at, bytes) in [(10, 6, 5), (10, u32::MAX, 5), (10, 5, 0), (1 << 20, 0, MAX_PIECE_BYTES + 1)] {
-        assert_eq!(read(&piece(total, at), &vec![0; bytes]), Err(FrameError::Bounds("piece")));
+    for (total, at, bytes) in [
+        (10, 6, 5),
+        (10, u32::MAX, 5),
+        (10, 5, 0),
+        (1 << 20, 0, MAX_PIECE_BYTES + 1),
+    ] {
+        assert_eq!(
+            read(&piece(total, at), &vec![0; bytes]),
+            Err(FrameError::Bounds("piece"))
+        );
     }
     assert_eq!(read(&PeerFrame::Alive, b"more"), Err(FrameError::Bounds("end")));
     let mut out = b"before".to_vec();
     let too_long = vec![0; MAX_FRAME_BYTES];
     piece(u32::MAX, 0).write(&too_long, &mut out).unwrap_err();
     assert_eq!(out, b"before");
-    assert_eq!(PeerFrame::read(&[12]), Err(FrameError::Syntax), "a kind of a newer version");
+    assert_eq!(
+        PeerFrame::read(&[12]),
+        Err(FrameError::Syntax),
+        "a kind of a newer version"
+    );
 }
 
 proptest! {

@@ -124,13 +124,27 @@ impl Fetcher {
         let (finds, found) = mpsc::unbounded_channel();
         let disk = disk::Disk::start(store.clone(), disk_said).map_err(FetchSetupError::Thread)?;
         let console = options.console_url.trim_end_matches('/').to_owned();
-        let line = Wan::new(client, console, Arc::new(Limiter::new(options.limit_kbps)), wan_said);
+        let line = Wan::new(
+            client,
+            console,
+            Arc::new(Limiter::new(options.limit_kbps)),
+            wan_said,
+        );
         let lan = lan.map(|(options, tls)| Arc::new(Lan::start(options, tls, store.clone(), lan_said)));
         let shared = Arc::new(Shared::default());
         let stop = CancellationToken::new();
         let core = Swarm::new(Settings::new(options.own), rand::random());
         let jobs = Jobs::new(events);
-        let task = Task::new(core, jobs, store, Arc::clone(&shared), disk, line, lan.clone(), finds);
+        let task = Task::new(
+            core,
+            jobs,
+            store,
+            Arc::clone(&shared),
+            disk,
+            line,
+            lan.clone(),
+            finds,
+        );
         let doors = Doors {
             orders: from_agent,
             disk: from_disk,

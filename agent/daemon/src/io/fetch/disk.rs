@@ -430,7 +430,9 @@ impl Writer {
     /// A complete part goes to its commit.
     fn finish(&mut self, file: Hash) {
         let whole = |part: &Part| part.done_bytes() == part.size();
-        let Some(arriving) = self.files.get_mut(&file) else { return };
+        let Some(arriving) = self.files.get_mut(&file) else {
+            return;
+        };
         let Some(part) = arriving.part.take_if(|part| whole(part)) else {
             return;
         };

@@ -65,7 +65,9 @@ impl Limiter {
 
     /// Waits until `bytes` more may be taken.
     pub(super) async fn pass(&self, bytes: u64) {
-        let Some(rate) = self.bytes_per_second() else { return };
+        let Some(rate) = self.bytes_per_second() else {
+            return;
+        };
         let now = Instant::now();
         let takes = Duration::from_secs_f64(bytes as f64 / rate);
         let until = {

@@ -1,7 +1,11 @@
 //! The one task that owns the swarm's core, and with it every file under way: events from line, LAN and disk in, effects out.
 
+mod files;
+mod line;
+mod peers;
+
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{HashMap, VecDeque},
     net::SocketAddr,
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -10,7 +14,7 @@ use std::{
 use agent_core::{
     Millis,
     manners::Yielding,
-    peers::{Bits, Effect, Event, Source, Span, Swarm, To, Want, WanPolicy},
+    peers::{Bits, Effect, Event, Source, Span, Swarm, To, WanPolicy},
 };
 use contract::{
     hash::Hash,
@@ -22,22 +26,20 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    FetchEvent, FetchJob, Shared, Turn,
+    FetchJob, Shared, Turn,
     disk::{self, Disk, Origin},
     http::Fault,
     jobs::{Failure, Jobs},
-    wan::{SpanId, SpanJob, Wan, WanSaid, What, end_of, round_trip},
+    wan::{SpanId, Wan, WanSaid},
 };
 use crate::{
     clock,
-    io::lan::{Expected, Lan, LanEvent, Link, Told},
+    io::lan::{Lan, LanEvent, Link, Told},
     store::{ContentStore, LessonKey, ManifestRefused, StoreError},
 };
 
 /// The core is looked at again at least this often.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
-/// Between two looks at how long packets wait on the line.
-const SAMPLE_EVERY: Duration = Duration::from_millis(500);
 /// The pace begins at half of this where nobody said what the line carries.
 const UNKNOWN_LINE_KBPS: u32 = 100_000;
 /// A manifest's length before it is known: what a chunk of a lesson takes in it.
@@ -255,30 +257,6 @@ impl Task {
         self.shared.peers.store(standing.peers, Ordering::Relaxed);
     }
 
-    fn set_pace(&mut self) {
-        let ceiling = self.pace.or(self.line_kbps);
-        if let (Some(yielding), Some(ceiling)) = (&mut self.yielding, ceiling) {
-            yielding.ceiling(ceiling);
-        }
-        let yields = self.yielding.as_ref().map(Yielding::kbps);
-        self.line.limiter.set(self.pace.into_iter().chain(yields).min());
-    }
-
-    /// While classes use the line and we do, too, it is measured how long packets wait on it. Says when again.
-    fn sample(&mut self, now: Millis) -> Option<Millis> {
-        let yielding = self.yielding.as_mut().filter(|_| !self.spans.is_empty())?;
-        if now >= self.sample_at {
-            self.sample_at = now + SAMPLE_EVERY;
-            yielding.tick(now);
-            let (console, finds, at) = (self.line.console.clone(), self.finds.clone(), self.console_at);
-            tokio::spawn(async move {
-                let _ = finds.send(Found::RoundTrip(round_trip(&console, at).await));
-            });
-            self.set_pace();
-        }
-        Some(self.sample_at)
-    }
-
     async fn on_order(&mut self, order: Order) {
         match order {
             Order::Start(job) => self.start(job),
@@ -325,7 +303,11 @@ impl Task {
                     self.wanted(file, &[guess], Bits::none(1));
                 }
             }
-            FetchJob::Files { lesson, version, turn } => {
+            FetchJob::Files {
+                lesson,
+                version,
+                turn,
+            } => {
                 if !self.jobs.begin(&key, turn, false) {
                     return;
                 }
@@ -335,85 +317,6 @@ impl Task {
                     let prepared = prepare(&store, &key);
                     let _ = finds.send(Found::Prepared(key, prepared));
                 });
-            }
-        }
-    }
-
-    /// A lesson waits for a file; whether it is the first that does.
-    fn want(&mut self, file: Hash, kind: Kind, key: &LessonKey, turn: Turn) -> bool {
-        if let Some(known) = self.files.get_mut(&file) {
-            if !known.jobs.contains(key) {
-                known.jobs.push(key.clone());
-            }
-            return false;
-        }
-        let known = File {
-            kind,
-            jobs: vec![key.clone()],
-            turn,
-            fault: None,
-        };
-        self.files.insert(file, known);
-        true
-    }
-
-    /// The core takes it from here.
-    fn wanted(&mut self, file: Hash, chunks: &[u32], have: Bits) {
-        let Some(known) = self.files.get(&file) else { return };
-        let mut priority = known.turn.priority;
-        if matches!(known.kind, Kind::Manifest(_)) {
-            // Small, and nothing of its lesson can be fetched before it is here.
-            priority.class = 0;
-            priority.due = i64::MIN;
-        }
-        let want = Want {
-            file,
-            chunks: chunks.into(),
-            have,
-            priority,
-            over_metered: known.turn.over_metered,
-        };
-        self.tell_core(Event::Want(want));
-    }
-
-    /// A lesson does not wait for these any more.
-    fn forget(&mut self, key: &LessonKey, files: BTreeSet<Hash>) {
-        for file in files {
-            let Some(known) = self.files.get_mut(&file) else { continue };
-            known.jobs.retain(|of| of != key);
-            if known.jobs.is_empty() {
-                self.drop_file(file);
-            }
-        }
-    }
-
-    fn drop_file(&mut self, file: Hash) {
-        if let Some(known) = self.files.remove(&file) {
-            if matches!(known.kind, Kind::Chunks(..)) {
-                self.disk.give(disk::Task::Release(file));
-            }
-            self.tell_core(Event::Drop(file));
-        }
-    }
-
-    /// Every lesson that waits for a file ends badly.
-    async fn fail_file(&mut self, file: Hash, failure: &Failure) {
-        let jobs = self.files.get(&file).map_or_else(Vec::new, |file| file.jobs.clone());
-        for key in jobs {
-            if let Some(job) = self.jobs.fail(&key, failure).await {
-                self.forget(&key, job.left);
-            }
-        }
-        self.drop_file(file);
-    }
-
-    /// A file is whole: lessons that waited for nothing else are ready.
-    async fn complete_file(&mut self, file: Hash) {
-        let Some(known) = self.files.remove(&file) else { return };
-        self.tell_core(Event::Drop(file));
-        for key in known.jobs {
-            if self.jobs.whole(&key, file) {
-                self.jobs.succeed(key).await;
             }
         }
     }
@@ -479,309 +382,6 @@ impl Task {
             }
         }
     }
-
-    /// What was last heard of a file that was not good.
-    fn note(&mut self, file: Hash, fault: String) {
-        if let Some(known) = self.files.get_mut(&file) {
-            known.fault = Some(fault);
-        }
-    }
-
-    fn count(&mut self, file: Hash, done: u64, fetched: u64) {
-        let Some(known) = self.files.get(&file) else { return };
-        for (n, key) in known.jobs.iter().enumerate() {
-            // Over the line it came once, however many lessons share it.
-            self.jobs.add(key, done, if n == 0 { fetched } else { 0 });
-        }
-    }
-
-    async fn on_disk(&mut self, said: disk::Said) {
-        match said {
-            disk::Said::Begun { file, have, news } => {
-                self.count(file, news, 0);
-                if let Some(Kind::Chunks(sizes, _)) = self.files.get(&file).map(|file| &file.kind) {
-                    let sizes = Arc::clone(sizes);
-                    self.wanted(file, &sizes, have);
-                }
-            }
-            disk::Said::Stored {
-                file,
-                index,
-                origin,
-                bytes,
-                new,
-            } => {
-                if new {
-                    self.count(file, u64::from(bytes), 0);
-                }
-                let from = source(&origin);
-                if matches!(from, Source::Peer(_)) {
-                    self.shared.lan_in.fetch_add(u64::from(bytes), Ordering::Relaxed);
-                }
-                self.tell_core(Event::Stored { file, index, from });
-                self.written(&origin).await;
-            }
-            disk::Said::Wrong {
-                file,
-                index,
-                origin,
-                detail,
-            } => {
-                let from = source(&origin);
-                tracing::warn!(?from, %detail, "wrong bytes");
-                if from == Source::Wan {
-                    self.note(file, detail);
-                }
-                self.tell_core(Event::Wrong { file, index, from });
-                self.written(&origin).await;
-            }
-            disk::Said::Passed { origin } => self.written(&origin).await,
-            disk::Said::Complete { file, news } => {
-                self.count(file, news, 0);
-                self.complete_file(file).await;
-            }
-            disk::Said::Failed { file, origin, error } => {
-                self.fail_file(file, &Failure::from(&error)).await;
-                if let Some(origin) = origin {
-                    self.written(&origin).await;
-                }
-            }
-        }
-    }
-
-    /// A chunk of a request is dealt with.
-    async fn written(&mut self, origin: &Origin) {
-        if let Origin::Wan(id) = origin {
-            if let Some(running) = self.spans.get_mut(id) {
-                running.writing = running.writing.saturating_sub(1);
-            }
-            self.end_span(*id).await;
-        }
-    }
-
-    /// A request is over for the core once all its chunks are dealt with.
-    async fn end_span(&mut self, id: SpanId) {
-        let over = |running: &Running| running.ended.is_some() && running.writing == 0;
-        if !self.spans.get(&id).is_some_and(over) {
-            return;
-        }
-        let Some(running) = self.spans.remove(&id) else { return };
-        let fault = running.ended.flatten();
-        let span = running.span;
-        if matches!(fault, Some(Fault::Refused { .. })) {
-            self.jobs.say(FetchEvent::Refused).await;
-        }
-        let end = end_of(fault.as_ref());
-        if let Some(fault) = fault.filter(|fault| !matches!(fault, Fault::Cancelled)) {
-            tracing::debug!(file = %span.file, first = span.first, count = span.count, %fault, "a request ended early");
-            self.note(span.file, fault.to_string());
-        }
-        self.tell_core(Event::WanEnded { span, end });
-    }
-
-    fn fetch(&mut self, span: Span) {
-        let what = match self.files.get(&span.file).map(|file| &file.kind) {
-            Some(Kind::Chunks(sizes, size)) => {
-                let (first, end) = (span.first as usize, span.chunks().end as usize);
-                let bytes = |sizes: &[u32]| sizes.iter().map(|size| u64::from(*size)).sum::<u64>();
-                sizes.get(first..end).map(|wanted| What::Chunks {
-                    sizes: wanted.to_vec(),
-                    from: bytes(&sizes[..first]),
-                    size: *size,
-                })
-            }
-            Some(Kind::Manifest(_)) => Some(What::Manifest),
-            None => None,
-        };
-        let Some(what) = what else {
-            // Dropped a moment ago.
-            return self.tell_core(Event::WanEnded {
-                span,
-                end: agent_core::peers::WanEnd::Ok,
-            });
-        };
-        let id = self.next_span;
-        self.next_span += 1;
-        let cancel = CancellationToken::new();
-        self.spans.insert(
-            id,
-            Running {
-                span,
-                cancel: cancel.clone(),
-                writing: 0,
-                ended: None,
-            },
-        );
-        self.line.fetch(SpanJob { id, span, what, cancel });
-    }
-
-    async fn on_wan(&mut self, said: WanSaid) {
-        match said {
-            WanSaid::Progress { id, bytes } => {
-                let Some(span) = self.spans.get(&id).map(|running| running.span) else {
-                    return;
-                };
-                self.count(span.file, 0, bytes);
-                self.tell_core(Event::WanProgress(span));
-            }
-            WanSaid::Chunk { id, index, bytes, room } => {
-                let Some(running) = self.spans.get_mut(&id) else { return };
-                let file = running.span.file;
-                match self.files.get(&file).map(|file| &file.kind) {
-                    Some(Kind::Chunks(..)) => {
-                        running.writing += 1;
-                        self.disk.give(disk::Task::Write {
-                            file,
-                            index,
-                            bytes,
-                            origin: Origin::Wan(id),
-                            room: Some(room),
-                        });
-                    }
-                    Some(Kind::Manifest(_)) => {
-                        running.writing += 1;
-                        self.put_manifest(file, bytes, Origin::Wan(id));
-                    }
-                    None => {}
-                }
-            }
-            WanSaid::Ended { id, fault } => {
-                if let Some(running) = self.spans.get_mut(&id) {
-                    running.ended = Some(fault);
-                }
-                self.end_span(id).await;
-            }
-        }
-    }
-
-    /// Verifies and stores a manifest; where it came from makes no difference.
-    fn put_manifest(&self, file: Hash, bytes: bytes::Bytes, origin: Origin) {
-        let Some(Kind::Manifest(assigned)) = self.files.get(&file).map(|file| &file.kind) else {
-            return;
-        };
-        let (store, finds, assigned) = (self.store.clone(), self.finds.clone(), assigned.clone());
-        tokio::task::spawn_blocking(move || {
-            let found = Hash::of(&bytes);
-            // Told apart before anything is read in it: other bytes are whose they are, a bad manifest is the console's.
-            let result = if found == file {
-                store.put_manifest(&bytes, &assigned).map(|_| ())
-            } else {
-                Err(StoreError::Manifest {
-                    key: LessonKey {
-                        lesson: assigned.lesson,
-                        version: assigned.version,
-                    },
-                    reason: ManifestRefused::Hash { found, promised: file },
-                })
-            };
-            let _ = finds.send(Found::Manifest { file, origin, result });
-        });
-    }
-
-    fn ask(&self, peer: &DeviceId, span: Span) {
-        let (Some(link), Some(file)) = (self.links.get(peer), self.files.get(&span.file)) else {
-            return;
-        };
-        match &file.kind {
-            Kind::Chunks(sizes, _) => {
-                let wanted = sizes.get(span.first as usize..span.chunks().end as usize);
-                let expected = wanted.unwrap_or_default().iter().map(|size| Expected::Bytes(*size));
-                link.ask(span, expected);
-            }
-            Kind::Manifest(_) => link.ask(span, std::iter::once(Expected::Manifest)),
-        }
-    }
-
-    /// Whether an event is of the connection that counts.
-    fn is_current(&self, peer: &DeviceId, number: u64) -> bool {
-        self.links.get(peer).is_some_and(|link| link.number == number)
-    }
-
-    fn on_lan(&mut self, event: LanEvent) {
-        match event {
-            LanEvent::Up { peer, link } => {
-                if let Some(before) = self.links.insert(peer.clone(), link) {
-                    before.close();
-                    self.tell_core(Event::PeerDown(peer.clone()));
-                }
-                self.tell_core(Event::PeerUp(peer));
-            }
-            LanEvent::Down { peer, number } => {
-                if self.is_current(&peer, number) {
-                    self.links.remove(&peer);
-                    self.tell_core(Event::PeerDown(peer));
-                }
-            }
-            LanEvent::Heard { peer, number, word } => {
-                if self.is_current(&peer, number) {
-                    self.tell_core(Event::Heard { peer, word });
-                }
-            }
-            LanEvent::Chunk {
-                peer,
-                number,
-                file,
-                index,
-                bytes,
-            } => {
-                if !self.is_current(&peer, number) {
-                    return;
-                }
-                match self.files.get(&file).map(|file| &file.kind) {
-                    Some(Kind::Chunks(..)) => self.disk.give(disk::Task::Write {
-                        file,
-                        index,
-                        bytes,
-                        origin: Origin::Peer(peer),
-                        room: None,
-                    }),
-                    Some(Kind::Manifest(_)) => {
-                        self.shared.lan_in.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-                        self.put_manifest(file, bytes, Origin::Peer(peer));
-                    }
-                    None => {}
-                }
-            }
-            LanEvent::WrongLength {
-                peer,
-                number,
-                file,
-                index,
-            } => {
-                if self.is_current(&peer, number) {
-                    let from = Source::Peer(peer);
-                    self.tell_core(Event::Wrong { file, index, from });
-                }
-            }
-            LanEvent::Distrusted { peer, reason } => {
-                tracing::warn!(peer = %peer, %reason, "a board is sent away");
-                if let Some(lan) = &self.lan {
-                    lan.ban_nonsense(&peer);
-                }
-            }
-        }
-    }
-
-    /// Looks into the store for files that peers want, some at a time.
-    fn look_up(&mut self) {
-        if self.looking || self.look_ups.is_empty() {
-            return;
-        }
-        self.looking = true;
-        let count = self.look_ups.len().min(64);
-        let files: Vec<_> = self.look_ups.drain(..count).collect();
-        let (store, finds) = (self.store.clone(), self.finds.clone());
-        tokio::task::spawn_blocking(move || {
-            let held = files.into_iter().map(|file| {
-                let have = store.has(file).unwrap_or_else(|error| {
-                    tracing::warn!(%file, %error, "could not look for a file that a board wants");
-                    None
-                });
-                (file, have.unwrap_or_default())
-            });
-            let _ = finds.send(Found::Held(held.collect()));
-        });
-    }
 }
 
 fn source(origin: &Origin) -> Source {
@@ -800,7 +400,11 @@ fn prepare(store: &ContentStore, key: &LessonKey) -> Result<Prepared, Failure> {
         return Err(Failure::no_manifest());
     };
     let mut missing = store.missing_files(key).map_err(fail)?;
-    let versions = store.0.index.versions(&key.lesson).map_err(|error| fail(error.into()))?;
+    let versions = store
+        .0
+        .index
+        .versions(&key.lesson)
+        .map_err(|error| fail(error.into()))?;
     let copy = versions.len() > 1;
     let files = manifest.files.into_iter();
     Ok(Prepared {

@@ -169,14 +169,16 @@ async fn file(State(console): State<Arc<Console>>, Path(hash): Path<String>, hea
                 let console = Arc::clone(&console);
                 let pieces: Vec<_> = body.chunks(8192).map(Bytes::copy_from_slice).collect();
                 return answer
-                    .body(Body::from_stream(futures_util::stream::iter(pieces).then(move |piece| {
-                        let (line, console) = (Arc::clone(&line), Arc::clone(&console));
-                        async move {
-                            line.pass(piece.len() as u64).await;
-                            console.sent.fetch_add(piece.len(), Ordering::SeqCst);
-                            Ok::<_, std::io::Error>(piece)
-                        }
-                    })))
+                    .body(Body::from_stream(futures_util::stream::iter(pieces).then(
+                        move |piece| {
+                            let (line, console) = (Arc::clone(&line), Arc::clone(&console));
+                            async move {
+                                line.pass(piece.len() as u64).await;
+                                console.sent.fetch_add(piece.len(), Ordering::SeqCst);
+                                Ok::<_, std::io::Error>(piece)
+                            }
+                        },
+                    )))
                     .unwrap();
             }
         },
@@ -345,7 +347,9 @@ async fn trouble_with_the_line_ends_no_job_and_nothing_is_lost() {
     let lesson = kit::lesson("math", 1, &[kit::noise(1, 100 * CHUNK)]);
     bench.console.add(&lesson);
     bench.manifest(&lesson).await;
-    bench.console.be([Mood::CutAfter(40 * CHUNK), Mood::CutAfter(10), Mood::CutAfter(0)]);
+    bench
+        .console
+        .be([Mood::CutAfter(40 * CHUNK), Mood::CutAfter(10), Mood::CutAfter(0)]);
     let (event, fetched) = bench.files(&lesson).await;
     assert!(stored(&event), "{event:?}");
     assert!(fetched as usize <= 101 * CHUNK, "{fetched}");
@@ -438,7 +442,10 @@ async fn every_status_is_told_apart() {
         let began = std::time::Instant::now();
         fetcher.start(FetchJob::Manifest(lesson.assigned.clone(), turn()));
         let heard = tokio::time::timeout(20 * SECOND, events.recv()).await.unwrap();
-        assert!(matches!(heard, Some(FetchEvent::Manifest { .. })), "{status}: {heard:?}");
+        assert!(
+            matches!(heard, Some(FetchEvent::Manifest { .. })),
+            "{status}: {heard:?}"
+        );
         let waited: u64 = after.and_then(|after| after.parse().ok()).unwrap_or(0);
         assert!(began.elapsed() >= Duration::from_secs(waited), "{status}");
         others.push(fetcher);
@@ -459,7 +466,9 @@ async fn a_server_that_ignores_or_falsifies_ranges_does_no_harm() {
     let lesson = kit::lesson("math", 1, &[kit::noise(1, 100 * CHUNK)]);
     bench.console.add(&lesson);
     bench.manifest(&lesson).await;
-    bench.console.be([Mood::CutAfter(40 * CHUNK), Mood::NoRange, Mood::NoRange]);
+    bench
+        .console
+        .be([Mood::CutAfter(40 * CHUNK), Mood::NoRange, Mood::NoRange]);
     assert!(stored(&bench.files(&lesson).await.0));
     assert_eq!(
         kit::read_back(&bench.store, &lesson)[0].as_ref(),

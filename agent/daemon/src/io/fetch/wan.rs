@@ -156,7 +156,11 @@ impl Wan {
             let whole = at == 0 && until == size;
             let range = (!whole).then_some((at, until - 1));
             let answer = http::get(&self.client, &url, range).await?;
-            let start = if whole { 0 } else { http::body_start(&answer, &url, at, until - 1, size)? };
+            let start = if whole {
+                0
+            } else {
+                http::body_start(&answer, &url, at, until - 1, size)?
+            };
             // A server that knows no ranges sends the whole file; it is taken as far as it is of use.
             let as_asked = start == at;
             let until = if as_asked { until } else { end };
@@ -164,13 +168,17 @@ impl Wan {
             let mut pieces = answer.bytes_stream();
             while left > 0 {
                 let Some(piece) = pieces.next().await else {
-                    return Err(Fault::Line(format!("the answer for file {} ended too soon", job.span.file)));
+                    return Err(Fault::Line(format!(
+                        "the answer for file {} ended too soon",
+                        job.span.file
+                    )));
                 };
                 let mut piece = piece.map_err(http::line)?;
                 told.bytes += piece.len() as u64;
                 let passed = skip.min(piece.len() as u64);
                 skip -= passed;
-                let mut piece = piece.split_off(usize::try_from(passed).unwrap_or(usize::MAX).min(piece.len()));
+                let mut piece =
+                    piece.split_off(usize::try_from(passed).unwrap_or(usize::MAX).min(piece.len()));
                 piece.truncate(usize::try_from(left).unwrap_or(usize::MAX));
                 left -= piece.len() as u64;
                 at += piece.len() as u64;
@@ -210,7 +218,9 @@ impl Wan {
 
     /// Waits for room between line and disk.
     async fn hand_over(&self, job: &SpanJob, index: u32, bytes: Bytes) -> Result<(), Fault> {
-        let kib = u32::try_from(bytes.len().div_ceil(1024)).unwrap_or(ROOM_KIB).min(ROOM_KIB);
+        let kib = u32::try_from(bytes.len().div_ceil(1024))
+            .unwrap_or(ROOM_KIB)
+            .min(ROOM_KIB);
         let room = Arc::clone(&self.room)
             .acquire_many_owned(kib)
             .await
@@ -264,6 +274,9 @@ pub(super) async fn round_trip(console: &str, at: Option<SocketAddr>) -> Option<
 
 async fn address_of(console: &str) -> Option<SocketAddr> {
     let url: reqwest::Url = console.parse().ok()?;
-    let host = (url.host_str()?.trim_matches(['[', ']']).to_owned(), url.port_or_known_default()?);
+    let host = (
+        url.host_str()?.trim_matches(['[', ']']).to_owned(),
+        url.port_or_known_default()?,
+    );
     tokio::net::lookup_host(host).await.ok()?.next()
 }

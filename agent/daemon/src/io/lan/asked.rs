@@ -197,16 +197,31 @@ mod tests {
         assert_eq!(assembly.take(place(1), 6, 0, b"abc", &asked), Took::Nothing);
         let chunk = Took::Chunk(place(1), Bytes::from_static(b"abcdef"));
         assert_eq!(assembly.take(place(1), 6, 3, b"def", &asked), chunk);
-        assert_eq!(assembly.take(place(1), 6, 0, b"abcdef", &asked), Took::Nothing, "twice");
-        assert_eq!(assembly.take(place(2), 7, 0, b"abcdef", &asked), Took::WrongLength(place(2)));
+        assert_eq!(
+            assembly.take(place(1), 6, 0, b"abcdef", &asked),
+            Took::Nothing,
+            "twice"
+        );
+        assert_eq!(
+            assembly.take(place(2), 7, 0, b"abcdef", &asked),
+            Took::WrongLength(place(2))
+        );
         asked.add(place(3), Expected::Bytes(6));
         assert_eq!(assembly.take(place(3), 6, 0, b"abc", &asked), Took::Nothing);
         asked.cancel(place(3));
         assert_eq!(assembly.take(place(3), 6, 3, b"def", &asked), Took::Nothing);
         asked.add(place(4), Expected::Bytes(6));
         assert_eq!(assembly.take(place(4), 6, 0, b"abc", &asked), Took::Nothing);
-        assert_eq!(assembly.take(place(4), 6, 4, b"ef", &asked), Took::Nonsense, "a gap");
-        assert_eq!(assembly.take(place(5), 6, 2, b"ef", &asked), Took::Nonsense, "no beginning");
+        assert_eq!(
+            assembly.take(place(4), 6, 4, b"ef", &asked),
+            Took::Nonsense,
+            "a gap"
+        );
+        assert_eq!(
+            assembly.take(place(5), 6, 2, b"ef", &asked),
+            Took::Nonsense,
+            "no beginning"
+        );
     }
 
     #[test]
@@ -230,6 +245,9 @@ mod tests {
         assert_eq!(assembly.take(place(0), 2, 0, b"{}", &asked), chunk);
         asked.add(place(0), Expected::Manifest);
         let too_long = MAX_MANIFEST_BYTES as u32 + 1;
-        assert_eq!(assembly.take(place(0), too_long, 0, b"{", &asked), Took::WrongLength(place(0)));
+        assert_eq!(
+            assembly.take(place(0), too_long, 0, b"{", &asked),
+            Took::WrongLength(place(0))
+        );
     }
 }

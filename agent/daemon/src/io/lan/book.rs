@@ -129,9 +129,10 @@ pub(super) enum Refused {
 impl Book {
     pub(super) fn open(options: &LanOptions) -> Self {
         let now = Instant::now();
-        let bans = options.bans.as_deref().map_or_else(HashMap::new, |file| {
-            kept_bans(file, options.floor.seconds(), now)
-        });
+        let bans = options
+            .bans
+            .as_deref()
+            .map_or_else(HashMap::new, |file| kept_bans(file, options.floor.seconds(), now));
         let hint = |address: &SocketAddr| Hint {
             address: *address,
             answers: None,
@@ -168,7 +169,10 @@ impl Book {
         let mut before = std::mem::take(&mut state.members);
         for member in members.iter().filter(|member| member.device_id != self.own) {
             let door = member.door.as_ref().map_or_else(Vec::new, |door| {
-                let addresses = door.addresses.iter().filter_map(|address| address.parse::<IpAddr>().ok());
+                let addresses = door
+                    .addresses
+                    .iter()
+                    .filter_map(|address| address.parse::<IpAddr>().ok());
                 addresses
                     .map(|ip| SocketAddr::new(ip, door.port))
                     .filter(callable)
@@ -179,7 +183,9 @@ impl Book {
                 Some(known) if known.door == door => known.call,
                 _ => Call::at(now + self.patience(&member.device_id)),
             };
-            state.members.insert(member.device_id.clone(), Member { door, call });
+            state
+                .members
+                .insert(member.device_id.clone(), Member { door, call });
         }
         for (peer, current) in &state.peers {
             if !state.members.contains_key(peer) {
@@ -283,7 +289,11 @@ impl Book {
     }
 
     /// Whether a board that has shown its certificate may stay; its number and what ends it.
-    pub(super) fn admit(&self, peer: &DeviceId, we_called: bool) -> Result<(u64, CancellationToken), Refused> {
+    pub(super) fn admit(
+        &self,
+        peer: &DeviceId,
+        we_called: bool,
+    ) -> Result<(u64, CancellationToken), Refused> {
         let now = Instant::now();
         let state = &mut *self.state();
         if *peer == self.own {
@@ -318,7 +328,11 @@ impl Book {
     pub(super) fn gone(&self, peer: &DeviceId, number: u64, lasted: bool) {
         let patience = self.patience(peer);
         let state = &mut *self.state();
-        if state.peers.get(peer).is_none_or(|current| current.number != number) {
+        if state
+            .peers
+            .get(peer)
+            .is_none_or(|current| current.number != number)
+        {
             return;
         }
         state.peers.remove(peer);
@@ -374,7 +388,11 @@ fn kept_bans(file: &Path, floor: i64, now: Instant) -> HashMap<DeviceId, Instant
         .ok()
         .and_then(|bytes| serde_json::from_slice(&bytes).ok())
         .unwrap_or_default();
-    let left = |until: i64| u64::try_from(until.saturating_sub(floor)).ok().filter(|left| *left > 0);
+    let left = |until: i64| {
+        u64::try_from(until.saturating_sub(floor))
+            .ok()
+            .filter(|left| *left > 0)
+    };
     kept.into_iter()
         .take(BANS)
         .filter_map(|(peer, until)| {
@@ -496,7 +514,11 @@ mod tests {
             let target = Target::Member(id(other), addresses);
             assert_eq!(book.due(Instant::now()).0.contains(&target), at_once);
             tokio::time::advance(GRACE).await;
-            assert_eq!(book.due(Instant::now()).0.contains(&target), !at_once, "once only");
+            assert_eq!(
+                book.due(Instant::now()).0.contains(&target),
+                !at_once,
+                "once only"
+            );
             book.called(&target, None);
             assert_eq!(book.due(Instant::now()).0, [], "not again at once");
             tokio::time::advance(WAITS.0).await;

@@ -63,7 +63,9 @@ pub(super) async fn serve(doorway: Doorway, listen: SocketAddr, announce: bool) 
             () = tokio::time::sleep(BIND_AGAIN) => {}
         }
     };
-    let port = listener.local_addr().map_or(listen.port(), |address| address.port());
+    let port = listener
+        .local_addr()
+        .map_or(listen.port(), |address| address.port());
     doorway.common.port.store(port, Ordering::Relaxed);
     tracing::info!(port, "other boards of the school can come in");
     if announce {
@@ -149,7 +151,9 @@ impl Doorway {
             let client = TlsConnector::from(Arc::clone(&self.tls.client));
             let name = ServerName::try_from("board.bbt.invalid").map_err(std::io::Error::other)?;
             client
-                .connect_with(name, stream, |connection| connection.set_buffer_limit(Some(TLS_BUFFER)))
+                .connect_with(name, stream, |connection| {
+                    connection.set_buffer_limit(Some(TLS_BUFFER))
+                })
                 .await
         };
         let stream = tokio::time::timeout(HANDSHAKE, connecting)

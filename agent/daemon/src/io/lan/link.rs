@@ -155,7 +155,10 @@ impl Orders {
                 continue;
             }
             let (kept, cut) = (run.chunks(), gone.chunks());
-            for (first, end) in [(kept.start, cut.start.min(kept.end)), (cut.end.max(kept.start), kept.end)] {
+            for (first, end) in [
+                (kept.start, cut.start.min(kept.end)),
+                (cut.end.max(kept.start), kept.end),
+            ] {
                 if first < end {
                     queue.runs.push_back(Span {
                         first,
@@ -197,7 +200,10 @@ where
     let (reader, mut writer) = tokio::io::split(stream);
     let mut frames = FrameReader::new(reader, SILENCE);
     let port = common.port.load(Ordering::Relaxed);
-    let hello = wire(&PeerFrame::Hello(Hello { version: VERSION, port }));
+    let hello = wire(&PeerFrame::Hello(Hello {
+        version: VERSION,
+        port,
+    }));
     let greeted = async {
         writer.write_all(&hello).await?;
         writer.flush().await?;
@@ -282,7 +288,10 @@ impl Ear {
                     index,
                     total,
                     at,
-                } => match self.assembly.take((file.into(), index), total, at, piece, &self.asked) {
+                } => match self
+                    .assembly
+                    .take((file.into(), index), total, at, piece, &self.asked)
+                {
                     Took::Nothing => None,
                     Took::Chunk((file, index), bytes) => Some(LanEvent::Chunk {
                         peer: self.peer.clone(),

@@ -61,11 +61,14 @@ fn announce(own: &DeviceId, port: u16) -> mdns_sd::Result<Started> {
     let daemon = ServiceDaemon::new()?;
     daemon.disable_interface(vec![IfKind::LoopbackV4, IfKind::LoopbackV6])?;
     // An id may be longer than a label.
-    let name: String = Hash::of(own.as_str().as_bytes()).to_hex().chars().take(16).collect();
+    let name: String = Hash::of(own.as_str().as_bytes())
+        .to_hex()
+        .chars()
+        .take(16)
+        .collect();
     let host = format!("bbt-{name}.local.");
     let properties = [(ID, own.as_str())];
-    let service =
-        ServiceInfo::new(MDNS_SERVICE, &name, &host, "", port, &properties[..])?.enable_addr_auto();
+    let service = ServiceInfo::new(MDNS_SERVICE, &name, &host, "", port, &properties[..])?.enable_addr_auto();
     let full_name = service.get_fullname().to_owned();
     daemon.register(service)?;
     let events = daemon.browse(MDNS_SERVICE)?;

@@ -34,9 +34,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{probes, tls::TimeFloor};
 use crate::store::ContentStore;
+pub use asked::Expected;
 use book::Book;
 use link::Common;
-pub use asked::Expected;
 pub use link::{Link, Told};
 pub use tls::PeerTls;
 
@@ -139,7 +139,12 @@ pub struct Lan {
 
 impl Lan {
     /// Serves, announces and looks for others; lets nobody in before [`Self::members`] says whom.
-    pub fn start(options: LanOptions, tls: PeerTls, store: ContentStore, events: mpsc::Sender<LanEvent>) -> Self {
+    pub fn start(
+        options: LanOptions,
+        tls: PeerTls,
+        store: ContentStore,
+        events: mpsc::Sender<LanEvent>,
+    ) -> Self {
         let stop = CancellationToken::new();
         let common = Arc::new(Common {
             store,

@@ -31,7 +31,9 @@ pub(super) async fn run(doorway: Doorway) {
                 doorway.book.called(&target, answers.as_ref());
             });
         }
-        let until = next.unwrap_or(now + LOOK_AGAIN).max(now + Duration::from_millis(20));
+        let until = next
+            .unwrap_or(now + LOOK_AGAIN)
+            .max(now + Duration::from_millis(20));
         tokio::select! {
             () = doorway.stop.cancelled() => return,
             () = doorway.book.changed.notified() => {}

@@ -1,7 +1,7 @@
 //! Several boards on loopback, over real TLS, with one console that counts what crosses the line.
 
-mod kit;
 mod hostile;
+mod kit;
 
 use std::{sync::atomic::Ordering, time::Duration};
 
@@ -18,7 +18,11 @@ async fn a_school_takes_a_lesson_over_the_line_once() {
     let content = lesson.manifest.stored_bytes() as f64;
     let copies = school.console.sent.load(Ordering::SeqCst) as f64 / content;
     assert!(copies < 1.08, "{copies} copies crossed the line");
-    let traffic: Vec<_> = school.boards.iter().map(|board| board.fetcher.take_traffic()).collect();
+    let traffic: Vec<_> = school
+        .boards
+        .iter()
+        .map(|board| board.fetcher.take_traffic())
+        .collect();
     let lan_in: u64 = traffic.iter().map(|t| t.lan_in).sum();
     let lan_out: u64 = traffic.iter().map(|t| t.lan_out).sum();
     assert!(lan_in as f64 > 4.8 * content, "{traffic:?}");
@@ -35,7 +39,10 @@ async fn a_board_that_goes_away_and_comes_back_costs_little() {
         board.begin(&lesson).await;
     }
     let half = lesson.manifest.stored_bytes() as usize / 2;
-    kit::until("half of it is here", || school.console.sent.load(Ordering::SeqCst) > half).await;
+    kit::until("half of it is here", || {
+        school.console.sent.load(Ordering::SeqCst) > half
+    })
+    .await;
     // As if it lost power: nothing is said, the store is what the disk has.
     let lost = school.boards.remove(1);
     let id = lost.id.clone();
@@ -57,5 +64,10 @@ async fn without_a_plan_nobody_is_a_peer_and_everybody_fetches_alone() {
     school.console.add(&lesson);
     school.all_fetch(&lesson).await;
     assert!(school.console.sent.load(Ordering::SeqCst) as u64 >= 2 * lesson.manifest.stored_bytes());
-    assert!(school.boards.iter().all(|board| board.fetcher.take_traffic().peers == 0));
+    assert!(
+        school
+            .boards
+            .iter()
+            .all(|board| board.fetcher.take_traffic().peers == 0)
+    );
 }

@@ -100,7 +100,11 @@ async fn act(ill: Ill, villain: &mut Villain, files: &HashMap<FileId, Vec<u32>>)
                 let chunks = sizes.len() as u32;
                 if ill == Ill::Claims {
                     let count = chunks.min(64);
-                    let run = ChunkRun { file, first: 0, count };
+                    let run = ChunkRun {
+                        file,
+                        first: 0,
+                        count,
+                    };
                     villain.say(&PeerFrame::Claims(run), &[]).await
                 } else {
                     let have = agent_core::peers::Bits::all(chunks).to_bytes();
@@ -145,9 +149,17 @@ fn files_of(lesson: &Lesson) -> HashMap<FileId, Vec<u32>> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn whatever_a_board_does_no_bad_byte_is_kept_and_the_others_get_on() {
-    for ill in [Ill::WrongBytes, Ill::WrongLength, Ill::Stalls, Ill::Drips, Ill::Claims] {
+    for ill in [
+        Ill::WrongBytes,
+        Ill::WrongLength,
+        Ill::Stalls,
+        Ill::Drips,
+        Ill::Claims,
+    ] {
         let mut school = School::of(3, Some(24_000)).await;
-        school.others.push(member(&id("villain"), "127.0.0.1:1".parse().unwrap()));
+        school
+            .others
+            .push(member(&id("villain"), "127.0.0.1:1".parse().unwrap()));
         school.tell_plan();
         let lesson = kit::lesson(&[noise(1, 3 * 1024 * 1024), noise(2, 9000)]);
         school.console.add(&lesson);
@@ -169,7 +181,11 @@ async fn whatever_a_board_does_no_bad_byte_is_kept_and_the_others_get_on() {
         eprintln!("{ill:?}: {:.1} s", began.elapsed().as_secs_f64());
         if matches!(ill, Ill::WrongBytes | Ill::WrongLength) {
             until("the villain is out, and stays out", || peers(&school) == [2; 3]).await;
-            assert!(Villain::call(school.boards[0].address, &COUNTY.tls("villain")).await.is_none());
+            assert!(
+                Villain::call(school.boards[0].address, &COUNTY.tls("villain"))
+                    .await
+                    .is_none()
+            );
         }
         for villain in villains {
             villain.abort();
@@ -181,10 +197,16 @@ async fn whatever_a_board_does_no_bad_byte_is_kept_and_the_others_get_on() {
 async fn strangers_do_not_get_in() {
     let school = School::of(1, None).await;
     let at = school.boards[0].address;
-    assert!(Villain::call(at, &COUNTY.tls("nobody")).await.is_none(), "not in the plan");
+    assert!(
+        Villain::call(at, &COUNTY.tls("nobody")).await.is_none(),
+        "not in the plan"
+    );
     assert!(Villain::call(at, &COUNTY.tls("d0")).await.is_none(), "ourselves");
     let foreign = county();
-    assert!(Villain::call(at, &foreign.tls("d0")).await.is_none(), "another county");
+    assert!(
+        Villain::call(at, &foreign.tls("d0")).await.is_none(),
+        "another county"
+    );
     // Another county's certificate by somebody who believes ours.
     let (certificate, key) = foreign.issue("d1", ExtendedKeyUsagePurpose::ClientAuth);
     let tls = PeerTls::new(&COUNTY.pem, &certificate, &key, TimeFloor::default()).unwrap();
@@ -192,7 +214,10 @@ async fn strangers_do_not_get_in() {
     // The county's own servers are no boards.
     let (certificate, key) = COUNTY.issue("d1", ExtendedKeyUsagePurpose::ServerAuth);
     let tls = PeerTls::new(&COUNTY.pem, &certificate, &key, TimeFloor::default()).unwrap();
-    assert!(Villain::call(at, &tls).await.is_none(), "the console's certificate");
+    assert!(
+        Villain::call(at, &tls).await.is_none(),
+        "the console's certificate"
+    );
     // No TLS at all.
     let mut plain = TcpStream::connect(at).await.unwrap();
     plain.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
@@ -207,7 +232,9 @@ async fn what_is_no_frame_ends_the_connection_and_a_half_one_holds_nothing() {
     let mut school = School::of(1, None).await;
     let names = ["long", "strange", "bounds", "half", "unasked", "twice"];
     for name in names {
-        school.others.push(member(&id(name), "127.0.0.1:1".parse().unwrap()));
+        school
+            .others
+            .push(member(&id(name), "127.0.0.1:1".parse().unwrap()));
     }
     school.tell_plan();
     let at = school.boards[0].address;
@@ -266,7 +293,9 @@ async fn what_is_no_frame_ends_the_connection_and_a_half_one_holds_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_flood_of_words_slows_nobody_down() {
     let mut school = School::of(2, Some(24_000)).await;
-    school.others.push(member(&id("villain"), "127.0.0.1:1".parse().unwrap()));
+    school
+        .others
+        .push(member(&id("villain"), "127.0.0.1:1".parse().unwrap()));
     school.tell_plan();
     let lesson = kit::lesson(&[noise(1, 3 * 1024 * 1024)]);
     school.console.add(&lesson);

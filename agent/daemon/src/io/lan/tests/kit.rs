@@ -160,7 +160,11 @@ impl Board {
     /// Manifest, then files; returns when the files are begun.
     pub(super) async fn begin(&self, lesson: &Lesson) {
         // The manifest, too, may come from another board; here only the files are of interest.
-        let (store, assigned, document) = (self.store.clone(), lesson.assigned.clone(), lesson.document.clone());
+        let (store, assigned, document) = (
+            self.store.clone(),
+            lesson.assigned.clone(),
+            lesson.document.clone(),
+        );
         tokio::task::spawn_blocking(move || store.put_manifest(&document, &assigned))
             .await
             .unwrap()
@@ -255,7 +259,14 @@ impl School {
     pub(super) async fn all_connected(&self) {
         let others = self.boards.len() - 1;
         until("all boards are connected", || {
-            let peers = |board: &Board| board.fetcher.0.shared.peers.load(std::sync::atomic::Ordering::Relaxed);
+            let peers = |board: &Board| {
+                board
+                    .fetcher
+                    .0
+                    .shared
+                    .peers
+                    .load(std::sync::atomic::Ordering::Relaxed)
+            };
             self.boards.iter().all(|board| peers(board) >= others)
         })
         .await;
