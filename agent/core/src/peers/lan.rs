@@ -3,7 +3,7 @@
 //! A chunk that just came over the line is with one board only. If all the others asked that one, its port would carry the
 //! chunk as often as there are boards, and every copy would be slow. So the others stand in a row, each chunk in another
 //! one, and the n-th holder is asked by the n-th few of them: copies spread like a tree that nobody has to plan. Whoever is
-//! still without the chunk after 400 ms asks anyone.
+//! still without the chunk after 1.2 s asks anyone.
 
 use std::time::Duration;
 
@@ -279,7 +279,9 @@ impl Swarm {
                 self.release(slot, |_, _| true);
             } else {
                 self.release(slot, |asked, file| {
-                    now.since(asked.at) >= SECOND_ASK && file.have.count() + file.taken.count() >= file.len()
+                    now.since(asked.at) >= SECOND_ASK
+                        && file.holders(asked.index) > 1
+                        && file.have.count() + file.taken.count() >= file.len()
                 });
             }
         }

@@ -18,7 +18,7 @@ const MAX_CLAIMED_SPANS: usize = 8;
 /// Who has not claimed for so long begins anew.
 const NEW_START: Duration = Duration::from_secs(10);
 /// So long is what was left to others left to them.
-const LAPSE: Duration = Duration::from_millis(400);
+const LAPSE: Duration = Duration::from_millis(1200);
 /// Lapses that are remembered; beyond that, nothing is left to others.
 const MAX_LAPSES: usize = 4096;
 
