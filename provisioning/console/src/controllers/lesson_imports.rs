@@ -16,7 +16,8 @@ use crate::{
     access::Access,
     api::{
         lesson_imports::{
-            ImportTemplateFormat, ImportTemplateQuery, LessonImportForm, LessonImportQuery, LessonImportReport,
+            ImportTemplateFormat, ImportTemplateQuery, LessonImportForm, LessonImportQuery,
+            LessonImportReport,
         },
         roster::RosterEncoding,
         schema,

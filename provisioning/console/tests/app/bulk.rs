@@ -48,20 +48,42 @@ async fn a_zip_of_folders_is_rehearsed_imported_as_drafts_and_again_changes_noth
     let rehearsed = rehearsed.json();
     assert_eq!(counts(&rehearsed), [5, 3, 0, 0, 2]);
     assert_eq!(rehearsed["applied"], false);
-    assert_eq!(console.get("/lessons").await.json()["total"], 0, "a rehearsal makes nothing");
+    assert_eq!(
+        console.get("/lessons").await.json()["total"],
+        0,
+        "a rehearsal makes nothing"
+    );
     let complete = &rehearsed["complete"];
     assert_eq!(
-        (complete["lessons"].as_u64(), complete["complete"].as_u64(), complete["permille"].as_u64()),
+        (
+            complete["lessons"].as_u64(),
+            complete["complete"].as_u64(),
+            complete["permille"].as_u64()
+        ),
         (Some(3), Some(2), Some(666))
     );
     let messages: Vec<_> = rehearsed["errors"]
         .as_array()
         .unwrap()
         .iter()
-        .map(|e| format!("{}|{}", e["place"].as_str().unwrap(), e["message"].as_str().unwrap()))
+        .map(|e| {
+            format!(
+                "{}|{}",
+                e["place"].as_str().unwrap(),
+                e["message"].as_str().unwrap()
+            )
+        })
         .collect();
-    assert!(messages.iter().any(|m| m.contains("坏课") && m.contains("a.mp4")), "{messages:?}");
-    assert!(messages.iter().any(|m| m.contains("包/不知道/什么") && m.contains("看不出学科")), "{messages:?}");
+    assert!(
+        messages.iter().any(|m| m.contains("坏课") && m.contains("a.mp4")),
+        "{messages:?}"
+    );
+    assert!(
+        messages
+            .iter()
+            .any(|m| m.contains("包/不知道/什么") && m.contains("看不出学科")),
+        "{messages:?}"
+    );
 
     let done = import(&console, true, &tree, None).await.json();
     assert_eq!(counts(&done), [5, 3, 0, 0, 2]);
@@ -94,11 +116,18 @@ async fn a_gbk_table_about_a_zip_is_imported_row_by_row() {
     assert_eq!(counts(&done), [3, 2, 0, 0, 1]);
     let error = &done["errors"][0];
     assert_eq!(
-        (error["row"].as_u64(), error["column"].as_str(), error["code"].as_str()),
+        (
+            error["row"].as_u64(),
+            error["column"].as_str(),
+            error["code"].as_str()
+        ),
         (Some(4), Some("学科"), Some("vocab_unknown"))
     );
     let message = error["message"].as_str().unwrap();
-    assert!(message.contains("数学课") && message.contains("最接近的有：数学"), "{message}");
+    assert!(
+        message.contains("数学课") && message.contains("最接近的有：数学"),
+        "{message}"
+    );
     assert_eq!(done["complete"]["permille"], 1_000);
     let shown = console.get("/lessons?q=%E7%AC%AC%E4%B8%80%E8%AF%BE").await.json();
     let meta = &shown["items"][0]["meta"];
@@ -113,17 +142,30 @@ async fn a_gbk_table_about_a_zip_is_imported_row_by_row() {
 #[tokio::test]
 async fn what_is_no_zip_or_table_is_refused_by_name() {
     let console = TestConsole::signed_in().await;
-    assert!(import(&console, true, b"not a zip", None).await.code().starts_with("import_"));
+    assert!(
+        import(&console, true, b"not a zip", None)
+            .await
+            .code()
+            .starts_with("import_")
+    );
     let evil = zip(&[("../evil.png", PNG)]);
-    assert_eq!(import(&console, true, &evil, None).await.code(), "import_zip_name");
+    assert_eq!(
+        import(&console, true, &evil, None).await.code(),
+        "import_zip_name"
+    );
     let good = zip(&[("a.png", PNG)]);
     let old = [0xd0, 0xcf, 0x11, 0xe0, 0, 0, 0, 0];
-    assert_eq!(import(&console, true, &good, Some(&old)).await.code(), "roster_old_file");
+    assert_eq!(
+        import(&console, true, &good, Some(&old)).await.code(),
+        "roster_old_file"
+    );
     let nothing = import(&console, true, &good, None).await.json();
     assert_eq!(nothing["errors"][0]["code"], "bulk_nothing");
     assert_eq!(nothing["ignored"], json!(["a.png"]));
     for (format, start) in [("xlsx", &b"PK"[..]), ("csv", "\u{feff}文件".as_bytes())] {
-        let template = console.get(&format!("/lesson-imports/template?format={format}")).await;
+        let template = console
+            .get(&format!("/lesson-imports/template?format={format}"))
+            .await;
         assert!(template.body.starts_with(start));
     }
 }

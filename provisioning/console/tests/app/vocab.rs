@@ -100,3 +100,77 @@ async fn a_word_that_is_not_there_is_refused_by_name_and_other_spellings_are_und
         (&json!("下册"), &json!("county"), &json!(2022))
     );
 }
+
+/// The page of words, as the data has them.
+fn page() -> String {
+    use std::fmt::Write;
+    let mut page = String::from(
+        "# 词表
+
+本页由 `provisioning/console/vocab/*.toml` 生成：上传、导入、修改课程说明时按同一份数据检查，`GET /vocabularies` 给出同样的内容。
+
+- 词表之外的词会被拒绝，报错里写明是哪一项、哪个词、最接近的词有哪些。
+- “也认得”的写法会存成规定的词；全角半角、空格、大小写不论。
+- 带 * 的是自审之前必须填的。章节、课时、课题、来源随便写。
+- 年级要属于所填的学段；没填学段时，批量导入按“通常”补上。
+- 要加词：改 `vocab/` 里的文件，重新构建控制台；已有的课程不受影响。
+
+",
+    );
+    for vocabulary in bbt_console::domain::vocab::all() {
+        let needed = bbt_console::domain::vocab::MANDATORY.contains(&vocabulary.field);
+        let star = if needed { " *" } else { "" };
+        writeln!(
+            page,
+            "## {}{star}（`{}`）\n",
+            vocabulary.name,
+            vocabulary.field.path()
+        )
+        .unwrap();
+        let stages = vocabulary.words.iter().any(|word| !word.under.is_empty());
+        let (heading, line) = if stages { (" 学段 |", "---|") } else { ("", "") };
+        writeln!(page, "| 词 | 也认得 |{heading}\n|---|---|{line}").unwrap();
+        for word in &vocabulary.words {
+            let named = match &word.label {
+                Some(label) => format!("{label}（`{}`）", word.word),
+                None => word.word.clone(),
+            };
+            let also: Vec<_> = word
+                .also
+                .iter()
+                .filter(|also| Some(*also) != word.label.as_ref())
+                .cloned()
+                .collect();
+            write!(page, "| {named} | {} |", also.join("、")).unwrap();
+            if stages {
+                let under: Vec<_> = word
+                    .under
+                    .iter()
+                    .map(|stage| match &word.usual {
+                        Some(usual) if usual == stage && word.under.len() > 1 => format!("{stage}（通常）"),
+                        _ => stage.clone(),
+                    })
+                    .collect();
+                write!(page, " {} |", under.join("、")).unwrap();
+            }
+            page.push('\n');
+        }
+        page.push('\n');
+    }
+    page
+}
+
+#[test]
+fn the_page_of_words_is_the_data() {
+    let file =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/src/reference/vocabularies.md");
+    let page = page();
+    if std::env::var_os("BBT_BLESS").is_some() {
+        std::fs::write(&file, &page).unwrap();
+    }
+    assert_eq!(
+        std::fs::read_to_string(&file).unwrap_or_default(),
+        page,
+        "run: BBT_BLESS=1 cargo test -p bbt-console --test app vocab"
+    );
+}

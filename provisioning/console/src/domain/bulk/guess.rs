@@ -167,7 +167,14 @@ mod tests {
     fn folders_above_a_lesson_say_where_it_belongs() {
         let mut meta = LessonMeta::default();
         above(
-            &["课程包2026", "数学", "人教版", "四年级下册", "第五单元 三角形", "第1课时"],
+            &[
+                "课程包2026",
+                "数学",
+                "人教版",
+                "四年级下册",
+                "第五单元 三角形",
+                "第1课时",
+            ],
             &mut meta,
         );
         assert_eq!(
@@ -180,7 +187,15 @@ mod tests {
                 &meta.chapter,
                 &meta.period
             ],
-            ["小学", "数学", "人教版", "四年级", "下册", "第五单元 三角形", "第1课时"]
+            [
+                "小学",
+                "数学",
+                "人教版",
+                "四年级",
+                "下册",
+                "第五单元 三角形",
+                "第1课时"
+            ]
         );
         let mut sixth = LessonMeta::default();
         above(&["语文", "六年级"], &mut sixth);

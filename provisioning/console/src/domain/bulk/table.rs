@@ -117,7 +117,9 @@ pub fn table(sheets: &[Sheet], root: &Path) -> Found {
     let mut any = false;
     let mut used: HashMap<PathBuf, String> = HashMap::new();
     for sheet in sheets {
-        let Some((at, places)) = headings(sheet) else { continue };
+        let Some((at, places)) = headings(sheet) else {
+            continue;
+        };
         any = true;
         let lacking: Vec<_> = COLUMNS
             .iter()
@@ -336,7 +338,11 @@ fn one(
         if value.is_empty() {
             continue;
         }
-        match value.trim_end_matches('年').trim_end_matches("年版").parse::<u16>() {
+        match value
+            .trim_end_matches('年')
+            .trim_end_matches("年版")
+            .parse::<u16>()
+        {
             Ok(year) if (1980..=2100).contains(&year) => *slot = Some(year),
             _ => faults.push(fault(column, "bulk_year").arg("value", &value)),
         }
@@ -496,7 +502,10 @@ fn files(root: &Path, named: &str) -> Result<(Vec<Source>, Vec<LessonPath>), &'s
     let name = at.file_name().and_then(|n| n.to_str()).ok_or("bulk_path")?;
     let item: LessonPath = name.parse().map_err(|_| "bulk_path")?;
     let mut sources = vec![source(item.clone(), &at).map_err(|_| "bulk_no_file")?];
-    for entry in fs::read_dir(folder).map_err(|_| "bulk_folder_unreadable")?.flatten() {
+    for entry in fs::read_dir(folder)
+        .map_err(|_| "bulk_folder_unreadable")?
+        .flatten()
+    {
         let Ok(other) = entry.file_name().into_string() else {
             continue;
         };

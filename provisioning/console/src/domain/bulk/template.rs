@@ -1,6 +1,8 @@
 //! The empty table about lessons that people fill in.
 
-use rust_xlsxwriter::{Color, DataValidation, Format, FormatAlign, FormatBorder, Formula, Workbook, XlsxError};
+use rust_xlsxwriter::{
+    Color, DataValidation, Format, FormatAlign, FormatBorder, Formula, Workbook, XlsxError,
+};
 
 use super::table::{COLUMNS, Column};
 use crate::domain::vocab::{self, Field};

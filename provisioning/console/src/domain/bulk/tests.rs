@@ -41,8 +41,16 @@ fn a_tree_says_what_its_lessons_are() {
     let root = tempfile::tempdir().unwrap();
     let at = root.path();
     let png = fx::png(1, 1);
-    file(at, "课程包/小学/数学/人教版/四年级下册/第五单元 三角形/第1课时/三角形的内角和/a.png", &png);
-    file(at, "课程包/小学/数学/人教版/四年级下册/第五单元 三角形/第1课时/三角形的内角和/资料/b.png", &png);
+    file(
+        at,
+        "课程包/小学/数学/人教版/四年级下册/第五单元 三角形/第1课时/三角形的内角和/a.png",
+        &png,
+    );
+    file(
+        at,
+        "课程包/小学/数学/人教版/四年级下册/第五单元 三角形/第1课时/三角形的内角和/资料/b.png",
+        &png,
+    );
     file(at, "课程包/初中语文/部编版/初一上/背影.png", &png);
     file(at, "课程包/初中语文/部编版/初一上/背影.zh-CN.srt", b"x");
     file(at, "课程包/初中语文/部编版/初一上/春.png", &png);
@@ -76,7 +84,10 @@ fn a_tree_says_what_its_lessons_are() {
         .iter()
         .map(|f| (f.place.as_str(), f.column.as_str(), f.code))
         .collect();
-    assert_eq!(faults, [("课程包/没有年级/语文/认识", "年级", "bulk_folder_lacks")]);
+    assert_eq!(
+        faults,
+        [("课程包/没有年级/语文/认识", "年级", "bulk_folder_lacks")]
+    );
     assert_eq!(found.refused, 1);
 }
 
@@ -92,7 +103,12 @@ fn read(root: &Path, csv: &str, encoding: Option<&'static encoding_rs::Encoding>
 fn a_gbk_table_says_what_files_are() {
     let root = tempfile::tempdir().unwrap();
     let at = root.path();
-    for path in ["三角形/01微课.png", "三角形/01微课.srt", "三角形/02练习.png", "春.png"] {
+    for path in [
+        "三角形/01微课.png",
+        "三角形/01微课.srt",
+        "三角形/02练习.png",
+        "春.png",
+    ] {
         file(at, path, &fx::png(1, 1));
     }
     let csv = "文件,课题,学段,学科,版本,年级,册次,章节,课时,资源类型,授权范围,授权到期,资源名称\r\n\
@@ -163,7 +179,10 @@ fn every_cell_at_fault_is_told_with_its_row_and_column() {
     }
     let lacks = read(root.path(), "课题,学段,年级\nx,y,z\n", None);
     assert!(lacks.faults.iter().all(|f| f.code == "bulk_column_lacks") && lacks.fault_count == 2);
-    assert_eq!(read(root.path(), "a,b\n1,2\n", None).faults[0].code, "bulk_no_table");
+    assert_eq!(
+        read(root.path(), "a,b\n1,2\n", None).faults[0].code,
+        "bulk_no_table"
+    );
 }
 
 #[test]
@@ -175,7 +194,10 @@ fn rows_of_a_number_inherit_and_may_not_contradict() {
     let csv = "课程编号,文件,课题,学段,学科,版本,年级,册次\nL1,a.png,春,初中,语文,统编版,七年级,上册\nL1,b.png,,,,,,\nL1,c/a.png,,,,,,\n";
     let found = read(root.path(), csv, None);
     assert_eq!(found.faults, []);
-    assert_eq!(titles(&found), ["春 初中语文统编版七年级上册   [a.png b.png 4/a.png]"]);
+    assert_eq!(
+        titles(&found),
+        ["春 初中语文统编版七年级上册   [a.png b.png 4/a.png]"]
+    );
     let other = format!("{csv}L1,b.png,夏,,,,,\n");
     let found = read(root.path(), &other, None);
     assert_eq!(found.faults[0].code, "bulk_mixed");

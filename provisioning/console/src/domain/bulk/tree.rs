@@ -44,8 +44,7 @@ fn folder(at: &Path, above: &mut Vec<String>, found: &mut Found) {
         return found.fault(fault);
     }
     if at.join(lesson_toml::FILE_NAME).is_file() {
-        let description =
-            walk::description(at).map_err(|reason| (lesson_toml::FILE_NAME.to_owned(), reason));
+        let description = walk::description(at).map_err(|reason| (lesson_toml::FILE_NAME.to_owned(), reason));
         let read = description.and_then(|description| Ok((description, walk::sources(at)?)));
         return lesson(&place, read, found);
     }

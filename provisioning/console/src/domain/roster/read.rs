@@ -195,7 +195,8 @@ fn separated(text: &str) -> Result<Sheet, FileFault> {
     // Between CR and LF the reader of csv would already count the next record's line.
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     // A title or a remark may stand above the headings.
-    let count = |separator: char| -> usize { text.lines().take(10).map(|l| l.matches(separator).count()).sum() };
+    let count =
+        |separator: char| -> usize { text.lines().take(10).map(|l| l.matches(separator).count()).sum() };
     let separator = [',', '\t', ';']
         .into_iter()
         .max_by_key(|c| count(*c))
