@@ -4,7 +4,7 @@
 //! which writes those are at each moment, so that any image a cut may leave can be made from it later.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ffi::OsStr,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -95,6 +95,10 @@ struct State {
     base: Image,
     entries: Vec<Entry>,
     logging: bool,
+    /// Blocks that cannot be read until they are written again.
+    bad: BTreeSet<u64>,
+    /// Flushes fail.
+    flushes_fail: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -138,6 +142,20 @@ impl Disk {
     /// The file that is the disk.
     pub(crate) fn file(&self) -> &Path {
         &self.file
+    }
+
+    /// From here on the block that holds exactly these bytes cannot be read, until it is written again. Whether there is one.
+    pub(crate) fn spoil(&self, bytes: &[u8]) -> bool {
+        let mut state = self.shared.state();
+        let found = state.now.blocks().find(|(_, block)| block.as_slice() == bytes);
+        let number = found.map(|(number, _)| number);
+        state.bad.extend(number);
+        number.is_some()
+    }
+
+    /// From here on every flush fails, or none.
+    pub(crate) fn fail_flushes(&self, fail: bool) {
+        self.shared.state().flushes_fail = fail;
     }
 
     /// Begins to log.
@@ -213,7 +231,7 @@ impl Filesystem for Shared {
     }
 
     fn open(&self, _: &Request, _: INodeNo, _: OpenFlags, reply: ReplyOpen) {
-        reply.opened(FileHandle(0), FopenFlags::FOPEN_KEEP_CACHE);
+        reply.opened(FileHandle(0), FopenFlags::empty());
     }
 
     fn read(
@@ -229,6 +247,10 @@ impl Filesystem for Shared {
     ) {
         let state = self.state();
         let length = u64::from(size).min(state.size.saturating_sub(offset));
+        let blocks = offset / BLOCK as u64..(offset + length).div_ceil(BLOCK as u64);
+        if state.bad.range(blocks).next().is_some() {
+            return reply.error(Errno::EIO);
+        }
         let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
         state.now.read(offset, &mut bytes);
         drop(state);
@@ -249,6 +271,8 @@ impl Filesystem for Shared {
     ) {
         let state = &mut *self.state();
         state.now.write(offset, data);
+        let blocks = offset / BLOCK as u64..(offset + data.len() as u64).div_ceil(BLOCK as u64);
+        state.bad.retain(|number| !blocks.contains(number));
         if state.logging {
             state.entries.push(Entry::Write(offset, data.into()));
         }
@@ -262,6 +286,9 @@ impl Filesystem for Shared {
 
     fn fsync(&self, _: &Request, _: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
         let mut state = self.state();
+        if state.flushes_fail {
+            return reply.error(Errno::EIO);
+        }
         if state.logging {
             state.entries.push(Entry::Flush);
         }

@@ -15,6 +15,7 @@ mod examine;
 mod lessons;
 mod mounted;
 mod recovery;
+mod trouble;
 mod unsynced;
 mod work;
 
@@ -41,6 +42,7 @@ use work::{Promise, World};
 
 pub use mounted::missing;
 pub use recovery::{Recovery, recovery};
+pub use trouble::{Reader, bad_block, failing_flush, few_inodes};
 pub use work::Operation;
 
 /// How a run is made.
@@ -287,9 +289,10 @@ fn judge(
     match again {
         Some(again) if again.wrong.is_empty() => {
             let (rebuilt, report) = (first.rebuilt, first.report);
-            outcome
-                .unconfirmed
-                .push(format!("cut {} at {}: {:?}, rebuilt {rebuilt}, {report}", cut.number, cut.at, first.wrong));
+            outcome.unconfirmed.push(format!(
+                "cut {} at {}: {:?}, rebuilt {rebuilt}, {report}",
+                cut.number, cut.at, first.wrong
+            ));
         }
         Some(again) => outcome.failures.push(Failure {
             cut: format!(

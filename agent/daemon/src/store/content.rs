@@ -40,7 +40,7 @@ use super::{
     read::FileMap,
     recover,
     rows::{FileRow, FileState, LessonRow},
-    scrub::{Round, Waiting},
+    scrub::{Round, Waiting, is_damage},
     serve::Desk,
 };
 use crate::shelf::LessonCard;
@@ -276,10 +276,13 @@ impl ContentStore {
         let path = self.0.layout.manifest(key);
         let read = match fs::read(&path) {
             Ok(bytes) => self.0.verify_manifest(key, &bytes, Some(row.manifest)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(ManifestRefused::Hash {
-                found: Hash::of(b""),
-                promised: row.manifest,
-            }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound || is_damage(&error) => {
+                tracing::error!(lesson = %key, %error, "a manifest cannot be read any more");
+                Err(ManifestRefused::Hash {
+                    found: Hash::of(b""),
+                    promised: row.manifest,
+                })
+            }
             Err(error) => return Err(failed("read", &path)(error)),
         };
         match read {

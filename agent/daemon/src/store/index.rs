@@ -3,9 +3,10 @@
 //! It is never the only truth: one that does not open is set aside and built again from files and manifests. Knows rows
 //! and how they become durable; knows no file under `content/`.
 //!
-//! Three rules of sled 0.34, each measured (promises.md):
+//! Four rules of sled 0.34, each measured:
 //! - `flush()` alone loses acknowledged rows at a power cut. A commit is `flush()`, **then** `sync_all()` on sled's own `db`.
 //! - A leftover `snap.*.generating` makes it refuse to open, so those are removed first.
+//! - On a disk that turned read-only its `flush` never ends; see `flush.rs`.
 //! - It panics on some damage. A panic is caught where panics unwind; where they abort, a mark written before the opening
 //!   and removed after the first full reading tells the next start that two openings in a row ended in between.
 
@@ -14,7 +15,10 @@ use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -27,6 +31,7 @@ use super::{
     ballast::Ballast,
     error::says_full,
     fault::{Faults, Step},
+    flush::flush,
     layout,
     rows::{self, FileRow, LessonRow, PartRow, RowError, ScrubRow},
 };
@@ -148,6 +153,8 @@ impl Changes {
 pub(crate) struct Index {
     db: sled::Db,
     file: File,
+    /// Held while anything is written, so that nobody waits inside sled behind a flush that never ends.
+    writing: Mutex<()>,
     failed: AtomicBool,
     faults: Faults,
     ballast: Ballast,
@@ -198,6 +205,7 @@ impl Index {
         let index = Self {
             db,
             file,
+            writing: Mutex::default(),
             failed: AtomicBool::new(false),
             faults,
             ballast,
@@ -220,24 +228,34 @@ impl Index {
 
     /// Makes `changes` durable. When this returns `Ok`, they survive a power cut.
     pub(crate) fn commit(&self, changes: Changes) -> Result<(), IndexError> {
-        self.apply(changes)?;
+        let _writing = self.write()?;
+        self.apply_now(changes)?;
         self.flush()
     }
 
     /// Takes `changes` over without waiting for the disk: for rows whose loss costs a little work and never a promise.
     pub(crate) fn note(&self, changes: Changes) -> Result<(), IndexError> {
-        self.apply(changes)?;
-        match self.db.flush() {
-            Ok(_) => Ok(()),
-            Err(error) => Err(self.broke("write", error)),
-        }
+        let _writing = self.write()?;
+        self.apply_now(changes)?;
+        flush(&self.db).map_err(|error| self.broke("write", error))
     }
 
     /// Takes `changes` over in memory; a later [`Self::commit`] makes them durable too.
     pub(crate) fn apply(&self, changes: Changes) -> Result<(), IndexError> {
+        let _writing = self.write()?;
+        self.apply_now(changes)
+    }
+
+    /// The right to write; there is none after a failure.
+    fn write(&self) -> Result<MutexGuard<'_, ()>, IndexError> {
+        let guard = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         if self.failed.load(Ordering::SeqCst) {
             return Err(IndexError::Failed);
         }
+        Ok(guard)
+    }
+
+    fn apply_now(&self, changes: Changes) -> Result<(), IndexError> {
         self.ballast.release_if_low();
         self.db.apply_batch(changes.0).map_err(|e| self.broke("write", e))
     }
@@ -246,7 +264,7 @@ impl Index {
         self.faults
             .before(Step::IndexFlush)
             .map_err(|e| self.broke("write", sled::Error::Io(e)))?;
-        self.db.flush().map_err(|e| self.broke("write", e))?;
+        flush(&self.db).map_err(|e| self.broke("write", e))?;
         self.faults
             .before(Step::IndexSync)
             .map_err(|e| self.broke("sync", sled::Error::Io(e)))?;

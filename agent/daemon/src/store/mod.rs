@@ -13,6 +13,7 @@ mod copy;
 mod error;
 mod evict;
 mod fault;
+mod flush;
 mod index;
 pub mod journal;
 mod layout;
