@@ -111,7 +111,7 @@ await page.getByText("已选 1 节").waitFor();
 await button("下一步").click();
 await page.getByText("青山县").first().click();
 await button("下一步").click();
-await page.locator(".forecast .verdict").waitFor();
+await page.locator(".verdict").waitFor();
 await page.locator(".foot .el-button--primary").click();
 await page.waitForURL(/\/pushes\/\d+/);
 await page.waitForTimeout(800);

@@ -104,6 +104,7 @@ export default {
     title: "Will it arrive in time",
     all: "All there by {at}",
     someNever: "Some schools will not get it",
+    nobody: "No board there yet; once one is enrolled, the lessons follow by themselves.",
     school: "School",
     arrival: "Arrival",
     boards: "Boards",

@@ -104,6 +104,7 @@ export default {
     title: "能不能按时到",
     all: "预计 {at} 全部到达",
     someNever: "有学校到不了",
+    nobody: "这里还没有终端；装好以后，课程会自动补齐。",
     school: "学校",
     arrival: "预计到达",
     boards: "终端",
