@@ -71,6 +71,10 @@ impl Swarm {
             let Some((at, first, count)) = self.pick(slot, room.min(ASK_BYTES)) else {
                 return;
             };
+            // Who is doubted is tried once more, and nobody waits for it.
+            let doubted = self
+                .peer(slot)
+                .is_some_and(|peer| peer.credit == Credit::Doubtful);
             let Some(file) = self.file_mut(at) else { return };
             let span = Span {
                 file: file.key,
@@ -79,13 +83,15 @@ impl Swarm {
             };
             let mut asked = Vec::new();
             for index in span.chunks() {
-                file.taken.set(index);
+                if !doubted {
+                    file.taken.set(index);
+                }
                 asked.push(Asked {
                     file: at,
                     index,
                     bytes: file.size(index),
                     at: now,
-                    released: false,
+                    released: doubted,
                 });
             }
             self.asked_bytes += asked.iter().map(|asked| asked.bytes).sum::<u64>();
