@@ -171,7 +171,9 @@ impl Neighbours {
             // From the largest down, so that the three stay in order.
             for n in [3, 2, 1] {
                 let file = format!("/proc/sys/net/{family}/neigh/default/gc_thresh{n}");
-                let Ok(was) = fs::read_to_string(&file) else { continue };
+                let Ok(was) = fs::read_to_string(&file) else {
+                    continue;
+                };
                 fs::write(&file, Self::ROOM).with_context(|| format!("Failed to write {file}"))?;
                 before.push((file, was));
             }
