@@ -129,6 +129,9 @@ pub(super) struct Task {
     next_span: SpanId,
     look_ups: VecDeque<Hash>,
     looking: bool,
+    /// Files that peers want, that we do not, and that were not whole when last looked at; how many chunks were here.
+    wanted_by_others: HashMap<Hash, u32>,
+    look_again_at: Option<Millis>,
     pace: Option<u32>,
     line_kbps: Option<u32>,
     /// While classes use the line, too.
@@ -165,6 +168,8 @@ impl Task {
             next_span: 0,
             look_ups: VecDeque::new(),
             looking: false,
+            wanted_by_others: HashMap::new(),
+            look_again_at: None,
             pace: None,
             line_kbps: None,
             yielding: None,
@@ -179,7 +184,9 @@ impl Task {
             self.perform().await;
             let now = clock::now();
             let sample_at = self.sample(now);
-            let next = self.core.poll_timeout().into_iter().chain(sample_at).min();
+            let look_again_at = self.look_again(now);
+            let timers = [self.core.poll_timeout(), sample_at, look_again_at];
+            let next = timers.into_iter().flatten().min();
             let wait = next.map_or(LONGEST_WAIT, |at| at.since(now).min(LONGEST_WAIT));
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -334,13 +341,7 @@ impl Task {
             Found::Prepared(key, Err(failure)) => {
                 self.jobs.fail(&key, &failure).await;
             }
-            Found::Held(held) => {
-                self.looking = false;
-                for (file, have) in held {
-                    self.tell_core(Event::Held { file, have });
-                }
-                self.look_up();
-            }
+            Found::Held(held) => self.held(held),
             Found::Manifest { file, origin, result } => {
                 let from = source(&origin);
                 match result {

@@ -3,7 +3,10 @@
 mod hostile;
 mod kit;
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use kit::{School, board};
 
@@ -70,4 +73,28 @@ async fn without_a_plan_nobody_is_a_peer_and_everybody_fetches_alone() {
             .iter()
             .all(|board| board.fetcher.take_traffic().peers == 0)
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_comes_to_one_board_from_a_disk_reaches_the_others_without_the_line() {
+    // The line carries next to nothing: only the disk remains.
+    let mut school = School::of(3, Some(64)).await;
+    let lesson = Arc::new(kit::lesson(&[
+        lessons::noise(1, 2 * 1024 * 1024),
+        lessons::noise(2, 5000),
+    ]));
+    school.console.add(&lesson);
+    for board in &school.boards[1..] {
+        board.begin(&lesson).await;
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let (store, imported) = (school.boards[0].store.clone(), Arc::clone(&lesson));
+    tokio::task::spawn_blocking(move || lessons::store_all(&store, &imported).unwrap())
+        .await
+        .unwrap();
+    for board in &mut school.boards[1..] {
+        board.has(&lesson).await;
+    }
+    let sent = school.console.sent.load(Ordering::SeqCst);
+    assert!(sent < 300_000, "{sent} bytes crossed the line");
 }

@@ -1,15 +1,28 @@
 //! The task's dealings with the other boards: what they say, what is asked of them, what they want.
 
-use std::sync::atomic::Ordering;
+use std::{sync::atomic::Ordering, time::Duration};
 
-use agent_core::peers::{Event, Source, Span};
-use contract::id::DeviceId;
+use agent_core::{
+    Millis,
+    peers::{Bits, Event, Source, Span},
+};
+use contract::{hash::Hash, id::DeviceId};
 
 use super::{Found, Kind, Task};
-use crate::io::{
-    fetch::disk::{self, Origin},
-    lan::{Expected, LanEvent},
+use crate::{
+    clock,
+    io::{
+        fetch::disk::{self, Origin},
+        lan::{Expected, LanEvent},
+    },
 };
+
+/// Files that peers want and that are looked at now and then.
+const WANTED_BY_OTHERS: usize = 1024;
+/// How often.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// So many at a time.
+const LOOK_UPS: usize = 64;
 
 impl Task {
     pub(super) fn ask(&self, peer: &DeviceId, span: Span) {
@@ -101,13 +114,59 @@ impl Task {
         }
     }
 
+    /// What the store has of files that peers want.
+    pub(super) fn held(&mut self, held: Vec<(Hash, Bits)>) {
+        self.looking = false;
+        for (file, have) in held {
+            let before = self.wanted_by_others.remove(&file);
+            if !have.is_full() || have.is_empty() {
+                self.wanted_by_others.insert(file, have.count());
+            }
+            // The first answer is owed, later ones are news or nothing.
+            if before.is_none_or(|before| have.count() > before) {
+                self.tell_core(Event::Held { file, have });
+            }
+        }
+        while self.wanted_by_others.len() > WANTED_BY_OTHERS
+            && let Some(file) = self.wanted_by_others.keys().next().copied()
+        {
+            self.wanted_by_others.remove(&file);
+        }
+        if !self.wanted_by_others.is_empty() && self.look_again_at.is_none() {
+            self.look_again_at = Some(clock::now() + LOOK_AGAIN);
+        }
+        self.look_up();
+    }
+
+    /// What peers want may come to the store by other ways than ours: a disk that is being imported. Says when again.
+    pub(super) fn look_again(&mut self, now: Millis) -> Option<Millis> {
+        let at = self.look_again_at?;
+        if now < at {
+            return Some(at);
+        }
+        self.look_again_at = None;
+        self.wanted_by_others
+            .retain(|file, _| !self.files.contains_key(file));
+        if self.links.is_empty() {
+            self.wanted_by_others.clear();
+        }
+        if self.look_ups.is_empty() && !self.looking {
+            self.look_ups.extend(self.wanted_by_others.keys().take(LOOK_UPS));
+            self.look_up();
+        }
+        if !self.wanted_by_others.is_empty() {
+            self.look_again_at = Some(now + LOOK_AGAIN);
+        }
+        self.look_again_at
+    }
+
     /// Looks into the store for files that peers want, some at a time.
     pub(super) fn look_up(&mut self) {
         if self.looking || self.look_ups.is_empty() {
             return;
         }
         self.looking = true;
-        let count = self.look_ups.len().min(64);
+        let count = self.look_ups.len().min(LOOK_UPS);
         let files: Vec<_> = self.look_ups.drain(..count).collect();
         let (store, finds) = (self.store.clone(), self.finds.clone());
         tokio::task::spawn_blocking(move || {

@@ -203,7 +203,7 @@ impl Board {
         self.has(lesson).await;
     }
 
-    async fn has(&mut self, lesson: &Lesson) {
+    pub(super) async fn has(&mut self, lesson: &Lesson) {
         let stored = self.answer().await;
         assert!(matches!(stored, FetchEvent::Stored { .. }), "{stored:?}");
         let expected: Vec<_> = lesson.bytes.iter().cloned().map(Some).collect();
