@@ -318,7 +318,7 @@ pub async fn describe(
 fn refused(id: &LessonId, error: ReleaseError) -> ApiError {
     match error {
         ReleaseError::Db(error) => error.into(),
-        ReleaseError::Draft(Reason::Word(fault)) => (&fault).into(),
+        ReleaseError::Draft(Reason::Word(fault)) => fault.as_ref().into(),
         ReleaseError::Draft(reason) => ImportError {
             lesson: id.to_string(),
             file: String::new(),

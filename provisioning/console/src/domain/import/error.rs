@@ -136,7 +136,7 @@ pub enum Reason {
     Description(String),
     /// A word that its field does not allow.
     #[error("the description of the lesson cannot be used: {0}")]
-    Word(WordFault),
+    Word(Box<WordFault>),
     /// `lesson.toml` names a file that is not there.
     #[error("lesson.toml names this file but it is not in the folder")]
     MissingFile,

@@ -226,7 +226,7 @@ pub fn check_meta(meta: LessonMeta) -> Result<LessonMeta, Reason> {
             })
             .transpose()?,
     };
-    vocab::check(&mut meta).map_err(|mut faults| Reason::Word(faults.swap_remove(0)))?;
+    vocab::check(&mut meta).map_err(|mut faults| Reason::Word(Box::new(faults.swap_remove(0))))?;
     Ok(meta)
 }
 

@@ -170,7 +170,7 @@ async fn every_kind_arrives_byte_for_byte() {
     let brought = manifest
         .files
         .iter()
-        .filter(|f| !super::convert::is_derived(&f.path));
+        .filter(|f| !convert::is_derived(&f.path));
     assert_eq!(brought.count(), 10);
     assert_eq!(imported.files, manifest.files.len());
     let items: Vec<_> = manifest
