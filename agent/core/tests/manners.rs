@@ -1,4 +1,5 @@
 //! What lessons may take of the school's line.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::time::Duration;
 
