@@ -29,7 +29,9 @@ impl State {
             Ok(()) => known.has_receipt = true,
             Err(error) => {
                 tracing::info!(disk = %bbt.display(), %error, "no receipt was written");
-                if let Some(note) = words::of_receipt(&error) {
+                // That lessons did not come is the weightier word.
+                let told = known.note.as_ref().is_some_and(|note| note.problem);
+                if let Some(note) = words::of_receipt(&error).filter(|_| !told) {
                     known.note = Some(note);
                 }
             }
