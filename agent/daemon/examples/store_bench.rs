@@ -76,12 +76,15 @@ fn main() {
 
 fn fill(root: &Path, lessons: usize, megabytes: usize) {
     let (store, _report) = timed("open an empty folder", || open(root));
+    let before = written();
     let large = noise(u64::MAX, megabytes * 1_000_000);
     let started = Instant::now();
     keep(&store, "large", &[("file.bin", &large)]);
     drop(large);
     let rate = megabytes as f64 / started.elapsed().as_secs_f64();
     println!("{:<44} {rate:>10.0} MB/s", "verify, write, hash again, commit");
+    tell_amplification(&store, before, "  bytes written ÷ stored, one large file");
+    let (before, stored) = (written(), store.traffic().stored_bytes);
     let started = Instant::now();
     for n in 0..lessons {
         let name = format!("lesson-{n}");
@@ -94,6 +97,20 @@ fn fill(root: &Path, lessons: usize, megabytes: usize) {
     }
     let each = started.elapsed().as_secs_f64() * 1000.0 / lessons as f64;
     println!("{:<44} {each:>10.1} ms", "store a lesson of three small files");
+    let ratio = (written() - before) as f64 / (store.traffic().stored_bytes - stored) as f64;
+    println!("{:<44} {ratio:>10.2}", "  bytes written ÷ stored, 40 kB files");
+}
+
+fn tell_amplification(store: &ContentStore, before: u64, what: &str) {
+    let ratio = (written() - before) as f64 / store.traffic().stored_bytes as f64;
+    println!("{what:<44} {ratio:>10.2}");
+}
+
+/// Bytes that this process caused to be written to disks, as the kernel counts them; 0 on a file system in memory.
+fn written() -> u64 {
+    let io = fs::read_to_string("/proc/self/io").unwrap_or_default();
+    let line = io.lines().find_map(|line| line.strip_prefix("write_bytes:"));
+    line.and_then(|bytes| bytes.trim().parse().ok()).unwrap_or(0)
 }
 
 fn serve_until_killed(store: ContentStore, port: u16) {
