@@ -1,6 +1,10 @@
 //! What a school's boards do together, in virtual time: bytes over the line, time of the last board, whoever fails or lies.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and figures are shown"
+)]
 
 mod sim;
 
