@@ -34,7 +34,7 @@ fn two_thousand_unrelated_files_an_autorun_and_links_change_nothing() {
     symlink("/", at("bbt/packs/p-root")).unwrap();
     symlink("../../../..", at("bbt/packs/p-up")).unwrap();
     put(&at("bbt/packs/a file"), b"x");
-    std::fs::create_dir_all(at("bbt/packs/p-empty")).unwrap();
+    fs::create_dir_all(at("bbt/packs/p-empty")).unwrap();
     put(&at("bbt/packs/p-half/files/aa/part"), b"x");
     let found = look(disk.path(), &door());
     assert_eq!(found.packs.len(), 1, "{:?}", found.refused);
@@ -66,17 +66,17 @@ fn a_pack_that_is_not_this_countys_or_was_changed_is_named_and_not_read() {
     );
     // A word changed.
     write_pack(disk.path(), "p-c", &one(), None, &county());
-    let text = std::fs::read_to_string(at("p-c/pack.json")).unwrap();
+    let text = fs::read_to_string(at("p-c/pack.json")).unwrap();
     put(&at("p-c/pack.json"), text.replace("第一周", "第二周").as_bytes());
     // A good one under another name.
     write_pack(disk.path(), "p-e", &one(), None, &county());
-    std::fs::rename(at("p-e"), at("p-d")).unwrap();
+    fs::rename(at("p-e"), at("p-d")).unwrap();
     // Too long, no JSON, nested without end.
     put(&at("p-f/pack.json"), &vec![b' '; MAX_PACK_BYTES + 1]);
     put(&at("p-g/pack.json"), b"{");
     put(&at("p-h/pack.json"), &vec![b'['; 200_000]);
     symlink("/etc/passwd", {
-        std::fs::create_dir_all(at("p-i")).unwrap();
+        fs::create_dir_all(at("p-i")).unwrap();
         at("p-i/pack.json")
     })
     .unwrap();
@@ -121,10 +121,10 @@ fn lessons_with_missing_wrong_or_foreign_parts_are_refused_each_for_itself() {
     };
     put(&file(1), &noise(2, 4_999));
     put(&file(2), &noise(3, 5_001));
-    std::fs::remove_file(file(3)).unwrap();
-    std::fs::rename(file(4), folder.join("elsewhere")).unwrap();
+    fs::remove_file(file(3)).unwrap();
+    fs::rename(file(4), folder.join("elsewhere")).unwrap();
     symlink(folder.join("elsewhere"), file(4)).unwrap();
-    std::fs::remove_file(folder.join(manifest_path(lessons[5].assigned.manifest))).unwrap();
+    fs::remove_file(folder.join(manifest_path(lessons[5].assigned.manifest))).unwrap();
     put(
         &folder.join(manifest_path(lessons[6].assigned.manifest)),
         &lessons[0].document,
