@@ -28,8 +28,11 @@
 //! start before anything is wanted.
 
 mod bits;
+mod claims;
 mod file;
+mod files;
 mod lan;
+mod line;
 mod peer;
 mod swarm;
 mod wan;
