@@ -401,7 +401,7 @@ impl Packs<'_> {
             Err(reason) => ("failed", None, Some(reason)),
         };
         sqlx::query(
-            "UPDATE packs SET state = ?, file_bytes = ?, reason = ?,
+            "UPDATE packs SET state = ?1, file_bytes = ?2, reason = ?3,
              done_bytes = CASE ?1 WHEN 'ready' THEN bytes ELSE done_bytes END WHERE id = ?4",
         )
         .bind(state)

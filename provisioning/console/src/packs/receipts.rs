@@ -112,7 +112,7 @@ impl Merger<'_> {
         crate::audit::object("device", &device);
         crate::audit::note("receipt", i64::try_from(receipt.number).unwrap_or(i64::MAX));
         crate::audit::note("repeated", outcome.repeated);
-        // Also what was merged before is gone through: the word for the board says what is stored.
+        // The samples of what was merged before are gone through, too: the word for the board says what is stored.
         let stored = self
             .take_over(
                 outcome,
@@ -149,13 +149,15 @@ impl Merger<'_> {
         commands: &[contract::command::CommandStatus],
         now: Timestamp,
     ) -> anyhow::Result<Vec<BootSeq>> {
-        // As one that the broker had kept: right when it was said, no sign of life now.
-        let reports = [(report.clone(), true)];
-        let taken = self.db.devices().reports(&reports, now).await?;
-        outcome.inventory = taken.first() == Some(&ReportOutcome::Stored);
-        for status in commands {
-            if self.db.commands().status(status, now).await? == StatusOutcome::Stored {
-                outcome.commands += 1;
+        if !outcome.repeated {
+            // As one that the broker had kept: right when it was said, no sign of life now.
+            let reports = [(report.clone(), true)];
+            let taken = self.db.devices().reports(&reports, now).await?;
+            outcome.inventory = taken.first() == Some(&ReportOutcome::Stored);
+            for status in commands {
+                if self.db.commands().status(status, now).await? == StatusOutcome::Stored {
+                    outcome.commands += 1;
+                }
             }
         }
         let mut stored: Vec<BootSeq> = Vec::new();
