@@ -4,6 +4,7 @@
 //! A bad lesson keeps no other from being imported, and importing the same again changes nothing: what stands in the way of
 //! an interrupted import is only to start it again.
 
+mod files;
 pub mod guess;
 pub mod run;
 pub mod table;
