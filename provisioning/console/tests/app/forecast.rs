@@ -162,6 +162,26 @@ async fn what_lies_in_the_school_comes_from_there_and_who_has_all_has_arrived() 
     // Only the school's own network is between b and everything.
     assert!(seconds(&seen, county.schools[0]) < 300, "{seen}");
     says(&console, "b", 2, both.clone()).await;
+    // Another lesson with the same file: it lies in the school already.
+    console.lesson("L4", 1).await;
+    let file = console.folder.path().join(bbt_console::db::FILE_NAME);
+    let pool = SqlitePool::connect_with(SqliteConnectOptions::new().filename(file))
+        .await
+        .unwrap();
+    for sql in [
+        "UPDATE lesson_versions SET size_bytes = (SELECT size_bytes FROM lesson_versions WHERE lesson_id = 'L1')",
+        "UPDATE lesson_files SET size_bytes = (SELECT size_bytes FROM lesson_files WHERE lesson_id = 'L1'),
+            hash = (SELECT hash FROM lesson_files WHERE lesson_id = 'L1') WHERE lesson_id = 'L4'",
+    ] {
+        sqlx::query(sql).execute(&pool).await.unwrap();
+    }
+    let same = json!({ "lesson_ids": ["L4"], "target": target(&county) });
+    let same = console.post("/push-forecast", same).await.json();
+    let wan = |school: i64| {
+        let schools = same["schools"]["items"].as_array().unwrap();
+        schools.iter().find(|s| s["school_id"] == school).unwrap()["wan_bytes"].as_u64()
+    };
+    assert_eq!(wan(county.schools[0]), Some(0), "{same}");
     let seen = forecast().await;
     let schools = seen["schools"]["items"].as_array().unwrap();
     assert_eq!(

@@ -185,6 +185,11 @@ async fn something_newer_opens_the_receipt_again_and_a_withdrawal_closes_all() {
         said(&words(&console, push).await).contains(&("a", "pending", "-")),
         "the older version"
     );
+    let kept: i64 = sqlx::query_scalar("SELECT count(*) FROM push_arrivals")
+        .fetch_one(&pool(&console).await)
+        .await
+        .unwrap();
+    assert_eq!(kept, 0, "when it first had all of it is told anew");
     let newer = json!([{ "lesson": "L1", "version": 1, "state": "ready" }, { "lesson": "L2", "version": 2, "state": "ready" }]);
     says(&console, "a", 3, newer, json!({})).await;
     assert!(said(&words(&console, push).await).contains(&("a", "arrived", "-")));

@@ -211,6 +211,13 @@ mod tests {
         let away = |f: &mut Facts<'static>| f.online = false;
         assert_eq!(word(&away, 71), (S::Pending, None));
         assert_eq!(word(&away, 72), (S::Unreachable, Some(R::Offline)));
+        let gone_home = |f: &mut Facts<'static>| (f.online, f.last_seen) = (false, Some(at(90)));
+        assert_eq!(word(&gone_home, 99), (S::Pending, None));
+        assert_eq!(
+            word(&gone_home, 100),
+            (S::Failed, Some(R::Late)),
+            "switched off for the night"
+        );
         assert_eq!(
             word(&|f| (f.online, f.last_seen) = (false, None), 1),
             (S::Unreachable, Some(R::NeverSeen))
@@ -265,6 +272,9 @@ mod tests {
     }
 
     proptest! {
+        // Most cases end at an early rule.
+        #![proptest_config(ProptestConfig::with_cases(8_192))]
+
         #[test]
         fn closed_books_know_no_pending_and_only_what_arrived_has_no_reason(
             total in 0u32..5, ready in 0u32..5, fetching in 0u32..3, queued in 0u32..3, failed in 0u32..3,
