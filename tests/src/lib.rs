@@ -2,6 +2,7 @@
 //!
 //! Owns no product logic. May import everything; nothing imports it but `xtask`.
 
+pub mod capture;
 pub mod client;
 pub mod county;
 pub mod kit;

@@ -4,13 +4,16 @@
 //!  console ──line0 (shaped both ways)── router ──bridge── board 0 … board N−1, a classroom's laptop
 //! 198.18.0.1                 198.18.0.2   198.18.1.1      198.18.1.10 …          198.18.1.9
 //! ```
+//! [`School::build_v6`] is the same with IPv6 alone: `fd62:6274::1` and `::2` on the line, `fd62:6274:0:1::1`, `::9`, `::10` … (the
+//! last part as in IPv4, in decimal digits) on the LAN.
+//!
 //! Needs root. Names begin with `bbt<pid>`, so two runs stand side by side; everything goes when [`School`] is dropped.
 //! What it measures is what stood on the wire: offloads that would count several packets as one are switched off on the line.
 
 use std::{
     fs::{self, File},
     io::Write,
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     os::fd::AsRawFd,
     path::Path,
     process::{Command, Stdio},
@@ -20,8 +23,17 @@ use anyhow::{Context, Result, bail, ensure};
 
 /// The console's address, as the school sees it.
 pub const CONSOLE: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 18, 0, 1));
+/// The same in a school of IPv6 alone.
+pub const CONSOLE_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfd62, 0x6274, 0, 0, 0, 0, 0, 1));
 /// The interface of the line, at the console and at the router.
 const LINE: &str = "line0";
+
+/// Which addresses a school has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Family {
+    V4,
+    V6,
+}
 
 /// How the line is shaped.
 #[derive(Debug, Clone, Copy)]
@@ -153,6 +165,7 @@ pub struct School {
     pub laptop: Netns,
     /// The boards.
     pub boards: Vec<Netns>,
+    family: Family,
     _neighbours: Neighbours,
 }
 
@@ -196,6 +209,18 @@ impl School {
     /// # Errors
     /// Not root, a tool is missing, or the kernel has no namespaces or no token bucket.
     pub fn build(boards: usize, line: Line) -> Result<Self> {
+        Self::build_with(boards, line, Family::V4)
+    }
+
+    /// The same without an IPv4 address anywhere but the loopback's.
+    ///
+    /// # Errors
+    /// As [`School::build`], or the kernel has no IPv6.
+    pub fn build_v6(boards: usize, line: Line) -> Result<Self> {
+        Self::build_with(boards, line, Family::V6)
+    }
+
+    fn build_with(boards: usize, line: Line, family: Family) -> Result<Self> {
         ensure!(
             (1..=200).contains(&boards),
             "{boards} boards: the LAN has room for 1 to 200"
@@ -209,6 +234,7 @@ impl School {
             router: name("router"),
             laptop: name("laptop"),
             boards: (0..boards).map(|n| name(&format!("b{n:02}"))).collect(),
+            family,
             _neighbours: Neighbours::make_room()?,
         };
         let adds: String = school
@@ -256,12 +282,23 @@ impl School {
             console.name, router.name
         );
         ip_batch(&[], &link)?;
-        console.ip(&format!(
-            "addr add {CONSOLE}/30 dev {LINE}\nlink set {LINE} up\nroute add 198.18.1.0/24 via 198.18.0.2\n"
-        ))?;
-        router.ip(&format!(
-            "addr add 198.18.0.2/30 dev {LINE}\nlink set {LINE} up\n"
-        ))?;
+        let (here, there) = match self.family {
+            Family::V4 => (
+                format!(
+                    "addr add {CONSOLE}/30 dev {LINE}\nlink set {LINE} up\nroute add 198.18.1.0/24 via 198.18.0.2\n"
+                ),
+                format!("addr add 198.18.0.2/30 dev {LINE}\nlink set {LINE} up\n"),
+            ),
+            Family::V6 => (
+                format!(
+                    "addr add {CONSOLE_V6}/64 dev {LINE} nodad\nlink set {LINE} up\n\
+                     route add fd62:6274:0:1::/64 via fd62:6274::2\n"
+                ),
+                format!("addr add fd62:6274::2/64 dev {LINE} nodad\nlink set {LINE} up\n"),
+            ),
+        };
+        console.ip(&here)?;
+        router.ip(&there)?;
         for end in [console, router] {
             run(end
                 .command(Path::new("ethtool"))
@@ -295,12 +332,18 @@ impl School {
     }
 
     fn lan(&self) -> Result<()> {
-        self.router
-            .within(|| Ok(fs::write("/proc/sys/net/ipv4/ip_forward", "1")?))?;
+        let (forward, address) = match self.family {
+            Family::V4 => ("/proc/sys/net/ipv4/ip_forward", "198.18.1.1/24 dev lan"),
+            Family::V6 => (
+                "/proc/sys/net/ipv6/conf/all/forwarding",
+                "fd62:6274:0:1::1/64 dev lan nodad",
+            ),
+        };
+        self.router.within(|| Ok(fs::write(forward, "1")?))?;
         // As a plain switch: multicast goes to everybody.
-        self.router.ip(
-            "link add lan type bridge mcast_snooping 0 forward_delay 0\naddr add 198.18.1.1/24 dev lan\nlink set lan up\n",
-        )?;
+        self.router.ip(&format!(
+            "link add lan type bridge mcast_snooping 0 forward_delay 0\naddr add {address}\nlink set lan up\n"
+        ))?;
         let laptop = std::iter::once((&self.laptop, 9));
         for (ns, host) in laptop.chain(self.boards.iter().zip(10..)) {
             let port = format!("lan{host}");
@@ -311,15 +354,24 @@ impl School {
             ip_batch(&[], &link)?;
             self.router
                 .ip(&format!("link set {port} master lan\nlink set {port} up\n"))?;
-            ns.ip(&format!(
-                "addr add 198.18.1.{host}/24 dev eth0 broadcast 198.18.1.255\nlink set eth0 up\nroute add default via 198.18.1.1\n"
-            ))?;
+            ns.ip(&match self.family {
+                Family::V4 => format!(
+                    "addr add 198.18.1.{host}/24 dev eth0 broadcast 198.18.1.255\nlink set eth0 up\nroute add default via 198.18.1.1\n"
+                ),
+                Family::V6 => format!(
+                    "addr add fd62:6274:0:1::{host}/64 dev eth0 nodad\nlink set eth0 up\nroute add default via fd62:6274:0:1::1\n"
+                ),
+            })?;
         }
         Ok(())
     }
 
-    /// Address of a board on the LAN.
+    /// Address of a board on the LAN; of IPv4, unless the school was built without.
     pub fn address(&self, board: usize) -> IpAddr {
+        if self.family == Family::V6 {
+            let digits = u16::from_str_radix(&(10 + board).to_string(), 16).unwrap_or(u16::MAX);
+            return IpAddr::V6(Ipv6Addr::new(0xfd62, 0x6274, 0, 1, 0, 0, 0, digits));
+        }
         IpAddr::V4(Ipv4Addr::new(
             198,
             18,

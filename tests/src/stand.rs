@@ -5,7 +5,7 @@
 use std::{
     fs::{self, File},
     io::Write,
-    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -285,18 +285,19 @@ impl ConsoleStand {
     ) -> Result<Self> {
         let host = place.host;
         // The console reaches its own broker by the loopback wherever devices reach it.
-        let bind = if host.is_loopback() {
-            host
-        } else {
-            Ipv4Addr::UNSPECIFIED.into()
+        let bind = match host {
+            _ if host.is_loopback() => host,
+            IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
         };
         let [web, devices, mqtt] = match ports {
             Some(ports) => ports,
             None => [free_port()?, free_port()?, free_port()?],
         };
         fs::create_dir_all(data)?;
+        let (on_devices, on_mqtt) = (SocketAddr::new(bind, devices), SocketAddr::new(bind, mqtt));
         let config = format!(
-            "listen_web = \"127.0.0.1:{web}\"\nlisten_devices = \"{bind}:{devices}\"\nlisten_mqtt = \"{bind}:{mqtt}\"\n\
+            "listen_web = \"127.0.0.1:{web}\"\nlisten_devices = \"{on_devices}\"\nlisten_mqtt = \"{on_mqtt}\"\n\
              public_host = \"{host}\"\npublic_devices_port = {devices}\npublic_mqtt_port = {mqtt}\nreserve_bytes = 1048576\n"
         );
         fs::write(data.join("console.toml"), config)?;
