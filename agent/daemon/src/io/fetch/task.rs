@@ -273,8 +273,11 @@ impl Task {
                 }
             }
             Order::Plan(plan) => {
+                // Without a door of our own nobody is found, and nobody is waited for.
                 if let Some(lan) = &self.lan {
                     lan.members(&plan.members);
+                    let others = plan.members.len().saturating_sub(1);
+                    self.tell_core(Event::School { others });
                 }
             }
             Order::Policy(policy, yields) => {
