@@ -22,7 +22,7 @@ struct Need {
     why: &'static str,
 }
 
-const SYSTEM: [Need; 13] = [
+const SYSTEM: [Need; 15] = [
     Need {
         program: "cc",
         args: &["--version"],
@@ -88,6 +88,18 @@ const SYSTEM: [Need; 13] = [
         args: &["-v"],
         package: "poppler-utils",
         why: "reads the codes off the printed sheet",
+    },
+    Need {
+        program: "xorriso",
+        args: &["--version"],
+        package: "xorriso",
+        why: "writes lesson discs",
+    },
+    Need {
+        program: "fuseiso",
+        args: &[],
+        package: "fuseiso",
+        why: "opens lesson discs where the kernel cannot",
     },
     Need {
         program: "soffice",
