@@ -183,6 +183,8 @@ impl Wan {
                 left -= piece.len() as u64;
                 at += piece.len() as u64;
                 for (n, bytes) in cutter.push(piece) {
+                    // First what it took, then what it brought: after its last chunk a file is nobody's any more.
+                    told.now().await;
                     self.hand_over(job, job.span.first + n, bytes).await?;
                 }
                 told.if_due().await;
@@ -213,6 +215,7 @@ impl Wan {
             told.if_due().await;
             self.limiter.pass(piece.len() as u64).await;
         }
+        told.now().await;
         self.hand_over(job, 0, body.freeze()).await
     }
 
