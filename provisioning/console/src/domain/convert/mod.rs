@@ -146,6 +146,12 @@ impl Tools {
         extension: &str,
         folder: &Path,
     ) -> Result<PathBuf, ConvertError> {
+        if let Some(target) = outside(from) {
+            return Err(ConvertError::Failed {
+                program: self.soffice.program,
+                words: format!("it refers to something outside of itself: {target}"),
+            });
+        }
         // Known by its extension, and never given the name that somebody chose.
         let named = folder.join(format!("office.{extension}"));
         link_or_copy(from, &named).map_err(|source| ConvertError::Io {
@@ -239,6 +245,40 @@ impl Tools {
         self.ffmpeg.run(folder, &args, FILM)?;
         present(out, self.ffmpeg.program)
     }
+}
+
+/// What an Office Open XML file would have its reader load from elsewhere: a linked picture or film on the network, or on this
+/// machine. Links that a person would click are no such thing.
+fn outside(from: &Path) -> Option<String> {
+    const MOST: u64 = 4 * 1024 * 1024;
+    let file = File::open(from).ok()?;
+    let mut zip = match zip::ZipArchive::new(std::io::BufReader::new(file)) {
+        Ok(zip) => zip,
+        Err(error) => return Some(error.to_string()),
+    };
+    for n in 0..zip.len() {
+        let Ok(entry) = zip.by_index(n) else {
+            return Some(format!("entry {n} cannot be read"));
+        };
+        if !entry.name().is_ok_and(|name| name.ends_with(".rels")) {
+            continue;
+        }
+        let mut bytes = Vec::new();
+        if std::io::Read::read_to_end(&mut std::io::Read::take(entry, MOST), &mut bytes).is_err() {
+            return Some(format!("entry {n} cannot be read"));
+        }
+        // UTF-16 would hide the words.
+        let text: String = String::from_utf8_lossy(&bytes)
+            .chars()
+            .filter(|c| *c != '\0')
+            .collect();
+        for relation in text.split('<').filter(|tag| tag.contains("External")) {
+            if !relation.contains("/hyperlink") {
+                return Some(relation.chars().take(200).collect());
+            }
+        }
+    }
+    None
 }
 
 fn present(out: PathBuf, program: &'static str) -> Result<PathBuf, ConvertError> {

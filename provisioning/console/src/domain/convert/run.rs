@@ -1,11 +1,16 @@
 //! Other programs, kept short: no keyboard, no network address they could be talked into, bounded time, memory and words.
 
 use std::{
+    ffi::OsString,
     io::Read,
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::{Condvar, Mutex, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
+
+use rustix::process::{Pid, Signal, kill_process_group};
 
 /// How often a running program is looked at.
 const LOOK: Duration = Duration::from_millis(50);
@@ -93,8 +98,10 @@ impl Tool {
             });
         };
         let words = folder.join("words");
-        let mut command = limited(found);
+        let _place = place();
+        let mut command = limited(found, limit);
         let child = command
+            .process_group(0)
             .args(args)
             .current_dir(folder)
             .env_clear()
@@ -134,16 +141,74 @@ impl Tool {
     }
 }
 
-/// Under limits where util-linux has the program for it: 4 GiB of addresses, no core file, lowest share of the processor.
-fn limited(program: &Path) -> Command {
-    let prlimit = Path::new("/usr/bin/prlimit");
-    if !prlimit.is_file() {
-        return Command::new(program);
+/// So many conversions at a time, whoever uploads.
+const AT_ONCE: usize = 2;
+static PLACES: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
+
+struct Place;
+
+fn place() -> Place {
+    let mut taken = PLACES.0.lock().unwrap_or_else(PoisonError::into_inner);
+    while *taken >= AT_ONCE {
+        taken = PLACES.1.wait(taken).unwrap_or_else(PoisonError::into_inner);
     }
-    let mut command = Command::new(prlimit);
-    command
-        .args(["--as=6442450944", "--core=0", "--nproc=4096", "nice", "-n", "10"])
-        .arg(program);
+    *taken += 1;
+    Place
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        *PLACES.0.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        PLACES.1.notify_one();
+    }
+}
+
+/// A network of its own with nothing in it, where the system lets us make one; asked once.
+fn without_network() -> bool {
+    static CAN: OnceLock<bool> = OnceLock::new();
+    *CAN.get_or_init(|| {
+        let tried = Command::new(UNSHARE[0])
+            .args(&UNSHARE[1..])
+            .arg("true")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        let can = tried.is_ok_and(|status| status.success());
+        if !can {
+            tracing::warn!("converters cannot be given a network of their own here (unshare); what points outside is refused by its text alone");
+        }
+        can
+    })
+}
+
+const UNSHARE: [&str; 3] = ["/usr/bin/unshare", "--map-root-user", "--net"];
+
+/// Without a network and under limits, where util-linux has the programs for it: 6 GiB of addresses, bounded processor time,
+/// no core file, lowest share of the processor.
+fn limited(program: &Path, limit: Duration) -> Command {
+    let mut words: Vec<OsString> = Vec::new();
+    if without_network() {
+        words.extend(UNSHARE.map(OsString::from));
+    }
+    if Path::new("/usr/bin/prlimit").is_file() {
+        let cpu = format!("--cpu={}", limit.as_secs().saturating_mul(4).max(60));
+        let limits = [
+            "/usr/bin/prlimit",
+            "--as=6442450944",
+            "--core=0",
+            "--nproc=4096",
+            &cpu,
+            "nice",
+            "-n",
+            "10",
+        ];
+        words.extend(limits.map(OsString::from));
+    }
+    words.push(program.as_os_str().to_owned());
+    let mut words = words.into_iter();
+    let mut command = Command::new(words.next().unwrap_or_default());
+    command.args(words);
     command
 }
 
@@ -155,7 +220,11 @@ fn wait(mut child: Child, limit: Duration) -> std::io::Result<Option<bool>> {
             return Ok(Some(status.success()));
         }
         if Instant::now() >= until {
-            child.kill()?;
+            // The whole group: what it started would go on without it.
+            if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+                let _ = kill_process_group(group, Signal::KILL);
+            }
+            let _ = child.kill();
             child.wait()?;
             return Ok(None);
         }

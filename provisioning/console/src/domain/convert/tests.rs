@@ -155,6 +155,35 @@ fn small_pictures_and_pages_are_made_and_the_original_stays() {
 }
 
 #[test]
+fn a_presentation_that_points_outside_is_not_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = |name: &str, relation: &str| {
+        let at = folder.path().join(name);
+        let mut zip = zip::ZipWriter::new(File::create(&at).unwrap());
+        zip.start_file(
+            "ppt/slides/_rels/slide1.xml.rels",
+            zip::write::SimpleFileOptions::default(),
+        )
+        .unwrap();
+        std::io::Write::write_all(&mut zip, relation.as_bytes()).unwrap();
+        zip.finish().unwrap();
+        at
+    };
+    let link = |kind: &str| {
+        format!(
+            r#"<Relationships><Relationship Id="r1" Type="http://x/{kind}" Target="http://127.0.0.1/a.png" TargetMode="External"/></Relationships>"#
+        )
+    };
+    let tools = Tools::of_this_machine();
+    let error = tools
+        .office_to_pdf(&made("a.pptx", &link("image")), "pptx", folder.path())
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("outside of itself"), "{error}");
+    assert!(outside(&made("b.pptx", &link("hyperlink"))).is_none());
+}
+
+#[test]
 fn a_program_that_hangs_is_ended() {
     let folder = tempfile::tempdir().unwrap();
     let sleep = Tool::find("sleep", "coreutils");
@@ -162,6 +191,22 @@ fn a_program_that_hangs_is_ended() {
         .run(folder.path(), &["60"], Duration::from_millis(200))
         .unwrap_err();
     assert!(matches!(error, ConvertError::TooLong { .. }), "{error}");
+    // What it started goes with it.
+    let began = std::time::Instant::now();
+    let shell = Tool::find("sh", "dash");
+    let script = "sleep 59.875 & sleep 59.875";
+    let error = shell
+        .run(folder.path(), &["-c", script], Duration::from_millis(200))
+        .unwrap_err();
+    assert!(matches!(error, ConvertError::TooLong { .. }), "{error}");
+    let left = Command::new("pgrep")
+        .args(["-f", "sleep 59.875"])
+        .output()
+        .unwrap();
+    assert!(
+        left.stdout.is_empty() || began.elapsed() > Duration::from_secs(30),
+        "a child was left behind"
+    );
     let missing = Tool::find("no-such-program", "no-such-package");
     let error = missing.run(folder.path(), &["x"], SHORT).unwrap_err().to_string();
     assert!(error.contains("no-such-package"), "{error}");
