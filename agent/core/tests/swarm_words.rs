@@ -213,6 +213,57 @@ fn who_names_chunks_that_no_file_has_is_sent_away() {
 }
 
 #[test]
+fn who_asks_again_is_not_answered_again_and_others_hear_only_news() {
+    let mut board = Board::new();
+    for peer in ["p", "q"] {
+        board.after(Event::PeerUp(id(peer)));
+    }
+    let looks = |effects: &[Effect]| effects.iter().filter(|e| matches!(e, Effect::LookUp(_))).count();
+    let told = |effects: &[Effect]| -> Vec<Vec<DeviceId>> {
+        let has = effects.iter().filter_map(|effect| match effect {
+            Effect::Tell {
+                to: To::These(to),
+                word: Word::Has { .. },
+            } => Some(to.clone()),
+            _ => None,
+        });
+        has.collect()
+    };
+    let held = |have: Bits| Event::Held { file: key("w"), have };
+    assert_eq!(looks(&board.heard("p", Word::Wants(key("w")))), 1);
+    assert_eq!(told(&board.after(held(Bits::all(5)))), [[id("p")]]);
+    for _ in 0..100 {
+        assert_eq!(board.heard("p", Word::Wants(key("w"))), []);
+    }
+    assert_eq!(
+        looks(&board.heard("q", Word::Wants(key("w")))),
+        1,
+        "it is owed one"
+    );
+    assert_eq!(
+        told(&board.after(held(Bits::all(5)))),
+        [[id("q")]],
+        "no news to p"
+    );
+    assert_eq!(
+        told(&board.after(held(Bits::all(6)))),
+        [[id("p"), id("q")]],
+        "news"
+    );
+    // A file that is worked on is told of once, too.
+    board.after(want("f", 4, 1));
+    for index in 0..2 {
+        board.after(Event::Stored {
+            file: key("f"),
+            index,
+            from: Source::Local,
+        });
+    }
+    assert_eq!(told(&board.heard("p", Word::Wants(key("f")))).len(), 1);
+    assert_eq!(told(&board.heard("p", Word::Wants(key("f")))).len(), 0);
+}
+
+#[test]
 fn a_flood_of_wishes_and_claims_is_bounded() {
     let mut board = Board::new();
     board.after(Event::PeerUp(id("p")));

@@ -52,7 +52,7 @@ impl Swarm {
 
     fn begin(&mut self, want: Want, now: Millis) {
         let key = want.file;
-        let wanters = self.interest.remove(&key).unwrap_or(0);
+        let wanters = self.interest.remove(&key).map_or(0, |interest| interest.wanters);
         for slot in ones(wanters) {
             if let Some(peer) = self.peer_mut(slot) {
                 peer.interests = peer.interests.saturating_sub(1);
@@ -129,7 +129,7 @@ impl Swarm {
         if wanters == 0 {
             return;
         }
-        *self.interest.entry(key).or_default() |= wanters;
+        self.interest.entry(key).or_default().wanters |= wanters;
         for slot in ones(wanters) {
             if let Some(peer) = self.peer_mut(slot) {
                 peer.interests += 1;

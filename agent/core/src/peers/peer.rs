@@ -179,3 +179,27 @@ impl Peer {
         }
     }
 }
+
+/// Who wants a file that we do not work on. Sets of slots.
+#[derive(Debug, Default)]
+pub(super) struct Interest {
+    pub(super) wanters: u64,
+    /// Those of them that were not answered yet.
+    pub(super) owed: u64,
+    /// How many chunks were here when all of them were told.
+    told: u32,
+}
+
+impl Interest {
+    /// Who is to hear that so many chunks are here: all if that is news, else those that were not answered yet.
+    pub(super) fn answer(&mut self, count: u32) -> u64 {
+        let owed = std::mem::take(&mut self.owed);
+        let news = std::mem::replace(&mut self.told, count) != count;
+        if news { self.wanters } else { owed }
+    }
+
+    pub(super) fn forget(&mut self, slot: usize) {
+        self.wanters &= !(1 << slot);
+        self.owed &= !(1 << slot);
+    }
+}

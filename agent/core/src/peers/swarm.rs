@@ -14,7 +14,7 @@ use super::{
     WanPolicy, Want, Word,
     file::File,
     line::Line,
-    peer::{Credit, Peer, Record},
+    peer::{Credit, Interest, Peer, Record},
     weigh,
 };
 use crate::time::Millis;
@@ -47,7 +47,7 @@ pub struct Swarm {
     pub(super) up: u64,
     pub(super) records: BTreeMap<DeviceId, Record>,
     /// Who wants files that we do not work on.
-    pub(super) interest: BTreeMap<FileKey, u64>,
+    pub(super) interest: BTreeMap<FileKey, Interest>,
     pub(super) asked_bytes: u64,
     pub(super) line: Line,
     /// The last time that a verified chunk came, from anywhere.
@@ -223,10 +223,11 @@ impl Swarm {
             for index in have.iter() {
                 self.stored(key, index, &Source::Local, now);
             }
-        } else if have.count() > 0
-            && let Some(wanters) = self.interest.get(&key).copied()
-        {
-            self.tell(wanters, Word::Has { file: key, have });
+        } else if let Some(interest) = self.interest.get_mut(&key) {
+            let to = interest.answer(have.count());
+            if have.count() > 0 {
+                self.tell(to, Word::Has { file: key, have });
+            }
         }
     }
 
@@ -272,9 +273,9 @@ impl Swarm {
         for file in self.files.iter_mut().flatten() {
             file.forget(slot, counts);
         }
-        self.interest.retain(|_, wanters| {
-            *wanters &= !(1 << slot);
-            *wanters != 0
+        self.interest.retain(|_, interest| {
+            interest.forget(slot);
+            interest.wanters != 0
         });
         for asked in &peer.asked {
             self.asked_bytes = self.asked_bytes.saturating_sub(asked.bytes);

@@ -29,11 +29,11 @@ impl Swarm {
             Word::Unwants(key) => {
                 if let Some(file) = self.place(key).and_then(|at| self.file_mut(at)) {
                     file.wanters &= !(1 << slot);
-                } else if let Some(wanters) = self.interest.get_mut(&key)
-                    && *wanters >> slot & 1 == 1
+                } else if let Some(interest) = self.interest.get_mut(&key)
+                    && interest.wanters >> slot & 1 == 1
                 {
-                    *wanters &= !(1 << slot);
-                    if *wanters == 0 {
+                    interest.forget(slot);
+                    if interest.wanters == 0 {
                         self.interest.remove(&key);
                     }
                     if let Some(peer) = self.peer_mut(slot) {
@@ -53,10 +53,15 @@ impl Swarm {
         let mine = 1 << slot;
         if let Some(at) = self.place(key) {
             let Some(file) = self.file_mut(at) else { return };
+            let known = file.wanters & mine != 0;
             file.wanters |= mine;
             let has = (file.have.count() > 0).then(|| file.have.clone());
             if let Some(peer) = self.peer_mut(slot) {
                 peer.fetching_at = now;
+            }
+            if known {
+                // It was told when it said so first, and of everything since.
+                return;
             }
             if let Some(have) = has {
                 self.tell(mine, Word::Has { file: key, have });
@@ -66,15 +71,18 @@ impl Swarm {
             }
             return;
         }
-        let known = self.interest.get(&key).is_some_and(|wanters| wanters & mine != 0);
+        let known = self
+            .interest
+            .get(&key)
+            .is_some_and(|interest| interest.wanters & mine != 0);
         let Some(peer) = self.peer_mut(slot) else { return };
-        if !known {
-            if peer.interests >= MAX_INTERESTS {
-                return;
-            }
-            peer.interests += 1;
-            *self.interest.entry(key).or_default() |= mine;
+        if known || peer.interests >= MAX_INTERESTS {
+            return;
         }
+        peer.interests += 1;
+        let interest = self.interest.entry(key).or_default();
+        interest.wanters |= mine;
+        interest.owed |= mine;
         self.effect(Effect::LookUp(key));
     }
 

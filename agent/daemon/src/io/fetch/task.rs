@@ -225,7 +225,10 @@ impl Task {
                     }
                 }
                 Effect::LookUp(file) => {
-                    self.look_ups.push_back(file);
+                    if peers::remember(&mut self.look_ups, file) {
+                        // Whoever asks now is owed an answer, even without news.
+                        self.wanted_by_others.remove(&file);
+                    }
                     self.look_up();
                 }
                 Effect::FetchWan(span) => self.fetch(span),

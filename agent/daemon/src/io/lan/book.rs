@@ -209,10 +209,17 @@ impl Book {
         }
         let patience = self.patience(&peer);
         let state = &mut *self.state();
-        if state.found.get(&peer) == Some(&addresses)
-            || (state.found.len() >= FOUND && !state.found.contains_key(&peer))
-        {
+        if state.found.get(&peer) == Some(&addresses) {
             return;
+        }
+        if state.found.len() >= FOUND && !state.found.contains_key(&peer) {
+            // A stranger goes for a member, and for nobody else: anyone can announce anything.
+            let mut found = state.found.keys();
+            let stranger = found.find(|found| !state.members.contains_key(*found)).cloned();
+            match stranger.filter(|_| state.members.contains_key(&peer)) {
+                Some(stranger) => state.found.remove(&stranger),
+                None => return,
+            };
         }
         if let Some(member) = state.members.get_mut(&peer) {
             // It has just come up, or moved.
@@ -453,6 +460,21 @@ mod tests {
         assert!(stop.is_cancelled(), "who is not in the plan any more is let go");
         book.gone(&id("a"), number, true);
         assert_eq!(book.admit(&id("a"), false).unwrap_err(), Refused::Stranger);
+    }
+
+    #[tokio::test]
+    async fn strangers_that_announce_themselves_keep_no_member_from_being_found() {
+        let book = book("b", None);
+        let at: SocketAddr = "10.0.0.7:8009".parse().unwrap();
+        for n in 0..2 * FOUND {
+            book.found(id(&format!("stranger-{n}")), vec![at]);
+        }
+        book.members(&["a", "c"].map(member));
+        book.found(id("a"), vec![at]);
+        book.found(id("one-more"), vec![at]);
+        let found = &book.state().found;
+        assert_eq!(found.len(), FOUND);
+        assert!(found.contains_key(&id("a")) && !found.contains_key(&id("one-more")));
     }
 
     #[tokio::test]

@@ -1,8 +1,9 @@
 //! Where other boards come in: the listener, the handshake of both directions, and admission.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr},
-    sync::{Arc, atomic::Ordering},
+    collections::HashMap,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
@@ -11,7 +12,6 @@ use contract::id::DeviceId;
 use rustls::pki_types::ServerName;
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
-    sync::Semaphore,
     time::Instant,
 };
 use tokio_rustls::{TlsAcceptor, TlsConnector};
@@ -28,6 +28,8 @@ use super::{
 const HANDSHAKE: Duration = Duration::from_secs(6);
 /// Calls that are not authenticated yet.
 const STRANGERS: usize = 24;
+/// Of these from one address.
+const STRANGERS_OF_ONE: usize = 3;
 /// An address that is taken is tried again after this.
 const BIND_AGAIN: Duration = Duration::from_secs(2);
 /// What the kernel takes for sending: more than any LAN has under way, and words do not wait behind megabytes of chunks.
@@ -44,6 +46,43 @@ pub(super) struct Doorway {
     pub(super) book: Arc<Book>,
     pub(super) common: Arc<Common>,
     pub(super) stop: CancellationToken,
+}
+
+/// Who is at the door and not authenticated yet.
+#[derive(Debug, Clone, Default)]
+struct Strangers(Arc<Mutex<HashMap<IpAddr, usize>>>);
+
+/// A place at the door, until it is dropped.
+#[derive(Debug)]
+struct Place(Strangers, IpAddr);
+
+impl Strangers {
+    /// `None` if all places are taken, or all of this address. This machine itself may take them all.
+    fn enter(&self, from: IpAddr) -> Option<Place> {
+        let from = from.to_canonical();
+        let mut at_the_door = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if at_the_door.values().sum::<usize>() >= STRANGERS {
+            return None;
+        }
+        let count = at_the_door.entry(from).or_default();
+        if *count >= STRANGERS_OF_ONE && !from.is_loopback() {
+            return None;
+        }
+        *count += 1;
+        Some(Place(self.clone(), from))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut at_the_door = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = at_the_door.get_mut(&self.1) {
+            *count -= 1;
+            if *count == 0 {
+                at_the_door.remove(&self.1);
+            }
+        }
+    }
 }
 
 /// Listens until stopped; an address that cannot be had is tried again.
@@ -71,7 +110,7 @@ pub(super) async fn serve(doorway: Doorway, listen: SocketAddr, announce: bool) 
     if announce {
         tokio::spawn(mdns::run(Arc::clone(&doorway.book), port, doorway.stop.clone()));
     }
-    let strangers = Arc::new(Semaphore::new(STRANGERS));
+    let strangers = Strangers::default();
     loop {
         let accepted = tokio::select! {
             () = doorway.stop.cancelled() => break,
@@ -83,7 +122,7 @@ pub(super) async fn serve(doorway: Doorway, listen: SocketAddr, announce: bool) 
             continue;
         };
         // Too many at the door: the caller tries again.
-        let Ok(place) = Arc::clone(&strangers).try_acquire_owned() else {
+        let Some(place) = strangers.enter(from.ip()) else {
             continue;
         };
         let doorway = doorway.clone();
@@ -181,5 +220,27 @@ impl Doorway {
         let reason = link::run(stream, peer.clone(), number, stop, Arc::clone(&self.common)).await;
         tracing::debug!(peer = %peer, %at, %reason, "no longer connected with a board");
         self.book.gone(&peer, number, began.elapsed() >= GOOD);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_does_not_take_all_places_at_the_door() {
+        let strangers = Strangers::default();
+        let ip = |n: u8| IpAddr::from([10, 0, 0, n]);
+        let mut flood: Vec<_> = std::iter::from_fn(|| strangers.enter(ip(1))).take(100).collect();
+        assert_eq!(flood.len(), STRANGERS_OF_ONE);
+        let mapped = Ipv4Addr::new(10, 0, 0, 1).to_ipv6_mapped();
+        assert!(strangers.enter(mapped.into()).is_none(), "the same address");
+        let others: Vec<_> = (2..=22).filter_map(|n| strangers.enter(ip(n))).collect();
+        assert_eq!(others.len(), STRANGERS - STRANGERS_OF_ONE);
+        assert!(strangers.enter(ip(99)).is_none(), "all places are taken");
+        flood.pop();
+        assert!(strangers.enter(ip(1)).is_some(), "a place came free");
+        drop((flood, others));
+        assert!(strangers.0.lock().unwrap().is_empty(), "nobody is remembered");
     }
 }

@@ -21,7 +21,7 @@ use contract::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
-    sync::{Notify, Semaphore, mpsc},
+    sync::{Notify, Semaphore, SemaphorePermit, mpsc},
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
@@ -50,6 +50,9 @@ const PIECE_BYTES: usize = 32 * 1024;
 /// Words of a peer in a second, after a burst.
 const WORDS_PER_SECOND: f64 = 4000.0;
 const WORDS_BURST: f64 = 20_000.0;
+/// A peer that had to wait so long for its words since its burst was last half full says too much.
+const OVERRUN: f64 = 30.0;
+const TOO_MUCH: &str = "it says more than a board of ours has to say";
 
 /// What all connections share.
 #[derive(Debug)]
@@ -243,8 +246,7 @@ where
         out,
         common: Arc::clone(&common),
         assembly: Assembly::default(),
-        words: WORDS_BURST,
-        refilled: Instant::now(),
+        budget: Budget::new(Instant::now()),
     };
     let reason = tokio::select! {
         () = stop.cancelled() => "closed".to_owned(),
@@ -266,8 +268,7 @@ struct Ear {
     out: mpsc::Sender<Bytes>,
     common: Arc<Common>,
     assembly: Assembly,
-    words: f64,
-    refilled: Instant,
+    budget: Budget,
 }
 
 impl Ear {
@@ -317,7 +318,9 @@ impl Ear {
                     return "it said hello twice".to_owned();
                 }
                 PeerFrame::Ask(run) => {
-                    self.pass().await;
+                    if !self.pass(1.0).await {
+                        return TOO_MUCH.to_owned();
+                    }
                     if !self.orders.add(run) {
                         let denied = wire(&PeerFrame::Denies(run, Denied::Busy));
                         // Waits for the peer to listen: it asks for more than it takes.
@@ -328,13 +331,21 @@ impl Ear {
                     None
                 }
                 PeerFrame::CancelAsk(run) => {
-                    self.pass().await;
+                    if !self.pass(1.0).await {
+                        return TOO_MUCH.to_owned();
+                    }
                     self.orders.cancel(run);
                     None
                 }
                 other => {
-                    self.pass().await;
-                    match word_of(other) {
+                    let word = word_of(other);
+                    let weight = word
+                        .as_ref()
+                        .map_or(1.0, |word| word.as_ref().map_or(1.0, weight));
+                    if !self.pass(weight).await {
+                        return TOO_MUCH.to_owned();
+                    }
+                    match word {
                         Ok(Some(word)) => {
                             if let Word::Denies(span, _) = &word {
                                 // No longer than what can be asked for at once; the rest was never asked.
@@ -364,15 +375,15 @@ impl Ear {
         }
     }
 
-    /// No faster than words may come.
-    async fn pass(&mut self) {
-        let now = Instant::now();
-        let since = now.saturating_duration_since(self.refilled).as_secs_f64();
-        self.refilled = now;
-        self.words = (self.words + since * WORDS_PER_SECOND).min(WORDS_BURST) - 1.0;
-        if self.words < 0.0 {
-            tokio::time::sleep(Duration::from_secs_f64(-self.words / WORDS_PER_SECOND)).await;
+    /// No faster than words may come; not at all if it goes on and on.
+    async fn pass(&mut self, weight: f64) -> bool {
+        let Some(wait) = self.budget.take(weight, Instant::now()) else {
+            return false;
+        };
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
         }
+        true
     }
 
     async fn tell_distrust(&self) {
@@ -382,6 +393,56 @@ impl Ear {
         };
         let _ = self.common.events.send(event).await;
     }
+}
+
+/// What a peer may say, by what its words cost us.
+#[derive(Debug)]
+struct Budget {
+    words: f64,
+    refilled: Instant,
+    /// Seconds that it had to wait.
+    waited: f64,
+}
+
+impl Budget {
+    const fn new(now: Instant) -> Self {
+        Self {
+            words: WORDS_BURST,
+            refilled: now,
+            waited: 0.0,
+        }
+    }
+
+    /// How long a word has to wait; `None` if its peer says too much.
+    fn take(&mut self, weight: f64, now: Instant) -> Option<Duration> {
+        let since = now.saturating_duration_since(self.refilled).as_secs_f64();
+        self.refilled = now;
+        self.words = (self.words + since * WORDS_PER_SECOND).min(WORDS_BURST);
+        if self.words >= WORDS_BURST / 2.0 {
+            self.waited = 0.0;
+        }
+        self.words -= weight;
+        if self.words >= 0.0 {
+            return Some(Duration::ZERO);
+        }
+        let wait = -self.words / WORDS_PER_SECOND;
+        self.waited += wait;
+        (self.waited <= OVERRUN).then(|| Duration::from_secs_f64(wait))
+    }
+}
+
+/// What a word costs us, in short words: some make us look at every chunk they name.
+fn weight(word: &Word) -> f64 {
+    match word {
+        Word::Has { have, .. } => 1.0 + f64::from(have.len() / 64),
+        Word::Got(span) | Word::Denies(span, _) | Word::Claims(span) | Word::Unclaims(span) => {
+            1.0 + f64::from(span.count / 256)
+        }
+        // Answered with all that we have of it.
+        Word::Wants(_) => 4.0,
+        Word::Unwants(_) => 1.0,
+    }
+    .min(WORDS_BURST / 2.0)
 }
 
 /// Writes what is to be said, and between that the chunks that were asked for. Until it ends; says why.
@@ -410,12 +471,16 @@ async fn speak<W: AsyncWrite + Unpin>(
         };
         let sent = match order {
             None => flush(writer, &mut words, &mut buffer).await,
-            Some(order) => {
-                let served = serve(writer, &mut words, &mut buffer, order, common);
-                tokio::time::timeout(SERVE, served)
-                    .await
-                    .unwrap_or_else(|_| Err("it takes what it asked for too slowly".to_owned()))
-            }
+            // Others may have all the places for long; that is no fault of this peer.
+            Some(order) => match place(writer, &mut words, &mut buffer, common).await {
+                Ok(_place) => {
+                    let served = serve(writer, &mut words, &mut buffer, order, common);
+                    tokio::time::timeout(SERVE, served)
+                        .await
+                        .unwrap_or_else(|_| Err("it takes what it asked for too slowly".to_owned()))
+                }
+                Err(reason) => Err(reason),
+            },
         };
         if let Err(reason) = sent {
             return reason;
@@ -459,6 +524,29 @@ async fn flush<W: AsyncWrite + Unpin>(
     }
 }
 
+/// Waits for a place among the chunks in memory; meanwhile words and signs of life are written.
+async fn place<'a, W: AsyncWrite + Unpin>(
+    writer: &mut W,
+    words: &mut mpsc::Receiver<Bytes>,
+    buffer: &mut Vec<u8>,
+    common: &'a Common,
+) -> Result<SemaphorePermit<'a>, String> {
+    let acquiring = common.serving.acquire();
+    tokio::pin!(acquiring);
+    loop {
+        tokio::select! {
+            biased;
+            place = &mut acquiring => return place.map_err(|_| "closed".to_owned()),
+            word = words.recv() => match word {
+                Some(word) => buffer.extend_from_slice(&word),
+                None => return Err("closed".to_owned()),
+            },
+            () = tokio::time::sleep(ALIVE) => buffer.extend_from_slice(&wire(&PeerFrame::Alive)),
+        }
+        flush(writer, words, buffer).await?;
+    }
+}
+
 /// Sends one chunk, or denies it.
 async fn serve<W: AsyncWrite + Unpin>(
     writer: &mut W,
@@ -467,9 +555,6 @@ async fn serve<W: AsyncWrite + Unpin>(
     order: Span,
     common: &Common,
 ) -> Result<(), String> {
-    let Ok(_place) = common.serving.acquire().await else {
-        return Err("closed".to_owned());
-    };
     let store = common.store.clone();
     let read = tokio::task::spawn_blocking(move || store.read_chunk(order.file, order.first)).await;
     let bytes = match read {
@@ -500,4 +585,47 @@ async fn serve<W: AsyncWrite + Unpin>(
     }
     common.served.fetch_add(u64::from(total), Ordering::Relaxed);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use agent_core::peers::Bits;
+    use contract::hash::Hash;
+
+    use super::*;
+
+    #[test]
+    fn words_cost_what_they_make_us_do_and_who_overruns_is_let_go() {
+        let file = Hash::of(b"f");
+        let span = |count| Span {
+            file,
+            first: 0,
+            count,
+        };
+        let short = weight(&Word::Got(span(8)));
+        let have = Bits::all(8192);
+        let whole = weight(&Word::Has { file, have });
+        assert!((short - 1.0).abs() < f64::EPSILON, "{short}");
+        assert!(whole > 100.0 * short, "{whole}");
+        assert!(weight(&Word::Denies(span(8192), Denial::Gone)) > 30.0);
+        assert!(weight(&Word::Got(span(u32::MAX))) <= WORDS_BURST);
+
+        // What a board of ours says in a busy second, for an hour: never waits.
+        let mut now = Instant::now();
+        let mut budget = Budget::new(now);
+        for _ in 0..3600 {
+            for _ in 0..3000 {
+                assert_eq!(budget.take(short, now), Some(Duration::ZERO));
+            }
+            now += Duration::from_secs(1);
+        }
+        // Whole files on and on: it waits, and is let go.
+        let mut said = 0;
+        while let Some(wait) = budget.take(whole, now) {
+            now += wait;
+            said += 1;
+            assert!(said < 10_000, "it goes on and on");
+        }
+        assert!(said > 100, "a burst is no offence: {said}");
+    }
 }

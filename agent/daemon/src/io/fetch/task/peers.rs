@@ -1,6 +1,6 @@
 //! The task's dealings with the other boards: what they say, what is asked of them, what they want.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{collections::VecDeque, sync::atomic::Ordering, time::Duration};
 
 use agent_core::{
     Millis,
@@ -23,6 +23,20 @@ const WANTED_BY_OTHERS: usize = 1024;
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// So many at a time.
 const LOOK_UPS: usize = 64;
+/// Files that may wait for being looked up.
+const LOOK_UPS_WAITING: usize = 1024;
+
+/// Queues a file to be looked up, each once and only so many. Whether it waits now.
+pub(super) fn remember(look_ups: &mut VecDeque<Hash>, file: Hash) -> bool {
+    if look_ups.contains(&file) {
+        return true;
+    }
+    let room = look_ups.len() < LOOK_UPS_WAITING;
+    if room {
+        look_ups.push_back(file);
+    }
+    room
+}
 
 impl Task {
     pub(super) fn ask(&self, peer: &DeviceId, span: Span) {
@@ -179,5 +193,26 @@ impl Task {
             });
             let _ = finds.send(Found::Held(held.collect()));
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_waits_once_and_only_so_many_wait() {
+        let file = |n: usize| Hash::of(&n.to_le_bytes());
+        let mut look_ups = VecDeque::new();
+        for _ in 0..100 {
+            assert!(remember(&mut look_ups, file(0)));
+        }
+        assert_eq!(look_ups.len(), 1);
+        for n in 0..3000 {
+            remember(&mut look_ups, file(n));
+        }
+        assert_eq!(look_ups.len(), LOOK_UPS_WAITING);
+        assert!(!remember(&mut look_ups, file(4000)));
+        assert!(remember(&mut look_ups, file(5)), "waits already");
     }
 }
