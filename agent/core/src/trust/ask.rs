@@ -12,8 +12,9 @@ use crate::{
 
 /// After a connect the console's own message is waited for this long, and spread by as much again.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Roots are missing in between: asked for within this.
-const SOON: Duration = Duration::from_secs(5);
+/// A message left something to be asked for: every board has it at the same moment, so they are spread over this. Short
+/// enough that a withdrawal is in force within the minute.
+const SPREAD: Duration = Duration::from_secs(50);
 /// Waits between two questions without an answer.
 const WAITS: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(6 * 3600));
 
@@ -22,6 +23,8 @@ pub(super) struct Ask {
     at: Option<Millis>,
     /// The last bundle left something to be asked for.
     missing: bool,
+    /// The last questions brought nothing: `at` is the end of a wait that no message shortens.
+    failing: bool,
     backoff: Backoff,
     dice: Dice,
 }
@@ -31,6 +34,7 @@ impl Ask {
         Self {
             at: None,
             missing: false,
+            failing: false,
             backoff: Backoff::new(WAITS.0, WAITS.1),
             dice: Dice::new(seed),
         }
@@ -41,6 +45,21 @@ impl Ask {
             offered.refused,
             Some(Refused::Gap { .. } | Refused::NoAnchor(_) | Refused::Root(_) | Refused::NoRoot)
         );
+    }
+
+    /// A message says that there is something: asked for soon, but neither put off by the next one nor brought forward
+    /// while the console does not answer.
+    fn soon(&mut self, now: Millis) {
+        if self.failing && self.at.is_some() {
+            return;
+        }
+        let at = now + self.dice.up_to(SPREAD);
+        self.at = Some(self.at.map_or(at, |before| before.min(at)));
+    }
+
+    fn failed(&mut self, now: Millis) {
+        self.failing = true;
+        self.at = Some(now + self.backoff.next_wait(&mut self.dice));
     }
 }
 
@@ -57,19 +76,20 @@ impl Trust {
     /// it came as an answer, so that asking the same again brings nothing.
     pub fn heard(&mut self, whole: bool, floor: Timestamp, now: Millis) {
         let (missing, stale) = (self.ask.missing, self.is_stale(floor));
-        self.ask.at = if whole && (missing || stale) {
-            Some(now + self.ask.backoff.next_wait(&mut self.ask.dice))
+        if whole && (missing || stale) {
+            self.ask.failed(now);
         } else if missing || stale {
-            Some(now + self.ask.dice.up_to(SOON))
+            self.ask.soon(now);
         } else {
             self.ask.backoff.reset();
-            None
-        };
+            self.ask.failing = false;
+            self.ask.at = None;
+        }
     }
 
-    /// A bundle without a snapshot is a bell: the whole was too long for a message.
+    /// A bundle without a snapshot is a bell: the whole was too long for a message. It answers nothing, so it ends no wait.
     pub fn rung(&mut self, now: Millis) {
-        self.ask.at = Some(now + self.ask.dice.up_to(SOON));
+        self.ask.soon(now);
     }
 
     /// The root after which the console is to be asked now; then say how it went by [`Self::heard`] or [`Self::silent`].
@@ -80,7 +100,7 @@ impl Trust {
 
     /// The console did not answer.
     pub fn silent(&mut self, now: Millis) {
-        self.ask.at = Some(now + self.ask.backoff.next_wait(&mut self.ask.dice));
+        self.ask.failed(now);
     }
 
     /// When [`Self::ask`] may have something.

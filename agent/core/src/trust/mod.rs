@@ -41,8 +41,11 @@ const ENROLMENT_ROLES: [KeyRole; 3] = [KeyRole::Content, KeyRole::Command, KeyRo
 pub enum Bringer {
     /// The answer to our enrolment: believed as a whole.
     Enrolment,
-    /// The console, over a connection that only it can answer.
+    /// The console's answer over HTTPS, on a connection that only it can answer.
     Console,
+    /// The console's topic at the broker: never a first root, as the broker is not the console. It is then asked for over
+    /// HTTPS.
+    Broker,
     /// A disk, a disc or another board: never a first root.
     Stranger,
 }
@@ -285,8 +288,14 @@ impl Trust {
 
     /// The first root of all.
     fn anchor(&mut self, bundle: &TrustBundle, from: Bringer, offered: &mut Offered) -> Result<(), Refused> {
-        if from == Bringer::Stranger {
-            return Err(Refused::NoAnchor("a disk or another board does not bring it"));
+        match from {
+            Bringer::Stranger => return Err(Refused::NoAnchor("a disk or another board does not bring it")),
+            Bringer::Broker => {
+                return Err(Refused::NoAnchor(
+                    "a message does not bring it, it is asked for over HTTPS",
+                ));
+            }
+            Bringer::Enrolment | Bringer::Console => {}
         }
         let Some(document) = bundle.roots.first() else {
             return Ok(());

@@ -179,6 +179,25 @@ fn a_disk_brings_no_first_root() {
 }
 
 #[test]
+fn a_message_brings_no_first_root_and_the_answer_over_https_does() {
+    // It names the keys of our enrolment, which are public: whoever can write to the topic can make such a root.
+    let forged = bundle(vec![by(&root(1, &[66], 1), &[66])], None);
+    let mut trust = nothing();
+    let before = trust.saved();
+    let offered = trust.offer(&forged, Bringer::Broker);
+    assert!(matches!(offered.refused, Some(Refused::NoAnchor(_))) && !offered.changed());
+    assert_eq!(trust.saved(), before);
+    // It asks instead, and the answer is the anchor.
+    trust.heard(false, at(0), Millis(0));
+    assert_eq!(trust.ask(Millis(50_000)), Some(0));
+    offer(&mut trust, &bundle(vec![by(&root(1, &[1], 1), &[1])], None));
+    assert_eq!(trust.root_version(), 1);
+    // From then on messages continue what is held.
+    let next = bundle(vec![by(&root(2, &[1], 1), &[1])], None);
+    assert_eq!(trust.offer(&next, Bringer::Broker).roots, 1);
+}
+
+#[test]
 fn a_first_root_that_nobody_signed_is_refused() {
     let refused = unmoved(&mut nothing(), &bundle(vec![by(&root(1, &[1], 1), &[9])], None));
     assert!(matches!(refused, Refused::Root(_)));
@@ -840,9 +859,9 @@ fn a_gap_is_asked_for_soon_and_a_gap_in_the_answer_with_patience() {
     let gap = bundle(vec![by(&root(3, &[1], 1), &[1])], None);
     offer(&mut trust, &gap);
     trust.heard(false, at(2), Millis(0));
-    assert_eq!(trust.ask(Millis(5_000)), Some(1));
+    assert_eq!(trust.ask(Millis(50_000)), Some(1));
     offer(&mut trust, &gap);
-    trust.heard(true, at(2), Millis(5_000));
+    trust.heard(true, at(2), Millis(50_000));
     let mut last = Duration::ZERO;
     for _ in 0..20 {
         let at_ms = trust.poll_timeout().unwrap();
@@ -854,4 +873,46 @@ fn a_gap_is_asked_for_soon_and_a_gap_in_the_answer_with_patience() {
     offer(&mut trust, &bundle(vec![by(&root(2, &[1], 1), &[1])], None));
     trust.heard(true, at(2), Millis(9_000_000));
     assert_eq!(trust.poll_timeout(), None);
+}
+
+#[test]
+fn bells_spread_over_most_of_a_minute_and_put_nothing_off() {
+    let waits: Vec<_> = (0..200)
+        .map(|seed| {
+            let mut trust = Trust::resume(Some(house().saved()), online(), None, seed);
+            trust.rung(Millis(0));
+            let first = trust.poll_timeout().unwrap();
+            trust.rung(first);
+            assert_eq!(trust.poll_timeout(), Some(first));
+            first
+        })
+        .collect();
+    assert!(waits.iter().all(|at| *at <= Millis(50_000)));
+    let early = waits.iter().filter(|at| **at <= Millis(5_000)).count();
+    assert!(early < 50, "{early} of 200 ask within five seconds");
+}
+
+#[test]
+fn no_message_shortens_the_wait_after_a_failure() {
+    let mut trust = house();
+    let mut now = Millis(0);
+    trust.rung(now);
+    for _ in 0..12 {
+        now = trust.poll_timeout().unwrap();
+        assert_eq!(trust.ask(now), Some(1));
+        trust.silent(now);
+    }
+    let until = trust.poll_timeout().unwrap();
+    for _ in 0..20 {
+        trust.rung(now);
+        offer(&mut trust, &bundle(vec![by(&root(3, &[1], 1), &[1])], None));
+        trust.heard(false, at(2), now);
+        assert_eq!(trust.poll_timeout(), Some(until));
+    }
+    // What is whole ends it, and the next bell is heard at once.
+    offer(&mut trust, &only(by(&snapshot(6, 100, &[]), &[SNAPSHOT])));
+    trust.heard(false, at(2), now);
+    assert_eq!(trust.poll_timeout(), None);
+    trust.rung(now);
+    assert!(trust.poll_timeout().unwrap().since(now) <= Duration::from_secs(50));
 }

@@ -20,14 +20,15 @@ use crate::{
 };
 
 impl Agent {
-    /// The console's bundle out of the broker's memory.
+    /// The console's bundle out of the broker's memory: it continues what is held and never begins it.
     pub(super) fn on_trust(&mut self, payload: &[u8], now: Millis) -> anyhow::Result<()> {
         let floor = self.time.clock.floor(now);
-        let (bundle, offered) = self.trust.offer(payload, Bringer::Console)?;
+        let (bundle, offered) = self.trust.offer(payload, Bringer::Broker)?;
         self.trust.with(|trust| {
-            trust.heard(false, floor, now);
             if bundle.snapshot.is_none() && offered.refused.is_none() {
                 trust.rung(now);
+            } else {
+                trust.heard(false, floor, now);
             }
         });
         self.took_over(&offered, now);
