@@ -13,6 +13,9 @@ use serde::Deserialize;
 
 use crate::key_store::Tpm2;
 
+/// Where other boards reach this one, unless the file says otherwise.
+const LAN_PORT: u16 = 8010;
+
 /// Settings, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -397,17 +400,24 @@ impl RawConfig {
             within("fetch.limit_kbps", u64::from(limit), 64, 10_000_000)?;
         }
 
-        let lan_listen = self
-            .lan
-            .listen
-            .unwrap_or_else(|| SocketAddr::from((Ipv6Addr::UNSPECIFIED, 8010)));
-        if [listen.port(), courseware_port].contains(&lan_listen.port()) {
-            return Err(refuse(
-                "lan.listen",
-                lan_listen.to_string(),
-                "a port of its own, not the player's nor the courseware's; 0 for any",
-            ));
-        }
+        let lan_enabled = self.lan.enabled.unwrap_or(true);
+        let taken = |port: u16| port == listen.port() || port == courseware_port;
+        let lan_listen = match self.lan.listen {
+            Some(chosen) if lan_enabled && taken(chosen.port()) => {
+                return Err(refuse(
+                    "lan.listen",
+                    chosen.to_string(),
+                    "a port of its own, not the player's nor the courseware's; 0 for any",
+                ));
+            }
+            Some(chosen) => chosen,
+            // What was never written keeps no board from starting.
+            None => {
+                let shown = self.player.lan_listen.iter().any(|a| a.port() == LAN_PORT);
+                let port = if shown || taken(LAN_PORT) { 0 } else { LAN_PORT };
+                SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))
+            }
+        };
         let max_peers = within(
             "lan.max_peers",
             self.lan.max_peers.unwrap_or(48) as u64,
@@ -485,7 +495,7 @@ impl RawConfig {
                 limit_kbps: self.fetch.limit_kbps,
             },
             lan: LanConfig {
-                enabled: self.lan.enabled.unwrap_or(true),
+                enabled: lan_enabled,
                 listen: lan_listen,
                 max_peers,
                 hints: self.lan.hints,

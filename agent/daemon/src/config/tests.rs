@@ -74,3 +74,25 @@ fn an_error_names_file_key_and_what_is_allowed() {
         }
     }
 }
+
+#[test]
+fn a_door_for_other_boards_that_nobody_wrote_keeps_no_board_from_starting() {
+    let port = |text: &str| parse(&format!("{LEAST}{text}")).map(|config| config.lan.listen.port());
+    assert_eq!(port(""), Ok(8010));
+    for player in [
+        "[player]\nlisten = '127.0.0.1:8010'\n",
+        "[player]\nlisten = '127.0.0.1:8009'\n",
+        "[player]\ncourseware_port = 8010\n",
+    ] {
+        assert_eq!(port(player), Ok(0), "{player}");
+        assert_eq!(port(&format!("{player}[lan]\nmdns = false")), Ok(0), "{player}");
+        let written = format!("{player}[lan]\nlisten = '0.0.0.0:8010'\n");
+        let error = port(&written).unwrap_err();
+        assert!(
+            error.contains("lan.listen") && error.contains("0 for any"),
+            "{error}"
+        );
+        assert_eq!(port(&format!("{written}enabled = false")), Ok(8010), "{player}");
+    }
+    assert_eq!(port("[player]\nlan_listen = ['192.168.1.2:8010']"), Ok(0));
+}
