@@ -10,7 +10,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use contract::{
-    hash::Hash,
     id::PackId,
     pack::{MAX_LESSONS, MAX_RECEIPT_BYTES},
 };
@@ -31,7 +30,7 @@ use crate::{
     error::{ApiError, Code},
     packs::{
         Contents, job, new_id,
-        receipts::{self, Found, Merger},
+        receipts::{Found, Intake, Merger},
     },
 };
 
@@ -258,9 +257,7 @@ async fn receive(mut form: Multipart) -> Result<Vec<Found>, ApiError> {
         }
         _ => ApiError::new(Code::BadRequest).detail(e.body_text()),
     };
-    let refuse = |why: String| ApiError::new(Code::UsbFolder).detail(why);
-    let mut found: Vec<Found> = Vec::new();
-    let mut seen = std::collections::HashSet::new();
+    let mut intake = Intake::default();
     while let Some(mut part) = form.next_field().await.map_err(unreadable)? {
         let Some(name) = part.file_name().map(str::to_owned) else {
             continue;
@@ -275,33 +272,23 @@ async fn receive(mut form: Multipart) -> Result<Vec<Found>, ApiError> {
                 bytes.extend_from_slice(&more);
             }
         }
-        let new = match (zipped, fits) {
-            (_, false) => vec![Found {
-                name,
-                content: Err(format!("larger than {most} bytes")),
-            }],
-            (true, true) => receipts::of_zip(&bytes)?,
-            (false, true) => vec![Found {
-                name,
-                content: Ok(bytes),
-            }],
+        if zipped && fits {
+            let unpack = move || intake.zip(&bytes).map(|()| intake);
+            intake = tokio::task::spawn_blocking(unpack)
+                .await
+                .map_err(ApiError::internal)??;
+            continue;
+        }
+        let content = if fits {
+            Ok(bytes)
+        } else {
+            Err(format!("larger than {most} bytes"))
         };
-        for file in new {
-            // The same receipt under two names is one: it would only be told twice.
-            let mark = file
-                .content
-                .as_ref()
-                .map_or_else(|_| Hash::of(file.name.as_bytes()), |b| Hash::of(b));
-            if seen.insert(mark) {
-                found.push(file);
-            }
-        }
-        if found.len() > receipts::MAX_FILES {
-            return Err(refuse(format!("more than {} receipts", receipts::MAX_FILES)));
-        }
+        intake.file(Found { name, content })?;
     }
+    let found = intake.into_found();
     if found.is_empty() {
-        return Err(refuse("no file of bbt/receipts was sent".to_owned()));
+        return Err(ApiError::new(Code::UsbFolder).detail("no file of bbt/receipts was sent"));
     }
     Ok(found)
 }

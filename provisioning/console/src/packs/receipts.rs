@@ -5,6 +5,7 @@
 //! that is there already.
 
 use std::{
+    collections::HashSet,
     fs,
     io::{Cursor, Read},
     path::Path,
@@ -31,6 +32,8 @@ use crate::{
 
 /// Most receipts taken at once.
 pub const MAX_FILES: usize = 5_000;
+/// Most bytes of receipts taken in one upload, unpacked.
+pub const MAX_UPLOAD_BYTES: usize = 256 << 20;
 /// Most lessons in one inventory.
 const MAX_REPORT_LESSONS: usize = 20_000;
 /// Most batches of samples in one receipt.
@@ -289,45 +292,132 @@ fn number_of(file: &str) -> Option<u64> {
     (number.to_string() == stem).then_some(number)
 }
 
-/// The receipts in a zip of the folder.
-///
-/// # Errors
-/// [`Code::UsbFolder`]: no zip, or too many files.
-pub fn of_zip(bytes: &[u8]) -> Result<Vec<Found>, ApiError> {
-    let refuse = |why: String| ApiError::new(Code::UsbFolder).detail(why);
-    let mut zip = zip::ZipArchive::new(Cursor::new(bytes)).map_err(|e| refuse(format!("no zip: {e}")))?;
-    if zip.len() > 4 * MAX_FILES {
-        return Err(refuse(format!(
-            "{} files, at most {} are read",
-            zip.len(),
-            4 * MAX_FILES
-        )));
+/// The receipts of one upload, each kept once. All that is read for it counts, zips as they unpack, so that no small upload
+/// fills the memory.
+#[derive(Debug)]
+pub struct Intake {
+    found: Vec<Found>,
+    seen: HashSet<Hash>,
+    read: usize,
+    most: usize,
+}
+
+impl Default for Intake {
+    fn default() -> Self {
+        Self::with_limit(MAX_UPLOAD_BYTES)
     }
-    let mut found: Vec<(String, u64, Found)> = Vec::new();
-    for at in 0..zip.len() {
-        let entry = zip.by_index(at).map_err(|e| refuse(format!("file {at}: {e}")))?;
-        let Ok(path) = entry.name().map(|path| path.into_owned()) else {
-            continue;
-        };
-        let parts: Vec<&str> = path.split(['/', '\\']).collect();
-        let [.., RECEIPTS, device, file] = parts[..] else {
-            continue;
-        };
-        let (Some(number), Ok(_)) = (number_of(file), DeviceId::new(device)) else {
-            continue;
-        };
-        if entry.is_dir() || entry.is_symlink() {
-            continue;
+}
+
+impl Intake {
+    /// Takes at most `most` bytes, unpacked.
+    pub fn with_limit(most: usize) -> Self {
+        Self {
+            found: Vec::new(),
+            seen: HashSet::new(),
+            read: 0,
+            most,
         }
-        if found.len() == MAX_FILES {
+    }
+
+    /// Takes one file.
+    ///
+    /// # Errors
+    /// [`Code::UsbFolder`]: more bytes or files than are taken at once.
+    pub fn file(&mut self, file: Found) -> Result<(), ApiError> {
+        self.count(file.content.as_ref().map_or(0, Vec::len))?;
+        self.keep(file)
+    }
+
+    /// Takes the receipts in a zip of the folder, in the order of their numbers.
+    ///
+    /// # Errors
+    /// [`Code::UsbFolder`]: no zip, or more bytes or files than are taken at once.
+    pub fn zip(&mut self, bytes: &[u8]) -> Result<(), ApiError> {
+        let mut zip = zip::ZipArchive::new(Cursor::new(bytes)).map_err(|e| refuse(format!("no zip: {e}")))?;
+        if zip.len() > 4 * MAX_FILES {
+            return Err(refuse(format!(
+                "{} files, at most {} are read",
+                zip.len(),
+                4 * MAX_FILES
+            )));
+        }
+        let mut wanted: Vec<(String, u64, String, usize)> = Vec::new();
+        for at in 0..zip.len() {
+            let entry = zip.by_index(at).map_err(|e| refuse(format!("file {at}: {e}")))?;
+            let Ok(path) = entry.name().map(|path| path.into_owned()) else {
+                continue;
+            };
+            let parts: Vec<&str> = path.split(['/', '\\']).collect();
+            let [.., RECEIPTS, device, file] = parts[..] else {
+                continue;
+            };
+            let (Some(number), Ok(_)) = (number_of(file), DeviceId::new(device)) else {
+                continue;
+            };
+            if entry.is_dir() || entry.is_symlink() {
+                continue;
+            }
+            if wanted.len() == MAX_FILES {
+                return Err(refuse(format!("more than {MAX_FILES} receipts")));
+            }
+            wanted.push((device.to_owned(), number, format!("{device}/{file}"), at));
+        }
+        wanted.sort();
+        for (_, _, name, at) in wanted {
+            let entry = zip.by_index(at).map_err(|e| refuse(format!("file {at}: {e}")))?;
+            let most = MAX_RECEIPT_BYTES.min(self.most.saturating_sub(self.read));
+            let mut bytes = Vec::new();
+            let outcome = entry.take(most as u64 + 1).read_to_end(&mut bytes);
+            self.count(bytes.len())?;
+            let content = match outcome {
+                Err(error) => Err(error.to_string()),
+                Ok(_) if bytes.len() > MAX_RECEIPT_BYTES => Err(too_long()),
+                Ok(_) => Ok(bytes),
+            };
+            self.keep(Found { name, content })?;
+        }
+        Ok(())
+    }
+
+    /// What was taken.
+    pub fn into_found(self) -> Vec<Found> {
+        self.found
+    }
+
+    fn count(&mut self, bytes: usize) -> Result<(), ApiError> {
+        self.read = self.read.saturating_add(bytes);
+        if self.read > self.most {
+            let most = self.most >> 20;
+            return Err(refuse(format!(
+                "the receipts are larger than {most} MiB, unpacked; nothing was taken over; send them in several uploads"
+            )));
+        }
+        Ok(())
+    }
+
+    /// The same receipt under two names is one: it would only be told twice.
+    fn keep(&mut self, file: Found) -> Result<(), ApiError> {
+        let mark = match &file.content {
+            Ok(bytes) => Hash::of(bytes),
+            Err(_) => Hash::of(file.name.as_bytes()),
+        };
+        if !self.seen.insert(mark) {
+            return Ok(());
+        }
+        if self.found.len() == MAX_FILES {
             return Err(refuse(format!("more than {MAX_FILES} receipts")));
         }
-        let (device, name) = (device.to_owned(), format!("{device}/{file}"));
-        let content = bounded(entry);
-        found.push((device, number, Found { name, content }));
+        self.found.push(file);
+        Ok(())
     }
-    found.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
-    Ok(found.into_iter().map(|(.., found)| found).collect())
+}
+
+fn refuse(why: String) -> ApiError {
+    ApiError::new(Code::UsbFolder).detail(why)
+}
+
+fn too_long() -> String {
+    format!("larger than {MAX_RECEIPT_BYTES} bytes")
 }
 
 /// Reads no more than is allowed, whatever a header promises.
@@ -340,7 +430,7 @@ pub fn bounded(from: impl Read) -> Result<Vec<u8>, String> {
         .read_to_end(&mut bytes)
         .map_err(|e| e.to_string())?;
     if bytes.len() > MAX_RECEIPT_BYTES {
-        return Err(format!("larger than {MAX_RECEIPT_BYTES} bytes"));
+        return Err(too_long());
     }
     Ok(bytes)
 }
@@ -403,8 +493,43 @@ mod tests {
             zip.start_file(name, options).unwrap();
             zip.write_all(&bytes).unwrap();
         }
-        let found = of_zip(&zip.finish().unwrap().into_inner()).unwrap();
+        let mut intake = Intake::default();
+        intake.zip(&zip.finish().unwrap().into_inner()).unwrap();
+        let found = intake.into_found();
         assert!(found[0].content.is_err() && found[1].content.is_ok());
         assert_eq!(names(found), ["d-1/2.json", "d-1/10.json"]);
+    }
+
+    #[test]
+    fn a_small_zip_that_unpacks_to_more_than_is_taken_is_refused_and_repetitions_are_not_kept() {
+        let packed = |files: u8| {
+            let options =
+                zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated);
+            let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+            for number in 1..=files {
+                zip.start_file(format!("bbt/receipts/d-1/{number}.json"), options)
+                    .unwrap();
+                zip.write_all(&vec![b' '; 512 << 10]).unwrap();
+            }
+            zip.finish().unwrap().into_inner()
+        };
+        let (fits, bomb) = (packed(4), packed(5));
+        assert!(bomb.len() < 64 << 10, "{}", bomb.len());
+        let mut intake = Intake::with_limit(2 << 20);
+        let error = intake.zip(&bomb).unwrap_err();
+        assert_eq!(error.code, Code::UsbFolder);
+        assert!(format!("{error:?}").contains("larger than 2 MiB"), "{error:?}");
+
+        let mut intake = Intake::with_limit(2 << 20);
+        intake.zip(&fits).unwrap();
+        // One limit for all parts of the upload, and also for what is no zip.
+        assert!(intake.zip(&packed(1)).is_err());
+        let loose = |bytes: Vec<u8>| Found {
+            name: "1.json".to_owned(),
+            content: Ok(bytes),
+        };
+        assert!(intake.file(loose(vec![b'x'])).is_err());
+        let found = intake.into_found();
+        assert_eq!((found.len(), found[0].name.as_str()), (1, "d-1/1.json"));
     }
 }
