@@ -90,10 +90,11 @@ impl Lint<'_> {
         }))
     }
 
-    /// The same, of a lesson within reach; the newest version where none is named.
+    /// The same, of a lesson within reach; the newest version where none is named. Of the versions only those that
+    /// `scope` is shown: a draft is its owner's.
     ///
     /// # Errors
-    /// [`DbError::NotFound`], or the database's.
+    /// [`DbError::NotFound`], also for a version that `scope` does not see, or the database's.
     pub async fn within(
         &self,
         scope: &Scope,
@@ -102,6 +103,12 @@ impl Lint<'_> {
     ) -> DbResult<(u32, Option<(Examination, Timestamp)>)> {
         let detail = self.0.lessons().detail(scope, lesson).await?;
         let version = match version {
+            Some(version) if detail.versions.iter().all(|seen| seen.version != version) => {
+                return Err(DbError::not_found(
+                    "lesson",
+                    format!("{lesson}, version {version}"),
+                ));
+            }
             Some(version) => version,
             None => detail.summary.version,
         };

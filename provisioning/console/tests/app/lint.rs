@@ -3,11 +3,20 @@
 use std::process::Command;
 
 use axum::http::StatusCode;
+use bbt_console::{
+    access::Role,
+    db::{
+        reviews::Emergency,
+        scope::{Node, Scope},
+    },
+};
+use contract::id::LessonId;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
     common::{Answer, TestConsole},
-    people::{form, multipart},
+    people::{form, multipart, person},
 };
 
 /// A PDF of one empty page that names one font.
@@ -15,7 +24,8 @@ fn pdf(font: &str) -> Vec<u8> {
     let objects = [
         "<< /Type /Catalog /Pages 2 0 R >>".to_owned(),
         "<< /Type /Pages /Kids [3 0 R] /Count 1 >>".to_owned(),
-        "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 200 200] /Resources << /Font << /F1 4 0 R >> >> >>".to_owned(),
+        "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 200 200] /Resources << /Font << /F1 4 0 R >> >> >>"
+            .to_owned(),
         format!("<< /Type /Font /Subtype /{font} >>"),
     ];
     let mut text = String::from("%PDF-1.4\n");
@@ -57,14 +67,7 @@ fn rules(report: &Value) -> Vec<&str> {
 #[tokio::test]
 async fn a_font_that_does_not_travel_keeps_a_version_from_its_review() {
     let console = TestConsole::signed_in().await;
-    let bad = upload(
-        &console,
-        "p1",
-        "a.pdf",
-        &pdf("TrueType /BaseFont /SimSun"),
-        false,
-    )
-    .await;
+    let bad = upload(&console, "p1", "a.pdf", &pdf("TrueType /BaseFont /SimSun"), false).await;
     assert_eq!(bad.status, StatusCode::CREATED, "an upload is never lost");
     let report = console.get("/lessons/p1/lint").await.json();
     assert_eq!(rules(&report), ["pdf.fonts"]);
@@ -80,14 +83,7 @@ async fn a_font_that_does_not_travel_keeps_a_version_from_its_review() {
         (StatusCode::CONFLICT, "review_lint_errors")
     );
 
-    let good = upload(
-        &console,
-        "p1",
-        "a.pdf",
-        &pdf("Type1 /BaseFont /Helvetica"),
-        false,
-    )
-    .await;
+    let good = upload(&console, "p1", "a.pdf", &pdf("Type1 /BaseFont /Helvetica"), false).await;
     assert_eq!(good.json()["version"], 2);
     let report = console.get("/lessons/p1/lint").await.json();
     assert_eq!(
@@ -144,4 +140,62 @@ async fn a_film_that_boards_do_not_decode_is_refused_with_the_way_out_and_taken_
     );
     let broken = upload(&console, "f2", "坏.mkv", b"no film at all", true).await;
     assert_eq!(broken.code(), "import_transcode");
+}
+
+#[tokio::test]
+async fn findings_of_a_version_are_for_those_who_see_the_version() {
+    let mut console = TestConsole::signed_in().await;
+    let county = console.county().await;
+    let id = {
+        let meta = json!({ "id": "k1", "owner": { "region_id": county.county }, "meta": {
+            "title": "k1", "stage": "小学", "subject": "数学", "edition": "人教版", "grade": "三年级", "volume": "上册",
+            "chapter": "第一单元", "period": "第1课时" } });
+        let file = pdf("Type1 /BaseFont /Helvetica");
+        let parts = |meta: &Value| {
+            multipart(&[
+                ("meta", None, meta.to_string().as_bytes()),
+                ("file", Some("a.pdf"), &file),
+            ])
+        };
+        let made = console.send(form("/lessons", parts(&meta))).await;
+        assert_eq!(made.status, StatusCode::CREATED, "{}", made.json());
+        let lesson: LessonId = "k1".parse().unwrap();
+        let release = Emergency {
+            scope: &Scope::everything(),
+            lesson: &lesson,
+            by: "test",
+            reason: "test",
+            now: Timestamp::now(),
+        };
+        console.app.releaser().emergency(&release).await.unwrap();
+        let mut newer = meta;
+        newer["meta"]["title"] = json!("k1, newer");
+        let made = console.send(form("/lessons", parts(&newer))).await;
+        assert_eq!(made.json()["version"], 2);
+        lesson
+    };
+    let lint = |version: u32| format!("/lessons/{id}/lint?version={version}");
+    assert_eq!(console.get(&lint(2)).await.status, StatusCode::OK);
+    let none = console.get(&lint(3)).await;
+    assert_eq!(
+        (none.status, none.code().as_str()),
+        (StatusCode::NOT_FOUND, "not_found")
+    );
+
+    let school = Node::School(county.schools[0]);
+    console.cookie = Some(
+        person(&console, "below", &[(Role::SchoolAdmin, school)])
+            .await
+            .cookie,
+    );
+    assert_eq!(
+        console.get(&format!("/lessons/{id}/lint")).await.json()["version"],
+        1
+    );
+    assert_eq!(console.get(&lint(1)).await.status, StatusCode::OK);
+    let draft = console.get(&lint(2)).await;
+    assert_eq!(
+        (draft.status, draft.code().as_str()),
+        (StatusCode::NOT_FOUND, "not_found")
+    );
 }
