@@ -7,6 +7,7 @@
 
 mod asked;
 mod book;
+mod budget;
 mod door;
 mod frames;
 mod link;
