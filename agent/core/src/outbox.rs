@@ -295,7 +295,9 @@ impl Outbox {
         let mut batches = Vec::new();
         let mut room = most;
         for boot_id in &self.order {
-            let Some(boot) = self.boots.get(boot_id) else { continue };
+            let Some(boot) = self.boots.get(boot_id) else {
+                continue;
+            };
             let forgotten = boot.forgotten_up_to().map(|up_to_seq| BootSeq {
                 boot_id: boot_id.clone(),
                 up_to_seq,

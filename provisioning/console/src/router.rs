@@ -26,8 +26,9 @@ use crate::{
     app::AppState,
     audit, auth,
     controllers::{
-        account, batches, claims, clones, commands, devices, events, health, identity, lesson_imports, lessons, lines, lint,
-        packs, pushes, reviews, roster, security, session, system, tickets, tree, usb, users, vocab,
+        account, batches, claims, clones, commands, devices, events, health, identity, lesson_imports,
+        lessons, lines, lint, packs, pushes, reviews, roster, security, session, system, tickets, tree, usb,
+        users, vocab,
     },
     domain::roster::MAX_FILE_BYTES,
     error::render_problems,

@@ -8,7 +8,9 @@ use contract::{
     hash::Hash,
     health::{BootSeq, HealthSample, IngestAck, Readings, TelemetryBatch},
     id::{BootId, DeviceId, KeyId, LessonId, PackId},
-    pack::{DiskReceipt, PackManifest, PackedLesson, ReceiptAck, SchoolPack, SignedReceipt, Volume, file_parts},
+    pack::{
+        DiskReceipt, PackManifest, PackedLesson, ReceiptAck, SchoolPack, SignedReceipt, Volume, file_parts,
+    },
     report::{DeviceReport, DiskReport, LessonState, LessonStatus},
     signed::{Signed, SignedBody},
 };

@@ -61,7 +61,9 @@ impl TimeFloor {
             seconds = seconds.max(not_before(certificate)?);
         }
         let seconds = u64::try_from(seconds).unwrap_or(0);
-        Ok(UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds)))
+        Ok(UnixTime::since_unix_epoch(std::time::Duration::from_secs(
+            seconds,
+        )))
     }
 }
 

@@ -93,7 +93,9 @@ impl Refusal {
             Self::MethodRefused => StatusCode::METHOD_NOT_ALLOWED,
             Self::HostRefused => StatusCode::MISDIRECTED_REQUEST,
             Self::OriginRefused => StatusCode::FORBIDDEN,
-            Self::Preparing | Self::Busy | Self::EnrolBusy | Self::DiskBusy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Preparing | Self::Busy | Self::EnrolBusy | Self::DiskBusy => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::DiskError => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

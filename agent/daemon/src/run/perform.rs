@@ -75,7 +75,11 @@ impl Agent {
                 let turn = self.turn_of(&step.version());
                 let job = match step {
                     Step::Manifest(assigned) => FetchJob::Manifest(assigned, turn),
-                    Step::Files((lesson, version)) => FetchJob::Files { lesson, version, turn },
+                    Step::Files((lesson, version)) => FetchJob::Files {
+                        lesson,
+                        version,
+                        turn,
+                    },
                 };
                 if let Some(fetcher) = &self.fetcher {
                     fetcher.start(job);

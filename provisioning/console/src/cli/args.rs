@@ -436,7 +436,11 @@ pub enum Lesson {
         #[arg(long, requires = "apply")]
         release: bool,
         /// Why it is released without a review.
-        #[arg(long, requires = "release", default_value = "installed by the machine's operator")]
+        #[arg(
+            long,
+            requires = "release",
+            default_value = "installed by the machine's operator"
+        )]
         reason: String,
         /// How to print.
         #[command(flatten)]

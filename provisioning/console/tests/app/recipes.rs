@@ -5,7 +5,9 @@ use axum::{
     body::Body,
     http::{Method, Request, StatusCode, header},
 };
-use bbt_console::{access::Role, api::tree::RegionKind, app::Noun, db::scope::Node, domain::review::ReviewStep};
+use bbt_console::{
+    access::Role, api::tree::RegionKind, app::Noun, db::scope::Node, domain::review::ReviewStep,
+};
 use contract::hardware::Hardware;
 use futures_util::StreamExt;
 use serde_json::{Value, json};
@@ -603,7 +605,10 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
         "GET /pushes/{id}/receipt-summary" => vec![get(format!("/pushes/{}/receipt-summary", at.push))],
         "POST /push-forecast" => {
             let ask = |lesson: &str, target: Value| {
-                post("/push-forecast", json!({ "lesson_ids": [lesson], "target": target }))
+                post(
+                    "/push-forecast",
+                    json!({ "lesson_ids": [lesson], "target": target }),
+                )
             };
             let mut shots = vec![
                 ask(&home.lesson, at.target()),
@@ -650,7 +655,9 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
             let push = at.new_push(console, &at.lesson).await;
             let of = |what: Value| {
                 let mut new = json!({ "title": "新包" });
-                new.as_object_mut().unwrap().extend(what.as_object().unwrap().clone());
+                new.as_object_mut()
+                    .unwrap()
+                    .extend(what.as_object().unwrap().clone());
                 post("/packs", new)
             };
             // A school's pack holds what its devices should hold.
@@ -742,7 +749,9 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
         }
 
         "GET /audit" => {
-            vec![get(format!("/audit?page_size=500&object=device:{}", at.device)).mentions(at.device.as_str())]
+            vec![
+                get(format!("/audit?page_size=500&object=device:{}", at.device)).mentions(at.device.as_str()),
+            ]
         }
         "GET /audit/export" => vec![get("/audit/export").mentions(at.device.as_str())],
         "GET /audit/verify" => only_own(get("/audit/verify")),

@@ -395,7 +395,13 @@ mod tests {
         assert_eq!((meta.standard_year, meta.revised_year), (Some(2022), Some(2024)));
         let licence = meta.licence.unwrap();
         assert_eq!(licence.scope, "county");
-        for day in ["2030-08-31", "2030/8/31", "2030.8.31", "2030年8月31日", "2030-08-31T16:00:00Z"] {
+        for day in [
+            "2030-08-31",
+            "2030/8/31",
+            "2030.8.31",
+            "2030年8月31日",
+            "2030-08-31T16:00:00Z",
+        ] {
             assert_eq!(expiry(day).unwrap(), licence.expires_at.unwrap(), "{day}");
         }
         for no in ["2030-02-30", "31.8.2030", "明年", "", "2030-8"] {
@@ -403,7 +409,10 @@ mod tests {
         }
         assert!(parse(&format!("{META}standard_year=22\n")).is_err());
         let word = parse(&META.replace("'人教版'", "'人教版本'")).unwrap_err();
-        assert!(matches!(&word, Reason::Word(_)) && word.to_string().contains("人教版,"), "{word}");
+        assert!(
+            matches!(&word, Reason::Word(_)) && word.to_string().contains("人教版,"),
+            "{word}"
+        );
     }
 
     #[test]

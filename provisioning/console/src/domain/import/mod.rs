@@ -195,7 +195,15 @@ pub async fn import_described(
     now: Timestamp,
 ) -> Result<Imported, ImportError> {
     let gather = move || Ok((description, sources));
-    import_gathered(importer, name, gather, importer.transcode, now, &(Arc::new(|_| ()) as OnProgress)).await
+    import_gathered(
+        importer,
+        name,
+        gather,
+        importer.transcode,
+        now,
+        &(Arc::new(|_| ()) as OnProgress),
+    )
+    .await
 }
 
 async fn import_gathered(

@@ -167,10 +167,7 @@ async fn every_kind_arrives_byte_for_byte() {
 
     let manifest = kit.manifest(&imported.id).await;
     // Small pictures are made of some of them, as the programs of this machine can.
-    let brought = manifest
-        .files
-        .iter()
-        .filter(|f| !convert::is_derived(&f.path));
+    let brought = manifest.files.iter().filter(|f| !convert::is_derived(&f.path));
     assert_eq!(brought.count(), 10);
     assert_eq!(imported.files, manifest.files.len());
     let items: Vec<_> = manifest
