@@ -198,9 +198,11 @@ async fn a_disk_that_is_pulled_out_harms_nothing() -> Result<()> {
         })
         .await?;
         if now["note"]["problem"] == true {
-            pulled += 1;
             let text = now["note"]["zh"].as_str().unwrap_or_default();
-            ensure!(text.contains("没有损坏"), "{now}");
+            // A pull after the last byte meets the receipt instead of the import; that is no harm either, and is said.
+            let met_receipt = text.contains("课程不受影响");
+            pulled += u32::from(!met_receipt);
+            ensure!(met_receipt || text.contains("没有损坏"), "{now}");
         }
         ensure!(pulled_at >= last_bytes, "round {round}: verified bytes were lost");
         last_bytes = pulled_at;
