@@ -22,6 +22,10 @@ pub const RENEW_CONFIRM: &str = "/device/v1/renew/confirm";
 pub const SCHOOL: &str = "/device/v1/school";
 /// `GET` with `?root=` (the version held, 0 for none), get a [`crate::trust::TrustBundle`] with every root after it.
 pub const TRUST: &str = "/device/v1/trust";
+/// `GET` a `Signed<`[`crate::classroom::ClassroomPlan`]`>`; 404 for a device without a classroom.
+pub const CLASSROOM: &str = "/device/v1/classroom";
+/// `POST` a [`crate::records::RecordsRequest`], get a [`crate::records::RecordsReply`] after the commit.
+pub const RECORDS: &str = "/device/v1/records";
 /// `GET` a signed manifest: the route with its parameter.
 pub const MANIFEST_ROUTE: &str = "/device/v1/manifests/{hash}";
 /// `GET` a file's bytes, `Range` honoured: the route with its parameter.

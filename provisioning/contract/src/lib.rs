@@ -10,8 +10,10 @@
 pub mod api;
 pub mod assignment;
 pub mod claim;
+pub mod classroom;
 pub mod code;
 pub mod command;
+pub mod diag;
 pub mod enrol;
 pub mod hardware;
 pub mod hash;
@@ -21,6 +23,7 @@ pub mod lesson;
 pub mod pack;
 pub mod path;
 pub mod peer;
+pub mod records;
 pub mod renew;
 pub mod report;
 pub mod school;

@@ -92,13 +92,50 @@ pub struct ClassHours {
     pub to_min: u16,
 }
 
-/// An exam.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// An exam: from `from` to `to` the board makes no sound, shows nothing of its own accord, fetches, updates and restarts
+/// nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ExamWindow {
     /// Begin.
     pub from: Timestamp,
     /// End.
     pub to: Timestamp,
+    /// Names the exam for good, in its record, too; empty from a console that does not know the word.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub id: String,
+    /// What it is called, e.g. 期中考试·英语; at most 60 characters.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// Codes of the classrooms it is held in; empty is every one of the school.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub classrooms: Vec<String>,
+    /// Stretches within which the invigilator's PIN opens the listening audio, and nothing else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub audio: Vec<AudioWindow>,
+    /// The invigilator's PIN, not readable; without one nothing opens the audio.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin: Option<PinDigest>,
+}
+
+/// A stretch of an exam in which listening audio may be heard.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AudioWindow {
+    /// Begin.
+    pub from: Timestamp,
+    /// End.
+    pub to: Timestamp,
+}
+
+/// What proves a PIN without holding it: PBKDF2-HMAC-SHA256 (RFC 8018), 32 bytes out. A PIN is short, so whoever checks one
+/// also limits the tries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PinDigest {
+    /// Rounds, 10,000–1,000,000.
+    pub iterations: u32,
+    /// 16 bytes in lower-case hexadecimal.
+    pub salt: String,
+    /// 32 bytes in lower-case hexadecimal.
+    pub digest: String,
 }
 
 impl SignedBody for SchoolPlan {

@@ -32,6 +32,8 @@ pub enum Leaf {
     School,
     /// Down, retained, QoS 1: `TrustBundle`.
     Trust,
+    /// Down, retained, QoS 1: `Signed<ClassroomPlan>`.
+    Classroom,
     /// Up, retained, QoS 1: `DeviceReport`.
     Report,
     /// Up, QoS 1: `TelemetryBatch`.
@@ -53,12 +55,13 @@ pub enum Direction {
 
 impl Leaf {
     /// Every leaf, for tables and tests.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Assignment,
         Self::Command,
         Self::Ack,
         Self::School,
         Self::Trust,
+        Self::Classroom,
         Self::Report,
         Self::Telemetry,
         Self::Status,
@@ -73,6 +76,7 @@ impl Leaf {
             Self::Ack => "ack",
             Self::School => "school",
             Self::Trust => "trust",
+            Self::Classroom => "classroom",
             Self::Report => "report",
             Self::Telemetry => "telemetry",
             Self::Status => "status",
@@ -83,7 +87,9 @@ impl Leaf {
     /// Who publishes it.
     pub const fn direction(self) -> Direction {
         match self {
-            Self::Assignment | Self::Command | Self::Ack | Self::School | Self::Trust => Direction::Down,
+            Self::Assignment | Self::Command | Self::Ack | Self::School | Self::Trust | Self::Classroom => {
+                Direction::Down
+            }
             Self::Report | Self::Telemetry | Self::Status | Self::Presence => Direction::Up,
         }
     }
@@ -92,7 +98,7 @@ impl Leaf {
     pub const fn retained(self) -> bool {
         matches!(
             self,
-            Self::Assignment | Self::School | Self::Trust | Self::Report | Self::Presence
+            Self::Assignment | Self::School | Self::Trust | Self::Classroom | Self::Report | Self::Presence
         )
     }
 }
@@ -105,7 +111,7 @@ pub enum TopicError {
     Shape(String),
     /// The leaf is none of [`Leaf::ALL`].
     #[error(
-        "unknown topic {0:?}: its last level is none of assignment, command, ack, school, trust, report, telemetry, status, presence"
+        "unknown topic {0:?}: its last level is none of assignment, command, ack, school, trust, classroom, report, telemetry, status, presence"
     )]
     Leaf(String),
     /// The device level is not an id.

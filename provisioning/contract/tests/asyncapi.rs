@@ -8,6 +8,7 @@ use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use contract::{
     assignment::Assignment,
+    classroom::ClassroomPlan,
     command::{CommandEnvelope, CommandStatus},
     health::{IngestAck, TelemetryBatch},
     report::{DeviceReport, Presence},
@@ -27,7 +28,7 @@ struct Message {
     summary: &'static str,
 }
 
-const MESSAGES: [Message; 9] = [
+const MESSAGES: [Message; 10] = [
     Message {
         leaf: Leaf::Assignment,
         name: "SignedAssignment",
@@ -57,6 +58,12 @@ const MESSAGES: [Message; 9] = [
         name: "TrustBundle",
         body: None,
         summary: "Which keys may sign what, and which lessons were withdrawn.",
+    },
+    Message {
+        leaf: Leaf::Classroom,
+        name: "SignedClassroomPlan",
+        body: Some("ClassroomPlan"),
+        summary: "The classroom's timetable, planned lessons and help; replaces every lower generation.",
     },
     Message {
         leaf: Leaf::Report,
@@ -98,6 +105,7 @@ fn document() -> Value {
         schema::<IngestAck>(&mut generator),
         schema::<Signed<SchoolPlan>>(&mut generator),
         schema::<TrustBundle>(&mut generator),
+        schema::<Signed<ClassroomPlan>>(&mut generator),
         schema::<DeviceReport>(&mut generator),
         schema::<TelemetryBatch>(&mut generator),
         schema::<CommandStatus>(&mut generator),
@@ -107,6 +115,7 @@ fn document() -> Value {
     schema::<Assignment>(&mut generator);
     schema::<CommandEnvelope>(&mut generator);
     schema::<SchoolPlan>(&mut generator);
+    schema::<ClassroomPlan>(&mut generator);
     schema::<TrustRoot>(&mut generator);
     schema::<Snapshot>(&mut generator);
 

@@ -97,6 +97,7 @@ fn a_school_plan() {
         exams: vec![ExamWindow {
             from: at("2027-01-10T00:30:00Z"),
             to: at("2027-01-10T03:00:00Z"),
+            ..ExamWindow::default()
         }],
         authors: vec![SchoolAuthor {
             device_id: device(),

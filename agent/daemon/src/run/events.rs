@@ -95,6 +95,8 @@ impl Agent {
             }
             Leaf::School => self.on_school(payload, now)?,
             Leaf::Trust => self.on_trust(payload, now)?,
+            // Read by agents that know timetables; see `run::classroom`.
+            Leaf::Classroom => {}
             Leaf::Report | Leaf::Telemetry | Leaf::Status | Leaf::Presence => {
                 anyhow::bail!("devices send these, they do not get them");
             }

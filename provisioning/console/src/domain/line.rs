@@ -108,6 +108,8 @@ pub fn exams(line: &EffectiveLine) -> Vec<ExamWindow> {
     let window = |exam: &Exam| ExamWindow {
         from: exam.from,
         to: exam.to,
+        name: exam.name.clone(),
+        ..ExamWindow::default()
     };
     line.exams.iter().map(window).collect()
 }
