@@ -13,6 +13,7 @@ pub mod claim;
 pub mod classroom;
 pub mod code;
 pub mod command;
+pub mod cses;
 pub mod diag;
 pub mod enrol;
 pub mod hardware;
