@@ -23,6 +23,8 @@ const NEW_CSS = /(?<![-\w])(gap|row-gap|column-gap|inset(-[a-z]+)?|aspect-ratio|
 const OUTSIDE = /\b(?:https?|wss?):|(?:src|href|url)\s*[=(]\s*["']?\/\//gi;
 const NAMESPACES = ['http://www.w3.org/2000/svg'];
 
+const CATALOGUE = /messages(-[a-z]+)?\.js$/;
+
 function stripComments(text, kind) {
   const blank = (match) => match.replace(/[^\n]/g, ' ');
   if (kind === 'html') return text.replace(/<!--[\s\S]*?-->/g, blank);
@@ -43,8 +45,8 @@ for (const file of served) {
     }
     for (const c of comments) bare = bare.slice(0, c.start) + bare.slice(c.start, c.end).replace(/[^\n]/g, ' ') + bare.slice(c.end);
     for (const m of bare.matchAll(NEW_JS)) report(file, lineOf(bare, m.index), `not in Chrome 61 or not wanted here: ${m[0]}`);
-    // Sentences live in messages.js: any Chinese outside it is one that cannot be switched.
-    if (!file.endsWith('messages.js')) {
+    // Sentences live in messages*.js: any Chinese outside them is one that cannot be switched.
+    if (!CATALOGUE.test(file)) {
       for (const m of bare.matchAll(/[\u3400-\u9fff]+/g)) report(file, lineOf(bare, m.index), `a sentence outside the catalogue: ${m[0]}`);
     }
   }
@@ -63,7 +65,9 @@ for (const file of served) {
 // The catalogues: equal keys, equal placeholders, every key used, every used key there.
 const catalogue = join(root, 'js', 'messages.js');
 const window = {};
-runInContext(readFileSync(catalogue, 'utf8'), createContext({ window }));
+const page = createContext({ window });
+const catalogues = served.filter((f) => CATALOGUE.test(f)).sort((a, b) => a.length - b.length);
+for (const file of catalogues) runInContext(readFileSync(file, 'utf8'), page);
 const { messages } = window.BBT;
 const [first, ...others] = Object.keys(messages);
 const holes = (text) => (text.match(/\{\w+\}/g) || []).sort().join();
@@ -75,7 +79,7 @@ for (const other of others) {
     else if (holes(a) !== holes(b)) report(catalogue, 1, `${key} has other placeholders in ${other} than in ${first}`);
   }
 }
-const code = served.filter((f) => f.endsWith('.js') && f !== catalogue).map((f) => readFileSync(f, 'utf8')).join('\n');
+const code = served.filter((f) => f.endsWith('.js') && !CATALOGUE.test(f)).map((f) => readFileSync(f, 'utf8')).join('\n');
 // Keys put together at run time, by their beginning.
 const BUILT = ['banner.', 'kind.', 'failed.', 'media.back', 'media.forward', 'pdf.'];
 for (const key of Object.keys(messages[first])) {

@@ -1,9 +1,11 @@
 // The Player API on sample lessons, for working on the pages without an agent. Not embedded, not a reference:
-// what the agent serves is in the specification. POST /dev {online|notices|lesson…} changes what it says.
+// what the agent serves is in the specification. POST /dev {online|notices|lessons…} changes what it says;
+// {home: {…}} puts fields over /api/home, {disks: [names]} plugs disks, {world: {…}} is the rest. MANY=20000 makes a large shelf.
 import { createServer } from 'node:http';
 import { createReadStream, existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { api, disk, disks, world } from './mock.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, '..');
@@ -35,6 +37,14 @@ const meta = (title, subject, grade, volume, chapter, period) => ({ title, stage
 let serial = 0;
 const lesson = (m, list, state = { state: 'ready' }) => ({ id: `lesson-${++serial}`, version: 1, meta: m, total_bytes: 183500800, done_bytes: 183500800, ...state, items: list.map((n) => items[n]) });
 
+// A county's shelf: twelve subjects, nine grades, two volumes, eight chapters.
+function many(n) {
+  const subjects = ['数学', '语文', '英语', '科学', '道德与法治', '音乐', '美术', '信息科技', '劳动', '历史', '地理', '生物'];
+  const grades = ['一年级', '二年级', '三年级', '四年级', '五年级', '六年级', '七年级', '八年级', '九年级'];
+  return Array.from({ length: n }, (_, i) => lesson(meta(`口算练习 ${i + 1}`, subjects[i % 12], grades[Math.floor(i / 12) % 9], i % 2 ? '上册' : '下册',
+    `第${'一二三四五六七八'[Math.floor(i / 216) % 8]}单元`, `第${Math.floor(i / 1728) + 1}课时`), ['slides']));
+}
+
 const shelf = {
   device: { id: 'bbt-0001', placement: { region: '昭觉县', school: '解放乡中心小学', classroom: '三年级（2）班' } },
   online: true, console_seen_s: 12,
@@ -55,7 +65,7 @@ const shelf = {
       { state: 'failed', reason: 'signature_refused', detail: 'manifest signed by unknown key 3f9a…', retrying: false }),
     lesson(meta('长江三峡', '地理', '八年级', '上册', '第二章', '第3节'), ['image', 'pdf']),
     lesson(meta('旧文档', '信息科技', '五年级', '上册', '第一单元', '第1课'), ['oldfont', 'broken']),
-    ...Array.from({ length: Number(process.env.MANY || 0) }, (_, i) => lesson(meta(`口算练习 ${i + 1}`, '数学', '一年级', '上册', '第三单元', `第${i + 1}课时`), ['slides'])),
+    ...many(Number(process.env.MANY || 0)),
   ],
   membership: { state: 'enrolled' }, on_board: true,
   notices: [], disk: { total_bytes: 31138512896, free_bytes: 419430400, lesson_bytes: 9663676416 },
@@ -117,8 +127,11 @@ createServer((req, res) => {
   if (req.method === 'POST' && pathname === '/dev') {
     let body = '';
     req.on('data', (part) => { body += part; }).on('end', () => {
-      const { answer: next, ...change } = JSON.parse(body);
+      const { answer: next, home, disks: plugged, world: more, ...change } = JSON.parse(body);
       if (next) answer = next;
+      if (home) world.over = home;
+      if (more) Object.assign(world, more);
+      if (plugged) disks.disks = plugged.map((one) => ({ ...disk, ...one }));
       Object.assign(shelf, change);
       changed();
       res.end();
@@ -131,6 +144,12 @@ createServer((req, res) => {
     });
   } else if (pathname === '/dev/asked') {
     res.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(asked.splice(0)));
+  } else if (pathname === '/dev/world') {
+    res.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(world));
+  } else if (api(req, res, new URL(req.url, 'http://x'), shelf, { qr, changed })) {
+    return;
+  } else if (/^\/usb\/[^/]+\//.test(pathname)) {
+    send(req, res, inside(samples, pathname.replace(/^\/usb\/[^/]+\//, '')), {});
   } else if (pathname === '/api/qr.svg') {
     res.writeHead(200, { 'content-type': 'image/svg+xml', 'cache-control': 'no-store' }).end(qr());
   } else if (pathname === '/api/shelf') {

@@ -12,18 +12,25 @@
 
   function route(hash) {
     var path = hash.replace(/^#\/?/, '');
-    var parts, query;
-    if (path.charAt(0) === '?' || path === '') {
-      query = path.slice(1).split('&').map(decode);
-      return { name: 'shelf', subject: query[0] || '', grade: query[1] || '' };
+    var mark = path.indexOf('?');
+    var parts = (mark < 0 ? path : path.slice(0, mark)).split('/').map(decode);
+    var where = { name: parts[0] || 'home', parts: parts.slice(1), query: {} };
+    if (mark >= 0) {
+      path.slice(mark + 1).split('&').forEach(function (pair) {
+        var at = pair.indexOf('=');
+        if (at > 0) { where.query[decode(pair.slice(0, at))] = decode(pair.slice(at + 1)); }
+      });
     }
-    parts = path.split('/').map(decode);
-    if (parts[0] === 'enrol') { return { name: 'enrol' }; }
-    if (parts[0] === 'lesson' && parts[1] && parts[2] !== undefined && /^\d+$/.test(parts[2])) {
-      return { name: 'item', id: parts[1], index: Number(parts[2]) };
+    if (where.name === 'lesson' && parts[1]) {
+      where.id = parts[1];
+      if (parts[2] !== undefined && /^\d+$/.test(parts[2])) {
+        where.name = 'item';
+        where.index = Number(parts[2]);
+      }
+    } else if (where.name === 'lesson' || !BBT.views[where.name]) {
+      where.name = 'home';
     }
-    if (parts[0] === 'lesson' && parts[1]) { return { name: 'lesson', id: parts[1] }; }
-    return { name: 'shelf', subject: '', grade: '' };
+    return where;
   }
 
   function decode(text) {
@@ -45,6 +52,16 @@
   BBT.back = function (parent) {
     var before = trail[trail.length - 2];
     if (before !== undefined && before.split('?')[0] === parent.split('?')[0]) {
+      window.history.back();
+    } else {
+      BBT.go(parent, true);
+    }
+  };
+
+  /* One step up from a page that several pages lead to: to where the teacher came from, or else to `parent`. */
+  BBT.leave = function (parent) {
+    var before = trail[trail.length - 2];
+    if (before !== undefined && !/^#\/lesson\/[^/]+\/\d/.test(before)) {
       window.history.back();
     } else {
       BBT.go(parent, true);
@@ -73,13 +90,16 @@
     }
   }
 
-  /* How the device stands decides more than the address: a locked one shows nothing else, one that is nobody asks to be
-     let in. */
+  /* How the device stands decides more than the address: a locked one shows nothing else, in an exam it is silent, one that
+     is nobody asks to be let in. */
   function standing(where) {
+    var home = BBT.data.home;
     var state = BBT.membership().state;
+    var exam = home && home.exam ? home.exam.state : 'none';
     if (state === 'locked') { return 'locked'; }
-    if (state === 'unenrolled' && !BBT.data.shelf.lessons.length) { return 'unenrolled'; }
-    if (where.name === 'enrol' && state !== 'quarantined' && state !== 'revoked') { return 'shelf'; }
+    if (exam === 'silent' || exam === 'listening') { return 'exam'; }
+    if (state === 'unenrolled' && !(home.counts && home.counts.total) && !/^(help|fault|diag|privacy|settings)$/.test(where.name)) { return 'unenrolled'; }
+    if (where.name === 'enrol' && state !== 'quarantined' && state !== 'revoked') { return 'home'; }
     return where.name;
   }
 
@@ -89,11 +109,8 @@
     shown = standing(where);
     view = shown === 'locked' ? BBT.lockedView()
       : shown === 'unenrolled' || shown === 'enrol' ? BBT.enrolView(shown === 'enrol')
-      : shown === 'shelf' && where.name === 'enrol' ? BBT.shelfView({ name: 'shelf', subject: '', grade: '' })
-      : where.name === 'item' ? BBT.itemView(where.id, where.index)
-      : where.name === 'lesson' ? BBT.lessonView(where.id)
-      : BBT.shelfView(where);
-    document.body.className = 'on-' + shown + (view.immersive ? ' immersive' : '') + (shown === 'locked' ? ' is-locked' : '');
+      : BBT.views[shown](where);
+    document.body.className = 'on-' + shown + (view.immersive ? ' immersive' : '') + (shown === 'locked' || shown === 'exam' ? ' is-locked' : '');
     BBT.banner.update(shown);
     BBT.disks.update();
     BBT.empty(frame.view).appendChild(view.el);
@@ -103,17 +120,17 @@
   }
 
   function drawStatus() {
-    var shelf = BBT.data.shelf;
+    var home = BBT.data.home;
     var seen = BBT.data.consoleSeen();
-    var online = BBT.data.reachable && shelf && shelf.online;
+    var online = BBT.data.reachable && home && home.online;
     var words;
     if (!BBT.data.reachable) {
       words = t('status.restarting');
-    } else if (!shelf) {
+    } else if (!home) {
       words = t('shelf.loading');
     } else if (BBT.membership().state === 'provisional') {
       words = t('status.provisional');
-    } else if (!shelf.device && !shelf.preparing) {
+    } else if (!home.device && !home.preparing) {
       words = t('status.not_enrolled');
     } else if (seen === null) {
       words = t('status.never');
@@ -142,6 +159,10 @@
       document.body.appendChild(part);
     });
   }
+
+  BBT.view('item', function (where) { return BBT.itemView(where.id, where.index); });
+  BBT.view('lesson', function (where) { return BBT.lessonView(where.id); });
+  BBT.view('enrol', function () { return BBT.enrolView(true); });
 
   /* Everything again in the other language; what plays is opened anew, which its resume position makes harmless. */
   BBT.changeLanguage = function () {

@@ -48,6 +48,11 @@
     return BBT.messages[BBT.language][key] !== undefined;
   };
 
+  /* Views by the first word of their address. `make(where)` gives {el, dock, update?, mounted?, key?, destroy?, immersive?};
+     `where` is {name, parts, query}: '#/usb/K1/a%20b?x=1' is {name: 'usb', parts: ['K1', 'a b'], query: {x: '1'}}. */
+  BBT.views = {};
+  BBT.view = function (name, make) { BBT.views[name] = make; };
+
   /* h('div', {class: 'x', text: 'y', onclick: f, 'aria-label': 'z'}, [children]); text is never parsed as HTML. */
   BBT.h = function (tag, attributes, children) {
     var element = document.createElement(tag);

@@ -1,5 +1,6 @@
-/* The shelf as the agent knows it, kept fresh: SSE first, polling where SSE does not come through.
-   Owns the only copy of the data; views ask `BBT.data` and are told of changes. */
+/* What the agent says of the board, kept fresh: SSE first, polling where SSE does not come through.
+   Owns the only copy of `api/home` and of the lessons that were opened; views ask `BBT.data` and are told of changes.
+   The whole shelf, 20,000 lessons perhaps, never comes here: views ask for the part they show. */
 (function () {
   'use strict';
   var BBT = window.BBT;
@@ -16,9 +17,21 @@
   var timer = null;
   var soon = null;
   var live = false;
+  /* The agent said that something changed, which `api/home` need not show. */
+  var told = false;
+
+  /* Lessons asked for one by one: {text, lesson, gone, asking, stale}, the one used last at the end of `used`. */
+  var KEPT = 12;
+  var details = {}, used = [];
+  /* What lists have told of lessons, so that a page has its heading before the lesson is there. */
+  var briefs = {}, briefCount = 0;
 
   BBT.data = {
+    /* The answer of `api/home`, or null before the first one. `shelf` is its older name. */
+    home: null,
     shelf: null,
+    /* Counts up with every word of the agent that something changed: who shows a list asks it again. */
+    round: 0,
     /* Whether the agent answered the last question. */
     reachable: true,
     /* Date.now() of the last answer: `console_seen_s` grows from there. */
@@ -40,10 +53,15 @@
     if (ok) {
       try { parsed = JSON.parse(body); } catch (e) { parsed = null; }
     }
-    if (parsed && parsed.lessons) {
-      changed = body !== text || !BBT.data.reachable;
+    if (parsed && parsed.membership) {
+      changed = body !== text || !BBT.data.reachable || told;
+      told = false;
       text = body;
-      BBT.data.shelf = parsed;
+      if (changed) {
+        BBT.data.round += 1;
+        used.forEach(function (id) { details[id].stale = true; });
+      }
+      BBT.data.home = BBT.data.shelf = parsed;
       BBT.data.reachable = true;
       BBT.data.answeredAt = Date.now();
       if (changed) { tell(true); }
@@ -64,7 +82,7 @@
     if (asking) { askAgain = true; return; }
     asking = true;
     request = new XMLHttpRequest();
-    request.open('GET', 'api/shelf');
+    request.open('GET', 'api/home');
     request.timeout = TIMEOUT_MS;
     request.onload = function () { answered(request.status === 200, request.responseText); };
     request.onerror = request.ontimeout = function () { answered(false); };
@@ -72,6 +90,7 @@
   };
 
   function refreshSoon() {
+    told = true;
     if (soon) { return; }
     soon = window.setTimeout(function () { soon = null; BBT.data.refresh(); }, COALESCE_MS);
   }
@@ -90,7 +109,7 @@
       /* CLOSED means the browser gave up (for instance on a 503); it does not come back by itself. */
       if (source.readyState === 2) { window.setTimeout(listen, POLL_MS); }
     };
-    /* Whatever the event says, the shelf is asked again: one shape to keep right. */
+    /* Whatever the event says, home is asked again: one shape to keep right. */
     ['message', 'shelf', 'change', 'notice'].forEach(function (name) {
       source.addEventListener(name, refreshSoon);
     });
@@ -103,13 +122,57 @@
     listen();
   };
 
+  function askLesson(id) {
+    var entry = details[id];
+    if (entry.asking) { return; }
+    entry.asking = true;
+    entry.stale = false;
+    BBT.api.get('api/lessons/' + encodeURIComponent(id), function (ok, lesson, status) {
+      var text = JSON.stringify(lesson), before = entry.text;
+      entry.asking = false;
+      if (ok && lesson && lesson.id) {
+        entry.lesson = lesson;
+        entry.gone = false;
+      } else if (status === 404 || status === 410) {
+        entry.lesson = null;
+        entry.gone = true;
+        text = 'gone';
+      } else {
+        /* Not answered: with the next word from the agent it is asked again. */
+        entry.stale = true;
+        return;
+      }
+      entry.text = text;
+      if (text !== before) { tell(true); }
+    });
+  }
+
+  /* The lesson with its items, or null while it is asked for and where there is none: see `gone`. */
   BBT.data.lesson = function (id) {
-    var lessons = BBT.data.shelf ? BBT.data.shelf.lessons : [], i;
-    for (i = 0; i < lessons.length; i += 1) {
-      if (lessons[i].id === id) { return lessons[i]; }
+    if (!details[id]) { details[id] = { text: '', lesson: null, gone: false, asking: false, stale: true }; }
+    if (used[used.length - 1] !== id) {
+      used = used.filter(function (other) { return other !== id; });
+      used.push(id);
+      if (used.length > KEPT) { delete details[used.shift()]; }
     }
-    return null;
+    if (details[id].stale) { askLesson(id); }
+    return details[id].lesson;
   };
+
+  /* Whether the agent said that it has no such lesson. */
+  BBT.data.gone = function (id) { return !!details[id] && details[id].gone; };
+
+  /* What a list told of lessons. */
+  BBT.data.keepBriefs = function (lessons) {
+    if (briefCount > 2000) { briefs = {}; briefCount = 0; }
+    lessons.forEach(function (lesson) {
+      if (lesson) { briefs[lesson.id] = lesson; briefCount += 1; }
+    });
+  };
+  BBT.data.brief = function (id) { return briefs[id] || null; };
+
+  /* 学科, 年级 and so on of a lesson, which stand in it or in its `meta`. */
+  BBT.data.meta = function (lesson) { return (lesson && (lesson.meta || lesson)) || {}; };
 
   /* Seconds since the console was last heard, or null when never. */
   BBT.data.consoleSeen = function () {

@@ -70,6 +70,7 @@
     request.setRequestHeader('Content-Type', 'application/json');
     request.setRequestHeader('Accept-Language', BBT.language);
     request.setRequestHeader('X-BBT-Page', '1');
+    request.setRequestHeader('X-BBT-Token', BBT.api.token());
     request.onload = function () {
       var parsed = null;
       try { parsed = JSON.parse(request.responseText); } catch (e) { /* said below */ }

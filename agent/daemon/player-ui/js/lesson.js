@@ -51,7 +51,7 @@
   }
 
   function heading(lesson) {
-    var meta = lesson.meta || {};
+    var meta = BBT.data.meta(lesson);
     var subject = BBT.subjectEntry(meta.subject || '');
     return h('header', { 'class': 'lesson-head tone-' + subject.colour }, [
       h('div', { 'class': 'lesson-glyph', text: subject.glyph, 'aria-hidden': 'true' }),
@@ -68,6 +68,7 @@
 
   BBT.lessonView = function (id) {
     var body = h('div', { 'class': 'view view-lesson' });
+    var drawn = '';
     var start = BBT.button({
       icon: 'play', text: t('lesson.start'), 'class': 'button-primary',
       onclick: function () { BBT.go(BBT.itemHash(id, 0)); }
@@ -84,20 +85,24 @@
     }
 
     function update() {
-      var lesson = BBT.data.lesson(id);
+      var lesson = BBT.data.lesson(id), known = lesson || BBT.data.brief(id);
+      var now = JSON.stringify([lesson, known, BBT.data.gone(id), BBT.language]);
       var list = body.querySelector('.lesson-main');
       var top = list ? list.scrollTop : 0;
+      /* A finger may be on it. */
+      if (now === drawn) { return; }
+      drawn = now;
       BBT.empty(body);
-      if (!lesson) {
-        body.appendChild(BBT.data.shelf
+      if (!known || BBT.data.gone(id)) {
+        body.appendChild(BBT.data.gone(id)
           ? BBT.message({ icon: 'search', title: t('lesson.gone_title'), text: t('lesson.gone_text') })
           : BBT.message({ icon: 'book', title: t('shelf.loading') }));
         BBT.toggle(start, 'hidden', true);
         return;
       }
-      BBT.toggle(start, 'hidden', lesson.state !== 'ready' || !lesson.items || !lesson.items.length);
-      list = h('main', { 'class': 'lesson-main' }, [content(lesson)]);
-      body.appendChild(heading(lesson));
+      BBT.toggle(start, 'hidden', !lesson || lesson.state !== 'ready' || !lesson.items || !lesson.items.length);
+      list = h('main', { 'class': 'lesson-main' }, [lesson ? content(lesson) : null]);
+      body.appendChild(heading(known));
       body.appendChild(list);
       list.scrollTop = top;
     }
@@ -106,7 +111,7 @@
     return {
       el: body, update: update,
       dock: [
-        BBT.button({ icon: 'back', text: t('lesson.back'), 'class': 'button-back', onclick: function () { BBT.back('#/'); } }),
+        BBT.button({ icon: 'back', text: t('lesson.back'), 'class': 'button-back', onclick: function () { BBT.leave('#/'); } }),
         h('div', { 'class': 'dock-middle' }),
         h('div', { 'class': 'dock-end' }, [start])
       ]

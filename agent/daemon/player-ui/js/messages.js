@@ -10,6 +10,7 @@
       'app.blackout': '熄屏',
       'app.info': '本机信息',
       'app.close': '关闭',
+      'api.no_answer': '终端没有答复。请再试一次。',
 
       'status.online': '在线',
       'status.offline': '离线',
@@ -216,6 +217,7 @@
       'app.blackout': 'Dark',
       'app.info': 'This terminal',
       'app.close': 'Close',
+      'api.no_answer': 'The terminal did not answer. Please try again.',
 
       'status.online': 'Online',
       'status.offline': 'Offline',
@@ -415,6 +417,13 @@
       'info.disk_value': '{free} of {total}',
       'info.unknown': 'unknown'
     }
+  };
+
+  /* More sentences, from a file of their own: {'zh-CN': {…}, 'en': {…}}. */
+  BBT.addMessages = function (more) {
+    Object.keys(more).forEach(function (language) {
+      Object.keys(more[language]).forEach(function (key) { BBT.messages[language][key] = more[language][key]; });
+    });
   };
 
   /* Order of the shelf; what is not listed follows in the order of its text. These are data values of the

@@ -53,7 +53,7 @@
 
   /* The named fields that are there, with dots between; 年级 and 册次 stand together as they are spoken. */
   BBT.placeOf = function (lesson, names) {
-    var meta = lesson.meta || {};
+    var meta = BBT.data.meta(lesson);
     return names.map(function (name) {
       return name === 'grade' ? (meta.grade || '') + (meta.volume || '') : meta[name];
     }).filter(Boolean).join(' · ');
@@ -61,7 +61,7 @@
 
   /* A lesson whose manifest is still on its way has no title yet. */
   BBT.titleOf = function (lesson) {
-    return (lesson.meta && lesson.meta.title) || t('shelf.unnamed');
+    return BBT.data.meta(lesson).title || t('shelf.unnamed');
   };
 
   /* Whether a title needs a second line on its card: wide characters count one, others half. */

@@ -55,7 +55,7 @@
       var lesson = BBT.data.lesson(id);
       var item, kind;
       if (!lesson || lesson.state !== 'ready' || !lesson.items || !lesson.items[index]) {
-        el.appendChild(BBT.data.shelf
+        el.appendChild(BBT.data.gone(id) || lesson
           ? BBT.message({ icon: 'search', title: t('lesson.gone_title'), text: t('lesson.gone_text') })
           : BBT.message({ icon: 'book', title: t('shelf.loading') }));
         return;
@@ -82,7 +82,7 @@
 
     stage.mounted = function () { if (viewer && viewer.mounted) { viewer.mounted(); } };
     stage.update = function () {
-      if (!viewer && BBT.data.shelf) { BBT.empty(el); build(); }
+      if (!viewer) { BBT.empty(el); build(); }
     };
     stage.key = function (event) { return viewer && viewer.key ? viewer.key(event) : false; };
     stage.destroy = unmount;

@@ -1,0 +1,10 @@
+/* Sentences of the school's own lessons, zh-CN first. */
+(function () {
+  'use strict';
+  window.BBT.addMessages({
+    'zh-CN': {
+    },
+    'en': {
+    }
+  });
+}());

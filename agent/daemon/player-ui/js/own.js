@@ -1,0 +1,4 @@
+/* The school's own lessons, made on the board. */
+(function () {
+  'use strict';
+}());

@@ -1,0 +1,4 @@
+/* Tools of the stage: timer, seat number, black screen. */
+(function () {
+  'use strict';
+}());
