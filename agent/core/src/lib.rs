@@ -9,14 +9,17 @@ pub mod backoff;
 pub mod clock;
 pub mod commands;
 pub mod enrol;
+pub mod exam;
 pub mod health;
 pub mod identity;
 pub mod lessons;
 pub mod manners;
+pub mod numerals;
 pub mod outbox;
 pub mod peers;
 pub mod report;
 pub mod time;
+pub mod timetable;
 pub mod trust;
 
 pub use time::Millis;
