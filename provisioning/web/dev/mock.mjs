@@ -6,12 +6,14 @@ import { createReadStream, existsSync, statSync } from "node:fs";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
+import { catalogue } from "./mock-catalogue.mjs";
 import { enrol } from "./mock-enrol.mjs";
 import { people } from "./mock-people.mjs";
 
 const PORT = Number(process.env.PORT ?? 8090);
 const EMPTY = process.env.MOCK === "empty";
-const DIST = fileURLToPath(new URL("../dist", import.meta.url));
+/** The built page; another folder while somebody else embeds dist/. */
+const DIST = process.env.MOCK_DIST ?? fileURLToPath(new URL("../dist", import.meta.url));
 const CSP = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; connect-src 'self'; frame-ancestors 'none'";
 const MiB = 1024 ** 2;
 const GiB = 1024 ** 3;
@@ -37,7 +39,7 @@ const classrooms = EMPTY ? [] : [
   { id: 32, school_id: 2, code: "3", name: "接收教室", grade: "" },
 ];
 const meta = (title, subject, grade, chapter, period = "第1课时", volume = "上册") => ({ title, stage: "小学", subject, edition: "人教版", grade, volume, chapter, period });
-const lesson = (id, m, size, items, days, version = 1) => ({ id, version, meta: m, item_count: items, item_kinds: ["video", "pdf"], size_bytes: Math.round(size), retired_at: null, created_at: iso(days * 86400e3) });
+const lesson = (id, m, size, items, days, version = 1) => ({ id, version, meta: m, item_count: items, item_kinds: ["video", "pdf"], size_bytes: Math.round(size), retired_at: null, created_at: iso(days * 86400e3), owner: { kind: "region", id: 1, name: "青山县" }, review_state: id === "sci-4-sound" ? "first" : "released", released_version: id === "sci-4-sound" ? null : version, withdrawn_up_to: null });
 const lessons = EMPTY ? [] : [
   lesson("math-3-multiple", meta("倍的认识", "数学", "三年级", "第五单元 倍的认识"), 148 * MiB, 4, 0.1, 2),
   lesson("cn-3-autumn", meta("秋天的雨", "语文", "三年级", "第二单元"), 96.4 * MiB, 3, 2),
@@ -163,6 +165,7 @@ const ok = (body, status = 200) => ({ status, body });
 let signed = new Set();
 
 people({ on, ok, problem, page, iso, hex, tell, empty: EMPTY, regions, schools, devices });
+catalogue({ on, ok, problem, page, iso, hex, empty: EMPTY, lessons, schools, classrooms, devices, lessonOf: (id) => LESSON_OF.get(id) });
 enrol({ on, ok, problem, iso, hex, tell, empty: EMPTY, classrooms, schools, devices, tickets });
 on("DELETE", "/api/v1/session", () => { signed = new Set(); return { status: 204 }; });
 on("GET", "/api/v1/tree", () => ok({ regions: regions.map((r) => ({ ...r, schools: schools.filter((s) => s.region_id === r.id).map((s) => {
@@ -212,7 +215,7 @@ on("GET", "/api/v1/lessons/{id}", ({ params }) => {
   const l = LESSON_OF.get(params.id);
   if (!l) return problem(404, "lesson_unknown", "没有这节课，可能已经下架。");
   const file = (path, media_type, size) => ({ path, media_type, size_bytes: Math.round(size), hash: hex(64) });
-  return ok({ id: l.id, version: l.version, meta: l.meta, size_bytes: l.size_bytes, created_at: l.created_at, retired_at: null, versions: Array.from({ length: l.version }, (_, i) => ({ version: l.version - i, created_at: iso((i * 6 + 0.1) * 86400e3), size_bytes: l.size_bytes })),
+  return ok({ ...l, versions: Array.from({ length: l.version }, (_, i) => ({ version: l.version - i, created_at: iso((i * 6 + 0.1) * 86400e3), size_bytes: l.size_bytes, manifest: hex(64), review_state: i ? "superseded" : l.review_state, uploaded_by: "liu.yang" })),
     items: [{ kind: "video", title: "微课：倍的认识", entry: "video.mp4", subtitles: [{ lang: "zh-CN", label: "中文", path: "video.zh-CN.vtt" }], duration_ms: 492000 }, { kind: "image", title: "主题图", entry: "picture.png", subtitles: [] }, { kind: "pdf", title: "学习任务单", entry: "task.pdf", subtitles: [] }, { kind: "html5", title: "摆一摆、圈一圈", entry: "game/index.html", subtitles: [] }, { kind: "office", title: "教学课件", entry: "slides.pptx", subtitles: [] }],
     files: [file("video.mp4", "video/mp4", 118 * MiB), file("video.zh-CN.vtt", "text/vtt", 3210), file("picture.png", "image/png", 1.2 * MiB), file("task.pdf", "application/pdf", 0.6 * MiB), file("game/index.html", "text/html", 9100), file("game/main.js", "text/javascript", 41000), file("slides.pptx", "application/vnd.openxmlformats-officedocument.presentationml.presentation", 8.4 * MiB)] });
 });

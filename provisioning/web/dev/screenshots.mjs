@@ -138,6 +138,19 @@ await first("lessons-upload", async () => {
   await page.locator(".el-dialog__footer .el-button--primary").click();
   await page.waitForSelector(".el-dialog .el-alert--error", { timeout: 10_000 });
 });
+await first("lessons-import", at("/lesson-imports"));
+/** A zip of lessons as it is dropped; the real console wants a real one (LESSONS_ZIP). */
+const zip = { name: "2026秋 课件.zip", mimeType: "application/zip", buffer: process.env.LESSONS_ZIP ? readFileSync(process.env.LESSONS_ZIP) : Buffer.from("PK") };
+if (process.env.BBT_MOCK || process.env.LESSONS_ZIP) {
+  await first("lessons-import-checked", async () => {
+    await page.goto(`${base}/lesson-imports`);
+    await settle(page);
+    await page.setInputFiles("input[type=file] >> nth=0", [zip]);
+    if (process.env.BBT_MOCK) await page.setInputFiles("input[type=file] >> nth=1", [{ name: "说明.csv", mimeType: "text/csv", buffer: Buffer.from("x") }]);
+    await press(/^(检查|Check)$/);
+    await page.waitForSelector(".sums");
+  });
+}
 if (lesson) {
   await first("lesson", at(`/lessons/${lesson.id}`));
   await first("lesson-preview", async () => {
@@ -286,6 +299,21 @@ await first("schools-line", async () => {
   await page.getByRole("button", { name: /线路设置|^Line$/ }).click();
   await page.waitForTimeout(600);
 });
+await first("schools-authors", async () => {
+  await page.goto(`${base}/schools?at=school:${school.id}`);
+  await settle(page);
+  await press(/校本签发|^Own lessons$/);
+  await page.waitForTimeout(600);
+});
+/** A board in trouble, as its fault code says. */
+const CODE = "#1." + Buffer.from(JSON.stringify({ d: "bbt-7f3a09c2", s: "QS20261104", b: "x86-ops-c", v: "0.1.0", t: "2026-11-23T01:12:00Z", c: false, u: 5400, o: false, n: 4100, a: false, p: 12, m: 870, f: 512, w: 12, h: 83, L: [41, 2, 1], q: 320, E: ["disk_full", "offline"], r: 1 })).toString("base64url");
+const fresh = (path) => async () => {
+  await page.goto("about:blank");
+  await page.goto(base + path);
+};
+await first("diag", fresh("/diag"), [...SIZES, ...PHONE]);
+await first("diag-read", fresh(`/diag${CODE}`), [...SIZES, ...PHONE]);
+await first("diag-damaged", fresh("/diag#1.AAAA"), PHONE);
 await first("roster", at("/roster"));
 /** A roster as it is dropped; the real console wants a real one (ROSTER_BAD, ROSTER_GOOD: csv files). */
 const sheet = (name, text) => ({ name, mimeType: "text/csv", buffer: Buffer.from(text) });

@@ -21,6 +21,7 @@ export const router = createRouter({
   scrollBehavior: (_to, _from, saved) => saved ?? { top: 0 },
   routes: [
     { path: "/sign-in", name: "sign-in", component: () => import("./pages/SignIn.vue"), meta: { title: "page.signIn", open: true } },
+    { path: "/diag", name: "diag", component: () => import("./pages/Diag.vue"), meta: { title: "page.diag", open: true } },
     { path: "/claim", name: "claim", component: () => import("./pages/Claim.vue"), meta: { title: "page.claim", action: "claims.decide" } },
     {
       path: "/",
@@ -33,6 +34,7 @@ export const router = createRouter({
         { path: "devices/:id", name: "device", component: () => import("./pages/Device.vue"), props: true, meta: { title: "page.device", menu: "/devices", action: "devices.read" } },
         { path: "lessons", name: "lessons", component: () => import("./pages/Lessons.vue"), meta: { title: "page.lessons", menu: "/lessons", action: "lessons.read" } },
         { path: "lessons/:id", name: "lesson", component: () => import("./pages/Lesson.vue"), props: true, meta: { title: "page.lesson", menu: "/lessons", action: "lessons.read" } },
+        { path: "lesson-imports", name: "lesson-import", component: () => import("./pages/LessonImport.vue"), meta: { title: "page.lessonImport", menu: "/lessons", action: "lessons.write" } },
         { path: "pushes", name: "pushes", component: () => import("./pages/Pushes.vue"), meta: { title: "page.pushes", menu: "/pushes", action: "pushes.read" } },
         { path: "pushes/new", name: "push-new", component: () => import("./pages/PushNew.vue"), meta: { title: "page.pushNew", menu: "/pushes", action: "pushes.write" } },
         { path: "pushes/:id", name: "push", component: () => import("./pages/Push.vue"), props: true, meta: { title: "page.push", menu: "/pushes", action: "pushes.read" } },
@@ -56,6 +58,8 @@ export const router = createRouter({
 });
 
 router.beforeEach(async (to) => {
+  // A photo's fault code is read without asking the console anything at all.
+  if (to.name === "diag") return true;
   const who = await whoami();
   if (!who && !to.meta.open) return { name: "sign-in", query: to.fullPath === "/" ? {} : { to: to.fullPath } };
   if (who && to.name === "sign-in") return typeof to.query.to === "string" && /^\/(?![/\\])/.test(to.query.to) ? to.query.to : { name: "overview" };

@@ -69,6 +69,8 @@ export const reviews = {
 export const lines = {
   get: (id: number) => ask(client.GET("/schools/{id}/line", at(id))),
   set: (id: number, body: LineSettings) => ask(client.PUT("/schools/{id}/line", { ...at(id), body })),
+  authors: (id: number) => ask(client.GET("/schools/{id}/authors", at(id))),
+  setAuthors: (id: number, device_ids: string[]) => ask(client.PUT("/schools/{id}/authors", { ...at(id), body: { device_ids } })),
 };
 
 const PAGE = { page: 1, page_size: 100 };
