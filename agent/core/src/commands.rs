@@ -10,6 +10,8 @@
 //!                      └▶ reboot: wait delay_s ─▶ Executing { boot } ─▶ Reboot
 //!                                   another boot_id: Succeeded;  the same after 300 s: Failed
 //! ```
+//! While [`Event::Hold`] says so (an exam) nothing goes beyond Accepted and no notice is on screen. Afterwards what expired
+//! in between is answered so, and the rest goes on.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -33,6 +35,11 @@ const SAID_AGAIN: usize = 32;
 const MAX_RECORDS: usize = 1024;
 /// Notices on screen at the same time, newest first.
 const MAX_NOTICES: usize = 5;
+/// Notices that take the whole screen, in an hour and in a day; more are shown as a strip.
+const URGENT: [(Duration, usize); 2] = [
+    (Duration::from_secs(3600), 3),
+    (Duration::from_secs(24 * 3600), 10),
+];
 /// A journal that cannot be written is tried again after this.
 const JOURNAL_RETRY: Duration = Duration::from_secs(60);
 
@@ -78,6 +85,9 @@ pub struct Shown {
     pub boot_id: BootId,
     /// Until when.
     pub until: Millis,
+    /// Since when, where it took the whole screen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub urgent_at: Option<Millis>,
 }
 
 /// What happened.
@@ -98,6 +108,13 @@ pub enum Event {
     RebootFailed(CommandId, String),
     /// The console can be reached: it may have missed an answer.
     Connected,
+    /// Nothing is to be shown or executed (`held`), or may be again.
+    Hold {
+        /// Which of the two.
+        held: bool,
+        /// As in [`Event::Received`].
+        not_before: Option<Timestamp>,
+    },
 }
 
 /// What to do.
@@ -113,6 +130,21 @@ pub enum Effect {
     Reboot(CommandId),
     /// [`Commands::notices`] changed.
     NoticesChanged,
+    /// A command came while it is held back.
+    Held(CommandId, Kind),
+}
+
+/// What kind of command it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Words on the screen, as a strip.
+    Notice,
+    /// Words on the whole screen.
+    UrgentNotice,
+    /// A restart.
+    Reboot,
+    /// Another.
+    Other,
 }
 
 /// A notice on screen.
@@ -137,6 +169,8 @@ struct Record {
     writing: Option<Stage>,
     /// When a reboot that waits goes on.
     due_at: Option<Millis>,
+    /// A notice's time on screen has passed.
+    over: bool,
 }
 
 /// Decides what becomes of each command.
@@ -149,12 +183,24 @@ pub struct Commands {
     order: VecDeque<CommandId>,
     written_since_compact: usize,
     not_before: Option<Timestamp>,
+    held: bool,
     effects: VecDeque<Effect>,
 }
 
 impl Commands {
     /// Goes on from the journal's entries, oldest first, in power-up `boot_id`.
     pub fn resume(device_id: DeviceId, boot_id: BootId, saved: Vec<Entry>, now: Millis) -> Self {
+        Self::resume_held(device_id, boot_id, saved, false, now)
+    }
+
+    /// The same; `held` if an exam is on.
+    pub fn resume_held(
+        device_id: DeviceId,
+        boot_id: BootId,
+        saved: Vec<Entry>,
+        held: bool,
+        now: Millis,
+    ) -> Self {
         let mut commands = Self {
             device_id,
             boot_id,
@@ -162,6 +208,7 @@ impl Commands {
             order: VecDeque::new(),
             written_since_compact: saved.len(),
             not_before: None,
+            held,
             effects: VecDeque::new(),
         };
         for Entry { envelope, stage } in saved {
@@ -171,6 +218,7 @@ impl Commands {
                 stage: Some(stage),
                 writing: None,
                 due_at: None,
+                over: false,
             };
             if commands.records.insert(id.clone(), record).is_none() {
                 commands.order.push_back(id);
@@ -207,6 +255,36 @@ impl Commands {
                     self.publish(&id);
                 }
             }
+            Event::Hold { held, not_before } => {
+                self.not_before = not_before.or(self.not_before);
+                self.hold(held, now);
+            }
+        }
+    }
+
+    fn hold(&mut self, held: bool, now: Millis) {
+        if std::mem::replace(&mut self.held, held) == held {
+            return;
+        }
+        self.effects.push_back(Effect::NoticesChanged);
+        if held {
+            return;
+        }
+        for id in self.order.clone() {
+            let Some(record) = self.records.get(&id) else {
+                continue;
+            };
+            if !matches!(record.stage, Some(Stage::Accepted { .. })) {
+                continue;
+            }
+            let over = self
+                .not_before
+                .is_some_and(|at_least| record.envelope.expires_at <= at_least);
+            if over {
+                self.write(&id, done(CommandState::Expired));
+            } else {
+                self.go_on(&id, now);
+            }
         }
     }
 
@@ -236,7 +314,7 @@ impl Commands {
                 continue;
             };
             record.due_at = None;
-            match &mut record.stage {
+            match &record.stage {
                 Some(Stage::Accepted { .. }) => {
                     let boot_id = self.boot_id.clone();
                     self.write(&id, Stage::Executing { boot_id, since: now });
@@ -245,8 +323,8 @@ impl Commands {
                     let reason = format!("did not restart within {} s", REBOOT_DEADLINE.as_secs());
                     self.write(&id, done(CommandState::Failed { reason }));
                 }
-                Some(Stage::Done { shown, .. }) => {
-                    *shown = None;
+                Some(Stage::Done { .. }) => {
+                    record.over = true;
                     self.effects.push_back(Effect::NoticesChanged);
                 }
                 None => {}
@@ -256,17 +334,23 @@ impl Commands {
 
     /// Notices on screen, newest first.
     pub fn notices(&self, now: Millis) -> Vec<Notice<'_>> {
+        if self.held {
+            return Vec::new();
+        }
         let shown = self.order.iter().rev().filter_map(|id| {
             let record = self.records.get(id)?;
-            let CommandBody::Notice {
-                level, title, text, ..
-            } = &record.envelope.body
-            else {
+            let CommandBody::Notice { title, text, .. } = &record.envelope.body else {
                 return None;
             };
             let until = self.shown_until(record)?;
+            let level = match &record.stage {
+                Some(Stage::Done {
+                    shown: Some(shown), ..
+                }) if shown.urgent_at.is_some() => NoticeLevel::Urgent,
+                _ => NoticeLevel::Standard,
+            };
             (until > now).then_some(Notice {
-                level: *level,
+                level,
                 title,
                 text,
                 until,
@@ -331,6 +415,7 @@ impl Commands {
             stage: None,
             writing: None,
             due_at: None,
+            over: false,
         };
         self.records.insert(id.clone(), record);
         self.order.push_back(id.clone());
@@ -345,8 +430,13 @@ impl Commands {
             return;
         };
         let executes = matches!(stage, Stage::Executing { .. });
+        let accepted = matches!(stage, Stage::Accepted { .. });
         record.stage = Some(stage);
+        let kind = Kind::of(&record.envelope.body);
         self.publish(id);
+        if accepted && self.held {
+            self.effects.push_back(Effect::Held(id.clone(), kind));
+        }
         if executes {
             self.effects.push_back(Effect::Reboot(id.clone()));
         } else {
@@ -382,11 +472,16 @@ impl Commands {
 
     /// What follows from the stage that is in the journal, now or after a restart.
     fn go_on(&mut self, id: &CommandId, now: Millis) {
+        let urgent_at = self.may_be_urgent(id, now).then_some(now);
         let Some(record) = self.records.get_mut(id) else {
             return;
         };
         let Some(stage) = &record.stage else { return };
         match (stage, &record.envelope.body) {
+            // A restart that came about without us is answered all the same.
+            (Stage::Accepted { boot_id }, CommandBody::Reboot { .. })
+                if self.held && *boot_id == self.boot_id => {}
+            (Stage::Accepted { .. }, CommandBody::Notice { .. }) if self.held => {}
             (Stage::Accepted { boot_id }, CommandBody::Reboot { delay_s }) => {
                 if *boot_id == self.boot_id {
                     record.due_at = Some(now + Duration::from_secs(u64::from(*delay_s)));
@@ -400,6 +495,7 @@ impl Commands {
                 let shown = Some(Shown {
                     boot_id: self.boot_id.clone(),
                     until,
+                    urgent_at,
                 });
                 self.write(
                     id,
@@ -424,6 +520,35 @@ impl Commands {
                 }
             }
         }
+    }
+
+    /// Whether the notice `id`, if it is an urgent one, may take the whole screen: not too many in an hour and in a day, by
+    /// when they were shown in this power-up and by when they were signed.
+    fn may_be_urgent(&self, id: &CommandId, now: Millis) -> bool {
+        let Some(record) = self.records.get(id) else {
+            return false;
+        };
+        if Kind::of(&record.envelope.body) != Kind::UrgentNotice {
+            return false;
+        }
+        let issued_at = record.envelope.issued_at;
+        let shown = self.records.values().filter_map(|other| match &other.stage {
+            Some(Stage::Done {
+                shown: Some(shown), ..
+            }) => Some((other.envelope.issued_at, shown)),
+            _ => None,
+        });
+        let before: Vec<_> = shown
+            .filter_map(|(issued_at, shown)| shown.urgent_at.map(|at| (issued_at, shown, at)))
+            .collect();
+        URGENT.iter().all(|(within, most)| {
+            let count = before.iter().filter(|(issued, shown, at)| {
+                let same_boot = shown.boot_id == self.boot_id;
+                (same_boot && now.since(*at) < *within)
+                    || Duration::try_from(issued_at.duration_since(*issued).abs()).is_ok_and(|d| d < *within)
+            });
+            count.count() < *most
+        })
     }
 
     fn write(&mut self, id: &CommandId, stage: Stage) {
@@ -469,8 +594,10 @@ impl Commands {
             return None;
         }
         match &record.stage {
+            Some(Stage::Accepted { .. }) if self.held => None,
             Some(Stage::Accepted { .. }) => record.due_at,
             Some(Stage::Executing { since, .. }) => Some(*since + REBOOT_DEADLINE),
+            Some(Stage::Done { .. }) if record.over => None,
             Some(Stage::Done { .. }) => self.shown_until(record),
             None => None,
         }
@@ -517,6 +644,20 @@ impl Commands {
             };
             self.effects
                 .push_back(Effect::Compact(self.order.iter().filter_map(entry).collect()));
+        }
+    }
+}
+
+impl Kind {
+    const fn of(body: &CommandBody) -> Self {
+        match body {
+            CommandBody::Notice {
+                level: NoticeLevel::Urgent,
+                ..
+            } => Self::UrgentNotice,
+            CommandBody::Notice { .. } => Self::Notice,
+            CommandBody::Reboot { .. } => Self::Reboot,
+            CommandBody::Unknown => Self::Other,
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod commands;
 pub mod enrol;
 pub mod exam;
+pub mod faults;
 pub mod health;
 pub mod identity;
 pub mod lessons;
@@ -21,5 +22,6 @@ pub mod report;
 pub mod time;
 pub mod timetable;
 pub mod trust;
+pub mod usage;
 
 pub use time::Millis;

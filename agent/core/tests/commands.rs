@@ -68,7 +68,7 @@ fn perform(commands: &mut Commands, journal: &mut Vec<Entry>, now: Millis) -> (V
             Effect::Compact(entries) => *journal = entries,
             Effect::Publish(status) => said.push(status.state),
             Effect::Reboot(_) => reboots += 1,
-            Effect::NoticesChanged => {}
+            Effect::NoticesChanged | Effect::Held(..) => {}
         }
     }
     (said, reboots)
@@ -355,7 +355,7 @@ proptest! {
                             prop_assert!(before.is_none_or(|b| b == status.state));
                         }
                     }
-                    Effect::NoticesChanged => {}
+                    Effect::NoticesChanged | Effect::Held(..) => {}
                 }
             }
             for notice in commands.notices(now) {
