@@ -246,10 +246,12 @@ impl Board {
             },
         )
         .await?;
+        let home: Value = http.get(format!("{url}/api/home")).send().await?.json().await?;
         let answer = http
             .post(format!("{url}/api/enrol"))
             .header("origin", &url)
             .header("x-bbt-page", "1")
+            .header("x-bbt-token", home["token"].as_str().context("the page's token")?)
             .json(&json!({ "code": self.code }))
             .send()
             .await?;

@@ -65,10 +65,12 @@ async fn disks(classroom: &Classroom) -> Result<Value> {
 async fn ask(classroom: &Classroom, disk: &str, verb: &str) -> Result<(u16, Value)> {
     let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build()?;
     let url = classroom.url();
+    let home: Value = http.get(format!("{url}/api/home")).send().await?.json().await?;
     let answer = http
         .post(format!("{url}/api/disks/{disk}/{verb}"))
         .header("origin", url.trim_end_matches('/'))
         .header("x-bbt-page", "1")
+        .header("x-bbt-token", home["token"].as_str().unwrap_or_default())
         .json(&json!({}))
         .send()
         .await?;

@@ -9,7 +9,7 @@ use std::{
 use agent_core::peers::MAX_PEERS;
 use board_configs::{Board, builtin_names};
 use contract::hardware::MAX_FIELD_BYTES;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::key_store::Tpm2;
 
@@ -45,6 +45,8 @@ pub struct Config {
     pub identity: IdentityConfig,
     /// USB disks.
     pub usb: UsbConfig,
+    /// The loudspeaker.
+    pub sound: SoundConfig,
     /// How the board's TPM is reached, where the board names one.
     pub tpm: Tpm2,
 }
@@ -72,6 +74,26 @@ pub struct IdentityConfig {
 pub struct UsbConfig {
     /// Folders under which a folder `bbt/` is looked for.
     pub roots: Vec<PathBuf>,
+}
+
+/// How the loudspeaker is muted in an exam.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SoundConfig {
+    /// Where the sound server is reached, as `PULSE_SERVER` says it; `None` is as the agent's environment says.
+    pub server: Option<String>,
+    /// Programs of the board's own mixer; `None` tries the usual ones.
+    pub commands: Option<SoundCommands>,
+}
+
+/// Programs of a mixer, each with its arguments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SoundCommands {
+    /// Ends with 0 if everything is mute.
+    pub is_mute: Vec<String>,
+    /// Mutes everything.
+    pub mute: Vec<String>,
+    /// Lets everything be heard.
+    pub unmute: Vec<String>,
 }
 
 /// Where the player listens.
@@ -137,7 +159,7 @@ pub struct LanConfig {
 }
 
 /// Language of pages and messages.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub enum Language {
     /// 简体中文.
     #[default]
@@ -234,6 +256,8 @@ struct RawConfig {
     #[serde(default)]
     usb: RawUsb,
     #[serde(default)]
+    sound: RawSound,
+    #[serde(default)]
     tpm: RawTpm,
 }
 
@@ -262,6 +286,31 @@ struct RawIdentity {
 #[serde(deny_unknown_fields)]
 struct RawUsb {
     roots: Option<Vec<PathBuf>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSound {
+    server: Option<String>,
+    is_mute: Option<Vec<String>>,
+    mute: Option<Vec<String>>,
+    unmute: Option<Vec<String>>,
+}
+
+impl RawSound {
+    /// All three programs or none.
+    fn commands(self) -> Option<Option<SoundCommands>> {
+        let named = |command: &Vec<String>| command.first().is_some_and(|program| !program.is_empty());
+        match (self.is_mute, self.mute, self.unmute) {
+            (None, None, None) => Some(None),
+            (Some(is_mute), Some(mute), Some(unmute)) => {
+                let commands = SoundCommands { is_mute, mute, unmute };
+                let all = [&commands.is_mute, &commands.mute, &commands.unmute];
+                all.into_iter().all(named).then_some(Some(commands))
+            }
+            _ => None,
+        }
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -452,6 +501,18 @@ impl RawConfig {
             }
         }
 
+        let server = self.sound.server.clone();
+        let sound = SoundConfig {
+            server,
+            commands: self.sound.commands().ok_or_else(|| {
+                refuse(
+                    "sound",
+                    "some of is_mute, mute and unmute".into(),
+                    "all three, each a program and its arguments, or none of them",
+                )
+            })?,
+        };
+
         let reboot_command = self
             .system
             .reboot_command
@@ -515,6 +576,7 @@ impl RawConfig {
                     .roots
                     .unwrap_or_else(|| ["/media", "/run/media", "/mnt"].map(PathBuf::from).to_vec()),
             },
+            sound,
             tpm: Tpm2 {
                 tools: self.tpm.tools,
                 tcti: self.tpm.tcti,

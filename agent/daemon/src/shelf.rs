@@ -1,26 +1,37 @@
 //! What the player shows: one snapshot, replaced as a whole by `run`, read by every request.
 
+mod beside;
+
 use std::{
     collections::BTreeSet,
+    path::PathBuf,
     sync::{Arc, OnceLock},
 };
 
+use agent_core::Millis;
 use contract::{
+    classroom::ClassroomPlan,
     command::NoticeLevel,
     enrol::Placement,
     id::{CommandId, DeviceId, LessonId},
-    lesson::{LessonItem, LessonMeta},
-    report::{DiskReport, LessonState},
+    lesson::{LessonItem, LessonMeta, SchoolMark},
+    report::{DiskReport, HeldBack, LessonState},
+    time::ClockTrust,
 };
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
 use crate::{
     config::Language,
     io::pack::{DiskWish, Disks, desk::Wishes},
+    notebook::{self, Notebook, NotebookWriter},
+    settings::SettingsDoor,
     store::ContentStore,
     trust::TrustDoor,
 };
+
+pub use beside::{AudioView, Beside, ExamState, ExamView, MAX_RESUME, RepairView, ResumePoint};
 
 /// Everything the player's page shows. Replaced whole on each change.
 #[derive(Debug, Clone, Default)]
@@ -43,6 +54,38 @@ pub struct Shelf {
     pub disk: DiskReport,
     /// Whether the device is somebody, and what the page says if it is not, or not for sure.
     pub membership: Membership,
+    /// What the class is taught and when, whom to call: the console's word.
+    pub plan: Option<Arc<ClassroomPlan>>,
+    /// What time it is.
+    pub clock: ShelfClock,
+    /// Bytes of lessons that arrive in a second, measured over the last minutes; `None` while nothing does.
+    pub bytes_per_s: Option<u64>,
+    /// Why nothing is fetched over the line though something is missing.
+    pub held_back: Option<HeldBack>,
+    /// When that is looked at again, where it is known.
+    pub held_until: Option<Timestamp>,
+}
+
+/// The time as the page may tell it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ShelfClock {
+    /// How far it is believed.
+    pub trust: ClockTrust,
+    /// What time it was at a moment of this power-up; `None` if nothing can be believed.
+    pub anchor: Option<(Timestamp, Millis)>,
+}
+
+impl ShelfClock {
+    /// What time it is at `now`, as far as it is believed at all.
+    pub fn time(&self, now: Millis) -> Option<Timestamp> {
+        let (time, at) = self.anchor?;
+        time.checked_add(now.since(at)).ok()
+    }
+
+    /// Whether somebody else confirmed it in this power-up: the console, or other boards.
+    pub fn is_trusted(&self) -> bool {
+        self.anchor.is_some() && self.trust >= ClockTrust::Peers
+    }
 }
 
 /// How the device stands, as far as the page shows it.
@@ -183,6 +226,8 @@ pub struct ShelfLesson {
     pub version: u32,
     /// `Ready` whenever `version` plays, even while a newer one is on its way.
     pub state: LessonState,
+    /// What it takes in bytes, where that is known.
+    pub size_bytes: Option<u64>,
     /// Title and so on; `None` while the manifest is not here.
     pub card: Option<Arc<LessonCard>>,
 }
@@ -194,6 +239,9 @@ pub struct LessonCard {
     pub meta: LessonMeta,
     /// What the teacher opens.
     pub items: Vec<LessonItem>,
+    /// Who made it, where the school made it itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub school: Option<SchoolMark>,
 }
 
 /// A notice on screen.
@@ -216,6 +264,9 @@ pub struct ShelfWriter {
     wishes: Wishes,
     store: Arc<OnceLock<ContentStore>>,
     trust: TrustDoor,
+    beside: watch::Sender<Arc<Beside>>,
+    settings: SettingsDoor,
+    usb_roots: Arc<OnceLock<Vec<PathBuf>>>,
 }
 
 /// Where the player reads; cheap to clone.
@@ -227,6 +278,10 @@ pub struct PlayerState {
     wishes: mpsc::Sender<DiskWish>,
     store: Arc<OnceLock<ContentStore>>,
     trust: TrustDoor,
+    beside: watch::Receiver<Arc<Beside>>,
+    settings: SettingsDoor,
+    usb_roots: Arc<OnceLock<Vec<PathBuf>>>,
+    token: Arc<str>,
 }
 
 /// A shelf with nothing on it yet, `preparing`.
@@ -240,6 +295,9 @@ pub fn shelf() -> (ShelfWriter, PlayerState) {
     let (show_disks, disks) = watch::channel(Arc::default());
     let (wish, wishes) = mpsc::channel(1);
     let trust = TrustDoor::default();
+    let (put_beside, beside) = watch::channel(Arc::default());
+    let settings = SettingsDoor::default();
+    let usb_roots = Arc::new(OnceLock::new());
     (
         ShelfWriter {
             shelf: sender,
@@ -248,6 +306,9 @@ pub fn shelf() -> (ShelfWriter, PlayerState) {
             wishes: Arc::new(Mutex::new(wishes)),
             store: Arc::clone(&store),
             trust: trust.clone(),
+            beside: put_beside,
+            settings: settings.clone(),
+            usb_roots: Arc::clone(&usb_roots),
         },
         PlayerState {
             shelf: receiver,
@@ -256,6 +317,11 @@ pub fn shelf() -> (ShelfWriter, PlayerState) {
             wishes: wish,
             store,
             trust,
+            beside,
+            settings,
+            usb_roots,
+            token: hex::encode(rand::random::<[u8; 16]>()).into(),
+            notebook,
         },
     )
 }
@@ -289,6 +355,34 @@ impl ShelfWriter {
     /// Where wishes arrive about disks.
     pub fn disk_wishes(&self) -> Wishes {
         Arc::clone(&self.wishes)
+    }
+
+    /// Where the page's words on exams, use and faults arrive.
+    pub const fn notebook(&self) -> &NotebookWriter {
+        &self.notebook
+    }
+
+    /// Changes what stands beside the lessons; pages hear of it if anything is another than before.
+    pub fn beside(&self, change: impl FnOnce(&mut Beside)) {
+        self.beside.send_if_modified(|shown| {
+            let mut next = Beside::clone(shown);
+            change(&mut next);
+            let changed = next != **shown;
+            if changed {
+                *shown = Arc::new(next);
+            }
+            changed
+        });
+    }
+
+    /// What is set at the board itself.
+    pub const fn settings(&self) -> &SettingsDoor {
+        &self.settings
+    }
+
+    /// Where disks are mounted; a second call changes nothing.
+    pub fn set_usb_roots(&self, roots: Vec<PathBuf>) {
+        let _ = self.usb_roots.set(roots);
     }
 
     /// Hands the opened store to the player; a second call changes nothing.
@@ -335,9 +429,39 @@ impl PlayerState {
         &self.trust
     }
 
+    /// Where the page says what it has to say of exams, use and faults.
+    pub const fn notebook(&self) -> &Notebook {
+        &self.notebook
+    }
+
+    /// What stands beside the lessons.
+    pub fn beside(&self) -> Arc<Beside> {
+        Arc::clone(&self.beside.borrow())
+    }
+
+    /// A receiver that wakes on each change of it.
+    pub fn watch_beside(&self) -> watch::Receiver<Arc<Beside>> {
+        self.beside.clone()
+    }
+
+    /// What is set at the board itself.
+    pub const fn settings(&self) -> &SettingsDoor {
+        &self.settings
+    }
+
+    /// What the page shows that it is ours, with everything that changes something; another one after each start.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
     /// A receiver that wakes on each change.
     pub fn watch(&self) -> watch::Receiver<Arc<Shelf>> {
         self.shelf.clone()
+    }
+
+    /// Where disks are mounted.
+    pub fn usb_roots(&self) -> &[PathBuf] {
+        self.usb_roots.get().map_or(&[], Vec::as_slice)
     }
 
     /// The store, once it is open.

@@ -16,14 +16,12 @@ use contract::id::LessonId;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc::error::TrySendError, oneshot};
 
-use super::{enrol, guard::OnBoard, problem::Refusal, shelf_json::Api};
+use super::{enrol, guard::OnBoard, problem::Refusal, shelf_json::Api, usb};
 use crate::{
     config::Language,
-    io::pack::{DiskWish, Disks, What},
+    io::pack::{DiskState, DiskWish, Disks, What},
 };
 
-/// What can be asked of a disk, as the last part of its path.
-const VERBS: [&str; 4] = ["import", "stop", "receipt", "eject"];
 /// Most bytes of a question.
 const MAX_BYTES: usize = 64 * 1024;
 /// Most lessons that one question names.
@@ -31,18 +29,20 @@ const MAX_LESSONS: usize = 500;
 /// A receipt may take a moment on a slow disk.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(60);
 
-/// Whether a path is one of a question about a disk.
-pub(super) fn is_question(path: &str) -> bool {
-    let parts: Vec<&str> = path.split('/').collect();
-    matches!(parts[..], ["", "api", "disks", id, verb] if !id.is_empty() && VERBS.contains(&verb))
-}
-
 #[derive(Serialize)]
 struct View<'a> {
     #[serde(flatten)]
     disks: &'a Disks,
+    /// Every disk that is plugged in, with packs or not: a teacher's own files are played from it. On the board only.
+    plugged: Vec<Plugged>,
     /// Whether the page is open on the board itself, where something may be asked.
     on_board: bool,
+}
+
+#[derive(Serialize)]
+struct Plugged {
+    id: String,
+    name: String,
 }
 
 /// `GET /api/disks`.
@@ -51,8 +51,23 @@ pub(super) async fn disks(
     Extension(OnBoard(on_board)): Extension<OnBoard>,
 ) -> Response {
     let disks = api.state.disks();
+    let state = api.state.clone();
+    let look = move || if on_board { usb::disks(&state) } else { Vec::new() };
+    let plugged = tokio::task::spawn_blocking(look).await.unwrap_or_default();
+    let ejected = |id: &str| {
+        let card = disks.disks.iter().find(|card| card.id == id);
+        card.is_some_and(|card| card.state == DiskState::Ejected)
+    };
     fresh(
         Json(View {
+            plugged: plugged
+                .into_iter()
+                .filter(|disk| !ejected(&disk.id))
+                .map(|disk| Plugged {
+                    id: disk.id,
+                    name: disk.name,
+                })
+                .collect(),
             disks: &disks,
             on_board,
         })
@@ -133,32 +148,4 @@ fn fresh(mut answer: Response) -> Response {
         .headers_mut()
         .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_these_are_questions() {
-        for path in [
-            "/api/disks/0a1b/import",
-            "/api/disks/x/eject",
-            "/api/disks/x/stop",
-            "/api/disks/x/receipt",
-        ] {
-            assert!(is_question(path), "{path}");
-        }
-        for path in [
-            "/api/disks",
-            "/api/disks//import",
-            "/api/disks/x",
-            "/api/disks/x/format",
-            "/api/disks/x/import/",
-            "/api/disks/x/y/import",
-            "/api/shelf",
-        ] {
-            assert!(!is_question(path), "{path}");
-        }
-    }
 }

@@ -261,7 +261,7 @@ mod tests {
     use super::*;
     use crate::{
         player::{
-            guard::{ArrivedAt, CameFrom},
+            guard::{ArrivedAt, CameFrom, TOKEN},
             player_routes,
         },
         shelf::{PlayerState, Shelf, ShelfWriter, shelf},
@@ -306,6 +306,7 @@ mod tests {
             for (name, value) in self.headers {
                 request = request.header(name, value);
             }
+            let request = request.header(TOKEN, state.token());
             let mut request = request.body(Body::from(self.body.to_owned())).unwrap();
             let ip = |text: &str| text.parse::<IpAddr>().unwrap();
             request.extensions_mut().insert(CameFrom(ip(self.came)));

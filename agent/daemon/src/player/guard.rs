@@ -13,10 +13,11 @@ use axum::{
 };
 
 use super::{
-    disks, enrol,
+    courseware, enrol,
+    home::OwnLanguage,
     problem::{self, Refusal},
 };
-use crate::config::Language;
+use crate::{config::Language, shelf::PlayerState};
 
 /// The address at which a connection arrived: one of the machine's own.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +44,27 @@ pub(super) struct Door {
     pub(super) language: Language,
 }
 
+/// A server's door, and what its guard must know.
+#[derive(Debug, Clone)]
+pub(super) struct Entry {
+    pub(super) door: Door,
+    pub(super) state: PlayerState,
+}
+
+/// A header with the token that only our own page could read.
+pub(super) const TOKEN: &str = "x-bbt-token";
+/// What changes something is asked under this.
+const WRITES: &str = "/api/";
+
+/// What the player's own page cannot ask for.
+const PERMISSIONS: &str = "camera=(), microphone=(), geolocation=(), usb=(), serial=(), payment=()";
+/// What an exercise cannot ask for: not even the whole screen, where the teacher's way back would be gone.
+const NO_PERMISSIONS: &str = "camera=(), microphone=(), display-capture=(), geolocation=(), usb=(), serial=(), hid=(), midi=(), \
+     bluetooth=(), payment=(), fullscreen=(), clipboard-read=(), screen-wake-lock=(), idle-detection=(), \
+     local-fonts=(), publickey-credentials-get=()";
+const NO_FEATURES: &str = "camera 'none'; microphone 'none'; geolocation 'none'; usb 'none'; midi 'none'; payment 'none'; \
+     fullscreen 'none'";
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum DoorKind {
     Player,
@@ -50,16 +72,21 @@ pub(super) enum DoorKind {
 }
 
 /// Checks the request, then adds the headers that every answer carries.
-pub(super) async fn guard(State(door): State<Door>, mut request: Request, next: Next) -> Response {
-    let language = problem::language(request.headers(), door.language);
+pub(super) async fn guard(State(entry): State<Entry>, mut request: Request, next: Next) -> Response {
+    let door = entry.door;
+    let own_language = entry.state.settings().now().language.unwrap_or(door.language);
+    let language = problem::language(request.headers(), own_language);
     let arrived = request.extensions().get::<ArrivedAt>().copied();
-    let host = arrived.and_then(|arrived| own_host(request.uri(), request.headers(), arrived.0));
+    let came = request.extensions().get::<CameFrom>().copied();
+    let own = |ip: IpAddr| ip.to_canonical().is_loopback();
+    let on_board = came.is_some_and(|came| own(came.0)) && arrived.is_some_and(|arrived| own(arrived.0));
+    let host = arrived.and_then(|arrived| own_host(request.uri(), request.headers(), arrived.0, door.kind));
     let Some((host, authority)) = host else {
         let named = request
             .headers()
             .get(header::HOST)
             .map_or("nothing".into(), |h| format!("{h:?}"));
-        return protect(Refusal::HostRefused.answer(language, named), door, "");
+        return protect(Refusal::HostRefused.answer(language, named), door, "", false);
     };
     if let Some(origin) = request.headers().get(header::ORIGIN)
         && origin.as_bytes() != format!("http://{authority}").as_bytes()
@@ -68,37 +95,66 @@ pub(super) async fn guard(State(door): State<Door>, mut request: Request, next: 
             Refusal::OriginRefused.answer(language, format!("{origin:?}")),
             door,
             &host,
+            on_board,
         );
     }
-    let came = request.extensions().get::<CameFrom>().copied();
-    let own = |ip: IpAddr| ip.to_canonical().is_loopback();
-    let on_board = came.is_some_and(|came| own(came.0)) && arrived.is_some_and(|arrived| own(arrived.0));
+    // Nothing of a lesson stays behind to answer for it; CSP refuses it too.
+    if request.headers().contains_key("service-worker") {
+        return protect(
+            Refusal::NotFound.answer(language, "no service workers here"),
+            door,
+            &host,
+            on_board,
+        );
+    }
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-    // What may be asked on the board's own page: see `enrol` and `disks`.
+    // What changes something is asked on the board's own page, by a page that could read our answers: whichever path it is.
     let asks = *request.method() == Method::POST
         && door.kind == DoorKind::Player
-        && (enrol::PATHS.contains(&request.uri().path()) || disks::is_question(request.uri().path()));
+        && request.uri().path().starts_with(WRITES);
     if asks && !(on_board && enrol::is_own_page(request.headers())) {
-        return protect(Refusal::OnBoardOnly.answer(language, ""), door, &host);
+        return protect(Refusal::OnBoardOnly.answer(language, ""), door, &host, on_board);
+    }
+    if asks && !brings_token(request.headers(), entry.state.token()) {
+        return protect(Refusal::TokenRefused.answer(language, ""), door, &host, on_board);
     }
     if !reads && !asks {
         return protect(
             Refusal::MethodRefused.answer(language, request.method()),
             door,
             &host,
+            on_board,
         );
     }
     request.extensions_mut().insert(OnBoard(on_board));
     request.extensions_mut().insert(Host(host.clone()));
     request.extensions_mut().insert(language);
-    protect(next.run(request).await, door, &host)
+    request.extensions_mut().insert(OwnLanguage(own_language));
+    protect(next.run(request).await, door, &host, on_board)
+}
+
+/// Whether the page read its token from us. Compared without hurry: how long it takes tells nothing.
+fn brings_token(headers: &HeaderMap, token: &str) -> bool {
+    let mut brought = headers.get_all(TOKEN).iter();
+    let (Some(brought), None) = (brought.next(), brought.next()) else {
+        return false;
+    };
+    let (brought, token) = (brought.as_bytes(), token.as_bytes());
+    let differ = brought.iter().zip(token).fold(0, |differ, (a, b)| differ | (a ^ b));
+    brought.len() == token.len() && !token.is_empty() && differ == 0
 }
 
 /// The host without its port, and the authority as it was written, if both name this machine.
 ///
 /// A name can be rebound to our address by whoever owns it; an address cannot. So every name but `localhost` is refused,
-/// and of addresses those the connection really arrived at.
-fn own_host(uri: &Uri, headers: &HeaderMap, arrived_at: IpAddr) -> Option<(String, String)> {
+/// and of addresses those the connection really arrived at. Courseware has names of its own under `localhost`, which mean
+/// this machine and nothing else; only they are its hosts on the board (`media` compares with the lesson).
+fn own_host(
+    uri: &Uri,
+    headers: &HeaderMap,
+    arrived_at: IpAddr,
+    kind: DoorKind,
+) -> Option<(String, String)> {
     let mut named = headers.get_all(header::HOST).iter();
     let authority = named.next()?.to_str().ok()?;
     if named.next().is_some() || uri.authority().is_some_and(|a| a.as_str() != authority) {
@@ -116,12 +172,17 @@ fn own_host(uri: &Uri, headers: &HeaderMap, arrived_at: IpAddr) -> Option<(Strin
             address.is_loopback() || address.to_canonical() == arrived_at.to_canonical()
         }
         Ok(_) => false,
-        Err(_) => host.eq_ignore_ascii_case("localhost"),
+        Err(_) => {
+            host.eq_ignore_ascii_case("localhost")
+                || (kind == DoorKind::Courseware
+                    && arrived_at.to_canonical().is_loopback()
+                    && courseware::is_label(host))
+        }
     };
     own.then(|| (host.to_owned(), authority.to_owned()))
 }
 
-fn protect(mut answer: Response, door: Door, host: &str) -> Response {
+fn protect(mut answer: Response, door: Door, host: &str, on_board: bool) -> Response {
     let headers = answer.headers_mut();
     let mut set = |name: HeaderName, value: &'static str| {
         headers.insert(name, HeaderValue::from_static(value));
@@ -132,31 +193,41 @@ fn protect(mut answer: Response, door: Door, host: &str) -> Response {
         HeaderName::from_static("cross-origin-resource-policy"),
         "same-origin",
     );
-    set(
-        HeaderName::from_static("permissions-policy"),
-        "camera=(), microphone=(), geolocation=(), usb=(), serial=(), payment=()",
-    );
+    // A page cannot take it back, whatever it links to: not one name is asked for ahead of time.
+    set(HeaderName::from_static("x-dns-prefetch-control"), "off");
+    let port = door.other_port;
     let policy = match door.kind {
         DoorKind::Player => {
+            set(HeaderName::from_static("permissions-policy"), PERMISSIONS);
             set(header::X_FRAME_OPTIONS, "DENY");
             set(
                 HeaderName::from_static("cross-origin-opener-policy"),
                 "same-origin",
             );
+            // On the board a lesson's exercises have a name of their own.
+            let frames = if on_board { "*.localhost" } else { host };
             format!(
                 "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; \
-                 frame-ancestors 'none'; frame-src http://{host}:{}",
-                door.other_port
+                 frame-ancestors 'none'; frame-src http://{frames}:{port}"
             )
         }
         // Its own origin, so that an exercise keeps its storage, fonts and data; no worker that outlives it, no forms
-        // sent, nobody asked but itself, framed by nobody but the player.
-        DoorKind::Courseware => format!(
-            "sandbox allow-scripts allow-same-origin; \
-             default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; worker-src blob:; object-src 'none'; \
-             base-uri 'self'; form-action 'none'; frame-ancestors http://{host}:{}",
-            door.other_port
-        ),
+        // sent, nobody asked but itself, framed by nobody but itself and the player.
+        DoorKind::Courseware => {
+            set(HeaderName::from_static("permissions-policy"), NO_PERMISSIONS);
+            // As engines before Chrome 88 read it.
+            set(HeaderName::from_static("feature-policy"), NO_FEATURES);
+            let player = if on_board {
+                format!("http://127.0.0.1:{port} http://localhost:{port}")
+            } else {
+                format!("http://{host}:{port}")
+            };
+            format!(
+                "sandbox allow-scripts allow-same-origin; \
+                 default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; worker-src blob:; object-src 'none'; \
+                 base-uri 'self'; form-action 'none'; webrtc 'block'; frame-ancestors 'self' {player}"
+            )
+        }
     };
     // A file handed out keeps its own, stricter policy.
     if !headers.contains_key(header::CONTENT_SECURITY_POLICY)
@@ -176,7 +247,7 @@ mod tests {
         let check = |host: &str, at: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::HOST, host.parse().unwrap());
-            own_host(&Uri::from_static("/"), &headers, at.parse().unwrap()).is_some()
+            own_host(&Uri::from_static("/"), &headers, at.parse().unwrap(), DoorKind::Player).is_some()
         };
         for host in [
             "localhost",
@@ -215,17 +286,34 @@ mod tests {
         let mut two = HeaderMap::new();
         two.append(header::HOST, HeaderValue::from_static("localhost"));
         two.append(header::HOST, HeaderValue::from_static("localhost"));
-        assert!(own_host(&Uri::from_static("/"), &two, [127, 0, 0, 1].into()).is_none());
-        assert!(own_host(&Uri::from_static("/"), &HeaderMap::new(), [127, 0, 0, 1].into()).is_none());
+        assert!(own_host(&Uri::from_static("/"), &two, [127, 0, 0, 1].into(), DoorKind::Player).is_none());
+        let none = HeaderMap::new();
+        assert!(own_host(&Uri::from_static("/"), &none, [127, 0, 0, 1].into(), DoorKind::Player).is_none());
         let mut one = HeaderMap::new();
         one.append(header::HOST, HeaderValue::from_static("localhost"));
         assert!(
             own_host(
                 &Uri::from_static("http://evil.example/"),
                 &one,
-                [127, 0, 0, 1].into()
+                [127, 0, 0, 1].into(),
+                DoorKind::Player
             )
             .is_none()
         );
+    }
+
+    #[test]
+    fn a_lessons_own_name_is_a_host_of_its_exercises_and_of_nothing_else() {
+        let check = |kind, at: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(
+                header::HOST,
+                HeaderValue::from_static("l0123456789abcdef0123.localhost:8009"),
+            );
+            own_host(&Uri::from_static("/"), &headers, at.parse().unwrap(), kind).is_some()
+        };
+        assert!(check(DoorKind::Courseware, "127.0.0.1"));
+        assert!(!check(DoorKind::Courseware, "192.168.1.20"));
+        assert!(!check(DoorKind::Player, "127.0.0.1"));
     }
 }

@@ -2,14 +2,18 @@
 //!
 //! Two servers for each address. The player's own serves the embedded pages, the shelf and lesson files; the
 //! courseware's, on a port and so on an origin of its own, serves what lessons bring to be run. Both only show: GET and
-//! HEAD, no session, nothing that changes anything, but for what may be asked
-//! on the board's own page: to be let in (`enrol`), and what to do with a disk (`disks`).
+//! HEAD, no session, nothing that changes anything, but for what is asked by `POST` on the board's own page; `guard` lets
+//! nobody else as far as a handler of a `POST`.
 //! Knows the shelf and the store, no console and no network beyond.
 
 mod body;
+mod brief;
+mod courseware;
 mod disks;
 mod enrol;
 mod guard;
+mod home;
+mod lessons;
 mod listen;
 mod media;
 mod pages;
@@ -18,6 +22,7 @@ mod range;
 mod shelf_json;
 #[cfg(test)]
 mod tests;
+mod usb;
 
 use std::{io, net::SocketAddr};
 
@@ -34,7 +39,7 @@ use crate::{
     config::{Language, PlayerConfig},
     shelf::PlayerState,
 };
-use guard::{Door, DoorKind};
+use guard::{Door, DoorKind, Entry};
 use shelf_json::Api;
 
 /// The player cannot start.
@@ -146,18 +151,28 @@ fn player_routes(api: Api, language: Language) -> Router {
         other_port: api.courseware_port,
         language,
     };
+    let entry = Entry {
+        door,
+        state: api.state.clone(),
+    };
     Router::new()
+        .route("/api/home", get(home::home))
+        .route("/api/lessons", get(lessons::lessons))
+        .route("/api/lessons/{id}", get(lessons::lesson))
         .route("/api/shelf", get(shelf_json::shelf))
         .route("/api/live", get(shelf_json::live))
         .route("/api/qr.svg", get(enrol::qr))
         .route("/api/disks", get(disks::disks))
+        .route("/api/disks/{id}/files", get(usb::files))
         .route("/api/disks/{id}/{verb}", post(disks::ask))
+        .route("/usb/{*path}", get(usb::file))
         .route(enrol::PATHS[0], post(enrol::code))
         .route(enrol::PATHS[1], post(enrol::classroom))
         .route("/files/{lesson}/{*path}", get(media::file))
         .fallback(get(pages::page))
+        .method_not_allowed_fallback(other_method)
         .with_state(api)
-        .layer(middleware::from_fn_with_state(door, guard::guard))
+        .layer(middleware::from_fn_with_state(entry, guard::guard))
 }
 
 fn courseware_routes(state: PlayerState, player_port: u16, language: Language) -> Router {
@@ -169,8 +184,16 @@ fn courseware_routes(state: PlayerState, player_port: u16, language: Language) -
     Router::new()
         .route("/{lesson}/{version}/{*path}", get(media::courseware))
         .fallback(nothing)
-        .with_state(state)
-        .layer(middleware::from_fn_with_state(door, guard::guard))
+        .with_state(state.clone())
+        .layer(middleware::from_fn_with_state(Entry { door, state }, guard::guard))
+}
+
+/// A path that is there, but not for this.
+async fn other_method(
+    method: axum::http::Method,
+    axum::Extension(language): axum::Extension<Language>,
+) -> axum::response::Response {
+    problem::Refusal::MethodRefused.answer(language, method)
 }
 
 async fn nothing(

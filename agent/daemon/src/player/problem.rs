@@ -30,11 +30,17 @@ pub(super) enum Refusal {
     TooOften,
     EnrolBusy,
     DiskBusy,
+    UsbOnBoard,
+    UsbGone,
+    UsbKind,
+    UsbUnreadable,
+    BadQuestion,
+    TokenRefused,
 }
 
 impl Refusal {
     #[cfg(test)]
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 25] = [
         Self::NotFound,
         Self::LessonNotHere,
         Self::LessonNotReady,
@@ -54,6 +60,12 @@ impl Refusal {
         Self::TooOften,
         Self::EnrolBusy,
         Self::DiskBusy,
+        Self::UsbOnBoard,
+        Self::UsbGone,
+        Self::UsbKind,
+        Self::UsbUnreadable,
+        Self::BadQuestion,
+        Self::TokenRefused,
     ];
 
     const fn code(self) -> &'static str {
@@ -77,6 +89,12 @@ impl Refusal {
             Self::TooOften => "too_often",
             Self::EnrolBusy => "enrol_busy",
             Self::DiskBusy => "disk_busy",
+            Self::UsbOnBoard => "usb_on_board",
+            Self::UsbGone => "usb_gone",
+            Self::UsbKind => "usb_kind",
+            Self::UsbUnreadable => "usb_unreadable",
+            Self::BadQuestion => "bad_question",
+            Self::TokenRefused => "token_refused",
         }
     }
 
@@ -85,8 +103,8 @@ impl Refusal {
             Self::NotFound | Self::LessonNotHere | Self::LessonNotReady | Self::LessonChanged => {
                 StatusCode::NOT_FOUND
             }
-            Self::BadPath | Self::BadWish => StatusCode::BAD_REQUEST,
-            Self::OnBoardOnly => StatusCode::FORBIDDEN,
+            Self::BadPath | Self::BadWish | Self::BadQuestion => StatusCode::BAD_REQUEST,
+            Self::OnBoardOnly | Self::TokenRefused => StatusCode::FORBIDDEN,
             Self::LessonWithdrawn | Self::LessonExpired => StatusCode::GONE,
             Self::NotWaiting => StatusCode::CONFLICT,
             Self::TooOften => StatusCode::TOO_MANY_REQUESTS,
@@ -97,6 +115,10 @@ impl Refusal {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::DiskError => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::UsbOnBoard => StatusCode::FORBIDDEN,
+            Self::UsbGone => StatusCode::NOT_FOUND,
+            Self::UsbKind => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::UsbUnreadable => StatusCode::BAD_GATEWAY,
         }
     }
 

@@ -23,6 +23,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    courseware::Courseware,
     enrol::Tries,
     guard::{Host, OnBoard},
     problem::Refusal,
@@ -78,7 +79,7 @@ struct View<'a> {
 }
 
 #[derive(Serialize)]
-struct LessonView<'a> {
+pub(super) struct LessonView<'a> {
     id: &'a LessonId,
     version: u32,
     meta: Option<&'a LessonMeta>,
@@ -105,6 +106,12 @@ struct ItemView<'a> {
     subtitles: Vec<SubtitleView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     duration_ms: Option<u64>,
+    /// A small picture of it.
+    thumbnail: Option<String>,
+    /// An office file as PDF.
+    converted: Option<String>,
+    /// The same page by page, as pictures.
+    pages: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -121,7 +128,7 @@ pub(super) async fn shelf(
     Extension(OnBoard(on_board)): Extension<OnBoard>,
 ) -> Response {
     let shelf = api.state.shelf();
-    let origin = format!("http://{host}:{}", api.courseware_port);
+    let courseware = Courseware::new(&host, api.courseware_port, on_board);
     let now = crate::clock::now().0;
     let view = View {
         device: shelf.device.as_ref(),
@@ -131,7 +138,7 @@ pub(super) async fn shelf(
         lessons: shelf
             .lessons
             .iter()
-            .map(|lesson| lesson_view(lesson, &origin))
+            .map(|lesson| lesson_view(lesson, &courseware))
             .collect(),
         notices: &shelf.notices,
         disk: shelf.disk,
@@ -145,7 +152,7 @@ pub(super) async fn shelf(
     answer
 }
 
-fn lesson_view<'a>(lesson: &'a ShelfLesson, origin: &str) -> LessonView<'a> {
+pub(super) fn lesson_view<'a>(lesson: &'a ShelfLesson, courseware: &Courseware) -> LessonView<'a> {
     let mut view = LessonView {
         id: &lesson.lesson,
         version: lesson.version,
@@ -180,18 +187,19 @@ fn lesson_view<'a>(lesson: &'a ShelfLesson, origin: &str) -> LessonView<'a> {
         }
         LessonState::Ready => {
             let items = lesson.card.iter().flat_map(|card| &card.items);
-            view.items = items.map(|item| item_view(lesson, item, origin)).collect();
+            view.items = items.map(|item| item_view(lesson, item, courseware)).collect();
         }
     }
     view
 }
 
-fn item_view<'a>(lesson: &ShelfLesson, item: &'a LessonItem, origin: &str) -> ItemView<'a> {
-    let file = |path: &LessonPath| format!("/files/{}/{}?v={}", lesson.lesson, escape(path), lesson.version);
+fn item_view<'a>(lesson: &ShelfLesson, item: &'a LessonItem, courseware: &Courseware) -> ItemView<'a> {
+    let file = |path: &LessonPath| file_url(lesson, path);
     let (url, download) = match item.kind {
         ItemKind::Html5 => (
             format!(
-                "{origin}/{}/{}/{}",
+                "{}/{}/{}/{}",
+                courseware.origin(&lesson.lesson),
                 lesson.lesson,
                 lesson.version,
                 escape(&item.entry)
@@ -214,7 +222,15 @@ fn item_view<'a>(lesson: &ShelfLesson, item: &'a LessonItem, origin: &str) -> It
             })
             .collect(),
         duration_ms: item.duration_ms,
+        thumbnail: item.thumbnail.as_ref().map(file),
+        converted: item.converted.as_ref().map(file),
+        pages: item.pages.iter().map(file).collect(),
     }
+}
+
+/// Where a file of a lesson is handed out.
+pub(super) fn file_url(lesson: &ShelfLesson, path: &LessonPath) -> String {
+    format!("/files/{}/{}?v={}", lesson.lesson, escape(path), lesson.version)
 }
 
 /// A path as it stands in a URL: all but the plainest characters of each part are percent-encoded.
@@ -236,20 +252,20 @@ pub(super) async fn live(State(api): State<Api>, Extension(language): Extension<
     let Ok(place) = Arc::clone(&api.listeners).try_acquire_owned() else {
         return Refusal::Busy.answer(language, format!("{LISTENERS} pages listen already"));
     };
-    let mut changes = api.state.watch();
+    let (mut changes, beside) = (api.state.watch(), api.state.watch_beside());
     changes.mark_changed();
-    let start: (_, OwnedSemaphorePermit) = ((changes, api.ending.clone()), place);
-    let events = stream::unfold(start, |((mut changes, ending), place)| async move {
+    let start: (_, OwnedSemaphorePermit) = ((changes, beside, api.ending.clone()), place);
+    let events = stream::unfold(start, |((mut changes, mut beside, ending), place)| async move {
         tokio::select! {
-            () = ending.cancelled() => None,
-            changed = changes.changed() => {
-                changed.ok()?;
-                tokio::time::sleep(COALESCE).await;
-                changes.mark_unchanged();
-                let event = Event::default().event("shelf").data("{}");
-                Some((Ok::<_, Infallible>(event), ((changes, ending), place)))
-            }
+            () = ending.cancelled() => return None,
+            changed = changes.changed() => changed.ok()?,
+            changed = beside.changed() => changed.ok()?,
         }
+        tokio::time::sleep(COALESCE).await;
+        changes.mark_unchanged();
+        beside.mark_unchanged();
+        let event = Event::default().event("shelf").data("{}");
+        Some((Ok::<_, Infallible>(event), ((changes, beside, ending), place)))
     });
     let mut answer = Sse::new(events)
         .keep_alive(KeepAlive::new().interval(HEARTBEAT))

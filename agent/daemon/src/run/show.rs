@@ -1,6 +1,6 @@
 //! What the player and the console are shown of the device.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use agent_core::{Millis, report};
 use contract::report::DeviceReport;
@@ -8,7 +8,7 @@ use contract::report::DeviceReport;
 use super::agent::Agent;
 use crate::{
     io::{fetch::Fetcher, probes},
-    shelf::{Shelf, ShelfDevice, ShelfLesson, ShelfNotice},
+    shelf::{Shelf, ShelfClock, ShelfDevice, ShelfLesson, ShelfNotice},
 };
 
 /// Between two looks of the player at least.
@@ -37,6 +37,8 @@ impl Agent {
 
     fn shelf_now(&self, now: Millis) -> Shelf {
         let reply = &self.identity.reply;
+        let assigned = self.lessons.assigned_lessons().iter();
+        let sizes: HashMap<_, _> = assigned.map(|a| ((&a.lesson, a.version), a.size_bytes)).collect();
         let lesson = |status: contract::report::LessonStatus| {
             let status = self.as_trusted(status);
             let card = self
@@ -44,10 +46,12 @@ impl Agent {
                 .get(&(status.lesson.clone(), status.version))
                 .map(Arc::clone);
             let (lesson, version, state) = (status.lesson, status.version, status.state);
+            let size_bytes = sizes.get(&(&lesson, version)).copied();
             Arc::new(ShelfLesson {
                 lesson,
                 version,
                 state,
+                size_bytes,
                 card,
             })
         };
@@ -69,6 +73,11 @@ impl Agent {
             notices: notices.collect(),
             disk: self.lessons.disk(),
             membership: self.membership.clone(),
+            plan: None,
+            clock: ShelfClock::default(),
+            bytes_per_s: None,
+            held_back: self.held_back(),
+            held_until: None,
         }
     }
 

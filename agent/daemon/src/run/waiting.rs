@@ -183,6 +183,7 @@ impl Waiting {
                     lesson: held.lesson.clone(),
                     version: held.version,
                     state: LessonState::Ready,
+                    size_bytes: None,
                     card,
                 })
             })
