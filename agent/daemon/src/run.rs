@@ -78,6 +78,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 
     // The player is first: a lesson must open while disk and network are still being sorted out.
     let (writer, state) = shelf::shelf();
+    writer.set_usb_roots(config.usb.roots.clone());
     let player = Player::start(&config.player, state).await?;
     let _ = sd_notify::notify(&[NotifyState::Ready]);
     tracing::info!(listen = %config.player.listen, version = env!("CARGO_PKG_VERSION"), board = %config.board.name, "player is ready");

@@ -4,6 +4,7 @@
 //! trip to a blocking thread, which also starts the kernel's read-ahead. At most one buffer is held for a client.
 
 use std::{
+    fs::File,
     io::{self, IoSliceMut},
     os::unix::fs::FileExt,
     pin::Pin,
@@ -21,8 +22,45 @@ use crate::store::OpenFile;
 /// Bytes of one frame.
 const BUFFER_BYTES: u64 = 128 * 1024;
 
+/// What is read.
+#[derive(Debug)]
+pub(super) enum Source {
+    /// A file of a lesson.
+    Lesson(OpenFile),
+    /// A file on a disk that somebody brought.
+    Disk(File),
+}
+
+impl From<OpenFile> for Source {
+    fn from(open: OpenFile) -> Self {
+        Self::Lesson(open)
+    }
+}
+
+impl From<File> for Source {
+    fn from(file: File) -> Self {
+        Self::Disk(file)
+    }
+}
+
+impl Source {
+    const fn file(&self) -> &File {
+        match self {
+            Self::Lesson(open) => &open.file,
+            Self::Disk(file) => file,
+        }
+    }
+
+    fn read_failed(&self, error: &io::Error) {
+        match self {
+            Self::Lesson(open) => open.read_failed(error),
+            Self::Disk(_) => tracing::info!(%error, "a file on a disk could not be read while it was played"),
+        }
+    }
+}
+
 pub(super) struct FileBody {
-    open: Arc<OpenFile>,
+    open: Arc<Source>,
     at: u64,
     end: u64,
     waiting: Option<JoinHandle<io::Result<Bytes>>>,
@@ -30,9 +68,9 @@ pub(super) struct FileBody {
 
 impl FileBody {
     /// The bytes from `start` to before `end`; both must lie within the file.
-    pub(super) fn new(open: OpenFile, start: u64, end: u64) -> Self {
+    pub(super) fn new(open: impl Into<Source>, start: u64, end: u64) -> Self {
         Self {
-            open: Arc::new(open),
+            open: Arc::new(open.into()),
             at: start,
             end,
             waiting: None,
@@ -43,7 +81,7 @@ impl FileBody {
     fn read_now(&self) -> Option<Bytes> {
         let mut buffer = vec![0; self.wanted()];
         let read = preadv2(
-            &self.open.file,
+            self.open.file(),
             &mut [IoSliceMut::new(&mut buffer)],
             self.at,
             ReadWriteFlags::NOWAIT,
@@ -81,7 +119,7 @@ impl Body for FileBody {
                     let (open, at, wanted) = (Arc::clone(&self.open), self.at, self.wanted());
                     self.waiting = Some(tokio::task::spawn_blocking(move || {
                         let mut buffer = vec![0; wanted];
-                        let read = open.file.read_exact_at(&mut buffer, at);
+                        let read = open.file().read_exact_at(&mut buffer, at);
                         read.inspect_err(|error| open.read_failed(error))?;
                         Ok(Bytes::from(buffer))
                     }));

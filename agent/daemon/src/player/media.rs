@@ -15,7 +15,9 @@ use contract::{id::LessonId, path::LessonPath};
 use serde::Deserialize;
 
 use super::{
-    body::FileBody,
+    body::{self, FileBody},
+    courseware,
+    guard::{Host, OnBoard},
     problem::Refusal,
     range::{Portion, portion},
 };
@@ -71,9 +73,15 @@ pub(super) async fn file(
 pub(super) async fn courseware(
     State(state): State<PlayerState>,
     Extension(language): Extension<Language>,
+    Extension(Host(host)): Extension<Host>,
+    Extension(OnBoard(on_board)): Extension<OnBoard>,
     Path((lesson, version, path)): Path<(String, u32, String)>,
     headers: HeaderMap,
 ) -> Response {
+    // On the board a lesson is at home under its own name only: under another's it could read what that one stored.
+    if on_board && LessonId::new(lesson.clone()).map_or(true, |lesson| host != courseware::host(&lesson)) {
+        return Refusal::HostRefused.answer(language, format!("{host} is not where {lesson} is at home"));
+    }
     match find(&state, lesson, Some(version), path).await {
         Ok((found, open)) => respond(&found, open, &headers),
         Err((refusal, detail)) => refusal.answer(language, detail),
@@ -164,21 +172,41 @@ fn find_in(
 }
 
 fn respond(found: &Resolved, open: OpenFile, asked: &HeaderMap) -> Response {
-    let etag = format!("\"{}\"", open.hash);
-    let size = open.size;
-    let (status, body) = match portion(asked, &etag, size) {
+    let what = Stretch {
+        media_type: &found.media_type,
+        etag: &format!("\"{}\"", open.hash),
+        size: open.size,
+    };
+    stretch(what, open, asked)
+}
+
+/// What a file is called in an answer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stretch<'a> {
+    pub(super) media_type: &'a str,
+    /// Strong, quotes included.
+    pub(super) etag: &'a str,
+    /// Of the whole file, in bytes.
+    pub(super) size: u64,
+}
+
+/// The part of a file that was asked for.
+pub(super) fn stretch(what: Stretch<'_>, source: impl Into<body::Source>, asked: &HeaderMap) -> Response {
+    let Stretch { etag, size, .. } = what;
+    let asked = portion(asked, etag, size);
+    let (status, body) = match asked {
         Portion::NotModified => (StatusCode::NOT_MODIFIED, Body::empty()),
         Portion::Beyond => (StatusCode::RANGE_NOT_SATISFIABLE, Body::empty()),
-        Portion::Whole => (StatusCode::OK, Body::new(FileBody::new(open, 0, size))),
+        Portion::Whole => (StatusCode::OK, Body::new(FileBody::new(source, 0, size))),
         Portion::Part(from, to) => (
             StatusCode::PARTIAL_CONTENT,
-            Body::new(FileBody::new(open, from, to)),
+            Body::new(FileBody::new(source, from, to)),
         ),
     };
     let mut answer = Response::new(body);
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
-    let range = match portion(asked, &etag, size) {
+    let range = match asked {
         Portion::Part(from, to) => Some(format!("bytes {from}-{}/{size}", to - 1)),
         Portion::Beyond => Some(format!("bytes */{size}")),
         Portion::Whole | Portion::NotModified => None,
@@ -189,9 +217,9 @@ fn respond(found: &Resolved, open: OpenFile, asked: &HeaderMap) -> Response {
         "no-cache"
     };
     let fields = [
-        (header::CONTENT_TYPE, Some(found.media_type.clone())),
+        (header::CONTENT_TYPE, Some(what.media_type.to_owned())),
         (header::CONTENT_RANGE, range),
-        (header::ETAG, Some(etag)),
+        (header::ETAG, Some(etag.to_owned())),
         (header::ACCEPT_RANGES, Some("bytes".to_owned())),
         (header::CACHE_CONTROL, Some(cache.to_owned())),
     ];

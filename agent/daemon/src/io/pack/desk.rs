@@ -666,7 +666,12 @@ fn stamp(bbt: &std::path::Path) -> Option<Stamp> {
 }
 
 fn id_of(bbt: &std::path::Path, stamp: &Stamp) -> String {
-    let mark = format!("{}\n{}", bbt.display(), stamp.0);
+    disk_id(bbt, stamp.0)
+}
+
+/// Names the disk on which `bbt` lies, or would, by its file system.
+pub(super) fn disk_id(bbt: &std::path::Path, device: u64) -> String {
+    let mark = format!("{}\n{device}", bbt.display());
     let hash = contract::hash::Hash::of(mark.as_bytes()).to_hex();
     hash.get(..12).unwrap_or_default().to_owned()
 }

@@ -8,6 +8,7 @@ pub mod desk;
 pub mod eject;
 pub mod folder;
 pub mod import;
+pub mod loose;
 pub mod own;
 pub mod receipt;
 pub mod survey;
