@@ -145,6 +145,33 @@ pub struct HelpCard {
     pub web: String,
 }
 
+/// Whether a timetable's word for a subject means a lesson's: 语文课 is 语文, 道法 is 道德与法治.
+pub fn subject_fits(timetable: &str, lesson: &str) -> bool {
+    let (timetable, lesson) = (plain_subject(timetable), plain_subject(lesson));
+    !timetable.is_empty() && !lesson.is_empty() && (timetable.contains(lesson) || lesson.contains(timetable))
+}
+
+fn plain_subject(subject: &str) -> &str {
+    let subject = subject.trim();
+    let bare = subject
+        .strip_suffix('课')
+        .filter(|bare| !bare.is_empty())
+        .unwrap_or(subject);
+    match bare {
+        "语" => "语文",
+        "数" => "数学",
+        "英" | "外语" => "英语",
+        "道法" | "品德" | "品社" | "思品" => "道德与法治",
+        "思政" | "政治" => "思想政治",
+        "信息" | "信息技术" | "微机" | "电脑" => "信息科技",
+        "体" => "体育",
+        "音" => "音乐",
+        "美" => "美术",
+        "生物学" => "生物",
+        other => other,
+    }
+}
+
 impl SignedBody for ClassroomPlan {
     const KIND: &'static str = "classroom-plan/1";
     const ROLE: KeyRole = KeyRole::Command;

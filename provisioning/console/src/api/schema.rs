@@ -55,4 +55,10 @@ contract_schemas! {
     CountyFile = contract::usb::CountyFile;
     FailureReason = contract::report::FailureReason;
     Hardware = contract::hardware::Hardware;
+    SilenceEntry = contract::records::SilenceEntry;
+    SilenceChecks = contract::records::SilenceChecks;
+    FaultClass = contract::records::FaultClass;
+    RepairState = contract::records::RepairState;
+    NoticeLevel = contract::command::NoticeLevel;
+    Weeks = contract::classroom::Weeks;
 }

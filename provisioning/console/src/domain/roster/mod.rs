@@ -87,7 +87,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    fn new(sheet: &str, row: usize, column: &str, code: &'static str) -> Self {
+    pub(crate) fn new(sheet: &str, row: usize, column: &str, code: &'static str) -> Self {
         Self {
             sheet: sheet.to_owned(),
             row,
@@ -97,7 +97,7 @@ impl Fault {
         }
     }
 
-    fn arg(mut self, name: &'static str, value: impl ToString) -> Self {
+    pub(crate) fn arg(mut self, name: &'static str, value: impl ToString) -> Self {
         let value: String = value.to_string().chars().take(60).collect();
         self.args.insert(name, value);
         self
