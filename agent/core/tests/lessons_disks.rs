@@ -11,7 +11,7 @@ use contract::{
     assignment::{AssignedLesson, Assignment},
     hash::Hash,
     id::{DeviceId, LessonId},
-    report::{DiskReport, LessonState},
+    report::{DiskReport, FailureReason, LessonState},
 };
 use jiff::Timestamp;
 
@@ -167,4 +167,31 @@ fn what_is_half_here_from_a_disk_does_not_go_while_it_comes() {
         core.shelf().iter().all(|l| l.lesson != id("own")),
         "it does not play yet"
     );
+}
+
+#[test]
+fn what_the_school_made_itself_never_goes_by_itself_but_for_an_older_version() {
+    let mut core = core(&["a"]);
+    effects(&mut core);
+    core.handle(Event::Own(vec![wanted("school-1")]), Millis(1));
+    // 100 are missing and nothing else is there: the assigned lesson does not come.
+    core.handle(
+        surveyed(vec![held("a", Some(0)), held("school-1", None)], 20),
+        Millis(2),
+    );
+    assert_eq!(effects(&mut core), []);
+    let failed = &core.shelf()[0];
+    assert!(
+        matches!(
+            failed.state,
+            LessonState::Failed {
+                reason: FailureReason::DiskFull,
+                ..
+            }
+        ),
+        "{failed:?}"
+    );
+    // Taken from the list by hand, or an older version of one that is: it goes like any other.
+    core.handle(Event::Own(Vec::new()), Millis(3));
+    assert_eq!(effects(&mut core), [Effect::Evict((id("school-1"), 1))]);
 }

@@ -16,7 +16,7 @@ use anyhow::Context;
 use contract::{
     enrol::EnrolReply,
     id::LessonId,
-    lesson::Licence,
+    lesson::{Licence, SchoolMark},
     signed::{Signed, SignedBody, TrustedKey},
     trust::{MAX_BUNDLE_BYTES, TrustBundle},
 };
@@ -79,8 +79,20 @@ impl TrustDoor {
         licence: Option<&Licence>,
         source: Source,
     ) -> Verdict {
+        self.judge_made(lesson, version, licence, None, source)
+    }
+
+    /// The same of a lesson that a school may have made itself, with who signed it.
+    pub fn judge_made(
+        &self,
+        lesson: &LessonId,
+        version: u32,
+        licence: Option<&Licence>,
+        school: Option<&SchoolMark>,
+        source: Source,
+    ) -> Verdict {
         let floor = self.floor();
-        self.lock().judge(lesson, version, licence, source, floor)
+        self.lock().judge(lesson, version, licence, school, source, floor)
     }
 
     /// Offers a bundle as it came. What it changes holds at once; the loop keeps it on the disk.
@@ -104,6 +116,11 @@ impl TrustDoor {
     /// See [`Trust::verify`].
     pub fn verify<T: SignedBody>(&self, document: &Signed<T>) -> Result<T, contract::signed::SignatureError> {
         self.lock().verify(document)
+    }
+
+    /// Every key by which a lesson may come: the county's, and those of the school's authors.
+    pub fn lesson_keys(&self) -> Vec<TrustedKey> {
+        self.lock().lesson_keys()
     }
 
     /// Every key that is believed now.

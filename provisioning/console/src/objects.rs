@@ -27,7 +27,7 @@ use object_store::{
 use tokio::io::AsyncReadExt;
 
 pub use self::staging::{Sealed, Staged};
-use crate::domain::import::chunker::Digested;
+use contract::chunks::Digested;
 
 const STAGING: &str = "staging";
 const MANIFESTS: &str = "manifests";

@@ -99,3 +99,13 @@ id!(
 id!(
     /// A pack: a portable signed set of lessons on a disk or disc.
     PackId, "pack");
+
+/// How the ids of lessons begin that a school made itself, and of no others.
+pub const SCHOOL_PREFIX: &str = "school-";
+
+impl LessonId {
+    /// Whether it is a lesson that a school made itself (校本): signed by an author of the school, not by the county.
+    pub fn is_school_made(&self) -> bool {
+        self.as_str().starts_with(SCHOOL_PREFIX)
+    }
+}

@@ -10,7 +10,7 @@ use crate::{
     hash::{Hash, Sha256},
     id::LessonId,
     path::LessonPath,
-    signed::{KeyRole, SignedBody},
+    signed::{KeyRole, SignatureError, Signed, SignedBody, TrustedKey},
 };
 
 /// Largest signed manifest a device reads, in bytes: about 40 GB of lesson at 128 KiB a chunk.
@@ -195,6 +195,77 @@ pub struct SchoolLesson {
 impl SignedBody for SchoolLesson {
     const KIND: &'static str = "school-lesson/1";
     const ROLE: KeyRole = KeyRole::School;
+}
+
+/// Longest code of a school, in bytes.
+pub const MAX_SCHOOL_BYTES: usize = 64;
+
+/// Who made a school's own lesson.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SchoolMark {
+    /// Official code of the school.
+    pub school: String,
+    /// Public key of the author whose signature was found good (base64): its name could be anybody's.
+    pub author: String,
+}
+
+/// A lesson whose signature is good, the county's or a school's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedLesson {
+    /// What it is.
+    pub manifest: LessonManifest,
+    /// Where a school made it.
+    pub school: Option<SchoolMark>,
+}
+
+/// A signed document that is no lesson.
+#[derive(Debug, thiserror::Error)]
+pub enum LessonRefused {
+    /// No JSON of that shape.
+    #[error("not a signed lesson: {0}")]
+    Syntax(#[from] serde_json::Error),
+    /// Not signed as it must be.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
+    /// It contradicts itself.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// A school's own lesson under a name that only the county gives, or for no school.
+    #[error("lesson {0} is signed by a school, whose lessons begin with \"school-\" and name the school")]
+    School(LessonId),
+}
+
+impl SignedLesson {
+    /// Reads the document that is said to be `lesson` and verifies it. The name decides who must have signed: for names
+    /// that begin with `school-` an author of a school, for all others the county. So neither can take the other's place.
+    ///
+    /// # Errors
+    /// Not readable, not signed as it must be, or a contradiction in itself. That it *is* `lesson` is the caller's to check.
+    pub fn open(document: &[u8], lesson: &LessonId, keys: &[TrustedKey]) -> Result<Self, LessonRefused> {
+        let opened = if lesson.is_school_made() {
+            let signed: Signed<SchoolLesson> = serde_json::from_slice(document)?;
+            let (SchoolLesson { school, manifest }, key) = signed.verify_with(keys)?;
+            let named = (1..=MAX_SCHOOL_BYTES).contains(&school.len());
+            if !named || !manifest.id.is_school_made() {
+                return Err(LessonRefused::School(manifest.id));
+            }
+            Self {
+                manifest,
+                school: Some(SchoolMark {
+                    school,
+                    author: key.public_key.clone(),
+                }),
+            }
+        } else {
+            let signed: Signed<LessonManifest> = serde_json::from_slice(document)?;
+            Self {
+                manifest: signed.verify(keys)?,
+                school: None,
+            }
+        };
+        opened.manifest.check()?;
+        Ok(opened)
+    }
 }
 
 /// A manifest that contradicts itself.

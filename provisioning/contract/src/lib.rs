@@ -9,10 +9,12 @@
 
 pub mod api;
 pub mod assignment;
+pub mod chunks;
 pub mod claim;
 pub mod classroom;
 pub mod code;
 pub mod command;
+pub mod container;
 pub mod cses;
 pub mod diag;
 pub mod enrol;

@@ -4,6 +4,7 @@
 //! bbt/packs/<pack>/pack.json                      Signed<PackManifest>; of a school's own pack school.json
 //! bbt/packs/<pack>/school.json                    Signed<SchoolPack>
 //! bbt/packs/<pack>/trust.json                     TrustBundle; may be missing
+//! bbt/packs/<pack>/school-plan.json               Signed<SchoolPlan>, newest of the board that made a school's own pack
 //! bbt/packs/<pack>/assignments/<device>.json      Signed<Assignment>, for boards that no line reaches; may be missing
 //! bbt/packs/<pack>/manifests/<hash>.json          the signed manifest's very bytes, named by their hash
 //! bbt/packs/<pack>/files/<ab>/<hash>              a whole file, named by its hash; <ab> is how the hash begins
@@ -26,7 +27,7 @@ use crate::{
     health::{IngestAck, TelemetryBatch},
     id::{BootId, DeviceId, LessonId, PackId},
     report::DeviceReport,
-    signed::{KeyRole, SignedBody},
+    signed::{KeyRole, Signed, SignedBody},
 };
 
 /// Packs, in the disk's folder `bbt`.
@@ -35,6 +36,10 @@ pub const PACKS: &str = "packs";
 pub const MANIFEST_FILE: &str = "pack.json";
 /// What a school's own pack is, in its folder.
 pub const SCHOOL_FILE: &str = "school.json";
+/// The school's plan as the console signed it, in the folder of a school's own pack: it says who may be its author.
+pub const PLAN_FILE: &str = "school-plan.json";
+/// Largest school plan that is read from a disk, in bytes.
+pub const MAX_PLAN_BYTES: usize = 1024 * 1024;
 /// The keys and withdrawals of the county, in a pack's folder.
 pub const TRUST_FILE: &str = "trust.json";
 /// Signed manifests, in a pack's folder.
@@ -133,6 +138,13 @@ impl SignedBody for PackManifest {
 impl SignedBody for SchoolPack {
     const KIND: &'static str = "school-pack/1";
     const ROLE: KeyRole = KeyRole::School;
+}
+
+impl SchoolPack {
+    /// Which school an unverified document says it is for: for a sentence, never for a decision.
+    pub fn claimed_school(document: &Signed<Self>) -> Option<String> {
+        document.claim().ok().map(|pack| pack.school)
+    }
 }
 
 /// A pack that contradicts itself.

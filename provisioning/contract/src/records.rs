@@ -226,7 +226,9 @@ impl SilenceRecord {
     ///
     /// # Errors
     /// An entry cannot be written as JSON.
-    pub fn chain_of<'a>(entries: impl IntoIterator<Item = &'a SilenceEntry>) -> Result<Hash, serde_json::Error> {
+    pub fn chain_of<'a>(
+        entries: impl IntoIterator<Item = &'a SilenceEntry>,
+    ) -> Result<Hash, serde_json::Error> {
         entries
             .into_iter()
             .try_fold(Hash([0; 32]), |link, entry| Self::link(link, entry))

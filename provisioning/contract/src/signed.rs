@@ -229,6 +229,14 @@ impl<T: SignedBody> Signed<T> {
     /// # Errors
     /// No trusted key, a signature that does not fit, or a body that cannot be read.
     pub fn verify(&self, trusted: &[TrustedKey]) -> Result<T, SignatureError> {
+        self.verify_with(trusted).map(|(body, _)| body)
+    }
+
+    /// The same, and whose signature was found good.
+    ///
+    /// # Errors
+    /// As [`Signed::verify`].
+    pub fn verify_with<'k>(&self, trusted: &'k [TrustedKey]) -> Result<(T, &'k TrustedKey), SignatureError> {
         let message = message(T::KIND, &self.signed);
         for found in &self.signatures {
             let Some(key) = trusted
@@ -238,7 +246,7 @@ impl<T: SignedBody> Signed<T> {
                 continue;
             };
             key.check(T::KIND, &message, found)?;
-            return self.read();
+            return Ok((self.read()?, key));
         }
         Err(self.nobody())
     }

@@ -114,6 +114,9 @@ pub enum Event {
     },
     /// That is over, well or badly.
     ImportEnded(Version),
+    /// When lessons are first taught by the classroom's plan; replaces what was said before. Counts where the assignment
+    /// does not say.
+    Planned(BTreeMap<LessonId, Timestamp>),
 }
 
 /// What to do.
@@ -197,6 +200,9 @@ enum Retry {
 pub struct Lessons {
     settings: Settings,
     assignment: Option<Assignment>,
+    /// What it says, with what the classroom's plan adds.
+    assigned: Vec<AssignedLesson>,
+    planned: BTreeMap<LessonId, Timestamp>,
     inventory: Option<Inventory>,
     disk: DiskReport,
     conditions: (Option<Timestamp>, Option<FileRoom>),
@@ -232,7 +238,9 @@ impl Lessons {
     pub fn resume(settings: Settings, assignment: Option<Assignment>, seed: u64) -> Self {
         Self {
             settings,
+            assigned: assignment.as_ref().map(|a| a.lessons.clone()).unwrap_or_default(),
             assignment,
+            planned: BTreeMap::new(),
             inventory: None,
             disk: DiskReport::default(),
             conditions: (None, None),
@@ -282,6 +290,7 @@ impl Lessons {
                 // Twice is harmless, backwards is not.
                 if matches!(self.consider(&assignment), Ok(Verdict::TakeOver)) {
                     self.assignment = Some(assignment);
+                    self.note_planned();
                     self.stuck.clear();
                     self.forget_unwanted();
                 }
@@ -352,6 +361,13 @@ impl Lessons {
                 self.ask_survey();
             }
             Event::Own(own) => self.own = own,
+            Event::Planned(planned) => {
+                if self.planned == planned {
+                    return;
+                }
+                self.planned = planned;
+                self.note_planned();
+            }
             Event::Importing {
                 version,
                 done_bytes,
@@ -418,7 +434,19 @@ impl Lessons {
     }
 
     fn assigned(&self) -> &[AssignedLesson] {
-        self.assignment.as_ref().map_or(&[], |a| &a.lessons)
+        &self.assigned
+    }
+
+    /// A lesson that is planned is needed by then, even if whoever assigned it did not say so.
+    fn note_planned(&mut self) {
+        let lessons = self.assignment.iter().flat_map(|a| &a.lessons).cloned();
+        let dated = lessons.map(|mut lesson| {
+            lesson.needed_by = lesson
+                .needed_by
+                .or_else(|| self.planned.get(&lesson.lesson).copied());
+            lesson
+        });
+        self.assigned = dated.collect();
     }
 
     /// What should be held by the console's word.
@@ -538,7 +566,10 @@ impl Lessons {
         let mut plan = planned(&|held| !self.is_own(&held.lesson, held.version));
         let too_much = budget.room_bytes < 0 || budget.room_files.is_some_and(|files| files < 0);
         if !plan.starved.is_empty() || (too_much && plan.evict.is_empty()) {
-            plan = planned(&|_| true);
+            // A lesson that the school made itself may be nowhere else: it goes by hand alone.
+            let kept =
+                |held: &HeldLesson| held.lesson.is_school_made() && self.is_own(&held.lesson, held.version);
+            plan = planned(&|held| !kept(held));
         }
 
         self.starved = plan.starved.into_iter().collect();

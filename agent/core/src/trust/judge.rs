@@ -1,6 +1,10 @@
 //! What may be accepted, and what may still be played.
 
-use contract::{id::LessonId, lesson::Licence, report::FailureReason};
+use contract::{
+    id::LessonId,
+    lesson::{Licence, SchoolMark},
+    report::FailureReason,
+};
 use jiff::Timestamp;
 
 use super::Trust;
@@ -29,6 +33,10 @@ pub enum Verdict {
     RolledBack,
     /// It comes from a disk, and what is known of keys and withdrawals is certainly out of date.
     TrustStale,
+    /// A school made it, and not this board's.
+    OtherSchool,
+    /// This school's plan does not name the board that signed it, or not any more.
+    NoAuthor,
 }
 
 impl Verdict {
@@ -40,21 +48,30 @@ impl Verdict {
             Self::LicenceExpired => Some(FailureReason::LicenceExpired),
             Self::RolledBack => Some(FailureReason::RolledBack),
             Self::TrustStale => Some(FailureReason::TrustStale),
+            Self::OtherSchool | Self::NoAuthor => Some(FailureReason::SignatureRefused),
         }
     }
 }
 
 impl Trust {
     /// Whether this version of this lesson may be accepted from `source` (or, if it is held, played). `floor`: it is certainly
-    /// that time or later; a clock that is merely believed takes no lesson from a class.
+    /// that time or later; a clock that is merely believed takes no lesson from a class. `school` is who signed a school's own
+    /// lesson; without it none is good.
     pub fn judge(
         &self,
         lesson: &LessonId,
         version: u32,
         licence: Option<&Licence>,
+        school: Option<&SchoolMark>,
         source: Source,
         floor: Timestamp,
     ) -> Verdict {
+        if lesson.is_school_made() {
+            let made = school.map_or(Verdict::NoAuthor, |mark| self.judge_school(mark));
+            if made != Verdict::Good {
+                return made;
+            }
+        }
         let taken_back = |w: &&contract::trust::Withdrawal| w.lesson == *lesson && version <= w.up_to_version;
         if self.withdrawn().iter().any(|w| taken_back(&w)) {
             return Verdict::Withdrawn;

@@ -13,9 +13,12 @@
 //! withdrawal and a licence that ran out stop a lesson that is here.
 
 mod ask;
+mod authors;
 mod judge;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_authors;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,6 +30,7 @@ use contract::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use authors::Authors;
 pub use judge::{Source, Verdict};
 
 /// Lessons whose highest version is remembered; beyond it those that are not held any more go first.
@@ -136,6 +140,9 @@ pub struct Saved {
     /// Content keys that a root dropped: nothing new of theirs is accepted, what was accepted before can still be read.
     #[serde(default)]
     pub retired: Vec<TrustedKey>,
+    /// Who may make the school's own lessons.
+    #[serde(default)]
+    pub authors: Option<Authors>,
 }
 
 /// What is believed.
@@ -147,6 +154,9 @@ pub struct Trust {
     snapshot: Option<SeenSnapshot>,
     highest: BTreeMap<LessonId, u32>,
     retired: Vec<TrustedKey>,
+    authors: Option<Authors>,
+    /// This board's own, once it made one; not kept here.
+    own_author: Option<TrustedKey>,
     revision: u64,
     ask: ask::Ask,
 }
@@ -174,6 +184,8 @@ impl Trust {
             root,
             highest: saved.highest,
             retired: saved.retired,
+            authors: saved.authors,
+            own_author: None,
             revision: 0,
             ask: ask::Ask::new(seed),
         };
@@ -192,6 +204,7 @@ impl Trust {
             snapshot: self.snapshot.clone(),
             highest: self.highest.clone(),
             retired: self.retired.clone(),
+            authors: self.authors.clone(),
         }
     }
 
@@ -223,9 +236,12 @@ impl Trust {
         self.root.as_ref().map_or(&self.enrolled, |(_, root)| &root.keys)
     }
 
-    /// The same with the content keys that were dropped since: for lessons that were accepted while those were believed.
+    /// Every key by which a lesson may be here: those by which it may come, and those that were dropped since it did. That
+    /// one of a former author's is not played is for [`Trust::judge_school`] to say.
     pub fn keys_of_the_held(&self) -> Vec<TrustedKey> {
-        self.keys().iter().chain(&self.retired).cloned().collect()
+        let mut keys = self.lesson_keys();
+        keys.extend(self.retired.iter().cloned().chain(self.past_authors()));
+        keys
     }
 
     /// How many different keys of `role` must have signed.

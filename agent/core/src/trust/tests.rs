@@ -582,7 +582,7 @@ fn a_count_that_a_thief_set_to_the_end_is_left_behind_with_his_key() {
     offer(&mut trust, &bundle(vec![by(&next, &[1])], None));
     // What was withdrawn stays so until the next snapshot, and disks wait for it.
     assert_eq!(
-        trust.judge(&lesson("bad"), 9, None, Source::Held, at(2)),
+        trust.judge(&lesson("bad"), 9, None, None, Source::Held, at(2)),
         Verdict::Withdrawn
     );
     assert!(trust.is_stale(at(2)));
@@ -611,7 +611,7 @@ fn an_expired_snapshot_is_taken_for_what_it_withdraws_and_stays_stale() {
         .snapshot
     );
     assert_eq!(
-        trust.judge(&lesson("worse"), 1, None, Source::Held, at(9)),
+        trust.judge(&lesson("worse"), 1, None, None, Source::Held, at(9)),
         Verdict::Withdrawn
     );
     assert!(trust.is_stale(at(9)));
@@ -623,7 +623,7 @@ fn an_expired_snapshot_is_taken_for_what_it_withdraws_and_stays_stale() {
 fn a_withdrawn_lesson_is_good_nowhere() {
     for source in [Source::Held, Source::Console, Source::Disk] {
         assert_eq!(
-            house().judge(&lesson("bad"), 2, None, source, at(2)),
+            house().judge(&lesson("bad"), 2, None, None, source, at(2)),
             Verdict::Withdrawn
         );
     }
@@ -633,7 +633,7 @@ fn a_withdrawn_lesson_is_good_nowhere() {
 fn a_later_version_of_a_withdrawn_lesson_is_good() {
     for source in [Source::Held, Source::Console, Source::Disk] {
         assert_eq!(
-            house().judge(&lesson("bad"), 3, None, source, at(2)),
+            house().judge(&lesson("bad"), 3, None, None, source, at(2)),
             Verdict::Good
         );
     }
@@ -642,7 +642,7 @@ fn a_later_version_of_a_withdrawn_lesson_is_good() {
 #[test]
 fn a_frozen_snapshot_keeps_disks_out_and_nothing_else() {
     let trust = house();
-    let judge = |source, day| trust.judge(&lesson("good"), 1, None, source, at(day));
+    let judge = |source, day| trust.judge(&lesson("good"), 1, None, None, source, at(day));
     assert_eq!(judge(Source::Disk, 99), Verdict::Good);
     assert_eq!(judge(Source::Disk, 100), Verdict::TrustStale);
     assert_eq!(judge(Source::Console, 100), Verdict::Good);
@@ -654,7 +654,7 @@ fn a_disk_that_brings_a_newer_snapshot_is_let_in() {
     let mut trust = house();
     trust.offer(&only(by(&snapshot(6, 200, &[]), &[SNAPSHOT])), Bringer::Stranger);
     assert_eq!(
-        trust.judge(&lesson("good"), 1, None, Source::Disk, at(150)),
+        trust.judge(&lesson("good"), 1, None, None, Source::Disk, at(150)),
         Verdict::Good
     );
 }
@@ -664,7 +664,7 @@ fn an_expired_root_keeps_disks_out() {
     let mut trust = house();
     offer(&mut trust, &only(by(&snapshot(6, 5_000, &[]), &[SNAPSHOT])));
     assert_eq!(
-        trust.judge(&lesson("good"), 1, None, Source::Disk, at(1_000)),
+        trust.judge(&lesson("good"), 1, None, None, Source::Disk, at(1_000)),
         Verdict::TrustStale
     );
 }
@@ -674,7 +674,7 @@ fn a_root_without_a_snapshot_keeps_disks_out() {
     let first = bundle(vec![by(&root(1, &[1], 1), &[1])], None);
     let trust = Trust::resume(None, online(), Some(&first), 1);
     assert_eq!(
-        trust.judge(&lesson("good"), 1, None, Source::Disk, at(1)),
+        trust.judge(&lesson("good"), 1, None, None, Source::Disk, at(1)),
         Verdict::TrustStale
     );
 }
@@ -686,7 +686,7 @@ fn a_licence_runs_out_by_the_floor_alone() {
         expires_at: Some(at(50)),
     };
     let trust = house();
-    let judge = |day| trust.judge(&lesson("good"), 1, Some(&licence), Source::Held, at(day));
+    let judge = |day| trust.judge(&lesson("good"), 1, Some(&licence), None, Source::Held, at(day));
     assert_eq!((judge(49), judge(50)), (Verdict::Good, Verdict::LicenceExpired));
 }
 
@@ -697,7 +697,14 @@ fn a_licence_without_an_end_never_runs_out() {
         expires_at: None,
     };
     assert_eq!(
-        house().judge(&lesson("good"), 1, Some(&licence), Source::Held, Timestamp::MAX),
+        house().judge(
+            &lesson("good"),
+            1,
+            Some(&licence),
+            None,
+            Source::Held,
+            Timestamp::MAX
+        ),
         Verdict::Good
     );
 }
@@ -708,17 +715,17 @@ fn a_rolled_back_lesson_is_not_accepted() {
     trust.is_ready(&lesson("good"), 3);
     for source in [Source::Console, Source::Disk] {
         assert_eq!(
-            trust.judge(&lesson("good"), 2, None, source, at(2)),
+            trust.judge(&lesson("good"), 2, None, None, source, at(2)),
             Verdict::RolledBack
         );
         assert_eq!(
-            trust.judge(&lesson("good"), 3, None, source, at(2)),
+            trust.judge(&lesson("good"), 3, None, None, source, at(2)),
             Verdict::Good
         );
     }
     // The page that is open goes on until the older version is gone.
     assert_eq!(
-        trust.judge(&lesson("good"), 2, None, Source::Held, at(2)),
+        trust.judge(&lesson("good"), 2, None, None, Source::Held, at(2)),
         Verdict::Good
     );
 }
@@ -738,7 +745,7 @@ fn a_withdrawal_outweighs_every_other_reason() {
     let mut trust = house();
     trust.is_ready(&lesson("bad"), 9);
     assert_eq!(
-        trust.judge(&lesson("bad"), 1, None, Source::Disk, at(5_000)),
+        trust.judge(&lesson("bad"), 1, None, None, Source::Disk, at(5_000)),
         Verdict::Withdrawn
     );
 }
@@ -786,7 +793,7 @@ fn a_kept_root_that_was_changed_on_the_disk_is_not_believed_and_its_withdrawals_
     assert_eq!((trust.root_version(), trust.snapshot_version()), (0, 0));
     assert_eq!(trust.keys(), online());
     assert_eq!(
-        trust.judge(&lesson("bad"), 2, None, Source::Held, at(2)),
+        trust.judge(&lesson("bad"), 2, None, None, Source::Held, at(2)),
         Verdict::Withdrawn
     );
 }

@@ -154,9 +154,13 @@ fn find_in(
     // At each request, also for the next stretch of a video that is playing.
     let card = store.card(&key).map_err(disk)?;
     let licence = card.as_ref().and_then(|card| card.meta.licence.as_ref());
-    match trust.judge(&key.lesson, key.version, licence, Source::Held) {
+    let school = card.as_ref().and_then(|card| card.school.as_ref());
+    match trust.judge_made(&key.lesson, key.version, licence, school, Source::Held) {
         Verdict::Withdrawn => return Err((Refusal::LessonWithdrawn, key.to_string())),
         Verdict::LicenceExpired => return Err((Refusal::LessonExpired, key.to_string())),
+        Verdict::OtherSchool | Verdict::NoAuthor => {
+            return Err((Refusal::LessonNotOurs, key.to_string()));
+        }
         Verdict::Good | Verdict::RolledBack | Verdict::TrustStale => {}
     }
     let Some(found) = store.resolve(&key, path.as_str()).map_err(disk)? else {

@@ -17,6 +17,7 @@ pub(super) enum Refusal {
     LessonChanged,
     LessonWithdrawn,
     LessonExpired,
+    LessonNotOurs,
     BadPath,
     MethodRefused,
     HostRefused,
@@ -40,13 +41,14 @@ pub(super) enum Refusal {
 
 impl Refusal {
     #[cfg(test)]
-    const ALL: [Self; 25] = [
+    const ALL: [Self; 26] = [
         Self::NotFound,
         Self::LessonNotHere,
         Self::LessonNotReady,
         Self::LessonChanged,
         Self::LessonWithdrawn,
         Self::LessonExpired,
+        Self::LessonNotOurs,
         Self::BadPath,
         Self::MethodRefused,
         Self::HostRefused,
@@ -76,6 +78,7 @@ impl Refusal {
             Self::LessonChanged => "lesson_changed",
             Self::LessonWithdrawn => "lesson_withdrawn",
             Self::LessonExpired => "lesson_expired",
+            Self::LessonNotOurs => "lesson_not_ours",
             Self::BadPath => "bad_path",
             Self::MethodRefused => "method_refused",
             Self::HostRefused => "host_refused",
@@ -105,7 +108,7 @@ impl Refusal {
             }
             Self::BadPath | Self::BadWish | Self::BadQuestion => StatusCode::BAD_REQUEST,
             Self::OnBoardOnly | Self::TokenRefused => StatusCode::FORBIDDEN,
-            Self::LessonWithdrawn | Self::LessonExpired => StatusCode::GONE,
+            Self::LessonWithdrawn | Self::LessonExpired | Self::LessonNotOurs => StatusCode::GONE,
             Self::NotWaiting => StatusCode::CONFLICT,
             Self::TooOften => StatusCode::TOO_MANY_REQUESTS,
             Self::MethodRefused => StatusCode::METHOD_NOT_ALLOWED,

@@ -26,7 +26,7 @@ impl Agent {
     /// The store is open: lessons play, and fetching can begin.
     pub(super) fn store_opened(&mut self, store: ContentStore) {
         self.shelf.set_store(store.clone());
-        store.trust(self.trust.keys());
+        store.trust(self.trust.lesson_keys());
         self.counted = Counted::now(&store);
         self.store = Some(store.clone());
         self.start_fetching(&store);

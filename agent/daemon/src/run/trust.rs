@@ -101,7 +101,7 @@ impl Agent {
             self.trust_shown = (root, snapshot);
         }
         if let Some(store) = &self.store {
-            store.trust(keys.clone());
+            store.trust(self.trust.lesson_keys());
         }
         let task = match trust::to_bytes(&saved) {
             Ok(bytes) => Task::KeepTrust(bytes, keys),
@@ -140,7 +140,10 @@ impl Agent {
     pub(super) fn barred(&self, version: &Version, source: Source) -> Option<FailureReason> {
         let card = self.cards.get(version);
         let licence = card.and_then(|card| card.meta.licence.as_ref());
-        self.trust.judge(&version.0, version.1, licence, source).reason()
+        let school = card.and_then(|card| card.school.as_ref());
+        self.trust
+            .judge_made(&version.0, version.1, licence, school, source)
+            .reason()
     }
 
     /// A step that may not be taken has ended before it began.
@@ -192,6 +195,7 @@ const fn said(reason: FailureReason) -> &'static str {
         FailureReason::Withdrawn => "the county withdrew it",
         FailureReason::LicenceExpired => "its licence has run out",
         FailureReason::RolledBack => "a newer version was held before",
+        FailureReason::SignatureRefused => "the school's plan does not name the board that signed it",
         _ => "it is not trusted",
     }
 }

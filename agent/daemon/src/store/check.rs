@@ -210,8 +210,13 @@ fn check_needs(
     struct Outer {
         signed: String,
     }
-    let parsed = serde_json::from_slice::<Outer>(bytes)
-        .and_then(|outer| serde_json::from_str::<contract::lesson::LessonManifest>(&outer.signed));
+    let parsed = serde_json::from_slice::<Outer>(bytes).and_then(|outer| {
+        if key.lesson.is_school_made() {
+            serde_json::from_str::<contract::lesson::SchoolLesson>(&outer.signed).map(|lesson| lesson.manifest)
+        } else {
+            serde_json::from_str::<contract::lesson::LessonManifest>(&outer.signed)
+        }
+    });
     let named: HashSet<_> = match &parsed {
         Ok(manifest) => manifest.files.iter().map(|f| (f.hash, f.size)).collect(),
         Err(error) => {

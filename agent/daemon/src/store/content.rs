@@ -26,8 +26,8 @@ use contract::{
     assignment::AssignedLesson,
     hash::Hash,
     id::LessonId,
-    lesson::{LessonManifest, MAX_MANIFEST_BYTES},
-    signed::{Signed, TrustedKey},
+    lesson::{LessonManifest, MAX_MANIFEST_BYTES, SignedLesson},
+    signed::TrustedKey,
 };
 use tokio::sync::watch;
 
@@ -259,9 +259,10 @@ impl ContentStore {
         if row.card.is_some() {
             return Ok(row.card);
         }
-        Ok(self.manifest(key)?.map(|m| LessonCard {
-            meta: m.meta,
-            items: m.items,
+        Ok(self.signed_lesson(key)?.map(|lesson| LessonCard {
+            meta: lesson.manifest.meta,
+            items: lesson.manifest.items,
+            school: lesson.school,
         }))
     }
 
@@ -270,6 +271,24 @@ impl ContentStore {
     /// # Errors
     /// Index or file cannot be read, or the manifest was changed.
     pub fn manifest(&self, key: &LessonKey) -> Result<Option<LessonManifest>, StoreError> {
+        Ok(self.signed_lesson(key)?.map(|lesson| lesson.manifest))
+    }
+
+    /// The document of a lesson as it was signed, for whoever verifies it himself; `None` if it is not here.
+    ///
+    /// # Errors
+    /// Index or file cannot be read, or it was changed.
+    pub fn document(&self, key: &LessonKey) -> Result<Option<(Vec<u8>, LessonManifest)>, StoreError> {
+        let Some(manifest) = self.manifest(key)? else {
+            return Ok(None);
+        };
+        let path = self.0.layout.manifest(key);
+        let bytes = fs::read(&path).map_err(failed("read", &path))?;
+        Ok(Some((bytes, manifest)))
+    }
+
+    /// A lesson's manifest with who signed it, as [`Self::manifest`].
+    fn signed_lesson(&self, key: &LessonKey) -> Result<Option<SignedLesson>, StoreError> {
         let Some(row) = self.0.index.lesson(key)?.filter(|row| !row.evicting) else {
             return Ok(None);
         };
@@ -286,7 +305,7 @@ impl ContentStore {
             Err(error) => return Err(failed("read", &path)(error)),
         };
         match read {
-            Ok(manifest) => Ok(Some(manifest)),
+            Ok(lesson) => Ok(Some(lesson)),
             Err(reason) => {
                 let _write = self.0.lock_write()?;
                 recover::forget_manifest(&self.0, key)?;
@@ -313,8 +332,8 @@ impl ContentStore {
             version: assigned.version,
         };
         let inner = &self.0;
-        let manifest = inner
-            .believe(bytes)
+        let lesson = inner
+            .believe(&key, bytes)
             .and_then(|()| inner.verify_manifest(&key, bytes, Some(assigned.manifest)))
             .map_err(|reason| StoreError::Manifest {
                 key: key.clone(),
@@ -326,7 +345,7 @@ impl ContentStore {
             .lesson(&key)?
             .is_some_and(|row| row.manifest == assigned.manifest)
         {
-            return Ok(manifest);
+            return Ok(lesson.manifest);
         }
         let path = inner.layout.manifest(&key);
         let (needed, free) = (bytes.len() as u64, inner.room_on_disk()?);
@@ -342,13 +361,13 @@ impl ContentStore {
             .counts
             .written
             .fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        let changes = recover::adopt_manifest(inner, &key, &manifest, assigned.manifest)?;
+        let changes = recover::adopt_manifest(inner, &key, &lesson, assigned.manifest)?;
         inner.index.commit(changes)?;
         // Once more: somebody may have looked in between.
         inner.forget_all();
         inner.faults.before(Step::Done).map_err(failed("finish", &path))?;
         inner.changed();
-        Ok(manifest)
+        Ok(lesson.manifest)
     }
 
     /// Notes that a lesson was opened, at most once a minute, for the order in which lessons are evicted.
@@ -492,14 +511,12 @@ impl Inner {
     }
 
     /// Whether a manifest that comes now is signed by a key that is believed now; one that is held may be by a key that was.
-    fn believe(&self, bytes: &[u8]) -> Result<(), ManifestRefused> {
+    fn believe(&self, key: &LessonKey, bytes: &[u8]) -> Result<(), ManifestRefused> {
         if bytes.len() > MAX_MANIFEST_BYTES {
             return Err(ManifestRefused::TooLong(bytes.len()));
         }
-        let signed: Signed<LessonManifest> =
-            serde_json::from_slice(bytes).map_err(ManifestRefused::Syntax)?;
         let trusted = self.trusted.read().unwrap_or_else(PoisonError::into_inner);
-        signed.verify(&trusted)?;
+        SignedLesson::open(bytes, &key.lesson, &trusted)?;
         Ok(())
     }
 
@@ -509,7 +526,7 @@ impl Inner {
         key: &LessonKey,
         bytes: &[u8],
         promised: Option<Hash>,
-    ) -> Result<LessonManifest, ManifestRefused> {
+    ) -> Result<SignedLesson, ManifestRefused> {
         if bytes.len() > MAX_MANIFEST_BYTES {
             return Err(ManifestRefused::TooLong(bytes.len()));
         }
@@ -519,19 +536,17 @@ impl Inner {
         {
             return Err(ManifestRefused::Hash { found, promised });
         }
-        let signed: Signed<LessonManifest> =
-            serde_json::from_slice(bytes).map_err(ManifestRefused::Syntax)?;
         let mut keys = self.options.trusted.clone();
         keys.extend_from_slice(&self.trusted.read().unwrap_or_else(PoisonError::into_inner));
-        let manifest = signed.verify(&keys)?;
-        manifest.check()?;
+        let lesson = SignedLesson::open(bytes, &key.lesson, &keys)?;
+        let manifest = &lesson.manifest;
         if manifest.id != key.lesson || manifest.version != key.version {
             return Err(ManifestRefused::Other(LessonKey {
-                lesson: manifest.id,
+                lesson: manifest.id.clone(),
                 version: manifest.version,
             }));
         }
-        Ok(manifest)
+        Ok(lesson)
     }
 
     /// Syncs a folder; if the disk does not confirm, nothing more is written until the next start.

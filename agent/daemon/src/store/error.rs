@@ -112,6 +112,20 @@ pub enum ManifestRefused {
     /// A good manifest of something else.
     #[error("it is the manifest of {0}")]
     Other(LessonKey),
+    /// Signed by a school and not one of its own.
+    #[error(transparent)]
+    School(LessonRefused),
+}
+
+impl From<LessonRefused> for ManifestRefused {
+    fn from(refused: LessonRefused) -> Self {
+        match refused {
+            LessonRefused::Syntax(error) => Self::Syntax(error),
+            LessonRefused::Signature(error) => Self::Signature(error),
+            LessonRefused::Manifest(error) => Self::Invalid(error),
+            refused @ LessonRefused::School(_) => Self::School(refused),
+        }
+    }
 }
 
 impl StoreError {
@@ -131,7 +145,8 @@ impl StoreError {
                 ManifestRefused::TooLong(_)
                 | ManifestRefused::Syntax(_)
                 | ManifestRefused::Invalid(_)
-                | ManifestRefused::Other(_) => FailureReason::ManifestInvalid,
+                | ManifestRefused::Other(_)
+                | ManifestRefused::School(_) => FailureReason::ManifestInvalid,
             },
         }
     }

@@ -11,7 +11,7 @@ use std::{
     sync::atomic::Ordering,
 };
 
-use contract::{hash::Hash, lesson::LessonManifest};
+use contract::{hash::Hash, lesson::SignedLesson};
 
 use super::{
     LessonKey, StoreError,
@@ -243,7 +243,7 @@ fn parts(inner: &Inner, report: &mut OpenReport) -> Result<(), StoreError> {
 pub(crate) fn adopt_manifest(
     inner: &Inner,
     key: &LessonKey,
-    manifest: &LessonManifest,
+    lesson: &SignedLesson,
     hash: Hash,
 ) -> Result<Changes, StoreError> {
     let path = inner.layout.manifest(key);
@@ -252,10 +252,10 @@ pub(crate) fn adopt_manifest(
     for (hash, _) in inner.index.needs(key)? {
         changes.drop_need(key, hash);
     }
-    for file in &manifest.files {
+    for file in &lesson.manifest.files {
         changes.put_need(key, file.hash, file.size)?;
     }
-    changes.put_lesson(key, &LessonRow::of(manifest, hash, stamp))?;
+    changes.put_lesson(key, &LessonRow::of(lesson, hash, stamp))?;
     inner.forget_all();
     Ok(changes)
 }

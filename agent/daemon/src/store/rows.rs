@@ -14,7 +14,7 @@
 //!
 //! Every value stays far below 64 KiB: sled moves longer ones into files of their own, which our commit does not sync.
 
-use contract::{hash::Hash, id::LessonId, lesson::LessonManifest};
+use contract::{hash::Hash, id::LessonId, lesson::SignedLesson};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{LessonKey, layout::Stamp};
@@ -99,10 +99,12 @@ pub(crate) struct LessonRow {
 }
 
 impl LessonRow {
-    pub(crate) fn of(manifest: &LessonManifest, hash: Hash, stamp: Stamp) -> Self {
+    pub(crate) fn of(lesson: &SignedLesson, hash: Hash, stamp: Stamp) -> Self {
+        let manifest = &lesson.manifest;
         let card = LessonCard {
             meta: manifest.meta.clone(),
             items: manifest.items.clone(),
+            school: lesson.school.clone(),
         };
         let fits = serde_json::to_vec(&card).is_ok_and(|json| json.len() <= CARD_BYTES);
         Self {

@@ -327,6 +327,7 @@ impl Inner {
                 reason,
             })?;
         let lists: HashMap<_, _> = manifest
+            .manifest
             .files
             .iter()
             .map(|file| (file.hash, Arc::new(ChunkList::new(&file.chunks))))

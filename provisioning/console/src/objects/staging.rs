@@ -13,7 +13,7 @@ use futures_util::StreamExt;
 use tempfile::TempPath;
 
 use super::{ObjectError, Objects, STAGING};
-use crate::domain::import::chunker::{CopyError, Digested, digest_copy};
+use contract::chunks::{CopyError, Digested, digest_copy};
 
 /// A file being received; vanishes unless it is sealed and put.
 #[derive(Debug)]

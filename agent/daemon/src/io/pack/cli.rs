@@ -105,7 +105,7 @@ pub fn take(config: &Config, disk: &Path, all: bool) -> anyhow::Result<(Value, b
     let (bbt, found, door) = look(config, &identity, disk)?;
     let options = StoreOptions {
         root: config.data_dir.clone(),
-        trusted: door.keys(),
+        trusted: door.lesson_keys(),
         reserve_bytes: config.storage.reserve_bytes.unwrap_or(0),
         max_bytes: config.storage.max_bytes,
     };

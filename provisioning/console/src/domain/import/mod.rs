@@ -8,7 +8,6 @@
 //!
 //! [`plan`], [`lesson_toml`] and the checkers are pure; [`prepare`] reads disks; only this file knows database and keys.
 
-pub mod chunker;
 pub mod error;
 #[cfg(test)]
 pub(crate) mod fixtures;

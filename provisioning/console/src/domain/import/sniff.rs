@@ -2,6 +2,8 @@
 
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
+use contract::container::{Container, container};
+
 use super::{
     error::Reason,
     image, mp3, mp4, pdf,
@@ -9,7 +11,7 @@ use super::{
 };
 
 /// Bytes of the start that are looked at first.
-pub const HEAD_BYTES: usize = 4096;
+pub const HEAD_BYTES: usize = contract::container::HEAD_BYTES;
 
 /// The format family that the first bytes tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,30 +69,16 @@ pub fn family(head: &[u8]) -> Result<Family, Reason> {
     if head.is_empty() {
         return Err(Reason::Empty);
     }
-    let brand = head.get(8..12).filter(|_| head.get(4..8) == Some(b"ftyp"));
-    if let Some(brand) = brand {
-        return match brand {
-            b"qt  " => Err(Reason::UnsupportedKind("QuickTime (mov)".into())),
-            b"heic" | b"heix" | b"mif1" | b"msf1" | b"avif" | b"crx " => {
-                Err(Reason::UnsupportedKind("HEIC/AVIF".into()))
-            }
-            _ => Ok(Family::Mp4),
-        };
-    }
-    // Readers allow junk before the header of a PDF; web browsers look at the first kilobyte.
-    if head
-        .get(..head.len().min(1024))
-        .is_some_and(|start| start.windows(5).any(|w| w == b"%PDF-"))
-    {
-        return Ok(Family::Pdf);
-    }
-    match head {
-        [0x89, b'P', b'N', b'G', b'\r', b'\n', ..] => Ok(Family::Png),
-        [0xff, 0xd8, 0xff, ..] => Ok(Family::Jpeg),
-        [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => Ok(Family::Zip),
-        [b'I', b'D', b'3', ..] => Ok(Family::Mp3),
-        [0xff, b1, ..] if b1 & 0xe6 == 0xe2 => Ok(Family::Mp3),
-        _ => Err(Reason::UnsupportedKind(describe(head))),
+    match container(head) {
+        Some(Container::Mp4) => Ok(Family::Mp4),
+        Some(Container::Mp3) => Ok(Family::Mp3),
+        Some(Container::Pdf) => Ok(Family::Pdf),
+        Some(Container::Png) => Ok(Family::Png),
+        Some(Container::Jpeg) => Ok(Family::Jpeg),
+        Some(Container::Zip) => Ok(Family::Zip),
+        Some(Container::QuickTime) => Err(Reason::UnsupportedKind("QuickTime (mov)".into())),
+        Some(Container::Heif) => Err(Reason::UnsupportedKind("HEIC/AVIF".into())),
+        Some(Container::OldOffice) | None => Err(Reason::UnsupportedKind(describe(head))),
     }
 }
 

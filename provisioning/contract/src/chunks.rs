@@ -1,13 +1,17 @@
 //! One pass over a file: its chunks, its BLAKE3, its SHA-256, and a copy, in bounded memory.
+//!
+//! The console cuts the county's lessons with it and a board its school's own: the same bytes are the same chunks wherever
+//! they were cut, so boards hold and exchange them once.
 
 use std::io::{self, Read, Write};
 
-use contract::{
+use fastcdc::v2020::{Error, Normalization, StreamCDC};
+use sha2::Digest;
+
+use crate::{
     hash::{Hash, Sha256},
     lesson::ChunkEntry,
 };
-use fastcdc::v2020::{Error, Normalization, StreamCDC};
-use sha2::Digest;
 
 /// Files below this are one chunk.
 pub const ONE_CHUNK_BELOW: u64 = 256 * 1024;
@@ -222,8 +226,20 @@ fn box_length(head: &mut Vec<u8>, from: &mut dyn Read) -> Result<Option<u64>, Co
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixtures::noise;
     use super::*;
+
+    /// Bytes that do not repeat (xorshift).
+    fn noise(len: usize) -> Vec<u8> {
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        (0..len)
+            .map(|_| {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                state.to_le_bytes()[3]
+            })
+            .collect()
+    }
 
     fn run(mut bytes: &[u8]) -> Digested {
         let mut copy = Vec::new();
