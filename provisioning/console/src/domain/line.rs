@@ -1,7 +1,7 @@
 //! What holds for a school's line: its own settings before those of the regions above, and those before what is built in.
 
 use contract::school::{ClassHours, ExamWindow, LinePlan};
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date, tz::Offset};
 
 use crate::api::lines::{EffectiveLine, Exam, Hours, LineSettings, LineSource};
 
@@ -10,6 +10,16 @@ pub const CLASS_HOURS_PERCENT: u8 = 10;
 /// Minutes that the clocks of schools are ahead of UTC.
 pub const UTC_OFFSET_MIN: i16 = 480;
 const WEEKDAYS: [u8; 5] = [1, 2, 3, 4, 5];
+
+/// The schools' clock.
+pub fn school_clock() -> Offset {
+    Offset::from_seconds(i32::from(UTC_OFFSET_MIN) * 60).unwrap_or(Offset::UTC)
+}
+
+/// The day it is at schools.
+pub fn local_date(now: Timestamp) -> Date {
+    school_clock().to_datetime(now).date()
+}
 
 fn weekdays(from_min: u16, to_min: u16) -> Hours {
     Hours {
