@@ -17,6 +17,7 @@ pub mod lessons;
 pub mod manners;
 pub mod numerals;
 pub mod outbox;
+pub mod pace;
 pub mod peers;
 pub mod report;
 pub mod time;

@@ -16,6 +16,7 @@ use agent_core::{
 use anyhow::Context;
 use contract::{
     assignment::Assignment,
+    classroom::ClassroomPlan,
     health::{BootSeq, HealthSample, Readings, TelemetryBatch},
     id::{CommandId, DeviceId},
     school::SchoolPlan,
@@ -60,6 +61,8 @@ pub enum Task {
     KeepAssignment(u64, Vec<u8>),
     /// Keep a signed plan of the school, as it came.
     KeepSchool(u64, Vec<u8>),
+    /// Keep a signed plan of the classroom, as it came.
+    KeepClassroom(u64, Vec<u8>),
     /// Reports up to this generation may be published.
     ReserveReports(u64),
     /// Keep the floor of the clock.
@@ -85,6 +88,8 @@ pub enum Answer {
     AssignmentKept(u64, Result<(), String>),
     /// A school plan's generation, and whether it is on the disk.
     SchoolKept(u64, Result<(), String>),
+    /// A classroom plan's generation, and whether it is on the disk.
+    ClassroomKept(u64, Result<(), String>),
     /// Whether the console's word is on the disk.
     StandingKept(Result<(), String>),
 }
@@ -100,6 +105,8 @@ pub struct Kept {
     pub assignment: Option<Assignment>,
     /// The plan of the school, its signature verified again.
     pub school: Option<SchoolPlan>,
+    /// The plan of the classroom, its signature verified again.
+    pub classroom: Option<ClassroomPlan>,
     /// The highest report generation that may have been published.
     pub report_generation: u64,
 }
@@ -157,6 +164,7 @@ impl Keeper {
             commands: found.entries,
             assignment: state.assignment(trusted),
             school: state.school(trusted),
+            classroom: state.classroom(trusted, &device_id),
             report_generation: state.report_generation(),
         };
         let (tasks, queue) = mpsc::channel(QUEUE);
@@ -277,6 +285,10 @@ impl Worker {
                 let kept = files::replace(&self.state.school_path(), &document, 0o600).map_err(reason);
                 Some(Answer::SchoolKept(generation, kept))
             }
+            Task::KeepClassroom(generation, document) => {
+                let kept = files::replace(&self.state.classroom_path(), &document, 0o600).map_err(reason);
+                Some(Answer::ClassroomKept(generation, kept))
+            }
             Task::KeepFloor(floor) => {
                 if let Err(error) = self.floor.save(floor) {
                     tracing::warn!(%error, "could not keep the time");
@@ -342,6 +354,10 @@ impl State {
         self.folder.join("school.json")
     }
 
+    fn classroom_path(&self) -> PathBuf {
+        self.folder.join("classroom.json")
+    }
+
     fn reports_path(&self) -> PathBuf {
         self.folder.join("reports")
     }
@@ -354,6 +370,12 @@ impl State {
     /// The same: without one there are no peers.
     fn school(&self, trusted: &[TrustedKey]) -> Option<SchoolPlan> {
         signed(&self.school_path(), trusted)
+    }
+
+    /// The same, and only our own: without one there is no timetable but one from a disk.
+    fn classroom(&self, trusted: &[TrustedKey], device_id: &DeviceId) -> Option<ClassroomPlan> {
+        let plan: ClassroomPlan = signed(&self.classroom_path(), trusted)?;
+        (plan.device_id == *device_id).then_some(plan)
     }
 
     fn report_generation(&self) -> u64 {

@@ -4,6 +4,7 @@
 //! locked), and each change of that is a new beginning within the same process. Player and lessons go on through it.
 
 mod agent;
+mod classroom;
 mod disks;
 mod events;
 mod inbox;
@@ -78,6 +79,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 
     // The player is first: a lesson must open while disk and network are still being sorted out.
     let (writer, state) = shelf::shelf();
+    writer.settings().open(&config.data_dir);
     writer.set_usb_roots(config.usb.roots.clone());
     let player = Player::start(&config.player, state).await?;
     let _ = sd_notify::notify(&[NotifyState::Ready]);

@@ -111,10 +111,14 @@ mod tests {
         door.open(dir.path());
         assert_eq!(*door.now(), BoardSettings::default());
         assert!(door.now().usb_play);
-        door.change(|s| (s.usb_play, s.language) = (false, Some(Language::En))).unwrap();
+        door.change(|s| (s.usb_play, s.language) = (false, Some(Language::En)))
+            .unwrap();
         let again = SettingsDoor::default();
         again.open(dir.path());
-        assert_eq!((again.now().usb_play, again.now().language), (false, Some(Language::En)));
+        assert_eq!(
+            (again.now().usb_play, again.now().language),
+            (false, Some(Language::En))
+        );
         // A field that another version knows is no damage; a torn file is, and harms nobody.
         let path = dir.path().join("settings.json");
         std::fs::write(&path, "{\"wallpaper\": 1, \"usb_play\": false}").unwrap();

@@ -162,7 +162,7 @@ const SECRETS: [&str; 6] = [
     "identity.old",
 ];
 /// Folders with what was said and done on the device.
-const RECORDS: [&str; 2] = ["outbox", "journal"];
+const RECORDS: [&str; 3] = ["outbox", "journal", "records"];
 
 /// Wipes every key of a locked device. Repeated at each start, so a cut only delays it.
 ///
@@ -178,7 +178,7 @@ pub fn wipe_secrets(data_dir: &Path) -> io::Result<()> {
 /// Something is left; its name is in the error.
 pub fn wipe_records(data_dir: &Path) -> io::Result<()> {
     wipe(data_dir, &RECORDS)?;
-    for name in ["assignment.json", "reports", crate::trust::FILE_NAME] {
+    for name in ["assignment.json", "classroom.json", "reports", crate::trust::FILE_NAME] {
         wipe_file(&data_dir.join("state").join(name))?;
     }
     files::sync_folder(&data_dir.join("state"))

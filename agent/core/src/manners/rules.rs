@@ -120,6 +120,15 @@ impl Rules {
 
     /// Until the next bell or the next exam's begin or end.
     fn next_change(&self, time: Timestamp) -> Duration {
+        self.wait(time).unwrap_or(LOOK_AGAIN).min(LOOK_AGAIN)
+    }
+
+    /// When that is, however far away.
+    pub fn next_edge(&self, time: Timestamp) -> Option<Timestamp> {
+        time.checked_add(self.wait(time)?).ok()
+    }
+
+    fn wait(&self, time: Timestamp) -> Option<Duration> {
         let exams = self.exams.iter().flat_map(|exam| [exam.from, exam.to]);
         let exams = exams
             .filter(|edge| *edge > time)
@@ -136,7 +145,7 @@ impl Rules {
                 Duration::from_millis(u64::try_from(minutes).unwrap_or(1) * 60_000 - into)
             })
         });
-        exams.chain(bells).min().unwrap_or(LOOK_AGAIN).min(LOOK_AGAIN)
+        exams.chain(bells).min()
     }
 }
 

@@ -44,7 +44,9 @@ pub(super) struct Brief<'a> {
 impl<'a> Brief<'a> {
     pub(super) fn of(lesson: &'a ShelfLesson) -> Self {
         let card = lesson.card.as_deref();
-        let word = |of: fn(&contract::lesson::LessonMeta) -> &String| card.map_or("", |card| of(&card.meta).as_str());
+        let word = |of: fn(&contract::lesson::LessonMeta) -> &String| {
+            card.map_or("", |card| of(&card.meta).as_str())
+        };
         let items = card.map_or(&[][..], |card| &card.items);
         let mut kinds = Vec::new();
         for item in items {

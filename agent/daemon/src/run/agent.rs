@@ -26,6 +26,7 @@ use contract::{
 };
 
 use super::{
+    classroom::Classroom,
     disks::Disks,
     inbox::Inbox,
     lessons::LessonStore,
@@ -85,6 +86,8 @@ pub(super) struct Agent {
     pub(super) disks: Disks,
     /// The other boards, and the school's line.
     pub(super) school: School,
+    /// What the class is taught and when.
+    pub(super) classroom: Classroom,
     pub(super) shelf: Arc<ShelfWriter>,
     pub(super) cards: HashMap<Version, Arc<LessonCard>>,
     pub(super) player_urls: Vec<String>,
@@ -170,6 +173,7 @@ impl Agent {
             Some(reply.issued_at),
             kept.assignment.as_ref().map(|a| a.issued_at),
             kept.school.as_ref().map(|plan| plan.issued_at),
+            kept.classroom.as_ref().map(|plan| plan.issued_at),
             commands.newest_issued_at(),
         ];
         time.hold(&reply.ca_pem, &reply.certificate_pem, now);
@@ -234,6 +238,7 @@ impl Agent {
             store: None,
             disks,
             school: School::new(kept.school),
+            classroom: Classroom::new(kept.classroom),
             shelf: Arc::clone(&house.shelf),
             cards: HashMap::new(),
             player_urls: Vec::new(),
@@ -315,6 +320,7 @@ impl Agent {
         self.settle_membership(now);
         self.settle_trust(now);
         self.settle_school(now);
+        self.settle_classroom(now);
         self.perform(now);
         let show_at = self.show_if_due(now);
         self.perform(now);
@@ -327,6 +333,7 @@ impl Agent {
             self.membership_timeout(),
             self.trust_timeout(),
             self.school.poll_timeout(),
+            self.classroom.poll_timeout(),
             show_at,
         ];
         cores.into_iter().flatten().min()

@@ -95,8 +95,7 @@ impl Agent {
             }
             Leaf::School => self.on_school(payload, now)?,
             Leaf::Trust => self.on_trust(payload, now)?,
-            // Read by agents that know timetables; see `run::classroom`.
-            Leaf::Classroom => {}
+            Leaf::Classroom => self.on_classroom(payload, now)?,
             Leaf::Report | Leaf::Telemetry | Leaf::Status | Leaf::Presence => {
                 anyhow::bail!("devices send these, they do not get them");
             }
@@ -116,6 +115,7 @@ impl Agent {
                 fetched_bytes,
             } => {
                 self.fetched_bytes += fetched_bytes;
+                self.classroom.pace.add(fetched_bytes, clock::now());
                 lessons::Event::Progress {
                     version: (lesson, version),
                     done_bytes,
@@ -128,6 +128,7 @@ impl Agent {
                 fetched_bytes,
             } => {
                 self.fetched_bytes += fetched_bytes;
+                self.classroom.pace.add(fetched_bytes, clock::now());
                 tracing::info!(lesson.id = %lesson, lesson.version = version, "lesson is ready");
                 lessons::Event::Stored((lesson, version))
             }
@@ -203,6 +204,7 @@ impl Agent {
                 self.offered.take_if(|offered| offered.generation == generation);
             }
             Answer::SchoolKept(generation, kept) => self.on_school_kept(generation, kept, now),
+            Answer::ClassroomKept(generation, kept) => self.on_classroom_kept(generation, kept, now),
             Answer::StandingKept(kept) => self.on_standing_kept(kept, now),
         }
     }

@@ -10,6 +10,7 @@ use agent_core::{
 };
 use bytes::Bytes;
 use contract::{health::Readings, report::HeldBack, school::SchoolPlan, signed::Signed};
+use jiff::Timestamp;
 
 use super::agent::Agent;
 use crate::{
@@ -153,6 +154,13 @@ impl Agent {
             _ if ruling.policy.metered => Some(HeldBack::Metered),
             _ => None,
         }
+    }
+
+    /// When the next bell or the end of the exam is, while that is what keeps lessons from being fetched.
+    pub(super) fn held_until(&self) -> Option<Timestamp> {
+        let waits = matches!(self.held_back()?, HeldBack::Exam | HeldBack::ClassHours);
+        let time = self.time.clock.read(clock::system(), clock::now()).time?;
+        waits.then(|| self.school.rules.next_edge(time)).flatten()
     }
 
     /// How this board takes part, if it does.

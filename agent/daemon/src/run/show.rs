@@ -8,7 +8,7 @@ use contract::report::DeviceReport;
 use super::agent::Agent;
 use crate::{
     io::{fetch::Fetcher, probes},
-    shelf::{Shelf, ShelfClock, ShelfDevice, ShelfLesson, ShelfNotice},
+    shelf::{Shelf, ShelfDevice, ShelfLesson, ShelfNotice},
 };
 
 /// Between two looks of the player at least.
@@ -73,11 +73,11 @@ impl Agent {
             notices: notices.collect(),
             disk: self.lessons.disk(),
             membership: self.membership.clone(),
-            plan: None,
-            clock: ShelfClock::default(),
-            bytes_per_s: None,
+            plan: self.classroom.plan(),
+            clock: self.classroom.clock(),
+            bytes_per_s: self.classroom.pace.bytes_per_s(now),
             held_back: self.held_back(),
-            held_until: None,
+            held_until: self.held_until(),
         }
     }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use agent_core::timetable::{
-    Day, Light, LocalTimetable, Phase, Place, Ready, Source, Timetable, grade_of, minute_of, readiness, subject_fits,
-    suggest,
+    Day, Light, LocalTimetable, Phase, Place, Ready, Source, Timetable, grade_of, minute_of, readiness,
+    subject_fits, suggest,
 };
 use contract::{
     classroom::{Period, Weeks},
@@ -177,7 +177,9 @@ impl<'a> Seen<'a> {
             .lessons
             .iter()
             .map(|lesson| {
-                let Some(card) = &lesson.card else { return Place::default() };
+                let Some(card) = &lesson.card else {
+                    return Place::default();
+                };
                 Place {
                     subject: &card.meta.subject,
                     grade: &card.meta.grade,
@@ -191,7 +193,11 @@ impl<'a> Seen<'a> {
         let device = self.shelf.device.as_ref();
         let grade = device.and_then(|device| grade_of(&device.placement.classroom));
         let last = self.beside.opened.iter().find_map(|opened| {
-            let at = self.shelf.lessons.iter().position(|lesson| lesson.lesson == *opened)?;
+            let at = self
+                .shelf
+                .lessons
+                .iter()
+                .position(|lesson| lesson.lesson == *opened)?;
             let place = places.get(at)?;
             let fits = subject_fits(subject, place.subject) && grade.is_none_or(|grade| grade == place.grade);
             fits.then_some(at)
@@ -229,23 +235,29 @@ impl<'a> Seen<'a> {
                 items: Vec::new(),
             };
         };
-        let found = readiness(&self.table, &day, |id| self.lesson(id).map(|lesson| lesson.state.clone()));
-        let items = day.periods.iter().zip(&found.periods).map(|(period, (_, ready))| {
-            let planned = self.table.planned(day.date, period.number);
-            TomorrowItem {
-                number: period.number,
-                subject: &period.subject,
-                lesson: planned.and_then(|id| self.lesson(id)).map(Brief::of),
-                ready: *ready == Ready::Ready,
-                why: match ready {
-                    Ready::Ready => "ready",
-                    Ready::Arriving => "arriving",
-                    Ready::Missing => "missing",
-                    Ready::Withdrawn => "withdrawn",
-                    Ready::NotPlanned => "not_planned",
-                },
-            }
+        let found = readiness(&self.table, &day, |id| {
+            self.lesson(id).map(|lesson| lesson.state.clone())
         });
+        let items = day
+            .periods
+            .iter()
+            .zip(&found.periods)
+            .map(|(period, (_, ready))| {
+                let planned = self.table.planned(day.date, period.number);
+                TomorrowItem {
+                    number: period.number,
+                    subject: &period.subject,
+                    lesson: planned.and_then(|id| self.lesson(id)).map(Brief::of),
+                    ready: *ready == Ready::Ready,
+                    why: match ready {
+                        Ready::Ready => "ready",
+                        Ready::Arriving => "arriving",
+                        Ready::Missing => "missing",
+                        Ready::Withdrawn => "withdrawn",
+                        Ready::NotPlanned => "not_planned",
+                    },
+                }
+            });
         TomorrowView {
             light: match found.light {
                 Light::Green => "green",
@@ -269,5 +281,7 @@ fn week(periods: &[Period]) -> Vec<WeekDay<'_>> {
             subject: &period.subject,
         });
     }
-    days.into_iter().map(|(day, periods)| WeekDay { day, periods }).collect()
+    days.into_iter()
+        .map(|(day, periods)| WeekDay { day, periods })
+        .collect()
 }

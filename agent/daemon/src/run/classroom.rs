@@ -1,0 +1,159 @@
+//! The classroom's plan: what is taught and when, what is planned, whom to call. And the time, as the page tells it.
+
+use std::{sync::Arc, time::Duration};
+
+use agent_core::{Millis, lessons, pace::Pace, timetable::Timetable};
+use bytes::Bytes;
+use contract::{classroom::ClassroomPlan, signed::Signed};
+use jiff::Timestamp;
+
+use super::agent::Agent;
+use crate::{clock, keeper::Task, settings::BoardSettings, shelf::ShelfClock};
+
+/// The clock and the timetable are looked at at least this often.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// A bell is not waited for more finely.
+const SHORTEST_WAIT: Duration = Duration::from_millis(50);
+/// A clock that is set by less is not told to the pages.
+const DRIFT_MS: i64 = 2000;
+
+/// What is known of the classroom.
+#[derive(Debug)]
+pub(super) struct Classroom {
+    plan: Option<Arc<ClassroomPlan>>,
+    /// Verified, on its way to the disk.
+    offered: Option<ClassroomPlan>,
+    /// What holds now, made of the plan and of the settings that were seen.
+    table: Arc<Timetable>,
+    settings: Arc<BoardSettings>,
+    clock: ShelfClock,
+    /// The next one: the page shows another period then.
+    bell: Option<Timestamp>,
+    look_at: Millis,
+    /// How fast lessons arrive.
+    pub(super) pace: Pace,
+}
+
+impl Classroom {
+    /// With the plan that was kept.
+    pub(super) fn new(plan: Option<ClassroomPlan>) -> Self {
+        Self {
+            table: Arc::new(Timetable::new(plan.as_ref(), None)),
+            plan: plan.map(Arc::new),
+            offered: None,
+            settings: Arc::default(),
+            clock: ShelfClock::default(),
+            bell: None,
+            look_at: Millis::default(),
+            pace: Pace::default(),
+        }
+    }
+
+    /// The console's word, as it was verified.
+    pub(super) fn plan(&self) -> Option<Arc<ClassroomPlan>> {
+        self.plan.clone()
+    }
+
+    /// The timetable in force, the console's or one from a disk.
+    pub(super) fn table(&self) -> Arc<Timetable> {
+        Arc::clone(&self.table)
+    }
+
+    /// The time, as the page may tell it.
+    pub(super) const fn clock(&self) -> ShelfClock {
+        self.clock
+    }
+
+    /// When the timetable or the clock is to be looked at again.
+    pub(super) const fn poll_timeout(&self) -> Option<Millis> {
+        Some(self.look_at)
+    }
+}
+
+impl Agent {
+    /// The console sent the plan of our classroom.
+    pub(super) fn on_classroom(&mut self, payload: &Bytes, now: Millis) -> anyhow::Result<()> {
+        let document: Signed<ClassroomPlan> = serde_json::from_slice(payload)?;
+        let plan = self.trust.verify(&document)?;
+        let own = &self.identity.reply.device_id;
+        anyhow::ensure!(plan.device_id == *own, "it is the plan of device {}", plan.device_id);
+        let held = [self.classroom.plan.as_deref(), self.classroom.offered.as_ref()];
+        if held.into_iter().flatten().any(|held| plan.generation <= held.generation) {
+            return Ok(());
+        }
+        self.time.signed_at(plan.issued_at, now);
+        let task = Task::KeepClassroom(plan.generation, payload.to_vec());
+        anyhow::ensure!(
+            self.keeper.give(task),
+            "the disk is too slow; the console will send it again"
+        );
+        self.classroom.offered = Some(plan);
+        Ok(())
+    }
+
+    /// Whether the plan is on the disk; it counts all the same.
+    pub(super) fn on_classroom_kept(&mut self, generation: u64, kept: Result<(), String>, now: Millis) {
+        if let Err(error) = kept {
+            tracing::error!(generation, %error, "could not keep the classroom's plan; it counts until the next start");
+        }
+        let offered = &mut self.classroom.offered;
+        let Some(plan) = offered.take_if(|plan| plan.generation == generation) else {
+            return;
+        };
+        tracing::info!(
+            generation,
+            periods = plan.timetable.len(),
+            planned = plan.planned.len(),
+            "took over the classroom's plan"
+        );
+        self.classroom.plan = Some(Arc::new(plan));
+        self.retable(now);
+    }
+
+    /// The timetable is made anew.
+    fn retable(&mut self, now: Millis) {
+        let local = self.classroom.settings.timetable.as_ref();
+        self.classroom.table = Arc::new(Timetable::new(self.classroom.plan.as_deref(), local));
+        self.classroom.look_at = now;
+        self.dirty = true;
+    }
+
+    /// The page hears of bells and of a clock that was set; lessons hear when they are needed.
+    pub(super) fn settle_classroom(&mut self, now: Millis) {
+        let settings = self.shelf.settings().now();
+        if !Arc::ptr_eq(&settings, &self.classroom.settings) {
+            self.classroom.settings = settings;
+            self.retable(now);
+        }
+        let reading = self.time.clock.read(clock::system(), now);
+        let (shown, time) = (self.classroom.clock, reading.time);
+        if shown.trust != reading.trust || drifted(shown.time(now), time) {
+            self.classroom.clock = ShelfClock {
+                trust: reading.trust,
+                anchor: time.map(|time| (time, now)),
+            };
+            self.classroom.look_at = now;
+            self.dirty = true;
+        }
+        if now < self.classroom.look_at {
+            return;
+        }
+        let table = self.classroom.table();
+        self.dirty |= time.zip(self.classroom.bell).is_some_and(|(time, bell)| bell <= time);
+        self.classroom.bell = time.and_then(|time| table.next_change(time));
+        let wait = time
+            .zip(self.classroom.bell)
+            .and_then(|(time, bell)| Duration::try_from(bell.duration_since(time)).ok());
+        self.classroom.look_at = now + wait.unwrap_or(LOOK_AGAIN).clamp(SHORTEST_WAIT, LOOK_AGAIN);
+        self.lessons
+            .handle(lessons::Event::Planned(table.needed_by(time)), now);
+    }
+}
+
+fn drifted(shown: Option<Timestamp>, time: Option<Timestamp>) -> bool {
+    match (shown, time) {
+        (Some(shown), Some(time)) => (shown.as_millisecond() - time.as_millisecond()).abs() > DRIFT_MS,
+        (None, None) => false,
+        _ => true,
+    }
+}
