@@ -3,7 +3,10 @@
 //!
 //! Who may ask is guarded as in `enrol`: only the board's own page, from the board itself, few times a minute.
 
-use std::time::{Duration, Instant};
+use std::{
+    borrow::Cow,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Extension, Json,
@@ -19,7 +22,8 @@ use tokio::sync::{mpsc::error::TrySendError, oneshot};
 use super::{enrol, guard::OnBoard, problem::Refusal, shelf_json::Api, usb};
 use crate::{
     config::Language,
-    io::pack::{DiskState, DiskWish, Disks, What},
+    io::pack::{DiskCard, DiskState, DiskWish, What},
+    shelf::WayNote,
 };
 
 /// Most bytes of a question.
@@ -31,21 +35,21 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(60);
 
 #[derive(Serialize)]
 struct View<'a> {
-    #[serde(flatten)]
-    disks: &'a Disks,
-    /// Every disk that is plugged in, with packs or not: a teacher's own files are played from it. On the board only.
-    plugged: Vec<Plugged>,
+    disks: Vec<CardView<'a>>,
+    note: &'a Option<WayNote>,
     /// Whether the page is open on the board itself, where something may be asked.
     on_board: bool,
 }
 
 #[derive(Serialize)]
-struct Plugged {
-    id: String,
-    name: String,
+struct CardView<'a> {
+    #[serde(flatten)]
+    card: Cow<'a, DiskCard>,
+    /// Whether a teacher's own files are played from it (`usb`); on the board only.
+    files: bool,
 }
 
-/// `GET /api/disks`.
+/// `GET /api/disks`: those with packs, and on the board every other one that is plugged in.
 pub(super) async fn disks(
     State(api): State<Api>,
     Extension(OnBoard(on_board)): Extension<OnBoard>,
@@ -54,21 +58,32 @@ pub(super) async fn disks(
     let state = api.state.clone();
     let look = move || if on_board { usb::disks(&state) } else { Vec::new() };
     let plugged = tokio::task::spawn_blocking(look).await.unwrap_or_default();
-    let ejected = |id: &str| {
-        let card = disks.disks.iter().find(|card| card.id == id);
-        card.is_some_and(|card| card.state == DiskState::Ejected)
-    };
+    let mut cards: Vec<CardView<'_>> = disks
+        .disks
+        .iter()
+        .map(|card| CardView {
+            files: card.state != DiskState::Ejected && plugged.iter().any(|(disk, _)| disk.id == card.id),
+            card: Cow::Borrowed(card),
+        })
+        .collect();
+    // Where packs lie, the desk says when it has looked at them.
+    let others = plugged
+        .into_iter()
+        .filter(|(disk, packs)| !packs && !disks.disks.iter().any(|card| card.id == disk.id));
+    cards.extend(others.map(|(disk, _)| CardView {
+        files: true,
+        card: Cow::Owned(DiskCard {
+            id: disk.id,
+            name: disk.name,
+            path: disk.path.display().to_string(),
+            state: DiskState::Idle,
+            ..DiskCard::default()
+        }),
+    }));
     fresh(
         Json(View {
-            plugged: plugged
-                .into_iter()
-                .filter(|disk| !ejected(&disk.id))
-                .map(|disk| Plugged {
-                    id: disk.id,
-                    name: disk.name,
-                })
-                .collect(),
-            disks: &disks,
+            disks: cards,
+            note: &disks.note,
             on_board,
         })
         .into_response(),

@@ -31,6 +31,7 @@ pub(super) enum Refusal {
     TooOften,
     EnrolBusy,
     DiskBusy,
+    UsbOff,
     UsbOnBoard,
     UsbGone,
     UsbKind,
@@ -41,7 +42,7 @@ pub(super) enum Refusal {
 
 impl Refusal {
     #[cfg(test)]
-    const ALL: [Self; 26] = [
+    const ALL: [Self; 27] = [
         Self::NotFound,
         Self::LessonNotHere,
         Self::LessonNotReady,
@@ -62,6 +63,7 @@ impl Refusal {
         Self::TooOften,
         Self::EnrolBusy,
         Self::DiskBusy,
+        Self::UsbOff,
         Self::UsbOnBoard,
         Self::UsbGone,
         Self::UsbKind,
@@ -92,6 +94,7 @@ impl Refusal {
             Self::TooOften => "too_often",
             Self::EnrolBusy => "enrol_busy",
             Self::DiskBusy => "disk_busy",
+            Self::UsbOff => "usb_off",
             Self::UsbOnBoard => "usb_on_board",
             Self::UsbGone => "usb_gone",
             Self::UsbKind => "usb_kind",
@@ -118,7 +121,7 @@ impl Refusal {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::DiskError => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::UsbOnBoard => StatusCode::FORBIDDEN,
+            Self::UsbOnBoard | Self::UsbOff => StatusCode::FORBIDDEN,
             Self::UsbGone => StatusCode::NOT_FOUND,
             Self::UsbKind => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::UsbUnreadable => StatusCode::BAD_GATEWAY,

@@ -17,6 +17,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, Uri, header},
     response::{IntoResponse, Response},
 };
+use contract::{pack::PACKS, usb::FOLDER};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 use serde::Serialize;
 
@@ -66,9 +67,14 @@ struct SubtitleView {
     url: String,
 }
 
-/// The disks that are there, for the page on the board. Blocks.
-pub(super) fn disks(state: &PlayerState) -> Vec<LooseDisk> {
-    loose::disks(state.usb_roots())
+/// The disks that are there, for the page on the board, and whether packs lie on them. Blocks.
+pub(super) fn disks(state: &PlayerState) -> Vec<(LooseDisk, bool)> {
+    if !state.settings().now().usb_play {
+        return Vec::new();
+    }
+    let disks = loose::disks(state.usb_roots()).into_iter();
+    let packs = |disk: &LooseDisk| disk.path.join(FOLDER).join(PACKS).is_dir();
+    disks.map(|disk| (disk.clone(), packs(&disk))).collect()
 }
 
 /// `GET /api/disks/{id}/files?dir=`; names of `dir` are percent-encoded, parted by `/`.
@@ -157,6 +163,9 @@ fn allowed(state: &PlayerState, on_board: bool) -> Result<Vec<PathBuf>, Refusal>
     }
     if matches!(state.shelf().membership, Membership::Locked { .. }) {
         return Err(Refusal::LessonNotHere);
+    }
+    if !state.settings().now().usb_play {
+        return Err(Refusal::UsbOff);
     }
     Ok(state.usb_roots().to_vec())
 }

@@ -57,8 +57,11 @@ async fn bench() -> Bench {
     let at = player.addresses()[0];
     let shown = ask(at, "GET", "/api/disks", &[]).await;
     let shown: serde_json::Value = serde_json::from_slice(&shown.body).unwrap();
-    assert_eq!(shown["plugged"][0]["name"], "KINGSTON");
-    let id = shown["plugged"][0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(
+        (&shown["disks"][0]["name"], &shown["disks"][0]["files"]),
+        (&"KINGSTON".into(), &true.into())
+    );
+    let id = shown["disks"][0]["id"].as_str().unwrap().to_owned();
     Bench {
         _player: player,
         _writer: writer,
