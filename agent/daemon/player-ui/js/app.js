@@ -48,6 +48,12 @@
     }
   };
 
+  /* The address of what is shown already: no step for Back, and nothing is drawn anew. */
+  BBT.quietly = function (hash) {
+    trail[trail.length ? trail.length - 1 : 0] = hash;
+    window.history.replaceState(null, '', hash);
+  };
+
   /* One step up: by history where the parent is what Back would show, else in place. */
   BBT.back = function (parent) {
     var before = trail[trail.length - 2];
@@ -112,6 +118,7 @@
       : BBT.views[shown](where);
     document.body.className = 'on-' + shown + (view.immersive ? ' immersive' : '') + (shown === 'locked' || shown === 'exam' ? ' is-locked' : '');
     BBT.banner.update(shown);
+    BBT.notices.update();
     BBT.disks.update();
     BBT.empty(frame.view).appendChild(view.el);
     BBT.empty(frame.dock);
@@ -123,6 +130,7 @@
     var home = BBT.data.home;
     var seen = BBT.data.consoleSeen();
     var online = BBT.data.reachable && home && home.online;
+    var coming = BBT.arriving(), wall = BBT.wall();
     var words;
     if (!BBT.data.reachable) {
       words = t('status.restarting');
@@ -136,12 +144,15 @@
       words = t('status.never');
     } else if (!online) {
       words = t('status.offline_hint', { ago: BBT.ago(seen) });
+    } else if (coming) {
+      words = coming.words;
     } else {
       words = seen < 180 ? t('status.fresh') : t('status.seen', { ago: BBT.ago(seen) });
     }
     frame.name.textContent = BBT.data.deviceName() || t('app.title');
     frame.link.textContent = t(online ? 'status.online' : 'status.offline');
     frame.words.textContent = words;
+    frame.clock.textContent = wall ? BBT.dayTime(wall.minutes) : '';
     BBT.toggle(frame.status, 'is-online', online);
     BBT.toggle(frame.status, 'is-unreachable', !BBT.data.reachable);
   }
@@ -150,9 +161,10 @@
     frame.name = h('span', { 'class': 'status-name' });
     frame.link = h('span', { 'class': 'status-link' });
     frame.words = h('span', { 'class': 'status-words' });
+    frame.clock = h('span', { 'class': 'status-clock' });
     frame.status = h('button', {
       type: 'button', 'class': 'status', 'aria-label': t('app.info'), onclick: function () { BBT.showInfo(); }
-    }, [frame.name, h('span', { 'class': 'status-right' }, [frame.words, frame.link])]);
+    }, [frame.name, h('span', { 'class': 'status-right' }, [frame.words, frame.link, frame.clock])]);
     frame.view = h('div', { 'class': 'view-frame' });
     frame.dock = h('div', { 'class': 'dock' });
     [frame.status, BBT.banner.el, BBT.disks.el, BBT.notices.strip, frame.view, frame.dock].forEach(function (part) {
@@ -167,18 +179,24 @@
   /* Everything again in the other language; what plays is opened anew, which its resume position makes harmless. */
   BBT.changeLanguage = function () {
     BBT.switchLanguage();
+    relabel();
+  };
+
+  function relabel() {
     document.documentElement.setAttribute('lang', BBT.language);
     document.title = t('app.title');
     frame.status.setAttribute('aria-label', t('app.info'));
     drawStatus();
     BBT.notices.update();
     show();
-  };
+  }
 
   document.documentElement.setAttribute('lang', BBT.language);
   document.title = t('app.title');
   build();
   BBT.data.onChange(function () {
+    /* The board's own language holds until somebody at the page chose one. */
+    if (BBT.data.home && BBT.data.home.language && BBT.adoptLanguage(BBT.data.home.language)) { relabel(); }
     drawStatus();
     BBT.notices.update();
     BBT.banner.update(shown);

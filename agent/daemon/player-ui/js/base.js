@@ -35,6 +35,13 @@
     BBT.store.set('language', BBT.language);
   };
 
+  /* Takes the board's language where nobody chose one here; true if that changed it. */
+  BBT.adoptLanguage = function (language) {
+    if (BBT.store.get('language') !== null || LANGUAGES.indexOf(language) < 0 || language === BBT.language) { return false; }
+    BBT.language = language;
+    return true;
+  };
+
   /* The sentence of `key` in the chosen language; a key that is missing shows itself, so it is seen. */
   BBT.t = function (key, values) {
     var text = BBT.messages[BBT.language][key];

@@ -28,7 +28,6 @@
 
       'shelf.all_subjects': '全部',
       'shelf.all_grades': '全部年级',
-      'shelf.count': '{n} 课',
       'shelf.empty_title': '还没有课程',
       'shelf.empty_text': '县平台推送的课程会自动出现在这里，不用刷新。',
       'shelf.none_title': '这里没有课程',
@@ -235,7 +234,6 @@
 
       'shelf.all_subjects': 'All',
       'shelf.all_grades': 'All grades',
-      'shelf.count': '{n} lessons',
       'shelf.empty_title': 'No lessons yet',
       'shelf.empty_text': 'Lessons sent by the county appear here by themselves.',
       'shelf.none_title': 'No lessons here',

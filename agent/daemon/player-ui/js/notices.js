@@ -56,8 +56,8 @@
     strip: strip,
 
     update: function () {
-      /* A locked board says whom to call, and nothing else. */
-      var list = BBT.membership().state === 'locked' ? [] : (BBT.data.shelf && BBT.data.shelf.notices) || [];
+      /* A locked board says whom to call, and nothing else; in an exam nothing pops up. */
+      var list = BBT.membership().state === 'locked' || /on-exam/.test(document.body.className) ? [] : (BBT.data.shelf && BBT.data.shelf.notices) || [];
       var present = {}, waiting;
       list.forEach(function (notice) { present[keyOf(notice)] = true; });
       /* A notice that was withdrawn and sent again is shown again. */
@@ -80,15 +80,16 @@
       if (dark) { BBT.light(); event.preventDefault(); return true; }
       if (urgent) { return true; }
       if (info) { if (event.key === 'Escape') { BBT.closeInfo(); } return true; }
-      /* Where a code is typed, B is one of its letters. */
-      if ((event.key === 'b' || event.key === 'B') && !/on-(unenrolled|enrol|locked)/.test(document.body.className)) { BBT.blackout(); return true; }
+      /* Where something is typed, B is one of its letters. */
+      if ((event.key === 'b' || event.key === 'B') && !/on-(unenrolled|enrol|locked|exam|search|own)/.test(document.body.className) &&
+        !/^(INPUT|TEXTAREA)$/.test(event.target.tagName)) { BBT.blackout(); return true; }
       return false;
     }
   };
 
   /* The class looks at the teacher: screen black and silent until touched. */
   BBT.blackout = function () {
-    if (dark || BBT.membership().state === 'locked') { return; }
+    if (dark || BBT.membership().state === 'locked' || /on-exam/.test(document.body.className)) { return; }
     pauseMedia();
     dark = h('div', { 'class': 'dark', onclick: function () { BBT.light(); } });
     document.body.appendChild(dark);
@@ -110,14 +111,14 @@
     place = shelf.device && typeof shelf.device.placement === 'object' ? shelf.device.placement || {} : {};
     disk = shelf.disk || {};
     seen = BBT.data.consoleSeen();
-    ready = shelf.lessons.filter(function (lesson) { return lesson.state === 'ready'; }).length;
+    ready = shelf.counts ? shelf.counts.ready : 0;
     place = shelf.device ? place : BBT.membership().place || place;
     rows = [
       ['info.region', place.region], ['info.school', place.school], ['info.classroom', place.classroom],
       ['info.device', shelf.device && shelf.device.id],
       ['info.link', t(shelf.online ? 'status.online' : 'status.offline') + ' · ' +
         (BBT.membership().state === 'provisional' ? t('status.provisional') : !shelf.device && !shelf.preparing ? t('status.not_enrolled') : seen === null ? t('status.never') : t('status.seen', { ago: BBT.ago(seen) }))],
-      ['info.lessons', t('info.lessons_value', { ready: ready, total: shelf.lessons.length })],
+      ['info.lessons', t('info.lessons_value', { ready: ready, total: shelf.counts ? shelf.counts.total : 0 })],
       ['info.disk', disk.total_bytes
         ? t('info.disk_value', { free: BBT.bytes(disk.free_bytes), total: BBT.bytes(disk.total_bytes) }) : null]
     ];

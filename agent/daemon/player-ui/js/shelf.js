@@ -1,13 +1,12 @@
-/* The first page: every lesson by 学科 and 年级, with its state in words. */
+/* Every lesson by 学科, 册次 and 章节, a screenful at a time: 20,000 lessons are asked for in pages, never as a whole. */
 (function () {
   'use strict';
   var BBT = window.BBT;
   var h = BBT.h, t = BBT.t;
-  /* Cards made at once; more follow as the teacher scrolls, so 500 lessons open as quickly as 20. */
-  var PAGE = 48;
-
-  function subjectOf(lesson) { return (lesson.meta && lesson.meta.subject) || ''; }
-  function gradeOf(lesson) { return (lesson.meta && lesson.meta.grade) || ''; }
+  /* Three columns of four, and two beside chapters: what a board shows without scrolling. */
+  var PAGE = 12, PAGE_BESIDE = 8;
+  /* While lessons arrive the agent speaks twice a second; the shelf asks again less often. */
+  var AGAIN_MS = 2500;
 
   function subjectEntry(name) {
     var i;
@@ -29,27 +28,8 @@
   function bySubject(a, b) { return rank(subjectNames, a) - rank(subjectNames, b) || byText(a, b); }
   function byGrade(a, b) { return rank(BBT.grades, a) - rank(BBT.grades, b) || byText(a, b); }
 
-  /* Within a group the order of the API stands: it is the order of the assignment. */
-  function sorted(lessons) {
-    return lessons.map(function (lesson, at) { return { lesson: lesson, at: at }; }).sort(function (a, b) {
-      return bySubject(subjectOf(a.lesson), subjectOf(b.lesson)) ||
-        byGrade(gradeOf(a.lesson), gradeOf(b.lesson)) || a.at - b.at;
-    }).map(function (entry) { return entry.lesson; });
-  }
-
-  function distinct(lessons, of, order) {
-    var seen = {}, values = [];
-    lessons.forEach(function (lesson) {
-      var value = of(lesson);
-      if (value && !Object.prototype.hasOwnProperty.call(seen, value)) {
-        seen[value] = true;
-        values.push(value);
-      }
-    });
-    return values.sort(order);
-  }
-
   BBT.subjectEntry = subjectEntry;
+  BBT.bySubject = bySubject;
 
   /* The named fields that are there, with dots between; 年级 and 册次 stand together as they are spoken. */
   BBT.placeOf = function (lesson, names) {
@@ -63,11 +43,6 @@
   BBT.titleOf = function (lesson) {
     return BBT.data.meta(lesson).title || t('shelf.unnamed');
   };
-
-  /* Whether a title needs a second line on its card: wide characters count one, others half. */
-  function isLong(title) {
-    return title.length - (title.match(/[ -~]/g) || []).length / 2 > 10;
-  }
 
   /* {icon, text, kind} of a lesson's state, for cards. */
   BBT.stateOf = function (lesson) {
@@ -88,168 +63,263 @@
   };
 
   function kindIcons(lesson) {
-    var seen = {}, icons = [];
-    (lesson.items || []).forEach(function (item) {
-      if (!seen[item.kind]) {
-        seen[item.kind] = true;
-        icons.push(BBT.icon(BBT.kindIcon(item.kind)));
-      }
-    });
-    return h('div', { 'class': 'card-kinds' }, icons);
+    return h('div', { 'class': 'card-kinds' }, (lesson.kinds || []).map(function (kind) { return BBT.icon(BBT.kindIcon(kind)); }));
   }
 
   BBT.kindIcon = function (kind) {
     return ['video', 'audio', 'image', 'pdf', 'html5', 'office'].indexOf(kind) >= 0 ? kind : 'other';
   };
 
-  function card(lesson) {
-    var subject = subjectEntry(subjectOf(lesson));
+  /* A lesson in a list, as shelf and search show it: options {title: an element with the title and its marks, fields: what
+     of the lesson's place is told}. */
+  BBT.lessonCard = function (lesson, options) {
+    var subject = subjectEntry(lesson.subject || '');
     var state = BBT.stateOf(lesson);
-    var title = BBT.titleOf(lesson);
+    var name = BBT.titleOf(lesson);
     return h('a', {
       'class': 'card card-' + state.kind,
       href: '#/lesson/' + encodeURIComponent(lesson.id),
       'data-lesson': lesson.id
     }, [
-      h('div', { 'class': 'card-glyph tone-' + subject.colour, text: subject.glyph, 'aria-hidden': 'true' }),
+      lesson.thumbnail ? h('img', { 'class': 'card-picture', src: lesson.thumbnail, alt: '' })
+        : h('div', { 'class': 'card-glyph tone-' + subject.colour, text: subject.glyph, 'aria-hidden': 'true' }),
       h('div', { 'class': 'card-body' }, [
-        h('h3', { 'class': 'card-title', text: title }),
-        h('p', { 'class': 'card-place', text: BBT.placeOf(lesson, ['grade', 'period']) }),
-        isLong(title) ? null : h('p', { 'class': 'card-place', text: BBT.placeOf(lesson, ['chapter']) }),
+        h('h3', { 'class': 'card-title' }, [(options && options.title) || h('span', { text: name })]),
+        h('p', { 'class': 'card-place', text: BBT.placeOf(lesson, (options && options.fields) || ['grade', 'period']) }),
         h('div', { 'class': 'card-foot' }, [
           h('div', { 'class': 'state state-' + state.kind }, [BBT.icon(state.icon), h('span', { text: state.text })]),
+          lesson.own ? h('span', { 'class': 'card-own', text: t('shelf.own') }) : null,
           lesson.state === 'ready' ? kindIcons(lesson) : null
         ]),
         lesson.state === 'fetching' ? BBT.progressBar(lesson) : null
       ])
     ]);
-  }
+  };
 
-  function chip(text, on, pick, tone) {
+  function chip(text, on, hash, tone, small) {
     return h('button', {
       type: 'button', 'class': 'chip' + (on ? ' chip-on' : '') + (tone ? ' chip-' + tone : ''),
-      'aria-pressed': on ? 'true' : 'false', onclick: pick
-    }, [h('span', { text: text })]);
+      'aria-pressed': on ? 'true' : 'false', onclick: function () { BBT.go(hash, true); }
+    }, [h('span', { text: text }), small ? h('small', { text: small }) : null]);
   }
 
-  function hashOf(subject, grade) {
-    return '#/' + (subject || grade ? '?' + [subject, grade].map(encodeURIComponent).join('&') : '');
+  var FIELDS = ['subject', 'grade', 'volume', 'chapter', 'page'];
+
+  function queryOf(filter) {
+    return FIELDS.filter(function (name) { return filter[name]; }).map(function (name) {
+      return name + '=' + encodeURIComponent(filter[name]);
+    }).join('&');
   }
 
-  /* The view: {el, update(), dock}. `filter` is {subject, grade} from the route. */
-  BBT.shelfView = function (filter) {
+  BBT.shelfHash = function (filter) {
+    var query = queryOf(filter);
+    return '#/shelf' + (query ? '?' + query : '');
+  };
+
+  function total(facets, of) {
+    return facets.filter(of).reduce(function (sum, facet) { return sum + facet.count; }, 0);
+  }
+
+  /* Distinct values of the facets that fit, in the order of `order`. */
+  function distinct(facets, of, order) {
+    var seen = {}, values = [];
+    facets.forEach(function (facet) {
+      var value = of(facet);
+      if (value && !seen['of ' + value]) {
+        seen['of ' + value] = true;
+        values.push(value);
+      }
+    });
+    return values.sort(order);
+  }
+
+  BBT.view('shelf', function (where) {
+    var filter = where.query;
     var rail = h('nav', { 'class': 'rail' });
+    var chapters = h('nav', { 'class': 'chapters hidden' });
     var main = h('main', { 'class': 'shelf', tabindex: '-1' });
-    var el = h('div', { 'class': 'view view-shelf' }, [rail, main]);
-    var gradeBar = h('div', { 'class': 'grade-bar' });
-    var shown = PAGE;
+    var el = h('div', { 'class': 'view view-shelf' }, [rail, chapters, main]);
+    var bar = h('div', { 'class': 'grade-bar' });
+    var previous = BBT.button({ icon: 'previous', label: t('shelf.previous'), 'class': 'button-page', onclick: function () { turn(-1); } });
+    var next = BBT.button({ icon: 'next', label: t('shelf.next'), 'class': 'button-page', onclick: function () { turn(1); } });
+    var count = h('span', { 'class': 'page-count' });
+    var page = Math.max(0, (Number(filter.page) || 1) - 1);
+    var beside = !!(filter.subject && filter.grade);
+    var size = beside ? PAGE_BESIDE : PAGE;
+    var answer = null, failed = false, round = -1, call = null, drawn = '', facetsDrawn = '', asked = 0, timer = null, ended = false, from = null;
 
-    function pick(subject, grade) {
-      return function () { BBT.go(hashOf(subject, grade), true); };
+    /* The filter with some fields changed, on its first page. */
+    function but(change) {
+      var other = {};
+      FIELDS.forEach(function (name) { other[name] = change[name] !== undefined ? change[name] : filter[name]; });
+      other.page = '';
+      return BBT.shelfHash(other);
     }
 
-    function drawFilters(lessons) {
-      var subjects = distinct(lessons, subjectOf, bySubject);
-      var inSubject = lessons.filter(function (l) { return !filter.subject || subjectOf(l) === filter.subject; });
-      var grades = distinct(inSubject, gradeOf, byGrade);
-      if (filter.grade && grades.indexOf(filter.grade) < 0) { grades.push(filter.grade); }
-      BBT.empty(rail).appendChild(chip(t('shelf.all_subjects'), !filter.subject, pick('', filter.grade)));
-      subjects.forEach(function (name) {
+    function drawFilters() {
+      var facets = BBT.data.home.facets || [];
+      var now = JSON.stringify([facets, BBT.language]);
+      var here;
+      if (now === facetsDrawn) { return; }
+      facetsDrawn = now;
+      BBT.empty(rail).appendChild(chip(t('shelf.all_subjects'), !filter.subject, but({ subject: '', chapter: '' })));
+      distinct(facets, function (f) { return f.subject; }, bySubject).forEach(function (name) {
         /* A grade that the subject does not have would show an empty page. */
-        var keeps = lessons.some(function (l) { return subjectOf(l) === name && gradeOf(l) === filter.grade; });
-        rail.appendChild(chip(name, filter.subject === name, pick(name, keeps ? filter.grade : ''),
-          subjectEntry(name).colour));
+        var keeps = total(facets, function (f) { return f.subject === name && f.grade === filter.grade && (!filter.volume || f.volume === filter.volume); });
+        rail.appendChild(chip(name, filter.subject === name,
+          but({ subject: name, grade: keeps ? filter.grade : '', volume: keeps ? filter.volume : '', chapter: '' }), subjectEntry(name).colour));
       });
-      BBT.empty(gradeBar).appendChild(chip(t('shelf.all_grades'), !filter.grade, pick(filter.subject, '')));
-      grades.forEach(function (name) {
-        gradeBar.appendChild(chip(name, filter.grade === name, pick(filter.subject, name)));
+      here = facets.filter(function (f) { return !filter.subject || f.subject === filter.subject; });
+      BBT.empty(bar).appendChild(chip(t('shelf.all_grades'), !filter.grade, but({ grade: '', volume: '', chapter: '' })));
+      distinct(here, function (f) { return f.grade; }, byGrade).forEach(function (name) {
+        var on = filter.grade === name;
+        bar.appendChild(chip(name, on && !filter.volume, but({ grade: name, volume: '', chapter: '' })));
+        if (!on) { return; }
+        /* 上册 and 下册 of the chosen grade. */
+        distinct(here.filter(function (f) { return f.grade === name; }), function (f) { return f.volume; }, byText).forEach(function (volume) {
+          bar.appendChild(chip(volume, filter.volume === volume, but({ volume: volume, chapter: '' })));
+        });
       });
+      window.setTimeout(function () {
+        [rail, bar].forEach(function (part) {
+          var on = part.querySelector('.chip-on');
+          if (on && on.offsetLeft + on.offsetWidth > part.clientWidth) { part.scrollLeft = on.offsetLeft - part.clientWidth / 2; }
+          if (on && on.offsetTop + on.offsetHeight > part.clientHeight + part.offsetTop) { part.scrollTop = on.offsetTop - part.clientHeight / 2; }
+        });
+      }, 0);
     }
 
-    function nothing(total) {
-      if (total) {
+    function drawChapters() {
+      var list = answer && beside ? answer.chapters || [] : [];
+      var top = chapters.scrollTop;
+      BBT.toggle(chapters, 'hidden', !beside);
+      BBT.empty(chapters);
+      if (!beside) { return; }
+      chapters.appendChild(chip(t('shelf.all_chapters'), !filter.chapter, but({ chapter: '' })));
+      list.forEach(function (one) {
+        if (one.chapter) { chapters.appendChild(chip(one.chapter, filter.chapter === one.chapter, but({ chapter: one.chapter }), '', String(one.count))); }
+      });
+      chapters.scrollTop = top;
+    }
+
+    function nothing() {
+      var home = BBT.data.home;
+      if (failed) { return BBT.message({ icon: 'warn', title: t('api.no_answer') }); }
+      if (home.counts && home.counts.total) {
         return BBT.message({
           icon: 'search', title: t('shelf.none_title'), text: t('shelf.none_text'),
-          button: BBT.button({ text: t('shelf.show_all'), 'class': 'button-primary', onclick: pick('', '') })
+          button: BBT.button({ text: t('shelf.show_all'), 'class': 'button-primary', onclick: function () { BBT.go('#/shelf', true); } })
         });
       }
-      if (BBT.data.shelf.preparing) {
-        return BBT.message({ icon: 'clock', title: t('shelf.loading'), text: t('shelf.preparing_text') });
-      }
+      if (home.preparing) { return BBT.message({ icon: 'clock', title: t('shelf.loading'), text: t('shelf.preparing_text') }); }
       return BBT.message({ icon: 'book', title: t('shelf.empty_title'), text: t('shelf.empty_text') });
     }
 
-    function drawCards(lessons) {
-      var list = sorted(lessons.filter(function (lesson) {
-        return (!filter.subject || subjectOf(lesson) === filter.subject) &&
-          (!filter.grade || gradeOf(lesson) === filter.grade);
-      }));
-      var counts = {}, current = null, grid = null, groups = h('div', { 'class': 'groups' });
-      /* One heading for what the filters leave open; by subject and grade at once, rows would hold one card each. */
-      var groupOf = filter.subject && !filter.grade ? gradeOf : subjectOf;
-      list.forEach(function (lesson) {
-        var key = 'of ' + groupOf(lesson);
-        counts[key] = (counts[key] || 0) + 1;
-      });
-      list.slice(0, shown).forEach(function (lesson) {
-        var key = 'of ' + groupOf(lesson);
-        if (key !== current) {
-          current = key;
-          grid = h('div', { 'class': 'grid' });
-          /* Groups of one and of two stand side by side. */
-          groups.appendChild(h('section', { 'class': 'group' + (counts[key] < 3 ? ' group-' + counts[key] : '') }, [
-            h('h2', { 'class': 'group-title' }, [
-              h('span', { text: [filter.subject || subjectOf(lesson), groupOf === gradeOf ? gradeOf(lesson) : filter.grade].filter(Boolean).join(' · ') }),
-              h('small', { text: t('shelf.count', { n: counts[key] }) })
-            ]),
-            grid
-          ]));
-        }
-        grid.appendChild(card(lesson));
-      });
-      BBT.empty(main).appendChild(list.length ? groups : nothing(lessons.length));
-      return list.length;
-    }
+    function pages() { return Math.max(1, Math.ceil((answer ? answer.total : 0) / size)); }
 
-    function update() {
-      var lessons, focused, top, again;
-      if (!BBT.data.shelf) {
-        BBT.empty(main).appendChild(BBT.message({ icon: 'book', title: t('shelf.loading') }));
-        return;
-      }
-      lessons = BBT.data.shelf.lessons;
+    function draw() {
+      var now = JSON.stringify([answer, failed, BBT.language, answer ? 0 : BBT.data.home.counts]);
+      var focused, again;
+      if (now === drawn) { return; }
+      drawn = now;
       focused = document.activeElement && document.activeElement.getAttribute('data-lesson');
-      top = main.scrollTop;
-      drawFilters(lessons);
-      shown = Math.min(shown, Math.max(PAGE, lessons.length));
-      drawCards(lessons);
-      main.scrollTop = top;
+      drawChapters();
+      BBT.toggle(el, 'beside', beside);
+      if (answer && answer.lessons.length) {
+        BBT.empty(main).appendChild(h('div', { 'class': 'grid' }, answer.lessons.map(function (lesson) {
+          /* What the filters say already is not said again. */
+          return BBT.lessonCard(lesson, { fields: filter.chapter ? ['period'] : filter.grade ? ['chapter', 'period'] : ['grade', 'period'] });
+        })));
+      } else {
+        BBT.empty(main).appendChild(nothing());
+      }
+      count.textContent = answer && answer.total ? t('shelf.page', { n: page + 1, total: pages() }) : '';
+      previous.disabled = page === 0;
+      next.disabled = page >= pages() - 1;
+      [previous, next, count].forEach(function (part) { BBT.toggle(part, 'hidden', pages() < 2); });
       if (focused) {
-        again = [].filter.call(main.querySelectorAll('[data-lesson]'), function (a) {
-          return a.getAttribute('data-lesson') === focused;
-        })[0];
+        again = [].filter.call(main.querySelectorAll('[data-lesson]'), function (a) { return a.getAttribute('data-lesson') === focused; })[0];
         if (again) { again.focus(); }
       }
     }
 
-    main.addEventListener('scroll', function () {
-      var total = BBT.data.shelf ? BBT.data.shelf.lessons.length : 0;
-      if (shown < total && main.scrollTop + main.clientHeight * 2 > main.scrollHeight) {
-        shown += PAGE;
-        update();
+    function ask() {
+      var wanted = { subject: filter.subject, grade: filter.grade, volume: filter.volume, chapter: filter.chapter };
+      var query = queryOf(wanted);
+      window.clearTimeout(timer);
+      timer = null;
+      asked = Date.now();
+      round = BBT.data.round;
+      if (call) { call.abort(); }
+      call = BBT.api.get('api/lessons?' + (query ? query + '&' : '') + 'offset=' + page * size + '&limit=' + size, function (ok, body) {
+        call = null;
+        if (ended) { return; }
+        failed = !ok && !answer;
+        if (ok && body) {
+          answer = body;
+          BBT.data.keepBriefs(body.lessons);
+          if (page >= pages()) { page = pages() - 1; ask(); return; }
+        }
+        draw();
+      });
+    }
+
+    function turn(by) {
+      var to = BBT.clamp(page + by, 0, pages() - 1), other = {};
+      if (to === page) { return; }
+      page = to;
+      /* The page is part of the address, so that Back from a lesson leads to where it was picked. */
+      FIELDS.forEach(function (name) { other[name] = filter[name]; });
+      other.page = page ? String(page + 1) : '';
+      filter.page = other.page;
+      BBT.quietly(BBT.shelfHash(other));
+      ask();
+    }
+
+    function update() {
+      if (!BBT.data.home) {
+        BBT.empty(main).appendChild(BBT.message({ icon: 'book', title: t('shelf.loading') }));
+        return;
       }
+      drawFilters();
+      if (drawn === '' && !call && !answer) { ask(); return; }
+      if (answer) { draw(); }
+      if (round !== BBT.data.round && !timer && !call) {
+        timer = window.setTimeout(ask, Math.max(0, asked + AGAIN_MS - Date.now()));
+      }
+    }
+
+    /* A sweep of the hand turns the page. */
+    main.addEventListener('touchstart', function (event) { from = event.touches.length === 1 ? event.touches[0] : null; });
+    main.addEventListener('touchend', function (event) {
+      var to = event.changedTouches[0], across;
+      if (!from) { return; }
+      across = to.clientX - from.clientX;
+      if (Math.abs(across) > 120 && Math.abs(across) > 2 * Math.abs(to.clientY - from.clientY)) { turn(across < 0 ? 1 : -1); }
+      from = null;
     });
 
     update();
     return {
       el: el, update: update,
+      destroy: function () {
+        ended = true;
+        window.clearTimeout(timer);
+        if (call) { call.abort(); }
+      },
+      key: function (event) {
+        if (event.key === 'PageDown') { turn(1); return true; }
+        if (event.key === 'PageUp') { turn(-1); return true; }
+        return false;
+      },
       dock: [
-        gradeBar,
-        h('div', { 'class': 'dock-end' }, [
-          BBT.button({ icon: 'moon', text: t('app.blackout'), onclick: function () { BBT.blackout(); } }),
-          BBT.button({ icon: 'language', text: t('app.other_language'), onclick: function () { BBT.changeLanguage(); } })
-        ])
+        h('div', { 'class': 'dock-start' }, [
+          BBT.homeButton(),
+          BBT.button({ icon: 'search', label: t('home.search'), 'class': 'button-search', onclick: function () { BBT.go('#/search'); } })
+        ]),
+        bar,
+        h('div', { 'class': 'dock-end' }, [previous, count, next])
       ]
     };
-  };
+  });
 }());
