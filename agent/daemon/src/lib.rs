@@ -4,6 +4,7 @@
 //! `store`, the local player is under `player`. No decision is taken here that a core could take.
 #![forbid(unsafe_code)]
 
+pub mod author;
 pub mod clock;
 pub mod config;
 pub mod files;

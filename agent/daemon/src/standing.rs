@@ -153,16 +153,17 @@ pub fn unlock(data_dir: &Path, order: &Signed<UnlockOrder>) -> Result<UnlockOrde
 }
 
 /// Folders with keys: gone first.
-const SECRETS: [&str; 6] = [
+const SECRETS: [&str; 7] = [
     "identity",
     "identity.renewed",
     "identity.pending",
     "identity.provisional",
     "identity.new",
     "identity.old",
+    crate::author::FOLDER,
 ];
 /// Folders with what was said and done on the device.
-const RECORDS: [&str; 3] = ["outbox", "journal", "records"];
+const RECORDS: [&str; 4] = ["outbox", "journal", "records", crate::author::FOLDER];
 
 /// Wipes every key of a locked device. Repeated at each start, so a cut only delays it.
 ///
@@ -328,6 +329,7 @@ mod tests {
             "identity.renewed/key.pem",
             "identity.pending/key.pem",
             "identity.provisional/provisional.json",
+            "author/key.pem",
             "outbox/0.log",
             "journal/commands.log",
             "state/assignment.json",

@@ -84,6 +84,11 @@ impl Trust {
         }
     }
 
+    /// The key of [`Trust::own_author`].
+    pub const fn own_author_key(&self) -> Option<&TrustedKey> {
+        self.own_author.as_ref()
+    }
+
     /// The school whose plan is in force.
     pub fn own_school(&self) -> Option<&str> {
         self.authors.as_ref().map(|authors| authors.school.as_str())
