@@ -21,6 +21,8 @@ use crate::time::Millis;
 const GAP: Duration = Duration::from_secs(15);
 /// Places that are remembered.
 const MAX_PLACES: usize = 500;
+/// Lessons whose order of opening is remembered.
+const MAX_OPENED: usize = 300;
 /// Days that are kept.
 pub const KEEP_DAYS: usize = 400;
 /// Things open at the same time.
@@ -113,6 +115,17 @@ pub struct Place {
     pub at: Option<Timestamp>,
 }
 
+/// What is kept beside the days.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Places {
+    /// Where somebody stopped, newest last.
+    #[serde(default)]
+    pub stopped: Vec<Place>,
+    /// Lessons as they were opened, newest last, each once.
+    #[serde(default)]
+    pub opened: Vec<LessonId>,
+}
+
 /// A day, and which revision of it the console has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Day {
@@ -136,8 +149,7 @@ struct Open {
 #[derive(Debug, Default)]
 pub struct Usage {
     days: BTreeMap<Date, Day>,
-    /// Newest last.
-    places: Vec<Place>,
+    places: Places,
     open: HashMap<Thing, Open>,
     /// Days that are to be written.
     changed: Vec<Date>,
@@ -146,7 +158,7 @@ pub struct Usage {
 
 impl Usage {
     /// Goes on from what was kept.
-    pub fn resume(days: Vec<Day>, places: Vec<Place>) -> Self {
+    pub fn resume(days: Vec<Day>, places: Places) -> Self {
         let mut usage = Self {
             days: days.into_iter().map(|day| (day.day.date, day)).collect(),
             places,
@@ -232,7 +244,12 @@ impl Usage {
 
     /// Where somebody stopped, newest first.
     pub fn places(&self) -> impl Iterator<Item = &Place> {
-        self.places.iter().rev()
+        self.places.stopped.iter().rev()
+    }
+
+    /// Lessons as they were opened, newest first.
+    pub fn opened(&self) -> impl Iterator<Item = &LessonId> {
+        self.places.opened.iter().rev()
     }
 
     /// Days to be written, and those to be removed.
@@ -254,7 +271,7 @@ impl Usage {
     }
 
     /// The places, if they are to be written.
-    pub fn take_places(&mut self) -> Option<Vec<Place>> {
+    pub fn take_places(&mut self) -> Option<Places> {
         std::mem::take(&mut self.places_changed).then(|| self.places.clone())
     }
 
@@ -346,28 +363,36 @@ impl Usage {
     }
 
     fn place(&mut self, word: &Word, today: &Today) {
-        if word.thing.lesson.is_none() {
-            return;
+        let Some(lesson) = &word.thing.lesson else { return };
+        if word.what == What::Opened && self.places.opened.last() != Some(lesson) {
+            self.places.opened.retain(|known| known != lesson);
+            if self.places.opened.len() >= MAX_OPENED {
+                self.places.opened.remove(0);
+            }
+            self.places.opened.push(lesson.clone());
+            self.places_changed = true;
         }
-        let at = self.places.iter().position(|place| place.thing == word.thing);
-        let ends = word.duration_ms > 0 && word.position_ms + EDGE_MS >= word.duration_ms;
-        if word.what == What::Finished || (ends && word.what != What::Opened) {
+        let stopped = &mut self.places.stopped;
+        let at = stopped.iter().position(|place| place.thing == word.thing);
+        let timed = word.duration_ms > 0;
+        let ends = timed && word.what != What::Opened && word.position_ms + EDGE_MS >= word.duration_ms;
+        if word.what == What::Finished || ends {
             if let Some(at) = at {
-                self.places.remove(at);
+                stopped.remove(at);
                 self.places_changed = true;
             }
             return;
         }
-        // What was merely opened says nothing of where it was left.
-        if word.what == What::Opened || word.position_ms < EDGE_MS {
+        // That something with a length was opened says nothing of where it was left.
+        if timed && (word.what == What::Opened || word.position_ms < EDGE_MS) {
             return;
         }
         if let Some(at) = at {
-            self.places.remove(at);
-        } else if self.places.len() >= MAX_PLACES {
-            self.places.remove(0);
+            stopped.remove(at);
+        } else if stopped.len() >= MAX_PLACES {
+            stopped.remove(0);
         }
-        self.places.push(Place {
+        stopped.push(Place {
             thing: word.thing.clone(),
             version: word.version,
             position_ms: word.position_ms,

@@ -305,8 +305,8 @@ impl RawSound {
             (None, None, None) => Some(None),
             (Some(is_mute), Some(mute), Some(unmute)) => {
                 let commands = SoundCommands { is_mute, mute, unmute };
-                let all = [&commands.is_mute, &commands.mute, &commands.unmute];
-                all.into_iter().all(named).then_some(Some(commands))
+                let whole = named(&commands.is_mute) && named(&commands.mute) && named(&commands.unmute);
+                whole.then_some(Some(commands))
             }
             _ => None,
         }

@@ -7,10 +7,12 @@ mod agent;
 mod classroom;
 mod disks;
 mod events;
+mod exam;
 mod inbox;
 mod lessons;
 mod membership;
 mod perform;
+mod records;
 mod school;
 mod show;
 #[cfg(test)]
@@ -39,6 +41,7 @@ use crate::{
     identity::{Identity, IdentityFolder, Kept},
     io::{
         hardware::hardware,
+        sound::Mixer,
         tls,
         ways::{self, WayEvent, Ways},
     },
@@ -79,6 +82,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 
     // The player is first: a lesson must open while disk and network are still being sorted out.
     let (writer, state) = shelf::shelf();
+    let mixer = Mixer::new(config.sound.clone());
+    exam::begin(&config.data_dir, &writer, &mixer);
     writer.settings().open(&config.data_dir);
     writer.set_usb_roots(config.usb.roots.clone());
     let player = Player::start(&config.player, state).await?;
@@ -105,7 +110,10 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
                 time = known;
                 end
             }
-            kept => waiting::wait(&mut house, kept, &time, &mut stop_signals).await,
+            kept => {
+                exam::without_identity(&house.config.data_dir, &house.shelf, &mixer).await;
+                waiting::wait(&mut house, kept, &time, &mut stop_signals).await
+            }
         };
         match end {
             End::Stop(signal) => break signal,

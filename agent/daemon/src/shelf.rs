@@ -267,6 +267,7 @@ pub struct ShelfWriter {
     beside: watch::Sender<Arc<Beside>>,
     settings: SettingsDoor,
     usb_roots: Arc<OnceLock<Vec<PathBuf>>>,
+    notebook: NotebookWriter,
 }
 
 /// Where the player reads; cheap to clone.
@@ -282,6 +283,7 @@ pub struct PlayerState {
     settings: SettingsDoor,
     usb_roots: Arc<OnceLock<Vec<PathBuf>>>,
     token: Arc<str>,
+    notebook: Notebook,
 }
 
 /// A shelf with nothing on it yet, `preparing`.
@@ -298,6 +300,7 @@ pub fn shelf() -> (ShelfWriter, PlayerState) {
     let (put_beside, beside) = watch::channel(Arc::default());
     let settings = SettingsDoor::default();
     let usb_roots = Arc::new(OnceLock::new());
+    let (notes, notebook) = notebook::notebook();
     (
         ShelfWriter {
             shelf: sender,
@@ -309,6 +312,7 @@ pub fn shelf() -> (ShelfWriter, PlayerState) {
             beside: put_beside,
             settings: settings.clone(),
             usb_roots: Arc::clone(&usb_roots),
+            notebook: notes,
         },
         PlayerState {
             shelf: receiver,

@@ -542,6 +542,9 @@ impl Exam {
                 waits.push(self.check_at.since(now));
             }
             waits.push(self.note_at.since(now));
+            if self.locked_until.is_some_and(|until| until > now) {
+                waits.push(Duration::from_secs(1));
+            }
             if let Some(time) = self.time_in(now) {
                 let edges = on.window.audio.iter().flat_map(|a| [a.from, a.to]);
                 waits.extend(edges.filter(|edge| *edge > time).map(|edge| left(time, edge)));

@@ -5,6 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use agent_core::{
     Millis,
     commands::Commands,
+    faults::Faults,
     health::Health,
     identity::{
         renewal::Renewal,
@@ -13,6 +14,7 @@ use agent_core::{
     lessons::{self, Lessons, Version},
     outbox::{self, Outbox},
     report::Report,
+    usage::Usage,
 };
 use anyhow::Context;
 use contract::{
@@ -28,9 +30,11 @@ use contract::{
 use super::{
     classroom::Classroom,
     disks::Disks,
+    exam::ExamDesk,
     inbox::Inbox,
     lessons::LessonStore,
     membership::{ShutOut, copied_from, renewal_of},
+    records::Records,
     school::School,
     time::TimeWatch,
     upkeep::Counted,
@@ -42,7 +46,10 @@ use crate::{
     io::{
         fetch::Fetcher,
         mqtt::{LinkOptions, MqttLink},
-        probes, renew,
+        probes,
+        records::Book,
+        renew,
+        sound::Mixer,
     },
     keeper::{Keeper, Task},
     shelf::{LessonCard, Membership, ShelfWriter, Unenrolled},
@@ -129,6 +136,10 @@ pub(super) struct Agent {
     pub(super) trust_kept: u64,
     pub(super) trust_shown: (u32, u64),
     pub(super) shown_at: Millis,
+    /// Silence in exams.
+    pub(super) exam: ExamDesk,
+    /// Use, faults, and where they are kept.
+    pub(super) records: Records,
     pub(super) inbox: Inbox,
 }
 
@@ -163,7 +174,18 @@ impl Agent {
                 max_bytes: config.storage.max_bytes,
             },
         };
-        let commands = Commands::resume(device_id.clone(), house.boot_id.clone(), kept.commands, now);
+        let (book, noted) = Book::open(&config.data_dir)?;
+        let mixer = Mixer::new(config.sound.clone());
+        let exam = ExamDesk::resume(noted.exam, house.boot_id.clone(), mixer, inbox.inside.clone(), now);
+        let (usage, faults) = (Usage::resume(noted.days, noted.places), Faults::resume(noted.faults));
+        let records = Records::open(book, usage, faults, &house.shelf, inbox.inside.clone(), now);
+        let commands = Commands::resume_held(
+            device_id.clone(),
+            house.boot_id.clone(),
+            kept.commands,
+            exam.core.is_on(),
+            now,
+        );
         let limits = outbox::Limits {
             max_bytes: OUTBOX_BYTES,
             max_batch_bytes: BATCH_BYTES,
@@ -269,6 +291,8 @@ impl Agent {
             trust_kept: 0,
             trust_shown: (0, 0),
             shown_at: Millis::default(),
+            exam,
+            records,
             inbox,
         };
         // An identity that takes over finds the time told already.
@@ -278,6 +302,9 @@ impl Agent {
         agent.ask_as_copy(now);
         agent.membership = agent.membership_now();
         agent.player_urls = agent.find_player_urls();
+        agent.exam_plan(now);
+        agent.show_places();
+        agent.show_repairs();
         Ok(agent)
     }
 
@@ -319,8 +346,10 @@ impl Agent {
         self.report.handle_timeout(now);
         self.settle_membership(now);
         self.settle_trust(now);
+        self.settle_exam(now);
         self.settle_school(now);
         self.settle_classroom(now);
+        self.settle_records(now);
         self.perform(now);
         let show_at = self.show_if_due(now);
         self.perform(now);
@@ -333,6 +362,8 @@ impl Agent {
             self.membership_timeout(),
             self.trust_timeout(),
             self.school.poll_timeout(),
+            self.exam.core.poll_timeout(),
+            self.records.poll_timeout(),
             self.classroom.poll_timeout(),
             show_at,
         ];
@@ -350,10 +381,13 @@ impl Agent {
         }
         let floor = self.time.clock.floor(clock::now());
         let _ = self.keeper.give(Task::KeepFloor(floor));
-        let keeper = self.keeper;
+        let (keeper, book) = (self.keeper, self.records.close());
         // Its answers go nowhere now, and it must not wait for someone to take them.
         drop(self.inbox);
-        let finished = tokio::task::spawn_blocking(move || keeper.close());
+        let finished = tokio::task::spawn_blocking(move || {
+            keeper.close();
+            book.close();
+        });
         if tokio::time::timeout(Duration::from_secs(5), finished)
             .await
             .is_err()

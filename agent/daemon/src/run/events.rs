@@ -40,6 +40,7 @@ impl Agent {
                 self.outbox.handle(outbox::Event::Connected, now);
                 self.commands.handle(commands::Event::Connected, now);
                 self.report.handle(report::Event::Connected, now);
+                self.records_connected(now);
             }
             MqttEvent::Disconnected => {
                 self.online = false;
@@ -254,6 +255,11 @@ impl Agent {
                     .handle(commands::Event::RebootFailed(id, reason), now);
             }
             Inside::Time(answer, asked) => self.on_time(answer, asked, now),
+            Inside::Sound(found) => self.on_sound(found, now),
+            Inside::Page(word) => self.on_page(*word, now),
+            Inside::DiskCame => self.on_disk_came(now),
+            Inside::PinChecked(right, answer) => self.on_pin_checked(right, answer, now),
+            Inside::Records(answer) => self.on_records(&answer, now),
             Inside::Disk(word) => self.on_disk(word),
             Inside::Standing(said) => self.on_standing(said, now),
             Inside::Trust(answer) => self.on_trust_answer(&answer, now),

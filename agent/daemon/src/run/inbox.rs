@@ -2,11 +2,12 @@
 
 use agent_core::{
     Millis,
+    exam::Found,
     identity::renewal,
     lessons::{FileRoom, Inventory, Version},
 };
 use contract::{id::CommandId, report::DiskReport, signed::Signed, standing::StandingOrder};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     io::{
@@ -17,7 +18,8 @@ use crate::{
         time::TimeAnswer,
     },
     keeper::Answer,
-    shelf::LessonCard,
+    notebook::{PinDenied, Word as PageWord},
+    shelf::{ExamView, LessonCard},
     store::ContentStore,
 };
 
@@ -55,6 +57,16 @@ pub(super) enum Inside {
     Trust(Told),
     /// How a step of the renewal went, and whether the console would not have us.
     Renewal(renewal::Event, Option<Refusal>),
+    /// What the loudspeaker was found like.
+    Sound(Found),
+    /// The board's page said something.
+    Page(Box<PageWord>),
+    /// A disk was plugged in.
+    DiskCame,
+    /// Whether a PIN was the right one, and who waits for the answer.
+    PinChecked(bool, oneshot::Sender<Result<ExamView, PinDenied>>),
+    /// What the console says to what was noted down.
+    Records(Told),
     /// What the desk that looks at disks has to say.
     Disk(Word),
     /// The board that looked like a copy is noted as the device.

@@ -145,6 +145,10 @@ impl Agent {
                 });
             }
             commands::Effect::NoticesChanged => self.dirty = true,
+            commands::Effect::Held(id, kind) => {
+                tracing::info!(command.id = %id, "held back until the exam is over");
+                self.command_held(kind, now);
+            }
         }
     }
 }

@@ -33,7 +33,7 @@ pub(super) struct School {
     ruling: Option<Ruling>,
     /// What the fetcher was told.
     told: Option<(WanPolicy, bool)>,
-    look_at: Millis,
+    pub(super) look_at: Millis,
     /// The port of our door that the report tells of.
     door: u16,
 }
@@ -50,6 +50,11 @@ impl School {
             look_at: Millis::default(),
             door: 0,
         }
+    }
+
+    /// The plan in force.
+    pub(super) fn plan(&self) -> Option<&SchoolPlan> {
+        self.plan.as_deref()
     }
 
     /// When the rules are to be looked at again.
@@ -104,6 +109,7 @@ impl Agent {
         self.school.rules = Rules::from(&plan);
         self.school.plan = Some(Arc::new(plan));
         self.school.look_at = now;
+        self.exam_plan(now);
         self.school_begins();
     }
 
@@ -128,7 +134,7 @@ impl Agent {
             return;
         }
         let time = self.time.clock.read(clock::system(), now).time;
-        let ruling = self.school.rules.at(time);
+        let ruling = self.in_exam(self.school.rules.at(time));
         self.school.look_at = now + ruling.look_again.max(Duration::from_millis(100));
         if self.school.ruling != Some(ruling) {
             self.school.ruling = Some(ruling);
