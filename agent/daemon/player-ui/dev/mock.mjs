@@ -57,7 +57,7 @@ export function home(shelf) {
     next: next ? { period: next, lesson: next.lesson, suggestion: null } : null,
     resume,
     arriving: { total: arriving.length, list: arriving.slice(0, 20).map((l) => ({ lesson: brief(l), done_bytes: l.done_bytes, total_bytes: l.total_bytes, eta_s: l.state === 'fetching' ? 340 : null })), next_at: null },
-    tomorrow: { light: 'yellow', date: '2026-11-24', items: periods.map((p, i) => ({ number: p.number, subject: p.subject, lesson: p.lesson, ready: Boolean(p.lesson && p.lesson.state === 'ready'),
+    tomorrow: { light: 'red', date: '2026-11-24', items: periods.map((p, i) => ({ number: p.number, subject: p.subject, lesson: p.lesson, ready: Boolean(p.lesson && p.lesson.state === 'ready'),
       why: !p.lesson ? 'not_planned' : p.lesson.state === 'ready' ? 'ready' : p.lesson.state === 'failed' ? 'missing' : i === 5 ? 'missing' : 'arriving' })) },
     facets: [...facets.values()],
     counts: { ready: count('ready'), arriving: arriving.length, failed: count('failed'), total: lessons.length },

@@ -29,9 +29,7 @@
   };
 
   function dateLines(date, week) {
-    var words = BBT.dateWords(date).split(' ');
-    return [h('strong', { text: t('home.today') }), h('span', { text: words[0] }),
-      h('span', { text: [words[1], week ? t('home.week', { n: week }) : ''].filter(Boolean).join(' · ') })];
+    return [h('strong', { text: t('home.today') }), h('span', { text: BBT.dateWords(date) }), week ? h('span', { text: t('home.week', { n: week }) }) : null];
   }
 
   /* How long something takes, roughly, as people say it. */
