@@ -215,6 +215,8 @@ codes! {
     UsbFolder = "usb_folder", UNPROCESSABLE_ENTITY;
     /// What was asked does not fit the state it is in; the detail says why.
     Conflict = "conflict", CONFLICT;
+    /// Too many urgent notices by one person; args: `minutes`.
+    NoticeTooOften = "notice_too_often", TOO_MANY_REQUESTS;
     /// Too many unknown enrolment codes from one address; args: `seconds`.
     EnrolTooOften = "enrol_too_often", TOO_MANY_REQUESTS;
     /// Too many unknown enrolment codes from many addresses together, and this one has had its try; args: `seconds`.

@@ -143,6 +143,31 @@ fn closed() -> OpenApiRouter<AppState> {
         .routes(routes!(crate::controllers::audit::verify))
         .routes(routes!(system::system))
         .routes(routes!(crate::controllers::trust::standing))
+        .merge(records())
+}
+
+/// What boards noted down on their own, exams, and notices to many.
+fn records() -> OpenApiRouter<AppState> {
+    use crate::controllers::{exams, faults, notices, usage};
+    OpenApiRouter::new()
+        .routes(routes!(usage::usage))
+        .routes(routes!(usage::usage_table))
+        .routes(routes!(usage::opening))
+        .routes(routes!(usage::opening_table))
+        .routes(routes!(usage::periods))
+        .routes(routes!(exams::add, exams::list))
+        .routes(routes!(exams::detail, exams::change, exams::cancel))
+        .routes(routes!(exams::set_pin))
+        .routes(routes!(exams::records))
+        .routes(routes!(exams::records_table))
+        .routes(routes!(exams::classroom_record))
+        .routes(routes!(faults::list))
+        .routes(routes!(faults::detail))
+        .routes(routes!(faults::step))
+        .routes(routes!(notices::preview))
+        .routes(routes!(notices::send, notices::list))
+        .routes(routes!(notices::detail))
+        .routes(routes!(notices::devices))
 }
 
 /// Paths whose document and route differ: the upload's limit, the preview's wildcard.

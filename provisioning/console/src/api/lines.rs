@@ -15,16 +15,19 @@ pub struct Hours {
     pub to_min: u16,
 }
 
-/// An exam: nothing is fetched and nothing makes a sound.
+/// An exam that holds for a school: nothing is fetched and nothing makes a sound.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Exam {
-    /// What it is, for people; at most 40 characters.
-    #[serde(default)]
+pub struct LineExam {
+    /// See `GET /exams/{id}`.
+    pub id: String,
+    /// What it is called.
     pub name: String,
     /// Begin.
     pub from: Timestamp,
     /// End.
     pub to: Timestamp,
+    /// Codes of the classrooms it is held in; empty: all of the school.
+    pub classrooms: Vec<String>,
 }
 
 /// What was set at one place. What is not set there holds as set for the region above, nearest first, and else as built in.
@@ -51,9 +54,6 @@ pub struct LineSettings {
     /// When boards are powered, for forecasts alone; empty: never. Built in: Monday to Friday 07:30–18:00.
     #[serde(default)]
     pub on_hours: Option<Vec<Hours>>,
-    /// Exams; those of the regions above hold as well. At most 50.
-    #[serde(default)]
-    pub exams: Vec<Exam>,
 }
 
 /// Where the figure for the line comes from.
@@ -90,7 +90,7 @@ pub struct EffectiveLine {
     /// When boards are powered.
     pub on_hours: Vec<Hours>,
     /// Exams of the school and of the regions above, not yet over.
-    pub exams: Vec<Exam>,
+    pub exams: Vec<LineExam>,
 }
 
 /// A school's line.

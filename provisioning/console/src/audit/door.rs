@@ -54,6 +54,9 @@ fn kind_of(segment: &str) -> &str {
         "clones" => "clone",
         "security-events" => "security_event",
         "sessions" => "session",
+        "exams" => "exam",
+        "faults" => "fault",
+        "notices" => "notice",
         other => other,
     }
 }

@@ -11,7 +11,7 @@ use super::{
     show::{list, or_dash, word},
 };
 use crate::{
-    api::lines::{Author, EffectiveLine, Exam, Hours, LineSettings},
+    api::lines::{Author, EffectiveLine, Hours, LineSettings},
     controllers::lines,
     db::{Db, scope::Scope},
 };
@@ -71,12 +71,6 @@ pub struct SetLine {
     /// When boards are powered, in the same way.
     #[arg(long, value_name = "HOURS", value_parser = week)]
     pub on_hours: Option<Setting<Week>>,
-    /// Add an exam, e.g. "2027-01-12T08:00+08 2027-01-13T17:00+08 期末考试"; may be given several times.
-    #[arg(long, value_name = "FROM TO NAME", value_parser = exam)]
-    pub exam: Vec<Exam>,
-    /// Forget the exams that were set here.
-    #[arg(long)]
-    pub no_exams: bool,
 }
 
 /// `school author`.
@@ -182,21 +176,6 @@ fn minute(text: &str) -> Option<u16> {
     (hour <= 24 && minute < 60).then_some(hour * 60 + minute)
 }
 
-fn exam(text: &str) -> Result<Exam, String> {
-    let mut words = text.splitn(3, ' ');
-    let mut time = || {
-        let word = words.next().unwrap_or_default();
-        word.parse::<Timestamp>()
-            .map_err(|e| format!("{word:?} is no time such as 2027-01-12T08:00+08: {e}"))
-    };
-    let (from, to) = (time()?, time()?);
-    Ok(Exam {
-        name: words.next().unwrap_or_default().to_owned(),
-        from,
-        to,
-    })
-}
-
 pub(super) async fn line(command: Line, db: &Db) -> anyhow::Result<()> {
     let everything = Scope::everything();
     match command {
@@ -249,10 +228,6 @@ fn changed(mut own: LineSettings, new: SetLine) -> LineSettings {
     set(&mut own.metered, new.metered);
     set(&mut own.class_hours, hours(new.class_hours));
     set(&mut own.on_hours, hours(new.on_hours));
-    if new.no_exams {
-        own.exams.clear();
-    }
-    own.exams.extend(new.exam);
     own
 }
 
@@ -316,7 +291,7 @@ fn rows(own: &LineSettings, holds: Option<&EffectiveLine>) -> Vec<Vec<String>> {
         ),
         row(
             "exams",
-            own.exams.len().to_string(),
+            "-".into(),
             held(&|line| line.exams.len().to_string()),
         ),
     ]
@@ -399,13 +374,5 @@ mod tests {
         ] {
             assert!(week(wrong).is_err(), "{wrong:?}");
         }
-    }
-
-    #[test]
-    fn an_exam_is_two_times_and_a_name() {
-        let exam = exam("2027-01-12T08:00+08 2027-01-13T17:00+08 期末 考试").unwrap();
-        assert_eq!(exam.name, "期末 考试");
-        assert_eq!(exam.from.to_string(), "2027-01-12T00:00:00Z");
-        assert!(super::exam("tomorrow").is_err());
     }
 }

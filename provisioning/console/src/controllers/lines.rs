@@ -4,11 +4,11 @@ use axum::{Json, extract::State};
 use contract::id::DeviceId;
 use jiff::Timestamp;
 
-use super::{Body, Path, text};
+use super::{Body, Path};
 use crate::{
     access::Access,
     api::{
-        lines::{Author, Exam, Hours, LineSettings, NewAuthors, RegionLine, SchoolLine},
+        lines::{Author, Hours, LineSettings, NewAuthors, RegionLine, SchoolLine},
         schema,
     },
     app::{AppState, Noun},
@@ -18,10 +18,6 @@ use crate::{
 /// 10 Gbit/s.
 const MOST_KBPS: u32 = 10_000_000;
 const MOST_HOURS: usize = 50;
-const MOST_EXAMS: usize = 50;
-const EXAM_NAME: usize = 40;
-/// The longest exam.
-const EXAM_DAYS: i64 = 31;
 const MOST_AUTHORS: usize = 20;
 
 /// A school's line: what was set, what holds, and the plan that its boards share.
@@ -168,31 +164,7 @@ pub(crate) fn checked(new: LineSettings) -> Result<LineSettings, ApiError> {
     }
     hours("class_hours", new.class_hours.as_deref())?;
     hours("on_hours", new.on_hours.as_deref())?;
-    if new.exams.len() > MOST_EXAMS {
-        return Err(ApiError::invalid(
-            "exams",
-            format!("{} exams; allowed are up to {MOST_EXAMS}", new.exams.len()),
-        ));
-    }
-    let exams = new.exams.into_iter().map(exam).collect::<Result<_, _>>()?;
-    Ok(LineSettings { exams, ..new })
-}
-
-fn exam(exam: Exam) -> Result<Exam, ApiError> {
-    let length = exam.to.duration_since(exam.from).as_secs();
-    if !(1..=EXAM_DAYS * 86_400).contains(&length) {
-        return Err(ApiError::invalid(
-            "exams",
-            format!(
-                "an exam from {} to {}; it must end after it begins and last at most {EXAM_DAYS} days",
-                exam.from, exam.to
-            ),
-        ));
-    }
-    Ok(Exam {
-        name: text("exams", &exam.name, 0, EXAM_NAME)?,
-        ..exam
-    })
+    Ok(new)
 }
 
 fn hours(field: &'static str, hours: Option<&[Hours]>) -> Result<(), ApiError> {

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// A spreadsheet of before this mark takes the table for GBK.
-const UTF8_MARK: &[u8] = b"\xef\xbb\xbf";
+pub(super) const UTF8_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Receipts of a push, one page, those that need a look first.
 #[utoipa::path(get, path = "/pushes/{id}/receipts", tag = "pushes", params(("id" = i64, Path), ReceiptQuery), responses(
@@ -157,7 +157,7 @@ pub(crate) fn local(at: Timestamp) -> String {
 }
 
 /// Names and details come from people and boards: a cell that a spreadsheet would reckon out is made text.
-fn harmless(cell: &str) -> String {
+pub(super) fn harmless(cell: &str) -> String {
     let flat: String = cell
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })

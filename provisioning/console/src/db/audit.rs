@@ -110,6 +110,10 @@ pub(super) async fn node_of(tx: &mut SqliteConnection, kind: &str, id: &str) -> 
                LEFT JOIN devices d ON d.device_no = k.copy_of LEFT JOIN classrooms c ON c.id = d.classroom_id
               WHERE k.id = ?1"
         }
+        "exam" => "SELECT region_id, school_id FROM exams WHERE id = ?1",
+        "fault" => {
+            "SELECT NULL, c.school_id FROM faults f JOIN classrooms c ON c.id = f.classroom_id WHERE f.id = ?1"
+        }
         "security_event" => "SELECT region_id, school_id FROM security_events WHERE id = ?1",
         "lesson" => "SELECT owner_region_id, owner_school_id FROM lessons WHERE id = ?1",
         "push" => {

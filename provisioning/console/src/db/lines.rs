@@ -8,7 +8,7 @@ use contract::{
 use jiff::Timestamp;
 use sqlx::{FromRow, SqliteConnection};
 
-use super::{Db, DbError, DbResult, bump, instant, json, ms, scope::Scope, to_json, uint};
+use super::{Db, DbError, DbResult, bump, exams, instant, json, ms, scope::Scope, to_json, uint};
 use crate::{
     api::lines::{Author, EffectiveLine, LineSettings, PlanState, RegionLine, SchoolLine},
     domain::line,
@@ -88,7 +88,8 @@ pub(super) async fn effective(
         nearest_first.push(json(&settings)?);
     }
     let roster = roster.and_then(|mbps| u32::try_from(mbps).ok());
-    Ok(line::effective(&nearest_first, roster, now))
+    let exams = exams::windows(connection, school, now).await?;
+    Ok(line::effective(&nearest_first, roster, &exams))
 }
 
 impl Lines<'_> {
@@ -352,9 +353,6 @@ fn note_settings(kind: &'static str, id: i64, new: &LineSettings) {
     note("class_hours_percent", new.class_hours_percent.map(u32::from));
     if let Some(metered) = new.metered {
         crate::audit::note("metered", metered);
-    }
-    if !new.exams.is_empty() {
-        crate::audit::note("exams", new.exams.len() as u64);
     }
 }
 

@@ -10,6 +10,7 @@ mod enrol;
 pub mod limits;
 pub mod ranges;
 pub mod rates;
+mod records;
 mod renew;
 mod school;
 mod serve;
@@ -33,6 +34,7 @@ use contract::{api, enrol::BrokerAddress, hash::Hash, id::DeviceId};
 use jiff::Timestamp;
 use rand::Rng;
 use tokio::sync::Semaphore;
+use tower_http::compression::CompressionLayer;
 
 pub use self::serve::serve;
 use self::{
@@ -138,6 +140,7 @@ struct Shared {
     per_device: Turns<DeviceId>,
     renewals: Rate<DeviceId>,
     dead_calls: Rate<DeviceId>,
+    records: Rate<DeviceId>,
 }
 
 /// The routes; [`serve`] puts [`Peer`] into each request.
@@ -153,6 +156,7 @@ pub fn router(http: DeviceHttp) -> Router {
         per_device: Turns::new(http.limits.downloads_per_device),
         renewals: Rate::new(renew::RENEWALS, renew::RENEWAL_WINDOW),
         dead_calls: Rate::new(1, admission::DEAD_CALL_EVERY),
+        records: Rate::new(records::REQUESTS, records::WINDOW),
         http,
     });
     Router::new()
@@ -173,7 +177,15 @@ pub fn router(http: DeviceHttp) -> Router {
         .route(api::STANDING, get(word::standing))
         .route(api::SCHOOL, get(school::plan))
         .route(api::TRUST, get(trust::bundle))
-        .route(api::MANIFEST_ROUTE, get(manifest))
+        .route(
+            api::RECORDS,
+            post(records::take).layer(DefaultBodyLimit::max(contract::records::MAX_RECORDS_BYTES)),
+        )
+        // Half of a manifest is the spelling of its list of chunks.
+        .route(
+            api::MANIFEST_ROUTE,
+            get(manifest).layer(CompressionLayer::new()),
+        )
         .route(api::FILE_ROUTE, get(file))
         .layer(middleware::from_fn_with_state(shared.clone(), admit))
         .layer(middleware::from_fn_with_state(

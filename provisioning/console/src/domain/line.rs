@@ -1,25 +1,14 @@
 //! What holds for a school's line: its own settings before those of the regions above, and those before what is built in.
 
 use contract::school::{ClassHours, ExamWindow, LinePlan};
-use jiff::{Timestamp, civil::Date, tz::Offset};
 
-use crate::api::lines::{EffectiveLine, Exam, Hours, LineSettings, LineSource};
+use crate::api::lines::{EffectiveLine, Hours, LineExam, LineSettings, LineSource};
 
 /// Of the line in class hours, unless somebody says otherwise.
 pub const CLASS_HOURS_PERCENT: u8 = 10;
 /// Minutes that the clocks of schools are ahead of UTC.
 pub const UTC_OFFSET_MIN: i16 = 480;
 const WEEKDAYS: [u8; 5] = [1, 2, 3, 4, 5];
-
-/// The schools' clock.
-pub fn school_clock() -> Offset {
-    Offset::from_seconds(i32::from(UTC_OFFSET_MIN) * 60).unwrap_or(Offset::UTC)
-}
-
-/// The day it is at schools.
-pub fn local_date(now: Timestamp) -> Date {
-    school_clock().to_datetime(now).date()
-}
 
 fn weekdays(from_min: u16, to_min: u16) -> Hours {
     Hours {
@@ -40,8 +29,12 @@ pub fn usual_on_hours() -> Vec<Hours> {
 }
 
 /// What holds, from the settings of the school, then of the regions above it, nearest first. `roster_mbps` is what the roster
-/// says of the line. Exams add up, so that a county sets its own once; those that were over at `now` are left out.
-pub fn effective(nearest_first: &[LineSettings], roster_mbps: Option<u32>, now: Timestamp) -> EffectiveLine {
+/// says of the line, `exams` are those that hold for the school.
+pub fn effective(
+    nearest_first: &[LineSettings],
+    roster_mbps: Option<u32>,
+    exams: &[ExamWindow],
+) -> EffectiveLine {
     let own = nearest_first.first();
     let measured = own.and_then(|own| own.measured_kbps);
     let own_contract = own.and_then(|own| own.contracted_kbps);
@@ -59,12 +52,13 @@ pub fn effective(nearest_first: &[LineSettings], roster_mbps: Option<u32>, now: 
         .unwrap_or((None, LineSource::Unknown));
     let budget_kbps = first(nearest_first, |s| s.budget_kbps);
     let class_hours_percent = first(nearest_first, |s| s.class_hours_percent).unwrap_or(CLASS_HOURS_PERCENT);
-    let mut exams: Vec<Exam> = nearest_first
-        .iter()
-        .flat_map(|s| s.exams.iter().filter(|exam| exam.to > now).cloned())
-        .collect();
-    exams.sort_by(|a, b| (a.from, a.to, &a.name).cmp(&(b.from, b.to, &b.name)));
-    exams.dedup();
+    let exam = |exam: &ExamWindow| LineExam {
+        id: exam.id.clone(),
+        name: exam.name.clone(),
+        from: exam.from,
+        to: exam.to,
+        classrooms: exam.classrooms.clone(),
+    };
     EffectiveLine {
         line_kbps,
         line_from,
@@ -74,7 +68,7 @@ pub fn effective(nearest_first: &[LineSettings], roster_mbps: Option<u32>, now: 
         metered: first(nearest_first, |s| s.metered).unwrap_or(false),
         class_hours: first(nearest_first, |s| s.class_hours.clone()).unwrap_or_else(usual_class_hours),
         on_hours: first(nearest_first, |s| s.on_hours.clone()).unwrap_or_else(usual_on_hours),
-        exams,
+        exams: exams.iter().map(exam).collect(),
     }
 }
 
@@ -113,36 +107,13 @@ pub fn class_hours(line: &EffectiveLine) -> Vec<ClassHours> {
     line.class_hours.iter().map(hours).collect()
 }
 
-/// Exams as the boards are told them.
-pub fn exams(line: &EffectiveLine) -> Vec<ExamWindow> {
-    let window = |exam: &Exam| ExamWindow {
-        from: exam.from,
-        to: exam.to,
-        name: exam.name.clone(),
-        ..ExamWindow::default()
-    };
-    line.exams.iter().map(window).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn at(hour: i64) -> Timestamp {
-        Timestamp::from_second(1_795_000_000 + hour * 3_600).unwrap()
-    }
-
-    fn exam(name: &str, from: i64, to: i64) -> Exam {
-        Exam {
-            name: name.into(),
-            from: at(from),
-            to: at(to),
-        }
-    }
-
     #[test]
     fn what_is_built_in_holds_where_nobody_says_anything() {
-        let line = effective(&[LineSettings::default()], None, at(0));
+        let line = effective(&[LineSettings::default()], None, &[]);
         assert_eq!((line.line_kbps, line.line_from), (None, LineSource::Unknown));
         assert_eq!((line.class_hours_percent, line.class_hours_kbps), (10, None));
         assert_eq!(line.class_hours, usual_class_hours());
@@ -166,7 +137,7 @@ mod tests {
             metered: Some(true),
             ..LineSettings::default()
         };
-        let line = effective(&[own.clone(), town.clone(), county.clone()], Some(20), at(0));
+        let line = effective(&[own.clone(), town.clone(), county.clone()], Some(20), &[]);
         assert_eq!(
             (line.line_kbps, line.line_from),
             (Some(14_000), LineSource::Measured)
@@ -176,7 +147,7 @@ mod tests {
             (Some(8_000), Some(1_400))
         );
         assert!(line.metered && line.class_hours.is_empty());
-        let paid = |own: LineSettings, roster| effective(&[own, town.clone(), county.clone()], roster, at(0));
+        let paid = |own: LineSettings, roster| effective(&[own, town.clone(), county.clone()], roster, &[]);
         let unsaid = LineSettings::default;
         assert_eq!(paid(unsaid(), Some(20)).line_from, LineSource::Roster);
         assert_eq!(paid(unsaid(), None).line_kbps, Some(50_000));
@@ -199,20 +170,5 @@ mod tests {
             "a share is not rounded to nothing"
         );
         assert_eq!(share(Some(u32::MAX), None, 100), Some(u32::MAX));
-    }
-
-    #[test]
-    fn exams_add_up_and_go_when_they_are_over() {
-        let own = LineSettings {
-            exams: vec![exam("月考", 30, 32), exam("昨天", -5, -1)],
-            ..LineSettings::default()
-        };
-        let county = LineSettings {
-            exams: vec![exam("统考", 10, 20)],
-            ..LineSettings::default()
-        };
-        let line = effective(&[own, county.clone(), county], None, at(0));
-        let names: Vec<_> = line.exams.iter().map(|e| e.name.as_str()).collect();
-        assert_eq!(names, ["统考", "月考"]);
     }
 }

@@ -81,6 +81,8 @@ impl Schedule {
             exams: rules
                 .exams
                 .iter()
+                // Held in some classrooms, it leaves the line to the others.
+                .filter(|exam| exam.classrooms.is_empty())
                 .map(|exam| (exam.from.as_millisecond(), exam.to.as_millisecond()))
                 .collect(),
             offset_min: i64::from(UTC_OFFSET_MIN),
@@ -217,7 +219,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        api::lines::{Exam, LineSource},
+        api::lines::{LineExam, LineSource},
         domain::line::{usual_class_hours, usual_on_hours},
     };
 
@@ -233,7 +235,7 @@ mod tests {
         vec![hours(&[1, 2, 3, 4, 5, 6, 7], 0, 1_440)]
     }
 
-    fn rules(class: Option<u32>, class_hours: &[Hours], on: &[Hours], exams: &[Exam]) -> EffectiveLine {
+    fn rules(class: Option<u32>, class_hours: &[Hours], on: &[Hours], exams: &[LineExam]) -> EffectiveLine {
         EffectiveLine {
             line_kbps: None,
             line_from: LineSource::Unknown,
@@ -301,7 +303,9 @@ mod tests {
 
     #[test]
     fn exams_stop_it_and_a_reason_is_named_where_it_never_comes() {
-        let exam = Exam {
+        let exam = LineExam {
+            id: String::new(),
+            classrooms: Vec::new(),
             name: String::new(),
             from: at("2026-11-23T00:00:00Z"),
             to: at("2026-11-25T00:00:00Z"),
@@ -349,8 +353,10 @@ mod tests {
         proptest::collection::vec(one, 0..4)
     }
 
-    fn any_exams() -> impl Strategy<Value = Vec<Exam>> {
-        let one = (0i64..2_000_000, 1i64..400_000).prop_map(|(begin, long)| Exam {
+    fn any_exams() -> impl Strategy<Value = Vec<LineExam>> {
+        let one = (0i64..2_000_000, 1i64..400_000).prop_map(|(begin, long)| LineExam {
+            id: String::new(),
+            classrooms: Vec::new(),
             name: String::new(),
             from: Timestamp::from_second(1_795_000_000 + begin).unwrap(),
             to: Timestamp::from_second(1_795_000_000 + begin + long).unwrap(),
@@ -374,7 +380,7 @@ mod tests {
             begin in 0i64..1_000_000, bytes in 0u64..20_000_000_000, more in 0u64..1_000_000_000,
         ) {
             let from = Timestamp::from_second(1_795_000_000 + begin).unwrap();
-            let with = |class_hours: &[Hours], on: &[Hours], exams: &[Exam]| EffectiveLine {
+            let with = |class_hours: &[Hours], on: &[Hours], exams: &[LineExam]| EffectiveLine {
                 budget_kbps: budget,
                 ..rules(class, class_hours, on, exams)
             };
