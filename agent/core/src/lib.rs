@@ -20,6 +20,7 @@ pub mod outbox;
 pub mod pace;
 pub mod peers;
 pub mod report;
+pub mod search;
 pub mod time;
 pub mod timetable;
 pub mod trust;
