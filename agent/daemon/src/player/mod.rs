@@ -9,20 +9,28 @@
 mod body;
 mod brief;
 mod courseware;
+mod diag;
 mod disks;
 mod enrol;
+mod exam;
+mod faults;
 mod guard;
 mod home;
 mod lessons;
 mod listen;
 mod media;
 mod pages;
+mod privacy;
 mod problem;
 mod range;
+mod search;
 mod shelf_json;
+#[cfg(test)]
+mod oracle;
 #[cfg(test)]
 mod tests;
 mod usb;
+mod use_;
 
 use std::{io, net::SocketAddr};
 
@@ -40,6 +48,7 @@ use crate::{
     shelf::PlayerState,
 };
 use guard::{Door, DoorKind, Entry};
+use search::SearchDoor;
 use shelf_json::Api;
 
 /// The player cannot start.
@@ -63,6 +72,7 @@ pub enum PlayerError {
 pub struct Player {
     addresses: Vec<SocketAddr>,
     servers: JoinSet<()>,
+    search: SearchDoor,
     ending: CancellationToken,
 }
 
@@ -75,8 +85,11 @@ impl Player {
         let mut player = Self {
             addresses: Vec::new(),
             servers: JoinSet::new(),
+            search: SearchDoor::default(),
             ending: CancellationToken::new(),
         };
+        let (search, ending) = (player.search.clone(), player.ending.clone());
+        player.servers.spawn(search::keep(state.clone(), search, ending));
         for address in addresses(config) {
             match player.open(address, config, &state).await {
                 Ok(()) => {}
@@ -119,7 +132,8 @@ impl Player {
         let (courseware, own_courseware) =
             bind(SocketAddr::new(address.ip(), config.courseware_port)).await?;
         self.addresses.push(own);
-        let api = Api::new(state.clone(), own_courseware.port(), self.ending.clone());
+        let mut api = Api::new(state.clone(), own_courseware.port(), self.ending.clone());
+        api.search = self.search.clone();
         let (language, ending) = (config.language, &self.ending);
         self.servers.spawn(listen::serve(
             player,
@@ -159,6 +173,7 @@ fn player_routes(api: Api, language: Language) -> Router {
         .route("/api/home", get(home::home))
         .route("/api/lessons", get(lessons::lessons))
         .route("/api/lessons/{id}", get(lessons::lesson))
+        .route("/api/search", get(search::search))
         .route("/api/shelf", get(shelf_json::shelf))
         .route("/api/live", get(shelf_json::live))
         .route("/api/qr.svg", get(enrol::qr))
@@ -169,9 +184,15 @@ fn player_routes(api: Api, language: Language) -> Router {
         .route(enrol::PATHS[0], post(enrol::code))
         .route(enrol::PATHS[1], post(enrol::classroom))
         .route("/files/{lesson}/{*path}", get(media::file))
+        .merge(exam::routes())
+        .merge(use_::routes())
+        .merge(faults::routes())
+        .merge(diag::routes())
+        .merge(privacy::routes())
         .fallback(get(pages::page))
         .method_not_allowed_fallback(other_method)
         .with_state(api)
+        .layer(middleware::from_fn_with_state(entry.state.clone(), exam::gate))
         .layer(middleware::from_fn_with_state(entry, guard::guard))
 }
 
@@ -185,6 +206,7 @@ fn courseware_routes(state: PlayerState, player_port: u16, language: Language) -
         .route("/{lesson}/{version}/{*path}", get(media::courseware))
         .fallback(nothing)
         .with_state(state.clone())
+        .layer(middleware::from_fn_with_state(state.clone(), exam::courseware_gate))
         .layer(middleware::from_fn_with_state(Entry { door, state }, guard::guard))
 }
 

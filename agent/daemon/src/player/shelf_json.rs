@@ -27,6 +27,7 @@ use super::{
     enrol::Tries,
     guard::{Host, OnBoard},
     problem::Refusal,
+    search::SearchDoor,
 };
 use crate::{
     config::Language,
@@ -47,6 +48,7 @@ pub(super) struct Api {
     pub(super) courseware_port: u16,
     pub(super) listeners: Arc<Semaphore>,
     pub(super) tries: Arc<Tries>,
+    pub(super) search: SearchDoor,
     pub(super) ending: CancellationToken,
 }
 
@@ -57,6 +59,7 @@ impl Api {
             courseware_port,
             listeners: Arc::new(Semaphore::new(LISTENERS)),
             tries: Arc::default(),
+            search: SearchDoor::default(),
             ending,
         }
     }
