@@ -1,4 +1,5 @@
-/* A USB disk or disc with lesson packs: what is on it, how far the import is, and three things to do: take, stop, let go.
+/* A USB disk or disc: what lesson packs are on it, how far the import is, and what to do: take, stop, let go, or open the
+   teacher's own files on it.
    Asks `api/disks`, whose questions are answered only on the board's own screen. */
 (function () {
   'use strict';
@@ -6,7 +7,7 @@
   var h = BBT.h, t = BBT.t;
   var IDLE_MS = 4000, BUSY_MS = 1000, TIMEOUT_MS = 10000;
   var el = h('div', { 'class': 'disks', role: 'status' });
-  var disks = null, drawn = '', asking = false, answer = null, timer = null, hidden = '';
+  var disks = null, drawn = '', asking = false, answer = null, timer = null, hidden = '', told = null;
 
   function said(note) { return BBT.language === 'en' ? note.en : note.zh; }
 
@@ -33,6 +34,7 @@
     request('GET', 'api/disks', null, function (ok, parsed) {
       var busy;
       if (ok && parsed && parsed.disks) { disks = parsed; }
+      if (told) { told(); }
       busy = disks && disks.disks.some(function (disk) { return disk.state === 'importing'; });
       update();
       timer = window.setTimeout(refresh, busy ? BUSY_MS : IDLE_MS);
@@ -60,6 +62,7 @@
     if (disk.note && (disk.note.problem || disk.state === 'ejected')) { return said(disk.note); }
     if (disk.offered) { return t('disk.offered', { n: disk.offered, size: BBT.bytes(disk.offered_bytes) }); }
     if (disk.note) { return said(disk.note); }
+    if (!disk.packs.length) { return t('disk.files'); }
     return disk.found > disk.verified ? t('disk.some_refused', { n: disk.found - disk.verified }) : t('disk.all_here');
   }
 
@@ -76,7 +79,11 @@
     fill.style.width = Math.min(100, 100 * disk.done_bytes / Math.max(1, disk.total_bytes)) + '%';
     if (local && disk.state === 'importing') { button(t('disk.stop'), 'stop'); }
     if (local && disk.state === 'idle' && disk.offered) { button(t('disk.take', { n: disk.offered }), 'import'); }
-    if (local && (disk.state === 'idle' || disk.state === 'importing')) { button(t('disk.eject'), 'eject'); }
+    if (local && disk.files) {
+      buttons.push(BBT.button({ icon: 'folder', text: t('disk.open'), 'class': 'button-files', onclick: function () { BBT.go(BBT.usbHash(disk.id, '')); } }));
+    }
+    /* What only lies there and is read needs no farewell. */
+    if (local && disk.packs.length && (disk.state === 'idle' || disk.state === 'importing')) { button(t('disk.eject'), 'eject'); }
     if (!local && disk.offered) { buttons.push(h('small', { text: t('disk.on_board') })); }
     return h('div', { 'class': 'banner disk' + (bad ? ' disk-bad' : '') }, [
       BBT.icon(bad ? 'warn' : 'usb'),
@@ -91,7 +98,7 @@
   function update() {
     /* Not over what plays: a disk is no reason to disturb a class. */
     var where = document.body.className;
-    var quiet = where.indexOf('immersive') >= 0 || where.indexOf('on-item') >= 0 || where.indexOf('on-locked') >= 0;
+    var quiet = where.indexOf('immersive') >= 0 || where.indexOf('on-item') >= 0 || where.indexOf('on-locked') >= 0 || where.indexOf('on-usb') >= 0 || where.indexOf('on-exam') >= 0;
     var now = JSON.stringify([disks, answer, asking, BBT.language, quiet, hidden]);
     var note = disks && disks.note;
     if (now === drawn) { return; }
@@ -108,5 +115,11 @@
     }
   }
 
-  BBT.disks = { el: el, update: update, start: refresh };
+  BBT.disks = {
+    el: el, update: update, start: refresh,
+    /* The disks that are there, or null before the first answer. */
+    list: function () { return disks ? disks.disks : null; },
+    /* One listener at a time is told of every answer. */
+    onChange: function (listener) { told = listener; }
+  };
 }());

@@ -1,13 +1,13 @@
-/* HTML5 exercises in their own origin, and files that are only handed out. */
+/* HTML5 exercises in their own origin, and office files by what the console made of them. */
 (function () {
   'use strict';
   var BBT = window.BBT;
   var h = BBT.h, t = BBT.t;
 
-  /* The exercise comes from another port, so from another origin: it can reach neither this page nor its storage.
-     `allow-same-origin` gives it its own origin, not ours. Without it every exercise would be an opaque origin,
-     where localStorage throws and its own fonts, modules and data files are refused: most exported exercises then
-     stay blank. A frame can undo its sandbox only if it shares the embedder's origin, and it does not; should the
+  /* The exercise comes from a name and a port of its own, so from another origin: it can reach neither this page nor what
+     another lesson stored. `allow-same-origin` gives it its own origin, not ours. Without it every exercise would be an
+     opaque origin, where localStorage throws and its own fonts, modules and data files are refused: most exported exercises
+     then stay blank. A frame can undo its sandbox only if it shares the embedder's origin, and it does not; should the
      agent ever hand out an exercise under the player's own origin, the frame is closed tight instead. */
   function sandbox(url) {
     var link = h('a', { href: url });
@@ -20,9 +20,10 @@
 
     function open() {
       var wait = BBT.message({ icon: 'html5', title: t('exercise.loading') });
+      /* Not the whole screen: there the way back would be the exercise's to show. The dock's button takes this page there. */
       var frame = h('iframe', {
         'class': 'exercise-frame', sandbox: sandbox(context.item.url), title: context.item.title,
-        allow: 'fullscreen', referrerpolicy: 'no-referrer'
+        allow: 'autoplay', referrerpolicy: 'no-referrer'
       });
       BBT.empty(place);
       place.appendChild(wait);
@@ -36,25 +37,46 @@
     }
 
     return {
-      el: place,
-      tools: [
-        BBT.button({ icon: 'again', text: t('exercise.restart'), onclick: open }),
-        BBT.button({ icon: 'fullscreen', label: t('media.fullscreen'), onclick: function () { BBT.toggleFullscreen(); } })
-      ],
+      el: place, trapped: true,
+      tools: [BBT.button({ icon: 'again', text: t('exercise.restart'), onclick: open })],
       mounted: open,
       destroy: function () { BBT.empty(place); }
     };
   };
 
-  BBT.viewers.office = BBT.viewers.other = function (context) {
+  function original(context, text) {
     var url = typeof context.item.download === 'string' ? context.item.download : context.item.url;
-    return {
-      el: BBT.message({
-        icon: 'office', title: t('office.title'), text: t('office.text'),
-        button: h('a', { 'class': 'button button-primary button-large', href: url, download: context.item.title }, [
-          BBT.icon('download'), h('span', { text: t('office.download') })
-        ])
-      })
-    };
+    return h('a', { 'class': 'button button-original', href: url, download: context.item.title, 'aria-label': t('office.download') }, [
+      BBT.icon('download'), text ? h('span', { text: text }) : null
+    ]);
+  }
+
+  /* By its pages: as PDF, else as pictures, else only as the file for the teacher's own program. */
+  BBT.viewers.office = BBT.viewers.other = function (context) {
+    var item = context.item, viewer, link;
+    if (item.converted) {
+      viewer = BBT.viewers.pdf(BBT.with(context, { item: BBT.with(item, { url: item.converted }) }));
+      viewer.tools.push(original(context));
+      return viewer;
+    }
+    if (item.pages && item.pages.length) {
+      viewer = BBT.gallery(context, item.pages.map(function (url, i) {
+        return { url: url, title: t('pdf.page', { n: i + 1, total: item.pages.length }) };
+      }), 0);
+      viewer.tools.push(original(context));
+      return viewer;
+    }
+    link = original(context, t('office.download'));
+    link.className += ' button-primary button-large';
+    return { el: BBT.message({ icon: 'office', title: t('office.title'), text: t('office.text'), button: link }) };
+  };
+
+  /* A copy of `base` with some of it replaced. */
+  BBT.with = function (base, change) {
+    var copy = {};
+    [base, change].forEach(function (from) {
+      Object.keys(from).forEach(function (key) { copy[key] = from[key]; });
+    });
+    return copy;
   };
 }());

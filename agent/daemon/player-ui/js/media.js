@@ -1,4 +1,4 @@
-/* What video and audio share: touch controls, seeking with preview, speed, volume, subtitles, resume. */
+/* What video and audio share: touch controls, seeking with preview, speed, volume, subtitles, A–B, resume. */
 (function () {
   'use strict';
   var BBT = window.BBT;
@@ -8,6 +8,8 @@
   /* Nearer to either end a position is not worth returning to, in seconds. */
   var RESUME_MIN_S = 10;
   var MOST_POSITIONS = 200;
+  /* Of a teacher's own files, until the page is left. */
+  var passing = {};
 
   /* A bar that is dragged: {label, format(value), onchange(value)} → {el, set(value, max), buffered(part)}. */
   BBT.slider = function (options) {
@@ -15,9 +17,10 @@
     var ahead = h('div', { 'class': 'slider-ahead' });
     var knob = h('div', { 'class': 'slider-knob' });
     var bubble = h('div', { 'class': 'slider-bubble' });
+    var part = h('div', { 'class': 'slider-part hidden' });
     var el = h('div', {
       'class': 'slider', role: 'slider', tabindex: '0', 'aria-label': options.label, 'aria-valuemin': '0'
-    }, [h('div', { 'class': 'slider-track' }, [ahead, fill]), knob, bubble]);
+    }, [h('div', { 'class': 'slider-track' }, [ahead, fill, part]), knob, bubble]);
     var max = 1, value = 0, dragging = false, wanted = 0;
 
     function at(event) {
@@ -71,7 +74,14 @@
         el.setAttribute('aria-valuenow', String(Math.round(now * 100) / 100));
         el.setAttribute('aria-valuetext', options.format(now));
       },
-      ahead: function (part) { ahead.style.width = BBT.clamp(part, 0, 1) * 100 + '%'; }
+      ahead: function (upTo) { ahead.style.width = BBT.clamp(upTo, 0, 1) * 100 + '%'; },
+      /* The stretch between two values, or none. */
+      part: function (from, to) {
+        BBT.toggle(part, 'hidden', from === null || max <= 0);
+        if (from === null) { return; }
+        part.style.left = BBT.clamp(from / max, 0, 1) * 100 + '%';
+        part.style.width = BBT.clamp((to - from) / max, 0, 1) * 100 + '%';
+      }
     };
   };
 
@@ -111,12 +121,16 @@
     keys.slice(0, Math.max(0, keys.length - MOST_POSITIONS)).forEach(BBT.store.remove);
   }
 
-  /* Where this item was left, kept by lesson, version and index. */
+  /* Where this item was left: as the board remembers it, which also another page may have told, else as this page does. */
   function positions(context) {
-    var key = 'pos.' + context.lesson.id + '.' + context.lesson.version + '.' + context.index;
+    var key = 'pos.' + context.key;
     return {
-      load: function () { return Number(BBT.store.get(key)) || 0; },
+      load: function () {
+        var here = context.lesson ? Number(BBT.store.get(key)) || 0 : passing[context.item.url] || 0;
+        return typeof context.position === 'number' && context.position > 0 ? context.position : here;
+      },
       save: function (seconds, duration) {
+        if (!context.lesson) { passing[context.item.url] = seconds < duration * 0.95 ? seconds : 0; return; }
         if (seconds > RESUME_MIN_S && seconds < duration * 0.95) {
           BBT.store.set(key, String(Math.floor(seconds)));
         } else {
@@ -125,6 +139,12 @@
       }
     };
   }
+
+  /* The words of a cue as they are meant: marks taken off, `&amp;` read. */
+  BBT.cueText = function (cue) {
+    var parsed = cue.getCueAsHTML ? cue.getCueAsHTML() : null;
+    return parsed ? parsed.textContent : cue.text.replace(/<[^>]*>/g, '');
+  };
 
   /* WebVTT through hidden tracks: the page draws the words itself, above its controls and large enough. */
   function subtitles(media, context, preference, fallback, onchange) {
@@ -171,7 +191,90 @@
     };
   }
 
-  /* Controls of `media`. options: {back, forward (s), preference, subtitlesOn, onsubtitles, ontoast}. */
+  /* A stretch that is played again and again, and steps of one frame: a row of its own above the seek bar.
+     control: {media, seek(s), duration(), marked(from, to)}; `frames` where there are pictures. */
+  function precise(control, frames) {
+    var media = control.media, from = null, to = null, timer = null, rate = 25, measured = null;
+    var row = h('div', { 'class': 'precise hidden' });
+    var a = BBT.button({ text: t('media.mark_a'), label: t('media.mark_a'), 'class': 'button-mark-a', onclick: function () { mark('a'); } });
+    var b = BBT.button({ text: t('media.mark_b'), label: t('media.mark_b'), 'class': 'button-mark-b', onclick: function () { mark('b'); } });
+    var none = BBT.button({ icon: 'cross', text: t('media.mark_none'), 'class': 'button-mark-none', onclick: function () { mark(null); } });
+    var shown = h('span', { 'class': 'precise-value' });
+    var RATES = [23.976, 24, 25, 29.97, 30, 50, 59.94, 60];
+
+    /* The file's own rate, told by how many frames were shown in how much of it; 25 until that is known. */
+    function measure() {
+      var quality = media.getVideoPlaybackQuality ? media.getVideoPlaybackQuality() : null;
+      var count = quality ? quality.totalVideoFrames : media.webkitDecodedFrameCount;
+      var now = { at: media.currentTime, count: count }, best;
+      if (!count || media.paused || media.seeking || media.playbackRate !== 1 || !measured || now.at < measured.at || now.at - measured.at > 6) {
+        measured = media.paused || media.seeking || media.playbackRate !== 1 ? null : now;
+        return;
+      }
+      if (now.at - measured.at < 3) { return; }
+      best = RATES.slice().sort(function (x, y) {
+        var real = (now.count - measured.count) / (now.at - measured.at);
+        return Math.abs(x - real) - Math.abs(y - real);
+      })[0];
+      if (Math.abs((now.count - measured.count) / (now.at - measured.at) - best) < best * 0.02) { rate = best; }
+      measured = now;
+    }
+
+    /* Into the middle of a frame, so that rounding never shows the one beside it. */
+    function step(by) {
+      var frame = Math.floor(media.currentTime * rate + 0.001);
+      media.pause();
+      control.seek((Math.max(0, frame + by) + 0.5) / rate);
+    }
+
+    function loop() {
+      if (from !== null && to !== null && !media.paused && (media.currentTime >= to || media.currentTime < from - 1)) { media.currentTime = from; }
+    }
+
+    function mark(which) {
+      var now = media.currentTime;
+      if (which === null) { from = to = null; }
+      if (which === 'a') {
+        from = now;
+        if (to !== null && to <= from + 0.2) { to = null; }
+      }
+      if (which === 'b') {
+        if (from === null) { from = 0; }
+        to = now > from + 0.2 ? now : null;
+        if (to !== null) { control.seek(from); }
+      }
+      window.clearInterval(timer);
+      if (to !== null) { timer = window.setInterval(loop, 40); }
+      draw();
+    }
+
+    function draw() {
+      BBT.toggle(a, 'button-on', from !== null);
+      BBT.toggle(b, 'button-on', to !== null);
+      none.disabled = from === null;
+      shown.textContent = from === null ? '' : t('media.marks', { a: BBT.clock(from), b: to === null ? '…' : BBT.clock(to) });
+      control.marked(from, to === null ? control.duration() : to);
+    }
+
+    if (frames) {
+      row.appendChild(BBT.button({ icon: 'frameback', text: t('media.frame_back'), 'class': 'button-frame-back', onclick: function () { step(-1); } }));
+      row.appendChild(BBT.button({ icon: 'frameforward', text: t('media.frame_forward'), 'class': 'button-frame-forward', onclick: function () { step(1); } }));
+    }
+    [a, b, none, shown].forEach(function (part) { row.appendChild(part); });
+    media.addEventListener('timeupdate', measure);
+    none.disabled = true;
+
+    return {
+      el: row, step: step, redraw: draw,
+      isOpen: function () { return !row.classList.contains('hidden'); },
+      toggle: function () { BBT.toggle(row, 'hidden', !row.classList.contains('hidden')); return !row.classList.contains('hidden'); },
+      /* One key for all three: here, to here, no more. */
+      key: function () { mark(from === null ? 'a' : to === null ? 'b' : null); },
+      destroy: function () { window.clearInterval(timer); }
+    };
+  }
+
+  /* Controls of `media`. options: {back, forward (s), preference, subtitlesOn, onsubtitles, ontoast, frames}. */
   BBT.mediaControls = function (media, context, options) {
     var where = positions(context);
     var time = h('span', { 'class': 'seek-time' }), left = h('span', { 'class': 'seek-time' });
@@ -183,7 +286,10 @@
     var speedButton = BBT.button({ text: t('media.speed_value', { n: 1 }), label: t('media.speed'), 'class': 'button-speed' });
     var volumeButton = BBT.button({ icon: 'volume', label: t('media.volume') });
     var subtitleButton = BBT.button({ icon: 'subtitles', label: t('media.subtitles') });
-    var speed, volume, subtitle, timer, saver, resumed = false;
+    var preciseButton = BBT.button({ icon: 'loop', label: t('media.precise'), 'class': 'button-precise', onclick: function () {
+      BBT.toggle(preciseButton, 'button-on', exact.toggle());
+    } });
+    var speed, volume, subtitle, timer, saver, exact, resumed = false;
 
     function duration() {
       return isFinite(media.duration) && media.duration > 0 ? media.duration : (context.item.duration_ms || 0) / 1000;
@@ -264,6 +370,13 @@
       resumed = true;
       draw();
     });
+    exact = precise({
+      media: media, seek: seek, duration: duration, marked: function (from, to) { slider.part(from, to); }
+    }, options.frames);
+    media.addEventListener('durationchange', function () { exact.redraw(); });
+    media.addEventListener('playing', function () { context.told('playing', media.currentTime, duration()); });
+    media.addEventListener('pause', function () { if (!media.ended) { context.told('paused', media.currentTime, duration()); } });
+    media.addEventListener('ended', function () { context.told('finished', duration(), duration()); });
     ['timeupdate', 'play', 'pause', 'ended', 'seeked', 'progress', 'durationchange'].forEach(function (name) {
       media.addEventListener(name, draw);
     });
@@ -272,7 +385,11 @@
     media.addEventListener('error', function () { context.fail(t('media.failed_text')); });
 
     function save() { if (duration()) { where.save(media.currentTime, duration()); } }
-    saver = window.setInterval(function () { if (!media.paused) { save(); } }, SAVE_MS);
+    saver = window.setInterval(function () {
+      if (media.paused) { return; }
+      save();
+      context.told('playing', media.currentTime, duration());
+    }, SAVE_MS);
     /* Four times a second is what `timeupdate` gives; nothing finer is drawn. */
     timer = window.setInterval(function () { if (!media.paused) { draw(); } }, 250);
 
@@ -284,25 +401,31 @@
     draw();
 
     return {
-      seekRow: h('div', { 'class': 'seek' }, [time, slider.el, left]),
+      seekRow: h('div', { 'class': 'seek' }, [exact.el, time, slider.el, left]), precise: preciseButton,
       play: play, back: back, forward: forward, speed: speed.el, volume: volume.el,
       subtitles: subs.list.length ? subtitle.el : null,
       subs: subs, start: start, toggle: toggle, seek: seek, jump: jump,
-      isOpen: function () { return speed.isOpen() || volume.isOpen() || subtitle.isOpen(); },
+      isOpen: function () { return exact.isOpen() || speed.isOpen() || volume.isOpen() || subtitle.isOpen(); },
       key: function (event) {
         switch (event.key) {
-          case ' ': if (event.target.tagName === 'BUTTON') { return false; } toggle(); return true;
-          case 'ArrowLeft': jump(-options.back); return true;
-          case 'ArrowRight': jump(options.back); return true;
-          case 'ArrowUp': media.volume = BBT.clamp(media.volume + 0.1, 0, 1); return true;
-          case 'ArrowDown': media.volume = BBT.clamp(media.volume - 0.1, 0, 1); return true;
+          case ' ': case 'Enter': if (/^(BUTTON|A)$/.test(event.target.tagName)) { return false; } toggle(); return true;
+          case 'MediaPlayPause': toggle(); return true;
+          case 'ArrowLeft': if (event.shiftKey && options.frames) { exact.step(-1); } else { jump(-options.back); } return true;
+          case 'ArrowRight': if (event.shiftKey && options.frames) { exact.step(1); } else { jump(options.back); } return true;
+          case 'ArrowUp': case '+': case '=': media.volume = BBT.clamp(media.volume + 0.1, 0, 1); return true;
+          case '-': media.volume = BBT.clamp(media.volume - 0.1, 0, 1); return true;
+          case '[': if (options.frames) { exact.step(-1); } return true;
+          case ']': if (options.frames) { exact.step(1); } return true;
+          case 'l': case 'L': exact.key(); return true;
           default: return false;
         }
       },
       destroy: function () {
         save();
+        if (!media.paused) { context.told('paused', media.currentTime, duration()); }
         window.clearInterval(timer);
         window.clearInterval(saver);
+        exact.destroy();
         speed.close();
         volume.close();
         subtitle.close();

@@ -1,4 +1,5 @@
-/* A document page under page. Only what is on screen is drawn, within a budget of pixels that a 1 GiB board has. */
+/* A document page under page, or two side by side, with a strip of small pages and a pen. Only what is on screen is drawn,
+   within a budget of pixels that a 1 GiB board has. */
 (function () {
   'use strict';
   var BBT = window.BBT;
@@ -13,13 +14,18 @@
   BBT.viewers.pdf = function (context) {
     var list = h('div', { 'class': 'pdf-pages' });
     var el = h('div', { 'class': 'pdf', tabindex: '-1' }, [list]);
+    var strip = h('div', { 'class': 'pdf-strip hidden', role: 'listbox', 'aria-label': t('pdf.strip') });
+    var frame = h('div', { 'class': 'pdf-frame' }, [strip, el]);
     var wait = BBT.message({ icon: 'pdf', title: t('pdf.loading') });
     var value = h('span', { 'class': 'tool-value tool-page' });
     var pages = [], pdf = null, ratio = null, mode = null, zoom = 1, queue = null, busy = null, giveUp = null, over = false;
-    var previous, next;
+    var small = [], smallBusy = false;
+    var previous, next, pen, penButton, stripButton, twoButton;
 
     function width(page) {
       var free = el.clientWidth - 2 * BBT.pdfMargin(), tall = el.clientHeight - 2 * BBT.pdfMargin();
+      /* Both whole: two pages of an open book. */
+      if (mode === 'two') { return Math.min((free - BBT.pdfMargin()) / 2, tall * page.ratio); }
       if (mode === 'page') { return Math.min(free, tall * page.ratio); }
       return (mode === 'width' ? free : free * zoom);
     }
@@ -30,6 +36,29 @@
         page.el.style.width = Math.round(w) + 'px';
         page.el.style.height = Math.round(w / page.ratio) + 'px';
       });
+    }
+
+    /* One page under the other, or in pairs. */
+    function arrange() {
+      BBT.empty(list);
+      pages.forEach(function (page, i) {
+        var row = list.lastChild;
+        if (mode !== 'two') { list.appendChild(page.el); return; }
+        if (i % 2 === 0) {
+          row = h('div', { 'class': 'pdf-pair' });
+          list.appendChild(row);
+        }
+        row.appendChild(page.el);
+      });
+    }
+
+    function setMode(to) {
+      resize(function () {
+        var pairs = (mode === 'two') !== (to === 'two');
+        mode = to;
+        if (pairs) { arrange(); }
+      });
+      BBT.toggle(twoButton, 'button-on', mode === 'two');
     }
 
     /* Changes the size and keeps the same spot of the same page in the middle. */
@@ -53,6 +82,12 @@
       return pages.length - 1;
     }
 
+    /* The page before or after; in pairs, of the pair. */
+    function beside(by) {
+      var at = current();
+      return mode === 'two' ? at - at % 2 + 2 * by : at + by;
+    }
+
     function show(at) {
       if (!pages[at]) { return; }
       el.scrollTop = pages[at].el.offsetTop - BBT.pdfMargin();
@@ -69,9 +104,9 @@
         el.scrollTop += by * Math.min(screen, edge + BBT.pdfMargin());
         refresh();
       } else if (by > 0) {
-        show(current() + 1);
-      } else if (pages[current() - 1]) {
-        page = pages[current() - 1];
+        show(beside(1));
+      } else if (pages[beside(-1)]) {
+        page = pages[beside(-1)];
         el.scrollTop = page.el.offsetTop - BBT.pdfMargin() + Math.max(0, page.el.offsetHeight - el.clientHeight);
         refresh();
       }
@@ -84,6 +119,7 @@
         page.el.removeChild(page.canvas);
         page.canvas = null;
         page.el.removeAttribute('data-drawn');
+        pen.forget(String(page.number));
       }
       if (page.proxy) { page.proxy.cleanup(); }
     }
@@ -138,8 +174,9 @@
           if (page.canvas) { drop(page); }
           page.canvas = canvas;
           page.drawnWidth = cssWidth;
-          page.el.appendChild(canvas);
+          page.el.insertBefore(canvas, page.el.firstChild);
           page.el.setAttribute('data-drawn', 'yes');
+          pen.redraw({ el: page.el, name: String(page.number) });
         });
       }).then(null, function (error) {
         page.job = null;
@@ -159,12 +196,89 @@
       });
       if (busy) { return; }
       todo = keep.filter(function (page) { return stale(page) && !page.broken; })[0];
-      if (todo) { draw(todo); }
+      if (todo) { draw(todo); } else { drawSmall(); }
     }
+
+    /* --- the strip --- */
+    function fillStrip() {
+      if (small.length) { return; }
+      pages.forEach(function (page, i) {
+        var one = h('button', { type: 'button', role: 'option', 'class': 'pdf-small', 'data-small': String(i + 1), onclick: function () { show(i); } }, [
+          h('span', { 'class': 'pdf-small-page' }), h('span', { text: String(i + 1) })
+        ]);
+        one.firstChild.style.paddingTop = 100 / page.ratio + '%';
+        small.push({ el: one, place: one.firstChild, drawn: false });
+        strip.appendChild(one);
+      });
+    }
+
+    function drawSmall() {
+      var top = strip.scrollTop, todo;
+      if (smallBusy || over || strip.classList.contains('hidden')) { return; }
+      small.forEach(function (one, i) {
+        var away = one.el.offsetTop + one.el.offsetHeight < top - 3 * strip.clientHeight || one.el.offsetTop > top + 4 * strip.clientHeight;
+        if (one.drawn && away) {
+          one.place.style.backgroundImage = '';
+          BBT.empty(one.place);
+          one.drawn = false;
+        } else if (todo === undefined && !one.drawn && one.el.offsetTop < top + 1.5 * strip.clientHeight && one.el.offsetTop + one.el.offsetHeight > top) {
+          todo = i;
+        }
+      });
+      if (todo === undefined) { return; }
+      smallBusy = true;
+      small[todo].drawn = true;
+      pdf.getPage(todo + 1).then(function (proxy) {
+        var canvas = document.createElement('canvas'), natural = proxy.getViewport({ scale: 1 });
+        canvas.width = Math.round(small[todo].place.offsetWidth * Math.min(2, window.devicePixelRatio || 1));
+        canvas.height = Math.round(canvas.width * natural.height / natural.width);
+        return proxy.render({ canvasContext: canvas.getContext('2d', { alpha: false }), viewport: proxy.getViewport({ scale: canvas.width / natural.width }) })
+          .promise.then(function () {
+            small[todo].place.appendChild(canvas);
+            small[todo].el.setAttribute('data-drawn', 'yes');
+            if (!pages[todo].canvas) { proxy.cleanup(); }
+          });
+      }).then(null, function () { /* it stays white */ }).then(function () {
+        smallBusy = false;
+        if (!over) { refresh(); }
+      });
+    }
+
+    function toggleStrip() {
+      resize(function () {
+        BBT.toggle(strip, 'hidden', !strip.classList.contains('hidden'));
+        fillStrip();
+      });
+      BBT.toggle(stripButton, 'button-on', !strip.classList.contains('hidden'));
+    }
+
+    function markSmall(at) {
+      small.forEach(function (one, i) {
+        var on = i === at;
+        if (on && !one.el.classList.contains('pdf-small-on') && (one.el.offsetTop < strip.scrollTop || one.el.offsetTop + one.el.offsetHeight > strip.scrollTop + strip.clientHeight)) {
+          strip.scrollTop = one.el.offsetTop - strip.clientHeight / 2;
+        }
+        BBT.toggle(one.el, 'pdf-small-on', on);
+      });
+    }
+
+    /* --- the pen --- */
+    pen = BBT.pen({
+      el: el,
+      pageOf: function (event) {
+        var at = event.target, page;
+        while (at && at !== el && !(at.getAttribute && at.getAttribute('data-page'))) { at = at.parentNode; }
+        page = at && at !== el && at.getAttribute ? at.getAttribute('data-page') : null;
+        return page ? { el: at, name: page } : null;
+      },
+      picture: function (name) { return pages[Number(name) - 1] ? pages[Number(name) - 1].canvas : null; },
+      onchange: function () {}
+    });
 
     function refresh() {
       var at = current();
       value.textContent = t('pdf.page', { n: at + 1, total: pages.length });
+      markSmall(at);
       previous.disabled = el.scrollTop <= 1;
       next.disabled = el.scrollTop + el.clientHeight >= el.scrollHeight - 1;
       window.clearTimeout(queue);
@@ -182,8 +296,8 @@
         el.removeChild(wait);
         for (i = 1; i <= pdf.numPages; i += 1) {
           pages.push({ number: i, ratio: ratio, el: h('div', { 'class': 'pdf-page', 'data-page': String(i) }), canvas: null });
-          list.appendChild(pages[i - 1].el);
         }
+        arrange();
         layout();
         refresh();
       }, function () { context.fail(t('pdf.broken_text')); });
@@ -192,12 +306,17 @@
     function scale(by) {
       resize(function () {
         var now = pages[current()].el.offsetWidth / (el.clientWidth - 2 * BBT.pdfMargin());
+        if (mode === 'two') {
+          mode = 'zoom';
+          arrange();
+          BBT.toggle(twoButton, 'button-on', false);
+        }
         mode = 'zoom';
         zoom = BBT.clamp(now * by, 0.2, FAR);
       });
     }
 
-    function fits(kind) { return function () { resize(function () { mode = kind; }); }; }
+    function fits(kind) { return function () { setMode(kind); }; }
     function relayout() { resize(function () {}); }
 
     previous = BBT.button({ icon: 'up', label: t('pdf.previous'), onclick: function () { read(-1); } });
@@ -205,16 +324,21 @@
     previous.disabled = next.disabled = true;
     el.appendChild(wait);
     el.addEventListener('scroll', refresh);
+    strip.addEventListener('scroll', function () { drawSmall(); });
+    stripButton = BBT.button({ icon: 'strip', label: t('pdf.strip'), 'class': 'button-strip', onclick: toggleStrip });
+    twoButton = BBT.button({ icon: 'two', label: t('pdf.two'), 'class': 'button-two', onclick: function () { setMode(mode === 'two' ? (ratio < 1.1 ? 'width' : 'page') : 'two'); } });
+    penButton = BBT.button({ icon: 'pen', text: t('pen.title'), 'class': 'button-pen', onclick: function () { BBT.toggle(penButton, 'button-on', pen.toggle()); } });
     window.addEventListener('resize', relayout);
 
     return {
-      el: el,
+      el: frame, seek: pen.bar, leaving: pen.leaving,
       tools: [
-        previous, value, next,
+        previous, value, next, stripButton, twoButton,
         BBT.button({ icon: 'minus', label: t('view.zoom_out'), onclick: function () { scale(1 / STEP); } }),
         BBT.button({ icon: 'plus', label: t('view.zoom_in'), onclick: function () { scale(STEP); } }),
-        BBT.button({ icon: 'fitwidth', text: t('view.fit_width'), onclick: fits('width') }),
-        BBT.button({ icon: 'fit', text: t('view.fit'), onclick: fits('page') })
+        BBT.button({ icon: 'fitwidth', label: t('view.fit_width'), onclick: fits('width') }),
+        BBT.button({ icon: 'fit', label: t('view.fit'), onclick: fits('page') }),
+        penButton
       ],
       mounted: function () {
         giveUp = BBT.openPdf(context.item.url, opened, function (why) {
@@ -224,10 +348,12 @@
       },
       key: function (event) {
         switch (event.key) {
-          case 'PageDown': case ' ': read(1); return true;
+          case ' ': if (event.target.tagName === 'BUTTON') { return false; } read(1); return true;
+          case 'PageDown': read(1); return true;
+          case 'p': case 'P': penButton.click(); return true;
           case 'PageUp': read(-1); return true;
-          case 'ArrowRight': show(current() + 1); return true;
-          case 'ArrowLeft': show(current() - 1); return true;
+          case 'ArrowRight': show(beside(1)); return true;
+          case 'ArrowLeft': show(beside(-1)); return true;
           case '+': case '=': scale(STEP); return true;
           case '-': scale(1 / STEP); return true;
           default: return false;
@@ -242,6 +368,8 @@
           drop(page);
         });
         pages = [];
+        small = [];
+        pen.destroy();
         if (giveUp) { giveUp(); }
       }
     };

@@ -5,17 +5,6 @@
   var h = BBT.h, t = BBT.t;
   var QUIET_MS = 3500;
 
-  function fullscreenElement() { return document.fullscreenElement || document.webkitFullscreenElement; }
-
-  BBT.toggleFullscreen = function () {
-    var root = document.documentElement;
-    if (fullscreenElement()) {
-      (document.exitFullscreen || document.webkitExitFullscreen).call(document);
-    } else {
-      (root.requestFullscreen || root.webkitRequestFullscreen).call(root);
-    }
-  };
-
   BBT.viewers.video = function (context) {
     var video = h('video', { playsinline: true, preload: 'auto' });
     var words = h('div', { 'class': 'subtitles', 'aria-live': 'off' });
@@ -24,7 +13,6 @@
     var after = h('div', { 'class': 'after hidden' });
     var surface = h('div', { 'class': 'video-surface' }, [video, words]);
     var el = h('div', { 'class': 'video' }, [surface, big, toast, after]);
-    var full = BBT.button({ icon: 'fullscreen', label: t('media.fullscreen'), onclick: BBT.toggleFullscreen });
     /* Until it has played once a large button stands in the middle; after that the dock's is enough. */
     var started = false, quiet = null, toastTimer = null, controls;
 
@@ -39,12 +27,12 @@
     }
 
     controls = BBT.mediaControls(video, context, {
-      back: 10, preference: 'subtitles.video', subtitlesOn: true, ontoast: showToast,
+      back: 10, preference: 'subtitles.video', subtitlesOn: true, ontoast: showToast, frames: true,
       onsubtitles: function (subs) {
         BBT.empty(words);
         if (!subs) { return; }
         subs.active().forEach(function (cue) {
-          words.appendChild(h('p', {}, [h('span', { text: cue.text.replace(/<[^>]*>/g, '') })]));
+          words.appendChild(h('p', {}, [h('span', { text: BBT.cueText(cue) })]));
         });
       }
     });
@@ -86,23 +74,19 @@
 
     return {
       el: el, immersive: true, seek: controls.seekRow,
-      tools: [controls.back, controls.play, controls.forward, controls.speed, controls.volume, controls.subtitles, full].filter(Boolean),
+      tools: [controls.back, controls.play, controls.forward, controls.precise, controls.speed, controls.volume, controls.subtitles].filter(Boolean),
       mounted: function () {
         video.src = context.item.url;
         controls.start(drawOverlays);
         wake();
       },
-      key: function (event) {
-        if (event.key === 'f') { BBT.toggleFullscreen(); return true; }
-        return controls.key(event);
-      },
+      key: controls.key,
       destroy: function () {
         window.clearTimeout(quiet);
         window.clearTimeout(toastTimer);
         ['pointerdown', 'pointermove', 'keydown'].forEach(function (name) { document.removeEventListener(name, wake, true); });
         document.body.classList.remove('quiet');
         controls.destroy();
-        if (fullscreenElement()) { BBT.toggleFullscreen(); }
       }
     };
   };
