@@ -38,6 +38,14 @@ use crate::{
 /// Tasks that may wait; the cores have a handful under way at most.
 const QUEUE: usize = 256;
 
+/// Name of the file under `state/` with the school's plan.
+const SCHOOL: &str = "school.json";
+
+/// Where the plan of the school lies, as the console signed it.
+pub fn school_file(data_dir: &Path) -> PathBuf {
+    data_dir.join("state").join(SCHOOL)
+}
+
 /// What the thread is asked to do.
 #[derive(Debug)]
 pub enum Task {
@@ -351,7 +359,7 @@ impl State {
     }
 
     fn school_path(&self) -> PathBuf {
-        self.folder.join("school.json")
+        self.folder.join(SCHOOL)
     }
 
     fn classroom_path(&self) -> PathBuf {

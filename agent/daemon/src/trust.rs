@@ -23,7 +23,7 @@ use contract::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{clock, files, io::tls::TimeFloor};
+use crate::{author::AuthorFolder, clock, files, io::tls::TimeFloor};
 
 /// Name of the file under `state/`.
 pub const FILE_NAME: &str = "trust.json";
@@ -197,7 +197,11 @@ pub fn resume(data_dir: &Path, reply: &EnrolReply) -> Trust {
     let owner = fs::read_to_string(data_dir.join("state").join("owner")).ok();
     let ours = owner.is_none_or(|owner| owner == reply.device_id.as_str());
     let saved = if ours { load(data_dir) } else { None };
-    Trust::resume(saved, reply.keys.clone(), reply.trust.as_ref(), rand::random())
+    let mut trust = Trust::resume(saved, reply.keys.clone(), reply.trust.as_ref(), rand::random());
+    if let Some(author) = AuthorFolder::new(data_dir).public().filter(|_| ours) {
+        trust.own_author(author);
+    }
+    trust
 }
 
 /// What a device without an identity still knows: nothing is accepted, and what was withdrawn stays so.

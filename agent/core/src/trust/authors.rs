@@ -94,6 +94,11 @@ impl Trust {
         self.authors.as_ref().map(|authors| authors.school.as_str())
     }
 
+    /// Generation of that plan; with the school it changes whenever the authors do.
+    pub fn school_generation(&self) -> u64 {
+        self.authors.as_ref().map_or(0, |authors| authors.generation)
+    }
+
     /// Whether the console lets this board's lessons be taken by the other boards of the school; `None` before it has a key.
     pub fn is_author(&self) -> Option<bool> {
         let own = self.own_author.as_ref()?;

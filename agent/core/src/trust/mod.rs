@@ -280,6 +280,11 @@ impl Trust {
         }
     }
 
+    /// The highest version of a lesson that was ever whole here; 0 if none was.
+    pub fn highest(&self, lesson: &LessonId) -> u32 {
+        self.highest.get(lesson).copied().unwrap_or(0)
+    }
+
     /// Forgets the highest versions of lessons that are not held, once there are too many.
     pub fn bound_highest(&mut self, held: &BTreeSet<LessonId>) {
         if self.highest.len() > MAX_HIGHEST {

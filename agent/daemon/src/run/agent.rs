@@ -156,7 +156,7 @@ impl Agent {
         let reply = &identity.reply;
         let device_id = reply.device_id.clone();
         let trust = trust::resume(&config.data_dir, reply);
-        let (trusted, of_the_held) = (trust.keys().to_vec(), trust.keys_of_the_held());
+        let trusted = trust.keys().to_vec();
         house.shelf.trust().replace(trust);
         let (keeper, kept) = Keeper::open(
             &config.data_dir,
@@ -164,6 +164,10 @@ impl Agent {
             &trusted,
             inbox.keeper.clone(),
         )?;
+        if let Some(plan) = &kept.school {
+            house.shelf.trust().with(|trust| trust.school(plan));
+        }
+        let of_the_held = house.shelf.trust().with(|trust| trust.keys_of_the_held());
 
         let store = store_options(&config, of_the_held);
         let settings = lessons::Settings {

@@ -116,8 +116,13 @@ impl Agent {
                     tracing::info!(error = %format!("{error:#}"), "an assignment on a disk was not taken over");
                 }
             }
-            // Kept and enforced as the loop settles.
+            // Kept and enforced as the loop settles; the report tells of a key that was made.
             Word::Trust => {}
+            Word::School(document) => {
+                if let Err(error) = self.on_school(&document.into(), now) {
+                    tracing::info!(error = %format!("{error:#}"), "a school's plan on a disk was not taken over");
+                }
+            }
             Word::Own(own) => self.lessons.handle(lessons::Event::Own(own), now),
             Word::Importing {
                 version,

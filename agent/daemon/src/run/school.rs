@@ -107,6 +107,8 @@ impl Agent {
         };
         tracing::info!(school = %plan.school, generation, boards = plan.members.len(), "took over the school's plan");
         self.school.rules = Rules::from(&plan);
+        // Kept, told to the store and enforced as the loop settles.
+        self.trust.with(|trust| trust.school(&plan));
         self.school.plan = Some(Arc::new(plan));
         self.school.look_at = now;
         self.exam_plan(now);

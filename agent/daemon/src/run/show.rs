@@ -99,7 +99,7 @@ impl Agent {
             peer: self.fetcher.as_ref().and_then(Fetcher::door),
             held_back: self.held_back(),
             snapshot: Some(self.trust.with(|trust| trust.snapshot_version())),
-            author_key: None,
+            author_key: self.trust.with(|trust| trust.own_author_key().cloned()),
         }
     }
 

@@ -191,7 +191,12 @@ pub async fn receipt(config: &Config, disk: &Path) -> anyhow::Result<String> {
             disk.display()
         );
     };
-    let home: Value = client.get(format!("{origin}/api/home")).send().await?.json().await?;
+    let home: Value = client
+        .get(format!("{origin}/api/home"))
+        .send()
+        .await?
+        .json()
+        .await?;
     let answer = client
         .post(format!("{origin}/api/disks/{id}/receipt"))
         .header("origin", &origin)

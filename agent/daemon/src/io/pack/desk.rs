@@ -2,6 +2,7 @@
 //! so; then a receipt is written. One lesson at a time: the disk is read in order, and a pulled one costs the chunk in hand.
 
 mod card;
+mod make;
 mod write;
 
 use std::{
@@ -125,6 +126,8 @@ pub async fn run(desk: Desk) {
         running: None,
         read_bytes: 0,
         departed: None,
+        plan: (None, 0),
+        made: make::OwnState::default(),
         desk,
     };
     if !state.own.is_empty() {
@@ -143,8 +146,13 @@ pub async fn run(desk: Desk) {
             Some(wish) = wishes.recv() => state.fulfil(wish).await,
             changed = state.desk.facts.changed() => {
                 if changed.is_err() { break }
+                state.tidy_own().await;
                 state.queue_needed().await;
             }
+            step = make::next(&mut state.made.making) => match step {
+                make::MakeStep::Moved => state.making_moved(),
+                make::MakeStep::Ended(made) => state.making_ended(made).await,
+            },
             ended = next(&mut state.running) => match ended {
                 Step::Moved => state.moved().await,
                 Step::Ended(result) => state.ended(result).await,
@@ -152,6 +160,7 @@ pub async fn run(desk: Desk) {
         }
     }
     state.stop_running().await;
+    state.end_making().await;
     state.desk.shown.send_replace(Arc::default());
 }
 
@@ -187,6 +196,10 @@ struct State {
     read_bytes: u64,
     /// What is to be said of a disk that was pulled out too early.
     departed: Option<WayNote>,
+    /// The school's plan by which disks were looked at.
+    plan: (Option<String>, u64),
+    /// The school's own lessons.
+    made: make::OwnState,
 }
 
 impl State {
@@ -241,6 +254,7 @@ impl State {
         if !self.desk.facts.borrow().surveyed {
             return;
         }
+        self.look_again_by_a_new_plan();
         for (bbt, stamp) in found {
             if !self.known.contains_key(&bbt) {
                 self.departed = None;
@@ -249,6 +263,23 @@ impl State {
         }
         // Also what stopped because its disk was gone for a moment.
         self.queue_needed().await;
+    }
+
+    /// Who may sign for the school has changed: what lies on a disk is looked at anew, but for what is under way.
+    fn look_again_by_a_new_plan(&mut self) {
+        let plan = self
+            .desk
+            .trust
+            .with(|trust| (trust.own_school().map(str::to_owned), trust.school_generation()));
+        if std::mem::replace(&mut self.plan, plan.clone()) == plan {
+            return;
+        }
+        let (queue, running) = (&self.queue, &self.running);
+        self.known.retain(|bbt, known| {
+            known.state == DiskState::Ejected
+                || queue.iter().any(|job| job.disk == *bbt)
+                || running.as_ref().is_some_and(|running| running.job.disk == *bbt)
+        });
     }
 
     fn pulled(&mut self, title: &str) {
@@ -286,8 +317,12 @@ impl State {
                     packs,
                     refused,
                     assignments,
+                    plans,
                 } = found;
                 self.say(Word::Trust).await;
+                for document in plans {
+                    self.say(Word::School(document)).await;
+                }
                 for document in assignments {
                     self.say(Word::Assignment(document)).await;
                 }
@@ -366,6 +401,8 @@ impl State {
             return;
         };
         let Some(job) = self.queue.pop_front() else { return };
+        // What the disk itself brought of keys counts for its lessons.
+        store.trust(self.desk.trust.lesson_keys());
         let stop = Arc::new(AtomicBool::new(false));
         let (tell, progress) = watch::channel(Progress::default());
         let (of, stopped, wait) = (job.clone(), Arc::clone(&stop), job.tries > 0);
@@ -524,6 +561,13 @@ impl State {
     }
 
     async fn answer(&mut self, wish: &DiskWish) -> Result<Said, Denied> {
+        match &wish.what {
+            What::Make(wanted) => return self.make_own(&wish.disk, wanted).await,
+            What::Write(lesson) => return self.write_own(&wish.disk, lesson).await,
+            What::Remove(lesson) => return self.remove_own(lesson).await,
+            What::StopMaking => return Ok(self.stop_making()),
+            What::Import(_) | What::Stop | What::Receipt | What::Eject => {}
+        }
         let found = self.known.iter().find(|(_, known)| known.id == wish.disk);
         let Some(bbt) = found
             .filter(|(_, known)| known.state != DiskState::Ejected)
@@ -532,6 +576,7 @@ impl State {
             return Err(words::denied("gone"));
         };
         match &wish.what {
+            What::Make(_) | What::Write(_) | What::Remove(_) | What::StopMaking => Err(words::denied("gone")),
             What::Import(lessons) => self.take_more(&bbt, lessons).await,
             What::Stop => {
                 self.queue.retain(|job| job.disk != bbt);

@@ -84,6 +84,17 @@ impl DiskFolder {
         Ok(Self { fd, path: full })
     }
 
+    /// The same folder once more.
+    ///
+    /// # Errors
+    /// The system has no more descriptors.
+    pub fn again(&self) -> io::Result<Self> {
+        Ok(Self {
+            fd: self.fd.try_clone()?,
+            path: self.path.clone(),
+        })
+    }
+
     /// Where it is, for messages.
     pub fn path(&self) -> &Path {
         &self.path

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use contract::{
     assignment::AssignedLesson,
     hash::Hash,
-    lesson::{FileEntry, MAX_MANIFEST_BYTES},
+    lesson::{FileEntry, LessonManifest, MAX_MANIFEST_BYTES},
     pack::manifest_path,
 };
 
@@ -62,6 +62,24 @@ pub struct Progress {
     pub read_bytes: u64,
 }
 
+/// Where the bytes of a lesson's file are read.
+pub trait FileSource {
+    /// Fills `buffer` from `offset` on; the file must reach so far.
+    ///
+    /// # Errors
+    /// The disk is gone or broken.
+    fn read_at(&mut self, buffer: &mut [u8], offset: u64) -> Result<(), DiskError>;
+}
+
+impl FileSource for PackFile<'_> {
+    fn read_at(&mut self, buffer: &mut [u8], offset: u64) -> Result<(), DiskError> {
+        PackFile::read_at(self, buffer, offset)
+    }
+}
+
+/// Opens the file that an entry names.
+pub type OpenSource<'a> = dyn Fn(&FileEntry) -> Result<Box<dyn FileSource + 'a>, DiskError> + 'a;
+
 /// Takes `wanted` from the pack in `folder`. Blocks; `tell` hears how far it is.
 ///
 /// # Errors
@@ -86,11 +104,30 @@ pub fn import(
         document.ok_or_else(|| ImportError::Disk(DiskError::Missing(folder.path().join(&path))))?;
     let manifest = store.put_manifest(&document, wanted)?;
     drop(document);
-    let missing = store.missing_files(&key)?;
+    let open = |entry: &FileEntry| -> Result<Box<dyn FileSource + '_>, DiskError> {
+        Ok(Box::new(PackFile::find(
+            folder, entry.hash, entry.size, part_bytes,
+        )?))
+    };
+    fill(store, &key, &manifest, &open, stop, tell)
+}
+
+/// Stores the files of a lesson whose manifest is stored, from wherever `open` finds them. Blocks.
+///
+/// # Errors
+/// As [`import`].
+pub fn fill(
+    store: &ContentStore,
+    key: &LessonKey,
+    manifest: &LessonManifest,
+    open: &OpenSource<'_>,
+    stop: &AtomicBool,
+    tell: &mut dyn FnMut(Progress),
+) -> Result<(), ImportError> {
+    let missing = store.missing_files(key)?;
     let mut work = Work {
         store,
-        folder,
-        part_bytes,
+        open,
         stop,
         tell,
         progress: Progress {
@@ -101,7 +138,7 @@ pub fn import(
         complete_bytes: 0,
     };
     work.progress.done_bytes = store
-        .held(&key)?
+        .held(key)?
         .map_or(0, |held| held.total_bytes - held.missing_bytes());
     work.say();
     let mut seen = std::collections::HashSet::new();
@@ -120,10 +157,9 @@ pub fn import(
     ended.and(work.commit())
 }
 
-struct Work<'a> {
+struct Work<'a, 's> {
     store: &'a ContentStore,
-    folder: &'a DiskFolder,
-    part_bytes: Option<u64>,
+    open: &'a OpenSource<'s>,
     stop: &'a AtomicBool,
     tell: &'a mut dyn FnMut(Progress),
     progress: Progress,
@@ -131,7 +167,7 @@ struct Work<'a> {
     complete_bytes: u64,
 }
 
-impl Work<'_> {
+impl Work<'_, '_> {
     fn say(&mut self) {
         (self.tell)(self.progress);
         self.progress.read_bytes = 0;
@@ -163,8 +199,7 @@ impl Work<'_> {
     }
 
     fn fill(&mut self, part: &mut Part, entry: &FileEntry) -> Result<(), ImportError> {
-        let mut source = PackFile::find(self.folder, entry.hash, entry.size, self.part_bytes)
-            .map_err(ImportError::Disk)?;
+        let mut source = (self.open)(entry).map_err(ImportError::Disk)?;
         let mut unnoted = 0;
         while let Some(run) = part.missing(RUN_BYTES).first().copied() {
             let mut offset = run.offset;

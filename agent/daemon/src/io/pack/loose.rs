@@ -132,8 +132,7 @@ fn name_of(folder: &Path) -> String {
 /// The file system that a folder is on; `None` if it is no folder.
 fn device(folder: &Path) -> Option<u64> {
     let meta = std::fs::symlink_metadata(folder).ok()?;
-    meta.is_dir()
-        .then(|| std::os::unix::fs::MetadataExt::dev(&meta))
+    meta.is_dir().then(|| std::os::unix::fs::MetadataExt::dev(&meta))
 }
 
 fn folders(parent: &Path) -> Vec<PathBuf> {

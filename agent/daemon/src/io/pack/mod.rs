@@ -9,7 +9,9 @@ pub mod eject;
 pub mod folder;
 pub mod import;
 pub mod loose;
+pub mod make;
 pub mod own;
+pub mod put;
 pub mod receipt;
 pub mod survey;
 #[cfg(test)]
@@ -27,6 +29,7 @@ use contract::{
     report::{DeviceReport, FailureReason},
 };
 use jiff::Timestamp;
+use make::NewLesson;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
@@ -51,8 +54,11 @@ pub struct Facts {
 pub enum Word {
     /// A signed assignment from a disk.
     Assignment(Vec<u8>),
-    /// A disk's keys and withdrawals were offered: they may have changed what is believed.
+    /// A disk's keys and withdrawals were offered, or the key of the school's own lessons was made: what is believed may have
+    /// changed.
     Trust,
+    /// The plan of our school from a disk, signed and newer than what we had.
+    School(Vec<u8>),
     /// What somebody took without its being assigned.
     Own(Vec<AssignedLesson>),
     /// A version is coming.
@@ -115,6 +121,53 @@ pub enum What {
     Receipt,
     /// Let go of it.
     Eject,
+    /// Make a lesson of the school's own of files on it.
+    Make(Box<NewLesson>),
+    /// Write a lesson of the school's own on it, as a pack.
+    Write(LessonId),
+    /// Remove a lesson of the school's own from the board.
+    Remove(LessonId),
+    /// Stop making or writing one.
+    StopMaking,
+}
+
+/// The school's own lessons on this board, for their page.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OwnShelf {
+    /// Those that are kept here, in the order in which they came.
+    pub lessons: Vec<AssignedLesson>,
+    /// What is under way.
+    pub making: Option<MakingCard>,
+    /// What happened last.
+    pub note: Option<WayNote>,
+    /// The lesson that was made last in this power-up.
+    pub made: Option<LessonId>,
+    /// Bytes that lessons may still take.
+    pub room_bytes: u64,
+}
+
+/// A lesson of the school's own that is being made or written.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct MakingCard {
+    /// What is done.
+    pub step: MakingStep,
+    /// Its title.
+    pub title: String,
+    /// Bytes that are done.
+    pub done_bytes: u64,
+    /// Bytes that it is about.
+    pub total_bytes: u64,
+}
+
+/// What is done with a lesson of the school's own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MakingStep {
+    /// It is made.
+    #[default]
+    Make,
+    /// It is written on a disk.
+    Write,
 }
 
 /// The disks that are there, for the page.
@@ -124,6 +177,9 @@ pub struct Disks {
     pub disks: Vec<DiskCard>,
     /// What is to be said of one that was pulled out too early.
     pub note: Option<WayNote>,
+    /// The school's own lessons; on their own page.
+    #[serde(skip)]
+    pub own: OwnShelf,
 }
 
 /// A disk, for the page.

@@ -2,7 +2,7 @@
 
 use std::{io, path::Path};
 
-use contract::assignment::AssignedLesson;
+use contract::{assignment::AssignedLesson, id::LessonId};
 
 use crate::files;
 
@@ -48,6 +48,21 @@ pub fn add(data_dir: &Path, own: &mut Vec<AssignedLesson>, lessons: Vec<Assigned
 pub fn settle(data_dir: &Path, own: &mut Vec<AssignedLesson>, ready: &AssignedLesson) -> io::Result<bool> {
     let mut all = own.clone();
     all.retain(|known| known.lesson != ready.lesson || known.version >= ready.version);
+    if all.len() == own.len() {
+        return Ok(false);
+    }
+    save(data_dir, &all)?;
+    *own = all;
+    Ok(true)
+}
+
+/// `lesson` is no longer wanted in any version. Says whether it was.
+///
+/// # Errors
+/// It cannot be written; `own` is as it was.
+pub fn remove(data_dir: &Path, own: &mut Vec<AssignedLesson>, lesson: &LessonId) -> io::Result<bool> {
+    let mut all = own.clone();
+    all.retain(|known| known.lesson != *lesson);
     if all.len() == own.len() {
         return Ok(false);
     }

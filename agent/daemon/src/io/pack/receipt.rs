@@ -28,7 +28,7 @@ use super::folder::{DiskError, DiskFolder};
 use crate::{files, identity::Identity};
 
 /// So much stays free on the disk: it is people's.
-const LEAVE_FREE: u64 = 16 * 1024 * 1024;
+pub(super) const LEAVE_FREE: u64 = 16 * 1024 * 1024;
 
 /// Why no receipt was written.
 #[derive(Debug, thiserror::Error)]
@@ -154,7 +154,7 @@ pub fn remove_up_to(bbt: &DiskFolder, device: &DeviceId, number: u64) {
     let _ = rustix::fs::fsync(folder.fd());
 }
 
-fn put(folder: &DiskFolder, name: &str, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn put(folder: &DiskFolder, name: &str, bytes: &[u8]) -> io::Result<()> {
     // Left by a disk that was pulled out.
     let _ = unlinkat(folder.fd(), name, AtFlags::empty());
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -163,7 +163,7 @@ fn put(folder: &DiskFolder, name: &str, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-fn make(parent: &DiskFolder, name: &str) -> Result<DiskFolder, NotWritten> {
+pub(super) fn make(parent: &DiskFolder, name: &str) -> Result<DiskFolder, NotWritten> {
     match mkdirat(parent.fd(), name, Mode::from_raw_mode(0o755)) {
         Ok(()) | Err(Errno::EXIST) => {}
         Err(error) => return Err(of_errno(error, parent)),

@@ -5,12 +5,13 @@ use agent_core::trust::{Bringer, Source};
 use contract::{
     hash::Hash,
     id::{DeviceId, PackId},
-    lesson::{LessonManifest, MAX_MANIFEST_BYTES},
+    lesson::{LessonRefused as NoLesson, MAX_MANIFEST_BYTES, SignedLesson},
     pack::{
-        MANIFEST_FILE, MAX_ASSIGNMENT_BYTES, MAX_PACK_BYTES, MAX_PACKS, PACKS, PackManifest, PackedLesson,
-        TRUST_FILE, assignment_path, manifest_path,
+        MANIFEST_FILE, MAX_ASSIGNMENT_BYTES, MAX_PACK_BYTES, MAX_PACKS, MAX_PLAN_BYTES, PACKS, PLAN_FILE,
+        PackManifest, PackedLesson, SCHOOL_FILE, SchoolPack, TRUST_FILE, assignment_path, manifest_path,
     },
     report::FailureReason,
+    school::SchoolPlan,
     signed::{SignatureError, Signed},
     trust::MAX_BUNDLE_BYTES,
 };
@@ -27,6 +28,8 @@ pub struct Survey {
     pub refused: Vec<(String, PackRefused)>,
     /// Assignments for this board, as they were signed, newest last.
     pub assignments: Vec<Vec<u8>>,
+    /// Plans of our school that were newer than what was held, as they were signed, newest last. They count already.
+    pub plans: Vec<Vec<u8>>,
 }
 
 /// A pack that is believed.
@@ -34,6 +37,8 @@ pub struct Survey {
 pub struct FoundPack {
     /// What it says.
     pub manifest: PackManifest,
+    /// Code of the school whose own pack it is; `None` of a county's.
+    pub school: Option<String>,
     /// Its lessons, in its order.
     pub lessons: Vec<FoundLesson>,
 }
@@ -53,6 +58,15 @@ pub enum PackRefused {
     /// Signed by nobody whom we know: another county's.
     #[error("it was not signed by this county: {0}")]
     Stranger(SignatureError),
+    /// Another school's own.
+    #[error("it is another school's own ({0})")]
+    OtherSchool(String),
+    /// Our school's, signed by a board that may not.
+    #[error("the county does not let the board that made it sign for this school")]
+    NoAuthor,
+    /// A school's own, and which school this board is in is not known yet.
+    #[error("it is a school's own, and this board does not know its school yet")]
+    NoSchool,
     /// Changed on its way.
     #[error("{0}")]
     Signature(SignatureError),
@@ -116,6 +130,17 @@ pub fn survey(bbt: &DiskFolder, device: Option<&DeviceId>, trust: &TrustDoor) ->
             }
         }
     }
+    // Who may sign for the school must be known, too: a board that was off when that changed learns it from the disk.
+    for name in &names {
+        let plan = packs
+            .inner(name)
+            .and_then(|folder| folder.read(PLAN_FILE, MAX_PLAN_BYTES));
+        if let (Ok(Some(plan)), Some(device)) = (plan, device)
+            && is_newer_plan(&plan, device, trust)
+        {
+            survey.plans.push(plan);
+        }
+    }
     for name in names {
         let folder = match packs.inner(&name) {
             Ok(folder) => folder,
@@ -143,9 +168,29 @@ pub fn survey(bbt: &DiskFolder, device: Option<&DeviceId>, trust: &TrustDoor) ->
     Ok(survey)
 }
 
+/// Whether it is the plan of our own school, signed by the console and newer than what is held; if so it counts from now on.
+fn is_newer_plan(document: &[u8], device: &DeviceId, trust: &TrustDoor) -> bool {
+    let Ok(signed) = serde_json::from_slice::<Signed<SchoolPlan>>(document) else {
+        return false;
+    };
+    let Ok(plan) = trust.verify(&signed) else {
+        return false;
+    };
+    // Into another school a board comes by its console's word alone.
+    let ours = plan.members.iter().any(|member| member.device_id == *device);
+    trust.with(|trust| {
+        let ours = ours && trust.own_school().is_none_or(|school| school == plan.school);
+        let before = trust.revision();
+        if ours {
+            trust.school(&plan);
+        }
+        trust.revision() != before
+    })
+}
+
 fn look(folder: &DiskFolder, name: &str, trust: &TrustDoor) -> Result<Option<FoundPack>, PackRefused> {
     let Some(document) = folder.read(MANIFEST_FILE, MAX_PACK_BYTES)? else {
-        return Ok(None);
+        return look_school(folder, name, trust);
     };
     let signed: Signed<PackManifest> =
         serde_json::from_slice(&document).map_err(|e| PackRefused::Bad(e.to_string()))?;
@@ -153,6 +198,44 @@ fn look(folder: &DiskFolder, name: &str, trust: &TrustDoor) -> Result<Option<Fou
         SignatureError::NoTrustedKey { .. } => PackRefused::Stranger(error),
         error => PackRefused::Signature(error),
     })?;
+    found(folder, name, manifest, None, trust).map(Some)
+}
+
+/// A school's own pack: of our school, and signed by one whom its newest plan names.
+fn look_school(folder: &DiskFolder, name: &str, trust: &TrustDoor) -> Result<Option<FoundPack>, PackRefused> {
+    let Some(document) = folder.read(SCHOOL_FILE, MAX_PACK_BYTES)? else {
+        return Ok(None);
+    };
+    let signed: Signed<SchoolPack> =
+        serde_json::from_slice(&document).map_err(|e| PackRefused::Bad(e.to_string()))?;
+    let Some(ours) = trust.with(|trust| trust.own_school().map(str::to_owned)) else {
+        return Err(PackRefused::NoSchool);
+    };
+    // What it says of itself chooses the sentence, its signature whether it is believed.
+    if let Some(theirs) = SchoolPack::claimed_school(&signed).filter(|school| *school != ours) {
+        let theirs: String = theirs.chars().take(64).collect();
+        return Err(PackRefused::OtherSchool(theirs));
+    }
+    let SchoolPack { school, pack, .. } =
+        trust
+            .with(|trust| trust.verify_of_school(&signed))
+            .map_err(|error| match error {
+                SignatureError::NoTrustedKey { .. } => PackRefused::NoAuthor,
+                error => PackRefused::Signature(error),
+            })?;
+    if school != ours {
+        return Err(PackRefused::OtherSchool(school));
+    }
+    found(folder, name, pack, Some(school), trust).map(Some)
+}
+
+fn found(
+    folder: &DiskFolder,
+    name: &str,
+    manifest: PackManifest,
+    school: Option<String>,
+    trust: &TrustDoor,
+) -> Result<FoundPack, PackRefused> {
     manifest
         .check(name)
         .map_err(|e| PackRefused::Bad(e.to_string()))?;
@@ -160,25 +243,43 @@ fn look(folder: &DiskFolder, name: &str, trust: &TrustDoor) -> Result<Option<Fou
         .lessons
         .iter()
         .map(|packed| FoundLesson {
-            refused: judge(folder, &manifest, packed, trust).err(),
+            refused: judge(folder, &manifest, school.as_deref(), packed, trust).err(),
             packed: packed.clone(),
         })
         .collect();
-    Ok(Some(FoundPack { manifest, lessons }))
+    Ok(FoundPack {
+        manifest,
+        school,
+        lessons,
+    })
 }
 
 fn judge(
     folder: &DiskFolder,
     pack: &PackManifest,
+    school: Option<&str>,
     packed: &PackedLesson,
     trust: &TrustDoor,
 ) -> Result<(), LessonRefused> {
     let damaged = |error: DiskError| LessonRefused::Damaged(error.to_string());
-    let (_, manifest) = read_manifest(folder, packed, trust)?;
-    let verdict = trust.judge(
+    let (
+        _,
+        SignedLesson {
+            manifest,
+            school: made,
+        },
+    ) = read_manifest(folder, packed, trust)?;
+    // A county's pack brings no school's lessons, and a school's none but its own.
+    if made.as_ref().map(|mark| mark.school.as_str()) != school {
+        return Err(LessonRefused::Untrusted(
+            "it does not belong into such a pack".to_owned(),
+        ));
+    }
+    let verdict = trust.judge_made(
         &manifest.id,
         manifest.version,
         manifest.meta.licence.as_ref(),
+        made.as_ref(),
         Source::Disk,
     );
     if let Some(reason) = verdict.reason() {
@@ -199,7 +300,7 @@ pub fn read_manifest(
     folder: &DiskFolder,
     packed: &PackedLesson,
     trust: &TrustDoor,
-) -> Result<(Vec<u8>, LessonManifest), LessonRefused> {
+) -> Result<(Vec<u8>, SignedLesson), LessonRefused> {
     let path = manifest_path(packed.manifest);
     let read = folder.read(&path, MAX_MANIFEST_BYTES);
     let bytes = read.map_err(|error| LessonRefused::Damaged(error.to_string()))?;
@@ -209,13 +310,10 @@ pub fn read_manifest(
             "{path} is not what its name says"
         )));
     }
-    let untrusted = |reason: String| LessonRefused::Untrusted(reason);
-    let signed: Signed<LessonManifest> =
-        serde_json::from_slice(&bytes).map_err(|e| untrusted(e.to_string()))?;
-    let manifest = trust.verify(&signed).map_err(|e| untrusted(e.to_string()))?;
-    manifest.check().map_err(|e| untrusted(e.to_string()))?;
-    if manifest.id != packed.lesson || manifest.version != packed.version {
-        return Err(untrusted(format!("{path} is another lesson's")));
+    let untrusted = |refused: NoLesson| LessonRefused::Untrusted(refused.to_string());
+    let lesson = SignedLesson::open(&bytes, &packed.lesson, &trust.lesson_keys()).map_err(untrusted)?;
+    if lesson.manifest.id != packed.lesson || lesson.manifest.version != packed.version {
+        return Err(LessonRefused::Untrusted(format!("{path} is another lesson's")));
     }
-    Ok((bytes, manifest))
+    Ok((bytes, lesson))
 }

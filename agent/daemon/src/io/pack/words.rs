@@ -50,6 +50,13 @@ pub(super) fn of_pack(name: &str, refused: &PackRefused) -> Option<WayNote> {
     let values = [("pack", name.to_owned()), ("reason", refused.to_string())];
     match refused {
         PackRefused::Stranger(_) => note(true, "stranger", &values),
+        PackRefused::OtherSchool(school) => note(
+            true,
+            "other_school",
+            &[("pack", name.to_owned()), ("school", school.clone())],
+        ),
+        PackRefused::NoAuthor => note(true, "no_author", &values),
+        PackRefused::NoSchool => note(true, "no_school", &values),
         _ => note(true, "bad_pack", &values),
     }
 }

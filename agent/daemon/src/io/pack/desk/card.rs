@@ -120,7 +120,11 @@ impl State {
         }
         disks.sort_by(|a, b| a.path.cmp(&b.path));
         let pulled = self.departed.clone().filter(|_| disks.is_empty());
-        let now = Arc::new(Disks { disks, note: pulled });
+        let now = Arc::new(Disks {
+            disks,
+            note: pulled,
+            own: self.own_shelf(room_bytes),
+        });
         self.desk.shown.send_if_modified(|shown| {
             let changed = **shown != *now;
             if changed {
