@@ -366,3 +366,122 @@ proptest! {
         prop_assert!(shown.values().all(|times| times.len() == 1), "{:?}", shown);
     }
 }
+
+fn urgent(id: &str, issued_at: &str) -> CommandEnvelope {
+    let body = CommandBody::Notice {
+        level: NoticeLevel::Urgent,
+        title: "停课".into(),
+        text: String::new(),
+        show_for_s: 60,
+    };
+    CommandEnvelope {
+        issued_at: at(issued_at),
+        expires_at: at("2027-01-01T00:00:00Z"),
+        ..command(id, body)
+    }
+}
+
+fn hold(held: bool, not_before: &str) -> Event {
+    Event::Hold {
+        held,
+        not_before: Some(at(not_before)),
+    }
+}
+
+#[test]
+fn in_an_exam_nothing_is_shown_or_executed_and_afterwards_what_has_not_expired_is() {
+    let mut journal = Vec::new();
+    let mut commands = start(&journal, 1, Millis(0));
+    commands.handle(received(command("before", notice(600))), Millis(0));
+    perform(&mut commands, &mut journal, Millis(0));
+    assert_eq!(commands.notices(Millis(1)).len(), 1);
+    commands.handle(hold(true, "2026-01-01T00:01:00Z"), Millis(1000));
+    assert_eq!(
+        commands.notices(Millis(1000)),
+        [],
+        "what was on the screen goes, too"
+    );
+    let late = CommandEnvelope {
+        expires_at: at("2026-01-01T01:00:00Z"),
+        ..command("late", notice(60))
+    };
+    commands.handle(received(late), Millis(2000));
+    commands.handle(received(command("soon", notice(60))), Millis(2000));
+    commands.handle(
+        received(command("reboot", CommandBody::Reboot { delay_s: 0 })),
+        Millis(2000),
+    );
+    let (said, reboots) = perform(&mut commands, &mut journal, Millis(2000));
+    assert_eq!(said, vec![CommandState::Accepted; 3]);
+    assert_eq!(
+        commands.poll_timeout(),
+        Some(Millis(600_000)),
+        "only the end of what was shown before"
+    );
+    commands.handle_timeout(Millis(500_000));
+    assert_eq!(
+        (perform(&mut commands, &mut journal, Millis(500_000)).1, reboots),
+        (0, 0)
+    );
+    // The agent is killed in between: still nothing.
+    let mut commands = Commands::resume_held(device(), boot(1), journal.clone(), true, Millis(500_500));
+    assert_eq!(perform(&mut commands, &mut journal, Millis(500_500)), (vec![], 0));
+    assert_eq!(commands.notices(Millis(500_500)), []);
+    // Two of the three came too late.
+    commands.handle(hold(false, "2026-01-01T00:30:00Z"), Millis(501_000));
+    let (said, reboots) = perform(&mut commands, &mut journal, Millis(501_000));
+    assert_eq!(said.iter().filter(|s| **s == CommandState::Expired).count(), 2);
+    assert_eq!(reboots, 0);
+    let shown = commands.notices(Millis(501_000));
+    assert_eq!(shown.len(), 2, "the late one, and the rest of the one before");
+    assert_eq!(shown[0].until, Millis(561_000), "its whole time");
+}
+
+#[test]
+fn a_reboot_that_was_held_back_and_has_not_expired_comes_after_the_exam() {
+    let mut journal = Vec::new();
+    let mut commands = start(&journal, 1, Millis(0));
+    commands.handle(hold(true, "2026-01-01T00:01:00Z"), Millis(0));
+    commands.handle(
+        received(command("r", CommandBody::Reboot { delay_s: 5 })),
+        Millis(10),
+    );
+    assert_eq!(perform(&mut commands, &mut journal, Millis(10)).1, 0);
+    commands.handle(hold(false, "2026-01-01T00:02:00Z"), Millis(60_000));
+    perform(&mut commands, &mut journal, Millis(60_000));
+    commands.handle_timeout(Millis(65_000));
+    assert_eq!(perform(&mut commands, &mut journal, Millis(65_000)).1, 1);
+}
+
+#[test]
+fn more_than_three_urgent_notices_in_an_hour_are_shown_as_a_strip() {
+    let mut journal = Vec::new();
+    let mut commands = start(&journal, 1, Millis(0));
+    let mut level = |n: u64, issued_at: &str| {
+        let now = Millis(n * 61_000);
+        commands.handle_timeout(now);
+        commands.handle(received(urgent(&format!("u{n}"), issued_at)), now);
+        perform(&mut commands, &mut journal, now);
+        commands.notices(now)[0].level
+    };
+    for n in 0..3 {
+        assert_eq!(level(n, &format!("2026-03-01T08:0{n}:00Z")), NoticeLevel::Urgent);
+    }
+    assert_eq!(level(3, "2026-03-01T08:30:00Z"), NoticeLevel::Standard);
+    // An hour later by both clocks.
+    assert_eq!(level(120, "2026-03-01T10:30:00Z"), NoticeLevel::Urgent);
+    // The count holds over a power-up, by when they were signed.
+    let mut again = start(&journal, 2, Millis(0));
+    for (n, expected) in [
+        (0, NoticeLevel::Urgent),
+        (1, NoticeLevel::Urgent),
+        (2, NoticeLevel::Standard),
+    ] {
+        again.handle(
+            received(urgent(&format!("v{n}"), "2026-03-01T10:31:00Z")),
+            Millis(n),
+        );
+        perform(&mut again, &mut journal, Millis(n));
+        assert_eq!(again.notices(Millis(n))[0].level, expected, "{n}");
+    }
+}
