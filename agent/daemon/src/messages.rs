@@ -14,6 +14,8 @@ pub(crate) type Sentences = HashMap<String, String>;
 pub(crate) struct Catalogue {
     /// The player's refusals, by `Problem.code`.
     pub(crate) player: Sentences,
+    /// What is said of an invigilator's PIN, by `Problem.code`.
+    pub(crate) exam: Sentences,
     /// What `bbt-agent enrol` prints, by `EnrolError::key`.
     pub(crate) enrol: Sentences,
     /// What the ways of getting in say on the page.

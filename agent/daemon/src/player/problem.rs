@@ -38,11 +38,14 @@ pub(super) enum Refusal {
     UsbUnreadable,
     BadQuestion,
     TokenRefused,
+    Exam,
+    FaultsFull,
+    FaultUnknown,
 }
 
 impl Refusal {
     #[cfg(test)]
-    const ALL: [Self; 27] = [
+    const ALL: [Self; 30] = [
         Self::NotFound,
         Self::LessonNotHere,
         Self::LessonNotReady,
@@ -70,6 +73,9 @@ impl Refusal {
         Self::UsbUnreadable,
         Self::BadQuestion,
         Self::TokenRefused,
+        Self::Exam,
+        Self::FaultsFull,
+        Self::FaultUnknown,
     ];
 
     const fn code(self) -> &'static str {
@@ -101,6 +107,9 @@ impl Refusal {
             Self::UsbUnreadable => "usb_unreadable",
             Self::BadQuestion => "bad_question",
             Self::TokenRefused => "token_refused",
+            Self::Exam => "exam",
+            Self::FaultsFull => "faults_full",
+            Self::FaultUnknown => "fault_unknown",
         }
     }
 
@@ -122,7 +131,9 @@ impl Refusal {
             }
             Self::DiskError => StatusCode::INTERNAL_SERVER_ERROR,
             Self::UsbOnBoard | Self::UsbOff => StatusCode::FORBIDDEN,
-            Self::UsbGone => StatusCode::NOT_FOUND,
+            Self::Exam => StatusCode::LOCKED,
+            Self::FaultsFull => StatusCode::TOO_MANY_REQUESTS,
+            Self::UsbGone | Self::FaultUnknown => StatusCode::NOT_FOUND,
             Self::UsbKind => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::UsbUnreadable => StatusCode::BAD_GATEWAY,
         }
