@@ -27,7 +27,7 @@ use crate::{
     audit, auth,
     controllers::{
         account, batches, claims, clones, commands, devices, events, health, identity, lesson_imports,
-        lessons, lines, lint, packs, pushes, reviews, roster, security, session, system, tickets, tree, usb,
+        lessons, lines, lint, packs, pushes, reviews, roster, security, session, system, tickets, timetables, tree, usb,
         users, vocab,
     },
     domain::roster::MAX_FILE_BYTES,
@@ -84,6 +84,18 @@ fn closed() -> OpenApiRouter<AppState> {
         .routes(routes!(lines::school, lines::set_school))
         .routes(routes!(lines::region, lines::set_region))
         .routes(routes!(lines::authors, lines::set_authors))
+        .routes(routes!(timetables::get, timetables::set))
+        .routes(routes!(timetables::export))
+        .routes(routes!(timetables::list))
+        .routes(routes!(timetables::template))
+        .routes(routes!(timetables::calendars::school, timetables::calendars::set_school))
+        .routes(routes!(timetables::calendars::region, timetables::calendars::set_region))
+        .routes(routes!(timetables::calendars::set_school_pin))
+        .routes(routes!(timetables::calendars::set_region_pin))
+        .routes(routes!(timetables::planned::get, timetables::planned::set))
+        .routes(routes!(timetables::planned::many))
+        .routes(routes!(timetables::planned::readiness))
+        .routes(routes!(timetables::planned::school_readiness))
         .routes(routes!(system::overview))
         .routes(routes!(roster::template))
         .routes(routes!(devices::list))
@@ -156,7 +168,8 @@ fn records() -> OpenApiRouter<AppState> {
         .routes(routes!(usage::opening_table))
         .routes(routes!(usage::periods))
         .routes(routes!(exams::add, exams::list))
-        .routes(routes!(exams::detail, exams::change, exams::cancel))
+        .routes(routes!(exams::detail, exams::change))
+        .routes(routes!(exams::cancel))
         .routes(routes!(exams::set_pin))
         .routes(routes!(exams::records))
         .routes(routes!(exams::records_table))
@@ -176,6 +189,8 @@ fn special() -> OpenApiRouter<AppState> {
         .routes(routes!(lessons::upload))
         .routes(routes!(lesson_imports::import))
         .routes(routes!(roster::import))
+        .routes(routes!(timetables::import_school))
+        .routes(routes!(timetables::import_classroom))
         .routes(routes!(usb::requests))
         .routes(routes!(packs::merge))
         .routes(routes!(lessons::file))
@@ -267,6 +282,16 @@ pub fn router(app: AppState) -> Router {
         .route(
             "/regions/{id}/roster",
             axum::routing::post(roster::import).layer(DefaultBodyLimit::max(MAX_FILE_BYTES + (1 << 20))),
+        )
+        .route(
+            "/schools/{id}/timetables",
+            axum::routing::post(timetables::import_school)
+                .layer(DefaultBodyLimit::max(timetables::MAX_FILE_BYTES + (1 << 20))),
+        )
+        .route(
+            "/classrooms/{id}/timetable",
+            axum::routing::post(timetables::import_classroom)
+                .layer(DefaultBodyLimit::max(timetables::MAX_FILE_BYTES + (1 << 20))),
         );
     let closed = closed
         .merge(special)

@@ -28,6 +28,7 @@ pub mod security;
 pub mod session;
 pub mod system;
 pub mod tickets;
+pub mod timetables;
 pub mod tree;
 pub mod trust;
 pub mod usage;

@@ -90,7 +90,7 @@ pub async fn import(
         audit::only_looking();
     }
     let language = accepted_language(&headers).unwrap_or(app.config.language);
-    let bytes = receive(form).await?;
+    let bytes = receive(form, MAX_FILE_BYTES, "32 MiB").await?;
     let encoding = match query.encoding {
         None => Encoding::Guess,
         Some(RosterEncoding::Utf8) => Encoding::Utf8,
@@ -103,7 +103,12 @@ pub async fn import(
     Ok(Json(report))
 }
 
-async fn receive(mut form: Multipart) -> Result<Vec<u8>, ApiError> {
+/// The part `file` of a form, at most `most` bytes.
+pub(super) async fn receive(
+    mut form: Multipart,
+    most: usize,
+    limit: &'static str,
+) -> Result<Vec<u8>, ApiError> {
     let unreadable =
         |e: axum::extract::multipart::MultipartError| ApiError::new(Code::BadRequest).detail(e.body_text());
     while let Some(mut part) = form.next_field().await.map_err(unreadable)? {
@@ -112,8 +117,8 @@ async fn receive(mut form: Multipart) -> Result<Vec<u8>, ApiError> {
         }
         let mut bytes = Vec::new();
         while let Some(more) = part.chunk().await.map_err(unreadable)? {
-            if bytes.len() + more.len() > MAX_FILE_BYTES {
-                return Err(FileFault::TooLarge.into());
+            if bytes.len() + more.len() > most {
+                return Err(ApiError::new(Code::TooLarge).arg("limit", limit));
             }
             bytes.extend_from_slice(&more);
         }

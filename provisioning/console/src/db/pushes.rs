@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use contract::id::DeviceId;
+use contract::id::{DeviceId, LessonId};
 use jiff::Timestamp;
 use sqlx::{FromRow, QueryBuilder, Sqlite, SqliteConnection};
 
@@ -133,6 +133,25 @@ pub(super) fn narrow_to_visible(sql: &mut QueryBuilder<Sqlite>, scope: &Scope) {
     .push(")) END");
 }
 
+/// Refuses a lesson that boards cannot be given, or that `lessons` does not reach.
+pub(super) async fn on_offer(tx: &mut SqliteConnection, lessons: &Scope, lesson: &LessonId) -> DbResult<()> {
+    let mut one =
+        QueryBuilder::<Sqlite>::new("SELECT l.retired_at, l.released_version FROM lessons l WHERE l.id = ");
+    one.push_bind(lesson.as_str());
+    lessons::narrow_to_visible(&mut one, lessons);
+    let found: Option<(Option<i64>, Option<i64>)> = one.build_query_as().fetch_optional(tx).await?;
+    match found {
+        None => Err(DbError::not_found("lesson", lesson)),
+        Some((_, None)) => Err(DbError::LessonNotReleased {
+            id: lesson.to_string(),
+        }),
+        Some((Some(_), _)) => Err(DbError::LessonRetired {
+            id: lesson.to_string(),
+        }),
+        Some((None, Some(_))) => Ok(()),
+    }
+}
+
 impl Pushes<'_> {
     /// Stores a push and works out what the covered devices want; one transaction. `scope` bounds the target, `lessons` what
     /// may be pushed.
@@ -163,27 +182,7 @@ impl Pushes<'_> {
         .await?
         .last_insert_rowid();
         for (position, lesson) in (0i64..).zip(&new.lesson_ids) {
-            let mut one = QueryBuilder::<Sqlite>::new(
-                "SELECT l.retired_at, l.released_version FROM lessons l WHERE l.id = ",
-            );
-            one.push_bind(lesson.as_str());
-            lessons::narrow_to_visible(&mut one, lessons);
-            let found: Option<(Option<i64>, Option<i64>)> =
-                one.build_query_as().fetch_optional(&mut *tx).await?;
-            match found {
-                None => return Err(DbError::not_found("lesson", lesson)),
-                Some((_, None)) => {
-                    return Err(DbError::LessonNotReleased {
-                        id: lesson.to_string(),
-                    });
-                }
-                Some((Some(_), _)) => {
-                    return Err(DbError::LessonRetired {
-                        id: lesson.to_string(),
-                    });
-                }
-                Some((None, Some(_))) => {}
-            }
+            on_offer(&mut tx, lessons, lesson).await?;
             sqlx::query("INSERT INTO push_lessons (push_id, position, lesson_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING")
                 .bind(push)
                 .bind(position)

@@ -10,16 +10,30 @@ use contract::{
     school::{MAX_MEMBERS, SchoolAuthor, SchoolMember, SchoolPlan},
     signed::TrustedKey,
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use sqlx::{FromRow, SqliteConnection};
 
-use super::{Db, DbResult, instant, int, json, lines, ms, parse, to_json, uint};
+pub use super::owed_plans::DuePlan;
+use super::{
+    Db, DbResult, exams, json, lines,
+    owed_plans::{Document, Kind},
+    parse,
+};
 use crate::domain::line;
 
-/// Boards told in one round at most.
-const AT_ONCE: i64 = 200;
-/// A plan stands for so long before the next: boards that come one after the other share one.
-const STANDS: SignedDuration = SignedDuration::from_secs(2);
+/// Whoever is kept out of our doors is kept out of the school's network, too.
+const KIND: Kind = Kind {
+    plans: "school_plans",
+    owner: "school_id",
+    boards: "SELECT c.school_id AS owner, d.device_no, d.id, d.online FROM devices d JOIN classrooms c ON c.id = d.classroom_id
+              WHERE d.standing = 'active' AND d.replaced_at IS NULL",
+};
+
+impl Document for SchoolPlan {
+    fn stamp(&mut self) -> (&mut u64, &mut Timestamp) {
+        (&mut self.generation, &mut self.issued_at)
+    }
+}
 
 /// Functions on the plans of schools.
 #[derive(Debug)]
@@ -30,19 +44,6 @@ impl Db {
     pub fn school_plans(&self) -> SchoolPlans<'_> {
         SchoolPlans(self)
     }
-}
-
-/// A board that was not given the newest plan of its school.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DuePlan {
-    /// Row number.
-    pub device_no: i64,
-    /// The board.
-    pub device: DeviceId,
-    /// Row id of its school.
-    pub school: i64,
-    /// The plan's generation.
-    pub generation: u64,
 }
 
 #[derive(FromRow)]
@@ -59,15 +60,7 @@ impl SchoolPlans<'_> {
     /// # Errors
     /// The database's.
     pub async fn reissue_all(&self) -> DbResult<()> {
-        sqlx::query(
-            "INSERT INTO school_plans_stale (school_id, forced)
-             SELECT DISTINCT c.school_id, 1 FROM devices d JOIN classrooms c ON c.id = d.classroom_id
-              WHERE d.standing = 'active' AND d.replaced_at IS NULL
-             ON CONFLICT DO UPDATE SET forced = 1",
-        )
-        .execute(&self.0.write)
-        .await?;
-        Ok(())
+        KIND.reissue_all(self.0).await
     }
 
     /// The broker may have lost what it kept: every plan is owed again.
@@ -75,10 +68,7 @@ impl SchoolPlans<'_> {
     /// # Errors
     /// The database's.
     pub async fn tell_all_again(&self) -> DbResult<()> {
-        sqlx::query("DELETE FROM school_plans_told")
-            .execute(&self.0.write)
-            .await?;
-        Ok(())
+        KIND.tell_all_again(self.0).await
     }
 
     /// Schools whose plan has to be worked out now.
@@ -86,15 +76,7 @@ impl SchoolPlans<'_> {
     /// # Errors
     /// The database's.
     pub async fn stale(&self, now: Timestamp) -> DbResult<Vec<i64>> {
-        Ok(sqlx::query_scalar(
-            "SELECT s.school_id FROM school_plans_stale s LEFT JOIN school_plans p ON p.school_id = s.school_id
-              WHERE p.school_id IS NULL OR p.issued_at <= ?1 OR p.issued_at > ?2 ORDER BY 1",
-        )
-        .bind(ms(now.checked_sub(STANDS).unwrap_or(Timestamp::MIN)))
-        // Made in the future: the clock was set back since.
-        .bind(ms(now))
-        .fetch_all(&self.0.read)
-        .await?)
+        KIND.stale(self.0, now, i64::MAX).await
     }
 
     /// Works a school's plan out; its generation grows if anything in it changed. Answers whether it did.
@@ -103,40 +85,14 @@ impl SchoolPlans<'_> {
     /// The database's.
     pub async fn issue(&self, school: i64, now: Timestamp) -> DbResult<bool> {
         let mut tx = self.0.begin_quiet().await?;
-        let forced: Option<bool> =
-            sqlx::query_scalar("DELETE FROM school_plans_stale WHERE school_id = ? RETURNING forced")
+        let plan = content(&mut tx, school, now).await?;
+        let known: bool =
+            sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM school_plans WHERE school_id = ?)")
                 .bind(school)
-                .fetch_optional(&mut *tx)
+                .fetch_one(&mut *tx)
                 .await?;
-        let before: Option<String> = sqlx::query_scalar("SELECT body FROM school_plans WHERE school_id = ?")
-            .bind(school)
-            .fetch_optional(&mut *tx)
-            .await?;
-        let before: Option<SchoolPlan> = before.as_deref().map(json).transpose()?;
-        let mut plan = content(&mut tx, school, now).await?;
-        let new = match &before {
-            None => !plan.members.is_empty(),
-            Some(before) => {
-                (plan.generation, plan.issued_at) = (before.generation, before.issued_at);
-                forced == Some(true) || plan != *before
-            }
-        };
-        if new {
-            // Seconds count at least as fast as changes, so a console restored from an older copy is ahead of it all the same.
-            let seconds = u64::try_from(now.as_second()).unwrap_or(0);
-            plan.generation = before.map_or(0, |b| b.generation + 1).max(seconds);
-            plan.issued_at = now;
-            sqlx::query(
-                "INSERT INTO school_plans (school_id, generation, issued_at, body) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT (school_id) DO UPDATE SET generation = ?2, issued_at = ?3, body = ?4",
-            )
-            .bind(school)
-            .bind(int(plan.generation))
-            .bind(ms(now))
-            .bind(to_json(&plan)?)
-            .execute(&mut *tx)
-            .await?;
-        }
+        let plan = (known || !plan.members.is_empty()).then_some(plan);
+        let new = KIND.settle(&mut tx, school, plan, now).await?;
         tx.commit().await?;
         Ok(new)
     }
@@ -147,30 +103,7 @@ impl SchoolPlans<'_> {
     /// # Errors
     /// The database's.
     pub async fn due(&self) -> DbResult<Vec<DuePlan>> {
-        let rows: Vec<(i64, String, i64, i64)> = sqlx::query_as(
-            "SELECT d.device_no, d.id, p.school_id, p.generation
-               FROM school_plans p
-               JOIN classrooms c ON c.school_id = p.school_id
-               JOIN devices d ON d.classroom_id = c.id
-               LEFT JOIN school_plans_told t ON t.device_no = d.device_no
-              WHERE d.standing = 'active' AND d.replaced_at IS NULL
-                AND (t.device_no IS NULL OR t.school_id <> p.school_id OR t.generation <> p.generation)
-                AND p.school_id NOT IN (SELECT school_id FROM school_plans_stale)
-              ORDER BY d.online IS NOT 1, p.school_id, d.device_no LIMIT ?",
-        )
-        .bind(AT_ONCE)
-        .fetch_all(&self.0.read)
-        .await?;
-        rows.into_iter()
-            .map(|(device_no, id, school, generation)| {
-                Ok(DuePlan {
-                    device_no,
-                    device: parse(&id)?,
-                    school,
-                    generation: uint(generation),
-                })
-            })
-            .collect()
+        KIND.due(self.0).await
     }
 
     /// A school's newest plan.
@@ -178,11 +111,7 @@ impl SchoolPlans<'_> {
     /// # Errors
     /// The database's.
     pub async fn of_school(&self, school: i64) -> DbResult<Option<SchoolPlan>> {
-        let body: Option<String> = sqlx::query_scalar("SELECT body FROM school_plans WHERE school_id = ?")
-            .bind(school)
-            .fetch_optional(&self.0.read)
-            .await?;
-        body.as_deref().map(json).transpose()
+        KIND.newest(self.0, school).await
     }
 
     /// The plan of a board's school as it is now; none for one that is out. What is stale is worked out first.
@@ -190,18 +119,17 @@ impl SchoolPlans<'_> {
     /// # Errors
     /// The database's.
     pub async fn of_device(&self, device: &DeviceId, now: Timestamp) -> DbResult<Option<SchoolPlan>> {
-        let place: Option<(i64, bool)> = sqlx::query_as(
-            "SELECT c.school_id, EXISTS (SELECT 1 FROM school_plans_stale s WHERE s.school_id = c.school_id)
-               FROM devices d JOIN classrooms c ON c.id = d.classroom_id
+        let school: Option<i64> = sqlx::query_scalar(
+            "SELECT c.school_id FROM devices d JOIN classrooms c ON c.id = d.classroom_id
               WHERE d.id = ? AND d.standing = 'active' AND d.replaced_at IS NULL",
         )
         .bind(device.as_str())
         .fetch_optional(&self.0.read)
         .await?;
-        let Some((school, stale)) = place else {
+        let Some(school) = school else {
             return Ok(None);
         };
-        if stale {
+        if KIND.is_stale(self.0, school).await? {
             self.issue(school, now).await?;
         }
         self.of_school(school).await
@@ -212,20 +140,7 @@ impl SchoolPlans<'_> {
     /// # Errors
     /// The database's.
     pub async fn told(&self, done: &[DuePlan], now: Timestamp) -> DbResult<()> {
-        let mut tx = self.0.begin_quiet().await?;
-        for due in done {
-            sqlx::query(
-                "INSERT INTO school_plans_told (device_no, school_id, generation, told_at) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT (device_no) DO UPDATE SET school_id = ?2, generation = ?3, told_at = ?4",
-            )
-            .bind(due.device_no)
-            .bind(due.school)
-            .bind(int(due.generation))
-            .bind(ms(now))
-            .execute(&mut *tx)
-            .await?;
-        }
-        tx.commit().await
+        KIND.told(self.0, done, now).await
     }
 
     /// When a board was given the plan of which generation; for tests and the technician.
@@ -233,14 +148,7 @@ impl SchoolPlans<'_> {
     /// # Errors
     /// The database's.
     pub async fn told_to(&self, device: &DeviceId) -> DbResult<Option<(u64, Timestamp)>> {
-        let row: Option<(i64, i64)> = sqlx::query_as(
-            "SELECT t.generation, t.told_at FROM school_plans_told t JOIN devices d ON d.device_no = t.device_no
-              WHERE d.id = ?",
-        )
-        .bind(device.as_str())
-        .fetch_optional(&self.0.read)
-        .await?;
-        Ok(row.map(|(generation, at)| (uint(generation), instant(at))))
+        KIND.told_to(self.0, device).await
     }
 }
 
@@ -250,7 +158,6 @@ async fn content(tx: &mut SqliteConnection, school: i64, now: Timestamp) -> DbRe
         .bind(school)
         .fetch_one(&mut *tx)
         .await?;
-    // Whoever is kept out of our doors is kept out of the school's network, too.
     let rows: Vec<MemberRow> = sqlx::query_as(
         "SELECT d.id, d.peer_door, d.author_key, d.author FROM devices d JOIN classrooms c ON c.id = d.classroom_id
           WHERE c.school_id = ? AND d.standing = 'active' AND d.replaced_at IS NULL ORDER BY d.device_no",
@@ -289,7 +196,7 @@ async fn content(tx: &mut SqliteConnection, school: i64, now: Timestamp) -> DbRe
         line: line::plan(&line),
         class_hours: line::class_hours(&line),
         utc_offset_min: line::UTC_OFFSET_MIN,
-        exams: line::exams(&line),
+        exams: exams::windows(tx, school, now).await?,
         authors,
     })
 }

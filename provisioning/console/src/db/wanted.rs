@@ -47,7 +47,15 @@ pub(super) async fn of_push(tx: &mut SqliteConnection, push: i64) -> DbResult<Ve
     )
 }
 
-/// Devices that hold a lesson, or should by a push that stands.
+/// Devices in these classrooms.
+pub(super) async fn of_classrooms(tx: &mut SqliteConnection, classrooms: &[i64]) -> DbResult<Vec<i64>> {
+    let devices = sqlx::query_scalar(
+        "SELECT device_no FROM devices WHERE classroom_id IN (SELECT value FROM json_each(?)) AND replaced_at IS NULL",
+    );
+    Ok(devices.bind(to_json(&classrooms)?).fetch_all(tx).await?)
+}
+
+/// Devices that hold a lesson, or should by a push that stands or because it is planned in their classroom.
 pub(super) async fn of_lesson(tx: &mut SqliteConnection, lesson: &str) -> DbResult<Vec<i64>> {
     let devices = sqlx::query_scalar(
         "SELECT device_no FROM assigned_lessons WHERE lesson_id = ?1
@@ -55,7 +63,10 @@ pub(super) async fn of_lesson(tx: &mut SqliteConnection, lesson: &str) -> DbResu
          SELECT pd.device_no FROM push_lessons pl
            JOIN pushes p ON p.id = pl.push_id AND p.withdrawn_at IS NULL
            JOIN push_devices pd ON pd.push_id = p.id
-          WHERE pl.lesson_id = ?1",
+          WHERE pl.lesson_id = ?1
+         UNION
+         SELECT d.device_no FROM planned_lessons pl JOIN devices d ON d.classroom_id = pl.classroom_id
+          WHERE pl.lesson_id = ?1 AND pl.stage < 2 AND d.replaced_at IS NULL",
     );
     Ok(devices.bind(lesson).fetch_all(tx).await?)
 }
@@ -78,6 +89,22 @@ pub(super) async fn recompute(tx: &mut SqliteConnection, devices: &[i64]) -> DbR
         .bind(&list)
         .fetch_all(&mut *tx)
         .await?;
+        // What is planned in the classroom, as one push would have it that is younger than all others.
+        let planned: Vec<Row> = sqlx::query_as(
+            "SELECT d.device_no, ?2 AS push_id, row_number() OVER (ORDER BY l.id) AS position, l.id AS lesson_id, v.version,
+                    v.manifest_hash, v.size_bytes, 0 AS pinned,
+                    min(CASE pl.stage WHEN 0 THEN pl.needed_by END) AS needed_by
+               FROM devices d
+               JOIN planned_lessons pl ON pl.classroom_id = d.classroom_id AND pl.stage < 2
+               JOIN lessons l ON l.id = pl.lesson_id AND l.retired_at IS NULL
+               JOIN lesson_versions v ON v.lesson_id = l.id AND v.version = l.released_version
+              WHERE d.replaced_at IS NULL AND d.device_no IN (SELECT value FROM json_each(?1))
+              GROUP BY d.device_no, l.id",
+        )
+        .bind(&list)
+        .bind(i64::MAX)
+        .fetch_all(&mut *tx)
+        .await?;
         let held: Vec<Row> = sqlx::query_as(
             "SELECT device_no, 0 AS push_id, position, lesson_id, version, manifest_hash, size_bytes, pinned, needed_by
                FROM assigned_lessons WHERE device_no IN (SELECT value FROM json_each(?)) ORDER BY device_no, position",
@@ -87,7 +114,7 @@ pub(super) async fn recompute(tx: &mut SqliteConnection, devices: &[i64]) -> DbR
         .await?;
 
         let mut now: BTreeMap<i64, Vec<Claim>> = some.iter().map(|no| (*no, Vec::new())).collect();
-        for row in claims {
+        for row in claims.into_iter().chain(planned) {
             let claim = Claim {
                 push: row.push_id,
                 position: row.position,

@@ -6,6 +6,7 @@
 
 mod admission;
 mod claim;
+mod classroom;
 mod enrol;
 pub mod limits;
 pub mod ranges;
@@ -96,6 +97,8 @@ pub struct DeviceHttp {
     pub clock: HouseClock,
     /// Where devices find MQTT, unless their ticket said otherwise.
     pub broker: BrokerAddress,
+    /// Address of the pages, for help cards.
+    pub web_url: String,
     /// Of errors, when the caller names none.
     pub language: Language,
     /// Bounds.
@@ -176,6 +179,7 @@ pub fn router(http: DeviceHttp) -> Router {
         .route(api::TIME, get(word::time))
         .route(api::STANDING, get(word::standing))
         .route(api::SCHOOL, get(school::plan))
+        .route(api::CLASSROOM, get(classroom::plan))
         .route(api::TRUST, get(trust::bundle))
         .route(
             api::RECORDS,

@@ -1,8 +1,10 @@
 //! What the console does without being asked.
 
 pub mod audit;
+pub mod classroom_plans;
 pub mod clock;
 pub mod gc;
+mod owed_plans;
 pub mod presence;
 pub mod publisher;
 pub mod revisions;

@@ -108,6 +108,12 @@ impl Console {
             link.clone(),
             stopping.clone(),
         ));
+        tasks.spawn(jobs::classroom_plans::run(
+            app.clone(),
+            publisher.clone(),
+            link.clone(),
+            stopping.clone(),
+        ));
         tasks.spawn(jobs::trust::run(
             app.clone(),
             publisher.clone(),
@@ -287,6 +293,7 @@ fn serve_devices(app: &AppState, tasks: &TaskTracker, listener: TcpListener) {
             host: app.config.public_host.clone(),
             port: app.config.public_mqtt_port,
         },
+        web_url: app.config.web_url.clone(),
         language: app.config.language,
         limits: Limits::default(),
     };

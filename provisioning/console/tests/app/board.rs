@@ -40,6 +40,7 @@ impl Door {
                 host: "localhost".into(),
                 port: 8883,
             },
+            web_url: app.config.web_url.clone(),
             language: bbt_console::config::Language::En,
             limits: Limits::default(),
         });

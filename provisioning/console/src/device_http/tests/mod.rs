@@ -93,6 +93,7 @@ impl Door {
                 host: "console.example".into(),
                 port: 8883,
             },
+            web_url: "https://console.example".into(),
             language: Language::En,
             limits,
         };
