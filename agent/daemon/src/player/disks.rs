@@ -123,6 +123,11 @@ pub(super) async fn ask(
         "eject" => What::Eject,
         _ => return Refusal::NotFound.answer(language, verb),
     };
+    wish(&api, language, disk, what).await
+}
+
+/// Hands a wish to whoever looks at disks, and gives the answer.
+pub(super) async fn wish(api: &Api, language: Language, disk: String, what: What) -> Response {
     if !api.tries.take(Instant::now()) {
         return Refusal::TooOften.answer(language, "");
     }

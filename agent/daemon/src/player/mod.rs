@@ -19,6 +19,7 @@ mod home;
 mod lessons;
 mod listen;
 mod media;
+mod own;
 mod pages;
 mod privacy;
 mod problem;
@@ -184,6 +185,7 @@ fn player_routes(api: Api, language: Language) -> Router {
         .route(enrol::PATHS[0], post(enrol::code))
         .route(enrol::PATHS[1], post(enrol::classroom))
         .route("/files/{lesson}/{*path}", get(media::file))
+        .merge(own::routes())
         .merge(exam::routes())
         .merge(use_::routes())
         .merge(faults::routes())

@@ -218,7 +218,7 @@ fn is_words(name: &[u8]) -> bool {
 }
 
 /// The names of a path, each as it stands on the disk.
-fn names(path: &str) -> Vec<Vec<u8>> {
+pub(super) fn names(path: &str) -> Vec<Vec<u8>> {
     if path.is_empty() {
         return Vec::new();
     }
