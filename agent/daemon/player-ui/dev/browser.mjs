@@ -52,3 +52,45 @@ export async function withBrowser(options, work) {
     rmSync(profile, { recursive: true, force: true });
   }
 }
+
+// Notes down what a player's pages ask of whom, and what goes wrong in them. `allowed` is a set of origins.
+export function watch(context, page, result, allowed) {
+  context.on('request', (request) => {
+    const url = request.url();
+    result.requests += 1;
+    if (/^(data|blob|about):/.test(url)) return;
+    if (!allowed.has(new URL(url).origin)) result.outside.push(url);
+  });
+  context.on('requestfailed', (request) => {
+    // Leaving a video aborts what is still being read, and so does a frame that is taken away.
+    const why = request.failure() ? request.failure().errorText : '';
+    if (why !== 'net::ERR_ABORTED') result.failed_requests.push({ url: request.url(), why });
+  });
+  context.on('response', (response) => {
+    if (response.status() >= 400) result.failed_requests.push({ url: response.url(), why: `HTTP ${response.status()}` });
+  });
+  page.on('pageerror', (error) => result.errors.push(String(process.env.STACKS ? error.stack : error.message || error)));
+  page.on('console', (message) => {
+    if (/Content Security Policy|Content-Security-Policy/.test(message.text())) result.errors.push(message.text());
+  });
+}
+
+// Another port of the same device is its own origin, and so is a lesson's own name under localhost; another host is not the device.
+export function allowExercises(shelf, base, allowed) {
+  for (const item of shelf.lessons.flatMap((l) => l.items || []).filter((i) => i.kind === 'html5')) {
+    const url = new URL(item.url, base);
+    if (url.hostname === new URL(base).hostname || url.hostname.endsWith('.localhost')) allowed.add(url.origin);
+  }
+}
+
+// What the page itself says is wrong.
+export const pageSays = (page) => page.evaluate(() => [...document.querySelectorAll('.message')].map((m) => m.innerText.replace(/\s+/g, ' ')).join(' / '));
+
+// The whole shelf as the agent tells it, asked by the page.
+export const readShelf = (page) => page.evaluate(() => new Promise((done, failed) => {
+  const ask = new XMLHttpRequest();
+  ask.open('GET', 'api/shelf');
+  ask.onload = () => done(JSON.parse(ask.responseText));
+  ask.onerror = () => failed(new Error('api/shelf did not answer'));
+  ask.send();
+}));

@@ -14,7 +14,7 @@
 // exit code 0 only when ok.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { oldEngine, withBrowser } from './browser.mjs';
+import { allowExercises, oldEngine, pageSays, readShelf, watch, withBrowser } from './browser.mjs';
 
 const base = process.env.BASE_URL || process.argv[2];
 if (!base) {
@@ -49,28 +49,11 @@ function must(condition, text) { if (!condition) throw new Error(text); }
 
 await withBrowser({}, async (context) => {
   const page = context.pages()[0] || await context.newPage();
-  context.on('request', (request) => {
-    const url = request.url();
-    result.requests += 1;
-    if (/^(data|blob|about):/.test(url)) return;
-    if (!allowed.has(new URL(url).origin)) result.outside.push(url);
-  });
-  context.on('requestfailed', (request) => {
-    // Leaving a video aborts what is still being read, and so does a frame that is taken away.
-    const why = request.failure() ? request.failure().errorText : '';
-    if (why !== 'net::ERR_ABORTED') result.failed_requests.push({ url: request.url(), why });
-  });
-  context.on('response', (response) => {
-    if (response.status() >= 400) result.failed_requests.push({ url: response.url(), why: `HTTP ${response.status()}` });
-  });
-  page.on('pageerror', (error) => result.errors.push(String(process.env.STACKS ? error.stack : error.message || error)));
-  page.on('console', (message) => {
-    if (/Content Security Policy|Content-Security-Policy/.test(message.text())) result.errors.push(message.text());
-  });
+  watch(context, page, result, allowed);
   if (process.env.OLD_ENGINE) {
     await oldEngine(page);
   }
-  said = () => page.evaluate(() => [...document.querySelectorAll('.message')].map((m) => m.innerText.replace(/\s+/g, ' ')).join(' / '));
+  said = () => pageSays(page);
   const shoot = async (name) => {
     if (!shots) return;
     mkdirSync(shots, { recursive: true });
@@ -89,12 +72,15 @@ await withBrowser({}, async (context) => {
   // By touch, as a teacher goes: shelf, lesson, item.
   const open = async (kind) => {
     const found = find(kind);
-    await page.goto(new URL('#/', base).href);
-    const card = page.locator(`[data-lesson="${found.lesson.id}"]`);
-    // The shelf makes its cards while one scrolls.
-    for (let i = 0; i < 40 && await card.count() === 0; i += 1) {
-      await page.evaluate(() => { const s = document.querySelector('.shelf'); if (s) s.scrollTop = s.scrollHeight; });
-      await page.waitForTimeout(100);
+    await page.goto(new URL('#/shelf', base).href);
+    const card = page.locator(`.view-shelf [data-lesson="${found.lesson.id}"]`);
+    // The shelf shows a screenful at a time.
+    for (let turned = 0; turned < 200; turned += 1) {
+      await page.waitForSelector('.view-shelf .card', WAIT);
+      if (await card.count()) break;
+      const before = await page.innerText('.page-count');
+      await page.click('.button-page >> nth=1', WAIT);
+      await page.waitForFunction((was) => document.querySelector('.page-count').innerText !== was, before, WAIT);
     }
     await card.click(WAIT);
     await page.locator(`[data-item="${found.index}"]`).click(WAIT);
@@ -104,19 +90,12 @@ await withBrowser({}, async (context) => {
   await check('shelf', async () => {
     const response = await page.goto(base);
     must(response.ok(), `the player answered ${response.status()}`);
-    await page.waitForSelector('.card', WAIT);
-    shelf = await page.evaluate(() => new Promise((done, failed) => {
-      const ask = new XMLHttpRequest();
-      ask.open('GET', 'api/shelf');
-      ask.onload = () => done(JSON.parse(ask.responseText));
-      ask.onerror = () => failed(new Error('api/shelf did not answer'));
-      ask.send();
-    }));
-    for (const item of shelf.lessons.flatMap((l) => l.items || []).filter((i) => i.kind === 'html5')) {
-      // Another port of the same device is its own origin, and so is a lesson's own name under localhost; another host is not the device.
-      const url = new URL(item.url, base);
-      if (url.hostname === new URL(base).hostname || url.hostname.endsWith('.localhost')) allowed.add(url.origin);
-    }
+    await page.waitForSelector('.view-home .hero', WAIT);
+    await shoot('home');
+    await page.goto(new URL('#/shelf', base).href);
+    await page.waitForSelector('.view-shelf .card', WAIT);
+    shelf = await readShelf(page);
+    allowExercises(shelf, base, allowed);
     await shoot('shelf');
     return { lessons: shelf.lessons.length, ready: shelf.lessons.filter((l) => l.state === 'ready').length };
   });

@@ -113,6 +113,12 @@
     var where = route(window.location.hash);
     leave();
     shown = standing(where);
+    if (shown === 'locked' || shown === 'exam') {
+      /* Whatever lies over the page goes, too. */
+      BBT.closeInfo();
+      BBT.light();
+      if (BBT.tools && BBT.tools.close) { BBT.tools.close(); }
+    }
     view = shown === 'locked' ? BBT.lockedView()
       : shown === 'unenrolled' || shown === 'enrol' ? BBT.enrolView(shown === 'enrol')
       : BBT.views[shown](where);

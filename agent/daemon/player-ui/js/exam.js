@@ -5,6 +5,9 @@
   var BBT = window.BBT;
   var h = BBT.h, t = BBT.t;
 
+  /* Listening audio to choose from, and pages of the shelf that are looked through for it. */
+  var MOST_AUDIO = 24, MOST_PAGES = 20;
+
   /* An RFC 3339 moment as the school's clock shows it, '' where there is none. */
   BBT.timeOf = function (moment) {
     var clock = BBT.data.home && BBT.data.home.clock, at;
@@ -54,7 +57,7 @@
     var el = h('div', { 'class': 'view view-exam' });
     var name = h('h1', {}), clock = h('p', { 'class': 'exam-clock' }), until = h('p', { 'class': 'exam-until' });
     var below = h('div', { 'class': 'exam-below' });
-    var mode = '', pad = null, playing = null, lessons = null, picked = null, timer, ended = false;
+    var mode = '', pad = null, playing = null, lessons = null, looked = false, picked = null, timer, ended = false;
 
     function tick() {
       var wall = BBT.wall(), now = exam();
@@ -91,19 +94,32 @@
       BBT.empty(below).appendChild(pad.el);
     }
 
+    /* Lessons with audio: of the subject that the exam's name holds and of this class's grade, as far as there are any. */
     function loadAudio() {
-      var hint = exam().lesson_hint;
-      if (hint) {
-        BBT.api.get('api/lessons/' + encodeURIComponent(hint), function (ok, body) { lessons = ok && body ? [body] : []; update(true); });
-        return;
-      }
-      BBT.api.get('api/exam/audio', function (ok, body) {
-        if (ok && body) { lessons = body.lessons || []; update(true); return; }
-        BBT.api.get('api/lessons?state=ready&limit=100', function (fine, list) {
-          lessons = (fine && list ? list.lessons : []).filter(function (one) { return one.kinds.indexOf('audio') >= 0; });
+      var subject = BBT.subjects.map(function (one) { return one.name; }).filter(function (one) { return (exam().name || '').indexOf(one) >= 0; })[0] || '';
+      var grade = BBT.data.grade(), page = 0, found = [];
+      function ask() {
+        BBT.api.get('api/lessons?state=ready&limit=100&offset=' + page * 100 + (subject ? '&subject=' + encodeURIComponent(subject) : '') +
+          (grade ? '&grade=' + encodeURIComponent(grade) : ''), function (ok, body) {
+          if (ended) { return; }
+          if (ok && body) {
+            found = found.concat(body.lessons.filter(function (one) { return one.kinds.indexOf('audio') >= 0; }));
+            page += 1;
+            if (found.length < MOST_AUDIO && page < MOST_PAGES && page * 100 < body.total) { ask(); return; }
+          }
+          if (!found.length && (grade || subject)) {
+            if (grade) { grade = ''; } else { subject = ''; }
+            page = 0;
+            ask();
+            return;
+          }
+          lessons = found.slice(0, MOST_AUDIO);
+          looked = true;
           update(true);
         });
-      });
+      }
+      lessons = [];
+      ask();
     }
 
     function open(lesson) {
@@ -130,7 +146,7 @@
           list.appendChild(BBT.button({ icon: 'audio', text: BBT.titleOf(lesson), 'class': 'button-large', onclick: function () { open(lesson); } }));
         });
       }
-      return h('div', {}, [h('h2', { text: t(lessons && !lessons.length ? 'exam.no_audio' : 'exam.choose') }), list]);
+      return h('div', {}, [h('h2', { text: t(!picked && looked && !lessons.length ? 'exam.no_audio' : 'exam.choose') }), list]);
     }
 
     function update(force) {
@@ -147,7 +163,10 @@
       if (next === 'door') {
         below.appendChild(BBT.button({ icon: 'audio', text: t('exam.open'), 'class': 'exam-door', onclick: function () { mode = 'pin'; update(true); } }));
       } else if (next === 'listening') {
-        if (!lessons) { loadAudio(); }
+        if (!lessons) {
+          loadAudio();
+          if (now.lesson_hint) { open({ id: now.lesson_hint }); }
+        }
         below.appendChild(choose());
         below.appendChild(BBT.button({ text: t('exam.close'), 'class': 'exam-door', onclick: function () {
           BBT.api.post('api/exam/close', {}, function () { BBT.data.refresh(); });

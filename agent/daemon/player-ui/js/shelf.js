@@ -218,7 +218,8 @@
     function pages() { return Math.max(1, Math.ceil((answer ? answer.total : 0) / size)); }
 
     function draw() {
-      var now = JSON.stringify([answer, failed, BBT.language, answer ? 0 : BBT.data.home.counts]);
+      var empty = !answer || !answer.lessons.length;
+      var now = JSON.stringify([answer, failed, BBT.language, empty ? [BBT.data.home.counts, BBT.data.home.preparing] : 0]);
       var focused, again;
       if (now === drawn) { return; }
       drawn = now;
