@@ -20,6 +20,7 @@ use bbt_agent::{
     run, store, trust, who,
 };
 use clap::{Parser, Subcommand};
+use contract::id::LessonId;
 use tracing_subscriber::EnvFilter;
 
 /// The classroom device: keeps lessons, plays them, reports health.
@@ -100,8 +101,41 @@ enum PackCommand {
         #[arg(long)]
         all: bool,
     },
+    /// Makes a lesson of the school's own (校本) of the files in a folder, in the order of their names; a running agent does
+    /// that from its page.
+    Build(PackBuild),
     /// Lets the running agent write what it holds and how it was on a disk (回执).
     Receipts(PackDisk),
+}
+
+#[derive(Debug, clap::Args)]
+struct PackBuild {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// Where the PPT, PDF, MP4, MP3 and picture files lie.
+    #[arg(value_name = "FOLDER")]
+    folder: PathBuf,
+    /// 课题.
+    #[arg(long)]
+    title: String,
+    /// 学科.
+    #[arg(long)]
+    subject: String,
+    /// 年级.
+    #[arg(long, default_value = "")]
+    grade: String,
+    /// 册次.
+    #[arg(long, default_value = "")]
+    volume: String,
+    /// 章节.
+    #[arg(long, default_value = "")]
+    chapter: String,
+    /// The lesson of which it is the next version.
+    #[arg(long, value_name = "LESSON")]
+    replaces: Option<LessonId>,
+    /// Also writes it as a pack for the school's other boards on the disk that is mounted here.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -307,6 +341,7 @@ fn pack(command: &PackCommand) -> anyhow::Result<ExitCode> {
                 return Ok(ExitCode::FAILURE);
             }
         }
+        PackCommand::Build(build) => print(&build_lesson(build)?)?,
         PackCommand::Receipts(on) => {
             io::tls::install_provider();
             let said = runtime()?.block_on(io::pack::cli::receipt(&on.config.load()?, &on.disk))?;
@@ -314,6 +349,19 @@ fn pack(command: &PackCommand) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn build_lesson(build: &PackBuild) -> anyhow::Result<serde_json::Value> {
+    let wanted = io::pack::make::NewLesson {
+        title: build.title.clone(),
+        subject: build.subject.clone(),
+        grade: build.grade.clone(),
+        volume: build.volume.clone(),
+        chapter: build.chapter.clone(),
+        files: Vec::new(),
+        again: build.replaces.clone(),
+    };
+    io::pack::cli::build(&build.config.load()?, &build.folder, wanted, build.out.as_deref())
 }
 
 fn status(config: &Config) -> anyhow::Result<ExitCode> {

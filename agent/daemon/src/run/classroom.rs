@@ -35,6 +35,11 @@ pub(super) struct Classroom {
 }
 
 impl Classroom {
+    /// Whether the page offers to make the school's own lessons.
+    pub(super) fn makes_own(&self) -> bool {
+        self.plan.as_ref().is_some_and(|plan| plan.school_lessons)
+    }
+
     /// With the plan that was kept.
     pub(super) fn new(plan: Option<ClassroomPlan>) -> Self {
         Self {

@@ -97,11 +97,15 @@ impl Agent {
     pub(super) fn tell_disks(&mut self) {
         let surveyed = !self.lessons.preparing() && self.store.is_some();
         let (store, lessons) = (&self.store, &self.lessons);
+        let makes_own = self.classroom.makes_own();
         self.disks.facts.send_if_modified(|facts| {
-            let changed = facts.surveyed != surveyed || facts.assigned != lessons.assigned_lessons();
+            let changed = facts.surveyed != surveyed
+                || facts.makes_own != makes_own
+                || facts.assigned != lessons.assigned_lessons();
             if changed {
                 facts.store.clone_from(store);
                 facts.surveyed = surveyed;
+                facts.makes_own = makes_own;
                 facts.assigned = lessons.assigned_lessons().to_vec();
             }
             changed

@@ -10,6 +10,7 @@ use anyhow::{Context, bail};
 use contract::{
     assignment::{AssignedLesson, Assignment},
     pack::PackedLesson,
+    school::SchoolPlan,
     signed::Signed,
     usb::FOLDER,
 };
@@ -18,12 +19,17 @@ use serde_json::{Value, json};
 use super::{
     folder::DiskFolder,
     import::import,
+    loose::Loose,
+    make::{Maker, NewLesson, make},
     own,
+    put::{self, Label},
     survey::{FoundLesson, Survey, pack_path, survey},
 };
 use crate::{
+    author::AuthorFolder,
     config::Config,
     identity::{Identity, IdentityFolder},
+    keeper,
     lock::DataLock,
     store::{ContentStore, LessonKey, StoreOptions},
     trust::{self, TrustDoor},
@@ -43,13 +49,24 @@ fn identity(config: &Config) -> anyhow::Result<Identity> {
     identity.context("this device is not enrolled: no pack could be believed")
 }
 
+/// What the device believes, with what its school's plan says of authors.
+fn believed(config: &Config, identity: &Identity) -> TrustDoor {
+    let door = TrustDoor::default();
+    door.replace(trust::resume(&config.data_dir, &identity.reply));
+    let plan = std::fs::read(keeper::school_file(&config.data_dir)).ok();
+    let plan = plan.and_then(|plan| serde_json::from_slice::<Signed<SchoolPlan>>(&plan).ok());
+    if let Some(plan) = plan.and_then(|plan| door.verify(&plan).ok()) {
+        door.with(|trust| trust.school(&plan));
+    }
+    door
+}
+
 fn look(
     config: &Config,
     identity: &Identity,
     disk: &Path,
 ) -> anyhow::Result<(DiskFolder, Survey, TrustDoor)> {
-    let door = TrustDoor::default();
-    door.replace(trust::resume(&config.data_dir, &identity.reply));
+    let door = believed(config, identity);
     let bbt = DiskFolder::open(&named(disk)).context("Failed to open the disk")?;
     let found = survey(&bbt, Some(&identity.reply.device_id), &door).context("Failed to read the disk")?;
     Ok((bbt, found, door))
@@ -77,7 +94,7 @@ pub fn show(config: &Config, disk: &Path) -> anyhow::Result<Value> {
     let packs = found.packs.iter().map(|pack| {
         json!({
             "id": pack.manifest.id, "title": pack.manifest.title, "county": pack.manifest.county,
-            "created_at": pack.manifest.created_at,
+            "created_at": pack.manifest.created_at, "school": pack.school,
             "lessons": pack.lessons.iter().map(lesson).collect::<Vec<_>>(),
         })
     });
@@ -103,13 +120,7 @@ pub fn take(config: &Config, disk: &Path, all: bool) -> anyhow::Result<(Value, b
     )?;
     let identity = identity(config)?;
     let (bbt, found, door) = look(config, &identity, disk)?;
-    let options = StoreOptions {
-        root: config.data_dir.clone(),
-        trusted: door.lesson_keys(),
-        reserve_bytes: config.storage.reserve_bytes.unwrap_or(0),
-        max_bytes: config.storage.max_bytes,
-    };
-    let (store, _) = ContentStore::open(options).context("Failed to open the lessons")?;
+    let store = open_store(config, &door)?;
     let assigned = assigned(config, &door);
     let mut owned = own::load(&config.data_dir);
     let mut done = Vec::new();
@@ -153,6 +164,80 @@ pub fn take(config: &Config, disk: &Path, all: bool) -> anyhow::Result<(Value, b
         }
     }
     Ok((json!({ "taken": done }), good))
+}
+
+fn open_store(config: &Config, door: &TrustDoor) -> anyhow::Result<ContentStore> {
+    let options = StoreOptions {
+        root: config.data_dir.clone(),
+        trusted: door.with(|trust| trust.keys_of_the_held()),
+        reserve_bytes: config.storage.reserve_bytes.unwrap_or(0),
+        max_bytes: config.storage.max_bytes,
+    };
+    let (store, _) = ContentStore::open(options).context("Failed to open the lessons")?;
+    store.trust(door.lesson_keys());
+    Ok(store)
+}
+
+/// Makes a lesson of the school's own of the files in `folder`, in the order of their names, and writes it as a pack on the
+/// disk at `out`, if one is named. The agent must not run: it does this from its page.
+///
+/// # Errors
+/// The agent runs, is not enrolled or does not know its school, or a file is none that boards show; then nothing was made.
+pub fn build(
+    config: &Config,
+    folder: &Path,
+    mut wanted: NewLesson,
+    out: Option<&Path>,
+) -> anyhow::Result<Value> {
+    let _lock = DataLock::take(&config.data_dir)
+        .context("the running agent makes lessons from its page (more → 校本); stop it first")?;
+    let identity = identity(config)?;
+    let door = believed(config, &identity);
+    let school = door.with(|trust| trust.own_school().map(str::to_owned));
+    let school =
+        school.context("this board does not know its school yet; let it connect to its console once")?;
+    let disk = Loose::open(folder).context("Failed to open the folder")?;
+    let listed = disk.list(&[]).context("Failed to read the folder")?;
+    let files = listed.entries.into_iter().filter(|entry| !entry.folder);
+    wanted.files = files.map(|entry| vec![entry.name]).collect();
+    let author = AuthorFolder::of(config)
+        .key()
+        .context("Failed to have a key for the school's own lessons")?;
+    door.with(|trust| trust.own_author(author.public.clone()));
+    let store = open_store(config, &door)?;
+    let key = wanted.version(&store, &door)?;
+    let maker = Maker {
+        store: &store,
+        trust: &door,
+        author: &author,
+        school: &school,
+    };
+    let go_on = AtomicBool::new(false);
+    let made =
+        make(&maker, &disk, &wanted, &key, &go_on, &mut |_| {}).context("Failed to make the lesson")?;
+    let mut owned = own::load(&config.data_dir);
+    own::add(&config.data_dir, &mut owned, vec![made.clone()])
+        .and_then(|()| own::settle(&config.data_dir, &mut owned, &made))
+        .context("Failed to note the lesson")?;
+    let pack = match out {
+        Some(out) => {
+            let plan = std::fs::read(keeper::school_file(&config.data_dir)).ok();
+            let placement = &identity.reply.placement;
+            let label = Label {
+                device: &identity.reply.device_id,
+                place: &format!("{} {}", placement.region, placement.school),
+                plan: plan.as_deref(),
+            };
+            let pack = put::write(&maker, &made, out, &label, &go_on, &mut |_| {});
+            Some(pack.context("The lesson is made; failed to write it on the disk")?)
+        }
+        None => None,
+    };
+    Ok(json!({
+        "lesson": made.lesson, "version": made.version, "size_bytes": made.size_bytes, "school": school,
+        "author": author.public.key_id, "approved": door.with(|trust| trust.is_author()) == Some(true),
+        "pack": pack,
+    }))
 }
 
 fn assigned(config: &Config, door: &TrustDoor) -> Vec<AssignedLesson> {

@@ -147,6 +147,7 @@ pub async fn run(desk: Desk) {
             changed = state.desk.facts.changed() => {
                 if changed.is_err() { break }
                 state.tidy_own().await;
+                state.make_key().await;
                 state.queue_needed().await;
             }
             step = make::next(&mut state.made.making) => match step {

@@ -47,6 +47,8 @@ pub struct Facts {
     pub assigned: Vec<AssignedLesson>,
     /// Whether what is held is known.
     pub surveyed: bool,
+    /// Whether the console wants lessons of the school's own made here: it then sees the key before the first one.
+    pub makes_own: bool,
 }
 
 /// What the desk has to say to the loop.

@@ -56,6 +56,7 @@ pub(super) struct OwnState {
     note: Option<WayNote>,
     made: Option<LessonId>,
     tidied: bool,
+    key_tried: bool,
 }
 
 impl std::fmt::Debug for Making {
@@ -158,6 +159,26 @@ impl State {
         match own::add(&self.desk.config.data_dir, &mut self.own, taken_up) {
             Ok(()) => self.say(Word::Own(self.own.clone())).await,
             Err(error) => tracing::warn!(%error, "could not note the school's own lessons"),
+        }
+    }
+
+    /// Makes the key where the console wants lessons made here, so that it can be approved before the first one.
+    pub(super) async fn make_key(&mut self) {
+        let wanted = self.desk.facts.borrow().makes_own && !self.made.key_tried;
+        if !wanted || self.desk.trust.with(|trust| trust.own_author_key().is_some()) {
+            return;
+        }
+        self.made.key_tried = true;
+        let config = Arc::clone(&self.desk.config);
+        match Self::blocking(move || AuthorFolder::of(&config).key()).await {
+            Some(Ok(author)) => {
+                self.desk.trust.with(|trust| trust.own_author(author.public));
+                self.say(Word::Trust).await;
+            }
+            Some(Err(error)) => {
+                tracing::error!(%error, "the key of the school's own lessons could not be made")
+            }
+            None => {}
         }
     }
 
