@@ -14,6 +14,7 @@ pub mod faults;
 pub mod health;
 pub mod identity;
 pub mod lessons;
+pub mod lockout;
 pub mod manners;
 pub mod numerals;
 pub mod outbox;

@@ -24,6 +24,10 @@ pub(crate) struct Catalogue {
     pub(crate) usb: Sentences,
     /// What is said of a disk with lesson packs.
     pub(crate) disk: Sentences,
+    /// What is said of the technician's PIN, by `Problem.code`.
+    pub(crate) settings: Sentences,
+    /// What is wrong with a timetable from a disk, by `CsesReason::code`.
+    pub(crate) timetable: Sentences,
 }
 
 static ZH_CN: LazyLock<Catalogue> = LazyLock::new(|| read(include_str!("../messages/zh-CN.toml")));
@@ -80,6 +84,38 @@ pub(crate) fn fill(sentence: &str, values: &[(&str, String)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_fault_of_a_timetable_has_its_words() {
+        use contract::cses::CsesReason as R;
+        let text = String::new;
+        let all = [
+            R::TooLarge,
+            R::Yaml(text()),
+            R::Alias,
+            R::Twice,
+            R::Missing,
+            R::Kind(""),
+            R::Version(text()),
+            R::Day(text()),
+            R::Weeks(text()),
+            R::Time(text()),
+            R::Backwards,
+            R::Overlap(1),
+            R::Subject,
+            R::TooMany,
+            R::Empty,
+        ];
+        let keys = || all.iter().map(R::code).chain(["at", "whole"]);
+        for language in [Language::ZhCn, Language::En] {
+            let words = &catalogue(language).timetable;
+            assert!(keys().all(|key| words.contains_key(key)), "{language:?}");
+            assert_eq!(words.len(), keys().count(), "{language:?}");
+            for key in ["pin_wrong", "pin_locked", "pin_not_set", "settings_closed"] {
+                assert!(catalogue(language).settings.contains_key(key), "{language:?}: {key}");
+            }
+        }
+    }
 
     #[test]
     fn places_are_filled_once() {

@@ -3,16 +3,20 @@
 //! Read by everybody, written by the player's settings page alone. What was set last holds in memory even where the disk
 //! does not take it; the page says so.
 
+mod unlock;
+
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
 use agent_core::timetable::LocalTimetable;
 use serde::{Deserialize, Serialize};
 
-use crate::{config::Language, files};
+use crate::{clock, config::Language, files};
+
+pub use unlock::{OPEN_FOR, Unlock};
 
 /// A damaged file must not fill the memory.
 const MAX_BYTES: u64 = 256 * 1024;
@@ -47,7 +51,7 @@ impl Default for BoardSettings {
 
 /// Where settings are read and written; cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct SettingsDoor(Arc<RwLock<Inner>>);
+pub struct SettingsDoor(Arc<RwLock<Inner>>, Arc<Mutex<Unlock>>);
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -67,6 +71,12 @@ impl SettingsDoor {
         let mut inner = self.0.write().unwrap_or_else(PoisonError::into_inner);
         inner.now = Arc::new(kept.unwrap_or_default());
         inner.path = Some(path);
+        *self.unlock() = Unlock::open(data_dir, clock::now());
+    }
+
+    /// Who may change them. Not to be held over anything that waits for somebody else.
+    pub fn unlock(&self) -> MutexGuard<'_, Unlock> {
+        self.1.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is set.

@@ -52,6 +52,8 @@ pub struct Shelf {
     pub notices: Vec<ShelfNotice>,
     /// Room.
     pub disk: DiskReport,
+    /// The board's serial number; may be empty.
+    pub serial: String,
     /// Whether the device is somebody, and what the page says if it is not, or not for sure.
     pub membership: Membership,
     /// What the class is taught and when, whom to call: the console's word.

@@ -23,6 +23,7 @@ use crate::{
     config::Language,
     shelf::{Beside, ExamView, MAX_RESUME, Membership, RepairView, Shelf, ShelfDevice, ShelfNotice},
 };
+pub(super) use day::source_word;
 use day::{NextView, Seen, TodayView, TomorrowView};
 
 /// Most lessons on their way that are listed.
@@ -147,7 +148,9 @@ pub(super) async fn home(
         device: shelf.device.as_ref(),
         on_board,
         online: shelf.online,
-        console_seen_s: shelf.console_seen_ms.map(|seen| now.0.saturating_sub(seen) / 1000),
+        console_seen_s: shelf
+            .console_seen_ms
+            .map(|seen| now.0.saturating_sub(seen) / 1000),
         preparing: shelf.preparing,
         membership: &shelf.membership,
         disk: shelf.disk,
@@ -239,7 +242,9 @@ fn arriving(shelf: &Shelf) -> ArrivingView<'_> {
             lesson: Brief::of(lesson),
             done_bytes,
             total_bytes,
-            eta_s: missing.zip(rate).map(|(missing, rate)| missing.div_ceil(rate.max(1))),
+            eta_s: missing
+                .zip(rate)
+                .map(|(missing, rate)| missing.div_ceil(rate.max(1))),
         }
     });
     ArrivingView {
@@ -255,7 +260,9 @@ fn facets(shelf: &Shelf) -> Vec<Facet<'_>> {
     for lesson in &shelf.lessons {
         let Some(card) = &lesson.card else { continue };
         let meta = &card.meta;
-        let facet = counted.entry((&meta.subject, &meta.grade, &meta.volume)).or_default();
+        let facet = counted
+            .entry((&meta.subject, &meta.grade, &meta.volume))
+            .or_default();
         facet.0 += 1;
         facet.1 += usize::from(lesson.state == LessonState::Ready);
     }

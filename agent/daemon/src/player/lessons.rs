@@ -66,7 +66,13 @@ pub(super) async fn lessons(
         Ok(Query(asked)) => asked,
         Err(error) => return Refusal::BadQuestion.answer(language, error),
     };
-    let words = [&asked.subject, &asked.grade, &asked.volume, &asked.chapter, &asked.state];
+    let words = [
+        &asked.subject,
+        &asked.grade,
+        &asked.volume,
+        &asked.chapter,
+        &asked.state,
+    ];
     if words
         .into_iter()
         .flatten()
@@ -101,10 +107,15 @@ fn page<'a>(shelf: &'a Shelf, asked: &Asked) -> Page<'a> {
         .filter(|lesson| in_book(lesson))
         .collect();
     // Subjects stay together, each in the order of its books.
-    let subjects: HashMap<&str, usize> = of_book.iter().rev().enumerate().fold(HashMap::new(), |mut first, (at, lesson)| {
-        first.insert(place_of(lesson).subject, of_book.len() - at);
-        first
-    });
+    let subjects: HashMap<&str, usize> =
+        of_book
+            .iter()
+            .rev()
+            .enumerate()
+            .fold(HashMap::new(), |mut first, (at, lesson)| {
+                first.insert(place_of(lesson).subject, of_book.len() - at);
+                first
+            });
     of_book.sort_by(|a, b| {
         let (a, b) = (place_of(a), place_of(b));
         let rank = |place: &Place<'_>| subjects.get(place.subject).copied();
@@ -140,7 +151,9 @@ fn page<'a>(shelf: &'a Shelf, asked: &Asked) -> Page<'a> {
 }
 
 fn place_of(lesson: &ShelfLesson) -> Place<'_> {
-    let Some(card) = &lesson.card else { return Place::default() };
+    let Some(card) = &lesson.card else {
+        return Place::default();
+    };
     let meta = &card.meta;
     Place {
         subject: &meta.subject,

@@ -25,6 +25,7 @@ mod privacy;
 mod problem;
 mod range;
 mod search;
+mod settings;
 mod shelf_json;
 #[cfg(test)]
 mod oracle;
@@ -175,6 +176,7 @@ fn player_routes(api: Api, language: Language) -> Router {
         .route("/api/lessons", get(lessons::lessons))
         .route("/api/lessons/{id}", get(lessons::lesson))
         .route("/api/search", get(search::search))
+        .merge(settings::routes())
         .route("/api/shelf", get(shelf_json::shelf))
         .route("/api/live", get(shelf_json::live))
         .route("/api/qr.svg", get(enrol::qr))

@@ -81,9 +81,17 @@ impl Agent {
         let document: Signed<ClassroomPlan> = serde_json::from_slice(payload)?;
         let plan = self.trust.verify(&document)?;
         let own = &self.identity.reply.device_id;
-        anyhow::ensure!(plan.device_id == *own, "it is the plan of device {}", plan.device_id);
+        anyhow::ensure!(
+            plan.device_id == *own,
+            "it is the plan of device {}",
+            plan.device_id
+        );
         let held = [self.classroom.plan.as_deref(), self.classroom.offered.as_ref()];
-        if held.into_iter().flatten().any(|held| plan.generation <= held.generation) {
+        if held
+            .into_iter()
+            .flatten()
+            .any(|held| plan.generation <= held.generation)
+        {
             return Ok(());
         }
         self.time.signed_at(plan.issued_at, now);
@@ -144,7 +152,9 @@ impl Agent {
             return;
         }
         let table = self.classroom.table();
-        self.dirty |= time.zip(self.classroom.bell).is_some_and(|(time, bell)| bell <= time);
+        self.dirty |= time
+            .zip(self.classroom.bell)
+            .is_some_and(|(time, bell)| bell <= time);
         self.classroom.bell = time.and_then(|time| table.next_change(time));
         let wait = time
             .zip(self.classroom.bell)

@@ -72,6 +72,7 @@ impl Agent {
             allowed: self.lessons.allowed(),
             notices: notices.collect(),
             disk: self.lessons.disk(),
+            serial: self.hardware.serial.clone(),
             membership: self.membership.clone(),
             plan: self.classroom.plan(),
             clock: self.classroom.clock(),

@@ -123,11 +123,7 @@ impl<'a> Seen<'a> {
     }
 
     pub(super) fn today(&self) -> TodayView<'_> {
-        let source = match self.table.source() {
-            Source::None => "none",
-            Source::Console => "console",
-            Source::Local => "local",
-        };
+        let source = source_word(self.table.source());
         let Some((day, minute)) = self.today_day() else {
             return TodayView {
                 date: None,
@@ -267,6 +263,15 @@ impl<'a> Seen<'a> {
             date: Some(day.date),
             items: items.collect(),
         }
+    }
+}
+
+/// Whose timetable holds, in one word.
+pub(in super::super) const fn source_word(source: Source) -> &'static str {
+    match source {
+        Source::None => "none",
+        Source::Console => "console",
+        Source::Local => "local",
     }
 }
 
