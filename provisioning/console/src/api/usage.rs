@@ -140,6 +140,7 @@ pub struct OpeningQuery {
     pub to: Date,
     /// What the rows are; default `school`.
     #[serde(default)]
+    #[param(inline)]
     pub by: OpeningBy,
     /// Only of this region.
     pub region_id: Option<i64>,

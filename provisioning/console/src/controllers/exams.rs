@@ -144,7 +144,7 @@ pub async fn set_pin(
 }
 
 /// Cancels an exam that is not over; its boards go on as usual within seconds. What they noted stays.
-#[utoipa::path(delete, path = "/exams/{id}", tag = "exams", params(("id" = String, Path)), responses(
+#[utoipa::path(post, path = "/exams/{id}/cancel", tag = "exams", params(("id" = String, Path)), responses(
     (status = 200, body = Exam),
     (status = 404, body = schema::Problem, content_type = "application/problem+json"),
     (status = 409, body = schema::Problem, content_type = "application/problem+json"),

@@ -30,9 +30,9 @@ use crate::{
 };
 
 /// Longest stretch of use, in days.
-const USAGE_DAYS: i32 = 400;
+pub(crate) const USAGE_DAYS: i32 = 400;
 /// Longest stretch of lesson opening.
-const OPENING_DAYS: i32 = 92;
+pub(crate) const OPENING_DAYS: i32 = 92;
 /// Most rows of a table.
 const TABLE_ROWS: usize = 100_000;
 
@@ -106,7 +106,7 @@ pub async fn opening_table(
 }
 
 /// Every period of one classroom, in order.
-#[utoipa::path(get, path = "/classrooms/{id}/lesson-opening", tag = "usage", params(("id" = i64, Path), PeriodsQuery),
+#[utoipa::path(get, path = "/classrooms/{id}/periods", tag = "usage", params(("id" = i64, Path), PeriodsQuery),
     responses(
         (status = 200, body = Vec<PeriodOpening>),
         (status = 404, body = schema::Problem, content_type = "application/problem+json"),
@@ -137,16 +137,6 @@ pub(crate) fn stretch(from: Date, to: Date, most: i32) -> Result<(), ApiError> {
             format!("from {from} to {to}; the last day is not before the first and at most {most} days after it"),
         ))
     }
-}
-
-/// The longest stretches, for the command line.
-pub(crate) fn usage_stretch(from: Date, to: Date) -> Result<(), ApiError> {
-    stretch(from, to, USAGE_DAYS)
-}
-
-/// The same of lesson opening.
-pub(crate) fn opening_stretch(from: Date, to: Date) -> Result<(), ApiError> {
-    stretch(from, to, OPENING_DAYS)
 }
 
 /// All rows of use, up to a bound.

@@ -264,6 +264,80 @@ export interface paths {
         patch: operations["patch_classrooms_id"];
         trace?: never;
     };
+    "/classrooms/{id}/periods": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every period of one classroom, in order. */
+        get: operations["get_classrooms_id_periods"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/classrooms/{id}/planned": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is planned for a classroom, with the days it is planned on. */
+        get: operations["get_classrooms_id_planned"];
+        /**
+         * Plans lessons for a classroom in place of what was planned on those days. Its boards fetch them in the order in which they
+         *     are taught.
+         */
+        put: operations["put_classrooms_id_planned"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/classrooms/{id}/timetable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A classroom's timetable. */
+        get: operations["get_classrooms_id_timetable"];
+        /** Sets a classroom's timetable in place of the one before. Its boards are told within seconds. */
+        put: operations["put_classrooms_id_timetable"];
+        /** The same for one classroom, of a table or of a CSES file. */
+        post: operations["post_classrooms_id_timetable"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/classrooms/{id}/timetable.yaml": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A classroom's timetable as a CSES file, for class-widget programs and for a USB disk. */
+        get: operations["get_classrooms_id_timetable.yaml"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/clones": {
         parameters: {
             query?: never;
@@ -524,6 +598,181 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/exams": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Exams, latest begin first; those of the regions above among them. */
+        get: operations["get_exams"];
+        put?: never;
+        /**
+         * Plans an exam in all schools of a region, or in one school (or some of its classrooms). Its boards are told within seconds.
+         *     With listening audio and no PIN given, one is made. The answer is the only place where a PIN can be read.
+         */
+        post: operations["post_exams"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/exams/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One exam. */
+        get: operations["get_exams_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Changes an exam that is not over; what is left out stays. Boards that are in it are told within seconds. */
+        patch: operations["patch_exams_id"];
+        trace?: never;
+    };
+    "/exams/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Cancels an exam that is not over; its boards go on as usual within seconds. What they noted stays. */
+        post: operations["post_exams_id_cancel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/exams/{id}/pin": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Gives an exam another PIN: the given one, or one that is made. It is shown this once. */
+        post: operations["post_exams_id_pin"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/exams/{id}/records": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How each classroom was in an exam, those that need a look first: silent, audio as allowed, not muted, or unknown. */
+        get: operations["get_exams_id_records"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/exams/{id}/records.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How each classroom was in an exam, as a table for a spreadsheet. */
+        get: operations["get_exams_id_records.csv"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/exams/{id}/records/{classroom}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the boards of one classroom noted in an exam, entry by entry. */
+        get: operations["get_exams_id_records_classroom"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/faults": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Faults, open ones first, then the newest. */
+        get: operations["get_faults"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/faults/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One fault with all that happened. */
+        get: operations["get_faults_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/faults/{id}/state": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Says how far a repair is. The board shows it; of a repair that is said to be done, whoever stands there is asked. */
+        post: operations["post_faults_id_state"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/lesson-imports": {
         parameters: {
             query?: never;
@@ -553,6 +802,40 @@ export interface paths {
         };
         /** An empty table to fill in. */
         get: operations["get_lesson_imports_template"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/lesson-opening": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Planned against opened lessons by school or classroom. A period of which no board has told is unknown, never not opened. */
+        get: operations["get_lesson_opening"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/lesson-opening.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The same as a table for a spreadsheet, all rows. */
+        get: operations["get_lesson_opening.csv"];
         put?: never;
         post?: never;
         delete?: never;
@@ -784,6 +1067,78 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/notices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Notices to many, newest first. */
+        get: operations["get_notices"];
+        put?: never;
+        /**
+         * Sends a notice to every board that the targets name, each once. Boards that are not there get it when they come, until it
+         *     expires; in an exam a board holds it back.
+         */
+        post: operations["post_notices"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/notices/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Whom a notice would reach; sends nothing. */
+        post: operations["post_notices_preview"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/notices/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One notice, and what became of it. */
+        get: operations["get_notices_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/notices/{id}/devices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What became of a notice on each board, those that have not shown it first. */
+        get: operations["get_notices_id_devices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/overview": {
         parameters: {
             query?: never;
@@ -850,6 +1205,23 @@ export interface paths {
         get: operations["get_packs_id_download"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/plans": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Plans one lesson in many classrooms (集体备课), or says what that would do. */
+        post: operations["post_plans"];
         delete?: never;
         options?: never;
         head?: never;
@@ -994,6 +1366,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/readiness": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How much of a day's planned lessons is on the disks of the boards that will show them, school by school (备课到位率). */
+        get: operations["get_readiness"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/regions": {
         parameters: {
             query?: never;
@@ -1028,6 +1417,24 @@ export interface paths {
         patch: operations["patch_regions_id"];
         trace?: never;
     };
+    "/regions/{id}/calendar": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a region sets for its schools. */
+        get: operations["get_regions_id_calendar"];
+        /** Sets what holds for the schools of a region where they say nothing themselves. */
+        put: operations["put_regions_id_calendar"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/regions/{id}/line": {
         parameters: {
             query?: never;
@@ -1057,6 +1464,23 @@ export interface paths {
         put?: never;
         /** Says what a table would change and what is wrong with it; with `apply` makes the changes, if nothing is wrong. */
         post: operations["post_regions_id_roster"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/regions/{id}/technician-pin": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Sets the PIN that opens the settings of boards in a region, where a school or a nearer region has none. */
+        put: operations["put_regions_id_technician_pin"];
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1167,6 +1591,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/schools/{id}/calendar": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is set at a school, and what holds. */
+        get: operations["get_schools_id_calendar"];
+        /** Sets a school's calendar; what is left out holds as for the region. The school's boards are told within seconds. */
+        put: operations["put_schools_id_calendar"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/schools/{id}/line": {
         parameters: {
             query?: never;
@@ -1179,6 +1621,61 @@ export interface paths {
         /** Sets a school's line; what is left out holds as for the region. The school's boards are told within seconds. */
         put: operations["put_schools_id_line"];
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/schools/{id}/readiness": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The same for one school, classroom by classroom. */
+        get: operations["get_schools_id_readiness"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/schools/{id}/technician-pin": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Sets the PIN that opens the settings of a school's boards; it is kept as a digest and cannot be read again. */
+        put: operations["put_schools_id_technician_pin"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/schools/{id}/timetables": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The classrooms of a school and what each has of a timetable. */
+        get: operations["get_schools_id_timetables"];
+        put?: never;
+        /**
+         * Says what a table with timetables of a school would set and what is wrong with it; with `apply` sets them, if nothing is
+         *     wrong. Classrooms that it does not name stay as they are.
+         */
+        post: operations["post_schools_id_timetables"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1410,6 +1907,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/timetables/template": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** An empty table to fill in. */
+        get: operations["get_timetables_template"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/tree": {
         parameters: {
             query?: never;
@@ -1436,6 +1950,40 @@ export interface paths {
         };
         /** How trust stands: roots, keys, the newest snapshot and how many devices hold it. */
         get: operations["get_trust"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How much was used, by class, subject, lesson, school or day. Filters open a row further. */
+        get: operations["get_usage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/usage.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The same as a table for a spreadsheet, all rows. */
+        get: operations["get_usage.csv"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1769,6 +2317,19 @@ export interface components {
             /** @enum {string} */
             code: "boards_full";
         };
+        /** @description A stretch of an exam in which the invigilator's PIN opens the listening audio. */
+        AudioSpan: {
+            /**
+             * Format: date-time
+             * @description Begin, not before the exam's.
+             */
+            from: string;
+            /**
+             * Format: date-time
+             * @description End, not after the exam's.
+             */
+            to: string;
+        };
         /** @description One row. */
         AuditEntry: {
             /** @description Name of the action, as in `permissions.toml`. */
@@ -1938,6 +2499,26 @@ export interface components {
             /** @description The code as a person types it, e.g. `7K3M-9QXZ-C`. */
             typed_code: string;
         };
+        /** @description When a period of that number is held. */
+        Bell: {
+            /**
+             * Format: int32
+             * @description Minute of the day at which it begins, 0–1439.
+             */
+            from_min: number;
+            /**
+             * Format: int32
+             * @description Number within the day, 1–20.
+             */
+            number: number;
+            /**
+             * Format: int32
+             * @description Minute of the day at which it is over, 1–1440.
+             */
+            to_min: number;
+        };
+        /** @description One power-up of the operating system; under Linux the kernel's `boot_id`. */
+        BootId: string;
         /** @description Where MQTT over TLS is served. */
         BrokerAddress: {
             /** @description Host name or address; in the broker's certificate. */
@@ -1960,6 +2541,33 @@ export interface components {
             /** @description Whether the console is connected. */
             up: boolean;
         };
+        /** @description A day that is not as the week says (放假、调休). */
+        CalendarDay: {
+            /**
+             * Format: date
+             * @description Which day.
+             */
+            date: string;
+            /**
+             * Format: int32
+             * @description The day of the week whose timetable holds instead, 1–7; none is a holiday.
+             */
+            like?: number | null;
+            /** @description Why, e.g. 国庆节; at most 20 characters. */
+            name?: string;
+        };
+        /** @description What was set at one place. What is not set there holds as set for the region above, nearest first. */
+        CalendarSettings: {
+            /** @description When periods are held that say no time themselves; at most 20. */
+            bells?: components["schemas"]["Bell"][] | null;
+            /** @description Days that are not as the week says, at most 200; those of the regions above hold as well, of one day the nearest. */
+            days?: components["schemas"]["CalendarDay"][];
+            /** @description Whom to call. */
+            help?: components["schemas"]["Help"];
+            /** @description Whether boards offer to make the school's own lessons; built in: no. */
+            school_lessons?: boolean | null;
+            term?: components["schemas"]["TermSpan"] | null;
+        };
         /** @description One certificate. */
         Certificate: {
             /**
@@ -1977,6 +2585,11 @@ export interface components {
             /** @description `pending` (renewed, not shown yet), `current`, `retired` or `revoked`. */
             state: string;
         };
+        /**
+         * @description Whether a record is what the board wrote, entry by entry.
+         * @enum {string}
+         */
+        ChainState: "broken" | "partial" | "intact";
         /** @description Changes to one's own account; what is left out stays. */
         ChangeAccount: {
             /** @description Name for people, 1–80 characters. */
@@ -2097,6 +2710,119 @@ export interface components {
              * @description The school it is in.
              */
             school_id: number;
+        };
+        /** @description The newest plan of a classroom's board. */
+        ClassroomPlanState: {
+            /**
+             * Format: int32
+             * @description Boards of the classroom.
+             */
+            boards: number;
+            /**
+             * Format: int64
+             * @description Counts up with each change.
+             */
+            generation: number;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            issued_at: string;
+            /**
+             * Format: int32
+             * @description Of these, boards to which their newest plan was given.
+             */
+            told: number;
+        };
+        /** @description A classroom's day. */
+        ClassroomReadiness: {
+            /** @description Its name. */
+            classroom: string;
+            /**
+             * Format: int64
+             * @description The classroom.
+             */
+            classroom_id: number;
+            /**
+             * Format: date-time
+             * @description When a board of it was last heard; none: never, or it has none.
+             */
+            last_seen_at?: string | null;
+            /** @description By number. */
+            periods: components["schemas"]["PeriodReadiness"][];
+        };
+        /** @description What the boards of one classroom noted in an exam. */
+        ClassroomRecord: {
+            /** @description Board by board. */
+            devices: components["schemas"]["DeviceSilence"][];
+            /** @description In short. */
+            summary: components["schemas"]["ClassroomSilence"];
+        };
+        /** @description How one classroom was in an exam. */
+        ClassroomSilence: {
+            /**
+             * Format: int32
+             * @description How often listening audio was played.
+             */
+            audio_played: number;
+            chain?: components["schemas"]["ChainState"] | null;
+            /** @description Its name. */
+            classroom: string;
+            /**
+             * Format: int64
+             * @description The classroom.
+             */
+            classroom_id: number;
+            doubt?: components["schemas"]["Doubt"] | null;
+            /**
+             * Format: int32
+             * @description How often something that would have sounded or shown itself was held back.
+             */
+            held_back: number;
+            /**
+             * Format: int32
+             * @description How often the loudspeaker was found not mute and muted again within seconds.
+             */
+            mended: number;
+            /**
+             * Format: int32
+             * @description How often the board was switched on within the exam.
+             */
+            powered_on: number;
+            /**
+             * Format: date-time
+             * @description When the newest word of it came.
+             */
+            received_at?: string | null;
+            /** @description Its name. */
+            school: string;
+            /**
+             * Format: int64
+             * @description The school.
+             */
+            school_id: number;
+            /** @description How it was: the worst of its boards. */
+            verdict: components["schemas"]["Verdict"];
+        };
+        /** @description Classrooms of an exam, one page. */
+        ClassroomSilencePage: {
+            /** @description The rows of this page. */
+            items: components["schemas"]["ClassroomSilence"][];
+            /**
+             * Format: int32
+             * @description This page, from 1.
+             */
+            page: number;
+            /**
+             * Format: int32
+             * @description Rows in a full page.
+             */
+            page_size: number;
+            /**
+             * Format: int64
+             * @description Rows of all pages.
+             */
+            total: number;
         };
         /**
          * @description What gave a copy away.
@@ -2492,6 +3218,52 @@ export interface components {
              */
             total: number;
         };
+        /** @description What one board noted in an exam. */
+        DeviceSilence: {
+            /** @description The board. */
+            device_id: string;
+            doubt?: components["schemas"]["Doubt"] | null;
+            record?: components["schemas"]["DeviceSilenceRecord"] | null;
+            /** @description How it was. */
+            verdict: components["schemas"]["Verdict"];
+        };
+        /** @description A board's record. */
+        DeviceSilenceRecord: {
+            /** @description Whether it fits the entries. */
+            chain: components["schemas"]["ChainState"];
+            /** @description Last link of the chain, hexadecimal. */
+            chain_hash: string;
+            /** @description Checks of the loudspeaker. */
+            checks: components["schemas"]["SilenceChecks"];
+            /** @description Whether the board closed it. */
+            closed: boolean;
+            /** @description What happened, in order. */
+            entries: components["schemas"]["SilenceEntry"][];
+            /**
+             * Format: date-time
+             * @description Begin, by the plan that the board had.
+             */
+            from: string;
+            /**
+             * Format: date-time
+             * @description When the console got it.
+             */
+            received_at: string;
+            /** @description How often each kind of thing was held back. */
+            refused: {
+                [key: string]: number;
+            };
+            /**
+             * Format: int64
+             * @description Counts up with each entry.
+             */
+            revision: number;
+            /**
+             * Format: date-time
+             * @description End, by the same.
+             */
+            to: string;
+        };
         /**
          * @description How a device stands with the console.
          * @enum {string}
@@ -2600,6 +3372,25 @@ export interface components {
              */
             wanted_generation: number;
         };
+        /**
+         * @description Why nobody knows.
+         * @enum {string}
+         */
+        Doubt: "no_record" | "not_closed" | "not_checked" | "chain_broken";
+        /** @description What holds for a school. */
+        EffectiveCalendar: {
+            /** @description Bells by number. */
+            bells: components["schemas"]["Bell"][];
+            /** @description Days that are not as the week says, by date. */
+            days: components["schemas"]["CalendarDay"][];
+            /** @description Whom to call. */
+            help: components["schemas"]["Help"];
+            /** @description Whether boards offer to make the school's own lessons. */
+            school_lessons: boolean;
+            /** @description Whether a technician's PIN opens the boards' settings. */
+            technician_pin_set: boolean;
+            term?: components["schemas"]["TermSpan"] | null;
+        };
         /** @description What holds for a school. */
         EffectiveLine: {
             /**
@@ -2620,7 +3411,7 @@ export interface components {
              */
             class_hours_percent: number;
             /** @description Exams of the school and of the regions above, not yet over. */
-            exams: components["schemas"]["Exam"][];
+            exams: components["schemas"]["LineExam"][];
             /** @description By whom. */
             line_from: components["schemas"]["LineSource"];
             /**
@@ -2660,23 +3451,231 @@ export interface components {
              */
             expires_at: string;
         };
-        /** @description An exam: nothing is fetched and nothing makes a sound. */
+        /** @description An exam. */
         Exam: {
+            /** @description When listening audio may be heard, in order. */
+            audio: components["schemas"]["AudioSpan"][];
+            /**
+             * Format: date-time
+             * @description When it was cancelled.
+             */
+            cancelled_at?: string | null;
+            /** @description By whom. */
+            cancelled_by?: string | null;
+            /** @description The classrooms of the school it is held in; empty: all of the place. */
+            classrooms: components["schemas"]["ExamClassroom"][];
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created_at: string;
+            /** @description By whom. */
+            created_by: string;
             /**
              * Format: date-time
              * @description Begin.
              */
             from: string;
-            /** @description What it is, for people; at most 40 characters. */
-            name?: string;
+            /** @description Names it for good, on boards, too. */
+            id: string;
+            /** @description What it is called. */
+            name: string;
+            /** @description Whether a PIN is set; without one nothing opens the audio. The PIN itself is nowhere. */
+            pin_set: boolean;
+            /** @description Name of that place. */
+            place: string;
+            /**
+             * Format: int64
+             * @description The region in whose schools it is held…
+             */
+            region_id?: number | null;
+            /**
+             * Format: int64
+             * @description …or the one school.
+             */
+            school_id?: number | null;
+            /** @description Where it is. */
+            state: components["schemas"]["ExamState"];
             /**
              * Format: date-time
              * @description End.
              */
             to: string;
+            /**
+             * Format: date-time
+             * @description When it was last changed.
+             */
+            updated_at: string;
+            /** @description By whom. */
+            updated_by: string;
+        };
+        /** @description What to change of an exam that is not over; what is left out stays. */
+        ExamChange: {
+            /** @description When listening audio may be heard. */
+            audio?: components["schemas"]["AudioSpan"][] | null;
+            /** @description Its classrooms; empty: all. */
+            classroom_ids?: number[] | null;
+            /**
+             * Format: date-time
+             * @description Begin.
+             */
+            from?: string | null;
+            /** @description Its name. */
+            name?: string | null;
+            /**
+             * Format: date-time
+             * @description End.
+             */
+            to?: string | null;
+        };
+        /** @description A classroom of an exam. */
+        ExamClassroom: {
+            /** @description Its code in the school. */
+            code: string;
+            /**
+             * Format: int64
+             * @description Row id.
+             */
+            id: number;
+            /** @description Its name. */
+            name: string;
+        };
+        /** @description Exams, one page, latest begin first. */
+        ExamPage: {
+            /** @description The rows of this page. */
+            items: components["schemas"]["Exam"][];
+            /**
+             * Format: int32
+             * @description This page, from 1.
+             */
+            page: number;
+            /**
+             * Format: int32
+             * @description Rows in a full page.
+             */
+            page_size: number;
+            /**
+             * Format: int64
+             * @description Rows of all pages.
+             */
+            total: number;
+        };
+        /** @description How the classrooms of an exam were. */
+        ExamRecords: {
+            /** @description Classrooms, those that need a look first. */
+            classrooms: components["schemas"]["ClassroomSilencePage"];
+            /** @description The exam. */
+            exam: components["schemas"]["Exam"];
+            /** @description Counted, all pages. */
+            totals: components["schemas"]["SilenceTotals"];
+        };
+        /**
+         * @description Where an exam is in its life.
+         * @enum {string}
+         */
+        ExamState: "planned" | "running" | "over" | "cancelled";
+        /** @description An exam with its new PIN, which is shown this once. */
+        ExamWithPin: {
+            /** @description The exam. */
+            exam: components["schemas"]["Exam"];
+            /** @description The PIN, if one was set or made now; it cannot be read again. */
+            pin?: string | null;
         };
         /** @description Why a lesson is not complete. */
         FailureReason: "disk_full" | "signature_refused" | "manifest_invalid" | "hash_mismatch" | "not_found" | "disk_error" | "withdrawn" | "licence_expired" | "rolled_back" | "trust_stale" | "other";
+        /** @description A fault. */
+        Fault: {
+            /**
+             * Format: date-time
+             * @description When it was reported, by the board's clock, where that can be believed.
+             */
+            at?: string | null;
+            /** @description What is wrong. */
+            class: components["schemas"]["FaultClass"];
+            /** @description Its name. */
+            classroom: string;
+            /**
+             * Format: int64
+             * @description The classroom it stood in.
+             */
+            classroom_id: number;
+            /** @description The board. */
+            device_id: string;
+            /** @description Its id, made by the board. */
+            id: string;
+            /** @description Its title. */
+            lesson?: string | null;
+            /** @description The lesson that was open. */
+            lesson_id?: string | null;
+            /** @description What the maintenance team says; the board shows it. */
+            note: string;
+            /**
+             * Format: date-time
+             * @description When the console got it.
+             */
+            received_at: string;
+            /** @description Its name. */
+            school: string;
+            /**
+             * Format: int64
+             * @description The school.
+             */
+            school_id: number;
+            /** @description Its serial number. */
+            serial: string;
+            /**
+             * Format: date-time
+             * @description Since when it stands so.
+             */
+            since: string;
+            /** @description How far its repair is. */
+            state: components["schemas"]["RepairState"];
+            /** @description What exactly, a word of the class's list; may be empty. */
+            symptom: string;
+        };
+        /** @description What is wrong. 基础设施: the first seven; 应用系统: `Software`; 教育资源: `Lesson`. */
+        FaultClass: "display" | "touch" | "sound" | "network" | "power" | "accessory" | "body" | "software" | "lesson" | "other";
+        /** @description A fault with all that happened. */
+        FaultDetail: {
+            /** @description The fault. */
+            fault: components["schemas"]["Fault"];
+            /** @description Oldest first. */
+            history: components["schemas"]["FaultEvent"][];
+        };
+        /** @description One step of a repair. */
+        FaultEvent: {
+            /**
+             * Format: date-time
+             * @description When the console learned of it.
+             */
+            at: string;
+            /** @description By whom; none: at the board. */
+            by?: string | null;
+            /** @description What was said. */
+            note: string;
+            /** @description How it stood then. */
+            state: components["schemas"]["RepairState"];
+        };
+        /** @description Faults, one page: open ones first, then the newest. */
+        FaultPage: {
+            /** @description The rows of this page. */
+            items: components["schemas"]["Fault"][];
+            /**
+             * Format: int32
+             * @description This page, from 1.
+             */
+            page: number;
+            /**
+             * Format: int32
+             * @description Rows in a full page.
+             */
+            page_size: number;
+            /**
+             * Format: int64
+             * @description Rows of all pages.
+             */
+            total: number;
+        };
         /** @description A push over all its schools. */
         Forecast: {
             /**
@@ -2768,6 +3767,35 @@ export interface components {
              * @description How many there are in that stretch of time.
              */
             total: number;
+        };
+        /** @description A period as it is held on one day. */
+        HeldPeriod: {
+            /**
+             * Format: int32
+             * @description Minute of the day at which it begins.
+             */
+            from_min: number;
+            /**
+             * Format: int32
+             * @description Number within the day.
+             */
+            number: number;
+            /** @description 学科. */
+            subject: string;
+            /**
+             * Format: int32
+             * @description Minute of the day at which it is over.
+             */
+            to_min: number;
+        };
+        /** @description Whom to call; what is left out is as for the region above. */
+        Help: {
+            /** @description Who answers, an office and not a person; at most 40 characters. */
+            office?: string | null;
+            /** @description Its telephone; at most 40 characters. */
+            phone?: string | null;
+            /** @description What else the card says, line by line; at most 500 characters. */
+            text?: string | null;
         };
         /** @description A stretch of some days of the week, by the school's clock. */
         Hours: {
@@ -3029,6 +4057,23 @@ export interface components {
             /** @description 册次, e.g. "上册". */
             volume: string;
         };
+        /** @description Lesson opening (开课情况) in a stretch of time. Periods that are still to come are not in it. */
+        LessonOpening: {
+            /**
+             * Format: date
+             * @description First day.
+             */
+            from: string;
+            /** @description The rows. */
+            rows: components["schemas"]["OpeningRowPage"];
+            /**
+             * Format: date
+             * @description Last day.
+             */
+            to: string;
+            /** @description All rows, all pages. */
+            totals: components["schemas"]["OpeningTotals"];
+        };
         /** @description Lessons, one page. */
         LessonPage: {
             /** @description The rows of this page. */
@@ -3171,6 +4216,25 @@ export interface components {
             /** @description A word of the console's vocabulary, e.g. "county". */
             scope: string;
         };
+        /** @description An exam that holds for a school: nothing is fetched and nothing makes a sound. */
+        LineExam: {
+            /** @description Codes of the classrooms it is held in; empty: all of the school. */
+            classrooms: string[];
+            /**
+             * Format: date-time
+             * @description Begin.
+             */
+            from: string;
+            /** @description See `GET /exams/{id}`. */
+            id: string;
+            /** @description What it is called. */
+            name: string;
+            /**
+             * Format: date-time
+             * @description End.
+             */
+            to: string;
+        };
         /** @description What was set at one place. What is not set there holds as set for the region above, nearest first, and else as built in. */
         LineSettings: {
             /**
@@ -3190,8 +4254,6 @@ export interface components {
              * @description What the line is paid for towards the school, kbit/s; none: as the roster says.
              */
             contracted_kbps?: number | null;
-            /** @description Exams; those of the regions above hold as well. At most 50. */
-            exams?: components["schemas"]["Exam"][];
             /**
              * Format: int32
              * @description What somebody measured, kbit/s; only at a school. It counts before what is paid for.
@@ -3319,6 +4381,42 @@ export interface components {
              */
             ttl_s?: number | null;
         };
+        /** @description A new exam: of one region or of one school. */
+        NewExam: {
+            /** @description When listening audio may be heard, at most 10 stretches. */
+            audio?: components["schemas"]["AudioSpan"][];
+            /** @description Classrooms of the school, at most 200; empty: all. Not with a region. */
+            classroom_ids?: number[];
+            /**
+             * Format: date-time
+             * @description Begin.
+             */
+            from: string;
+            /** @description What it is called, 1–60 characters. */
+            name: string;
+            /** @description The invigilator's PIN, 6–12 digits. None: one is made if there is any listening audio. */
+            pin?: string | null;
+            /**
+             * Format: int64
+             * @description In all schools of this region…
+             */
+            region_id?: number | null;
+            /**
+             * Format: int64
+             * @description …or in this school.
+             */
+            school_id?: number | null;
+            /**
+             * Format: date-time
+             * @description End, at most 31 days later.
+             */
+            to: string;
+        };
+        /** @description A new PIN for an exam. */
+        NewExamPin: {
+            /** @description 6–12 digits; none: one is made. */
+            pin?: string | null;
+        };
         /** @description A role to be granted at a node; neither region nor school: the whole install. */
         NewGrant: {
             /**
@@ -3344,6 +4442,27 @@ export interface components {
              */
             version: number;
         };
+        /** @description A new notice. */
+        NewNotice: {
+            /** @description How loudly. Whoever sends may send 10 urgent ones in an hour. */
+            level: components["schemas"]["NoticeLevel"];
+            /**
+             * Format: int32
+             * @description Seconds on screen, 5–86,400, default 60.
+             */
+            show_for_s?: number | null;
+            /** @description To whom: 1–200 places or boards; a board that several name gets it once. */
+            targets: components["schemas"]["PushTarget"][];
+            /** @description At most 500 characters. */
+            text?: string;
+            /** @description 1–80 characters. */
+            title: string;
+            /**
+             * Format: int32
+             * @description Seconds after which a board that was not there shows it no more, 30–604,800, default 28,800.
+             */
+            ttl_s?: number | null;
+        };
         /** @description A pack to be made: of lessons, of a push, or of all that a school should hold. Exactly one of the three. */
         NewPack: {
             format?: components["schemas"]["PackFormat"] | null;
@@ -3361,6 +4480,55 @@ export interface components {
             school_id?: number | null;
             /** @description What people call it, 1–80 characters. */
             title: string;
+        };
+        /** @description A lesson to be planned in many classrooms (集体备课). */
+        NewPlan: {
+            /** @description `true`: plan it; else only say what would be. */
+            apply?: boolean;
+            /** @description When. */
+            at: components["schemas"]["PlanAt"];
+            /** @description These classrooms. */
+            classroom_ids?: number[];
+            /** @description … that are of this grade, e.g. 三年级; left out: of any. */
+            grade?: string | null;
+            /** @description The lesson. */
+            lesson_id: string;
+            /** @description … and of the schools at and below these regions … */
+            region_ids?: number[];
+            /** @description Put the lesson in the place of another that is planned there; else such a classroom is passed over. */
+            replace?: boolean;
+            /** @description All classrooms of these schools … */
+            school_ids?: number[];
+        };
+        /** @description One lesson to be planned. */
+        NewPlanned: {
+            /**
+             * Format: date
+             * @description Which day.
+             */
+            date: string;
+            /** @description The lesson. */
+            lesson_id: string;
+            /**
+             * Format: int32
+             * @description Number of the period within the day, 1–20.
+             */
+            number: number;
+        };
+        /** @description What is to be planned for a classroom from one day to another; it replaces what was planned on those days. */
+        NewPlannedList: {
+            /**
+             * Format: date
+             * @description First day.
+             */
+            from: string;
+            /** @description At most 400, each on one of those days; empty takes the plan away. */
+            planned: components["schemas"]["NewPlanned"][];
+            /**
+             * Format: date
+             * @description Last day, at most 200 days in all.
+             */
+            to: string;
         };
         /** @description A new push. */
         NewPush: {
@@ -3412,6 +4580,11 @@ export interface components {
              */
             region_id: number;
         };
+        /** @description The PIN that opens the settings of boards; it is kept as a digest and cannot be read again. */
+        NewTechnicianPin: {
+            /** @description 6 to 12 digits; none: as for the region above. */
+            pin?: string | null;
+        };
         /** @description A ticket to be issued, for a classroom or for a school. What is left out comes from the configuration. */
         NewTicket: {
             /** @description Host of MQTT as this device sees it. */
@@ -3440,6 +4613,11 @@ export interface components {
              * @description Hours it is good for, 1–2160, default 72.
              */
             ttl_hours?: number | null;
+        };
+        /** @description A timetable to set; it replaces the one before. */
+        NewTimetable: {
+            /** @description At most 280; empty takes the timetable away. */
+            periods: components["schemas"]["TimetablePeriod"][];
         };
         /** @description A new account. */
         NewUser: {
@@ -3476,12 +4654,255 @@ export interface components {
             /** @description Its name; empty for the install. */
             name: string;
         };
+        /** @description A notice. */
+        Notice: {
+            /** @description What became of it. */
+            counts: components["schemas"]["NoticeCounts"];
+            /**
+             * Format: date-time
+             * @description From then on it is shown no more.
+             */
+            expires_at: string;
+            /**
+             * Format: int64
+             * @description Row id.
+             */
+            id: number;
+            /**
+             * Format: date-time
+             * @description When it was sent.
+             */
+            issued_at: string;
+            /** @description By whom. */
+            issued_by: string;
+            /** @description How loudly. */
+            level: components["schemas"]["NoticeLevel"];
+            /**
+             * Format: int32
+             * @description Seconds on screen.
+             */
+            show_for_s: number;
+            /** @description To whom, as far as the reader reaches. */
+            targets: components["schemas"]["NoticeTarget"][];
+            /** @description Its text. */
+            text: string;
+            /** @description Its title. */
+            title: string;
+        };
+        /** @description What became of a notice, board by board, within the reader's reach. */
+        NoticeCounts: {
+            /**
+             * Format: int32
+             * @description Boards.
+             */
+            devices: number;
+            /**
+             * Format: int32
+             * @description Came too late.
+             */
+            expired: number;
+            /**
+             * Format: int32
+             * @description Refused or failed.
+             */
+            failed: number;
+            /**
+             * Format: int32
+             * @description Shown.
+             */
+            shown: number;
+            /**
+             * Format: int32
+             * @description Under way: not there yet, or held back by an exam.
+             */
+            waiting: number;
+        };
+        /** @description One board of a notice. */
+        NoticeDevice: {
+            /** @description The classroom. */
+            classroom: string;
+            /** @description The board. */
+            device_id: string;
+            /** @description Why it failed or was rejected. */
+            reason?: string | null;
+            /** @description Its name. */
+            school: string;
+            /**
+             * Format: int64
+             * @description The school.
+             */
+            school_id: number;
+            /** @description Where the order is. */
+            state: components["schemas"]["CommandStage"];
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            updated_at: string;
+        };
+        /** @description Boards of a notice, those that have not shown it first. */
+        NoticeDevicePage: {
+            /** @description The rows of this page. */
+            items: components["schemas"]["NoticeDevice"][];
+            /**
+             * Format: int32
+             * @description This page, from 1.
+             */
+            page: number;
+            /**
+             * Format: int32
+             * @description Rows in a full page.
+             */
+            page_size: number;
+            /**
+             * Format: int64
+             * @description Rows of all pages.
+             */
+            total: number;
+        };
         /** @description How a notice is shown. */
         NoticeLevel: "standard" | "urgent";
+        /** @description Notices, newest first. */
+        NoticePage: {
+            /** @description The rows of this page. */
+            items: components["schemas"]["Notice"][];
+            /**
+             * Format: int32
+             * @description This page, from 1.
+             */
+            page: number;
+            /**
+             * Format: int32
+             * @description Rows in a full page.
+             */
+            page_size: number;
+            /**
+             * Format: int64
+             * @description Rows of all pages.
+             */
+            total: number;
+        };
+        /** @description Whom a notice would reach. */
+        NoticePreview: {
+            /**
+             * Format: int32
+             * @description Classrooms they stand in.
+             */
+            classrooms: number;
+            /**
+             * Format: int32
+             * @description Boards.
+             */
+            devices: number;
+            /**
+             * Format: int32
+             * @description Of these, connected now.
+             */
+            online: number;
+            /**
+             * Format: int32
+             * @description Schools of those.
+             */
+            schools: number;
+            /**
+             * Format: int32
+             * @description Of these, schools in which an exam is on: their boards show it afterwards, unless it has expired by then.
+             */
+            schools_in_exam: number;
+            /**
+             * Format: int32
+             * @description Urgent notices that the caller may still send in this hour.
+             */
+            urgent_left: number;
+        };
+        /** @description A place or board that a notice went to. */
+        NoticeTarget: {
+            /** @description Its name. */
+            name: string;
+            /** @description Which. */
+            target: components["schemas"]["PushTarget"];
+        };
         /** @description Single sign-on. */
         OidcOption: {
             /** @description On the button. */
             name: string;
+        };
+        /** @description Lesson opening of one school or classroom. */
+        OpeningRow: {
+            /** @description Its name. */
+            classroom?: string | null;
+            /**
+             * Format: int64
+             * @description The classroom, if the rows are classrooms.
+             */
+            classroom_id?: number | null;
+            /** @description Its name. */
+            school: string;
+            /**
+             * Format: int64
+             * @description The school.
+             */
+            school_id: number;
+            /**
+             * Format: date-time
+             * @description When its boards were last heard of what they did.
+             */
+            told_at?: string | null;
+            /** @description Counted. */
+            totals: components["schemas"]["OpeningTotals"];
+        };
+        /** @description Lesson opening, one page: least opened first. */
+        OpeningRowPage: {
+            /** @description The rows of this page. */
+            items: components["schemas"]["OpeningRow"][];
+            /**
+             * Format: int32
+             * @description This page, from 1.
+             */
+            page: number;
+            /**
+             * Format: int32
+             * @description Rows in a full page.
+             */
+            page_size: number;
+            /**
+             * Format: int64
+             * @description Rows of all pages.
+             */
+            total: number;
+        };
+        /** @description Periods, counted. */
+        OpeningTotals: {
+            /**
+             * Format: int32
+             * @description 未开课.
+             */
+            not_opened: number;
+            /**
+             * Format: int32
+             * @description 已开课.
+             */
+            opened: number;
+            /**
+             * Format: int32
+             * @description Periods that are over.
+             */
+            periods: number;
+            /**
+             * Format: int32
+             * @description Of the periods, those with a planned lesson.
+             */
+            planned: number;
+            /**
+             * Format: int32
+             * @description Of these, those whose planned lesson was opened.
+             */
+            planned_opened: number;
+            /**
+             * Format: int32
+             * @description 未知.
+             */
+            unknown: number;
         };
         /** @description Figures for the first page. */
         Overview: {
@@ -3611,6 +5032,55 @@ export interface components {
             /** @description Where it was made here; shown this once. */
             password?: string | null;
         };
+        /** @description What became of one period. */
+        PeriodOpening: {
+            /**
+             * Format: date
+             * @description Which day.
+             */
+            date: string;
+            /**
+             * Format: int32
+             * @description Number within the day.
+             */
+            number: number;
+            /** @description The lesson that was planned. */
+            planned?: string | null;
+            /** @description Whether the planned lesson was opened; none: nothing was planned, or nobody knows. */
+            planned_opened?: boolean | null;
+            /** @description Its title. */
+            planned_title?: string | null;
+            /** @description Whether anything was opened. */
+            state: components["schemas"]["PeriodState"];
+            /** @description 学科 by the timetable. */
+            subject: string;
+        };
+        /** @description A period and its lesson. */
+        PeriodReadiness: {
+            /**
+             * Format: int32
+             * @description Minute of the day at which it begins; none: it is planned beside the timetable.
+             */
+            from_min?: number | null;
+            /** @description The lesson, where one is planned. */
+            lesson_id?: string | null;
+            /**
+             * Format: int32
+             * @description Number within the day.
+             */
+            number: number;
+            /** @description How far. */
+            state: components["schemas"]["ReadyState"];
+            /** @description 学科 by the timetable. */
+            subject?: string | null;
+            /** @description Its title. */
+            title?: string | null;
+        };
+        /**
+         * @description What is known of a period.
+         * @enum {string}
+         */
+        PeriodState: "opened" | "not_opened" | "unknown";
         /** @description A node of the tree as a caller names it; neither field: the whole install. */
         Place: {
             /**
@@ -3624,6 +5094,81 @@ export interface components {
              */
             school_id?: number | null;
         };
+        /** @description When a lesson is planned in many classrooms. */
+        PlanAt: {
+            /**
+             * Format: date
+             * @description Which day.
+             */
+            date: string;
+            /** @enum {string} */
+            kind: "period";
+            /**
+             * Format: int32
+             * @description Number of the period within the day.
+             */
+            number: number;
+        } | {
+            /**
+             * Format: date
+             * @description From which day on; left out: from tomorrow on.
+             */
+            from?: string | null;
+            /** @enum {string} */
+            kind: "next_period";
+        };
+        /** @description One classroom of a plan for many. */
+        PlanOutcome: {
+            /** @description Its name. */
+            classroom: string;
+            /**
+             * Format: int64
+             * @description The classroom.
+             */
+            classroom_id: number;
+            /**
+             * Format: date
+             * @description The day it was planned on.
+             */
+            date?: string | null;
+            /**
+             * Format: int32
+             * @description The period it was planned in.
+             */
+            number?: number | null;
+            /** @description Title of the lesson that it takes the place of. */
+            replaced?: string | null;
+            /** @description The school's name. */
+            school: string;
+            /**
+             * Format: int64
+             * @description Its school.
+             */
+            school_id: number;
+            skipped?: components["schemas"]["PlanSkip"] | null;
+        };
+        /** @description What a plan for many does, or would. */
+        PlanReport: {
+            /** @description Whether it was done. */
+            applied: boolean;
+            /** @description Every classroom, at most 2,000. */
+            classrooms: components["schemas"]["PlanOutcome"][];
+            /**
+             * Format: int32
+             * @description Classrooms that the lesson is planned in.
+             */
+            planned: number;
+            /**
+             * Format: int32
+             * @description Classrooms that were passed over.
+             */
+            skipped: number;
+        };
+        /**
+         * @description Why a classroom was passed over.
+         * @enum {string}
+         */
+        PlanSkip: "no_timetable" | "no_period" | "taken" | "same";
         /** @description The newest plan of a school. */
         PlanState: {
             /**
@@ -3651,6 +5196,61 @@ export interface components {
              * @description Of these, boards to which it was given.
              */
             told: number;
+        };
+        /** @description A lesson that is planned for a period. */
+        Planned: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            created_at: string;
+            /** @description By whom it was planned. */
+            created_by: string;
+            /**
+             * Format: date
+             * @description Which day.
+             */
+            date: string;
+            /** @description The lesson. */
+            lesson_id: string;
+            /** @description Its subject. */
+            lesson_subject: string;
+            /**
+             * Format: date-time
+             * @description When it begins, by the timetable; of a period that the timetable does not have, the morning of the day.
+             */
+            needed_by: string;
+            /**
+             * Format: int32
+             * @description Number of the period within the day.
+             */
+            number: number;
+            /** @description How far the classroom's board is with it. */
+            state: components["schemas"]["ReadyState"];
+            /** @description Its title. */
+            title: string;
+        };
+        /** @description What is planned for a classroom, and the days it is planned on. */
+        PlannedList: {
+            /**
+             * Format: int64
+             * @description The classroom.
+             */
+            classroom_id: number;
+            /** @description Every day from the first to the last. */
+            days: components["schemas"]["TeachingDay"][];
+            /**
+             * Format: date
+             * @description First day.
+             */
+            from: string;
+            /** @description By date and number. */
+            planned: components["schemas"]["Planned"][];
+            /**
+             * Format: date
+             * @description Last day.
+             */
+            to: string;
         };
         /** @description The error envelope of every HTTP answer that is not a success (RFC 9457, `application/problem+json`). */
         Problem: {
@@ -3875,6 +5475,66 @@ export interface components {
              */
             waiting: number;
         };
+        /** @description How much of a day's planned lessons is on the disks of the boards that will show them (备课到位率). */
+        Readiness: {
+            /**
+             * Format: date
+             * @description Which day.
+             */
+            date: string;
+            /** @description School by school, those with the least ready first. */
+            schools: components["schemas"]["SchoolReadiness"][];
+            /** @description All schools together. */
+            totals: components["schemas"]["ReadinessCounts"];
+        };
+        /** @description Periods of a day by how far their lessons are. */
+        ReadinessCounts: {
+            /**
+             * Format: int32
+             * @description On their way.
+             */
+            arriving: number;
+            /**
+             * Format: int32
+             * @description Classrooms that have periods on the day, or a lesson planned.
+             */
+            classrooms: number;
+            /**
+             * Format: int32
+             * @description Failed, or unknown to the board.
+             */
+            missing: number;
+            /**
+             * Format: int32
+             * @description In classrooms without a board that reports.
+             */
+            no_board: number;
+            /**
+             * Format: float
+             * @description Share of the planned that are ready, 0–100; none while nothing is planned.
+             */
+            percent?: number | null;
+            /**
+             * Format: int32
+             * @description Periods of the day, and planned ones beside the timetable.
+             */
+            periods: number;
+            /**
+             * Format: int32
+             * @description Of these, periods that a lesson is planned for.
+             */
+            planned: number;
+            /**
+             * Format: int32
+             * @description Of the planned, complete on a board of the classroom.
+             */
+            ready: number;
+            /**
+             * Format: int32
+             * @description Not on offer any more.
+             */
+            withdrawn: number;
+        };
         /** @description What a look can find; a reading that the board cannot give is left out. No field may name a person. */
         Readings: {
             /**
@@ -3998,6 +5658,11 @@ export interface components {
              */
             written_bytes?: number | null;
         };
+        /**
+         * @description How far a classroom's board is with a lesson, by its own word.
+         * @enum {string}
+         */
+        ReadyState: "ready" | "arriving" | "missing" | "withdrawn" | "no_board" | "not_planned";
         /** @description What became of a push on one board. */
         Receipt: {
             /**
@@ -4191,6 +5856,35 @@ export interface components {
             /** @description Schools directly in it. */
             schools: components["schemas"]["SchoolSummary"][];
         };
+        /** @description A region's defaults for its schools. */
+        RegionCalendar: {
+            /** @description Set here. */
+            own: components["schemas"]["CalendarSettings"];
+            /**
+             * Format: int64
+             * @description The region.
+             */
+            region_id: number;
+            /**
+             * Format: int32
+             * @description Schools at and below it.
+             */
+            schools: number;
+            /**
+             * Format: int32
+             * @description Of these, schools with settings of their own.
+             */
+            schools_with_own: number;
+            /** @description Whether a technician's PIN is set here. */
+            technician_pin_set: boolean;
+            /**
+             * Format: date-time
+             * @description When anything was set here.
+             */
+            updated_at?: string | null;
+            /** @description By whom. */
+            updated_by?: string | null;
+        };
         /**
          * @description Level of a region.
          * @enum {string}
@@ -4242,6 +5936,20 @@ export interface components {
             /** @description 1–80 characters. */
             name: string;
         };
+        /** @description How a repair stands from now on. */
+        RepairChange: {
+            /** @description For whoever stands at the board, at most 200 characters; names no person. */
+            note?: string;
+            /** @description How far it is. */
+            state: components["schemas"]["RepairStep"];
+        };
+        /** @description Received ──▶ UnderWay ──▶ Fixed ──▶ Confirmed;  Fixed ──▶ Reopened ──▶ UnderWay;  Closed ends any. */
+        RepairState: "received" | "under_way" | "fixed" | "confirmed" | "reopened" | "closed" | "other";
+        /**
+         * @description What the maintenance team can say of a repair.
+         * @enum {string}
+         */
+        RepairStep: "under_way" | "fixed" | "closed";
         /** @description Another password for somebody. */
         ResetPassword: {
             /**
@@ -4468,6 +6176,27 @@ export interface components {
              */
             region_id: number;
         };
+        /** @description A school's calendar. */
+        SchoolCalendar: {
+            /** @description What holds. */
+            effective: components["schemas"]["EffectiveCalendar"];
+            /** @description Set at the school itself. */
+            own: components["schemas"]["CalendarSettings"];
+            /**
+             * Format: int64
+             * @description The school.
+             */
+            school_id: number;
+            /** @description Whether the school has a technician's PIN of its own. */
+            technician_pin_set: boolean;
+            /**
+             * Format: date-time
+             * @description When anything was set at the school.
+             */
+            updated_at?: string | null;
+            /** @description By whom. */
+            updated_by?: string | null;
+        };
         /** @description One school of a push. */
         SchoolForecast: {
             advice?: components["schemas"]["Advice"] | null;
@@ -4578,6 +6307,32 @@ export interface components {
             updated_at?: string | null;
             /** @description By whom. */
             updated_by?: string | null;
+        };
+        /** @description A school's day. */
+        SchoolReadiness: {
+            /** @description Its figures. */
+            counts: components["schemas"]["ReadinessCounts"];
+            /** @description The day off's name, where it is one. */
+            name?: string | null;
+            /** @description Its name. */
+            school: string;
+            /**
+             * Format: int64
+             * @description The school.
+             */
+            school_id: number;
+        };
+        /** @description A school's day, classroom by classroom. */
+        SchoolReadinessDetail: {
+            /** @description Classrooms with periods on the day. */
+            classrooms: components["schemas"]["ClassroomReadiness"][];
+            /** @description Its figures. */
+            counts: components["schemas"]["ReadinessCounts"];
+            /**
+             * Format: date
+             * @description Which day.
+             */
+            date: string;
         };
         /** @description One school's receipts. */
         SchoolReceipts: {
@@ -4762,6 +6517,83 @@ export interface components {
             /** @description The body as JSON text; these bytes are what was signed. */
             signed: string;
         };
+        /** @description What the checks of the loudspeaker found. */
+        SilenceChecks: {
+            /**
+             * Format: uint32
+             * @description Found not mute, and muted again at once.
+             */
+            mended: number;
+            /**
+             * Format: uint32
+             * @description Found mute.
+             */
+            mute: number;
+            /**
+             * Format: uint32
+             * @description Could not be asked.
+             */
+            unknown: number;
+        };
+        /** @description One thing that happened in an exam. */
+        SilenceEntry: {
+            /**
+             * Format: date-time
+             * @description By the board's clock, where it can be believed.
+             */
+            at?: string | null;
+            /** @description The power-up it happened in. */
+            boot_id: components["schemas"]["BootId"];
+            /** @description What exactly, in a word or two: a command's kind, a lesson's id. */
+            detail?: string;
+            /** @description What. */
+            kind: components["schemas"]["SilenceKind"];
+            /**
+             * Format: uint64
+             * @description Milliseconds since then.
+             */
+            uptime_ms: number;
+        };
+        /** @description What can happen in an exam. */
+        SilenceKind: "began" | "muted" | "mended" | "not_muted" | "powered_on" | "notice_held" | "command_held" | "update_held" | "play_refused" | "disk_ignored" | "pin_wrong" | "audio_opened" | "audio_played" | "audio_closed" | "changed" | "ended" | "other";
+        /** @description How many classrooms were how. */
+        SilenceTotals: {
+            /**
+             * Format: int32
+             * @description 有声（允许的听力）.
+             */
+            allowed_audio: number;
+            /**
+             * Format: int32
+             * @description Classrooms with a board.
+             */
+            classrooms: number;
+            /**
+             * Format: int32
+             * @description 未能静音.
+             */
+            not_muted: number;
+            /**
+             * Format: int32
+             * @description The exam is not over there.
+             */
+            running: number;
+            /**
+             * Format: int32
+             * @description 静默.
+             */
+            silent: number;
+            /**
+             * Format: int32
+             * @description 未知.
+             */
+            unknown: number;
+            /**
+             * Format: int32
+             * @description Classrooms that have no board, not counted above.
+             */
+            without_board: number;
+        };
         /** @description One WebVTT track. */
         Subtitle: {
             /** @description The track's name on the page. */
@@ -4803,6 +6635,36 @@ export interface components {
             uptime_s: number;
             /** @description Version of the console. */
             version: string;
+        };
+        /** @description A day of the school's calendar. */
+        TeachingDay: {
+            /**
+             * Format: date
+             * @description Which day.
+             */
+            date: string;
+            /** @description What makes it another day than its week says. */
+            name?: string | null;
+            /** @description Its periods; none is a day off. */
+            periods: components["schemas"]["HeldPeriod"][];
+            /**
+             * Format: int32
+             * @description Which week of the term; none: outside of it, or no term is set.
+             */
+            week?: number | null;
+        };
+        /** @description A term. */
+        TermSpan: {
+            /**
+             * Format: date
+             * @description The Monday of its first week, which is odd.
+             */
+            first_monday: string;
+            /**
+             * Format: int32
+             * @description How many weeks it has, 1–60.
+             */
+            weeks: number;
         };
         /** @description Body of a report of theft. */
         Theft: {
@@ -4873,6 +6735,145 @@ export interface components {
          * @enum {string}
          */
         TicketState: "open" | "used" | "expired" | "revoked";
+        /** @description The timetable of a classroom. */
+        Timetable: {
+            /** @description Its name. */
+            classroom: string;
+            /**
+             * Format: int64
+             * @description The classroom.
+             */
+            classroom_id: number;
+            /** @description As it holds: with the bells' times, without periods that have no time. */
+            effective: components["schemas"]["TimetablePeriod"][];
+            /** @description As it was set; empty: none. */
+            periods: components["schemas"]["TimetablePeriod"][];
+            plan?: components["schemas"]["ClassroomPlanState"] | null;
+            /**
+             * Format: int64
+             * @description Its school.
+             */
+            school_id: number;
+            /**
+             * Format: int32
+             * @description Periods that have no time of their own and no bell; boards are not told of them.
+             */
+            untimed: number;
+            /**
+             * Format: date-time
+             * @description When it was set.
+             */
+            updated_at?: string | null;
+            /** @description By whom. */
+            updated_by?: string | null;
+        };
+        /** @description One classroom in a file. */
+        TimetableChange: {
+            /**
+             * Format: int64
+             * @description The classroom.
+             */
+            classroom_id: number;
+            /** @description Its code in the school. */
+            code: string;
+            /** @description What the file does. */
+            kind: components["schemas"]["TimetableChangeKind"];
+            /** @description Its name. */
+            name: string;
+            /** @description Its week by the file. */
+            periods: components["schemas"]["TimetablePeriod"][];
+        };
+        /**
+         * @description What a file does to a classroom's timetable.
+         * @enum {string}
+         */
+        TimetableChangeKind: "added" | "changed" | "same";
+        /** @description The file, as `multipart/form-data`. */
+        TimetableForm: {
+            /**
+             * Format: binary
+             * @description Of a school an xlsx or csv file; of a classroom a CSES file (YAML), too.
+             */
+            file: string;
+        };
+        /** @description One period of a classroom's week. */
+        TimetablePeriod: {
+            /**
+             * Format: int32
+             * @description Day of the week, 1 Monday to 7 Sunday.
+             */
+            day: number;
+            /**
+             * Format: int32
+             * @description Minute of the day at which it begins, 0–1439; none: as the school's bells say.
+             */
+            from_min?: number | null;
+            /**
+             * Format: int32
+             * @description Number within the day, 1–20.
+             */
+            number: number;
+            /** @description 学科, at most 20 characters. */
+            subject: string;
+            /**
+             * Format: int32
+             * @description Minute of the day at which it is over, 1–1440; none: as the school's bells say.
+             */
+            to_min?: number | null;
+            /** @description In which weeks of the term; left out: in each. */
+            weeks?: components["schemas"]["Weeks"];
+        };
+        /** @description What a file of timetables changes, or would. */
+        TimetableReport: {
+            /** @description Whether the timetables were set. Never with errors. */
+            applied: boolean;
+            /** @description Of these, those that differ from what is set. */
+            change_count: number;
+            /** @description The classrooms in the file. */
+            classrooms: components["schemas"]["TimetableChange"][];
+            /** @description How much is wrong. */
+            error_count: number;
+            /** @description What is wrong, at most 500. Of a CSES file `row` is the line and `column` the field. */
+            errors: components["schemas"]["RosterError"][];
+            /** @description Rows read. */
+            rows: number;
+            /** @description Classrooms of the school that the file says nothing of; they stay as they are. */
+            untouched: number;
+        };
+        /** @description One classroom of a school, and what it has of a timetable. */
+        TimetableSummary: {
+            /**
+             * Format: int64
+             * @description The classroom.
+             */
+            classroom_id: number;
+            /** @description Its code in the school. */
+            code: string;
+            /** @description 年级. */
+            grade: string;
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: int32
+             * @description Periods in its week.
+             */
+            periods: number;
+            /**
+             * Format: int32
+             * @description Lessons planned from today on.
+             */
+            planned: number;
+            /**
+             * Format: int32
+             * @description Of these, periods without a time.
+             */
+            untimed: number;
+            /**
+             * Format: date-time
+             * @description When the timetable was set; none: never.
+             */
+            updated_at?: string | null;
+        };
         /** @description The first code of a new second factor. */
         TotpCode: {
             /** @description Six digits. */
@@ -4997,6 +6998,80 @@ export interface components {
              */
             version: number;
         };
+        /** @description Use in a stretch of time. */
+        Usage: {
+            /**
+             * Format: int32
+             * @description Boards that are in use there…
+             */
+            boards: number;
+            /**
+             * Format: int32
+             * @description …and of these, boards that told of at least one of the days. What the others did is unknown, not nothing.
+             */
+            boards_told: number;
+            /** @description What the rows are. */
+            by: components["schemas"]["UsageBy"];
+            /**
+             * Format: date
+             * @description First day.
+             */
+            from: string;
+            /** @description The rows. */
+            rows: components["schemas"]["UsageRowPage"];
+            /**
+             * Format: date
+             * @description Last day.
+             */
+            to: string;
+            /** @description All of it, each board's day counted once. */
+            totals: components["schemas"]["UseTotals"];
+            /** @description Use on days whose date the board did not know; it came in this stretch of time and is in no other figure. */
+            undated: components["schemas"]["UseTotals"];
+        };
+        /**
+         * @description What the rows are.
+         * @enum {string}
+         */
+        UsageBy: "class" | "subject" | "lesson" | "school" | "day";
+        /** @description One row of use. */
+        UsageRow: {
+            /** @description Names the row: an id, a 学科, or a date. Empty: files of teachers' own disks, or no 学科. */
+            key: string;
+            /** @description What it is called; empty: as `key` says. */
+            label: string;
+            /** @description Name of that school. */
+            school?: string | null;
+            /**
+             * Format: int64
+             * @description Of a classroom: its school.
+             */
+            school_id?: number | null;
+            /** @description Of a lesson: its 学科. */
+            subject?: string | null;
+            /** @description How much. */
+            totals: components["schemas"]["UseTotals"];
+        };
+        /** @description Rows of use, one page: most opened first; days in order. */
+        UsageRowPage: {
+            /** @description The rows of this page. */
+            items: components["schemas"]["UsageRow"][];
+            /**
+             * Format: int32
+             * @description This page, from 1.
+             */
+            page: number;
+            /**
+             * Format: int32
+             * @description Rows in a full page.
+             */
+            page_size: number;
+            /**
+             * Format: int64
+             * @description Rows of all pages.
+             */
+            total: number;
+        };
         /** @description Outcomes, and the files to be written to `bbt/replies`. */
         UsbAnswers: {
             /** @description One for each file, in the order of their names. */
@@ -5021,6 +7096,39 @@ export interface components {
             problem?: string | null;
             /** @description The board's serial number, if it could be read. */
             serial: string;
+        };
+        /** @description How much was used. */
+        UseTotals: {
+            /**
+             * Format: int32
+             * @description Classrooms in which anything was opened.
+             */
+            classrooms: number;
+            /**
+             * Format: int32
+             * @description Days on which anything was opened.
+             */
+            days: number;
+            /**
+             * Format: int64
+             * @description How often something was played to its end.
+             */
+            finished: number;
+            /**
+             * Format: int32
+             * @description Lessons that were opened.
+             */
+            lessons: number;
+            /**
+             * Format: int64
+             * @description How often something was opened.
+             */
+            opens: number;
+            /**
+             * Format: int64
+             * @description Seconds on screen and not paused.
+             */
+            seconds: number;
         };
         /**
          * @description How somebody proves who they are.
@@ -5148,6 +7256,8 @@ export interface components {
              */
             wan_bytes: number;
         };
+        /** @description In which weeks of the term a period takes place. */
+        Weeks: "all" | "odd" | "even";
         /** @description 下架. */
         Withdraw: {
             /** @description Why, at most 500 characters. */
@@ -5739,6 +7849,292 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_classrooms_id_periods: {
+        parameters: {
+            query: {
+                /** @description First day. */
+                from: string;
+                /** @description Last day, at most 92 days later. */
+                to: string;
+            };
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PeriodOpening"][];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_classrooms_id_planned: {
+        parameters: {
+            query?: {
+                /** @description First day; left out: Monday of this week. */
+                from?: string;
+                /** @description Last day; left out: 20 days after the first. At most 200 days. */
+                to?: string;
+            };
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlannedList"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_classrooms_id_planned: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPlannedList"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlannedList"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_classrooms_id_timetable: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Timetable"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_classrooms_id_timetable: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewTimetable"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Timetable"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_classrooms_id_timetable: {
+        parameters: {
+            query?: {
+                /** @description `true`: set the timetables, unless anything is wrong; else only say what would be. */
+                apply?: boolean;
+                /** @description Letters of a csv file: `utf-8` or `gbk`; left out, they are found out. */
+                encoding?: "utf-8" | "gbk";
+            };
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["TimetableForm"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TimetableReport"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get_classrooms_id_timetable.yaml": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/yaml": string;
+                };
             };
             404: {
                 headers: {
@@ -6346,6 +8742,472 @@ export interface operations {
             };
         };
     };
+    get_exams: {
+        parameters: {
+            query?: {
+                /** @description Only these. */
+                state?: components["schemas"]["ExamState"];
+                /** @description Only those that hold for this school, those of the regions above it among them. */
+                school_id?: number;
+                /** @description From 1. */
+                page?: number;
+                /** @description 1–500, default 50. */
+                page_size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExamPage"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_exams: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewExam"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExamWithPin"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_exams_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Exam"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    patch_exams_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ExamChange"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Exam"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_exams_id_cancel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Exam"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_exams_id_pin: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewExamPin"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExamWithPin"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_exams_id_records: {
+        parameters: {
+            query?: {
+                /** @description Only with this verdict. */
+                verdict?: components["schemas"]["Verdict"];
+                /** @description Only of this school. */
+                school_id?: number;
+                /** @description From 1. */
+                page?: number;
+                /** @description 1–500, default 50. */
+                page_size?: number;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExamRecords"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get_exams_id_records.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_exams_id_records_classroom: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                classroom: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClassroomRecord"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_faults: {
+        parameters: {
+            query?: {
+                /** @description Only those that are (not) open: neither confirmed nor closed. */
+                open?: boolean;
+                /** @description Only in this state: received, under_way, fixed, confirmed, reopened, closed. */
+                state?: components["schemas"]["RepairState"];
+                /** @description Only of this class. */
+                class?: components["schemas"]["FaultClass"];
+                /** @description Only of this region. */
+                region_id?: number;
+                /** @description Only of this school. */
+                school_id?: number;
+                /** @description Only of this board. */
+                device_id?: string;
+                /** @description From 1. */
+                page?: number;
+                /** @description 1–500, default 50. */
+                page_size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultPage"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_faults_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultDetail"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_faults_id_state: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RepairChange"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaultDetail"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     post_lesson_imports: {
         parameters: {
             query?: {
@@ -6428,6 +9290,106 @@ export interface operations {
                 };
                 content: {
                     "application/octet-stream": number[];
+                };
+            };
+        };
+    };
+    get_lesson_opening: {
+        parameters: {
+            query: {
+                /** @description First day, by the schools' calendar. */
+                from: string;
+                /** @description Last day, at most 92 days later. */
+                to: string;
+                /** @description What the rows are; default `school`. */
+                by?: "school" | "class";
+                /** @description Only of this region. */
+                region_id?: number;
+                /** @description Only of this school. */
+                school_id?: number;
+                /** @description From 1. */
+                page?: number;
+                /** @description 1–500, default 50. */
+                page_size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LessonOpening"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get_lesson_opening.csv": {
+        parameters: {
+            query: {
+                /** @description First day, by the schools' calendar. */
+                from: string;
+                /** @description Last day, at most 92 days later. */
+                to: string;
+                /** @description What the rows are; default `school`. */
+                by?: "school" | "class";
+                /** @description Only of this region. */
+                region_id?: number;
+                /** @description Only of this school. */
+                school_id?: number;
+                /** @description From 1. */
+                page?: number;
+                /** @description 1–500, default 50. */
+                page_size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -7020,6 +9982,187 @@ export interface operations {
             };
         };
     };
+    get_notices: {
+        parameters: {
+            query?: {
+                /** @description From 1. */
+                page?: number;
+                /** @description 1–500, default 50. */
+                page_size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NoticePage"];
+                };
+            };
+        };
+    };
+    post_notices: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewNotice"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Notice"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_notices_preview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewNotice"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NoticePreview"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_notices_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Notice"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_notices_id_devices: {
+        parameters: {
+            query?: {
+                /** @description From 1. */
+                page?: number;
+                /** @description 1–500, default 50. */
+                page_size?: number;
+            };
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NoticeDevicePage"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_overview: {
         parameters: {
             query?: never;
@@ -7193,6 +10336,53 @@ export interface operations {
                 };
             };
             416: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_plans: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPlan"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlanReport"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7561,6 +10751,28 @@ export interface operations {
             };
         };
     };
+    get_readiness: {
+        parameters: {
+            query?: {
+                /** @description Left out: tomorrow. */
+                date?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Readiness"];
+                };
+            };
+        };
+    };
     post_regions: {
         parameters: {
             query?: never;
@@ -7622,6 +10834,76 @@ export interface operations {
                 content?: never;
             };
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_regions_id_calendar: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RegionCalendar"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_regions_id_calendar: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CalendarSettings"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RegionCalendar"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7738,6 +11020,45 @@ export interface operations {
                 };
             };
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_regions_id_technician_pin: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewTechnicianPin"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7997,6 +11318,76 @@ export interface operations {
             };
         };
     };
+    get_schools_id_calendar: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SchoolCalendar"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_schools_id_calendar: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CalendarSettings"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SchoolCalendar"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_schools_id_line: {
         parameters: {
             query?: never;
@@ -8050,6 +11441,160 @@ export interface operations {
                 };
             };
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_schools_id_readiness: {
+        parameters: {
+            query?: {
+                /** @description Left out: tomorrow. */
+                date?: string;
+            };
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SchoolReadinessDetail"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_schools_id_technician_pin: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewTechnicianPin"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_schools_id_timetables: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TimetableSummary"][];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_schools_id_timetables: {
+        parameters: {
+            query?: {
+                /** @description `true`: set the timetables, unless anything is wrong; else only say what would be. */
+                apply?: boolean;
+                /** @description Letters of a csv file: `utf-8` or `gbk`; left out, they are found out. */
+                encoding?: "utf-8" | "gbk";
+            };
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["TimetableForm"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TimetableReport"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -8549,6 +12094,28 @@ export interface operations {
             };
         };
     };
+    get_timetables_template: {
+        parameters: {
+            query?: {
+                /** @description `xlsx` (default): a list and a week by class; `csv`: the list. */
+                format?: "xlsx" | "csv";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": number[];
+                };
+            };
+        };
+    };
     get_tree: {
         parameters: {
             query?: never;
@@ -8583,6 +12150,118 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TrustStanding"];
+                };
+            };
+        };
+    };
+    get_usage: {
+        parameters: {
+            query: {
+                /** @description First day, by the schools' calendar. */
+                from: string;
+                /** @description Last day, at most 400 days later. */
+                to: string;
+                /** @description What the rows are; default `school`. */
+                by?: components["schemas"]["UsageBy"];
+                /** @description Only of this region. */
+                region_id?: number;
+                /** @description Only of this school. */
+                school_id?: number;
+                /** @description Only of this classroom. */
+                classroom_id?: number;
+                /** @description Only of this 学科. */
+                subject?: string;
+                /** @description Only of this lesson. */
+                lesson_id?: string;
+                /** @description From 1. */
+                page?: number;
+                /** @description 1–500, default 50. */
+                page_size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Usage"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get_usage.csv": {
+        parameters: {
+            query: {
+                /** @description First day, by the schools' calendar. */
+                from: string;
+                /** @description Last day, at most 400 days later. */
+                to: string;
+                /** @description What the rows are; default `school`. */
+                by?: components["schemas"]["UsageBy"];
+                /** @description Only of this region. */
+                region_id?: number;
+                /** @description Only of this school. */
+                school_id?: number;
+                /** @description Only of this classroom. */
+                classroom_id?: number;
+                /** @description Only of this 学科. */
+                subject?: string;
+                /** @description Only of this lesson. */
+                lesson_id?: string;
+                /** @description From 1. */
+                page?: number;
+                /** @description 1–500, default 50. */
+                page_size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
