@@ -195,6 +195,7 @@
      control: {media, seek(s), duration(), marked(from, to)}; `frames` where there are pictures. */
   function precise(control, frames) {
     var media = control.media, from = null, to = null, timer = null, rate = 25, measured = null;
+    var before = null, shortest = 1, seen = 0, over = false;
     var row = h('div', { 'class': 'precise hidden' });
     var a = BBT.button({ text: t('media.mark_a'), label: t('media.mark_a'), 'class': 'button-mark-a', onclick: function () { mark('a'); } });
     var b = BBT.button({ text: t('media.mark_b'), label: t('media.mark_b'), 'class': 'button-mark-b', onclick: function () { mark('b'); } });
@@ -202,22 +203,32 @@
     var shown = h('span', { 'class': 'precise-value' });
     var RATES = [23.976, 24, 25, 29.97, 30, 50, 59.94, 60];
 
-    /* The file's own rate, told by how many frames were shown in how much of it; 25 until that is known. */
+    function settle(real) {
+      var best = RATES.slice().sort(function (x, y) { return Math.abs(x - real) - Math.abs(y - real); })[0];
+      if (Math.abs(real - best) < best * 0.015) { rate = best; return true; }
+      return false;
+    }
+
+    /* The file's own rate is in no place where a page could read it. Newer engines tell the time of each frame they show:
+       the shortest way from one to the next. Older ones count frames: so many in so much of the film. 25 until it is known. */
+    function frameShown(now, frame) {
+      if (over) { return; }
+      if (before !== null && frame.mediaTime - before > 0.008 && frame.mediaTime - before < shortest) { shortest = frame.mediaTime - before; }
+      seen += 1;
+      before = frame.mediaTime;
+      if (seen > 8 && shortest < 1 && !settle(1 / shortest)) { rate = 1 / shortest; }
+      media.requestVideoFrameCallback(frameShown);
+    }
     function measure() {
       var quality = media.getVideoPlaybackQuality ? media.getVideoPlaybackQuality() : null;
       var count = quality ? quality.totalVideoFrames : media.webkitDecodedFrameCount;
-      var now = { at: media.currentTime, count: count }, best;
-      if (!count || media.paused || media.seeking || media.playbackRate !== 1 || !measured || now.at < measured.at || now.at - measured.at > 6) {
-        measured = media.paused || media.seeking || media.playbackRate !== 1 ? null : now;
-        return;
+      if (!count || media.paused || media.seeking || media.playbackRate !== 1 || (measured && media.currentTime < measured.at)) {
+        measured = null;
+      } else if (!measured) {
+        measured = { at: media.currentTime, count: count };
+      } else if (media.currentTime - measured.at > 4) {
+        settle((count - measured.count) / (media.currentTime - measured.at));
       }
-      if (now.at - measured.at < 3) { return; }
-      best = RATES.slice().sort(function (x, y) {
-        var real = (now.count - measured.count) / (now.at - measured.at);
-        return Math.abs(x - real) - Math.abs(y - real);
-      })[0];
-      if (Math.abs((now.count - measured.count) / (now.at - measured.at) - best) < best * 0.02) { rate = best; }
-      measured = now;
     }
 
     /* Into the middle of a frame, so that rounding never shows the one beside it. */
@@ -261,16 +272,29 @@
       row.appendChild(BBT.button({ icon: 'frameforward', text: t('media.frame_forward'), 'class': 'button-frame-forward', onclick: function () { step(1); } }));
     }
     [a, b, none, shown].forEach(function (part) { row.appendChild(part); });
-    media.addEventListener('timeupdate', measure);
+    if (frames && media.requestVideoFrameCallback) {
+      media.requestVideoFrameCallback(frameShown);
+    } else if (frames) {
+      media.addEventListener('timeupdate', measure);
+    }
     none.disabled = true;
 
     return {
       el: row, step: step, redraw: draw,
       isOpen: function () { return !row.classList.contains('hidden'); },
-      toggle: function () { BBT.toggle(row, 'hidden', !row.classList.contains('hidden')); return !row.classList.contains('hidden'); },
+      toggle: function () {
+        var open = row.classList.contains('hidden');
+        BBT.toggle(row, 'hidden', !open);
+        BBT.toggle(document.body, 'precise-open', open);
+        return open;
+      },
       /* One key for all three: here, to here, no more. */
       key: function () { mark(from === null ? 'a' : to === null ? 'b' : null); },
-      destroy: function () { window.clearInterval(timer); }
+      destroy: function () {
+        over = true;
+        window.clearInterval(timer);
+        document.body.classList.remove('precise-open');
+      }
     };
   }
 

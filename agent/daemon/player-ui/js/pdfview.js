@@ -20,7 +20,7 @@
     var value = h('span', { 'class': 'tool-value tool-page' });
     var pages = [], pdf = null, ratio = null, mode = null, zoom = 1, queue = null, busy = null, giveUp = null, over = false;
     var small = [], smallBusy = false;
-    var previous, next, pen, penButton, stripButton, twoButton;
+    var previous, next, pen, penButton, stripButton, twoButton, fitButton;
 
     function width(page) {
       var free = el.clientWidth - 2 * BBT.pdfMargin(), tall = el.clientHeight - 2 * BBT.pdfMargin();
@@ -59,6 +59,7 @@
         if (pairs) { arrange(); }
       });
       BBT.toggle(twoButton, 'button-on', mode === 'two');
+      drawFit();
     }
 
     /* Changes the size and keeps the same spot of the same page in the middle. */
@@ -293,6 +294,7 @@
         ratio = box.width / box.height;
         /* Upright pages are read by width: whole, their letters are too small for the last row. Slides are shown whole. */
         mode = ratio < 1.1 ? 'width' : 'page';
+        drawFit();
         el.removeChild(wait);
         for (i = 1; i <= pdf.numPages; i += 1) {
           pages.push({ number: i, ratio: ratio, el: h('div', { 'class': 'pdf-page', 'data-page': String(i) }), canvas: null });
@@ -312,11 +314,17 @@
           BBT.toggle(twoButton, 'button-on', false);
         }
         mode = 'zoom';
+        drawFit();
         zoom = BBT.clamp(now * by, 0.2, FAR);
       });
     }
 
-    function fits(kind) { return function () { setMode(kind); }; }
+    /* Whole at once or as wide as the screen: one button that says which comes next. */
+    function drawFit() {
+      var next = mode === 'width' ? 'page' : 'width';
+      BBT.setIcon(fitButton, next === 'page' ? 'fit' : 'fitwidth');
+      BBT.setLabel(fitButton, t(next === 'page' ? 'view.fit' : 'view.fit_width'));
+    }
     function relayout() { resize(function () {}); }
 
     previous = BBT.button({ icon: 'up', label: t('pdf.previous'), onclick: function () { read(-1); } });
@@ -327,17 +335,17 @@
     strip.addEventListener('scroll', function () { drawSmall(); });
     stripButton = BBT.button({ icon: 'strip', label: t('pdf.strip'), 'class': 'button-strip', onclick: toggleStrip });
     twoButton = BBT.button({ icon: 'two', label: t('pdf.two'), 'class': 'button-two', onclick: function () { setMode(mode === 'two' ? (ratio < 1.1 ? 'width' : 'page') : 'two'); } });
+    fitButton = BBT.button({ icon: 'fit', label: t('view.fit'), 'class': 'button-fit', onclick: function () { setMode(mode === 'width' ? 'page' : 'width'); } });
     penButton = BBT.button({ icon: 'pen', text: t('pen.title'), 'class': 'button-pen', onclick: function () { BBT.toggle(penButton, 'button-on', pen.toggle()); } });
     window.addEventListener('resize', relayout);
 
     return {
-      el: frame, seek: pen.bar, leaving: pen.leaving,
+      el: frame, kind: 'pdf', seek: pen.bar, leaving: pen.leaving,
       tools: [
         previous, value, next, stripButton, twoButton,
         BBT.button({ icon: 'minus', label: t('view.zoom_out'), onclick: function () { scale(1 / STEP); } }),
         BBT.button({ icon: 'plus', label: t('view.zoom_in'), onclick: function () { scale(STEP); } }),
-        BBT.button({ icon: 'fitwidth', label: t('view.fit_width'), onclick: fits('width') }),
-        BBT.button({ icon: 'fit', label: t('view.fit'), onclick: fits('page') }),
+        fitButton,
         penButton
       ],
       mounted: function () {

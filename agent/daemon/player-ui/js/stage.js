@@ -78,6 +78,8 @@
     var back = BBT.button({ icon: 'back', text: t(options.backText || 'item.back'), 'class': 'button-back', onclick: leaveBy(up) });
     var stage = { el: el, dock: [back, tools, steps], immersive: false };
     var viewer = null, book = null, desk = null;
+    /* Whether the dock was entered with keys: after a touch, arrows belong to what is shown. */
+    var walking = false;
 
     /* What a viewer would lose is asked about before it is left. */
     function leaveBy(go) {
@@ -150,6 +152,7 @@
       if (viewer.seek && back.parentNode) { back.parentNode.insertBefore(viewer.seek, back.parentNode.firstChild); }
       if (viewer.seek && !back.parentNode) { stage.dock.unshift(viewer.seek); }
       (viewer.tools || []).forEach(function (tool) { tools.appendChild(tool); });
+      tools.className = 'dock-middle dock-' + (viewer.kind || kind);
       desk = BBT.toolsButton();
       tools.appendChild(desk.el);
       tools.appendChild(BBT.button({ icon: 'fullscreen', label: t('media.fullscreen'), 'class': 'button-full', onclick: BBT.toggleFullscreen }));
@@ -161,19 +164,24 @@
     }
 
     function key(event) {
-      var dock = document.querySelector('.dock'), inDock = dock && dock.contains(document.activeElement);
+      var dock = document.querySelector('.dock'), inDock = walking && dock && dock.contains(document.activeElement);
       switch (event.key) {
         case 'ArrowDown':
           if (inDock) { return true; }
-          if (viewer && viewer.ownArrows) { break; }
+          walking = true;
           (dock.querySelector('.button-play') || dock.querySelector('.dock-middle button') || back).focus();
           return true;
         case 'ArrowUp':
-          if (inDock) { document.activeElement.blur(); return true; }
+          if (inDock) {
+            walking = false;
+            document.activeElement.blur();
+            return true;
+          }
           break;
         case 'ArrowLeft': case 'ArrowRight':
           if (inDock && walk(dock, event)) { return true; }
           break;
+        case 'Tab': walking = true; return false;
         /* What clickers send for "look here". */
         case '.': BBT.blackout(); return true;
         case 'f': BBT.toggleFullscreen(); return true;
@@ -194,7 +202,12 @@
       if (!viewer) { BBT.empty(el); build(); }
     };
     stage.key = key;
-    stage.destroy = unmount;
+    function touched() { walking = false; }
+    document.addEventListener('pointerdown', touched, true);
+    stage.destroy = function () {
+      document.removeEventListener('pointerdown', touched, true);
+      unmount();
+    };
     build();
     return stage;
   };
