@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { catalogue } from "./mock-catalogue.mjs";
 import { enrol } from "./mock-enrol.mjs";
 import { people } from "./mock-people.mjs";
+import { teaching } from "./mock-teaching.mjs";
 
 const PORT = Number(process.env.PORT ?? 8090);
 const EMPTY = process.env.MOCK === "empty";
@@ -166,6 +167,7 @@ let signed = new Set();
 
 people({ on, ok, problem, page, iso, hex, tell, empty: EMPTY, regions, schools, devices });
 catalogue({ on, ok, problem, page, iso, hex, empty: EMPTY, lessons, schools, classrooms, devices, lessonOf: (id) => LESSON_OF.get(id) });
+teaching({ on, ok, problem, page, iso, hex, tell, empty: EMPTY, regions, schools, classrooms, devices, lessons, lessonOf: (id) => LESSON_OF.get(id), under });
 enrol({ on, ok, problem, iso, hex, tell, empty: EMPTY, classrooms, schools, devices, tickets });
 on("DELETE", "/api/v1/session", () => { signed = new Set(); return { status: 204 }; });
 on("GET", "/api/v1/tree", () => ok({ regions: regions.map((r) => ({ ...r, schools: schools.filter((s) => s.region_id === r.id).map((s) => {

@@ -1,4 +1,4 @@
-import { Checked, Collection, CopyDocument, Document, Files, Iphone, Monitor, Odometer, Promotion, School, Setting, Tickets, Upload, User, Warning } from "@element-plus/icons-vue";
+import { Bell, Calendar, Checked, Collection, CopyDocument, DataLine, Document, Files, Iphone, Monitor, Mute, Odometer, Promotion, Reading, School, Setting, Tickets, Tools, Upload, User, Warning } from "@element-plus/icons-vue";
 import type { Component } from "vue";
 
 /** One way through the pages; shown to who may do `action`. */
@@ -24,6 +24,17 @@ export const MENU: { key: string; entries: MenuEntry[] }[] = [
       { to: "/reviews", icon: Checked, label: "page.reviews", action: "reviews.read" },
       { to: "/pushes", icon: Promotion, label: "page.pushes", action: "pushes.read" },
       { to: "/packs", icon: Files, label: "page.packs", action: "packs.read" },
+    ],
+  },
+  {
+    key: "teaching",
+    entries: [
+      { to: "/timetables", icon: Calendar, label: "page.timetables", action: "timetables.read" },
+      { to: "/readiness", icon: Reading, label: "page.readiness", action: "readiness.read" },
+      { to: "/usage", icon: DataLine, label: "page.usage", action: "usage.read" },
+      { to: "/exams", icon: Mute, label: "page.exams", action: "exams.read" },
+      { to: "/faults", icon: Tools, label: "page.faults", action: "faults.read" },
+      { to: "/notices", icon: Bell, label: "page.notices", action: "notices.read" },
     ],
   },
   {

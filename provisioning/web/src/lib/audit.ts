@@ -12,6 +12,12 @@ export function objectPage(row: Pick<AuditRow, "object_kind" | "object">): strin
       return `/lessons/${encodeURIComponent(row.object)}`;
     case "push":
       return `/pushes/${encodeURIComponent(row.object)}`;
+    case "exam":
+      return `/exams/${encodeURIComponent(row.object)}`;
+    case "fault":
+      return `/faults?fault=${encodeURIComponent(row.object)}`;
+    case "notice":
+      return "/notices";
     case "user":
       return /^\d+$/.test(row.object) ? `/people/${row.object}` : `/people?q=${encodeURIComponent(row.object)}`;
     case "region":
@@ -27,7 +33,7 @@ export const WRITES = [
   "session.open", "session.close", "account.own", "users.write", "regions.write", "schools.write", "classrooms.write", "roster.import",
   "tickets.issue", "claims.decide", "clones.decide", "devices.enrol", "devices.renew", "devices.renewed", "devices.move", "devices.command", "devices.standing", "devices.replace",
   "lessons.write", "lessons.self_check", "lessons.review_first", "lessons.review_second", "lessons.admit", "lessons.release", "lessons.withdraw",
-  "pushes.write", "packs.write", "packs.receipts", "lines.write", "lines.defaults", "authors.write", "security.acknowledge",
+  "pushes.write", "packs.write", "packs.receipts", "lines.write", "lines.defaults", "authors.write", "timetables.write", "calendars.defaults", "technician_pin.write", "plans.write", "exams.write", "faults.write", "notices.write", "security.acknowledge",
 ] as const;
 
 export const RANGES = ["today", "7d", "30d", "all", "custom"] as const;

@@ -79,3 +79,20 @@ export function csvCell(value: unknown): string {
 export function csv(rows: unknown[][]): string {
   return "\uFEFF" + rows.map((row) => row.map(csvCell).join(",")).join("\r\n") + "\r\n";
 }
+
+/** From–to, the day named once where both are on it: `2026-11-22 09:00–11:00`. */
+export function period(from: string, to: string): string {
+  const [a, b] = [dateTime(from), dateTime(to)];
+  return a.slice(0, 10) === b.slice(0, 10) ? `${a}–${b.slice(11)}` : `${a} – ${b}`;
+}
+
+/** Seconds as hours and minutes: `3725` → `1:02`, for tables of figures. */
+export function hoursMinutes(seconds: number): string {
+  const all = Math.round(seconds / 60);
+  return `${Math.floor(all / 60)}:${pad(all % 60)}`;
+}
+
+/** `opened` of `all` in percent, one digit: `–` where there is nothing to divide. */
+export function ratio(part: number, all: number): string {
+  return all > 0 ? `${(Math.floor((part / all) * 1000) / 10).toFixed(1)}%` : "–";
+}

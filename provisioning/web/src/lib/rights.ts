@@ -14,6 +14,7 @@ const GROUPS: [string, string[]][] = [
   ["devices", ["devices", "health", "commands", "clones"]],
   ["enrolment", ["tickets", "claims"]],
   ["lessons", ["lessons", "reviews", "pushes", "packs"]],
+  ["teaching", ["timetables", "calendars", "technician_pin", "plans", "readiness", "usage", "exams", "faults", "notices"]],
   ["safety", ["security", "users", "audit", "trust", "system"]],
   ["account", ["account"]],
 ];

@@ -3,7 +3,7 @@ import type zhCN from "../zh-CN/people";
 /** Signing in, one's own account, people and what they may do. */
 const en: typeof zhCN = {
   app: {
-    group: { daily: "Daily work", setUp: "Setting up", safety: "Safety and administration" },
+    group: { daily: "Daily work", teaching: "Teaching", setUp: "Setting up", safety: "Safety and administration" },
     waiting: { security: " not dealt with" },
   },
   page: {
@@ -202,7 +202,7 @@ const en: typeof zhCN = {
     no: "no",
   },
   rightGroup: {
-    places: "Overview and schools", devices: "Devices", enrolment: "Enrolment", lessons: "Lessons and pushes", safety: "Safety and administration", account: "Own account",
+    places: "Overview and schools", devices: "Devices", enrolment: "Enrolment", lessons: "Lessons and pushes", teaching: "Teaching", safety: "Safety and administration", account: "Own account",
   },
   right: {
     account: { own: "manage one's own account" },

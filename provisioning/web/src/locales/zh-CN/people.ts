@@ -1,7 +1,7 @@
 /** Signing in, one's own account, people and what they may do. */
 export default {
   app: {
-    group: { daily: "日常", setUp: "建档与注册", safety: "安全与管理" },
+    group: { daily: "日常", teaching: "教学", setUp: "建档与注册", safety: "安全与管理" },
     waiting: { security: "件未处理" },
   },
   page: {
@@ -200,7 +200,7 @@ export default {
     no: "不可以",
   },
   rightGroup: {
-    places: "总览与学校", devices: "终端", enrolment: "注册", lessons: "课程与推送", safety: "安全与管理", account: "自己的账户",
+    places: "总览与学校", devices: "终端", enrolment: "注册", lessons: "课程与推送", teaching: "教学", safety: "安全与管理", account: "自己的账户",
   },
   right: {
     account: { own: "管理自己的账户" },
