@@ -36,6 +36,7 @@ mod serve;
 mod session;
 mod telemetry;
 mod tickets;
+mod timetables;
 mod tree;
 mod trust;
 mod usb;

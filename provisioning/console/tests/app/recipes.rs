@@ -326,6 +326,76 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
             vec![post(path, Value::Null).form(form)]
         }
 
+        "GET /classrooms/{id}/timetable"
+        | "GET /classrooms/{id}/timetable.yaml"
+        | "GET /classrooms/{id}/planned" => {
+            let about = route.rsplit('/').next().unwrap_or_default();
+            vec![get(format!("/classrooms/{}/{about}", at.classroom))]
+        }
+        "GET /schools/{id}/timetables" => vec![get(format!("/schools/{}/timetables", at.school))],
+        "GET /schools/{id}/calendar" => vec![get(format!("/schools/{}/calendar", at.school))],
+        "GET /regions/{id}/calendar" => vec![get(format!("/regions/{}/calendar", at.region))],
+        "GET /timetables/template" => only_own(get("/timetables/template?format=csv")),
+        "PUT /classrooms/{id}/timetable" => {
+            let path = format!("/classrooms/{}/timetable", at.classroom);
+            vec![shot(Method::PUT, path, Payload::Json(crate::timetables::monday()))]
+        }
+        "POST /classrooms/{id}/timetable" | "POST /schools/{id}/timetables" => {
+            let path = match route.contains("classrooms") {
+                true => format!("/classrooms/{}/timetable", at.classroom),
+                false => format!("/schools/{}/timetables", at.school),
+            };
+            let table = "班级,星期,节次,学科\n没有的班,一,1,数学\n".as_bytes();
+            let form = multipart(&[("file", Some("a.csv"), table)]);
+            vec![post(path, Value::Null).form(form)]
+        }
+        "PUT /schools/{id}/calendar" | "PUT /regions/{id}/calendar" => {
+            let path = match route.contains("schools") {
+                true => format!("/schools/{}/calendar", at.school),
+                false => format!("/regions/{}/calendar", at.region),
+            };
+            let body = Payload::Json(json!({ "help": { "phone": "0871-1234567" } }));
+            vec![shot(Method::PUT, path, body)]
+        }
+        "PUT /schools/{id}/technician-pin" | "PUT /regions/{id}/technician-pin" => {
+            let path = match route.contains("schools") {
+                true => format!("/schools/{}/technician-pin", at.school),
+                false => format!("/regions/{}/technician-pin", at.region),
+            };
+            vec![shot(Method::PUT, path, Payload::Json(json!({ "pin": null })))]
+        }
+        "PUT /classrooms/{id}/planned" => {
+            let plan = |classroom: i64, lesson: &str| {
+                let body = json!({ "from": "2099-03-02", "to": "2099-03-02", "planned": [
+                    { "date": "2099-03-02", "number": 1, "lesson_id": lesson } ] });
+                shot(Method::PUT, format!("/classrooms/{classroom}/planned"), Payload::Json(body))
+            };
+            vec![plan(at.classroom, &home.lesson)]
+        }
+        "POST /plans" => {
+            let plan = |whom: Value| {
+                let mut body = json!({ "lesson_id": home.lesson, "at": { "kind": "period", "date": "2099-03-02", "number": 1 } });
+                body.as_object_mut().unwrap().extend(whom.as_object().unwrap().clone());
+                post("/plans", body)
+            };
+            let mut shots = vec![
+                plan(json!({ "classroom_ids": [at.classroom] })),
+                plan(json!({ "school_ids": [at.school], "apply": true })),
+            ];
+            if !matches!(at.node, Node::School(_)) {
+                shots.push(plan(json!({ "region_ids": [at.region] })));
+            }
+            shots
+        }
+        "GET /readiness" => {
+            let path = format!("/classrooms/{}/timetable", at.classroom);
+            let set = console.ask(Method::PUT, &path, Some(crate::timetables::monday()), &[]).await;
+            assert!(set.status.is_success(), "{}", set.json());
+            // A Monday.
+            vec![get("/readiness?date=2099-03-02").mentions(format!("\"school_id\":{},", at.school))]
+        }
+        "GET /schools/{id}/readiness" => vec![get(format!("/schools/{}/readiness", at.school))],
+
         "GET /devices" => vec![
             get("/devices?page_size=500").mentions(at.device.as_str()),
             get(format!("/devices?region_id={}&page_size=500", at.region)).mentions(at.device.as_str()),
@@ -757,6 +827,80 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
         "GET /audit/verify" => only_own(get("/audit/verify")),
         "GET /system" => only_own(get("/system")),
         "GET /trust" => only_own(get("/trust")),
+
+        "GET /usage" | "GET /usage.csv" | "GET /lesson-opening" | "GET /lesson-opening.csv" => {
+            let path = route.trim_start_matches("GET ");
+            let days = "from=2026-11-01&to=2026-11-30";
+            let mut shots = vec![get(format!("{path}?{days}&school_id={}", at.school))];
+            if let Node::Region(region) = at.node {
+                shots.push(get(format!("{path}?{days}&region_id={region}")));
+            }
+            shots
+        }
+        "GET /classrooms/{id}/periods" => {
+            let path = format!("/classrooms/{}/periods", at.classroom);
+            vec![get(format!("{path}?from=2026-11-01&to=2026-11-30"))]
+        }
+        "GET /exams" => {
+            vec![get("/exams?page_size=500").mentions(&at.exam)]
+        }
+        "GET /exams/{id}" => vec![get(format!("/exams/{}", at.exam))],
+        "GET /exams/{id}/records" => vec![get(format!("/exams/{}/records", at.exam))],
+        "GET /exams/{id}/records.csv" => {
+            vec![get(format!("/exams/{}/records.csv", at.exam))]
+        }
+        "GET /exams/{id}/records/{classroom}" => {
+            // The exam of a region above holds in the rooms below it, and only those are shown.
+            let above = std::ptr::eq(at, &world.city)
+                || matches!(home.node, Node::School(_)) && std::ptr::eq(at, &world.county);
+            let room = if above { home.classroom } else { at.classroom };
+            vec![get(format!("/exams/{}/records/{room}", at.exam))]
+        }
+        "POST /exams" => {
+            let mut exam = json!({ "name": "月考", "from": "2099-01-10T00:00:00Z", "to": "2099-01-10T02:00:00Z" });
+            exam.as_object_mut()
+                .unwrap()
+                .extend(at.place().as_object().unwrap().clone());
+            vec![post("/exams", exam)]
+        }
+        "PATCH /exams/{id}" => {
+            let exam = at.new_exam(console).await;
+            vec![patch(format!("/exams/{exam}"), json!({ "name": "改名" }))]
+        }
+        "POST /exams/{id}/cancel" => {
+            let path = format!("/exams/{}/cancel", at.new_exam(console).await);
+            vec![shot(Method::POST, path, Payload::None)]
+        }
+        "POST /exams/{id}/pin" => {
+            let exam = at.new_exam(console).await;
+            vec![post(format!("/exams/{exam}/pin"), json!({}))]
+        }
+        "GET /faults" => vec![get("/faults?page_size=500").mentions(at.new_fault(console).await)],
+        "GET /faults/{id}" => vec![get(format!("/faults/{}", at.new_fault(console).await))],
+        "POST /faults/{id}/state" => {
+            let fault = at.new_fault(console).await;
+            let step = json!({ "state": "under_way", "note": "明天来" });
+            vec![post(format!("/faults/{fault}/state"), step)]
+        }
+        "GET /notices" => {
+            at.new_notice(console).await;
+            vec![get("/notices?page_size=500").mentions(format!("停电{}", at.mark))]
+        }
+        "GET /notices/{id}" => vec![get(format!("/notices/{}", at.new_notice(console).await))],
+        "GET /notices/{id}/devices" => vec![get(format!("/notices/{}/devices", at.new_notice(console).await))],
+        "POST /notices" | "POST /notices/preview" => {
+            let path = route.trim_start_matches("POST ");
+            let to = |target: Value| {
+                let notice = json!({ "targets": [target], "level": "standard", "title": "停电" });
+                post(path, notice)
+            };
+            vec![
+                to(at.target()),
+                to(json!({ "kind": "school", "id": at.school })),
+                to(json!({ "kind": "classroom", "id": at.classroom })),
+                to(json!({ "kind": "device", "id": at.device })),
+            ]
+        }
         _ => return None,
     })
 }
