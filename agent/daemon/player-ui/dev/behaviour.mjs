@@ -418,6 +418,12 @@ await test('settings: a wrong PIN says so, the right one opens, leaving closes',
   await page.waitForFunction(() => document.querySelector('.switch').getAttribute('aria-checked') === 'false');
   assert.equal((await world()).settings.usb_play, false);
   await page.click('.switch');
+  await dev({ disks: [{ id: 'K1' }] });
+  await page.click('.setting .button:has-text("从 U 盘取入")');
+  await page.click('.setting-files .button:has-text("三年级2班.yaml")');
+  await page.click('.button:has-text("双周")');
+  await page.waitForFunction(() => /已取入/.test(document.querySelector('.setting-said').textContent) && !/双周/.test(document.querySelector('.settings').textContent));
+  await dev({ disks: [] });
   await page.click('.button-back');
   await go(page, '#/settings');
   await page.waitForSelector('.pin');

@@ -103,7 +103,7 @@ function search(shelf, q, limit) {
 }
 
 const USB = { '': [['教学资料', 'dir', 0, null], ['三角形 导入.mp4', 'video', 48234496, 'angles.mp4'], ['课文朗读.mp3', 'audio', 320618, 'listening.mp3'],
-  ['示意图.png', 'image', 78492, 'map.png'], ['练习题.pdf', 'pdf', 165275, 'textbook.pdf'], ['期末总结.docx', 'other', 34816, null]],
+  ['示意图.png', 'image', 78492, 'map.png'], ['练习题.pdf', 'pdf', 165275, 'textbook.pdf'], ['期末总结.docx', 'other', 34816, null], ['三年级2班.yaml', 'other', 4096, null]],
 '教学资料': [['第二课.pdf', 'pdf', 113689, 'slides.pdf']] };
 
 export const disk = { id: 'K1', name: '老师的 U 盘', state: 'idle', packs: [], found: 0, verified: 0, offered: 0, offered_bytes: 0, done_bytes: 0, total_bytes: 0, note: null, writable: true, files: true };
@@ -122,7 +122,7 @@ const WRITES = {
   '/api/settings/unlock': (b) => b.pin === world.technicianPin ? [200, { session: (world.settings.session = 'dev-session'), ttl_s: 600 }]
     : [403, { code: 'pin_wrong', message: 'PIN 不对，还可以试 4 次', tries_left: 4, locked_s: 0 }],
   '/api/settings': (b) => { if (b.session !== world.settings.session) return [403, { code: 'locked', message: '请重新输入 PIN' }]; const { session, ...more } = b; Object.assign(world.settings, more); return [200, settings()]; },
-  '/api/timetable': (b) => b.file ? [200, { periods: 35 }] : [422, { code: 'cses_invalid', message: '第 12 行 start_time：时间写法不对，应为 "08:00:00"' }],
+  '/api/timetable': (b) => b.file ? [200, { periods: 35, needs_first_monday: !b.first_monday }] : [422, { code: 'cses_invalid', message: '第 12 行 start_time：时间写法不对，应为 "08:00:00"' }],
   '/api/timetable/clear': () => [200, { periods: 0 }],
   '/api/own-lessons': (b) => { const one = { id: `own-${world.own.length + 1}`, title: b.title, subject: b.subject, grade: b.grade, items: (b.files || []).length, bytes: 1234567, state: 'ready' }; world.own.push(one); return [201, one]; },
 };
@@ -133,8 +133,8 @@ function settings() {
 }
 
 const PRIVACY = { sections: [
-  { id: 'use', zh: '使用统计', en: 'Use', every: '每 5 分钟', fields: [['date', '哪一天', 'Which day'], ['lesson', '打开了哪节课', 'Which lesson'], ['opens', '打开几次', 'How often it was opened'], ['seconds', '放映了多少秒', 'Seconds shown']].map(([name, zh, en]) => ({ name, zh, en })) },
-  { id: 'health', zh: '设备状态', en: 'Health', every: '每分钟', fields: [['cpu_percent', '处理器忙碌程度', 'Processor load'], ['temperature_celsius', '机内温度', 'Temperature'], ['disk_free_mib', '剩余空间', 'Free space']].map(([name, zh, en]) => ({ name, zh, en })) },
+  { id: 'use', zh: '使用统计', en: 'Use', every: '发给县平台，每 5 分钟', every_en: 'To the county, every 5 minutes', fields: [['date', '哪一天', 'Which day'], ['lesson', '打开了哪节课', 'Which lesson'], ['opens', '打开几次', 'How often it was opened'], ['seconds', '放映了多少秒', 'Seconds shown']].map(([name, zh, en]) => ({ name, zh, en })) },
+  { id: 'health', zh: '设备状态', en: 'Health', every: '发给县平台，每分钟', every_en: 'To the county, each minute', fields: [['cpu_percent', '处理器忙碌程度', 'Processor load'], ['temperature_celsius', '机内温度', 'Temperature'], ['disk_free_mib', '剩余空间', 'Free space']].map(([name, zh, en]) => ({ name, zh, en })) },
   { id: 'faults', zh: '报修', en: 'Fault reports', every: '报修时', fields: [['class', '故障类别', 'Class of fault'], ['symptom', '现象', 'Symptom']].map(([name, zh, en]) => ({ name, zh, en })) },
 ], never: { zh: ['学生姓名、照片、声音', '教师姓名', '摄像头和麦克风'], en: ['Names, pictures or voices of pupils', 'Names of teachers', 'Camera and microphone'] } };
 

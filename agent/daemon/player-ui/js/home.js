@@ -154,7 +154,7 @@
     }
     return h('section', { 'class': 'hero hero-plain' }, [
       h('h1', { text: t('hero.' + key, { name: today.day_name || '' }) }),
-      h('p', { 'class': 'hero-place', text: t('hero.' + key + '_text', { n: home.counts ? home.counts.ready : 0 }) }),
+      h('p', { 'class': 'hero-place', text: t('hero.' + key + '_text', { n: home.counts ? home.counts.ready : 0, name: today.day_name || '' }) }),
       key === 'preparing' || key === 'empty' ? null
         : heroButton({ icon: 'book', text: t('home.choose'), onclick: function () { BBT.go(BBT.shelfHash({ grade: BBT.data.grade() })); } })
     ]);
@@ -202,6 +202,12 @@
     ]);
   }
 
+  /* 语文; 信息 over 科技. */
+  function nameLines(name) {
+    var half = Math.ceil(name.length / 2);
+    return (name.length < 4 ? [name] : [name.slice(0, half), name.slice(half)]).map(function (line) { return h('span', { text: line }); });
+  }
+
   /* Subjects of the shelf: those taught to this grade first. */
   function subjectTiles(home) {
     var facets = home.facets || [], grade = BBT.data.grade(), seen = {}, names = [];
@@ -215,7 +221,7 @@
     return h('nav', { 'class': 'subjects', 'aria-label': t('home.shelf') }, names.map(function (name) {
       var entry = BBT.subjectEntry(name);
       return h('a', { 'class': 'subject', href: BBT.shelfOf(name), 'data-subject': name }, [
-        h('span', { 'class': 'subject-glyph tone-' + entry.colour, text: entry.glyph, 'aria-hidden': 'true' }), h('span', { 'class': 'subject-name', text: name })
+        h('span', { 'class': 'subject-glyph tone-' + entry.colour, text: entry.glyph, 'aria-hidden': 'true' }), h('span', { 'class': 'subject-name' }, nameLines(name))
       ]);
     }));
   }
@@ -257,7 +263,7 @@
 
   BBT.view('home', function () {
     var el = h('div', { 'class': 'view view-home' });
-    var picked = null, drawn = '';
+    var picked = null, drawn = '', timer;
 
     function draw() {
       var home = BBT.data.home, chosen;
@@ -272,7 +278,7 @@
       [
         word(home),
         h('div', { 'class': 'home-top' }, [hero(home, picked), resumeCard(home)]),
-        periodRow(home, chosen && (home.today.periods || []).filter(function (p) { return p.number === chosen.number; })[0], function (number) { picked = number; update(); }),
+        periodRow(home, chosen && (home.today.periods || []).filter(function (p) { return p.number === chosen.number; })[0], function (number) { picked = number; update(); fit(); }),
         h('div', { 'class': 'home-bottom' }, [subjectTiles(home), tomorrowCard()])
       ].forEach(function (part) { if (part) { el.appendChild(part); } });
     }
@@ -293,9 +299,19 @@
       if (focus) { [].filter.call(el.querySelectorAll('a, button'), function (one) { return one.className === focus; }).slice(0, 1).forEach(function (one) { one.focus(); }); }
     }
 
+    /* Notices, disks and banners take room: the large button must never be what is cut off. */
+    function fit() {
+      var top = el.querySelector('.home-top'), card = el.querySelector('.hero');
+      if (!card) { return; }
+      BBT.toggle(top, 'tight', false);
+      BBT.toggle(top, 'tight', card.scrollHeight > card.clientHeight + 1);
+    }
+
     update();
+    timer = window.setInterval(fit, 1000);
     return {
-      el: el, update: update,
+      el: el, update: function () { update(); fit(); }, mounted: fit,
+      destroy: function () { window.clearInterval(timer); },
       dock: [
         h('div', { 'class': 'dock-start' }, [
           BBT.button({ icon: 'search', text: t('home.search'), 'class': 'button-primary button-wide', onclick: function () { BBT.go('#/search'); } }),

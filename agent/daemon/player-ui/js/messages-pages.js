@@ -67,13 +67,13 @@
       'diag.title': '诊断二维码', 'diag.how': '用手机拍下这张图，发给技术人员就行。', 'diag.note': '图里只有设备状态，没有任何人的信息。', 'diag.again': '重新诊断',
 
       'privacy.title': '隐私看得见', 'privacy.text': '会离开本机的数据全部列在这里，除此之外没有别的。', 'privacy.never': '从不收集', 'privacy.count': '{n} 项',
-      'privacy.never1': '学生的姓名、照片和声音', 'privacy.never2': '教师的姓名', 'privacy.never3': '摄像头和麦克风',
 
       'settings.title': '设置', 'settings.pin': '请输入技术人员 PIN', 'settings.pin_text': '设置由县里的技术人员使用', 'settings.no_pin': '设置没有开放', 'settings.no_pin_text': '县里还没有给本机下发技术人员 PIN。',
       'settings.elsewhere': '设置只能在终端自己的屏幕上改。', 'settings.on': '开', 'settings.off': '关', 'settings.language': '语言', 'settings.language_text': '开机时用的语言', 'settings.in_zh-CN': '中文', 'settings.in_en': 'English',
       'settings.usb': '播放 U 盘里的文件', 'settings.usb_text': '老师自带的视频、图片、文档', 'settings.kept': '已保存',
       'settings.timetable': '课表', 'settings.timetable_console': '由县平台下发', 'settings.timetable_local': '从 U 盘取入的', 'settings.timetable_none': '还没有课表',
       'settings.from_disk': '从 U 盘取入', 'settings.clear': '删除', 'settings.cleared': '已删除', 'settings.looking': '正在看 U 盘…', 'settings.no_disk': '没有插 U 盘', 'settings.no_file': 'U 盘根目录里没有 CSES 课表（.yaml）', 'settings.timetable_taken': '课表已取入',
+      'settings.weeks': '本周是单周还是双周？', 'settings.weeks_text': '这份课表分单双周', 'settings.odd': '单周', 'settings.even': '双周',
 
       'exam.title': '考试进行中', 'exam.soon': '即将考试', 'exam.soon_text': '{name} {time} 开始，届时本机静音', 'exam.until': '{from} – {to}', 'exam.open': '监考：听力', 'exam.pin': '请输入监考 PIN',
       'exam.pin_wrong': 'PIN 不对，还可以试 {n} 次', 'exam.locked': '试错太多，请等 {n} 秒', 'exam.choose': '选择听力', 'exam.no_audio': '本机上没有听力音频', 'exam.other_audio': '另选', 'exam.close': '结束听力'
@@ -143,13 +143,13 @@
       'diag.title': 'Fault code', 'diag.how': 'Take a photo of this picture and send it to the technician.', 'diag.note': 'It holds the state of the terminal, and nothing of a person.', 'diag.again': 'Look again',
 
       'privacy.title': 'What leaves this terminal', 'privacy.text': 'Everything that leaves this terminal is listed here; there is nothing else.', 'privacy.never': 'Never collected', 'privacy.count': '{n} fields',
-      'privacy.never1': 'Names, pictures and voices of pupils', 'privacy.never2': 'Names of teachers', 'privacy.never3': 'Camera and microphone',
 
       'settings.title': 'Settings', 'settings.pin': 'Technician’s PIN', 'settings.pin_text': 'Settings are for the county’s technicians', 'settings.no_pin': 'Settings are closed', 'settings.no_pin_text': 'The county has not sent a technician’s PIN to this terminal.',
       'settings.elsewhere': 'Settings change only on the terminal’s own screen.', 'settings.on': 'On', 'settings.off': 'Off', 'settings.language': 'Language', 'settings.language_text': 'The language after power-up', 'settings.in_zh-CN': '中文', 'settings.in_en': 'English',
       'settings.usb': 'Play files of USB disks', 'settings.usb_text': 'Videos, pictures and documents of teachers', 'settings.kept': 'Saved',
       'settings.timetable': 'Timetable', 'settings.timetable_console': 'From the county', 'settings.timetable_local': 'From a USB disk', 'settings.timetable_none': 'None yet',
       'settings.from_disk': 'Take from USB disk', 'settings.clear': 'Remove', 'settings.cleared': 'Removed', 'settings.looking': 'Looking at the disk…', 'settings.no_disk': 'No USB disk is plugged in', 'settings.no_file': 'No CSES timetable (.yaml) at the top of the disk', 'settings.timetable_taken': 'Timetable taken',
+      'settings.weeks': 'Is this week odd or even?', 'settings.weeks_text': 'This timetable tells odd from even weeks', 'settings.odd': 'Odd', 'settings.even': 'Even',
 
       'exam.title': 'Examination', 'exam.soon': 'Exam soon', 'exam.soon_text': '{name} begins at {time}; this terminal falls silent then', 'exam.until': '{from} – {to}', 'exam.open': 'Invigilator: listening', 'exam.pin': 'Invigilator’s PIN',
       'exam.pin_wrong': 'Wrong PIN, {n} tries left', 'exam.locked': 'Too many tries, wait {n} s', 'exam.choose': 'Choose the audio', 'exam.no_audio': 'There is no listening audio here', 'exam.other_audio': 'Another', 'exam.close': 'End listening'

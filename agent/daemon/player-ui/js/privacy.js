@@ -9,9 +9,9 @@
   function section(one) {
     return h('section', { 'class': 'privacy-part' }, [
       h('h2', {}, [h('span', { text: said(one) }), h('small', { text: t('privacy.count', { n: one.fields.length }) })]),
-      one.about ? h('p', { text: said(one.about) }) : null,
+      one.every ? h('p', { text: (BBT.language === 'en' && one.every_en) || one.every }) : null,
       h('ul', {}, one.fields.map(function (field) {
-        return h('li', {}, [h('span', { text: said(field) }), h('code', { text: field.path || field.name || '' })]);
+        return h('li', {}, [h('span', { text: said(field) }), h('code', { text: field.name || '' })]);
       }))
     ]);
   }
@@ -26,9 +26,9 @@
       var words;
       if (ended) { return; }
       if (!ok || !body) { list.appendChild(BBT.message({ icon: 'warn', title: t('api.no_answer') })); return; }
-      words = body.never ? body.never[BBT.language === 'en' ? 'en' : 'zh'] || [] : [1, 2, 3].map(function (n) { return t('privacy.never' + n); });
+      words = (body.never && body.never[BBT.language === 'en' ? 'en' : 'zh']) || [];
       words.forEach(function (line) { never.appendChild(h('li', {}, [BBT.icon('check'), h('span', { text: line })])); });
-      (body.sections || body.groups || []).forEach(function (one) { list.appendChild(section(one)); });
+      (body.sections || []).forEach(function (one) { list.appendChild(section(one)); });
     });
     return { el: el, destroy: function () { ended = true; }, dock: [BBT.backButton()] };
   });

@@ -5,22 +5,18 @@
   var h = BBT.h, t = BBT.t;
   var MOST = 30, LONGEST = 40;
 
-  /* `text` with the [start, length] stretches of it marked; they count in characters, also where one is two units long. */
+  /* `text` with the [start, length] stretches of it marked, counted as JavaScript counts. */
   function marked(text, stretches) {
-    var letters = text.match(/[\uD800-\uDBFF][\uDC00-\uDFFF]|[\s\S]/g) || [], on = [], parts = h('span', {}), run = '', state = false;
-    (stretches || []).forEach(function (stretch) {
-      var i;
-      for (i = stretch[0]; i < stretch[0] + stretch[1]; i += 1) { on[i] = true; }
-    });
-    function flush() {
-      if (run) { parts.appendChild(h(state ? 'mark' : 'span', { text: run })); }
-      run = '';
+    var parts = h('span', {}), at = 0;
+    function add(tag, end) {
+      if (end > at) { parts.appendChild(h(tag, { text: text.slice(at, end) })); }
+      at = Math.max(at, end);
     }
-    letters.forEach(function (letter, i) {
-      if (!!on[i] !== state) { flush(); state = !!on[i]; }
-      run += letter;
+    (stretches || []).slice().sort(function (a, b) { return a[0] - b[0]; }).forEach(function (stretch) {
+      add('span', stretch[0]);
+      add('mark', stretch[0] + stretch[1]);
     });
-    flush();
+    add('span', text.length);
     return parts;
   }
 

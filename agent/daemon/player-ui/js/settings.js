@@ -21,7 +21,7 @@
   }
 
   BBT.view('settings', function () {
-    var el = h('div', { 'class': 'view view-settings' }), known = null, files = null, said = '', bad = false, pad = null, ended = false;
+    var el = h('div', { 'class': 'view view-settings' }), known = null, files = null, weeks = null, said = '', bad = false, pad = null, ended = false;
 
     function tell(ok, words) {
       bad = !ok;
@@ -30,13 +30,14 @@
     }
 
     /* Whatever was asked with a session that the agent no longer knows leads back to the PIN. */
-    function post(path, body, good) {
+    function post(path, body, good, then) {
       var sent = { session: session };
       Object.keys(body).forEach(function (name) { sent[name] = body[name]; });
       BBT.api.post(path, sent, function (ok, answer, status) {
         if (ended) { return; }
         if (!ok && (status === 401 || status === 403)) { forget(); draw(); if (pad) { pad.say(BBT.api.words(answer)); } return; }
         if (ok) { ask(); }
+        if (ok && then) { then(answer || {}); }
         tell(ok, ok ? good : BBT.api.words(answer));
       });
     }
@@ -60,7 +61,7 @@
           BBT.api.get('api/disks/' + encodeURIComponent(disk.id) + '/files?dir=', function (fine, list) {
             left -= 1;
             (fine && list ? list.entries : []).forEach(function (entry) {
-              if (/\.(ya?ml|cses)$/i.test(entry.name)) { files.push({ disk: disk.id, file: entry.name }); }
+              if (/\.(ya?ml|cses)$/i.test(entry.name)) { files.push({ disk: disk.id, file: encodeURIComponent(entry.name), name: entry.name }); }
             });
             if (!left && !ended) { tell(files.length > 0, files.length ? '' : t('settings.no_file')); }
           });
@@ -68,17 +69,43 @@
       });
     }
 
+    /* Which weeks are odd is counted from the first one; where only the table knows odd and even, one word about this week
+       is enough. */
+    function take(one) {
+      files = null;
+      weeks = null;
+      post('api/timetable', { disk: one.disk, file: one.file }, t('settings.timetable_taken'), function (answer) { weeks = answer.needs_first_monday && monday() ? one : null; });
+    }
+
+    function monday(before) {
+      var today = BBT.data.home && BBT.data.home.clock && BBT.data.home.clock.now, at, local;
+      at = new Date(Date.parse(today) + (BBT.data.home ? BBT.data.home.clock.utc_offset_min : 0) * 60000);
+      if (!today || isNaN(at.getTime())) { return null; }
+      local = new Date(at.getTime() - ((at.getUTCDay() + 6) % 7 + (before || 0)) * 86400000);
+      return local.toISOString().slice(0, 10);
+    }
+
+    function weekRow() {
+      function say(before) {
+        return function () { var one = weeks; weeks = null; post('api/timetable', { disk: one.disk, file: one.file, first_monday: monday(before) }, t('settings.timetable_taken')); };
+      }
+      return row(t('settings.weeks'), t('settings.weeks_text'), h('div', { 'class': 'setting-buttons' }, [
+        BBT.button({ text: t('settings.odd'), 'class': 'button-primary', onclick: say(0) }), BBT.button({ text: t('settings.even'), 'class': 'button-primary', onclick: say(7) })
+      ]));
+    }
+
     function timetable() {
       var source = BBT.data.home && BBT.data.home.today ? BBT.data.home.today.source : 'none';
       var list = (files || []).map(function (one) {
-        return BBT.button({ icon: 'usb', text: one.file, onclick: function () { files = null; post('api/timetable', one, t('settings.timetable_taken')); } });
+        return BBT.button({ icon: 'usb', text: one.name, onclick: function () { take(one); } });
       });
       return [
         row(t('settings.timetable'), t('settings.timetable_' + source), h('div', { 'class': 'setting-buttons' }, [
           BBT.button({ icon: 'usb', text: t('settings.from_disk'), onclick: look }),
           source === 'local' ? BBT.button({ text: t('settings.clear'), onclick: function () { post('api/timetable/clear', {}, t('settings.cleared')); } }) : null
         ])),
-        list.length ? h('div', { 'class': 'setting-files' }, list) : null
+        list.length ? h('div', { 'class': 'setting-files' }, list) : null,
+        weeks ? weekRow() : null
       ];
     }
 
@@ -92,7 +119,8 @@
         }))),
         row(t('settings.usb'), t('settings.usb_text'), toggle(known.usb_play !== false, function (on) { post('api/settings', { usb_play: on }, t('settings.kept')); }))
       ].concat(timetable(), [
-        row(t('info.device'), '', h('span', { 'class': 'setting-value', text: BBT.data.home && BBT.data.home.device ? BBT.data.home.device.id : t('info.unknown') }))
+        row(t('info.device'), [known.device && known.device.serial, known.version].filter(Boolean).join(' · '),
+          h('span', { 'class': 'setting-value', text: (known.device && known.device.id) || t('info.unknown') }))
       ]));
     }
 

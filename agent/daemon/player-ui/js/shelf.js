@@ -177,7 +177,7 @@
         if (!on) { return; }
         /* 上册 and 下册 of the chosen grade. */
         distinct(here.filter(function (f) { return f.grade === name; }), function (f) { return f.volume; }, byText).forEach(function (volume) {
-          bar.appendChild(chip(volume, filter.volume === volume, but({ volume: volume, chapter: '' })));
+          bar.appendChild(chip(volume, filter.volume === volume, but({ volume: volume, chapter: '' }), 'sub'));
         });
       });
       window.setTimeout(function () {
