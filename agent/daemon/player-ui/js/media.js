@@ -195,28 +195,39 @@
      control: {media, seek(s), duration(), marked(from, to)}; `frames` where there are pictures. */
   function precise(control, frames) {
     var media = control.media, from = null, to = null, timer = null, rate = 25, measured = null;
-    var before = null, shortest = 1, seen = 0, over = false;
+    var seen = [], over = false;
     var row = h('div', { 'class': 'precise hidden' });
     var a = BBT.button({ text: t('media.mark_a'), label: t('media.mark_a'), 'class': 'button-mark-a', onclick: function () { mark('a'); } });
     var b = BBT.button({ text: t('media.mark_b'), label: t('media.mark_b'), 'class': 'button-mark-b', onclick: function () { mark('b'); } });
     var none = BBT.button({ icon: 'cross', text: t('media.mark_none'), 'class': 'button-mark-none', onclick: function () { mark(null); } });
     var shown = h('span', { 'class': 'precise-value' });
-    var RATES = [23.976, 24, 25, 29.97, 30, 50, 59.94, 60];
+    /* Where two fit, the one that comes first is meant. */
+    var RATES = [25, 24, 30, 50, 60, 23.976, 29.97, 59.94];
 
     function settle(real) {
       var best = RATES.slice().sort(function (x, y) { return Math.abs(x - real) - Math.abs(y - real); })[0];
-      if (Math.abs(real - best) < best * 0.015) { rate = best; return true; }
-      return false;
+      if (Math.abs(real - best) < best * 0.015) { rate = best; }
     }
 
-    /* The file's own rate is in no place where a page could read it. Newer engines tell the time of each frame they show:
-       the shortest way from one to the next. Older ones count frames: so many in so much of the film. 25 until it is known. */
+    /* The file's own rate is in no place where a page could read it. Newer engines tell the time of each frame they show,
+       though on a busy board not of every frame: the rate is the one on whose grid all those times lie. Older engines count
+       frames: so many in so much of the film. 25 until it is known. */
     function frameShown(now, frame) {
+      var fits;
       if (over) { return; }
-      if (before !== null && frame.mediaTime - before > 0.008 && frame.mediaTime - before < shortest) { shortest = frame.mediaTime - before; }
-      seen += 1;
-      before = frame.mediaTime;
-      if (seen > 8 && shortest < 1 && !settle(1 / shortest)) { rate = 1 / shortest; }
+      seen.push(frame.mediaTime);
+      seen = seen.slice(-240);
+      if (seen.length > 5) {
+        fits = RATES.map(function (one) {
+          return { rate: one, off: Math.max.apply(null, seen.map(function (at) {
+            var n = (at - seen[0]) * one;
+            return Math.abs(n - Math.round(n));
+          })) };
+        }).filter(function (one) { return one.off < 0.06; }).sort(function (x, y) {
+          return Math.abs(x.off - y.off) > 0.01 ? x.off - y.off : RATES.indexOf(x.rate) - RATES.indexOf(y.rate);
+        });
+        if (fits.length) { rate = fits[0].rate; }
+      }
       media.requestVideoFrameCallback(frameShown);
     }
     function measure() {
