@@ -19,6 +19,7 @@
     if (body) {
       call.setRequestHeader('Content-Type', 'application/json');
       call.setRequestHeader('X-BBT-Page', '1');
+      call.setRequestHeader('X-BBT-Token', BBT.api.token());
     }
     call.onload = function () {
       var parsed = null;
