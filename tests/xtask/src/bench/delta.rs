@@ -1,7 +1,8 @@
 //! A new version with small edits: the bytes that have to move, ours beside casync, zchunk and zstd on the same files.
 //!
 //! Ours is what a board that holds the old version asks for after the console imported both: the chunks of the new manifest
-//! that the old one has not, and the manifest itself. casync's is what its store grows by, and its index.
+//! that the old one has not, and the manifest itself, packed as it is sent. casync's is what its store grows by, and its
+//! index, packed as well.
 
 mod make;
 mod peers;
@@ -9,6 +10,7 @@ mod peers;
 use std::{
     collections::HashSet,
     fs::{self, File},
+    io::Write,
     path::{Path, PathBuf},
 };
 
@@ -28,6 +30,9 @@ pub(crate) struct Options {
     /// Average chunks of FastCDC in KiB to try besides what the console has, each with a quarter and four times as bounds.
     #[arg(long, value_delimiter = ',', default_value = "32,48,64,96,128,256")]
     averages: Vec<usize>,
+    /// Other files, edited at other places: the cutting must not be fitted to those it is judged on.
+    #[arg(long, default_value_t = 0)]
+    seed: u32,
 }
 
 /// Two versions of one file.
@@ -59,7 +64,11 @@ pub(crate) fn run(bins: &Bins, folder: &Path, options: &Options) -> Result<()> {
     setup::for_peers()?;
     let folder = folder.join("delta");
     fs::create_dir_all(&folder)?;
-    let pairs = make::pairs(&folder.join(format!("files-{}", options.mb)), options.mb)?;
+    let pairs = make::pairs(
+        &folder.join(format!("files-{}-{}", options.mb, options.seed)),
+        options.mb,
+        options.seed,
+    )?;
     let scratch = folder.join("scratch");
     clear(&scratch);
     fs::create_dir_all(&scratch)?;
@@ -132,7 +141,7 @@ fn ours(bins: &Bins, scratch: &Path, pairs: &[Pair]) -> Result<Vec<Moved>> {
             .as_str()
             .context("a manifest that is not signed")?;
         let manifest: LessonManifest = serde_json::from_str(body)?;
-        manifests.push((manifest, bytes.len() as u64));
+        manifests.push((manifest, packed(&bytes)?));
     }
     let of = |id: &str, version: u32| {
         manifests
@@ -157,6 +166,13 @@ fn ours(bins: &Bins, scratch: &Path, pairs: &[Pair]) -> Result<Vec<Moved>> {
             Ok(Moved { data, index: *index })
         })
         .collect()
+}
+
+/// What bytes come to as they are sent: gzip at the level the console has.
+fn packed(bytes: &[u8]) -> Result<u64> {
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    packer.write_all(bytes)?;
+    Ok(packer.finish()?.len() as u64)
 }
 
 fn walk(folder: &Path) -> Result<Vec<PathBuf>> {

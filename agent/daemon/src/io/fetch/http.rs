@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use reqwest::{
-    Client, Response, StatusCode,
-    header::{CONTENT_RANGE, RANGE, RETRY_AFTER},
+    Client, RequestBuilder, Response, StatusCode,
+    header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_RANGE, RANGE, RETRY_AFTER},
     redirect,
 };
 
@@ -79,6 +79,23 @@ pub(super) async fn get(client: &Client, url: &str, range: Option<(u64, u64)>) -
     if let Some((from, to)) = range {
         request = request.header(RANGE, format!("bytes={from}-{to}"));
     }
+    answer(request, url).await
+}
+
+/// As [`get`], for what may come packed: the bytes on the line are counted, so the client does not unpack by itself.
+pub(super) async fn get_packed(client: &Client, url: &str) -> Result<Response, Fault> {
+    answer(client.get(url).header(ACCEPT_ENCODING, "gzip"), url).await
+}
+
+/// Whether the body came packed.
+pub(super) fn is_gzip(answer: &Response) -> bool {
+    answer
+        .headers()
+        .get(CONTENT_ENCODING)
+        .is_some_and(|coding| coding == "gzip")
+}
+
+async fn answer(request: RequestBuilder, url: &str) -> Result<Response, Fault> {
     let answer = request.send().await.map_err(line)?;
     let (status, url) = (answer.status(), url.to_owned());
     match status {

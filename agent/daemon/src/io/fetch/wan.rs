@@ -3,11 +3,12 @@
 //! Where the pace is limited a span is asked for in small pieces, each one when its time has come: whoever asks for all at
 //! once gets it at full speed, whatever the reader's pace, and the class's own traffic waits behind it.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{io::Read, net::SocketAddr, sync::Arc, time::Duration};
 
 use agent_core::peers::{Span, WanEnd};
 use bytes::{Bytes, BytesMut};
 use contract::{api, lesson::MAX_MANIFEST_BYTES};
+use flate2::read::GzDecoder;
 use futures_util::StreamExt;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
@@ -199,7 +200,8 @@ impl Wan {
 
     async fn manifest(&self, job: &SpanJob, told: &mut Told<'_>) -> Result<(), Fault> {
         let url = format!("{}{}", self.console, api::manifest_path(job.span.file));
-        let answer = http::get(&self.client, &url, None).await?;
+        let answer = http::get_packed(&self.client, &url).await?;
+        let packed = http::is_gzip(&answer);
         let mut pieces = answer.bytes_stream();
         let mut body = BytesMut::new();
         while let Some(piece) = pieces.next().await {
@@ -216,7 +218,12 @@ impl Wan {
             self.limiter.pass(piece.len() as u64).await;
         }
         told.now().await;
-        self.hand_over(job, 0, body.freeze()).await
+        let document = if packed {
+            unpack(&body).map_err(|what| Fault::Answer { url, what })?
+        } else {
+            body.freeze()
+        };
+        self.hand_over(job, 0, document).await
     }
 
     /// Waits for room between line and disk.
@@ -236,6 +243,20 @@ impl Wan {
         };
         self.said.send(chunk).await.map_err(|_| Fault::Cancelled)
     }
+}
+
+/// A manifest that was sent packed; the lists of chunks come to half.
+fn unpack(packed: &[u8]) -> Result<Bytes, String> {
+    let mut document = Vec::new();
+    let most = u64::try_from(MAX_MANIFEST_BYTES).unwrap_or(u64::MAX);
+    GzDecoder::new(packed)
+        .take(most + 1)
+        .read_to_end(&mut document)
+        .map_err(|error| format!("it cannot be unpacked: {error}"))?;
+    if document.len() > MAX_MANIFEST_BYTES {
+        return Err(format!("it is longer than {MAX_MANIFEST_BYTES} bytes"));
+    }
+    Ok(document.into())
 }
 
 /// What was taken of the line and is not told yet.
@@ -282,4 +303,29 @@ async fn address_of(console: &str) -> Option<SocketAddr> {
         url.port_or_known_default()?,
     );
     tokio::net::lookup_host(host).await.ok()?.next()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn pack(bytes: &[u8]) -> Vec<u8> {
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packer.write_all(bytes).unwrap();
+        packer.finish().unwrap()
+    }
+
+    #[test]
+    fn a_packed_manifest_comes_out_whole_or_not_at_all() {
+        let document = b"{\"signed\":\"...\"}".repeat(1000);
+        assert_eq!(unpack(&pack(&document)).unwrap(), document);
+        assert!(unpack(&pack(&document)[..40]).is_err(), "torn");
+        assert!(unpack(b"not packed at all").is_err());
+        let bomb = pack(&vec![b' '; MAX_MANIFEST_BYTES + 1]);
+        assert!(bomb.len() < MAX_MANIFEST_BYTES / 100);
+        assert!(unpack(&bomb).unwrap_err().contains("longer"));
+        assert_eq!(unpack(&pack(&vec![b' '; MAX_MANIFEST_BYTES])).unwrap().len(), MAX_MANIFEST_BYTES);
+    }
 }

@@ -58,6 +58,18 @@ async fn a_device_gets_its_own_lessons_and_no_others() {
     let etag = answer.headers()["etag"].to_str().unwrap().to_owned();
     let document = answer.bytes().await.unwrap();
     assert_eq!(Hash::of(&document), manifest);
+    let packed = one
+        .get(&door, &manifest_path, &[("accept-encoding", "gzip")])
+        .await;
+    assert_eq!(packed.headers()["content-encoding"], "gzip");
+    let packed = packed.bytes().await.unwrap();
+    assert!(packed.len() < document.len() * 3 / 4, "{} of {}", packed.len(), document.len());
+    let mut unpacked = Vec::new();
+    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&packed[..]), &mut unpacked).unwrap();
+    assert_eq!(unpacked, document);
+    // A file is never packed: ranges of it must stay as they are.
+    let whole = one.get(&door, &file_path, &[("accept-encoding", "gzip")]).await;
+    assert!(!whole.headers().contains_key("content-encoding"));
     let signed: Signed<LessonManifest> = serde_json::from_slice(&document).unwrap();
     assert_eq!(signed.verify(&one.reply.keys).unwrap(), lesson);
     assert_eq!(

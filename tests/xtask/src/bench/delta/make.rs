@@ -18,7 +18,8 @@ const STAMP: &str = "made-v1";
 const RATE: u32 = 10_000_000;
 
 /// Makes the files that are not there yet.
-pub(super) fn pairs(folder: &Path, mb: u32) -> Result<Vec<Pair>> {
+/// Another `seed`: other pictures and sounds, another place of the cut.
+pub(super) fn pairs(folder: &Path, mb: u32, seed: u32) -> Result<Vec<Pair>> {
     let pair = |edit, name: &'static str, what: &str| {
         let extension = name.rsplit('.').next().unwrap_or_default();
         Pair {
@@ -55,13 +56,13 @@ pub(super) fn pairs(folder: &Path, mb: u32) -> Result<Vec<Pair>> {
     let ffmpeg = find("ffmpeg", "ffmpeg")?;
     let work = folder.join("work");
     fs::create_dir_all(&work)?;
-    let media = media(&ffmpeg, &work, mb)?;
+    let media = media(&ffmpeg, &work, mb, seed)?;
     pack(&media, &pairs[0].before, 0)?;
     pack(&media, &pairs[0].after, 1)?;
     slides(&media, &pairs[1].before, 0)?;
     slides(&media, &pairs[1].after, 1)?;
     let seconds = mb * 8_000_000 / RATE;
-    video(&ffmpeg, &pairs[2].before, seconds, 1)?;
+    video(&ffmpeg, &pairs[2].before, seconds, 1 + seed * 100)?;
     let copy = |more: &[&str], from: &Path, to: &Path| {
         run(Command::new(&ffmpeg)
             .args(["-y", "-v", "error", "-i"])
@@ -82,10 +83,11 @@ pub(super) fn pairs(folder: &Path, mb: u32) -> Result<Vec<Pair>> {
     )?;
     fs::copy(&pairs[2].before, &pairs[3].before)?;
     let (first, second, list) = (work.join("a.mp4"), work.join("b.mp4"), work.join("list.txt"));
-    let half = (seconds / 2).to_string();
+    let cut = seconds / 2 + seed * 7 % (seconds / 3).max(1);
+    let half = cut.to_string();
     copy(&["-t", &half], &pairs[3].before, &first)?;
     run(Command::new(&ffmpeg)
-        .args(["-y", "-v", "error", "-ss", &(seconds / 2 + 3).to_string(), "-i"])
+        .args(["-y", "-v", "error", "-ss", &(cut + 3).to_string(), "-i"])
         .arg(&pairs[3].before)
         .args(["-c", "copy"])
         .arg(&second))?;
@@ -106,10 +108,10 @@ struct Media {
     clips: Vec<PathBuf>,
 }
 
-fn media(ffmpeg: &Path, work: &Path, mb: u32) -> Result<Media> {
+fn media(ffmpeg: &Path, work: &Path, mb: u32, seed: u32) -> Result<Media> {
     run(Command::new(ffmpeg)
         .args(["-y", "-v", "error", "-f", "lavfi", "-i"])
-        .arg("testsrc2=s=2048x1152:r=1,noise=alls=50:allf=t+u")
+        .arg(format!("testsrc2=s=2048x1152:r=1,noise=all_seed={seed}:alls=50:allf=t+u"))
         .args(["-frames:v", "80", "-q:v", "4"])
         .arg(work.join("p%03d.jpg")))?;
     let mut pictures = Vec::new();
@@ -125,7 +127,7 @@ fn media(ffmpeg: &Path, work: &Path, mb: u32) -> Result<Media> {
     let left = u64::from(mb) * 1_000_000 - bytes.min(u64::from(mb) * 1_000_000);
     let seconds = u32::try_from(left * 8 / u64::from(RATE) / 5)?.max(2);
     let clips: Vec<_> = (0..5).map(|n| work.join(format!("clip{n}.mp4"))).collect();
-    for (n, clip) in (10..).zip(&clips) {
+    for (n, clip) in (10 + seed * 100..).zip(&clips) {
         video(ffmpeg, clip, seconds, n)?;
     }
     Ok(Media { pictures, clips })

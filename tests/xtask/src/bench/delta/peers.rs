@@ -4,7 +4,7 @@ use std::{fs, path::Path, process::Command};
 
 use anyhow::{Context, Result, ensure};
 
-use super::{Moved, Pair, walk};
+use super::{Moved, Pair, packed, walk};
 use crate::bench::school::race::clear;
 
 /// Its own cutting at 64 KiB, chunks compressed as it does by itself.
@@ -32,7 +32,7 @@ pub(super) fn casync(scratch: &Path, pair: &Pair) -> Result<Moved> {
     make(&pair.after)?;
     let moved = Moved {
         data: size()? - before,
-        index: fs::metadata(&index)?.len(),
+        index: packed(&fs::read(&index)?)?,
     };
     clear(&store);
     Ok(moved)
