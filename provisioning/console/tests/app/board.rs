@@ -14,6 +14,7 @@ use contract::{
     claim::{ClaimReply, ClaimRequest},
     enrol::{BrokerAddress, EnrolReply, EnrolRequest},
     hardware::Hardware,
+    hash::Hash,
     id::DeviceId,
 };
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
@@ -24,6 +25,16 @@ use crate::common::{Answer, TestConsole};
 
 pub struct Door {
     router: Router,
+}
+
+fn peer(address: &str, device: Option<&DeviceId>) -> Peer {
+    Peer {
+        address: SocketAddr::new(address.parse().unwrap(), 40_000),
+        device: device.cloned(),
+        serial: None,
+        not_after: None,
+        expired: false,
+    }
 }
 
 impl Door {
@@ -49,17 +60,26 @@ impl Door {
 
     /// Asks as whoever calls from `address`, showing the certificate of `device`.
     pub async fn ask(&self, path: &str, body: Value, address: &str, device: Option<&DeviceId>) -> Answer {
-        let peer = Peer {
-            address: SocketAddr::new(address.parse().unwrap(), 40_000),
-            device: device.cloned(),
-            serial: None,
-            not_after: None,
-            expired: false,
-        };
         let request = Request::post(path)
             .header(header::CONTENT_TYPE, "application/json")
             .body(Body::from(body.to_string()))
             .unwrap();
+        self.send(request, peer(address, device)).await
+    }
+
+    /// Reads as `device`.
+    pub async fn get(&self, path: &str, device: &DeviceId) -> Answer {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let peer = Peer {
+            // As `TestConsole::enrol` made it up.
+            serial: Some(Hash::of(device.as_str().as_bytes()).to_hex()[..16].to_owned()),
+            not_after: Some(jiff::Timestamp::MAX),
+            ..peer("192.0.2.7", Some(device))
+        };
+        self.send(request, peer).await
+    }
+
+    async fn send(&self, request: Request<Body>, peer: Peer) -> Answer {
         let router = self.router.clone().layer(Extension(peer));
         let (parts, body) = router.oneshot(request).await.unwrap().into_parts();
         Answer {

@@ -958,6 +958,9 @@ async fn a_county_is_told_of_its_holidays_in_seconds_and_a_class_of_its_own_in_n
         .unwrap();
     pool.close().await;
     let begun = std::time::Instant::now();
+    let (plans, web) = (scene.console.app.db.classroom_plans(), scene.console.app.config.web_url.clone());
+    assert_eq!(plans.make(&web, scene.now).await.unwrap(), 5_002);
+    let made = begun.elapsed();
     assert_eq!(scene.round(0).await.len(), 5_002);
     let all = begun.elapsed();
 
@@ -984,7 +987,7 @@ async fn a_county_is_told_of_its_holidays_in_seconds_and_a_class_of_its_own_in_n
         .json();
     assert_eq!(shown["totals"]["periods"], 40_000);
     println!(
-        "all {all:?}, one class {one:?}, a holiday {holiday:?}, readiness {:?}",
+        "all made {made:?}, told and verified {all:?}, one class {one:?}, a holiday {holiday:?}, readiness {:?}",
         begun.elapsed()
     );
 }
