@@ -83,7 +83,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     // The player is first: a lesson must open while disk and network are still being sorted out.
     let (writer, state) = shelf::shelf();
     let mixer = Mixer::new(config.sound.clone());
-    exam::begin(&config.data_dir, &writer, &mixer);
+    exam::begin(&config.data_dir, &writer, &mixer).await;
     writer.settings().open(&config.data_dir);
     writer.set_usb_roots(config.usb.roots.clone());
     let player = Player::start(&config.player, state).await?;

@@ -180,7 +180,14 @@ impl Agent {
         };
         let (book, noted) = Book::open(&config.data_dir)?;
         let mixer = Mixer::new(config.sound.clone());
-        let exam = ExamDesk::resume(noted.exam, house.boot_id.clone(), mixer, inbox.inside.clone(), now);
+        let exam = ExamDesk::resume(
+            noted.exam,
+            house.boot_id.clone(),
+            mixer,
+            config.usb.roots.clone(),
+            inbox.inside.clone(),
+            now,
+        );
         let (usage, faults) = (Usage::resume(noted.days, noted.places), Faults::resume(noted.faults));
         let records = Records::open(book, usage, faults, &house.shelf, inbox.inside.clone(), now);
         let commands = Commands::resume_held(

@@ -1,6 +1,11 @@
 //! An exam's silence: the core decides, and here it is done: mute, hold back, refuse, note down.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use agent_core::{
     Millis, commands,
@@ -21,6 +26,7 @@ use super::{agent::Agent, inbox::Inside};
 use crate::{
     clock,
     io::{
+        pack::loose,
         records::{self, Task},
         sound::Mixer,
     },
@@ -30,6 +36,8 @@ use crate::{
 
 /// Rounds of a digest that are computed; a plan that asks for more would stand still on a board.
 const MAX_ROUNDS: u32 = 1_000_000;
+/// A start waits for the mixer for so long.
+const MUTE_FIRST: Duration = Duration::from_secs(3);
 /// Audio that plays is noted once in so long.
 const PLAYED_AGAIN_MS: u64 = 60_000;
 
@@ -56,20 +64,33 @@ impl ExamDesk {
         saved: exam::Saved,
         boot_id: BootId,
         mixer: Mixer,
+        usb_roots: Vec<PathBuf>,
         inside: mpsc::Sender<Inside>,
         now: Millis,
     ) -> Self {
         let (orders, mut taken) = mpsc::channel::<Order>(16);
         // Orders are finished even if the identity changes in between: a loudspeaker is not left half told.
         tokio::spawn(async move {
+            let mut disks: Option<HashSet<String>> = None;
             while let Some(order) = taken.recv().await {
                 match order {
                     Order::Silence => {
                         let found = mixer.silence().await;
                         let _ = inside.send(Inside::Sound(found)).await;
+                        // A disk that was there when the exam began was not plugged in.
+                        let there = disks_at(usb_roots.clone()).await;
+                        let new = disks
+                            .replace(there.clone())
+                            .is_some_and(|known| !there.is_subset(&known));
+                        if new {
+                            let _ = inside.send(Inside::DiskCame).await;
+                        }
                     }
                     Order::Sound => mixer.sound().await,
-                    Order::Restore(names) => mixer.restore(&names).await,
+                    Order::Restore(names) => {
+                        disks = None;
+                        mixer.restore(&names).await;
+                    }
                 }
             }
         });
@@ -82,8 +103,18 @@ impl ExamDesk {
     }
 }
 
+/// Disks that are plugged in, by their names.
+async fn disks_at(roots: Vec<PathBuf>) -> HashSet<String> {
+    let looked = tokio::task::spawn_blocking(move || loose::disks(&roots)).await;
+    looked
+        .unwrap_or_default()
+        .into_iter()
+        .map(|disk| disk.id)
+        .collect()
+}
+
 /// Before anything else of a start: if an exam was on, the board is silent until it is known better.
-pub(super) fn begin(data_dir: &Path, shelf: &ShelfWriter, mixer: &Mixer) {
+pub(super) async fn begin(data_dir: &Path, shelf: &ShelfWriter, mixer: &Mixer) {
     let saved = records::exam_kept(data_dir);
     let Some(on) = saved.on else { return };
     tracing::warn!(exam = %on.window.name, "an exam was on when this device was switched off: it comes back silent");
@@ -96,12 +127,12 @@ pub(super) fn begin(data_dir: &Path, shelf: &ShelfWriter, mixer: &Mixer) {
             ..ExamView::default()
         };
     });
-    let mixer = mixer.clone();
-    tokio::spawn(async move {
-        if let Found::Failed(reason) = mixer.silence().await {
-            tracing::error!(%reason, "the loudspeaker could not be muted");
-        }
-    });
+    // Before the first page is served, unless the mixer hangs.
+    match tokio::time::timeout(MUTE_FIRST, mixer.silence()).await {
+        Ok(Found::Failed(reason)) => tracing::error!(%reason, "the loudspeaker could not be muted"),
+        Ok(Found::Mute | Found::Muted(_)) => {}
+        Err(_) => tracing::error!("the mixer takes its time; the loudspeaker may not be mute yet"),
+    }
 }
 
 /// A device without an identity knows no exam: what it muted is heard again.

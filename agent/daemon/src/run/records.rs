@@ -72,30 +72,11 @@ impl Records {
         inside: mpsc::Sender<Inside>,
         now: Millis,
     ) -> Self {
-        let (words, mut disks) = (shelf.notebook().words(), shelf.disks().subscribe());
+        let words = shelf.notebook().words();
         let listener = tokio::spawn(async move {
             let mut words = words.lock().await;
-            let mut known: Vec<String> = disks.borrow().disks.iter().map(|disk| disk.id.clone()).collect();
-            loop {
-                let event = tokio::select! {
-                    word = words.recv() => match word {
-                        Some(word) => Inside::Page(Box::new(word)),
-                        None => return,
-                    },
-                    changed = disks.changed() => {
-                        if changed.is_err() {
-                            return;
-                        }
-                        let there: Vec<String> = disks.borrow_and_update().disks.iter().map(|disk| disk.id.clone()).collect();
-                        let new = there.iter().any(|id| !known.contains(id));
-                        known = there;
-                        if !new {
-                            continue;
-                        }
-                        Inside::DiskCame
-                    }
-                };
-                if inside.send(event).await.is_err() {
+            while let Some(word) = words.recv().await {
+                if inside.send(Inside::Page(Box::new(word))).await.is_err() {
                     return;
                 }
             }
