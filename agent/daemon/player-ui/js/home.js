@@ -39,12 +39,15 @@
     return t('about.hours', { n: Math.round(seconds / 3600) });
   };
 
-  /* The grade of this classroom, as its name begins, or ''. */
+  /* The grade of this classroom, as its name begins in words, in short or in figures, or ''. */
   BBT.data.grade = function () {
     var device = BBT.data.home && BBT.data.home.device;
     var place = (device && device.placement) || BBT.membership().place || {};
-    var name = (place && place.classroom) || '';
-    return BBT.grades.filter(function (grade) { return name.indexOf(grade) === 0; })[0] || '';
+    var name = (place && place.classroom) || '', figure = /^[1-9]/.exec(name);
+    function begins(with_) { return BBT.grades.filter(function (grade) { return with_(grade); })[0] || ''; }
+    if (figure) { return BBT.grades[Number(figure[0]) - 1]; }
+    return begins(function (grade) { return name.indexOf(grade) === 0; }) ||
+      begins(function (grade) { return grade.length === 3 && name.charAt(0) === grade.charAt(0); });
   };
 
   /* Where the lessons of a subject are, at this class's grade if there are any. */
