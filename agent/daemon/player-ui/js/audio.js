@@ -151,7 +151,7 @@
       BBT.button({ icon: 'sentenceback', label: t('media.sentence_back'), onclick: function () { sentence(-1); } }),
       BBT.button({ icon: 'sentenceforward', label: t('media.sentence_forward'), onclick: function () { sentence(1); } }),
       BBT.button({
-        icon: 'repeat', text: t('media.repeat'), 'class': 'button-repeat',
+        icon: 'repeat', text: t('media.repeat_short'), label: t('media.repeat'), 'class': 'button-repeat',
         onclick: function (event) {
           repeating = !repeating;
           repeat = repeating ? cuesOf()[Math.max(0, cueAt(audio.currentTime))] || null : null;

@@ -3,6 +3,7 @@
   'use strict';
   window.BBT.addMessages({
     'zh-CN': {
+      'media.repeat_short': '复读',
       'media.precise': '逐帧与 A–B 循环',
       'media.frame_back': '上一帧',
       'media.frame_forward': '下一帧',
@@ -77,6 +78,7 @@
       'usb.refresh': '刷新'
     },
     'en': {
+      'media.repeat_short': 'Repeat',
       'media.precise': 'Frame by frame, loop A–B',
       'media.frame_back': 'Frame back',
       'media.frame_forward': 'Frame on',

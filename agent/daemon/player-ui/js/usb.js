@@ -122,7 +122,9 @@
         if (!call) { call = ask(disk, dir, true, draw); }
         BBT.disks.onChange(function () {
           var here = (BBT.disks.list() || []).some(function (one) { return one.id === disk; });
-          if (!over && list && !here) { draw(null, t('usb.gone')); }
+          if (over) { return; }
+          drawPath();
+          if (list && !here) { draw(null, t('usb.gone')); }
         });
       },
       key: function (event) {
