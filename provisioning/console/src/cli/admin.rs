@@ -19,6 +19,7 @@ pub(super) async fn run(command: Command, config: &Config, db: &Db) -> anyhow::R
         Command::School(command) => places::school(command, db).await?,
         Command::Classroom(command) => places::classroom(command, db).await?,
         Command::Roster(command) => return roster::roster(command, config, db).await,
+        Command::Timetable(command) => return super::timetables::timetable(command, config, db).await,
         Command::Device(Device::Standing(command)) => super::standing::standing(command, config, db).await?,
         Command::Device(command) => devices::device(command, db).await?,
         Command::Lesson(command) => return lessons::lesson(command, config, db).await,

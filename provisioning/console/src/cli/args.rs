@@ -55,6 +55,9 @@ pub enum Command {
     /// The roster of schools and classrooms (名册).
     #[command(subcommand)]
     Roster(Roster),
+    /// Timetables (课表), calendars (校历) and planned lessons (备课).
+    #[command(subcommand)]
+    Timetable(super::timetables::Timetable),
     /// Devices (终端).
     #[command(subcommand)]
     Device(Device),

@@ -23,6 +23,7 @@ mod setup;
 mod show;
 mod standing;
 mod ticket;
+mod timetables;
 mod trust;
 mod usb;
 mod users;
