@@ -351,6 +351,8 @@ await test('home without timetable, without clock, on a holiday, with nothing: w
   const none = { next: null, resume: [], tomorrow: { light: 'unknown', date: null, items: [] } };
   const say = async (today, more) => { await dev({ home: { ...none, today: { date: null, day_name: null, week: null, periods: [], ...today }, ...more } }); await page.waitForTimeout(700); return page.innerText('.view-home'); };
   assert.match(await say({ source: 'none' }), /想上哪一课[^]*还没有课表/);
+  const [opened] = (await (await fetch(new URL('/api/lessons?limit=1', base))).json()).lessons;
+  assert.match(await say({ source: 'none' }, { resume: [{ lesson: opened, item: 0, item_title: '微课', position_ms: 48000, duration_ms: 60000, at: null }] }), /继续上次[^]*微课 · 0:48[^]*继续上课/);
   assert.match(await say({ source: 'console', days: [{ day: 1, periods: [{ number: 1, subject: '语文' }] }] }), /时间未校准[^]*星期一/);
   assert.match(await say({ source: 'console', date: '2026-10-01', day_name: '国庆节' }), /今天放假[^]*国庆节/);
   await dev({ home: {} });
@@ -456,6 +458,31 @@ await test('an exam: name and clock and nothing else, whatever happens; listenin
   await page.waitForSelector('audio', { state: 'detached' });
   await dev({ home: {}, notices: [], disks: [] });
   await page.waitForSelector('.view-search');
+});
+
+await test('a remote control: arrows lead from button to button, Enter presses, Escape leads back', async (page) => {
+  const at = () => page.evaluate(() => document.activeElement.className + ' ' + document.activeElement.innerText.replace(/\s+/g, ' '));
+  const press = async (...keys) => { for (const key of keys) await page.keyboard.press(key); return at(); };
+  assert.match(await press('ArrowDown'), /hero-go/);
+  assert.match(await press('ArrowRight', 'ArrowRight'), /resume-row/);
+  assert.match(await press('ArrowDown', 'ArrowDown'), /period|subject|tomorrow/);
+  assert.match(await press('ArrowDown', 'ArrowDown', 'ArrowDown'), /button/);
+  await press('ArrowLeft', 'ArrowLeft', 'ArrowLeft', 'ArrowLeft', 'ArrowLeft');
+  assert.match(await at(), /搜索/);
+  await press('Enter');
+  await page.waitForSelector('.view-search');
+  await press('ArrowDown', 'ArrowDown');
+  assert.match(await at(), /^tap/);
+  await press('Enter');
+  assert.equal((await page.inputValue('.search-input')).length, 1);
+  await press('Escape');
+  await page.waitForSelector('.view-home');
+  await go(page, '#/fault');
+  await page.waitForSelector('.tile');
+  await press('ArrowDown', 'ArrowRight', 'Enter');
+  await page.waitForSelector('.tiles-symptom');
+  await press('Escape');
+  await page.waitForSelector('.tiles-fault');
 });
 
 await test('every page: targets of 64 px, nothing beyond the screen, all reached by Tab', async (page) => {

@@ -216,7 +216,7 @@
   document.addEventListener('keydown', function (event) {
     if (BBT.notices.key(event)) { return; }
     if (event.altKey || event.ctrlKey || event.metaKey) { return; }
-    if (view.key && view.key(event)) { event.preventDefault(); }
+    if ((view.key && view.key(event)) || (!/on-item/.test(document.body.className) && BBT.arrows(event))) { event.preventDefault(); }
   });
   document.addEventListener('keydown', function () { document.documentElement.classList.add('by-keys'); }, true);
   document.addEventListener('pointerdown', function () { document.documentElement.classList.remove('by-keys'); }, true);

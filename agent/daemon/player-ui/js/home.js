@@ -145,6 +145,19 @@
     ]);
   }
 
+  function heroResume(one) {
+    var lesson = one.lesson;
+    return h('section', { 'class': 'hero tone-' + BBT.subjectEntry(lesson.subject).colour, 'data-lesson': lesson.id }, [
+      h('p', { 'class': 'hero-when' }, [h('strong', { text: t('home.resume') }), h('span', { text: lesson.subject })]),
+      h('h1', { text: BBT.titleOf(lesson) }),
+      h('p', { 'class': 'hero-place', text: [one.item_title, one.position_ms ? BBT.clock(one.position_ms / 1000) : ''].filter(Boolean).join(' · ') }),
+      h('div', { 'class': 'hero-foot' }, [
+        heroButton({ icon: 'play', text: t('home.go_on'), onclick: function () { BBT.go(BBT.itemHash(lesson.id, one.item || 0)); } }),
+        h('a', { 'class': 'hero-more', href: BBT.shelfHash({ grade: BBT.data.grade() }) }, [h('span', { text: t('home.other_lesson') })])
+      ])
+    ]);
+  }
+
   /* No period to teach for: the day is over, it is a holiday, or there is no timetable. */
   function heroWithout(home) {
     var today = home.today || { periods: [] }, key;
@@ -155,6 +168,8 @@
     } else {
       key = today.source === 'none' ? 'free' : today.date === null ? 'no_clock' : today.day_name ? 'holiday' : today.periods.length ? 'over' : 'no_class';
     }
+    /* Nobody knows the period: then where the class stopped is the likeliest. */
+    if ((key === 'free' || key === 'no_clock') && home.resume && home.resume.length) { return heroResume(home.resume[0]); }
     return h('section', { 'class': 'hero hero-plain' }, [
       h('h1', { text: t('hero.' + key, { name: today.day_name || '' }) }),
       h('p', { 'class': 'hero-place', text: t('hero.' + key + '_text', { n: home.counts ? home.counts.ready : 0, name: today.day_name || '' }) }),

@@ -132,5 +132,6 @@
       BBT.button({ text: t('app.close'), 'class': 'button-primary', onclick: BBT.closeInfo })
     ])]);
     document.body.appendChild(info);
+    info.querySelector('.button').focus();
   };
 }());
