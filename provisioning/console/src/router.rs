@@ -27,8 +27,8 @@ use crate::{
     audit, auth,
     controllers::{
         account, batches, claims, clones, commands, devices, events, health, identity, lesson_imports,
-        lessons, lines, lint, packs, pushes, reviews, roster, security, session, system, tickets, timetables, tree, usb,
-        users, vocab,
+        lessons, lines, lint, packs, pushes, reviews, roster, security, session, system, tickets, timetables,
+        tree, usb, users, vocab,
     },
     domain::roster::MAX_FILE_BYTES,
     error::render_problems,
@@ -88,8 +88,14 @@ fn closed() -> OpenApiRouter<AppState> {
         .routes(routes!(timetables::export))
         .routes(routes!(timetables::list))
         .routes(routes!(timetables::template))
-        .routes(routes!(timetables::calendars::school, timetables::calendars::set_school))
-        .routes(routes!(timetables::calendars::region, timetables::calendars::set_region))
+        .routes(routes!(
+            timetables::calendars::school,
+            timetables::calendars::set_school
+        ))
+        .routes(routes!(
+            timetables::calendars::region,
+            timetables::calendars::set_region
+        ))
         .routes(routes!(timetables::calendars::set_school_pin))
         .routes(routes!(timetables::calendars::set_region_pin))
         .routes(routes!(timetables::planned::get, timetables::planned::set))

@@ -9,7 +9,9 @@ use super::{Page, page_of};
 pub use crate::domain::opening::{OpeningTotals, PeriodState};
 
 /// What the rows are.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema, clap::ValueEnum)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema, clap::ValueEnum,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum UsageBy {
     /// 班级: classrooms.
@@ -120,7 +122,9 @@ pub struct Usage {
 }
 
 /// What the rows of lesson opening are.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema, clap::ValueEnum)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema, clap::ValueEnum,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum OpeningBy {
     /// 学校.

@@ -289,11 +289,7 @@ fn rows(own: &LineSettings, holds: Option<&EffectiveLine>) -> Vec<Vec<String>> {
             own.on_hours.as_deref().map_or_else(|| "-".into(), in_words),
             held(&|line| in_words(&line.on_hours)),
         ),
-        row(
-            "exams",
-            "-".into(),
-            held(&|line| line.exams.len().to_string()),
-        ),
+        row("exams", "-".into(), held(&|line| line.exams.len().to_string())),
     ]
 }
 

@@ -16,8 +16,9 @@ use crate::{
     access::Access,
     api::{
         exams::{
-            AudioSpan, ChainState, ClassroomRecord, ClassroomSilence, ClassroomSilencePage, Doubt, Exam, ExamChange,
-            ExamPage, ExamQuery, ExamRecordQuery, ExamRecords, ExamWithPin, NewExam, NewExamPin, Verdict,
+            AudioSpan, ChainState, ClassroomRecord, ClassroomSilence, ClassroomSilencePage, Doubt, Exam,
+            ExamChange, ExamPage, ExamQuery, ExamRecordQuery, ExamRecords, ExamWithPin, NewExam, NewExamPin,
+            Verdict,
         },
         schema,
     },
@@ -74,7 +75,11 @@ pub async fn list(
     access: Access,
     Query(query): Query<ExamQuery>,
 ) -> Result<Json<ExamPage>, ApiError> {
-    let found = app.db.exams().list(&access.scope, &query, Timestamp::now()).await?;
+    let found = app
+        .db
+        .exams()
+        .list(&access.scope, &query, Timestamp::now())
+        .await?;
     Ok(Json(ExamPage::new(found, query.page())))
 }
 
@@ -156,7 +161,9 @@ pub async fn cancel(
 ) -> Result<Json<Exam>, ApiError> {
     let now = Timestamp::now();
     let exams = app.db.exams();
-    exams.cancel(&access.scope, &id, &access.user.username, now).await?;
+    exams
+        .cancel(&access.scope, &id, &access.user.username, now)
+        .await?;
     app.changed(Noun::Tree, None);
     Ok(Json(exams.get(&access.scope, &id, now).await?))
 }
@@ -178,7 +185,11 @@ pub async fn records(
         .await?;
     let (page, total) = (query.page(), rooms.len() as u64);
     let skip = usize::try_from(page.offset()).unwrap_or(usize::MAX);
-    let rooms = rooms.into_iter().skip(skip).take(page.page_size as usize).collect();
+    let rooms = rooms
+        .into_iter()
+        .skip(skip)
+        .take(page.page_size as usize)
+        .collect();
     Ok(Json(ExamRecords {
         exam,
         totals,
@@ -229,7 +240,10 @@ pub(crate) async fn records_csv(
     language: Language,
     now: Timestamp,
 ) -> Result<Vec<u8>, ApiError> {
-    let (exam, _, rooms) = db.exams().records(scope, id, &ExamRecordQuery::default(), now).await?;
+    let (exam, _, rooms) = db
+        .exams()
+        .records(scope, id, &ExamRecordQuery::default(), now)
+        .await?;
     let row = |room: &ClassroomSilence| {
         vec![
             exam.name.clone(),
@@ -238,20 +252,37 @@ pub(crate) async fn records_csv(
             room.school.clone(),
             room.classroom.clone(),
             verdict_in_words(room.verdict, language),
-            room.doubt.map_or_else(String::new, |doubt| doubt_in_words(doubt, language)),
+            room.doubt
+                .map_or_else(String::new, |doubt| doubt_in_words(doubt, language)),
             room.mended.to_string(),
             room.audio_played.to_string(),
             room.held_back.to_string(),
             room.powered_on.to_string(),
-            room.chain.map_or_else(String::new, |chain| chain_in_words(chain, language)),
+            room.chain
+                .map_or_else(String::new, |chain| chain_in_words(chain, language)),
             room.received_at.map_or_else(String::new, local),
         ]
     };
     let columns = [
-        "exam", "from", "to", "school", "classroom", "verdict", "doubt", "mended", "audio", "held_back", "powered_on",
-        "chain", "received_at",
+        "exam",
+        "from",
+        "to",
+        "school",
+        "classroom",
+        "verdict",
+        "doubt",
+        "mended",
+        "audio",
+        "held_back",
+        "powered_on",
+        "chain",
+        "received_at",
     ];
-    super::usage::csv(&columns.map(|name| format!("silence.column.{name}")), rooms.iter().map(row), language)
+    super::usage::csv(
+        &columns.map(|name| format!("silence.column.{name}")),
+        rooms.iter().map(row),
+        language,
+    )
 }
 
 /// How it was, in words.
@@ -366,7 +397,10 @@ fn checked(node: Node, exam: Checked) -> Result<Checked, ApiError> {
     if classrooms.len() > MOST_CLASSROOMS {
         return Err(ApiError::invalid(
             "classroom_ids",
-            format!("{} classrooms; allowed are up to {MOST_CLASSROOMS}", classrooms.len()),
+            format!(
+                "{} classrooms; allowed are up to {MOST_CLASSROOMS}",
+                classrooms.len()
+            ),
         ));
     }
     if !classrooms.is_empty() && !matches!(node, Node::School(_)) {

@@ -8,9 +8,7 @@ use super::{Body, Path, Query, text, within};
 use crate::{
     access::Access,
     api::{
-        notices::{
-            NewNotice, Notice, NoticeDevicePage, NoticePage, NoticePreview, NoticeQuery,
-        },
+        notices::{NewNotice, Notice, NoticeDevicePage, NoticePage, NoticePreview, NoticeQuery},
         schema,
     },
     app::{AppState, Noun},

@@ -19,7 +19,8 @@ use crate::{
     api::{
         MAX_PAGE_SIZE, schema,
         usage::{
-            LessonOpening, OpeningQuery, OpeningRow, PeriodOpening, PeriodsQuery, Usage, UsageBy, UsageQuery, UsageRow,
+            LessonOpening, OpeningQuery, OpeningRow, PeriodOpening, PeriodsQuery, Usage, UsageBy, UsageQuery,
+            UsageRow,
         },
     },
     app::AppState,
@@ -83,7 +84,9 @@ pub async fn opening(
 ) -> Result<Json<LessonOpening>, ApiError> {
     stretch(query.from, query.to, OPENING_DAYS)?;
     let usage = app.db.usage();
-    Ok(Json(usage.opening(&access.scope, &query, Timestamp::now()).await?))
+    Ok(Json(
+        usage.opening(&access.scope, &query, Timestamp::now()).await?,
+    ))
 }
 
 /// The same as a table for a spreadsheet, all rows.
@@ -101,7 +104,9 @@ pub async fn opening_table(
     stretch(query.from, query.to, OPENING_DAYS)?;
     let language = accepted_language(&headers).unwrap_or(app.config.language);
     let usage = app.db.usage();
-    let rows = usage.opening_rows(&access.scope, &query, Timestamp::now()).await?;
+    let rows = usage
+        .opening_rows(&access.scope, &query, Timestamp::now())
+        .await?;
     Ok(download("lesson-opening.csv", opening_csv(&rows, language)?))
 }
 
@@ -134,7 +139,9 @@ pub(crate) fn stretch(from: Date, to: Date, most: i32) -> Result<(), ApiError> {
     } else {
         Err(ApiError::invalid(
             "to",
-            format!("from {from} to {to}; the last day is not before the first and at most {most} days after it"),
+            format!(
+                "from {from} to {to}; the last day is not before the first and at most {most} days after it"
+            ),
         ))
     }
 }
@@ -212,7 +219,15 @@ pub(crate) fn usage_csv(rows: &[UsageRow], by: UsageBy, language: Language) -> R
 /// The table of lesson opening.
 pub(crate) fn opening_csv(rows: &[OpeningRow], language: Language) -> Result<Vec<u8>, ApiError> {
     let columns = [
-        "school", "classroom", "periods", "opened", "not_opened", "unknown", "planned", "planned_opened", "told_at",
+        "school",
+        "classroom",
+        "periods",
+        "opened",
+        "not_opened",
+        "unknown",
+        "planned",
+        "planned_opened",
+        "told_at",
     ];
     let row = |row: &OpeningRow| {
         vec![
@@ -259,7 +274,10 @@ pub(crate) fn csv(
 pub(crate) fn download(name: &'static str, table: Vec<u8>) -> Response {
     let headers = [
         (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
-        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
+        (
+            header::CONTENT_DISPOSITION,
+            format!("attachment; filename=\"{name}\""),
+        ),
     ];
     (headers, table).into_response()
 }

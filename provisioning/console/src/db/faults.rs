@@ -135,12 +135,9 @@ impl Faults<'_> {
     /// # Errors
     /// [`DbError::NotFound`] for a school or region out of reach.
     pub async fn list(&self, scope: &Scope, query: &FaultQuery) -> DbResult<(Vec<Fault>, u64)> {
-        if let Some(school) = query.school_id {
-            scope.need_school(school)?;
-        }
-        if let Some(region) = query.region_id {
-            scope.need_region(region)?;
-        }
+        self.0
+            .need_places(scope, query.region_id, query.school_id)
+            .await?;
         let mut reading = self.0.read.begin().await?;
         let mut counting = QueryBuilder::<Sqlite>::new("SELECT count(*)");
         filters(&mut counting, scope, query);
@@ -164,9 +161,7 @@ impl Faults<'_> {
     /// [`DbError::NotFound`], also for one out of reach.
     pub async fn get(&self, scope: &Scope, id: &str) -> DbResult<FaultDetail> {
         let mut one = QueryBuilder::<Sqlite>::new(COLUMNS);
-        one.push(FROM)
-            .push(" WHERE f.id = ")
-            .push_bind(id.to_owned());
+        one.push(FROM).push(" WHERE f.id = ").push_bind(id.to_owned());
         narrow_to_schools(&mut one, "s.id", scope);
         let row: Option<FaultRow> = one.build_query_as().fetch_optional(&self.0.read).await?;
         let row = row.ok_or_else(|| DbError::not_found("fault", id))?;
@@ -235,7 +230,10 @@ fn filters(sql: &mut QueryBuilder<Sqlite>, scope: &Scope, query: &FaultQuery) {
     sql.push(FROM).push(" WHERE true");
     narrow_to_schools(sql, "s.id", scope);
     if let Some(open) = query.open {
-        sql.push(if open { " AND " } else { " AND NOT " }).push("(").push(OPEN).push(")");
+        sql.push(if open { " AND " } else { " AND NOT " })
+            .push("(")
+            .push(OPEN)
+            .push(")");
     }
     if let Some(state) = query.state {
         sql.push(" AND f.state = ").push_bind(state_word(state));

@@ -6,7 +6,8 @@
 use contract::{
     id::DeviceId,
     records::{
-        FaultReport, RecordsReply, RecordsRequest, Repair, RepairConfirmation, RepairState, SilenceRecord, UseDay,
+        FaultReport, RecordsReply, RecordsRequest, Repair, RepairConfirmation, RepairState, SilenceRecord,
+        UseDay,
     },
 };
 use jiff::{SignedDuration, Timestamp};
@@ -109,11 +110,12 @@ async fn count(tx: &mut SqliteConnection, sql: &'static str, board: Board) -> Db
 
 async fn take_day(tx: &mut SqliteConnection, board: Board, day: &UseDay, now: Timestamp) -> DbResult<()> {
     let date = day.date.to_string();
-    let known: Option<i64> = sqlx::query_scalar("SELECT revision FROM use_days WHERE device_no = ? AND date = ?")
-        .bind(board.no)
-        .bind(&date)
-        .fetch_optional(&mut *tx)
-        .await?;
+    let known: Option<i64> =
+        sqlx::query_scalar("SELECT revision FROM use_days WHERE device_no = ? AND date = ?")
+            .bind(board.no)
+            .bind(&date)
+            .fetch_optional(&mut *tx)
+            .await?;
     match known {
         Some(known) if known >= int(day.revision) => return Ok(()),
         None if count(tx, "SELECT count(*) FROM use_days WHERE device_no = ?", board).await? >= MOST_DAYS => {
@@ -222,7 +224,9 @@ async fn take_silence(
             }
             return Ok(());
         }
-        None if count(tx, "SELECT count(*) FROM silences WHERE device_no = ?", board).await? >= MOST_SILENCES => {
+        None if count(tx, "SELECT count(*) FROM silences WHERE device_no = ?", board).await?
+            >= MOST_SILENCES =>
+        {
             tracing::warn!(
                 device_no = board.no,
                 exam = told.exam,

@@ -200,6 +200,30 @@ impl Db {
         }))))
     }
 
+    /// A region and a school that a question is narrowed to, both within `scope`.
+    ///
+    /// # Errors
+    /// [`DbError::NotFound`], also for one out of reach.
+    pub async fn need_places(&self, scope: &Scope, region: Option<i64>, school: Option<i64>) -> DbResult<()> {
+        if let Some(id) = region {
+            scope.need_region(id)?;
+            let found: Option<i64> = sqlx::query_scalar("SELECT id FROM regions WHERE id = ?")
+                .bind(id)
+                .fetch_optional(&self.read)
+                .await?;
+            found.ok_or_else(|| DbError::not_found("region", id))?;
+        }
+        if let Some(id) = school {
+            scope.need_school(id)?;
+            let found: Option<i64> = sqlx::query_scalar("SELECT id FROM schools WHERE id = ?")
+                .bind(id)
+                .fetch_optional(&self.read)
+                .await?;
+            found.ok_or_else(|| DbError::not_found("school", id))?;
+        }
+        Ok(())
+    }
+
     /// The school of a classroom within `scope`.
     ///
     /// # Errors

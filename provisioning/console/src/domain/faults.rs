@@ -72,7 +72,11 @@ pub fn symptom(told: &str) -> &str {
     let word = told
         .bytes()
         .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, b'_' | b'-' | b'.'));
-    if word && told.len() <= SYMPTOM_CHARS { told } else { "" }
+    if word && told.len() <= SYMPTOM_CHARS {
+        told
+    } else {
+        ""
+    }
 }
 
 /// Where the maintenance team's word leads; `None` where the repair has ended.
@@ -119,7 +123,16 @@ mod tests {
             assert_eq!(state_of(state_word(state)), state);
         }
         for word in [
-            "display", "touch", "sound", "network", "power", "accessory", "body", "software", "lesson", "other",
+            "display",
+            "touch",
+            "sound",
+            "network",
+            "power",
+            "accessory",
+            "body",
+            "software",
+            "lesson",
+            "other",
         ] {
             assert_eq!(serde_json::to_value(class_of(word)).unwrap(), word);
             assert_eq!(class_word(class_of(word)), word);
@@ -135,7 +148,10 @@ mod tests {
         }
         assert_eq!(confirmed(RepairState::Fixed, true), Some(RepairState::Confirmed));
         assert_eq!(confirmed(RepairState::Fixed, false), Some(RepairState::Reopened));
-        assert_eq!(confirmed(RepairState::Confirmed, false), Some(RepairState::Reopened));
+        assert_eq!(
+            confirmed(RepairState::Confirmed, false),
+            Some(RepairState::Reopened)
+        );
         assert_eq!(confirmed(RepairState::Received, false), None);
         for fixed in [true, false] {
             assert_eq!(confirmed(RepairState::Closed, fixed), None);

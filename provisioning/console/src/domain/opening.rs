@@ -191,7 +191,10 @@ mod tests {
     }
 
     fn states(known: &[Known]) -> Vec<(u8, PeriodState, Option<bool>)> {
-        known.iter().map(|k| (k.number, k.state, k.planned_opened)).collect()
+        known
+            .iter()
+            .map(|k| (k.number, k.state, k.planned_opened))
+            .collect()
     }
 
     #[test]

@@ -15,7 +15,11 @@ pub const LENGTHS: std::ops::RangeInclusive<usize> = 6..=12;
 
 /// A PIN of six digits.
 pub fn generate(random: &mut impl Rng) -> String {
-    format!("{:0width$}", random.random_range(0..10_u32.pow(DIGITS)), width = DIGITS as usize)
+    format!(
+        "{:0width$}",
+        random.random_range(0..10_u32.pow(DIGITS)),
+        width = DIGITS as usize
+    )
 }
 
 /// Whether a text can be a PIN: 6–12 digits, not all of them the same.
@@ -29,7 +33,13 @@ pub fn is_pin(text: &str) -> bool {
 pub fn digest(pin: &str, random: &mut impl Rng) -> PinDigest {
     let salt: [u8; 16] = random.random();
     let mut out = [0; 32];
-    pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, ITERATIONS, &salt, pin.as_bytes(), &mut out);
+    pbkdf2::derive(
+        pbkdf2::PBKDF2_HMAC_SHA256,
+        ITERATIONS,
+        &salt,
+        pin.as_bytes(),
+        &mut out,
+    );
     PinDigest {
         iterations: ITERATIONS.get(),
         salt: hex::encode(salt),
@@ -46,7 +56,14 @@ pub fn fits(pin: &str, digest: &PinDigest) -> bool {
     ) else {
         return false;
     };
-    pbkdf2::verify(pbkdf2::PBKDF2_HMAC_SHA256, rounds, &salt, pin.as_bytes(), &expected).is_ok()
+    pbkdf2::verify(
+        pbkdf2::PBKDF2_HMAC_SHA256,
+        rounds,
+        &salt,
+        pin.as_bytes(),
+        &expected,
+    )
+    .is_ok()
 }
 
 #[cfg(test)]

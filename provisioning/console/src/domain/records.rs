@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use contract::{
     classroom::MAX_PERIODS,
-    records::{MAX_DAYS, MAX_FAULTS, MAX_LESSONS_A_DAY, MAX_SILENCE_ENTRIES, PeriodUse, RecordsRequest, UseDay},
+    records::{
+        MAX_DAYS, MAX_FAULTS, MAX_LESSONS_A_DAY, MAX_SILENCE_ENTRIES, PeriodUse, RecordsRequest, UseDay,
+    },
 };
 use jiff::civil::Date;
 
@@ -82,7 +84,9 @@ pub fn lessons(day: &UseDay) -> BTreeMap<(String, String), Use> {
     let mut lessons: BTreeMap<(String, String), Use> = BTreeMap::new();
     for told in &day.lessons {
         let lesson = told.lesson.as_ref().map_or("", |id| id.as_str());
-        let of = lessons.entry((lesson.to_owned(), short(&told.subject))).or_default();
+        let of = lessons
+            .entry((lesson.to_owned(), short(&told.subject)))
+            .or_default();
         of.opens = of.opens.saturating_add(told.opens).min(MOST_OPENS);
         of.finished = of.finished.saturating_add(told.finished).min(MOST_OPENS);
         of.seconds = of.seconds.saturating_add(told.seconds).min(DAY_S);

@@ -38,7 +38,9 @@ pub enum Doubt {
 }
 
 /// Whether a record is what the board wrote, entry by entry.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum ChainState {
     /// It contradicts its chain, or what the board told before.
@@ -134,7 +136,10 @@ pub const fn untold(over: bool) -> (Verdict, Option<Doubt>) {
 }
 
 fn chain(record: &SilenceRecord) -> ChainState {
-    let unread = record.entries.iter().any(|entry| entry.kind == SilenceKind::Other);
+    let unread = record
+        .entries
+        .iter()
+        .any(|entry| entry.kind == SilenceKind::Other);
     if unread || record.entries.len() >= MAX_SILENCE_ENTRIES {
         return ChainState::Partial;
     }
@@ -213,16 +218,16 @@ mod tests {
             true,
         );
         assert_eq!(verdict(&audio), (Verdict::AllowedAudio, None));
-        let opened_only = record(&[K::Began, K::Muted, K::AudioOpened, K::AudioClosed, K::Ended], true);
+        let opened_only = record(
+            &[K::Began, K::Muted, K::AudioOpened, K::AudioClosed, K::Ended],
+            true,
+        );
         assert_eq!(verdict(&opened_only), (Verdict::Silent, None));
         let loud = record(&[K::Began, K::NotMuted], false);
         assert_eq!(verdict(&loud), (Verdict::NotMuted, None));
         let open = record(&[K::Began, K::Muted], false);
         assert_eq!(verdict(&open), (Verdict::Unknown, Some(Doubt::NotClosed)));
-        assert_eq!(
-            Facts::of(&open, None).verdict(false),
-            (Verdict::Running, None)
-        );
+        assert_eq!(Facts::of(&open, None).verdict(false), (Verdict::Running, None));
         let mut deaf = good.clone();
         deaf.checks = SilenceChecks {
             mute: 0,

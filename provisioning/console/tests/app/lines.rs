@@ -52,8 +52,7 @@ async fn a_line_holds_from_the_school_then_the_region_then_the_roster_and_reache
     let region = put(
         &console,
         &format!("/regions/{}/line", county.county),
-        json!({ "contracted_kbps": 50_000, "budget_kbps": 6_000, "exams": [
-            { "name": "统考", "from": "2099-01-10T00:00:00Z", "to": "2099-01-11T00:00:00Z" } ] }),
+        json!({ "contracted_kbps": 50_000, "budget_kbps": 6_000 }),
     )
     .await;
     assert_eq!(region.status, StatusCode::OK, "{}", region.json());
@@ -74,7 +73,6 @@ async fn a_line_holds_from_the_school_then_the_region_then_the_roster_and_reache
         ),
         (Some(50_000), Some(6_000), Some(5_000))
     );
-    assert_eq!(told.exams.len(), 1);
     let set = put(
         &console,
         &path,
@@ -174,14 +172,6 @@ async fn what_makes_no_sense_is_refused_by_its_field() {
         (
             "on_hours",
             json!({ "on_hours": [{ "days": [1], "from_min": 60, "to_min": 1_441 }] }),
-        ),
-        (
-            "exams",
-            json!({ "exams": [{ "from": "2027-01-02T00:00:00Z", "to": "2027-01-01T00:00:00Z" }] }),
-        ),
-        (
-            "exams",
-            json!({ "exams": [{ "from": "2027-01-02T00:00:00Z", "to": "2027-03-01T00:00:00Z" }] }),
         ),
     ] {
         let answer = put(&console, &school, body.clone()).await;

@@ -66,6 +66,7 @@ pub struct Site {
     pub clone: i64,
     pub security: i64,
     pub claim: (i64, String),
+    pub exam: String,
 }
 
 /// Somebody who is signed in.
@@ -280,8 +281,10 @@ impl Site {
             clone: 0,
             security: 0,
             claim: (0, String::new()),
+            exam: String::new(),
         };
         site.lesson = site.new_lesson(console).await;
+        site.exam = site.new_exam(console).await;
         site.push = site.new_push(console, &site.lesson).await;
         site.ticket = site.new_ticket(console).await;
         site.user = person(
@@ -397,6 +400,38 @@ impl Site {
         };
         packs.add(&row, Timestamp::now()).await.unwrap();
         id.to_string()
+    }
+
+    /// An exam at the node, to come.
+    pub async fn new_exam(&self, console: &TestConsole) -> String {
+        let mut exam = json!({ "name": format!("考试{}", self.mark), "from": "2099-01-10T00:00:00Z",
+            "to": "2099-01-10T02:00:00Z" });
+        exam.as_object_mut()
+            .unwrap()
+            .extend(self.place().as_object().unwrap().clone());
+        let made = made(console, "/exams", exam).await;
+        let id = made["exam"]["id"].as_str().unwrap().to_owned();
+        id
+    }
+
+    /// A fault that was reported at its board.
+    pub async fn new_fault(&self, console: &TestConsole) -> String {
+        let id = unique("F-");
+        let request = contract::records::RecordsRequest {
+            faults: vec![serde_json::from_value(json!({ "id": id, "class": "touch", "boot_id": "b1", "uptime_ms": 1 })).unwrap()],
+            ..Default::default()
+        };
+        let device = self.new_device(console).await;
+        let records = console.app.db.records();
+        records.take(&device, &request, Timestamp::now()).await.unwrap();
+        id
+    }
+
+    /// A notice to its school.
+    pub async fn new_notice(&self, console: &TestConsole) -> i64 {
+        let notice = json!({ "targets": [{ "kind": "school", "id": self.school }], "level": "standard",
+            "title": format!("停电{}", self.mark) });
+        made(console, "/notices", notice).await["id"].as_i64().unwrap()
     }
 
     pub async fn new_ticket(&self, console: &TestConsole) -> i64 {

@@ -74,6 +74,13 @@ fn meaning(action: &str) -> &'static str {
         "audit.read" => "看、导出、校验审计日志",
         "trust.read" => "看信任根、密钥与下架名单（只限授权在整个平台的账号）",
         "system.read" => "控制台本身的状态（只限授权在整个平台的账号）",
+        "usage.read" => "看使用情况与开课情况",
+        "exams.read" => "看考试与静默记录（含上级安排的考试）",
+        "exams.write" => "安排、修改、取消考试，重设监考 PIN",
+        "faults.read" => "看报修",
+        "faults.write" => "处理报修",
+        "notices.read" => "看群发的通知",
+        "notices.write" => "群发通知",
         other => panic!("{other} has no name on the page of roles: say it in tests/app/roles.rs"),
     }
 }

@@ -4,6 +4,7 @@ mod enrol;
 mod files;
 mod identity;
 mod load;
+mod records;
 mod school;
 
 use std::{sync::Once, time::Duration};

@@ -43,7 +43,7 @@ fn a_line(kbps: u32) -> EffectiveLine {
         }]),
         ..Default::default()
     };
-    line::effective(&[settings], None, now())
+    line::effective(&[settings], None, &[])
 }
 
 struct Stage {
@@ -182,7 +182,7 @@ fn too_late_is_a_disk_and_nobody_there_is_a_visit() {
 #[test]
 fn a_line_that_nobody_knows_is_said_to_be_so() {
     let mut stage = Stage::new(vec![queued("own", true, 1, 1_000_000)]);
-    stage.line = line::effective(&[], None, now());
+    stage.line = line::effective(&[], None, &[]);
     let seen = stage.estimate(None);
     assert_eq!((seen.line_kbps, seen.confidence), (ASSUMED_KBPS, Confidence::Low));
     assert!(seen.assumptions.contains(&Assumption::LineAssumed));
