@@ -3,6 +3,7 @@
 mod hostile;
 mod pulled;
 mod receipts;
+mod school;
 
 use std::{
     fs,
