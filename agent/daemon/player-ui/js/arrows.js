@@ -50,8 +50,8 @@
       }
       /* Beyond this one's edge, give or take a shadow. */
       if (along < -4) { return; }
-      /* Left and right stay in their row where there is one. */
-      along += across * (way[0] ? 8 : 2);
+      /* Left and right stay in their row as long as there is something in it. */
+      along += way[0] ? (across ? 100000 + across * 8 : 0) : across * 2;
       if (along < least) { least = along; best = one; }
     });
     if (best) { best.focus(); }
