@@ -73,6 +73,7 @@ export default {
     mended: "Found and muted",
     held: "Held back",
     played: "Audio played",
+    counts: "What happened",
     chain: "Record",
     received: "Received",
     open: "Details",
@@ -94,6 +95,7 @@ export default {
     update_held: "Update put off", play_refused: "Playing refused", disk_ignored: "Disk not shown", pin_wrong: "Wrong PIN", audio_opened: "Invigilator opened the audio", audio_played: "Audio played", audio_closed: "Audio closed",
     changed: "The exam's plan changed", ended: "Silence ended", other: "Other",
   },
+  silenceDetail: { standard: "standard", urgent: "urgent", reboot: "restart", notice: "notice", update: "update" },
   fault: {
     note: "What teachers report on a board stands here; the board shows how the repair goes",
     what: "Fault",
@@ -175,6 +177,8 @@ export default {
     hours: "Played (h:min)",
     finished: "Played to the end",
     classrooms: "Classrooms",
+    of: { school: "School", class: "Classroom", subject: "Subject", lesson: "Lesson", day: "Day" },
+    hoursShort: "Played",
     lessons: "Lessons",
     days: "Days",
     told: "{told} of {boards} boards have told; what the others did is unknown, not nothing.",
@@ -191,7 +195,7 @@ export default {
   opening: {
     opened: "Held", not_opened: "Not held", unknown: "Unknown",
     rate: "Held", rateText: "Held ÷ (held + not held), without the unknown",
-    planned: "Planned lessons opened", plannedText: "{opened} of {planned} planned lessons were opened",
+    planned: "Planned lessons opened", plannedShort: "Planned", plannedText: "{opened} of {planned} planned lessons were opened",
     known: "Told", knownText: "The other boards have not told yet: unknown, not “not held”",
     bySchool: "By school", byClass: "By classroom", allSchools: "All schools", rows: "Rows",
     periods: "Periods", share: "Share", told: "Last told", never: "Never",

@@ -18,7 +18,7 @@ export default {
     hasNone: "No timetable",
     day: "{day}",
     noTime: "no time",
-    bell: "bells: {time}",
+    asBells: "as the bells", ownTimes: "own times",
     from: "Period {n} from",
     to: "Period {n} to",
     cell: "{day}, period {n} ({weeks})",

@@ -73,6 +73,7 @@ export default {
     mended: "发现并关掉",
     held: "挡下",
     played: "播放听力",
+    counts: "发生了什么",
     chain: "记录校验",
     received: "收到",
     open: "经过",
@@ -94,6 +95,7 @@ export default {
     update_held: "推迟升级", play_refused: "拒绝播放", disk_ignored: "插盘未显示", pin_wrong: "PIN 输错", audio_opened: "监考打开听力", audio_played: "播放听力", audio_closed: "听力关闭",
     changed: "考试计划有变", ended: "静默结束", other: "其他",
   },
+  silenceDetail: { standard: "普通", urgent: "紧急", reboot: "重启", notice: "通知", update: "升级" },
   fault: {
     note: "老师在教室终端上点“报修”就会出现在这里；处理进度会显示在终端上",
     what: "故障",
@@ -175,6 +177,8 @@ export default {
     hours: "播放时长（时:分）",
     finished: "播完次数",
     classrooms: "教室数",
+    of: { school: "学校", class: "教室", subject: "学科", lesson: "课程", day: "日期" },
+    hoursShort: "播放时长",
     lessons: "课程数",
     days: "天数",
     told: "{boards} 台终端中 {told} 台已上报；没有上报的是未知，不是没用。",
@@ -191,7 +195,7 @@ export default {
   opening: {
     opened: "已开课", not_opened: "未开课", unknown: "未知",
     rate: "开课率", rateText: "已开课 ÷（已开课 + 未开课），不含未知",
-    planned: "计划课程开课", plannedText: "{planned} 节计划课程中打开了 {opened} 节",
+    planned: "计划课程开课", plannedShort: "计划课程", plannedText: "{planned} 节计划课程中打开了 {opened} 节",
     known: "已上报", knownText: "其余的终端还没有上报，是未知，不是未开课",
     bySchool: "按学校", byClass: "按教室", allSchools: "全部学校", rows: "按什么分",
     periods: "应上节数", share: "比例", told: "最近上报", never: "从未",

@@ -18,7 +18,7 @@ export default {
     hasNone: "没有课表",
     day: "周{day}",
     noTime: "没有时间",
-    bell: "按作息 {time}",
+    asBells: "按作息", ownTimes: "自定时间",
     from: "第 {n} 节从",
     to: "第 {n} 节到",
     cell: "周{day}第 {n} 节（{weeks}）",
