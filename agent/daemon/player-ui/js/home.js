@@ -322,7 +322,7 @@
       var top = el.querySelector('.home-top'), card = el.querySelector('.hero');
       if (!card) { return; }
       BBT.toggle(top, 'tight', false);
-      BBT.toggle(top, 'tight', card.scrollHeight > card.clientHeight + 1);
+      BBT.toggle(top, 'tight', window.innerWidth > 760 && card.scrollHeight > card.clientHeight + 1);
     }
 
     update();
