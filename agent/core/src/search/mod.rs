@@ -309,7 +309,11 @@ impl Index {
             let (front, back) = word.split_at(at);
             if self.is_place(front, fuzzy) {
                 let rests = self.ways(back, fuzzy, 2);
-                ways.extend(rests.into_iter().map(|rest| [vec![front.to_vec()], rest].concat()));
+                ways.extend(
+                    rests
+                        .into_iter()
+                        .map(|rest| [vec![front.to_vec()], rest].concat()),
+                );
             } else if self.is_place(back, fuzzy) {
                 ways.push(vec![front.to_vec(), back.to_vec()]);
             }
@@ -336,9 +340,7 @@ impl Index {
 
     fn items_of(&self, row: &Row) -> &[u32] {
         let from = row.items_from as usize;
-        self.items
-            .get(from..from + usize::from(row.items))
-            .unwrap_or(&[])
+        self.items.get(from..from + usize::from(row.items)).unwrap_or(&[])
     }
 
     /// What is shown of a lesson that was found.
@@ -399,7 +401,12 @@ fn words(question: &str) -> Vec<Vec<char>> {
     folded
         // Xi'an is one word.
         .split(|c| text::is_gap(*c) && *c != '\'' && *c != '’')
-        .map(|word| word.iter().copied().filter(|c| !text::is_gap(*c)).collect::<Vec<char>>())
+        .map(|word| {
+            word.iter()
+                .copied()
+                .filter(|c| !text::is_gap(*c))
+                .collect::<Vec<char>>()
+        })
         .filter(|word| !word.is_empty())
         .take(MAX_WORDS)
         .collect()

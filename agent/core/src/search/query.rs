@@ -21,7 +21,9 @@ pub(super) enum Manner {
     Mixed,
     /// All by their initials.
     Initials,
-    /// All in full, the last perhaps not to its end; characters and letters as they stand.
+    /// All in full but the last, which is still being typed.
+    Typing,
+    /// All in full; characters and letters as they stand.
     Full,
 }
 
@@ -42,6 +44,8 @@ pub(super) struct Word {
     /// For each place and syllable, where the word may go on after it: typed in full, and by its initial.
     full: Vec<u64>,
     initial: Vec<u64>,
+    /// For each place and syllable, whether the word ends within it.
+    typing: Vec<bool>,
     syllables: usize,
     /// For each character of the index, whether a match may begin with it.
     begins: Vec<bool>,
@@ -57,6 +61,7 @@ impl Word {
             end: 1 << chars.len(),
             full: vec![0; chars.len() * texts.syllables.len()],
             initial: vec![0; chars.len() * texts.syllables.len()],
+            typing: vec![false; chars.len() * texts.syllables.len()],
             syllables: texts.syllables.len(),
             begins: Vec::new(),
             numbers: numbers(&chars),
@@ -83,13 +88,12 @@ impl Word {
     /// Notes what each syllable does at a place.
     fn spell(&mut self, at: usize, texts: &Texts, fuzzy: bool) {
         let rest = &self.chars[at..];
-        let len = self.chars.len();
         for (number, syllable) in texts.syllables.iter().enumerate() {
             let spellings = syllable
                 .exact
                 .iter()
                 .chain(syllable.fuzzy.iter().filter(|_| fuzzy));
-            let (mut full, mut initial) = (0u64, 0u64);
+            let (mut full, mut initial, mut typing) = (0u64, 0u64, false);
             for spelling in spellings {
                 let same = rest
                     .iter()
@@ -101,9 +105,8 @@ impl Word {
                 }
                 if same == spelling.len() {
                     full |= 1 << (at + same);
-                } else if same == rest.len() {
-                    // The last syllable is still being typed.
-                    full |= 1 << len;
+                } else {
+                    typing |= same == rest.len();
                 }
                 initial |= 1 << (at + 1);
                 if same >= 2 && long_initial(spelling) {
@@ -113,6 +116,7 @@ impl Word {
             let cell = at * self.syllables + number;
             self.full[cell] = full;
             self.initial[cell] = initial;
+            self.typing[cell] = typing;
         }
     }
 
@@ -133,16 +137,18 @@ impl Word {
                 if manner != Manner::Initials {
                     next |= self.full[cell];
                 }
-                if manner != Manner::Full {
+                if matches!(manner, Manner::Initials | Manner::Mixed) {
                     next |= self.initial[cell];
+                }
+                if self.typing[cell] && matches!(manner, Manner::Typing | Manner::Mixed) {
+                    next |= self.end;
                 }
             }
         }
         next
     }
 
-    /// The best match in a text: in full, else by initials, else in a mixture; of equals the first. `lead` is where its words
-    /// begin.
+    /// The best match in a text: in full, else by initials, else in a mixture; of equals the first.
     pub(super) fn find(&self, texts: &Texts, text: u32) -> Option<Stretch> {
         if self.chars.is_empty() {
             return None;
@@ -150,7 +156,7 @@ impl Word {
         let units = texts.units(text);
         let numbers = texts.numbers(text);
         self.search(texts, units, numbers, Manner::Mixed)?;
-        [Manner::Full, Manner::Initials, Manner::Mixed]
+        [Manner::Full, Manner::Typing, Manner::Initials, Manner::Mixed]
             .into_iter()
             .find_map(|manner| self.search(texts, units, numbers, manner))
     }
@@ -190,7 +196,7 @@ impl Word {
             if glyph.kind == Kind::Gap {
                 next |= places;
             }
-            if (begins_word && manner != Manner::Full) || (letter && manner == Manner::Mixed) {
+            if (begins_word && manner == Manner::Initials) || (letter && manner == Manner::Mixed) {
                 passing |= self.step(places, glyph, texts, Manner::Full);
             }
             if let Some(number) = numbers.iter().find(|number| usize::from(number.at) == at) {

@@ -28,6 +28,8 @@ enum Fit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Score {
     fit: Fit,
+    /// Its last syllable is not typed to its end.
+    typing: bool,
     /// Hundredths of the text that were typed.
     share: u8,
 }
@@ -39,7 +41,7 @@ impl Score {
         let first = found.from == 0 || found.from == lead;
         let rest = units.get(found.to..).unwrap_or(&[]);
         let whole = first && rest.iter().all(|unit| texts.glyph(*unit).kind == Kind::Gap);
-        let full = found.manner == Manner::Full;
+        let full = matches!(found.manner, Manner::Full | Manner::Typing);
         let fit = match (full, first, whole) {
             (true, _, true) => Fit::Whole,
             (true, true, false) => Fit::First,
@@ -52,20 +54,22 @@ impl Score {
         let share = (found.to - found.from) * 100 / len.max(1);
         Self {
             fit,
+            typing: found.manner == Manner::Typing,
             share: u8::try_from(share.min(100)).unwrap_or(100),
         }
     }
 
     /// What it is worth in a title.
     const fn in_title(self) -> u32 {
-        match self.fit {
+        let worth = match self.fit {
             Fit::Whole => 100,
             Fit::First => 80,
             Fit::InitialsWhole => 64,
             Fit::InitialsFirst => 36,
             Fit::Inside => 30,
             Fit::InitialsInside => 12,
-        }
+        };
+        if self.typing { worth - 5 } else { worth }
     }
 
     /// In the title of an item.
@@ -167,7 +171,7 @@ impl Weighed {
             if let Some(found) = score(*place) {
                 // Of numbers, the grade's is what is typed most.
                 let worth = match (numeric, at) {
-                    (true, 1) => 8,
+                    (true, 1) => 60,
                     (true, _) => 3,
                     (false, _) => found.in_place(),
                 };

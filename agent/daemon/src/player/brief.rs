@@ -83,7 +83,7 @@ impl<'a> Brief<'a> {
             kinds,
             thumbnail: picture.map(|path| file_url(lesson, path)),
             items: items.len(),
-            own: is_own(&lesson.lesson),
+            own: card.map_or_else(|| is_own(&lesson.lesson), |card| card.school.is_some()),
             done_bytes,
             total_bytes,
             reason,
