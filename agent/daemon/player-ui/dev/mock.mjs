@@ -107,6 +107,17 @@ const USB = { '': [['教学资料', 'dir', 0, null], ['三角形 导入.mp4', 'v
 '教学资料': [['第二课.pdf', 'pdf', 113689, 'slides.pdf']] };
 
 export const disk = { id: 'K1', name: '老师的 U 盘', state: 'idle', packs: [], found: 0, verified: 0, offered: 0, offered_bytes: 0, done_bytes: 0, total_bytes: 0, note: null, writable: true, files: true };
+// What is made takes three seconds here.
+function ownLessons() {
+  let making = null;
+  if (world.making) {
+    const part = (Date.now() - world.making.since) / 3000;
+    const { then, since, ...card } = world.making;
+    if (part >= 1) { world.making = null; then(); } else making = { ...card, done_bytes: Math.floor(part * card.total_bytes) };
+  }
+  return { on_board: true, school: true, author: world.author || 'waiting', lessons: world.own, making, note: world.ownNote || null, made: world.made || null, room_bytes: 20e9, limits: { files: 200, chars: 60 } };
+}
+
 export const disks = { on_board: true, disks: [], note: null };
 
 const WRITES = {
@@ -124,7 +135,16 @@ const WRITES = {
   '/api/settings': (b) => { if (b.session !== world.settings.session) return [403, { code: 'locked', message: '请重新输入 PIN' }]; const { session, ...more } = b; Object.assign(world.settings, more); return [200, settings()]; },
   '/api/timetable': (b) => b.file ? [200, { periods: 35, needs_first_monday: !b.first_monday }] : [422, { code: 'cses_invalid', message: '第 12 行 start_time：时间写法不对，应为 "08:00:00"' }],
   '/api/timetable/clear': () => [200, { periods: 0 }],
-  '/api/own-lessons': (b) => { const one = { id: `own-${world.own.length + 1}`, title: b.title, subject: b.subject, grade: b.grade, items: (b.files || []).length, bytes: 1234567, state: 'ready' }; world.own.push(one); return [201, one]; },
+  '/api/own-lessons': (b) => {
+    world.making = { step: 'make', title: b.title, total_bytes: 250e6, since: Date.now(), then: () => {
+      const one = { id: b.lesson || `school-${world.own.length + 1}`, version: b.lesson ? 2 : 1, title: b.title, subject: b.subject, grade: b.grade || '', volume: '', chapter: '', items: b.files.length, size_bytes: 125e6, ready: true, barred: false };
+      world.own = [one, ...world.own.filter((o) => o.id !== one.id)];
+      world.made = one.id;
+      world.ownNote = { problem: false, zh: `《${b.title}》已经做好，就在本机书架上，可以上课了。`, en: `“${b.title}” is made.` };
+    } };
+    return [200, { message: `正在做《${b.title}》，请不要拔出 U 盘。` }];
+  },
+  '/api/own-lessons/stop': () => { world.making = null; return [200, { message: '已停止，没有留下做了一半的课。' }]; },
 };
 
 function settings() {
@@ -175,8 +195,8 @@ export function api(req, res, url, shelf, tools) {
     if (path === '/api/diag.svg') { res.writeHead(200, { 'content-type': 'image/svg+xml', 'cache-control': 'no-store' }).end(tools.qr()); return true; }
     if (path === '/api/privacy') return json(200, PRIVACY);
     if (path === '/api/settings') return json(200, settings());
-    if (path === '/api/disks') return json(200, disks);
-    if (path === '/api/own-lessons') return json(200, { on_board: true, lessons: world.own });
+    if (path === '/api/disks') return json(200, { ...disks, plugged: disks.disks.map(({ id, name }) => ({ id, name })) });
+    if (path === '/api/own-lessons') return json(200, ownLessons());
     const files = /^\/api\/disks\/([^/]+)\/files$/.exec(path);
     if (files) {
       const list = USB[q.get('dir') || ''];
@@ -210,6 +230,12 @@ export function api(req, res, url, shelf, tools) {
       return json(200, { message: '好' });
     }
     if (own[2] === 'remove') world.own = world.own.filter((o) => o.id !== own[1]);
+    if (own[2] === 'write') {
+      const { title } = world.own.find((o) => o.id === own[1]) || { title: '' };
+      world.making = { step: 'write', title, total_bytes: 125e6, since: Date.now(), then: () => {
+        world.ownNote = { problem: false, zh: `《${title}》已经写到 U 盘。插到本校别的终端上，它们会问要不要导入。`, en: `“${title}” is on the disk.` };
+      } };
+    }
     return json(200, { message: '好' });
   });
   return true;

@@ -99,7 +99,7 @@
   function update() {
     /* Not over what plays: a disk is no reason to disturb a class. */
     var where = document.body.className;
-    var quiet = where.indexOf('immersive') >= 0 || where.indexOf('on-item') >= 0 || where.indexOf('on-locked') >= 0 || where.indexOf('on-usb') >= 0 || where.indexOf('on-exam') >= 0;
+    var quiet = where.indexOf('immersive') >= 0 || where.indexOf('on-item') >= 0 || where.indexOf('on-locked') >= 0 || where.indexOf('on-usb') >= 0 || where.indexOf('on-own') >= 0 || where.indexOf('on-exam') >= 0;
     var now = JSON.stringify([disks, answer, asking, BBT.language, quiet, hidden]);
     var note = disks && disks.note;
     if (now === drawn) { return; }

@@ -272,6 +272,8 @@
     function dock() {
       var can = state && state.on_board && state.school;
       BBT.empty(end);
+      /* One way back at a time. */
+      BBT.toggle(back, 'hidden', step === 'files' || step === 'words' || step === 'making' || step === 'writing');
       if (step === 'list' && can) {
         end.appendChild(BBT.button({ icon: 'plus', text: t('own.new'), 'class': 'button-primary button-wide', onclick: function () { begin(null); } }));
       }
