@@ -358,6 +358,21 @@ await test('home without timetable, without clock, on a holiday, with nothing: w
   await dev({ home: {} });
 });
 
+await test('the large button stays whole under a notice, a disk and an exam that is near', async (page) => {
+  const whole = () => page.evaluate(() => {
+    const button = document.querySelector('.hero-go').getBoundingClientRect();
+    const card = document.querySelector('.hero').getBoundingClientRect();
+    return button.height >= 64 && button.bottom <= card.bottom + 1 && button.top >= card.top && document.elementFromPoint(button.left + 20, button.bottom - 8).closest('.hero-go') !== null;
+  });
+  assert.ok(await whole());
+  await dev({ notices: [{ level: 'standard', title: '通知', text: '下午开会' }, { level: 'standard', title: '通知二', text: '停电' }], disks: [{ id: 'K1' }],
+    home: { exam: { state: 'soon', name: '期中考试', from: '2026-11-23T02:10:00Z', to: '2026-11-23T03:30:00Z' } } });
+  await page.waitForSelector('.disks .banner', { timeout: 8000 });
+  await page.waitForTimeout(400);
+  assert.ok(await whole());
+  await dev({ notices: [], disks: [], home: {} });
+});
+
 await test('search: initials by keys on the page, marks, delete, a lesson and back to the same results', async (page) => {
   await page.click('.dock .button-primary');
   await page.waitForSelector('.keyboard');

@@ -281,7 +281,7 @@
 
   BBT.view('home', function () {
     var el = h('div', { 'class': 'view view-home' });
-    var picked = null, drawn = '', timer;
+    var picked = null, drawn = '', height = 0, timer;
 
     function draw() {
       var home = BBT.data.home, chosen;
@@ -320,13 +320,14 @@
     /* Notices, disks and banners take room: the large button must never be what is cut off. */
     function fit() {
       var top = el.querySelector('.home-top'), card = el.querySelector('.hero');
+      height = el.clientHeight;
       if (!card) { return; }
       BBT.toggle(top, 'tight', false);
       BBT.toggle(top, 'tight', window.innerWidth > 760 && card.scrollHeight > card.clientHeight + 1);
     }
 
     update();
-    timer = window.setInterval(fit, 1000);
+    timer = window.setInterval(function () { if (el.clientHeight !== height) { fit(); } }, 150);
     return {
       el: el, update: function () { update(); fit(); }, mounted: fit,
       destroy: function () { window.clearInterval(timer); },
