@@ -1,4 +1,5 @@
-//! Journey: an operator's first day by the page alone, with real agents following; then every page is photographed and
+//! Journey: an operator's first day by the page alone, with real agents following, and a school's day (timetable, term, a
+//! planned lesson, an exam, a notice, what was held); then every page is photographed and
 //! held against script errors, foreign requests, sideways scrolling and accessibility violations.
 //!
 //! The pictures stay in the build folder (`tmp/operators-page`), to be looked at.
@@ -69,6 +70,7 @@ async fn a_first_day_by_the_page_alone() -> Result<()> {
     })
     .await?;
 
+    println!("{}", node("school-day.mjs", &[])?);
     let (others, requests) = new_boards(&county, &classrooms[0])?;
     println!("{}", node("screenshots.mjs", &[])?);
     let pictures = fs::read_dir(&out)?

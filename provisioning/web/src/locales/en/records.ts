@@ -99,6 +99,7 @@ export default {
   fault: {
     note: "What teachers report on a board stands here; the board shows how the repair goes",
     what: "Fault",
+    device: "Device",
     class: "Class",
     anyClass: "All classes",
     anyPlace: "Everywhere",

@@ -99,6 +99,7 @@ export default {
   fault: {
     note: "老师在教室终端上点“报修”就会出现在这里；处理进度会显示在终端上",
     what: "故障",
+    device: "终端",
     class: "类别",
     anyClass: "全部类别",
     anyPlace: "全部地点",
