@@ -305,7 +305,7 @@
       var home = BBT.data.home;
       /* Only what is drawn counts: seconds that pass are no reason to take a button from under a finger. */
       var now = JSON.stringify([home && [home.today, home.next, home.resume, home.tomorrow, home.facets, home.counts, home.repairs, home.exam && home.exam.state, home.preparing, home.device], picked, BBT.language]);
-      var list, left, focus;
+      var list, left, focus, chosen;
       if (now === drawn && el.firstChild) { return; }
       drawn = now;
       list = el.querySelector('.periods-list');
@@ -313,7 +313,11 @@
       focus = document.activeElement && el.contains(document.activeElement) ? document.activeElement.className : null;
       draw();
       list = el.querySelector('.periods-list');
-      if (list) { list.scrollLeft = left; }
+      if (list) {
+        list.scrollLeft = left;
+        chosen = list.querySelector('.period-chosen');
+        if (chosen && chosen.offsetLeft + chosen.offsetWidth > list.offsetLeft + left + list.clientWidth) { list.scrollLeft = chosen.offsetLeft - list.offsetLeft - list.clientWidth / 2; }
+      }
       if (focus) { [].filter.call(el.querySelectorAll('a, button'), function (one) { return one.className === focus; }).slice(0, 1).forEach(function (one) { one.focus(); }); }
     }
 
@@ -323,6 +327,7 @@
       height = el.clientHeight;
       if (!card) { return; }
       BBT.toggle(top, 'tight', false);
+      BBT.toggle(top, 'roomy', card.clientHeight > 18 * parseFloat(window.getComputedStyle(document.documentElement).fontSize));
       BBT.toggle(top, 'tight', window.innerWidth > 760 && card.scrollHeight > card.clientHeight + 1);
     }
 

@@ -45,7 +45,7 @@
      what is wrong. Gives {el, key(event), say(words)}. */
   BBT.pinPad = function (options) {
     var typed = '', busy = false, MOST = 12, LEAST = 4;
-    var dots = h('div', { 'class': 'pin-dots', 'aria-label': t('pin.digits') });
+    var dots = h('div', { 'class': 'pin-dots', role: 'img', 'aria-label': t('pin.digits') });
     var said = h('p', { 'class': 'pin-said', role: 'alert' });
     var submit = BBT.button({ icon: 'check', text: t('pin.ok'), 'class': 'button-primary button-large', onclick: send });
     var keys = '123456789'.split('').map(function (digit) { return key(digit, { tab: true }, function () { add(digit); }); });
