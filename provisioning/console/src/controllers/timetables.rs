@@ -338,7 +338,7 @@ impl Place {
                     rows: found.periods.len(),
                     classes: vec![ClassTable {
                         room: classroom,
-                        periods: found.periods.iter().map(calendar::shown).collect(),
+                        periods: calendar::by_bells(&found.periods, &self.calendar.bells),
                     }],
                     ..Tables::default()
                 }),

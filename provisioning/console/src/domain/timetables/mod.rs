@@ -94,6 +94,38 @@ pub fn shown(period: &Period) -> TimetablePeriod {
     }
 }
 
+/// A week out of a file that does not number its periods: what is held at the time of a bell is that bell's period and goes
+/// with it when the bells change. Where that would make two of one number, all stay as they are.
+pub fn by_bells(week: &[Period], bells: &[Bell]) -> Vec<TimetablePeriod> {
+    let rung = |period: &Period| {
+        let bell = bells
+            .iter()
+            .find(|bell| (bell.from_min, bell.to_min) == (period.from_min, period.to_min));
+        match bell {
+            Some(bell) => TimetablePeriod {
+                number: bell.number,
+                from_min: None,
+                to_min: None,
+                ..shown(period)
+            },
+            None => shown(period),
+        }
+    };
+    let found: Vec<TimetablePeriod> = week.iter().map(rung).collect();
+    let meet = |a: Weeks, b: Weeks| a == b || a == Weeks::All || b == Weeks::All;
+    let clash = found.iter().enumerate().any(|(at, one)| {
+        let earlier = found.iter().take(at);
+        earlier
+            .filter(|other| (other.day, other.number) == (one.day, one.number))
+            .any(|other| meet(other.weeks, one.weeks))
+    });
+    if clash {
+        week.iter().map(shown).collect()
+    } else {
+        found
+    }
+}
+
 /// Which week of the term a date is in, from 1.
 pub fn week_of(calendar: &EffectiveCalendar, date: Date) -> Option<u8> {
     let term = calendar.term?;
