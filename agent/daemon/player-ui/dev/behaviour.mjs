@@ -377,8 +377,7 @@ await test('search: initials by keys on the page, marks, delete, a lesson and ba
   await page.click('.dock .button-primary');
   await page.waitForSelector('.keyboard');
   for (const key of 'sjx') await page.click(`[data-key="${key}"]`);
-  await page.waitForSelector('.results .card');
-  assert.equal(await page.innerText('.results mark'), '三角形');
+  await page.waitForFunction(() => { const m = document.querySelector('.results mark'); return m && m.textContent === '三角形'; });
   await page.click('.results .card');
   await page.waitForSelector('.view-lesson');
   await page.click('.button-back');
