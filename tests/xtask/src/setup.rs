@@ -22,7 +22,7 @@ struct Need {
     why: &'static str,
 }
 
-const SYSTEM: [Need; 15] = [
+const SYSTEM: [Need; 17] = [
     Need {
         program: "cc",
         args: &["--version"],
@@ -46,6 +46,18 @@ const SYSTEM: [Need; 15] = [
         args: &["--version"],
         package: "chromium",
         why: "opens the pages in the tests, makes slides and PDF",
+    },
+    Need {
+        program: "pulseaudio",
+        args: &["--version"],
+        package: "pulseaudio",
+        why: "is the loudspeaker that the tests listen to",
+    },
+    Need {
+        program: "parec",
+        args: &["--version"],
+        package: "pulseaudio-utils",
+        why: "is the ear at it, and mutes it",
     },
     Need {
         program: "fc-match",

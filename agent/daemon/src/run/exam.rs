@@ -194,6 +194,9 @@ impl Agent {
                         .handle(commands::Event::Hold { held, not_before }, now);
                     // The line's rules follow.
                     self.school.look_at = now;
+                    if !held {
+                        self.records_soon(now);
+                    }
                 }
                 Effect::Keep(saved) => {
                     self.records.book.give(Task::Exam(saved));

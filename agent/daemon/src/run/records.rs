@@ -162,17 +162,25 @@ impl Telling {
         begins
     }
 
+    /// It went well; again after `wait`, or sooner if there is news.
     fn ended(&mut self, wait: Option<Duration>, now: Millis) {
         self.under_way = false;
         if let Some(wait) = wait {
             let at = now + wait;
-            self.due = Some(self.due.map_or(at, |due| due.max(at)));
+            self.due = Some(self.due.map_or(at, |due| due.min(at)));
         }
+    }
+
+    /// It did not; whatever is new waits with the rest.
+    fn put_off(&mut self, wait: Duration, now: Millis) {
+        self.under_way = false;
+        let at = now + wait;
+        self.due = Some(self.due.map_or(at, |due| due.max(at)));
     }
 
     fn failed(&mut self, now: Millis) {
         let wait = self.backoff.next_wait(&mut self.dice);
-        self.ended(Some(wait), now);
+        self.put_off(wait, now);
     }
 }
 
@@ -201,6 +209,11 @@ impl Agent {
         self.perform_exam(now);
     }
 
+    /// Somebody waits for what was noted down.
+    pub(super) fn records_soon(&mut self, now: Millis) {
+        self.records.telling.news(true, now);
+    }
+
     pub(super) fn records_connected(&mut self, now: Millis) {
         self.records.telling.connected(now);
     }
@@ -221,8 +234,7 @@ impl Agent {
         }
         let untold = self.exam.core.untold().next().is_some() || !self.records.usage.untold().is_empty();
         if untold && self.records.telling.due.is_none() && !self.records.telling.under_way {
-            let closed = self.exam.core.untold().any(|record| record.closed);
-            self.records.telling.news(closed, now);
+            self.records.telling.news(false, now);
         }
         if self.online && self.records.telling.begins(now) {
             self.tell_records(now);
@@ -458,7 +470,7 @@ impl Agent {
             Answer::Good(body) => serde_json::from_slice::<RecordsReply>(body).ok(),
             Answer::Problem { status, .. } if is_unknown_route(*status) => {
                 tracing::info!("the console does not know records yet; they are kept");
-                return self.records.telling.ended(Some(UNKNOWN), now);
+                return self.records.telling.put_off(UNKNOWN, now);
             }
             _ => None,
         };
@@ -529,6 +541,10 @@ mod tests {
         telling.news(false, at(500));
         telling.news(true, at(500));
         assert!(telling.begins(at(533)), "somebody waits for it");
+        // What is new while the console is being told does not wait for the next round.
+        telling.news(true, at(533));
+        telling.ended(Some(TELL_EVERY), at(534));
+        assert!(telling.begins(at(566)));
     }
 
     #[test]
