@@ -558,6 +558,8 @@ impl State {
 
     async fn fulfil(&mut self, wish: DiskWish) {
         let answer = self.answer(&wish).await;
+        // Whoever looks after the answer finds what it speaks of.
+        self.show().await;
         let _ = wish.answer.send(answer);
     }
 

@@ -489,7 +489,8 @@ fn what_cannot_be_made_leaves_nothing() {
 struct Board {
     wishes: mpsc::Sender<DiskWish>,
     shown: watch::Receiver<Arc<Disks>>,
-    words: mpsc::Receiver<Word>,
+    /// Hears whatever it says; that it gets no receipt it takes as an answer.
+    heard: tokio::task::JoinHandle<()>,
     facts: watch::Sender<Facts>,
     stop: CancellationToken,
     task: tokio::task::JoinHandle<()>,
@@ -499,7 +500,7 @@ struct Board {
 fn desk(dir: &Path, door: &TrustDoor, store: &ContentStore) -> Board {
     let (wishes, wished) = mpsc::channel(1);
     let (shown, see) = watch::channel(Arc::default());
-    let (said, words) = mpsc::channel(100);
+    let (said, mut words) = mpsc::channel::<Word>(100);
     let (facts, known) = watch::channel(Facts::default());
     let stop = CancellationToken::new();
     let desk = Desk {
@@ -521,7 +522,7 @@ fn desk(dir: &Path, door: &TrustDoor, store: &ContentStore) -> Board {
     Board {
         wishes,
         shown: see,
-        words,
+        heard: tokio::spawn(async move { while words.recv().await.is_some() {} }),
         facts,
         stop,
         task,
@@ -547,11 +548,8 @@ impl Board {
 
     async fn close(self) {
         self.stop.cancel();
-        // Whatever it still says is heard.
-        let mut words = self.words;
-        let heard = tokio::spawn(async move { while words.recv().await.is_some() {} });
         tokio::time::timeout(LIMIT, self.task).await.unwrap().unwrap();
-        heard.await.unwrap();
+        self.heard.await.unwrap();
         drop(self.facts);
     }
 }
