@@ -69,6 +69,8 @@ pub(crate) struct Inner {
     pub(crate) options: StoreOptions,
     /// From the options at first, and since from each renewal.
     trusted: RwLock<Vec<TrustedKey>>,
+    /// Every key that was believed since the start.
+    known: RwLock<Vec<TrustedKey>>,
     pub(crate) layout: Layout,
     pub(crate) index: Index,
     pub(crate) faults: Faults,
@@ -153,6 +155,7 @@ impl ContentStore {
         };
         let store = Self(Arc::new(Inner {
             trusted: RwLock::new(options.trusted.clone()),
+            known: RwLock::new(options.trusted.clone()),
             options,
             layout,
             index,
@@ -173,8 +176,16 @@ impl ContentStore {
         Ok((store, report))
     }
 
-    /// Manifests that come from now on are believed with these keys; those that are held were believed already.
+    /// Manifests that come from now on are believed with these keys; those that are held were believed already, and can be
+    /// read on by the keys of then.
     pub fn trust(&self, keys: Vec<TrustedKey>) {
+        let mut known = self.0.known.write().unwrap_or_else(PoisonError::into_inner);
+        for key in &keys {
+            if !known.contains(key) {
+                known.push(key.clone());
+            }
+        }
+        drop(known);
         *self.0.trusted.write().unwrap_or_else(PoisonError::into_inner) = keys;
     }
 
@@ -536,9 +547,9 @@ impl Inner {
         {
             return Err(ManifestRefused::Hash { found, promised });
         }
-        let mut keys = self.options.trusted.clone();
-        keys.extend_from_slice(&self.trusted.read().unwrap_or_else(PoisonError::into_inner));
+        let keys = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let lesson = SignedLesson::open(bytes, &key.lesson, &keys)?;
+        drop(keys);
         let manifest = &lesson.manifest;
         if manifest.id != key.lesson || manifest.version != key.version {
             return Err(ManifestRefused::Other(LessonKey {

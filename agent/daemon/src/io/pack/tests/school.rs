@@ -232,6 +232,14 @@ fn made_on_one_board_it_plays_there_at_once_and_on_the_others_once_its_author_is
         there.manifest(&key_of(&made.assigned)).unwrap(),
         store.manifest(&key_of(&made.assigned)).unwrap()
     );
+    // Taken out while the board runs: nothing new comes, and what is here can still be read.
+    there.trust(board(OURS, 3, &[]).lesson_keys());
+    assert!(there.manifest(&key_of(&made.assigned)).unwrap().is_some());
+    let (document, _) = store.document(&key_of(&made.assigned)).unwrap().unwrap();
+    there.evict(&key_of(&made.assigned)).unwrap();
+    assert!(there.put_manifest(&document, &made.assigned).is_err());
+    there.trust(approved.lesson_keys());
+    import_by(&there, &approved, disk.path(), &made.assigned).unwrap();
     drop(there);
     // It survives a start with an index that is lost, and does so when its author is not believed any more.
     fs::remove_dir_all(root.path().join("index")).unwrap();
