@@ -6,8 +6,9 @@
 use std::net::IpAddr;
 
 use axum::{
+    body::Body,
     extract::{Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header},
     middleware::Next,
     response::Response,
 };
@@ -18,6 +19,11 @@ use super::{
     problem::{self, Refusal},
 };
 use crate::{config::Language, shelf::PlayerState};
+
+/// Most bytes of a request's headers, but for cookies.
+const HEAD_BYTES: usize = 16 * 1024;
+/// Nobody here sets cookies but exercises; more than this is no exercise's memory.
+const COOKIE_BYTES: usize = 4 * 1024;
 
 /// The address at which a connection arrived: one of the machine's own.
 #[derive(Debug, Clone, Copy)]
@@ -72,7 +78,23 @@ pub(super) enum DoorKind {
 }
 
 /// Checks the request, then adds the headers that every answer carries.
-pub(super) async fn guard(State(entry): State<Entry>, mut request: Request, next: Next) -> Response {
+pub(super) async fn guard(entry: State<Entry>, request: Request, next: Next) -> Response {
+    let cookies = request
+        .headers()
+        .get_all(header::COOKIE)
+        .iter()
+        .map(HeaderValue::len)
+        .sum::<usize>();
+    let mut answer = judged(entry, request, next).await;
+    // An exercise may set cookies for the whole site, so many that nobody would hear the player's questions any more.
+    if cookies > COOKIE_BYTES {
+        let clear = HeaderValue::from_static("\"cookies\"");
+        answer.headers_mut().insert("clear-site-data", clear);
+    }
+    answer
+}
+
+async fn judged(State(entry): State<Entry>, mut request: Request, next: Next) -> Response {
     let door = entry.door;
     let own_language = entry.state.settings().now().language.unwrap_or(door.language);
     let language = problem::language(request.headers(), own_language);
@@ -80,6 +102,12 @@ pub(super) async fn guard(State(entry): State<Entry>, mut request: Request, next
     let came = request.extensions().get::<CameFrom>().copied();
     let own = |ip: IpAddr| ip.to_canonical().is_loopback();
     let on_board = came.is_some_and(|came| own(came.0)) && arrived.is_some_and(|arrived| own(arrived.0));
+    let others = request.headers().iter().filter(|(name, _)| *name != header::COOKIE);
+    if others.map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>() > HEAD_BYTES {
+        let mut answer = Response::new(Body::empty());
+        *answer.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        return protect(answer, door, "", false);
+    }
     let host = arrived.and_then(|arrived| own_host(request.uri(), request.headers(), arrived.0, door.kind));
     let Some((host, authority)) = host else {
         let named = request
@@ -174,9 +202,11 @@ fn own_host(
         Ok(_) => false,
         Err(_) => {
             host.eq_ignore_ascii_case("localhost")
-                || (kind == DoorKind::Courseware
-                    && arrived_at.to_canonical().is_loopback()
-                    && courseware::is_label(host))
+                || (arrived_at.to_canonical().is_loopback()
+                    && match kind {
+                        DoorKind::Player => host == courseware::PLAYER,
+                        DoorKind::Courseware => courseware::is_label(host),
+                    })
         }
     };
     own.then(|| (host.to_owned(), authority.to_owned()))
@@ -193,6 +223,8 @@ fn protect(mut answer: Response, door: Door, host: &str, on_board: bool) -> Resp
         HeaderName::from_static("cross-origin-resource-policy"),
         "same-origin",
     );
+    // Each origin in a process of its own, though player and exercises are one site.
+    set(HeaderName::from_static("origin-agent-cluster"), "?1");
     // A page cannot take it back, whatever it links to: not one name is asked for ahead of time.
     set(HeaderName::from_static("x-dns-prefetch-control"), "off");
     let port = door.other_port;
@@ -218,14 +250,17 @@ fn protect(mut answer: Response, door: Door, host: &str, on_board: bool) -> Resp
             // As engines before Chrome 88 read it.
             set(HeaderName::from_static("feature-policy"), NO_FEATURES);
             let player = if on_board {
-                format!("http://127.0.0.1:{port} http://localhost:{port}")
+                format!(
+                    "http://{}:{port} http://127.0.0.1:{port} http://localhost:{port}",
+                    courseware::PLAYER
+                )
             } else {
                 format!("http://{host}:{port}")
             };
             format!(
                 "sandbox allow-scripts allow-same-origin; \
                  default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; worker-src blob:; object-src 'none'; \
-                 base-uri 'self'; form-action 'none'; webrtc 'block'; frame-ancestors 'self' {player}"
+                 base-uri 'self'; form-action 'none'; frame-ancestors 'self' {player}"
             )
         }
     };
@@ -304,14 +339,16 @@ mod tests {
 
     #[test]
     fn a_lessons_own_name_is_a_host_of_its_exercises_and_of_nothing_else() {
-        let check = |kind, at: &str| {
+        let check = |kind, at: &str| named("l0123456789abcdef0123.bbt.localhost:8009", kind, at);
+        fn named(host: &'static str, kind: DoorKind, at: &str) -> bool {
             let mut headers = HeaderMap::new();
-            headers.insert(
-                header::HOST,
-                HeaderValue::from_static("l0123456789abcdef0123.localhost:8009"),
-            );
+            headers.insert(header::HOST, HeaderValue::from_static(host));
             own_host(&Uri::from_static("/"), &headers, at.parse().unwrap(), kind).is_some()
-        };
+        }
+        assert!(named("bbt.localhost:8008", DoorKind::Player, "127.0.0.1"));
+        assert!(!named("bbt.localhost:8008", DoorKind::Player, "192.168.1.20"));
+        assert!(!named("bbt.localhost:8009", DoorKind::Courseware, "127.0.0.1"));
+        assert!(named("l0123456789abcdef0123.localhost", DoorKind::Courseware, "127.0.0.1"));
         assert!(check(DoorKind::Courseware, "127.0.0.1"));
         assert!(!check(DoorKind::Courseware, "192.168.1.20"));
         assert!(!check(DoorKind::Player, "127.0.0.1"));

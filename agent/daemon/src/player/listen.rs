@@ -28,6 +28,9 @@ const TAKEN_WITHIN: Duration = Duration::from_secs(120);
 const HEAD_WITHIN: Duration = Duration::from_secs(30);
 /// Most bytes of a request's head.
 const HEAD_BYTES: usize = 16 * 1024;
+/// On the board: all cookies that a browser keeps for a site fit in, so that an exercise cannot make the player deaf. `guard`
+/// counts the rest.
+const HEAD_BYTES_OWN: usize = 1024 * 1024;
 /// Most headers of a request.
 const HEADERS: usize = 64;
 /// Answers under way may go on for so long when the agent ends.
@@ -134,7 +137,11 @@ async fn connection(
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WITHIN)
-        .max_buf_size(HEAD_BYTES)
+        .max_buf_size(if peer.to_canonical().is_loopback() {
+            HEAD_BYTES_OWN
+        } else {
+            HEAD_BYTES
+        })
         .max_headers(HEADERS)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);

@@ -79,7 +79,7 @@ pub(super) async fn courseware(
     headers: HeaderMap,
 ) -> Response {
     // On the board a lesson is at home under its own name only: under another's it could read what that one stored.
-    if on_board && LessonId::new(lesson.clone()).map_or(true, |lesson| host != courseware::host(&lesson)) {
+    if on_board && LessonId::new(lesson.clone()).map_or(true, |lesson| !courseware::is_home(&host, &lesson)) {
         return Refusal::HostRefused.answer(language, format!("{host} is not where {lesson} is at home"));
     }
     match find(&state, lesson, Some(version), path).await {

@@ -11,13 +11,15 @@ use axum::{
     Extension,
     body::{Body, Bytes},
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use flate2::bufread::GzDecoder;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use rust_embed::{EmbeddedFile, RustEmbed};
 
 use super::{
+    courseware,
+    guard::{Host, OnBoard},
     problem::Refusal,
     range::{Portion, portion},
 };
@@ -31,14 +33,35 @@ struct Pages;
 const FRAME_BYTES: usize = 32 * 1024;
 
 /// `/` or one of the page's own files.
-pub(super) async fn page(uri: Uri, headers: HeaderMap, Extension(language): Extension<Language>) -> Response {
+pub(super) async fn page(
+    Extension(Host(host)): Extension<Host>,
+    Extension(OnBoard(on_board)): Extension<OnBoard>,
+    uri: Uri,
+    headers: HeaderMap,
+    Extension(language): Extension<Language>,
+) -> Response {
+    if uri.path() == "/" && courseware::should_move(&host, on_board, &headers) {
+        let own = headers.get(header::HOST).and_then(|own| own.to_str().ok());
+        let port = own.and_then(|own| own.split_once(':')).map_or("80", |(_, port)| port);
+        let to = format!("http://{}:{port}/", courseware::PLAYER);
+        let answer = [
+            (header::LOCATION, to),
+            // Other browsers, and a board that is asked from elsewhere, stay where they are.
+            (header::CACHE_CONTROL, "no-store".to_owned()),
+        ];
+        return (StatusCode::TEMPORARY_REDIRECT, answer).into_response();
+    }
+    found(&uri, &headers, language)
+}
+
+fn found(uri: &Uri, headers: &HeaderMap, language: Language) -> Response {
     let path = uri.path().trim_start_matches('/');
     let path = if path.is_empty() { "index.html" } else { path };
     if let Some(file) = Pages::get(&format!("gzip/{path}")) {
-        return answer(path, file, true, &headers);
+        return answer(path, file, true, headers);
     }
     match Pages::get(&format!("plain/{path}")) {
-        Some(file) => answer(path, file, false, &headers),
+        Some(file) => answer(path, file, false, headers),
         None => Refusal::NotFound.answer(language, uri.path()),
     }
 }
@@ -177,9 +200,7 @@ mod tests {
         for (name, value) in headers {
             asked.append(*name, value.parse().unwrap());
         }
-        let (head, body) = page(path.parse().unwrap(), asked, Extension(Language::En))
-            .await
-            .into_parts();
+        let (head, body) = found(&path.parse().unwrap(), &asked, Language::En).into_parts();
         let body = to_bytes(body, usize::MAX).await.unwrap().to_vec();
         (Response::from_parts(head, ()), body)
     }

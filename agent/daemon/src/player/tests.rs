@@ -112,7 +112,7 @@ pub(super) async fn ask(at: SocketAddr, method: &str, path: &str, headers: &[(&s
     let lesson = path.split('/').nth(1).filter(|part| part.starts_with("math-"));
     let host = lesson.map_or_else(
         || at.to_string(),
-        |lesson| format!("{}:{}", courseware::host(&lesson.parse().unwrap()), at.port()),
+        |lesson| format!("{}:{}", home(lesson), at.port()),
     );
     let mut request = format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n");
     for (name, value) in headers {
@@ -406,7 +406,8 @@ async fn every_answer_carries_the_headers_that_bind_the_browser() {
     let policy = exercise.header("content-security-policy").unwrap();
     assert!(policy.starts_with("sandbox allow-scripts"), "{policy}");
     assert!(
-        policy.contains(&format!("frame-ancestors 'self' http://127.0.0.1:{}", bench.at.port())),
+        policy.contains("frame-ancestors 'self' http://bbt.localhost:")
+            && policy.contains(&format!("http://127.0.0.1:{}", bench.at.port())),
         "{policy}"
     );
 }
@@ -646,7 +647,7 @@ async fn the_shelf_names_addresses_that_open() {
     let path = exercise
         .strip_prefix(&format!(
             "http://{}:{}",
-            courseware::host(&"math-3".parse().unwrap()),
+            home("math-3"),
             bench.courseware.port()
         ))
         .unwrap();
@@ -792,11 +793,14 @@ async fn a_lesson_is_at_home_under_its_own_name_only() {
     let (lesson, other) = (sample(), kit::lesson("math-4", 1, &[kit::noise(3, CHUNK)]));
     let bench = bench(&[&lesson, &other]).await;
     let port = bench.courseware.port();
-    let own = courseware::host(&"math-3".parse().unwrap());
+    let own = home("math-3");
     let path = "/math-3/1/file-0.bin";
     for (host, status) in [
         (format!("{own}:{port}"), 200),
-        (format!("{}:{port}", courseware::host(&"math-4".parse().unwrap())), 421),
+        (format!("{}:{port}", home("math-4")), 421),
+        (own.replace(".localhost", ".bbt.localhost"), 200),
+        (home("math-4").replace(".localhost", ".bbt.localhost"), 421),
+        (format!("bbt.localhost:{port}"), 421),
         (format!("127.0.0.1:{port}"), 421),
         (format!("localhost:{port}"), 421),
         (format!("x.{own}:{port}"), 421),
@@ -816,4 +820,47 @@ async fn a_lesson_is_at_home_under_its_own_name_only() {
     let answer = ask(bench.courseware, "GET", path, &[]).await;
     assert!(answer.header("permissions-policy").unwrap().contains("fullscreen=()"));
     assert_eq!(answer.header("x-dns-prefetch-control"), Some("off"));
+}
+
+/// The host of a lesson's exercises where the player was opened by an address.
+fn home(lesson: &str) -> String {
+    let courseware = courseware::Courseware::new("127.0.0.1", 1, true);
+    let origin = courseware.origin(&lesson.parse().unwrap());
+    origin["http://".len()..].strip_suffix(":1").unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chromium_on_the_board_is_sent_to_the_players_own_name_and_nobody_else() {
+    let bench = bench(&[]).await;
+    let port = bench.at.port();
+    let chrome = "Mozilla/5.0 (X11; Linux x86_64) Chrome/120.0.0.0 Safari/537.36";
+    let page = [("sec-fetch-dest", "document"), ("user-agent", chrome)];
+    let moved = ask(bench.at, "GET", "/", &page).await;
+    let own = format!("http://bbt.localhost:{port}/");
+    assert_eq!((moved.status, moved.header("location")), (307, Some(own.as_str())));
+    // What asks for data, an old engine, another browser, and who is there already.
+    for headers in [
+        &[("user-agent", chrome)][..],
+        &[("sec-fetch-dest", "empty"), ("user-agent", chrome)],
+        &[("sec-fetch-dest", "document"), ("user-agent", "Mozilla/5.0 Firefox/140.0")],
+    ] {
+        assert_eq!(ask(bench.at, "GET", "/", headers).await.status, 200, "{headers:?}");
+    }
+    let request = format!(
+        "GET / HTTP/1.1\r\nhost: bbt.localhost:{port}\r\nsec-fetch-dest: document\r\nuser-agent: {chrome}\r\n\
+         connection: close\r\n\r\n"
+    );
+    assert_eq!(raw(bench.at, &request).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_exercise_makes_the_player_deaf_with_cookies() {
+    let bench = bench(&[]).await;
+    let cookies = vec![format!("x={}", "y".repeat(4_000)); 180].join("; ");
+    let answer = ask(bench.at, "GET", "/api/shelf", &[("cookie", &cookies)]).await;
+    assert_eq!(
+        (answer.status, answer.header("clear-site-data")),
+        (200, Some("\"cookies\""))
+    );
+    assert_eq!(ask(bench.at, "GET", "/", &[("cookie", "a=b")]).await.header("clear-site-data"), None);
 }
