@@ -55,6 +55,18 @@ pub enum Command {
     /// The roster of schools and classrooms (名册).
     #[command(subcommand)]
     Roster(Roster),
+    /// How much lessons are used, and whether planned ones were opened (使用、开课情况).
+    #[command(subcommand)]
+    Usage(super::records::Usage),
+    /// Exams (考试) and what the boards noted of them.
+    #[command(subcommand)]
+    Exam(super::exams::ExamCommand),
+    /// Faults reported at boards (报修).
+    #[command(subcommand)]
+    Fault(super::records::FaultCommand),
+    /// Notices to many boards (通知).
+    #[command(subcommand)]
+    Notice(super::records::NoticeCommand),
     /// Timetables (课表), calendars (校历) and planned lessons (备课).
     #[command(subcommand)]
     Timetable(super::timetables::Timetable),

@@ -26,7 +26,7 @@ fn meaning(action: &str) -> &'static str {
         "regions.write" => "新建区域、改名",
         "schools.write" => "新建学校、改名",
         "lines.read" => "看学校的专线设置与可签名的终端",
-        "lines.write" => "设置学校的专线、上课时间与考试",
+        "lines.write" => "设置学校的专线与上课时间",
         "lines.defaults_read" => "看区域的专线默认值",
         "lines.defaults" => "设置区域的专线默认值",
         "timetables.read" => "看课表、校历、备课安排",
