@@ -156,6 +156,17 @@ if (process.env.BBT_MOCK || process.env.LESSONS_ZIP) {
 }
 if (lesson) {
   await first("lesson", at(`/lessons/${lesson.id}`));
+  await first("lesson-plan", async () => {
+    await page.goto(`${base}/lessons/${lesson.id}`);
+    await settle(page);
+    await press(/^(集体备课|Plan for many classes)$/);
+    await page.waitForTimeout(500);
+    await page.locator(".el-dialog .el-select").first().click();
+    await page.locator(".el-select-dropdown__item:visible").first().click();
+    await page.locator(".el-dialog__header").click();
+    await page.locator(".el-dialog__footer .el-button--primary").click();
+    await page.waitForSelector(".el-dialog .el-table");
+  });
   await first("lesson-preview", async () => {
     await page.goto(`${base}/lessons/${lesson.id}`);
     await settle(page);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
 import { daysOf } from "../src/lib/ranges";
-import { addDays, badRows, clock, minutes, mondayOf, nextRow, toPeriods, toRows, weekday, type Period } from "../src/lib/timetable";
+import { addDays, badRows, clock, minutes, mondayOf, nextRow, shade, toPeriods, toRows, weekday, type Period } from "../src/lib/timetable";
 
 const week: Period[] = [
   { day: 1, weeks: "all", number: 1, from_min: 480, to_min: 520, subject: "语文" },
@@ -36,6 +36,9 @@ describe("a timetable", () => {
     const row = (number: number, from_min: number, to_min: number) => ({ number, times: { from_min, to_min }, cells: [] });
     expect(badRows([row(1, 480, 520), { number: 2, times: null, cells: [] }, row(3, 520, 560)])).toEqual([]);
     expect(badRows([row(1, 480, 520), row(2, 500, 540), row(3, 600, 600)])).toEqual([2, 3]);
+  });
+  it("shades the usual subjects apart", () => {
+    expect(new Set(["语文", "数学", "英语", "科学", "音乐", "美术", "道德与法治", "体育与健康"].map(shade)).size).toBe(8);
   });
   it("counts days without a time zone", () => {
     expect([weekday("2026-11-23"), weekday("2026-11-29"), mondayOf("2026-11-29"), addDays("2026-12-31", 1)]).toEqual([1, 7, "2026-11-23", "2027-01-01"]);

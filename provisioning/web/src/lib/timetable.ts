@@ -108,9 +108,9 @@ export function today(now = new Date()): string {
   return `${now.getFullYear()}-${String(now.getMonth() + 1).padStart(2, "0")}-${String(now.getDate()).padStart(2, "0")}`;
 }
 
-/** A subject's own shade, the same everywhere: 0–7. */
+/** A subject's own shade, the same everywhere: 0–7. The factors keep a primary school's eight subjects apart. */
 export function shade(subject: string): number {
   let sum = 0;
-  for (const c of subject) sum = (sum * 31 + (c.codePointAt(0) ?? 0)) % 997;
+  for (const c of subject) sum = (sum * 63 + (c.codePointAt(0) ?? 0)) % 997;
   return sum % 8;
 }

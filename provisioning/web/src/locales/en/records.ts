@@ -1,6 +1,6 @@
 /** What boards note down: use, lesson opening, exams, faults; and notices to many. */
 export default {
-  page: { exams: "Exams", exam: "Exam", faults: "Faults", notices: "Notices", usage: "Lessons held and use" },
+  page: { exams: "Exams", exam: "Exam", faults: "Faults", notices: "Notices", usage: "Held and used" },
   right: {
     usage: { read: "See lessons held and use" },
     exams: { read: "See exams and their records", write: "Make, change and cancel exams" },
@@ -8,7 +8,7 @@ export default {
     notices: { read: "See notices", write: "Send notices to many classrooms" },
   },
   objectKind: { exam: "Exam", fault: "Fault", notice: "Notice", timetable: "Timetable", calendar: "Calendar", plan: "Plan" },
-  auditFact: { devices: "Boards", level: "Level", title: "Title", targets: "To", from: "From", to: "To", state: "State", note: "Note", pin: "PIN", classrooms: "Classrooms", audio: "Listening", periods: "Periods", planned: "Planned", lesson: "Lesson", date: "Date", number: "Period" },
+  auditFact: { taken_back: "Taken back", pin_set: "PIN set", devices: "Boards", level: "Level", title: "Title", targets: "To", from: "From", to: "To", state: "State", note: "Note", pin: "PIN", classrooms: "Classrooms", audio: "Listening", periods: "Periods", planned: "Planned", lesson: "Lesson", date: "Date", number: "Period" },
   placeSelect: { choose: "Type a name", devices: "{count} boards" },
   pin: { once: "The PIN is shown this once; the console keeps no readable copy" },
   span: { today: "Today", week: "This week", lastWeek: "Last week", month: "This month", days30: "30 days", custom: "Other days" },

@@ -8,7 +8,7 @@ export default {
     notices: { read: "查看通知", write: "向多间教室发通知" },
   },
   objectKind: { exam: "考试", fault: "报修", notice: "通知", timetable: "课表", calendar: "校历", plan: "排课" },
-  auditFact: { devices: "终端数", level: "级别", title: "标题", targets: "对象", from: "从", to: "到", state: "状态", note: "说明", pin: "PIN", classrooms: "教室", audio: "听力", periods: "节次", planned: "排课", lesson: "课程", date: "日期", number: "节次" },
+  auditFact: { taken_back: "收回", pin_set: "已设 PIN", devices: "终端数", level: "级别", title: "标题", targets: "对象", from: "从", to: "到", state: "状态", note: "说明", pin: "PIN", classrooms: "教室", audio: "听力", periods: "节次", planned: "排课", lesson: "课程", date: "日期", number: "节次" },
   placeSelect: { choose: "输入名称查找", devices: "{count} 台" },
   pin: { once: "PIN 只显示这一次，控制台不保存明文" },
   span: { today: "今天", week: "本周", lastWeek: "上周", month: "本月", days30: "近 30 天", custom: "自选日期" },
