@@ -53,7 +53,8 @@ export async function withBrowser(options, work) {
   }
 }
 
-// Notes down what a player's pages ask of whom, and what goes wrong in them. `allowed` is a set of origins.
+// Notes down what a player's pages ask of whom, and what goes wrong in them. `allowed` is a set of origins; a name under
+// localhost is the device itself, which sends its own page there.
 export function watch(context, page, result, allowed) {
   context.on('request', (request) => {
     const url = request.url();

@@ -50,11 +50,14 @@
       begins(function (grade) { return grade.length === 3 && name.charAt(0) === grade.charAt(0); });
   };
 
-  /* Where the lessons of a subject are, at this class's grade if there are any. */
+  /* Where the lessons of a subject are, at this class's grade if there are any. A timetable says it shorter than a book. */
   BBT.shelfOf = function (subject) {
-    var facets = (BBT.data.home && BBT.data.home.facets) || [], grade = BBT.data.grade();
-    var has = facets.some(function (facet) { return facet.subject === subject && facet.grade === grade; });
-    return BBT.shelfHash({ subject: subject, grade: has ? grade : '' });
+    var facets = (BBT.data.home && BBT.data.home.facets) || [], grade = BBT.data.grade(), name, has;
+    function named(fits) { return facets.map(function (facet) { return facet.subject; }).filter(fits)[0]; }
+    name = !subject ? '' : named(function (one) { return one === subject; }) ||
+      named(function (one) { return one && (one.indexOf(subject) === 0 || subject.indexOf(one) === 0); }) || '';
+    has = facets.some(function (facet) { return (!name || facet.subject === name) && facet.grade === grade; });
+    return BBT.shelfHash({ subject: name, grade: has ? grade : '' });
   };
 
   BBT.homeButton = function () {
@@ -153,7 +156,7 @@
       h('p', { 'class': 'hero-place', text: [one.item_title, one.position_ms ? BBT.clock(one.position_ms / 1000) : ''].filter(Boolean).join(' · ') }),
       h('div', { 'class': 'hero-foot' }, [
         heroButton({ icon: 'play', text: t('home.go_on'), onclick: function () { BBT.go(BBT.itemHash(lesson.id, one.item || 0)); } }),
-        h('a', { 'class': 'hero-more', href: BBT.shelfHash({ grade: BBT.data.grade() }) }, [h('span', { text: t('home.other_lesson') })])
+        h('a', { 'class': 'hero-more', href: BBT.shelfOf('') }, [h('span', { text: t('home.other_lesson') })])
       ])
     ]);
   }
@@ -174,7 +177,7 @@
       h('h1', { text: t('hero.' + key, { name: today.day_name || '' }) }),
       h('p', { 'class': 'hero-place', text: t('hero.' + key + '_text', { n: home.counts ? home.counts.ready : 0, name: today.day_name || '' }) }),
       key === 'preparing' || key === 'empty' ? null
-        : heroButton({ icon: 'book', text: t('home.choose'), onclick: function () { BBT.go(BBT.shelfHash({ grade: BBT.data.grade() })); } })
+        : heroButton({ icon: 'book', text: t('home.choose'), onclick: function () { BBT.go(BBT.shelfOf('')); } })
     ]);
   }
 
@@ -339,7 +342,7 @@
       dock: [
         h('div', { 'class': 'dock-start' }, [
           BBT.button({ icon: 'search', text: t('home.search'), 'class': 'button-primary button-wide', onclick: function () { BBT.go('#/search'); } }),
-          BBT.button({ icon: 'book', text: t('home.all'), onclick: function () { BBT.go(BBT.shelfHash({ grade: BBT.data.grade() })); } })
+          BBT.button({ icon: 'book', text: t('home.all'), onclick: function () { BBT.go(BBT.shelfOf('')); } })
         ]),
         h('div', { 'class': 'dock-end' }, [
           BBT.button({ icon: 'phone', text: t('home.help'), onclick: function () { BBT.go('#/help'); } }),

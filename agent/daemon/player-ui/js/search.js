@@ -141,7 +141,7 @@
         if (event.key === 'Backspace') { input.focus(); write(typed.slice(0, -1)); return true; }
         return false;
       },
-      dock: [h('div', { 'class': 'dock-start' }, [BBT.homeButton(), BBT.button({ icon: 'book', text: t('home.all'), onclick: function () { BBT.go(BBT.shelfHash({ grade: BBT.data.grade() })); } })])]
+      dock: [h('div', { 'class': 'dock-start' }, [BBT.homeButton(), BBT.button({ icon: 'book', text: t('home.all'), onclick: function () { BBT.go(BBT.shelfOf('')); } })])]
     };
   });
 }());

@@ -125,7 +125,9 @@
     }
 
     function closed() {
-      var home = BBT.data.home || {};
+      var home = BBT.data.home;
+      pad = null;
+      if (!home) { return BBT.message({ icon: 'gear', title: t('shelf.loading') }); }
       if (home.on_board === false) { return BBT.message({ icon: 'lock', title: t('enrol.elsewhere_title'), text: t('settings.elsewhere') }); }
       if (home.features && home.features.pin_set === false) { return BBT.message({ icon: 'lock', title: t('settings.no_pin'), text: t('settings.no_pin_text') }); }
       pad = BBT.pinPad({

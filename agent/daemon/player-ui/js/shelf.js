@@ -9,11 +9,9 @@
   var AGAIN_MS = 2500;
 
   function subjectEntry(name) {
-    var i;
-    for (i = 0; i < BBT.subjects.length; i += 1) {
-      if (BBT.subjects[i].name === name) { return BBT.subjects[i]; }
-    }
-    return { name: name, glyph: name.charAt(0) || '·', colour: 'steel' };
+    function found(fits) { return BBT.subjects.filter(function (one) { return fits(one.name); })[0]; }
+    var entry = name ? found(function (one) { return one === name; }) || found(function (one) { return one.indexOf(name) === 0 || name.indexOf(one) === 0; }) : null;
+    return { name: name, glyph: entry ? entry.glyph : name.charAt(0) || '·', colour: entry ? entry.colour : 'steel' };
   }
 
   function rank(list, value) {
