@@ -316,7 +316,7 @@ impl Usage {
             day.lessons.len() - 1
         });
         how(&mut day.lessons[at]);
-        day.lessons.sort_by(|a, b| b.opens.cmp(&a.opens));
+        day.lessons.sort_by_key(|lesson| std::cmp::Reverse(lesson.opens));
     }
 
     fn opened_in_period(&mut self, word: &Word, today: &Today, periods: &[PlannedPeriod]) {

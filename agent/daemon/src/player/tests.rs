@@ -8,6 +8,7 @@ use tokio::{
     net::TcpStream,
 };
 
+mod exam;
 mod home;
 mod search;
 mod settings;
