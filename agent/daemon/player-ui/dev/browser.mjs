@@ -30,7 +30,8 @@ export const OLD_ENGINE = `(function (g) {
 export async function oldEngine(page) {
   await page.addInitScript(OLD_ENGINE);
   await page.context().route(/\/pdf\.(worker\.)?min\.js/, async (route) => {
-    const response = await route.fetch();
+    // Names under localhost are the browser's own knowledge; outside it they need not resolve.
+    const response = await route.fetch({ url: route.request().url().replace(/\/\/[^/:]+\.localhost/, '//127.0.0.1'), maxRedirects: 0 });
     const worker = route.request().url().includes('worker');
     const body = worker ? `${OLD_ENGINE}delete self.globalThis;\n${await response.text()}`
       : `var keptGlobal = globalThis; delete self.globalThis;\n${await response.text()}\n` +
