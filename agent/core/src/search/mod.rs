@@ -10,6 +10,11 @@ mod rank;
 mod spell;
 mod text;
 
+use std::{
+    collections::{HashMap, HashSet},
+    rc::Rc,
+};
+
 use query::Word;
 use rank::{Score, Weighed};
 use text::{Maker, Texts};
@@ -21,7 +26,9 @@ const MAX_CHARS: usize = 100;
 /// With fewer found than this, spelling by ear counts as well.
 const FEW: usize = 5;
 /// How many ways of taking a word apart are tried.
-const MAX_SPLITS: usize = 6;
+const MAX_SPLITS: usize = 4;
+/// Subjects, grades, … that are typed in one row before the rest.
+const MAX_PLACES: usize = 4;
 
 /// What is known of a lesson's place and name; what is empty is not searched.
 #[derive(Debug, Clone, Copy, Default)]
@@ -209,133 +216,35 @@ impl Index {
         if words.is_empty() {
             return Found::default();
         }
-        let mut found = self.weigh(&words, false);
+        let (mut exact, mut by_ear) = (Asked::new(self, false), Asked::new(self, true));
+        let (mut found, mut used) = (exact.weigh(&words), words.clone());
         if found.is_empty() {
-            found = self.taken_apart(&words, false);
+            (found, used) = exact.taken_apart(&words);
         }
         if found.len() < FEW {
-            let mut by_ear = self.weigh(&words, true);
-            if by_ear.is_empty() {
-                by_ear = self.taken_apart(&words, true);
+            let mut more = by_ear.weigh(&words);
+            if more.is_empty() && found.is_empty() {
+                (more, used) = by_ear.taken_apart(&words);
             }
-            let known: std::collections::HashSet<u32> = found.iter().map(|weighed| weighed.doc).collect();
-            let more = by_ear.into_iter().filter(|weighed| !known.contains(&weighed.doc));
+            let known: HashSet<u32> = found.iter().map(|weighed| weighed.doc).collect();
+            let more = more.into_iter().filter(|weighed| !known.contains(&weighed.doc));
             found.extend(more.map(Weighed::by_ear));
         }
         let total = found.len();
         rank::best(&mut found, limit, standing);
-        let hits = found.into_iter().map(|weighed| self.hit(&weighed, &words));
+        used.sort_unstable();
+        used.dedup();
+        let compiled = |fuzzy| -> Vec<Word> {
+            used.iter()
+                .map(|word| Word::new(word, &self.texts, fuzzy))
+                .collect()
+        };
+        let marks = [compiled(false), compiled(true)];
+        let hits = found.into_iter().map(|weighed| self.hit(&weighed, &marks));
         Found {
             total,
             hits: hits.collect(),
         }
-    }
-
-    /// Every lesson in which each of the words is found.
-    fn weigh(&self, words: &[Vec<char>], fuzzy: bool) -> Vec<Weighed> {
-        let mut scores: Vec<Vec<Option<Score>>> = Vec::with_capacity(words.len());
-        for word in words {
-            let found = self.scores(word, fuzzy);
-            if found.iter().all(Option::is_none) {
-                return Vec::new();
-            }
-            scores.push(found);
-        }
-        let numeric: Vec<bool> = words
-            .iter()
-            .map(|word| word.iter().all(char::is_ascii_digit))
-            .collect();
-        let mut all = Vec::new();
-        for (doc, row) in self.rows.iter().enumerate() {
-            let items = self.items_of(row);
-            let mut weighed = Weighed::new(u32::try_from(doc).unwrap_or(u32::MAX));
-            let every = scores
-                .iter()
-                .zip(&numeric)
-                .all(|(scores, numeric)| weighed.add(row, items, scores, *numeric));
-            if every {
-                all.push(weighed);
-            }
-        }
-        all
-    }
-
-    /// How a word stands in each text.
-    fn scores(&self, word: &[char], fuzzy: bool) -> Vec<Option<Score>> {
-        let word = Word::new(word, &self.texts, fuzzy);
-        let count = u32::try_from(self.texts.len()).unwrap_or(0);
-        (0..count)
-            .map(|text| {
-                let stretch = word.find(&self.texts, text)?;
-                Some(Score::of(&self.texts, text, stretch))
-            })
-            .collect()
-    }
-
-    /// A word in which several were typed without a space: `sx3xiaoshu`, 三年级数学小数. Its beginning or its end has to be a
-    /// subject, a grade, … in whole, or a number.
-    fn taken_apart(&self, words: &[Vec<char>], fuzzy: bool) -> Vec<Weighed> {
-        let mut best: Vec<Weighed> = Vec::new();
-        for parts in self.splits(words, fuzzy) {
-            let found = self.weigh(&parts, fuzzy);
-            if found.len() > best.len() {
-                best = found;
-            }
-        }
-        best
-    }
-
-    fn splits(&self, words: &[Vec<char>], fuzzy: bool) -> Vec<Vec<Vec<char>>> {
-        let mut all = vec![Vec::new()];
-        for word in words {
-            let ways = self.ways(word, fuzzy, MAX_SPLITS);
-            all = all
-                .iter()
-                .flat_map(|before: &Vec<Vec<char>>| ways.iter().map(|way| [&before[..], way].concat()))
-                .take(MAX_SPLITS)
-                .collect();
-        }
-        all.retain(|parts| parts.len() > words.len() && parts.len() <= MAX_WORDS);
-        all
-    }
-
-    /// A word whole, and taken apart at its front.
-    fn ways(&self, word: &[char], fuzzy: bool, most: usize) -> Vec<Vec<Vec<char>>> {
-        let mut ways = vec![vec![word.to_vec()]];
-        for at in (1..word.len()).rev() {
-            if ways.len() >= most {
-                break;
-            }
-            let (front, back) = word.split_at(at);
-            if self.is_place(front, fuzzy) {
-                let rests = self.ways(back, fuzzy, 2);
-                ways.extend(
-                    rests
-                        .into_iter()
-                        .map(|rest| [vec![front.to_vec()], rest].concat()),
-                );
-            } else if self.is_place(back, fuzzy) {
-                ways.push(vec![front.to_vec(), back.to_vec()]);
-            }
-        }
-        // The finest first.
-        ways.sort_by_key(|way| std::cmp::Reverse(way.len()));
-        ways
-    }
-
-    /// Whether a word is the whole of a subject, grade, … of some lesson.
-    fn is_place(&self, word: &[char], fuzzy: bool) -> bool {
-        if word.iter().all(char::is_ascii_digit) {
-            return true;
-        }
-        if word.len() < 2 && word.iter().all(char::is_ascii) {
-            return false;
-        }
-        let word = Word::new(word, &self.texts, fuzzy);
-        self.places.iter().any(|place| {
-            word.find(&self.texts, *place)
-                .is_some_and(|found| found.from == 0 && found.to == self.texts.units(*place).len())
-        })
     }
 
     fn items_of(&self, row: &Row) -> &[u32] {
@@ -344,7 +253,7 @@ impl Index {
     }
 
     /// What is shown of a lesson that was found.
-    fn hit(&self, weighed: &Weighed, words: &[Vec<char>]) -> Hit {
+    fn hit(&self, weighed: &Weighed, words: &[Vec<Word>; 2]) -> Hit {
         let Some(row) = self.rows.get(weighed.doc as usize) else {
             return Hit {
                 doc: weighed.doc,
@@ -367,21 +276,15 @@ impl Index {
         }
     }
 
-    /// Where the words stand in a text, in order and apart.
-    fn matched(&self, words: &[Vec<char>], text: u32) -> Vec<(usize, usize)> {
-        let once = |words: &[Vec<char>], fuzzy: bool| -> Vec<(usize, usize)> {
-            let found = words
-                .iter()
-                .filter_map(|word| Word::new(word, &self.texts, fuzzy).find(&self.texts, text));
+    /// Where the words stand in a text, in order and apart: as they are spelt, else by ear.
+    fn matched(&self, words: &[Vec<Word>; 2], text: u32) -> Vec<(usize, usize)> {
+        let once = |words: &[Word]| -> Vec<(usize, usize)> {
+            let found = words.iter().filter_map(|word| word.find(&self.texts, text));
             found.map(|found| (found.from, found.to)).collect()
         };
-        let mut found = once(words, false);
+        let mut found = once(&words[0]);
         if found.is_empty() {
-            found = once(words, true);
-        }
-        if found.is_empty() {
-            let parts: Vec<Vec<char>> = self.splits(words, false).into_iter().flatten().collect();
-            found = once(&parts, false);
+            found = once(&words[1]);
         }
         found.sort_unstable();
         let mut apart: Vec<(usize, usize)> = Vec::new();
@@ -392,6 +295,139 @@ impl Index {
             }
         }
         apart.into_iter().map(|(from, to)| (from, to - from)).collect()
+    }
+}
+
+/// A question while it is answered: each of its words is looked for once.
+struct Asked<'a> {
+    index: &'a Index,
+    fuzzy: bool,
+    scores: HashMap<Vec<char>, Rc<Scores>>,
+}
+
+/// How a word stands in each text, by the text's number; empty if it stands in none.
+type Scores = Vec<Option<Score>>;
+
+impl<'a> Asked<'a> {
+    fn new(index: &'a Index, fuzzy: bool) -> Self {
+        Self {
+            index,
+            fuzzy,
+            scores: HashMap::new(),
+        }
+    }
+
+    /// Every lesson in which each of the words is found.
+    fn weigh(&mut self, words: &[Vec<char>]) -> Vec<Weighed> {
+        let mut scores: Vec<(Rc<Scores>, bool)> = Vec::with_capacity(words.len());
+        for (at, word) in words.iter().enumerate() {
+            if words[..at].contains(word) {
+                continue;
+            }
+            let found = self.scores(word);
+            if found.is_empty() {
+                return Vec::new();
+            }
+            scores.push((found, word.iter().all(char::is_ascii_digit)));
+        }
+        let mut all = Vec::new();
+        for (doc, row) in self.index.rows.iter().enumerate() {
+            let items = self.index.items_of(row);
+            let mut weighed = Weighed::new(u32::try_from(doc).unwrap_or(u32::MAX));
+            let every = scores
+                .iter()
+                .all(|(scores, numeric)| weighed.add(row, items, scores, *numeric));
+            if every {
+                all.push(weighed);
+            }
+        }
+        all
+    }
+
+    fn scores(&mut self, word: &[char]) -> Rc<Scores> {
+        if let Some(known) = self.scores.get(word) {
+            return Rc::clone(known);
+        }
+        let texts = &self.index.texts;
+        let asked = Word::new(word, texts, self.fuzzy);
+        let count = u32::try_from(texts.len()).unwrap_or(0);
+        let mut scores: Scores = (0..count)
+            .map(|text| Some(Score::of(texts, text, asked.find(texts, text)?)))
+            .collect();
+        if scores.iter().all(Option::is_none) {
+            scores.clear();
+        }
+        let scores = Rc::new(scores);
+        self.scores.insert(word.to_vec(), Rc::clone(&scores));
+        scores
+    }
+
+    /// Words in which several were typed without a space: `sx3xiaoshu`, 三年级数学小数. Their beginning or their end has to be a
+    /// subject, a grade, … in whole, or a number. What is found, and the words it was found by.
+    fn taken_apart(&mut self, words: &[Vec<char>]) -> (Vec<Weighed>, Vec<Vec<char>>) {
+        let mut best = (Vec::new(), words.to_vec());
+        for parts in self.splits(words) {
+            let found = self.weigh(&parts);
+            if found.len() > best.0.len() {
+                best = (found, parts);
+            }
+        }
+        best
+    }
+
+    fn splits(&self, words: &[Vec<char>]) -> Vec<Vec<Vec<char>>> {
+        let mut all = vec![Vec::new()];
+        for word in words {
+            let ways = self.ways(word);
+            all = all
+                .iter()
+                .flat_map(|before: &Vec<Vec<char>>| ways.iter().map(|way| [&before[..], way].concat()))
+                .take(MAX_SPLITS)
+                .collect();
+        }
+        all.retain(|parts| parts.len() > words.len() && parts.len() <= MAX_WORDS);
+        all
+    }
+
+    /// A word taken apart where a place or a number ends, the longest first; and whole.
+    fn ways(&self, word: &[char]) -> Vec<Vec<Vec<char>>> {
+        let asked = Word::new(word, &self.index.texts, self.fuzzy);
+        let mut ways: Vec<Vec<Vec<char>>> = Vec::new();
+        self.fronts(&asked, word, 0, &mut Vec::new(), &mut ways);
+        let backs = (1..asked.len()).filter(|at| self.ends(&asked, *at) & (1 << asked.len()) != 0);
+        ways.extend(backs.map(|at| vec![word[..at].to_vec(), word[at..].to_vec()]));
+        ways.truncate(MAX_SPLITS);
+        ways.push(vec![word.to_vec()]);
+        ways
+    }
+
+    /// Takes places off the front, as many and as long ones as there are.
+    fn fronts(
+        &self,
+        asked: &Word,
+        word: &[char],
+        at: usize,
+        taken: &mut Vec<Vec<char>>,
+        ways: &mut Vec<Vec<Vec<char>>>,
+    ) {
+        let ends = self.ends(asked, at);
+        for end in (at + 1..asked.len()).rev().filter(|end| ends & (1 << end) != 0) {
+            if ways.len() >= MAX_SPLITS || taken.len() >= MAX_PLACES {
+                return;
+            }
+            taken.push(word[at..end].to_vec());
+            self.fronts(asked, word, end, taken, ways);
+            ways.push([&taken[..], &[word[end..asked.len()].to_vec()]].concat());
+            taken.pop();
+        }
+    }
+
+    /// Where a place that begins at `at` of a word may end, and a number.
+    fn ends(&self, asked: &Word, at: usize) -> u64 {
+        let texts = &self.index.texts;
+        let places = self.index.places.iter();
+        let ends = places.fold(0, |ends, place| ends | asked.reach(texts, *place, at));
+        ends | asked.number_from(at).map_or(0, |end| 1 << end)
     }
 }
 

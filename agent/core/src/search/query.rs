@@ -57,12 +57,13 @@ impl Word {
     /// `text` is folded already; what is too long is cut.
     pub(super) fn new(text: &[char], texts: &Texts, fuzzy: bool) -> Self {
         let chars: Vec<char> = text.iter().copied().take(MAX_CHARS).collect();
+        let cells = chars.len() * texts.syllables;
         let mut word = Self {
             end: 1 << chars.len(),
-            full: vec![0; chars.len() * texts.syllables.len()],
-            initial: vec![0; chars.len() * texts.syllables.len()],
-            typing: vec![false; chars.len() * texts.syllables.len()],
-            syllables: texts.syllables.len(),
+            full: vec![0; cells],
+            initial: vec![0; cells],
+            typing: vec![false; cells],
+            syllables: texts.syllables,
             begins: Vec::new(),
             numbers: numbers(&chars),
             chars,
@@ -78,8 +79,7 @@ impl Word {
             .map(|glyph| {
                 glyph.kind != Kind::Gap
                     && (word.step(1, *glyph, texts, Manner::Mixed) != 0
-                        || numerals::digit(glyph.char).is_some()
-                        || numerals::number_at(&[glyph.char]).is_some())
+                        || (!word.numbers.is_empty() && numerals::number_at(&[glyph.char]).is_some()))
             })
             .collect();
         word
@@ -88,35 +88,19 @@ impl Word {
     /// Notes what each syllable does at a place.
     fn spell(&mut self, at: usize, texts: &Texts, fuzzy: bool) {
         let rest = &self.chars[at..];
-        for (number, syllable) in texts.syllables.iter().enumerate() {
-            let spellings = syllable
-                .exact
-                .iter()
-                .chain(syllable.fuzzy.iter().filter(|_| fuzzy));
-            let (mut full, mut initial, mut typing) = (0u64, 0u64, false);
-            for spelling in spellings {
-                let same = rest
-                    .iter()
-                    .zip(spelling.chars())
-                    .take_while(|(a, b)| **a == *b)
-                    .count();
-                if same == 0 {
-                    continue;
-                }
-                if same == spelling.len() {
-                    full |= 1 << (at + same);
-                } else {
-                    typing |= same == rest.len();
-                }
-                initial |= 1 << (at + 1);
-                if same >= 2 && long_initial(spelling) {
-                    initial |= 1 << (at + 2);
-                }
+        for spelling in texts.spellings(rest[0]).iter().filter(|s| fuzzy || !s.fuzzy) {
+            let letters = spelling.letters.chars();
+            let same = rest.iter().zip(letters).take_while(|(a, b)| **a == *b).count();
+            let cell = at * self.syllables + usize::from(spelling.syllable);
+            if same == spelling.letters.len() {
+                self.full[cell] |= 1 << (at + same);
+            } else {
+                self.typing[cell] |= same == rest.len();
             }
-            let cell = at * self.syllables + number;
-            self.full[cell] = full;
-            self.initial[cell] = initial;
-            self.typing[cell] = typing;
+            self.initial[cell] |= 1 << (at + 1);
+            if same >= 2 && long_initial(&spelling.letters) {
+                self.initial[cell] |= 1 << (at + 2);
+            }
         }
     }
 
@@ -154,7 +138,11 @@ impl Word {
             return None;
         }
         let units = texts.units(text);
-        let numbers = texts.numbers(text);
+        let numbers = if self.numbers.is_empty() {
+            &[]
+        } else {
+            texts.numbers(text)
+        };
         self.search(texts, units, numbers, Manner::Mixed)?;
         [Manner::Full, Manner::Typing, Manner::Initials, Manner::Mixed]
             .into_iter()
@@ -219,6 +207,30 @@ impl Word {
             }
         }
         None
+    }
+}
+
+impl Word {
+    /// How many characters it has.
+    pub(super) fn len(&self) -> usize {
+        self.chars.len()
+    }
+
+    /// Where the word may stand after the whole of a text, if it stands at `at` before: a set of places. Only in full and by
+    /// initials, not in a mixture, which fits nearly everything.
+    pub(super) fn reach(&self, texts: &Texts, text: u32, at: usize) -> u64 {
+        let units = texts.units(text);
+        let by = |manner| {
+            let walk = |places, unit: &u16| self.step(places, texts.glyph(*unit), texts, manner);
+            units.iter().fold(1u64 << at, walk)
+        };
+        by(Manner::Full) | by(Manner::Initials)
+    }
+
+    /// Where a number that begins at `at` ends.
+    pub(super) fn number_from(&self, at: usize) -> Option<usize> {
+        let number = self.numbers.iter().find(|(from, ..)| *from == at)?;
+        Some(number.2)
     }
 }
 

@@ -204,10 +204,10 @@ pub(super) fn best(found: &mut Vec<Weighed>, limit: usize, standing: impl Fn(u32
     };
     let mut keyed: Vec<_> = found.drain(..).map(|weighed| (key(&weighed), weighed)).collect();
     if keyed.len() > limit && limit > 0 {
-        keyed.select_nth_unstable_by(limit - 1, |a, b| a.0.cmp(&b.0));
+        keyed.select_nth_unstable_by_key(limit - 1, |keyed| keyed.0);
         keyed.truncate(limit);
     }
     keyed.truncate(limit);
-    keyed.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    keyed.sort_unstable_by_key(|keyed| keyed.0);
     found.extend(keyed.into_iter().map(|(_, weighed)| weighed));
 }

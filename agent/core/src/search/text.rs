@@ -50,10 +50,21 @@ struct Row {
     lead: u8,
 }
 
+/// A spelling of a syllable.
+#[derive(Debug, Clone)]
+pub(super) struct Spelling {
+    pub(super) syllable: u16,
+    pub(super) fuzzy: bool,
+    pub(super) letters: Box<str>,
+}
+
 /// All of them.
 #[derive(Debug, Default)]
 pub(super) struct Texts {
-    pub(super) syllables: Vec<Syllable>,
+    /// How many syllables there are.
+    pub(super) syllables: usize,
+    /// How they are typed, by the first letter.
+    spellings: Vec<Vec<Spelling>>,
     pub(super) glyphs: Vec<Glyph>,
     readings: Vec<u16>,
     units: Vec<u16>,
@@ -94,6 +105,7 @@ impl Maker {
             by_char: HashMap::new(),
             by_reading: HashMap::new(),
         };
+        maker.texts.spellings = vec![Vec::new(); 26];
         // The first glyph is that of no character, the first text the empty one.
         maker.texts.glyphs.push(Glyph {
             char: '\0',
@@ -177,8 +189,22 @@ impl Maker {
             return *known;
         }
         // There are some four hundred.
-        let number = u16::try_from(self.texts.syllables.len()).unwrap_or(0);
-        self.texts.syllables.push(Syllable::new(reading));
+        let number = u16::try_from(self.texts.syllables).unwrap_or(0);
+        self.texts.syllables += 1;
+        let syllable = Syllable::new(reading);
+        let exact = syllable.exact.into_iter().map(|letters| (letters, false));
+        let fuzzy = syllable.fuzzy.into_iter().map(|letters| (letters, true));
+        for (letters, fuzzy) in exact.chain(fuzzy) {
+            if let Some(of_letter) =
+                letter_of(letters.chars().next()).and_then(|at| self.texts.spellings.get_mut(at))
+            {
+                of_letter.push(Spelling {
+                    syllable: number,
+                    fuzzy,
+                    letters: letters.into(),
+                });
+            }
+        }
         self.by_reading.insert(reading.to_owned(), number);
         number
     }
@@ -222,6 +248,12 @@ impl Texts {
         &self.numbers[from..from + count]
     }
 
+    /// The spellings that begin with a letter.
+    pub(super) fn spellings(&self, letter: char) -> &[Spelling] {
+        let of_letter = letter_of(Some(letter)).and_then(|at| self.spellings.get(at));
+        of_letter.map_or(&[], Vec::as_slice)
+    }
+
     pub(super) fn glyph(&self, unit: u16) -> Glyph {
         let none = Glyph {
             char: '\0',
@@ -242,17 +274,21 @@ impl Texts {
 
     /// Bytes it takes.
     pub(super) fn bytes(&self) -> usize {
-        let spellings = |s: &Syllable| {
-            let all = s.exact.iter().chain(&s.fuzzy);
-            size_of::<Syllable>() + all.map(|s| size_of::<String>() + s.capacity()).sum::<usize>()
-        };
-        self.syllables.iter().map(spellings).sum::<usize>()
+        let all = self.spellings.iter().flatten();
+        all.map(|s| size_of::<Spelling>() + s.letters.len())
+            .sum::<usize>()
             + self.glyphs.capacity() * size_of::<Glyph>()
             + self.readings.capacity() * size_of::<u16>()
             + self.units.capacity() * size_of::<u16>()
             + self.rows.capacity() * size_of::<Row>()
             + self.numbers.capacity() * size_of::<Number>()
     }
+}
+
+/// Its place in the alphabet.
+fn letter_of(letter: Option<char>) -> Option<usize> {
+    let letter = letter.filter(char::is_ascii_lowercase)?;
+    usize::try_from(u32::from(letter) - u32::from('a')).ok()
 }
 
 /// How a character is read; every reading, since a word's right one needs a dictionary of words. Digits are read, too.

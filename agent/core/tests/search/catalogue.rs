@@ -20,27 +20,27 @@ const ITEMS: [&str; 10] = [
 ];
 
 /// A lesson of the catalogue.
-pub struct Lesson {
-    pub title: String,
-    pub stage: &'static str,
-    pub subject: &'static str,
-    pub grade: &'static str,
-    pub volume: &'static str,
-    pub chapter: &'static str,
-    pub period: String,
-    pub edition: &'static str,
-    pub items: Vec<String>,
-    pub ready: bool,
+pub(crate) struct Lesson {
+    pub(crate) title: String,
+    pub(crate) stage: &'static str,
+    pub(crate) subject: &'static str,
+    pub(crate) grade: &'static str,
+    pub(crate) volume: &'static str,
+    pub(crate) chapter: &'static str,
+    pub(crate) period: String,
+    pub(crate) edition: &'static str,
+    pub(crate) items: Vec<String>,
+    pub(crate) ready: bool,
 }
 
 /// What is typed, titles of which one is meant, and of which kind the question is.
-pub struct Query {
-    pub typed: &'static str,
-    pub titles: Vec<&'static str>,
-    pub kind: &'static str,
+pub(crate) struct Query {
+    pub(crate) typed: &'static str,
+    pub(crate) titles: Vec<&'static str>,
+    pub(crate) kind: &'static str,
 }
 
-pub fn queries() -> Vec<Query> {
+pub(crate) fn queries() -> Vec<Query> {
     let lines = QUERIES.lines().filter(|line| !line.starts_with('#'));
     lines
         .filter_map(|line| {
@@ -55,7 +55,7 @@ pub fn queries() -> Vec<Query> {
 }
 
 /// The first `count` lessons.
-pub fn lessons(count: usize) -> Vec<Lesson> {
+pub(crate) fn lessons(count: usize) -> Vec<Lesson> {
     let topics: Vec<(Vec<&'static str>, &'static str)> = TOPICS
         .lines()
         .flat_map(|line| {
@@ -122,7 +122,7 @@ fn lesson(n: usize, round: usize, place: &[&'static str], topic: &'static str) -
     }
 }
 
-pub fn index(lessons: &[Lesson]) -> Index {
+pub(crate) fn index(lessons: &[Lesson]) -> Index {
     let mut builder = Builder::new();
     for lesson in lessons {
         let doc = Doc {
@@ -142,7 +142,7 @@ pub fn index(lessons: &[Lesson]) -> Index {
 }
 
 /// How a lesson stands: some are still on their way; the class is of no grade, which is the harder case.
-pub fn standing(lessons: &[Lesson], doc: u32) -> Standing {
+pub(crate) fn standing(lessons: &[Lesson], doc: u32) -> Standing {
     Standing {
         ready: lessons.get(doc as usize).is_some_and(|lesson| lesson.ready),
         own_grade: false,

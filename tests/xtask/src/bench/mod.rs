@@ -7,6 +7,7 @@ mod footprint;
 mod player;
 mod process;
 mod school;
+mod search;
 
 use std::{
     path::Path,
@@ -53,6 +54,8 @@ pub(crate) enum Which {
         #[arg(long, default_value_t = 5)]
         rounds: usize,
     },
+    /// Questions to 20,000 lessons: latency, memory and build time of the index, how often what is meant is found.
+    Search(search::Options),
     /// A lesson to all boards of a school behind one line, in network namespaces, beside libtorrent and aria2.
     School(school::Options),
     /// New versions of 200 MB files with small edits: bytes moved, beside casync, zchunk and zstd.
@@ -62,6 +65,9 @@ pub(crate) enum Which {
 }
 
 pub(crate) fn run(which: Which) -> Result<()> {
+    if let Which::Search(options) = &which {
+        return search::run(options);
+    }
     let folder = sh::root().join(".bbt/bench");
     std::fs::create_dir_all(&folder)?;
     let runtime = tokio::runtime::Runtime::new()?;
@@ -91,7 +97,7 @@ pub(crate) fn run(which: Which) -> Result<()> {
         Which::Footprint { lessons, rest_s } => {
             runtime.block_on(footprint::run(&bins, &folder, lessons, rest_s))
         }
-        Which::Enrol { .. } => Ok(()),
+        Which::Enrol { .. } | Which::Search(_) => Ok(()),
         Which::Player { mib, rounds } => runtime.block_on(player::run(&bins, &folder, mib, rounds)),
     }
 }
