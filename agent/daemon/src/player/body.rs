@@ -4,8 +4,10 @@
 //! trip to a blocking thread, which also starts the kernel's read-ahead. At most one buffer is held for a client.
 
 use std::{
+    collections::VecDeque,
     fs::File,
     io::{self, IoSliceMut},
+    ops::Range,
     os::unix::fs::FileExt,
     pin::Pin,
     sync::Arc,
@@ -69,8 +71,12 @@ pub(super) struct FileBody {
 impl FileBody {
     /// The bytes from `start` to before `end`; both must lie within the file.
     pub(super) fn new(open: impl Into<Source>, start: u64, end: u64) -> Self {
+        Self::of(Arc::new(open.into()), start, end)
+    }
+
+    const fn of(open: Arc<Source>, start: u64, end: u64) -> Self {
         Self {
-            open: Arc::new(open.into()),
+            open,
             at: start,
             end,
             waiting: None,
@@ -149,5 +155,104 @@ impl Body for FileBody {
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.end - self.at)
+    }
+}
+
+/// Several stretches of one file as `multipart/byteranges` (RFC 9110, 14.6).
+pub(super) struct Parts {
+    boundary: String,
+    left: VecDeque<Piece>,
+    bytes: u64,
+}
+
+enum Piece {
+    Text(Bytes),
+    File(FileBody),
+}
+
+impl Parts {
+    /// The stretches in this order; each must lie within the file of `size` bytes.
+    pub(super) fn new(
+        open: impl Into<Source>,
+        stretches: &[Range<u64>],
+        size: u64,
+        media_type: &str,
+    ) -> Self {
+        let open = Arc::new(open.into());
+        // Random, so that no file can hold it by intention.
+        let boundary = format!("{:032x}", rand::random::<u128>());
+        let (mut left, mut bytes) = (VecDeque::new(), 0);
+        let text = |text: String, bytes: &mut u64| {
+            *bytes += text.len() as u64;
+            Piece::Text(text.into())
+        };
+        for stretch in stretches {
+            let head = format!(
+                "\r\n--{boundary}\r\nContent-Type: {media_type}\r\nContent-Range: bytes {}-{}/{size}\r\n\r\n",
+                stretch.start,
+                stretch.end - 1
+            );
+            left.push_back(text(head, &mut bytes));
+            left.push_back(Piece::File(FileBody::of(
+                Arc::clone(&open),
+                stretch.start,
+                stretch.end,
+            )));
+            bytes += stretch.end - stretch.start;
+        }
+        left.push_back(text(format!("\r\n--{boundary}--\r\n"), &mut bytes));
+        Self {
+            boundary,
+            left,
+            bytes,
+        }
+    }
+
+    /// What parts them.
+    pub(super) fn boundary(&self) -> &str {
+        &self.boundary
+    }
+}
+
+impl Body for Parts {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        loop {
+            let said = match self.left.front_mut() {
+                None => return Poll::Ready(None),
+                Some(Piece::Text(text)) => {
+                    let text = std::mem::take(text);
+                    self.left.pop_front();
+                    Some(Ok(Frame::data(text)))
+                }
+                Some(Piece::File(body)) => ready!(Pin::new(body).poll_frame(cx)),
+            };
+            match said {
+                None => {
+                    self.left.pop_front();
+                }
+                Some(Ok(frame)) => {
+                    self.bytes -= frame.data_ref().map_or(0, |data| data.len() as u64);
+                    return Poll::Ready(Some(Ok(frame)));
+                }
+                Some(Err(error)) => {
+                    self.left.clear();
+                    return Poll::Ready(Some(Err(error)));
+                }
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.bytes)
     }
 }

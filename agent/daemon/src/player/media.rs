@@ -15,7 +15,7 @@ use contract::{id::LessonId, path::LessonPath};
 use serde::Deserialize;
 
 use super::{
-    body::{self, FileBody},
+    body::{self, FileBody, Parts},
     courseware,
     guard::{Host, OnBoard},
     problem::Refusal,
@@ -198,30 +198,37 @@ pub(super) struct Stretch<'a> {
 pub(super) fn stretch(what: Stretch<'_>, source: impl Into<body::Source>, asked: &HeaderMap) -> Response {
     let Stretch { etag, size, .. } = what;
     let asked = portion(asked, etag, size);
+    let mut media_type = what.media_type.to_owned();
+    let mut range = None;
     let (status, body) = match asked {
         Portion::NotModified => (StatusCode::NOT_MODIFIED, Body::empty()),
-        Portion::Beyond => (StatusCode::RANGE_NOT_SATISFIABLE, Body::empty()),
+        Portion::Failed => (StatusCode::PRECONDITION_FAILED, Body::empty()),
+        Portion::Beyond => {
+            range = Some(format!("bytes */{size}"));
+            (StatusCode::RANGE_NOT_SATISFIABLE, Body::empty())
+        }
         Portion::Whole => (StatusCode::OK, Body::new(FileBody::new(source, 0, size))),
-        Portion::Part(from, to) => (
-            StatusCode::PARTIAL_CONTENT,
-            Body::new(FileBody::new(source, from, to)),
-        ),
+        Portion::Part(part) => {
+            range = Some(format!("bytes {}-{}/{size}", part.start, part.end - 1));
+            let body = FileBody::new(source, part.start, part.end);
+            (StatusCode::PARTIAL_CONTENT, Body::new(body))
+        }
+        Portion::Parts(parts) => {
+            let body = Parts::new(source, &parts, size, what.media_type);
+            media_type = format!("multipart/byteranges; boundary={}", body.boundary());
+            (StatusCode::PARTIAL_CONTENT, Body::new(body))
+        }
     };
     let mut answer = Response::new(body);
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
-    let range = match asked {
-        Portion::Part(from, to) => Some(format!("bytes {from}-{}/{size}", to - 1)),
-        Portion::Beyond => Some(format!("bytes */{size}")),
-        Portion::Whole | Portion::NotModified => None,
-    };
     let cache = if size > CACHED_BYTES {
         "no-store"
     } else {
         "no-cache"
     };
     let fields = [
-        (header::CONTENT_TYPE, Some(what.media_type.to_owned())),
+        (header::CONTENT_TYPE, Some(media_type)),
         (header::CONTENT_RANGE, range),
         (header::ETAG, Some(etag.to_owned())),
         (header::ACCEPT_RANGES, Some("bytes".to_owned())),

@@ -193,7 +193,10 @@ async fn ranges_give_what_slicing_gives() {
     assert_eq!(several.status, 206);
     let said = several.header("content-type").unwrap();
     assert!(said.starts_with("multipart/byteranges; boundary="), "{said}");
-    assert_eq!(several.header("content-length").unwrap(), several.body.len().to_string());
+    assert_eq!(
+        several.header("content-length").unwrap(),
+        several.body.len().to_string()
+    );
     assert!(several.body.windows(10).any(|w| w == &bytes[20..30]));
     let same = ask(bench.at, "GET", path, &[("if-none-match", &etag)]).await;
     assert_eq!((same.status, same.body.len()), (304, 0));
@@ -375,7 +378,10 @@ async fn every_answer_carries_the_headers_that_bind_the_browser() {
     let page = ask(bench.at, "GET", "/", &[]).await;
     let policy = page.header("content-security-policy").unwrap();
     assert!(
-        policy.contains(&format!("frame-src http://*.localhost:{}", bench.courseware.port())),
+        policy.contains(&format!(
+            "frame-src http://*.localhost:{}",
+            bench.courseware.port()
+        )),
         "{policy}"
     );
     assert!(String::from_utf8_lossy(&page.body).contains("<!doctype html>"));
@@ -646,11 +652,7 @@ async fn the_shelf_names_addresses_that_open() {
     assert_eq!(ask(bench.at, "GET", url, &[]).await.body, lesson.bytes[0]);
     let exercise = ready["items"][1]["url"].as_str().unwrap();
     let path = exercise
-        .strip_prefix(&format!(
-            "http://{}:{}",
-            home("math-3"),
-            bench.courseware.port()
-        ))
+        .strip_prefix(&format!("http://{}:{}", home("math-3"), bench.courseware.port()))
         .unwrap();
     assert_eq!(
         ask(bench.courseware, "GET", path, &[]).await.body,
@@ -819,7 +821,12 @@ async fn a_lesson_is_at_home_under_its_own_name_only() {
     let worker = [("service-worker", "script")];
     assert_eq!(ask(bench.courseware, "GET", path, &worker).await.status, 404);
     let answer = ask(bench.courseware, "GET", path, &[]).await;
-    assert!(answer.header("permissions-policy").unwrap().contains("fullscreen=()"));
+    assert!(
+        answer
+            .header("permissions-policy")
+            .unwrap()
+            .contains("fullscreen=()")
+    );
     assert_eq!(answer.header("x-dns-prefetch-control"), Some("off"));
 }
 
@@ -838,14 +845,24 @@ async fn a_chromium_on_the_board_is_sent_to_the_players_own_name_and_nobody_else
     let page = [("sec-fetch-dest", "document"), ("user-agent", chrome)];
     let moved = ask(bench.at, "GET", "/", &page).await;
     let own = format!("http://bbt.localhost:{port}/");
-    assert_eq!((moved.status, moved.header("location")), (307, Some(own.as_str())));
+    assert_eq!(
+        (moved.status, moved.header("location")),
+        (307, Some(own.as_str()))
+    );
     // What asks for data, an old engine, another browser, and who is there already.
     for headers in [
         &[("user-agent", chrome)][..],
         &[("sec-fetch-dest", "empty"), ("user-agent", chrome)],
-        &[("sec-fetch-dest", "document"), ("user-agent", "Mozilla/5.0 Firefox/140.0")],
+        &[
+            ("sec-fetch-dest", "document"),
+            ("user-agent", "Mozilla/5.0 Firefox/140.0"),
+        ],
     ] {
-        assert_eq!(ask(bench.at, "GET", "/", headers).await.status, 200, "{headers:?}");
+        assert_eq!(
+            ask(bench.at, "GET", "/", headers).await.status,
+            200,
+            "{headers:?}"
+        );
     }
     let request = format!(
         "GET / HTTP/1.1\r\nhost: bbt.localhost:{port}\r\nsec-fetch-dest: document\r\nuser-agent: {chrome}\r\n\
@@ -863,5 +880,10 @@ async fn no_exercise_makes_the_player_deaf_with_cookies() {
         (answer.status, answer.header("clear-site-data")),
         (200, Some("\"cookies\""))
     );
-    assert_eq!(ask(bench.at, "GET", "/", &[("cookie", "a=b")]).await.header("clear-site-data"), None);
+    assert_eq!(
+        ask(bench.at, "GET", "/", &[("cookie", "a=b")])
+            .await
+            .header("clear-site-data"),
+        None
+    );
 }
