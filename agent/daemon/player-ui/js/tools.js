@@ -152,6 +152,8 @@
     function lay() {
       var r = size('rows', 6), c = size('columns', 8), i, row, j;
       BBT.empty(grid);
+      /* As large as the room allows: it is read from the last row. */
+      grid.style.fontSize = Math.min(5, 46 / c, 30 / r) + 'rem';
       for (i = 0; i < r; i += 1) {
         row = h('div', { 'class': 'seats-row' });
         for (j = 0; j < c; j += 1) {

@@ -84,7 +84,12 @@ pub(super) fn is_label(host: &str) -> bool {
 /// Whether the one who opens the page should open it by the player's own name: a Chromium that says it wants a page to show.
 /// It is known to find the name; from others nothing is risked, and they give exercises their storage as it is.
 pub(super) fn should_move(host: &str, on_board: bool, asked: &HeaderMap) -> bool {
-    let text = |name: &str| asked.get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let text = |name: &str| {
+        asked
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or("")
+    };
     on_board
         && matches!(host, "127.0.0.1" | "localhost")
         && text("sec-fetch-dest") == "document"
@@ -101,7 +106,10 @@ mod tests {
         let board = Courseware::new("127.0.0.1", 8009, true);
         let (one, other) = (board.origin(&lesson("math-3")), board.origin(&lesson("math-4")));
         assert_ne!(one, other);
-        assert!(one.starts_with("http://l") && one.ends_with(".localhost:8009"), "{one}");
+        assert!(
+            one.starts_with("http://l") && one.ends_with(".localhost:8009"),
+            "{one}"
+        );
         let named = Courseware::new(PLAYER, 8009, true).origin(&lesson("math-3"));
         assert!(named.ends_with(".bbt.localhost:8009"), "{named}");
         for origin in [&one, &named] {

@@ -102,8 +102,15 @@ async fn judged(State(entry): State<Entry>, mut request: Request, next: Next) ->
     let came = request.extensions().get::<CameFrom>().copied();
     let own = |ip: IpAddr| ip.to_canonical().is_loopback();
     let on_board = came.is_some_and(|came| own(came.0)) && arrived.is_some_and(|arrived| own(arrived.0));
-    let others = request.headers().iter().filter(|(name, _)| *name != header::COOKIE);
-    if others.map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>() > HEAD_BYTES {
+    let others = request
+        .headers()
+        .iter()
+        .filter(|(name, _)| *name != header::COOKIE);
+    if others
+        .map(|(name, value)| name.as_str().len() + value.len())
+        .sum::<usize>()
+        > HEAD_BYTES
+    {
         let mut answer = Response::new(Body::empty());
         *answer.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
         return protect(answer, door, "", false);
@@ -168,7 +175,10 @@ fn brings_token(headers: &HeaderMap, token: &str) -> bool {
         return false;
     };
     let (brought, token) = (brought.as_bytes(), token.as_bytes());
-    let differ = brought.iter().zip(token).fold(0, |differ, (a, b)| differ | (a ^ b));
+    let differ = brought
+        .iter()
+        .zip(token)
+        .fold(0, |differ, (a, b)| differ | (a ^ b));
     brought.len() == token.len() && !token.is_empty() && differ == 0
 }
 
@@ -177,12 +187,7 @@ fn brings_token(headers: &HeaderMap, token: &str) -> bool {
 /// A name can be rebound to our address by whoever owns it; an address cannot. So every name but `localhost` is refused,
 /// and of addresses those the connection really arrived at. Courseware has names of its own under `localhost`, which mean
 /// this machine and nothing else; only they are its hosts on the board (`media` compares with the lesson).
-fn own_host(
-    uri: &Uri,
-    headers: &HeaderMap,
-    arrived_at: IpAddr,
-    kind: DoorKind,
-) -> Option<(String, String)> {
+fn own_host(uri: &Uri, headers: &HeaderMap, arrived_at: IpAddr, kind: DoorKind) -> Option<(String, String)> {
     let mut named = headers.get_all(header::HOST).iter();
     let authority = named.next()?.to_str().ok()?;
     if named.next().is_some() || uri.authority().is_some_and(|a| a.as_str() != authority) {
@@ -282,7 +287,13 @@ mod tests {
         let check = |host: &str, at: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::HOST, host.parse().unwrap());
-            own_host(&Uri::from_static("/"), &headers, at.parse().unwrap(), DoorKind::Player).is_some()
+            own_host(
+                &Uri::from_static("/"),
+                &headers,
+                at.parse().unwrap(),
+                DoorKind::Player,
+            )
+            .is_some()
         };
         for host in [
             "localhost",
@@ -321,9 +332,25 @@ mod tests {
         let mut two = HeaderMap::new();
         two.append(header::HOST, HeaderValue::from_static("localhost"));
         two.append(header::HOST, HeaderValue::from_static("localhost"));
-        assert!(own_host(&Uri::from_static("/"), &two, [127, 0, 0, 1].into(), DoorKind::Player).is_none());
+        assert!(
+            own_host(
+                &Uri::from_static("/"),
+                &two,
+                [127, 0, 0, 1].into(),
+                DoorKind::Player
+            )
+            .is_none()
+        );
         let none = HeaderMap::new();
-        assert!(own_host(&Uri::from_static("/"), &none, [127, 0, 0, 1].into(), DoorKind::Player).is_none());
+        assert!(
+            own_host(
+                &Uri::from_static("/"),
+                &none,
+                [127, 0, 0, 1].into(),
+                DoorKind::Player
+            )
+            .is_none()
+        );
         let mut one = HeaderMap::new();
         one.append(header::HOST, HeaderValue::from_static("localhost"));
         assert!(
@@ -348,7 +375,11 @@ mod tests {
         assert!(named("bbt.localhost:8008", DoorKind::Player, "127.0.0.1"));
         assert!(!named("bbt.localhost:8008", DoorKind::Player, "192.168.1.20"));
         assert!(!named("bbt.localhost:8009", DoorKind::Courseware, "127.0.0.1"));
-        assert!(named("l0123456789abcdef0123.localhost", DoorKind::Courseware, "127.0.0.1"));
+        assert!(named(
+            "l0123456789abcdef0123.localhost",
+            DoorKind::Courseware,
+            "127.0.0.1"
+        ));
         assert!(check(DoorKind::Courseware, "127.0.0.1"));
         assert!(!check(DoorKind::Courseware, "192.168.1.20"));
         assert!(!check(DoorKind::Player, "127.0.0.1"));

@@ -42,7 +42,9 @@ pub(super) async fn page(
 ) -> Response {
     if uri.path() == "/" && courseware::should_move(&host, on_board, &headers) {
         let own = headers.get(header::HOST).and_then(|own| own.to_str().ok());
-        let port = own.and_then(|own| own.split_once(':')).map_or("80", |(_, port)| port);
+        let port = own
+            .and_then(|own| own.split_once(':'))
+            .map_or("80", |(_, port)| port);
         let to = format!("http://{}:{port}/", courseware::PLAYER);
         let answer = [
             (header::LOCATION, to),

@@ -34,9 +34,14 @@ use crate::{
 };
 
 /// Opened as a page of its own it may do nothing.
-const POLICY: &str = "sandbox; default-src 'none'; media-src 'self'; img-src 'self'; style-src 'unsafe-inline'";
+const POLICY: &str =
+    "sandbox; default-src 'none'; media-src 'self'; img-src 'self'; style-src 'unsafe-inline'";
 /// All but the plainest characters of a name, whatever its encoding.
-const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const NAME: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 #[derive(Serialize)]
 struct View {
@@ -96,7 +101,8 @@ pub(super) async fn files(
     // A form writes a space as `+`; our own links never do.
     let path = names(&dir.replace('+', "%20").replace("%2F", "/").replace("%2f", "/"));
     let disk = id.clone();
-    let listed = tokio::task::spawn_blocking(move || Loose::find(&roots, &disk)?.list(&path).map(|l| (l, path)));
+    let listed =
+        tokio::task::spawn_blocking(move || Loose::find(&roots, &disk)?.list(&path).map(|l| (l, path)));
     match listed.await {
         Ok(Ok((listing, path))) => {
             let mut answer = Json(view(&id, &path, listing)).into_response();
@@ -239,7 +245,10 @@ fn view(id: &str, path: &[Vec<u8>], listing: Listing) -> View {
         .iter()
         .filter(|entry| !entry.folder && is_words(&entry.name))
         .collect();
-    let entries = listing.entries.iter().filter(|entry| entry.folder || !is_words(&entry.name));
+    let entries = listing
+        .entries
+        .iter()
+        .filter(|entry| entry.folder || !is_words(&entry.name));
     View {
         entries: entries
             .map(|entry| {

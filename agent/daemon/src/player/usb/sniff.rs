@@ -47,7 +47,7 @@ pub(super) fn sniff(head: &[u8]) -> Option<&'static str> {
             _ => None,
         },
         // Bitmaps name their length; two letters alone would be a text.
-        [b'B', b'M', .., ] if head.get(6..10) == Some(&[0; 4]) => Some("image/bmp"),
+        [b'B', b'M', ..] if head.get(6..10) == Some(&[0; 4]) => Some("image/bmp"),
         _ => None,
     }
 }
@@ -82,7 +82,10 @@ mod tests {
             (b"\0\0\0\x14ftypqt  \0\0", "video/mp4"),
             (b"\0\0\0\x20ftypM4A \0\0", "audio/mp4"),
             (b"\x1a\x45\xdf\xa3\x01\0\0\x42\x82\x84webm", "video/webm"),
-            (b"\x1a\x45\xdf\xa3\x01\0\0\x42\x82\x88matroska", "video/x-matroska"),
+            (
+                b"\x1a\x45\xdf\xa3\x01\0\0\x42\x82\x88matroska",
+                "video/x-matroska",
+            ),
             (b"RIFF\x24\0\0\0WAVEfmt ", "audio/wav"),
             (b"RIFF\x24\0\0\0WEBPVP8 ", "image/webp"),
             (b"ID3\x04\0\0", "audio/mpeg"),

@@ -76,7 +76,10 @@ async fn a_film_on_a_disk_plays_from_where_it_lies() {
     let bench = bench().await;
     let top = bench.list("").await;
     let folder = top["entries"][0].clone();
-    assert_eq!((&folder["name"], &folder["kind"]), (&"三年级 语文".into(), &"dir".into()));
+    assert_eq!(
+        (&folder["name"], &folder["kind"]),
+        (&"三年级 语文".into(), &"dir".into())
+    );
     let inside = bench.list(folder["dir"].as_str().unwrap()).await;
     let film = &inside["entries"][0];
     assert_eq!(
@@ -88,14 +91,24 @@ async fn a_film_on_a_disk_plays_from_where_it_lies() {
     assert_eq!((whole.status, &whole.body[..]), (200, MP4));
     assert_eq!(whole.header("content-type"), Some("video/mp4"));
     assert_eq!(whole.header("x-content-type-options"), Some("nosniff"));
-    assert!(whole.header("content-security-policy").unwrap().starts_with("sandbox;"));
+    assert!(
+        whole
+            .header("content-security-policy")
+            .unwrap()
+            .starts_with("sandbox;")
+    );
     let part = ask(bench.at, "GET", url, &[("range", "bytes=4-7")]).await;
     assert_eq!((part.status, &part.body[..]), (206, &b"ftyp"[..]));
     assert_eq!(
         part.header("content-range"),
         Some(format!("bytes 4-7/{}", MP4.len()).as_str())
     );
-    assert_eq!(ask(bench.at, "GET", url, &[("range", "bytes=9999-")]).await.status, 416);
+    assert_eq!(
+        ask(bench.at, "GET", url, &[("range", "bytes=9999-")])
+            .await
+            .status,
+        416
+    );
     // Pulled out while it is open.
     fs::rename(bench.disk(), bench.root.path().join("gone")).unwrap();
     fs::remove_dir_all(bench.root.path().join("gone/bbt")).unwrap();
@@ -110,8 +123,14 @@ async fn nothing_but_pictures_sound_films_and_pdf_is_handed_out() {
     for (name, bytes) in [
         ("page.html", &b"<!doctype html><script>alert(1)</script>"[..]),
         ("page.mp4", b"<!doctype html><script>alert(1)</script>"),
-        ("drawing.svg", b"<svg xmlns=\"http://www.w3.org/2000/svg\"><script/></svg>"),
-        ("drawing.png", b"<svg xmlns=\"http://www.w3.org/2000/svg\"><script/></svg>"),
+        (
+            "drawing.svg",
+            b"<svg xmlns=\"http://www.w3.org/2000/svg\"><script/></svg>",
+        ),
+        (
+            "drawing.png",
+            b"<svg xmlns=\"http://www.w3.org/2000/svg\"><script/></svg>",
+        ),
         ("script.js", b"alert(1)"),
         ("game.exe", b"MZ\x90\0"),
         ("slides.pptx", b"PK\x03\x04"),
@@ -120,10 +139,18 @@ async fn nothing_but_pictures_sound_films_and_pdf_is_handed_out() {
     ] {
         fs::write(disk.join(name), bytes).unwrap();
         let answer = ask(bench.at, "GET", &format!("/usb/{}/{name}", bench.id), &[]).await;
-        assert_eq!((answer.status, answer.code().as_str()), (415, "usb_kind"), "{name}");
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (415, "usb_kind"),
+            "{name}"
+        );
     }
     let shown = bench.list("").await;
-    let slides = shown["entries"].as_array().unwrap().iter().find(|e| e["name"] == "slides.pptx");
+    let slides = shown["entries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|e| e["name"] == "slides.pptx");
     assert_eq!(slides.unwrap()["url"], serde_json::Value::Null);
     for method in ["POST", "PUT", "DELETE"] {
         let path = format!("/usb/{}/page.mp4", bench.id);
@@ -181,7 +208,11 @@ async fn names_and_subtitles_of_any_encoding() {
     let srt = "1\n00:00:01,000 --> 00:00:02,000\n同学们好\n";
     let folder = bench.disk().join("三年级 语文");
     fs::write(folder.join("观潮 #1.srt"), &*encoding_rs::GBK.encode(srt).0).unwrap();
-    fs::write(folder.join("观潮 #1.en.SRT"), "1\n00:00:01,000 --> 00:00:02,000\nHello\n").unwrap();
+    fs::write(
+        folder.join("观潮 #1.en.SRT"),
+        "1\n00:00:01,000 --> 00:00:02,000\nHello\n",
+    )
+    .unwrap();
     fs::write(folder.join("观潮 #10.srt"), srt).unwrap();
     let top = bench.list("").await;
     let old = top["entries"]
@@ -194,7 +225,11 @@ async fn names_and_subtitles_of_any_encoding() {
     assert_eq!((answer.status, &answer.body[..]), (200, MP4));
     let dir = top["entries"][0]["dir"].as_str().unwrap();
     let inside = bench.list(dir).await;
-    assert_eq!(inside["entries"].as_array().unwrap().len(), 1, "subtitles are no entries");
+    assert_eq!(
+        inside["entries"].as_array().unwrap().len(),
+        1,
+        "subtitles are no entries"
+    );
     let subtitles = inside["entries"][0]["subtitles"].as_array().unwrap();
     let mut found: Vec<_> = subtitles.iter().map(|s| s["lang"].as_str().unwrap()).collect();
     found.sort_unstable();

@@ -71,7 +71,13 @@ pub(super) fn vtt(text: &str) -> Option<String> {
         if said.is_empty() || end <= begin {
             continue;
         }
-        let _ = write!(out, "\n{} --> {}\n{}\n", stamp(begin), stamp(end), said.join("\n"));
+        let _ = write!(
+            out,
+            "\n{} --> {}\n{}\n",
+            stamp(begin),
+            stamp(end),
+            said.join("\n")
+        );
         cues += 1;
         if cues >= MOST_CUES {
             break;
@@ -133,7 +139,10 @@ fn plain(line: &str) -> String {
         }
     }
     out.push_str(rest);
-    let out = out.replace("&lt;", "<").replace("&gt;", ">").replace("&nbsp;", " ");
+    let out = out
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&nbsp;", " ");
     let out = out.replace("&amp;", "&").replace('&', "&amp;");
     out.replace('<', "&lt;").replace('>', "&gt;").trim().to_owned()
 }
