@@ -128,6 +128,9 @@ async fn take_day(tx: &mut SqliteConnection, board: Board, day: &UseDay, now: Ti
         }
         _ => {}
     }
+    if known.is_none() && !succeeds(tx, board, &date, day.revision).await? {
+        return Ok(());
+    }
     let dated = domain::records::is_dated(day, domain::timetables::today(now));
     sqlx::query(
         "INSERT INTO use_days (device_no, date, classroom_id, revision, trusted, first_received_at, received_at)
@@ -187,6 +190,33 @@ async fn take_day(tx: &mut SqliteConnection, board: Board, day: &UseDay, now: Ti
     .execute(&mut *tx)
     .await?;
     Ok(())
+}
+
+/// The same board under an earlier identity may have told of the day already: of the two the higher revision counts, once.
+/// Answers whether this one does.
+async fn succeeds(tx: &mut SqliteConnection, board: Board, date: &str, revision: u64) -> DbResult<bool> {
+    let before: Vec<(i64, i64)> = sqlx::query_as(
+        "SELECT t.device_no, t.revision FROM devices d
+           JOIN devices o ON o.serial = d.serial AND o.device_no <> d.device_no AND o.replaced_at IS NOT NULL
+                             AND o.classroom_id = d.classroom_id
+           JOIN use_days t ON t.device_no = o.device_no AND t.date = ?2
+          WHERE d.device_no = ?1 AND d.serial <> ''",
+    )
+    .bind(board.no)
+    .bind(date)
+    .fetch_all(&mut *tx)
+    .await?;
+    if before.iter().any(|(_, known)| *known >= int(revision)) {
+        return Ok(false);
+    }
+    for (earlier, _) in before {
+        sqlx::query("DELETE FROM use_days WHERE device_no = ? AND date = ?")
+            .bind(earlier)
+            .bind(date)
+            .execute(&mut *tx)
+            .await?;
+    }
+    Ok(true)
 }
 
 async fn take_silence(

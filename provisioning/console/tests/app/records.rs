@@ -254,6 +254,39 @@ async fn what_was_used_in_a_room_stays_there_when_the_board_goes() {
     );
 }
 
+#[tokio::test]
+async fn a_board_that_is_enrolled_anew_does_not_count_twice() {
+    let console = TestConsole::signed_in().await;
+    let county = console.county().await;
+    let a = console.enrol("a", county.classrooms[0]).await;
+    let told = |revision, opens| days(vec![day(MONDAY, revision, vec![lesson("m1", "数学", opens, 20)])]);
+    tell(&console, &a, &told(4, 4)).await;
+    let again = console.enrol("a2", county.classrooms[0]).await;
+    let file = console.folder.path().join(bbt_console::db::FILE_NAME);
+    let pool = sqlx::SqlitePool::connect_with(sqlx::sqlite::SqliteConnectOptions::new().filename(file))
+        .await
+        .unwrap();
+    let opens = async || totals(&console, "").await["totals"]["opens"].as_u64().unwrap();
+    // Another board in the room: both count.
+    tell(&console, &again, &told(1, 1)).await;
+    assert_eq!(opens().await, 5);
+    sqlx::query("DELETE FROM use_days WHERE revision = 1")
+        .execute(&pool)
+        .await
+        .unwrap();
+    // The same one, with its notes.
+    for sql in [
+        "UPDATE devices SET serial = 'SN-a'",
+        "UPDATE devices SET replaced_at = 1 WHERE id = 'a'",
+    ] {
+        sqlx::query(sql).execute(&pool).await.unwrap();
+    }
+    tell(&console, &again, &told(4, 4)).await;
+    assert_eq!(opens().await, 4, "told under the old name already");
+    tell(&console, &again, &told(5, 5)).await;
+    assert_eq!(opens().await, 5);
+}
+
 /// What a board's day looks like after `n` changes.
 fn grown(date: Date, n: u64) -> UseDay {
     let n32 = u32::try_from(n).unwrap();

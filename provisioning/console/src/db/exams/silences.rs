@@ -178,11 +178,17 @@ impl Exams<'_> {
         if exam.state != ExamState::Cancelled {
             let silent: Vec<(i64, String, i64)> = sqlx::query_as(
                 "SELECT d.device_no, d.id, d.classroom_id FROM devices d
-                  WHERE d.classroom_id IN (SELECT value FROM json_each(?1)) AND d.standing = 'active' AND d.replaced_at IS NULL
-                    AND d.enrolled_at < ?2 ORDER BY d.device_no",
+                  WHERE d.classroom_id IN (SELECT value FROM json_each(?1)) AND d.enrolled_at < ?2
+                    AND (d.standing = 'active' AND d.replaced_at IS NULL
+                         -- It stood there then. The same board under a later identity may have told since.
+                         OR d.replaced_at >= ?2 AND NOT EXISTS (
+                            SELECT 1 FROM silences t JOIN devices o ON o.device_no = t.device_no
+                             WHERE t.exam_id = ?3 AND o.serial = d.serial AND o.classroom_id = d.classroom_id))
+                  ORDER BY d.device_no",
             )
             .bind(&ids)
             .bind(ms(exam.to))
+            .bind(&exam.id)
             .fetch_all(&mut *reading)
             .await?;
             for (device_no, id, room) in silent {
