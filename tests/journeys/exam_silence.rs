@@ -34,12 +34,15 @@ const LATENCY: Duration = Duration::from_millis(600);
 /// A sample louder than this is a sound that somebody hears; a muted sink gives exact zeros.
 const HEARD: i16 = 200;
 
+/// What reached the ear, and when.
+type Heard = Arc<Mutex<Vec<(Instant, Vec<i16>)>>>;
+
 /// A sound server with one loudspeaker, and an ear at it.
 struct Ear {
     server: Child,
     recorder: Child,
     socket: String,
-    heard: Arc<Mutex<Vec<(Instant, Vec<i16>)>>>,
+    heard: Heard,
 }
 
 impl Ear {
@@ -94,7 +97,7 @@ impl Ear {
             .stderr(Stdio::null())
             .spawn()
             .context("Failed to start parec; run `cargo xtask setup`")?;
-        let heard: Arc<Mutex<Vec<(Instant, Vec<i16>)>>> = Arc::default();
+        let heard = Heard::default();
         let (kept, mut out) = (Arc::clone(&heard), recorder.stdout.take().context("no pipe")?);
         std::thread::spawn(move || {
             let mut buffer = [0; 1600];

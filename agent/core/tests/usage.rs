@@ -131,7 +131,7 @@ fn a_day_is_told_until_the_console_has_that_revision_and_comes_back_from_the_dis
     let (days, gone) = usage.take_changed();
     assert!(gone.is_empty() && days.len() == 1);
     let mut again = Usage::resume(days, Places::default());
-    assert_eq!(again.untold(), [second.clone()]);
+    assert_eq!(again.untold(), std::slice::from_ref(&second));
     again.told(second.date, second.revision);
     assert!(again.untold().is_empty());
     again.heard(&word("a", What::Opened, 0, 0), &today(0), &[], ms(3));
