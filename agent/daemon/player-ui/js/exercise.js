@@ -23,7 +23,8 @@
       /* Not the whole screen: there the way back would be the exercise's to show. The dock's button takes this page there. */
       var frame = h('iframe', {
         'class': 'exercise-frame', sandbox: sandbox(context.item.url), title: context.item.title,
-        allow: 'autoplay', referrerpolicy: 'no-referrer'
+        /* A word that came with Chrome 64; an older engine complains of it. */
+        allow: document.featurePolicy || document.permissionsPolicy ? 'autoplay' : null, referrerpolicy: 'no-referrer'
       });
       BBT.empty(place);
       place.appendChild(wait);
