@@ -320,7 +320,7 @@ await first("schools-authors", async () => {
   await page.waitForTimeout(600);
 });
 /** A board in trouble, as its fault code says. */
-const CODE = "#1." + Buffer.from(JSON.stringify({ d: "bbt-7f3a09c2", s: "QS20261104", b: "x86-ops-c", v: "0.1.0", t: "2026-11-23T01:12:00Z", c: false, u: 5400, o: false, n: 4100, a: false, p: 12, m: 870, f: 512, w: 12, h: 83, L: [41, 2, 1], q: 320, E: ["disk_full", "offline"], r: 1 })).toString("base64url");
+const CODE = "#1." + Buffer.from(JSON.stringify({ d: "bbt-7f3a09c2", s: "QS20261104", b: "x86-ops-c", v: "0.1.0", t: "2026-11-23T01:12:00Z", c: false, u: 5400, o: false, n: 4100, a: false, p: 12, m: 870, f: 512, w: 12, h: 83, L: [41, 2, 1], q: 320, e: "provisional", E: ["disk_full", "hash_mismatch"], r: 1 })).toString("base64url");
 const fresh = (path) => async () => {
   await page.goto("about:blank");
   await page.goto(base + path);

@@ -37,11 +37,9 @@ export default {
       console: "Console", link: "Network port", address: "Network address", clock: "Clock", uptime: "Running for", cpu: "Processor", memory: "Memory left", disk: "Room for lessons",
       wear: "Storage wear", temperature: "Temperature", lessons: "Lessons", samples: "Samples waiting", faults: "Fault reports waiting",
     },
-    error: {
-      offline: "The console cannot be reached", dns: "A name could not be resolved", tls: "A certificate was refused", clock: "The clock is not trusted", no_disk: "No data disk", player: "The player page failed",
-    },
+    membership: { unenrolled: "not enrolled", provisional: "waits to be let in", quarantined: "quarantined", revoked: "revoked", replaced: "replaced by another board", locked: "locked (reported stolen)" },
     advice: {
-      membership: { title: "The board's identity is not in order: {membership}", text: "Open the device's page on the console; its identity says how to mend it." },
+      membership: { title: "The board's identity is not in order: {membership}", text: "Open the device's page on the console; its identity says how to mend it. A board that is not enrolled stands among the waiting boards." },
       cable: { title: "The network cable has no link", text: "Look at the wall socket, both ends of the cable and the lights of the switch; try another cable." },
       address: { title: "No network address", text: "The cable is fine. See whether the school's router gives out addresses, or restart the classroom's switch." },
       console: { title: "Network, but no console", text: "See whether the school's line is down or a firewall blocks the console's address. Lessons on the board work all the same." },

@@ -37,11 +37,9 @@ export default {
       console: "控制台", link: "网口", address: "网络地址", clock: "时钟", uptime: "已开机", cpu: "处理器", memory: "可用内存", disk: "课件可用空间",
       wear: "存储磨损", temperature: "温度", lessons: "课程", samples: "待上报数据", faults: "待上报报修",
     },
-    error: {
-      offline: "连不上控制台", dns: "域名解析失败", tls: "证书校验失败", clock: "时钟不可信", no_disk: "没有数据盘", player: "播放页出错",
-    },
+    membership: { unenrolled: "还没有注册", provisional: "正在等待受理", quarantined: "已隔离", revoked: "已吊销", replaced: "已被新终端替换", locked: "已锁定（挂失）" },
     advice: {
-      membership: { title: "终端的身份不正常：{membership}", text: "在控制台打开这台终端的页面，看“身份”一栏怎样恢复。" },
+      membership: { title: "终端的身份不正常：{membership}", text: "在控制台打开这台终端的页面，看“身份”一栏怎样恢复；还没有注册的，在“待注册终端”里受理。" },
       cable: { title: "网线没有接通", text: "检查墙上网口、网线两头和教室交换机的指示灯；换一根网线再试。" },
       address: { title: "没有拿到网络地址", text: "网线是通的。检查学校路由器是否开启自动分配地址，或重启教室交换机。" },
       console: { title: "有网络，但连不上控制台", text: "看学校出口是否断网，或防火墙挡住了控制台的地址。已下载的课程可以照常使用。" },
