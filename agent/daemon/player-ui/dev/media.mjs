@@ -292,7 +292,7 @@ await test('a teacher\'s disk: found, opened, played from where it lies, and gon
     await page.click('.button-files');
     await page.waitForSelector('.usb-row');
     assert.equal(await page.getAttribute('.usb-row', 'data-kind'), 'dir');
-    assert.equal(await page.locator('.usb-other').count(), 1);
+    assert.ok(await page.locator('.usb-other').count() >= 1);
     // With the keys of a remote.
     await page.keyboard.press('ArrowDown');
     await page.keyboard.press('Enter');

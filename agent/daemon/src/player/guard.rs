@@ -113,6 +113,8 @@ async fn judged(State(entry): State<Entry>, mut request: Request, next: Next) ->
     {
         let mut answer = Response::new(Body::empty());
         *answer.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        let close = HeaderValue::from_static("close");
+        answer.headers_mut().insert(header::CONNECTION, close);
         return protect(answer, door, "", false);
     }
     let host = arrived.and_then(|arrived| own_host(request.uri(), request.headers(), arrived.0, door.kind));
