@@ -284,7 +284,7 @@
 
   BBT.view('home', function () {
     var el = h('div', { 'class': 'view view-home' });
-    var picked = null, drawn = '', height = 0, timer;
+    var picked = null, drawn = '', strips;
 
     function draw() {
       var home = BBT.data.home, chosen;
@@ -327,7 +327,6 @@
     /* Notices, disks and banners take room: the large button must never be what is cut off. */
     function fit() {
       var top = el.querySelector('.home-top'), card = el.querySelector('.hero');
-      height = el.clientHeight;
       if (!card) { return; }
       BBT.toggle(top, 'tight', false);
       BBT.toggle(top, 'roomy', card.clientHeight > 18 * parseFloat(window.getComputedStyle(document.documentElement).fontSize));
@@ -335,10 +334,16 @@
     }
 
     update();
-    timer = window.setInterval(function () { if (el.clientHeight !== height) { fit(); } }, 150);
+    /* Told before it is painted: nobody sees the button cut off, not even for a moment. */
+    strips = new window.MutationObserver(fit);
+    [BBT.disks.el, BBT.notices.strip, BBT.banner.el].forEach(function (strip) { strips.observe(strip, { childList: true, subtree: true }); });
+    window.addEventListener('resize', fit);
     return {
       el: el, update: function () { update(); fit(); }, mounted: fit,
-      destroy: function () { window.clearInterval(timer); },
+      destroy: function () {
+        strips.disconnect();
+        window.removeEventListener('resize', fit);
+      },
       dock: [
         h('div', { 'class': 'dock-start' }, [
           BBT.button({ icon: 'search', text: t('home.search'), 'class': 'button-primary button-wide', onclick: function () { BBT.go('#/search'); } }),
