@@ -177,6 +177,30 @@ fn needed(name: &str, by: &str) -> AssignedLesson {
 }
 
 #[test]
+fn what_is_planned_is_needed_by_then_unless_the_assignment_says_otherwise() {
+    let by = |text: &str| text.parse::<jiff::Timestamp>().unwrap();
+    let now = Millis(1000);
+    let first = [want("a", 1), want("b", 1), needed("c", "2026-03-04T08:00:00Z")];
+    let mut lessons = Lessons::resume(settings(), Some(assignment(1, &first)), 1);
+    let dates = |lessons: &Lessons| -> Vec<Option<jiff::Timestamp>> {
+        lessons.assigned_lessons().iter().map(|a| a.needed_by).collect()
+    };
+    let said = Some(by("2026-03-04T08:00:00Z"));
+    assert_eq!(dates(&lessons), [None, None, said]);
+    let planned: BTreeMap<_, _> = [("b", "2026-03-03T08:00:00Z"), ("c", "2026-03-02T08:00:00Z")]
+        .map(|(lesson, date)| (id(lesson), by(date)))
+        .into();
+    lessons.handle(Event::Planned(planned), now);
+    let b = Some(by("2026-03-03T08:00:00Z"));
+    assert_eq!(dates(&lessons), [None, b, said]);
+    // It holds for the next assignment, too; and goes with the plan.
+    lessons.handle(Event::Assigned(assignment(2, &[want("b", 2), want("a", 1)])), now);
+    assert_eq!(dates(&lessons), [b, None]);
+    lessons.handle(Event::Planned(BTreeMap::new()), now);
+    assert_eq!(dates(&lessons), [None, None]);
+}
+
+#[test]
 fn a_half_fetched_lesson_that_can_wait_makes_room_for_one_that_cannot() {
     let monday = "2026-03-02T00:00:00Z".parse().unwrap();
     let half = HeldState::Partial { done_bytes: 70 };

@@ -99,6 +99,36 @@ fn a_kept_assignment_is_believed_only_with_its_signature() {
 }
 
 #[test]
+fn a_kept_plan_of_the_classroom_is_ours_and_signed() {
+    let dir = tempfile::tempdir().unwrap();
+    let signing = SigningKey::from_bytes(&[7; 32]);
+    let key_id = KeyId::new("k").unwrap();
+    let trusted = [TrustedKey::of(key_id.clone(), KeyRole::Command, &signing)];
+    let plan = |device: &str| -> ClassroomPlan {
+        serde_json::from_value(serde_json::json!({
+            "device_id": device, "generation": 4, "issued_at": "2026-11-01T00:00:00Z",
+        }))
+        .unwrap()
+    };
+    let keep = |plan: &ClassroomPlan| {
+        let document = serde_json::to_vec(&Signed::sign(plan, key_id.clone(), &signing).unwrap()).unwrap();
+        let (keeper, _, mut answers) = open(dir.path(), &trusted);
+        assert!(keeper.give(Task::KeepClassroom(4, document)));
+        assert!(matches!(
+            answers.blocking_recv(),
+            Some(Answer::ClassroomKept(4, Ok(())))
+        ));
+        keeper.close();
+    };
+    let own = plan(device().as_str());
+    keep(&own);
+    assert_eq!(open(dir.path(), &trusted).1.classroom, Some(own));
+    assert_eq!(open(dir.path(), &[]).1.classroom, None, "no key, no belief");
+    keep(&plan("another"));
+    assert_eq!(open(dir.path(), &trusted).1.classroom, None, "another's");
+}
+
+#[test]
 fn what_another_device_left_on_the_disk_is_not_sent_as_ours() {
     let dir = tempfile::tempdir().unwrap();
     let (keeper, _, mut answers) = open(dir.path(), &[]);

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use agent_core::{Millis, lessons, pace::Pace, timetable::Timetable};
 use bytes::Bytes;
-use contract::{classroom::ClassroomPlan, signed::Signed};
+use contract::{classroom::ClassroomPlan, id::DeviceId, signed::Signed};
 use jiff::Timestamp;
 
 use super::agent::Agent;
@@ -54,6 +54,17 @@ impl Classroom {
         }
     }
 
+    /// Whether a verified plan is to be taken over: ours, and newer than any that was.
+    fn is_news(&self, offered: &ClassroomPlan, own: &DeviceId) -> anyhow::Result<bool> {
+        let named = &offered.device_id;
+        anyhow::ensure!(named == own, "it is the plan of device {named}");
+        let known = [self.plan.as_deref(), self.offered.as_ref()];
+        Ok(known
+            .into_iter()
+            .flatten()
+            .all(|known| offered.generation > known.generation))
+    }
+
     /// The console's word, as it was verified.
     pub(super) fn plan(&self) -> Option<Arc<ClassroomPlan>> {
         self.plan.clone()
@@ -80,18 +91,7 @@ impl Agent {
     pub(super) fn on_classroom(&mut self, payload: &Bytes, now: Millis) -> anyhow::Result<()> {
         let document: Signed<ClassroomPlan> = serde_json::from_slice(payload)?;
         let plan = self.trust.verify(&document)?;
-        let own = &self.identity.reply.device_id;
-        anyhow::ensure!(
-            plan.device_id == *own,
-            "it is the plan of device {}",
-            plan.device_id
-        );
-        let held = [self.classroom.plan.as_deref(), self.classroom.offered.as_ref()];
-        if held
-            .into_iter()
-            .flatten()
-            .any(|held| plan.generation <= held.generation)
-        {
+        if !self.classroom.is_news(&plan, &self.identity.reply.device_id)? {
             return Ok(());
         }
         self.time.signed_at(plan.issued_at, now);
@@ -170,5 +170,43 @@ fn drifted(shown: Option<Timestamp>, time: Option<Timestamp>) -> bool {
         (Some(shown), Some(time)) => (shown.as_millisecond() - time.as_millisecond()).abs() > DRIFT_MS,
         (None, None) => false,
         _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(device: &str, generation: u64) -> ClassroomPlan {
+        let text = format!(
+            r#"{{"device_id": "{device}", "generation": {generation}, "issued_at": "2026-11-01T00:00:00Z"}}"#
+        );
+        serde_json::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn a_plan_is_taken_over_only_if_it_is_ours_and_newer() {
+        let own = "dev-1".parse().unwrap();
+        let mut classroom = Classroom::new(None);
+        assert!(classroom.is_news(&plan("dev-1", 1), &own).unwrap());
+        assert!(classroom.is_news(&plan("dev-2", 9), &own).is_err());
+        classroom.plan = Some(Arc::new(plan("dev-1", 4)));
+        for (generation, news) in [(3, false), (4, false), (5, true)] {
+            assert_eq!(classroom.is_news(&plan("dev-1", generation), &own).unwrap(), news);
+        }
+        // One that is still being written counts as well.
+        classroom.offered = Some(plan("dev-1", 6));
+        assert!(!classroom.is_news(&plan("dev-1", 5), &own).unwrap());
+        assert!(classroom.is_news(&plan("dev-1", 7), &own).unwrap());
+    }
+
+    #[test]
+    fn a_clock_that_is_set_is_told_and_one_that_goes_is_not() {
+        let at = |text: &str| Some(text.parse::<Timestamp>().unwrap());
+        assert!(!drifted(at("2026-11-23T02:00:00Z"), at("2026-11-23T02:00:01Z")));
+        assert!(drifted(at("2026-11-23T02:00:00Z"), at("2026-11-23T02:00:03Z")));
+        assert!(drifted(at("2026-11-23T02:00:03Z"), at("2026-11-23T02:00:00Z")));
+        assert!(drifted(None, at("2026-11-23T02:00:00Z")) && drifted(at("2026-11-23T02:00:00Z"), None));
+        assert!(!drifted(None, None));
     }
 }
