@@ -52,11 +52,15 @@ async fn own(classroom: &Classroom, what: &str, good: impl Fn(&Value) -> bool) -
 
 /// Until the board's newest word on a disk is of that kind.
 async fn disk_says(classroom: &Classroom, words: &str) -> Result<()> {
-    until(&format!("the board says {words:?} of the disk"), LIMIT, async || {
-        let all = get(classroom, "/api/disks").await?;
-        let said = all["disks"].to_string();
-        Ok(said.contains(words).then_some(()))
-    })
+    until(
+        &format!("the board says {words:?} of the disk"),
+        LIMIT,
+        async || {
+            let all = get(classroom, "/api/disks").await?;
+            let said = all["disks"].to_string();
+            Ok(said.contains(words).then_some(()))
+        },
+    )
     .await
 }
 
@@ -110,7 +114,7 @@ async fn a_school_makes_a_lesson_and_its_own_boards_alone_take_it() -> Result<()
     let usb = media[a].join("USB");
     let source = county.dir.path().join("teacher");
     fs::create_dir_all(source.join("第三课"))?;
-    fs::create_dir_all(source.join("bbt/packs"))?;
+    fs::create_dir_all(source.join("bbt"))?;
     let kit = common::kit_folder()?;
     let film = kit
         .iter()
@@ -125,7 +129,8 @@ async fn a_school_makes_a_lesson_and_its_own_boards_alone_take_it() -> Result<()
     plug(&source, &media[a])?;
     let disks = until("the disk is seen", LIMIT, async || {
         let all = get(&county.classrooms[a], "/api/disks").await?;
-        Ok(all["plugged"].as_array().filter(|all| !all.is_empty()).cloned())
+        let seen = all["disks"].as_array().filter(|all| !all.is_empty());
+        Ok(seen.filter(|all| all[0]["files"] == true).cloned())
     })
     .await?;
     let disk = disks[0]["id"].as_str().context("no id")?;
@@ -143,7 +148,10 @@ async fn a_school_makes_a_lesson_and_its_own_boards_alone_take_it() -> Result<()
     let body = json!({ "disk": disk, "files": files, "title": "观潮", "subject": "语文", "grade": "四年级" });
     let (status, said) = post(&county.classrooms[a], "/api/own-lessons", body).await?;
     ensure!(status == 200, "{said}");
-    let now = own(&county.classrooms[a], "the lesson is made", |now| !now["made"].is_null()).await?;
+    let now = own(&county.classrooms[a], "the lesson is made", |now| {
+        !now["made"].is_null()
+    })
+    .await?;
     let lesson = now["made"].as_str().context("no lesson")?.to_owned();
     ensure!(
         now["author"] == "waiting" && now["lessons"][0]["ready"] == true,
@@ -198,7 +206,11 @@ async fn a_school_makes_a_lesson_and_its_own_boards_alone_take_it() -> Result<()
         let all = all.as_array().context("no boards")?;
         let found = all.iter().find(|one| one["device_id"] == device.as_str());
         Ok(found
-            .is_some_and(|one| one["key_id"].as_str().is_some_and(|key| key.starts_with("author-")))
+            .is_some_and(|one| {
+                one["key_id"]
+                    .as_str()
+                    .is_some_and(|key| key.starts_with("author-"))
+            })
             .then_some(()))
     })
     .await?;
@@ -247,7 +259,10 @@ async fn a_school_makes_a_lesson_and_its_own_boards_alone_take_it() -> Result<()
     // Board C is of another school.
     let at_c = plug(&carried, &media[c])?;
     disk_says(&county.classrooms[c], "another school's own").await?;
-    ensure!(!plays(&county.classrooms[c], &lesson).await?, "another school plays it");
+    ensure!(
+        !plays(&county.classrooms[c], &lesson).await?,
+        "another school plays it"
+    );
     fs::remove_dir_all(&at_c)?;
 
     // A tampered pack is refused by the school's own board, too.
@@ -265,10 +280,7 @@ async fn a_school_makes_a_lesson_and_its_own_boards_alone_take_it() -> Result<()
     fs::write(&school_file, text.replace("观潮", "观湖"))?;
     until("the disk was seen to go", LIMIT, async || {
         let all = get(&county.classrooms[b], "/api/disks").await?;
-        Ok(all["disks"]
-            .as_array()
-            .is_some_and(Vec::is_empty)
-            .then_some(()))
+        Ok(all["disks"].as_array().is_some_and(Vec::is_empty).then_some(()))
     })
     .await?;
     plug(&tampered, &media[b])?;
@@ -283,7 +295,10 @@ async fn a_school_makes_a_lesson_and_its_own_boards_alone_take_it() -> Result<()
         })
         .await?;
     }
-    ensure!(fetch(&county.classrooms[b], &url).await?.0 == 410, "the film still plays");
+    ensure!(
+        fetch(&county.classrooms[b], &url).await?.0 == 410,
+        "the film still plays"
+    );
     let now = get(&county.classrooms[a], "/api/own-lessons").await?;
     ensure!(now["lessons"][0]["barred"] == true, "{now}");
     plug(&carried, &media[b])?;
@@ -311,6 +326,10 @@ async fn a_school_makes_a_lesson_and_its_own_boards_alone_take_it() -> Result<()
     county.classrooms[a].kill();
     let out = county.dir.path().join("out");
     fs::create_dir_all(&out)?;
+    let fat = Fat::mount(&county.dir.path().join("fat.img"), &out);
+    if fat.is_none() {
+        println!("NOT SHOWN: a FAT32 disk; no mkfs.vfat (Debian package dosfstools), or no loop mounts");
+    }
     let folder = source.join("第三课");
     let (code, made, err) = county.classrooms[a].once(
         &["pack", "build"],
@@ -338,11 +357,27 @@ async fn a_school_makes_a_lesson_and_its_own_boards_alone_take_it() -> Result<()
     .await
 }
 
+/// A FAT32 disk, let go of however the test ends.
+struct Fat(PathBuf);
+
+impl Fat {
+    fn mount(image: &Path, place: &Path) -> Option<Self> {
+        fs::File::create(image).ok()?.set_len(96 << 20).ok()?;
+        let run = |command: &mut Command| command.output().is_ok_and(|done| done.status.success());
+        let made = run(Command::new("/usr/sbin/mkfs.vfat").args(["-F", "32"]).arg(image))
+            && run(Command::new("mount").args(["-o", "loop"]).arg(image).arg(place));
+        made.then(|| Self(place.to_owned()))
+    }
+}
+
+impl Drop for Fat {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).output();
+    }
+}
+
 async fn fetch(classroom: &Classroom, path: &str) -> Result<(u16, Vec<u8>)> {
     let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build()?;
-    let answer = http
-        .get(format!("{}/{path}", classroom.url()))
-        .send()
-        .await?;
+    let answer = http.get(format!("{}/{path}", classroom.url())).send().await?;
     Ok((answer.status().as_u16(), answer.bytes().await?.to_vec()))
 }

@@ -71,7 +71,7 @@
     function look() {
       BBT.api.get('api/disks', function (ok, answer) {
         if (ended) { return; }
-        disks = ok && answer ? answer.plugged || [] : [];
+        disks = ok && answer && answer.disks ? answer.disks.filter(function (one) { return one.files; }) : [];
         if (!disks.some(function (one) { return one.id === disk; })) { disk = disks.length ? disks[0].id : ''; dir = ''; listing = null; }
         if (disk && step === 'files') { open(dir); } else { draw(); }
       });
