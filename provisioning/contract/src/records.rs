@@ -231,7 +231,7 @@ impl SilenceRecord {
     ) -> Result<Hash, serde_json::Error> {
         entries
             .into_iter()
-            .try_fold(Hash([0; 32]), |link, entry| Self::link(link, entry))
+            .try_fold(Hash([0; 32]), Self::link)
     }
 }
 

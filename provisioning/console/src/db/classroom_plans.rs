@@ -3,7 +3,7 @@
 //!
 //! A plan is a board's and not a classroom's: it counts up for the board, whatever classroom it is moved to.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, hash_map::Entry};
 
 use contract::{
     classroom::{ClassroomPlan, MAX_PLANNED, Period, PlannedLesson},
@@ -210,20 +210,21 @@ async fn content(
     now: Timestamp,
 ) -> DbResult<ClassroomPlan> {
     let first = monday(today(now));
-    if !shared.calendars.contains_key(&row.school_id) {
-        let calendar = calendars::effective(tx, row.school_id).await?;
-        shared.calendars.insert(row.school_id, calendar);
-    }
-    let (calendar, pin) = shared.calendars.get(&row.school_id).cloned().unwrap_or_default();
-    if !shared.weeks.contains_key(&row.classroom_id) {
-        let week = timetables::timed(&own_week(tx, row.classroom_id).await?, &calendar.bells);
-        if refresh_needed(tx, row.classroom_id, &week, &calendar).await? {
-            moved.insert(row.classroom_id);
+    let (calendar, pin) = match shared.calendars.entry(row.school_id) {
+        Entry::Occupied(known) => known.into_mut(),
+        Entry::Vacant(place) => place.insert(calendars::effective(tx, row.school_id).await?),
+    };
+    let (week, planned) = match shared.weeks.entry(row.classroom_id) {
+        Entry::Occupied(known) => known.into_mut(),
+        Entry::Vacant(place) => {
+            let week = timetables::timed(&own_week(tx, row.classroom_id).await?, &calendar.bells);
+            if refresh_needed(tx, row.classroom_id, &week, calendar).await? {
+                moved.insert(row.classroom_id);
+            }
+            let planned = planned(tx, row.classroom_id, first).await?;
+            place.insert((week, planned))
         }
-        let planned = planned(tx, row.classroom_id, first).await?;
-        shared.weeks.insert(row.classroom_id, (week, planned));
-    }
-    let (week, planned) = shared.weeks.get(&row.classroom_id).cloned().unwrap_or_default();
+    };
     let device_id: DeviceId = parse(&row.id)?;
     Ok(ClassroomPlan {
         device_id,
@@ -232,12 +233,12 @@ async fn content(
         utc_offset_min: UTC_OFFSET_MIN,
         school: row.school.clone(),
         classroom: row.classroom.clone(),
-        term: timetables::term(&calendar),
-        timetable: week,
-        days: timetables::days(&calendar, first),
-        planned,
-        help: timetables::help(&calendar, web),
-        technician_pin: pin,
+        term: timetables::term(calendar),
+        timetable: week.clone(),
+        days: timetables::days(calendar, first),
+        planned: planned.clone(),
+        help: timetables::help(calendar, web),
+        technician_pin: pin.clone(),
         school_lessons: calendar.school_lessons,
     })
 }

@@ -1,6 +1,6 @@
 //! Planned lessons: which lesson a class is taught when, and what follows for what its boards should hold.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, hash_map::Entry};
 
 use contract::{classroom::Period, id::LessonId};
 use jiff::{Timestamp, civil::Date};
@@ -231,11 +231,9 @@ impl Timetables<'_> {
         }
         let mut known: HashMap<i64, EffectiveCalendar> = HashMap::new();
         for (classroom, school) in &classrooms {
-            if !known.contains_key(school) {
-                known.insert(*school, calendars::effective(&mut tx, *school).await?.0);
-            }
-            let Some(calendar) = known.get(school) else {
-                continue;
+            let calendar = match known.entry(*school) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(place) => place.insert(calendars::effective(&mut tx, *school).await?.0),
             };
             let week = timetables::timed(&own_week(&mut tx, *classroom).await?, &calendar.bells);
             refresh_needed(&mut tx, *classroom, &week, calendar).await?;
@@ -305,11 +303,9 @@ impl Timetables<'_> {
         let mut calendars: HashMap<i64, EffectiveCalendar> = HashMap::new();
         let mut targets = Vec::with_capacity(rows.len());
         for row in rows {
-            if !calendars.contains_key(&row.school_id) {
-                calendars.insert(row.school_id, calendars::effective(tx, row.school_id).await?.0);
-            }
-            let Some(calendar) = calendars.get(&row.school_id) else {
-                continue;
+            let calendar = match calendars.entry(row.school_id) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(place) => place.insert(calendars::effective(tx, row.school_id).await?.0),
             };
             let week = timetables::timed(&own_week(tx, row.id).await?, &calendar.bells);
             let held = taken.get(&row.id);
@@ -373,7 +369,7 @@ fn place(
     subject: &str,
     week: &[Period],
     calendar: &EffectiveCalendar,
-    taken: Option<&BTreeMap<(Date, u8), (LessonId, String)>>,
+    taken: Option<&Held>,
     day: Date,
 ) -> Result<(Date, u8, Option<String>), PlanSkip> {
     if week.is_empty() {
@@ -411,7 +407,9 @@ fn place(
     }
 }
 
-type Taken = HashMap<i64, BTreeMap<(Date, u8), (LessonId, String)>>;
+/// Lessons of one classroom, with their titles, by day and number.
+type Held = BTreeMap<(Date, u8), (LessonId, String)>;
+type Taken = HashMap<i64, Held>;
 
 /// What is planned already in these classrooms, from a day on.
 async fn taken(tx: &mut SqliteConnection, rows: &[TargetRow], from: Date) -> DbResult<Taken> {

@@ -234,10 +234,16 @@ impl Reader<'_> {
         let list = head.days.is_empty();
         let lacking = |column: &[&'static str]| head.place(column).is_none();
         let needed: &[&[&str]] = if list { &[ROOM, NUMBER] } else { &[] };
-        for column in needed.iter().filter(|column| lacking(column)) {
-            let fault =
-                Fault::new(&sheet.name, head.row, column[0], "timetable_heading").arg("expected", column[0]);
-            self.found.fault(fault);
+        let missing: Vec<&str> = needed
+            .iter()
+            .filter(|column| lacking(column))
+            .map(|column| column[0])
+            .collect();
+        for column in &missing {
+            let fault = Fault::new(&sheet.name, head.row, column, "timetable_heading");
+            self.found.fault(fault.arg("expected", column));
+        }
+        if !missing.is_empty() {
             return;
         }
         // A week without a column for the class is the week of the one in its title.
