@@ -27,7 +27,7 @@ context.on('page', () => { popups += 1; });
 page.on('dialog', (dialog) => { dialogs += 1; dialog.dismiss().catch(() => {}); });
 
 const DO = {
-  open: async () => { await page.goto(base); await page.waitForSelector('#app, main, .view', { timeout: 20000 }); return {}; },
+  open: async () => { await page.goto(base); await page.waitForFunction(() => window.BBT && window.BBT.data && window.BBT.data.home, null, { timeout: 20000 }); return {}; },
   // Another program of the board that sounds all the time: only the loudspeaker itself can be what is silent.
   hum: async () => page.evaluate(async () => {
     const sound = new AudioContext();

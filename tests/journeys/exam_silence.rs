@@ -546,6 +546,19 @@ async fn in_an_exam_nothing_sounds_and_nothing_opens() -> Result<()> {
             "stretch {n} was not silent: loudest sample {loudest}"
         );
     }
+    let pushed = async || {
+        let shelf = common::shelf(&county.classrooms[0]).await?;
+        let all = shelf["lessons"].as_array().cloned().unwrap_or_default();
+        let found = all
+            .into_iter()
+            .find(|lesson| lesson["id"] == "pushed-in-the-exam");
+        anyhow::Ok(found.map(|lesson| lesson["state"].clone()).unwrap_or_default())
+    };
+    ensure!(
+        pushed().await? == "queued",
+        "a lesson came in the exam: {}",
+        pushed().await?
+    );
     wait_until(at(80)).await;
     ear.hears("the hum after the exam", Duration::from_secs(10))
         .await?;
@@ -563,6 +576,12 @@ async fn in_an_exam_nothing_sounds_and_nothing_opens() -> Result<()> {
         status(&http, format!("{url}{video}")).await? == 200,
         "lessons do not play after the exam"
     );
+    until(
+        "the lesson that was pushed in the exam",
+        Duration::from_secs(40),
+        async || Ok((pushed().await? == "ready").then_some(())),
+    )
+    .await?;
     // The power cut was the restart that was asked for; it is not done again.
     ensure!(!marks.exists(), "the board was restarted once more");
     county.classrooms[0].process()?.check_alive()?;
@@ -625,6 +644,26 @@ async fn in_an_exam_nothing_sounds_and_nothing_opens() -> Result<()> {
         "{}",
         device["record"]["refused"]
     );
+    // With it went what was reported and what was used: the film, before the exam.
+    let faults = county.console.get("/faults").await?;
+    ensure!(
+        faults["items"][0]["class"] == "sound" && faults["items"][0]["symptom"] == "none",
+        "{faults}"
+    );
+    let day = Timestamp::now()
+        .to_zoned(jiff::tz::TimeZone::fixed(jiff::tz::offset(8)))
+        .date();
+    let usage = county
+        .console
+        .get(&format!("/usage?from={day}&to={day}&by=lesson"))
+        .await?;
+    println!("use: {}", usage["rows"]["items"]);
+    let film = usage["rows"]["items"].as_array().context("no rows")?;
+    let film = film
+        .iter()
+        .find(|row| row["key"] == VIDEO)
+        .context("the film is not counted")?;
+    ensure!(film["totals"]["opens"].as_u64() >= Some(1), "{film}");
     Ok(())
 }
 

@@ -266,16 +266,13 @@ async fn a_fault_is_chosen_and_answered() {
         json!({ "id": "01J", "class": "sound", "symptom": "none", "lesson": null, "at": null, "sent": false, "repair": null })
     );
     let mended = json!({ "fixed": true });
-    let (asked, ()) = tokio::join!(
-        write(bench.at, "/api/faults/01J/confirm", &mended),
-        async {
-            let Some(Word::Confirm { fault, fixed, answer }) = words.recv().await else {
-                panic!("no word")
-            };
-            assert_eq!((fault.as_str(), fixed), ("01J", true));
-            answer.send(Err(FaultDenied::Unknown)).unwrap();
-        }
-    );
+    let (asked, ()) = tokio::join!(write(bench.at, "/api/faults/01J/confirm", &mended), async {
+        let Some(Word::Confirm { fault, fixed, answer }) = words.recv().await else {
+            panic!("no word")
+        };
+        assert_eq!((fault.as_str(), fixed), ("01J", true));
+        answer.send(Err(FaultDenied::Unknown)).unwrap();
+    });
     assert_eq!((asked.0, &asked.1["code"]), (404, &json!("fault_unknown")));
     drop(words);
     let (listed, ()) = tokio::join!(json_of(bench.at, "/api/faults"), async {
