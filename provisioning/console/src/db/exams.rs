@@ -477,23 +477,34 @@ fn filters(sql: &mut QueryBuilder<Sqlite>, scope: &Scope, query: &ExamQuery, now
     };
 }
 
+#[derive(FromRow)]
+struct OpenRow {
+    region_id: Option<i64>,
+    school_id: Option<i64>,
+    to_at: i64,
+    cancelled_at: Option<i64>,
+}
+
 /// Where an exam is held that is neither over nor cancelled, for a change.
 async fn open_exam(tx: &mut SqliteConnection, scope: &Scope, id: &str, now: Timestamp) -> DbResult<Node> {
-    let row: Option<(Option<i64>, Option<i64>, i64, Option<i64>)> =
+    let row: Option<OpenRow> =
         sqlx::query_as("SELECT region_id, school_id, to_at, cancelled_at FROM exams WHERE id = ?")
             .bind(id)
             .fetch_optional(tx)
             .await?;
-    let (node, to, cancelled) = row
-        .map(|(region, school, to, cancelled)| (Node::of_columns(region, school), to, cancelled))
-        .filter(|(node, ..)| scope.has(*node))
+    let (row, node) = row
+        .map(|row| {
+            let node = Node::of_columns(row.region_id, row.school_id);
+            (row, node)
+        })
+        .filter(|(_, node)| scope.has(*node))
         .ok_or_else(|| DbError::not_found("exam", id))?;
-    if cancelled.is_some() {
+    if row.cancelled_at.is_some() {
         return Err(DbError::Conflict(
             "the exam was cancelled; plan another one".to_owned(),
         ));
     }
-    if to <= ms(now) {
+    if row.to_at <= ms(now) {
         return Err(DbError::Conflict(
             "the exam is over and stays as it was; plan another one".to_owned(),
         ));

@@ -410,8 +410,7 @@ impl Site {
             .unwrap()
             .extend(self.place().as_object().unwrap().clone());
         let made = made(console, "/exams", exam).await;
-        let id = made["exam"]["id"].as_str().unwrap().to_owned();
-        id
+        made["exam"]["id"].as_str().unwrap().to_owned()
     }
 
     /// A fault that was reported at its board.
