@@ -112,7 +112,10 @@ mod tests {
             assert!(keys().all(|key| words.contains_key(key)), "{language:?}");
             assert_eq!(words.len(), keys().count(), "{language:?}");
             for key in ["pin_wrong", "pin_locked", "pin_not_set", "settings_closed"] {
-                assert!(catalogue(language).settings.contains_key(key), "{language:?}: {key}");
+                assert!(
+                    catalogue(language).settings.contains_key(key),
+                    "{language:?}: {key}"
+                );
             }
         }
     }

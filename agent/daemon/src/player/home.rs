@@ -2,7 +2,7 @@
 
 mod day;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use axum::{
     Extension, Json,
@@ -18,10 +18,12 @@ use contract::{
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{brief::Brief, guard::OnBoard, shelf_json::Api};
+use super::{brief::Brief, guard::OnBoard, problem::Refusal, shelf_json::Api};
 use crate::{
     config::Language,
-    shelf::{Beside, ExamView, MAX_RESUME, Membership, RepairView, Shelf, ShelfDevice, ShelfNotice},
+    shelf::{
+        Beside, ExamView, MAX_RESUME, Membership, PlayerState, RepairView, Shelf, ShelfDevice, ShelfNotice,
+    },
 };
 pub(super) use day::source_word;
 use day::{NextView, Seen, TodayView, TomorrowView};
@@ -132,10 +134,18 @@ struct Features {
 /// The whole first page.
 pub(super) async fn home(
     State(api): State<Api>,
-    Extension(language): Extension<OwnLanguage>,
+    Extension(language): Extension<Language>,
+    Extension(OwnLanguage(own)): Extension<OwnLanguage>,
     Extension(OnBoard(on_board)): Extension<OnBoard>,
 ) -> Response {
-    let (shelf, beside, settings) = (api.state.shelf(), api.state.beside(), api.state.settings().now());
+    // With a county's whole shelf this takes a while, and files must not wait for it.
+    let made = tokio::task::spawn_blocking(move || page(&api.state, own, on_board));
+    made.await
+        .unwrap_or_else(|error| Refusal::Busy.answer(language, error))
+}
+
+fn page(state: &PlayerState, own: Language, on_board: bool) -> Response {
+    let (shelf, beside, settings) = (state.shelf(), state.beside(), state.settings().now());
     let now = crate::clock::now();
     let time = shelf.clock.time(now);
     let seen = Seen::new(&shelf, &beside, settings.timetable.as_ref(), time);
@@ -143,8 +153,8 @@ pub(super) async fn home(
     let no_help = HelpCard::default();
     let help = plan.map_or(&no_help, |plan| &plan.help);
     let view = View {
-        token: on_board.then(|| api.state.token()),
-        language: language.0,
+        token: on_board.then(|| state.token()),
+        language: own,
         device: shelf.device.as_ref(),
         on_board,
         online: shelf.online,
@@ -292,7 +302,7 @@ fn counts(shelf: &Shelf) -> Counts {
 }
 
 /// Lessons by id.
-fn by_id(shelf: &Shelf) -> BTreeMap<&LessonId, &crate::shelf::ShelfLesson> {
+fn by_id(shelf: &Shelf) -> HashMap<&LessonId, &crate::shelf::ShelfLesson> {
     shelf
         .lessons
         .iter()

@@ -19,6 +19,8 @@ mod home;
 mod lessons;
 mod listen;
 mod media;
+#[cfg(test)]
+mod oracle;
 mod own;
 mod pages;
 mod privacy;
@@ -27,8 +29,6 @@ mod range;
 mod search;
 mod settings;
 mod shelf_json;
-#[cfg(test)]
-mod oracle;
 #[cfg(test)]
 mod tests;
 mod usb;
@@ -210,8 +210,14 @@ fn courseware_routes(state: PlayerState, player_port: u16, language: Language) -
         .route("/{lesson}/{version}/{*path}", get(media::courseware))
         .fallback(nothing)
         .with_state(state.clone())
-        .layer(middleware::from_fn_with_state(state.clone(), exam::courseware_gate))
-        .layer(middleware::from_fn_with_state(Entry { door, state }, guard::guard))
+        .layer(middleware::from_fn_with_state(
+            state.clone(),
+            exam::courseware_gate,
+        ))
+        .layer(middleware::from_fn_with_state(
+            Entry { door, state },
+            guard::guard,
+        ))
 }
 
 /// A path that is there, but not for this.

@@ -1,6 +1,6 @@
 //! What the class has today, what comes next, and whether tomorrow can be taught.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use agent_core::timetable::{
     Day, Light, LocalTimetable, Phase, Place, Ready, Source, Timetable, grade_of, minute_of, readiness,
@@ -86,7 +86,7 @@ pub(super) struct Seen<'a> {
     pub(super) table: Timetable,
     shelf: &'a Shelf,
     beside: &'a Beside,
-    by_id: BTreeMap<&'a LessonId, &'a ShelfLesson>,
+    by_id: HashMap<&'a LessonId, &'a ShelfLesson>,
     time: Option<Timestamp>,
 }
 
