@@ -417,7 +417,12 @@ impl Site {
     pub async fn new_fault(&self, console: &TestConsole) -> String {
         let id = unique("F-");
         let request = contract::records::RecordsRequest {
-            faults: vec![serde_json::from_value(json!({ "id": id, "class": "touch", "boot_id": "b1", "uptime_ms": 1 })).unwrap()],
+            faults: vec![
+                serde_json::from_value(
+                    json!({ "id": id, "class": "touch", "boot_id": "b1", "uptime_ms": 1 }),
+                )
+                .unwrap(),
+            ],
             ..Default::default()
         };
         let device = self.new_device(console).await;

@@ -338,7 +338,11 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
         "GET /timetables/template" => only_own(get("/timetables/template?format=csv")),
         "PUT /classrooms/{id}/timetable" => {
             let path = format!("/classrooms/{}/timetable", at.classroom);
-            vec![shot(Method::PUT, path, Payload::Json(crate::timetables::monday()))]
+            vec![shot(
+                Method::PUT,
+                path,
+                Payload::Json(crate::timetables::monday()),
+            )]
         }
         "POST /classrooms/{id}/timetable" | "POST /schools/{id}/timetables" => {
             let path = match route.contains("classrooms") {
@@ -368,14 +372,20 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
             let plan = |classroom: i64, lesson: &str| {
                 let body = json!({ "from": "2099-03-02", "to": "2099-03-02", "planned": [
                     { "date": "2099-03-02", "number": 1, "lesson_id": lesson } ] });
-                shot(Method::PUT, format!("/classrooms/{classroom}/planned"), Payload::Json(body))
+                shot(
+                    Method::PUT,
+                    format!("/classrooms/{classroom}/planned"),
+                    Payload::Json(body),
+                )
             };
             vec![plan(at.classroom, &home.lesson)]
         }
         "POST /plans" => {
             let plan = |whom: Value| {
                 let mut body = json!({ "lesson_id": home.lesson, "at": { "kind": "period", "date": "2099-03-02", "number": 1 } });
-                body.as_object_mut().unwrap().extend(whom.as_object().unwrap().clone());
+                body.as_object_mut()
+                    .unwrap()
+                    .extend(whom.as_object().unwrap().clone());
                 post("/plans", body)
             };
             let mut shots = vec![
@@ -389,7 +399,9 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
         }
         "GET /readiness" => {
             let path = format!("/classrooms/{}/timetable", at.classroom);
-            let set = console.ask(Method::PUT, &path, Some(crate::timetables::monday()), &[]).await;
+            let set = console
+                .ask(Method::PUT, &path, Some(crate::timetables::monday()), &[])
+                .await;
             assert!(set.status.is_success(), "{}", set.json());
             // A Monday.
             vec![get("/readiness?date=2099-03-02").mentions(format!("\"school_id\":{},", at.school))]
@@ -857,7 +869,8 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
             vec![get(format!("/exams/{}/records/{room}", at.exam))]
         }
         "POST /exams" => {
-            let mut exam = json!({ "name": "月考", "from": "2099-01-10T00:00:00Z", "to": "2099-01-10T02:00:00Z" });
+            let mut exam =
+                json!({ "name": "月考", "from": "2099-01-10T00:00:00Z", "to": "2099-01-10T02:00:00Z" });
             exam.as_object_mut()
                 .unwrap()
                 .extend(at.place().as_object().unwrap().clone());
@@ -887,7 +900,9 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
             vec![get("/notices?page_size=500").mentions(format!("停电{}", at.mark))]
         }
         "GET /notices/{id}" => vec![get(format!("/notices/{}", at.new_notice(console).await))],
-        "GET /notices/{id}/devices" => vec![get(format!("/notices/{}/devices", at.new_notice(console).await))],
+        "GET /notices/{id}/devices" => {
+            vec![get(format!("/notices/{}/devices", at.new_notice(console).await))]
+        }
         "POST /notices" | "POST /notices/preview" => {
             let path = route.trim_start_matches("POST ");
             let to = |target: Value| {
