@@ -186,10 +186,7 @@ pub fn router(http: DeviceHttp) -> Router {
             post(records::take).layer(DefaultBodyLimit::max(contract::records::MAX_RECORDS_BYTES)),
         )
         // Half of a manifest is the spelling of its list of chunks.
-        .route(
-            api::MANIFEST_ROUTE,
-            get(manifest).layer(CompressionLayer::new()),
-        )
+        .route(api::MANIFEST_ROUTE, get(manifest).layer(CompressionLayer::new()))
         .route(api::FILE_ROUTE, get(file))
         .layer(middleware::from_fn_with_state(shared.clone(), admit))
         .layer(middleware::from_fn_with_state(
