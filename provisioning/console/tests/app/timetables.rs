@@ -804,6 +804,10 @@ async fn a_classs_timetable_comes_and_goes_as_cses() {
     assert_eq!(out.status, StatusCode::OK);
     let text = String::from_utf8(out.body.to_vec()).unwrap();
     assert_eq!(contract::cses::parse(&text).unwrap().periods.len(), 4);
+    let same = upload(&scene.console, &path, "a.yaml", text.as_bytes())
+        .await
+        .json();
+    assert_eq!(same["classrooms"][0]["kind"], "same", "{same}");
     let changed = text
         .replace("语文", "英语")
         .replacen("classes:", "classes: # 王芳老师", 1);
@@ -822,8 +826,13 @@ async fn a_classs_timetable_comes_and_goes_as_cses() {
     );
     let kept = scene.console.get(&path).await.json();
     assert_eq!(
-        (&kept["periods"][0]["subject"], &kept["periods"][0]["from_min"]),
-        (&json!("英语"), &json!(480))
+        (
+            &kept["periods"][0]["subject"],
+            &kept["periods"][0]["from_min"],
+            &kept["effective"][0]["from_min"]
+        ),
+        (&json!("英语"), &Value::Null, &json!(480)),
+        "a time that is a bell's goes with the bells"
     );
     let broken = upload(
         &scene.console,
@@ -958,7 +967,10 @@ async fn a_county_is_told_of_its_holidays_in_seconds_and_a_class_of_its_own_in_n
         .unwrap();
     pool.close().await;
     let begun = std::time::Instant::now();
-    let (plans, web) = (scene.console.app.db.classroom_plans(), scene.console.app.config.web_url.clone());
+    let (plans, web) = (
+        scene.console.app.db.classroom_plans(),
+        scene.console.app.config.web_url.clone(),
+    );
     assert_eq!(plans.make(&web, scene.now).await.unwrap(), 5_002);
     let made = begun.elapsed();
     assert_eq!(scene.round(0).await.len(), 5_002);
