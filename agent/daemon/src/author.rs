@@ -111,11 +111,7 @@ impl AuthorFolder {
         // Named after itself: two keys have two names.
         let mark = Hash::of(key.verifying_key().as_bytes()).to_hex();
         let name = format!("author-{}", mark.get(..16).unwrap_or_default());
-        let public = TrustedKey::of(
-            KeyId::new(name).map_err(io::Error::other)?,
-            KeyRole::School,
-            &key,
-        );
+        let public = TrustedKey::of(KeyId::new(name).map_err(io::Error::other)?, KeyRole::School, &key);
         let pem = key.to_pkcs8_pem(LineEnding::LF).map_err(io::Error::other)?;
         let kept = self.keys.seal(pem.as_bytes())?;
         fs::DirBuilder::new()

@@ -179,7 +179,12 @@ pub fn wipe_secrets(data_dir: &Path) -> io::Result<()> {
 /// Something is left; its name is in the error.
 pub fn wipe_records(data_dir: &Path) -> io::Result<()> {
     wipe(data_dir, &RECORDS)?;
-    for name in ["assignment.json", "classroom.json", "reports", crate::trust::FILE_NAME] {
+    for name in [
+        "assignment.json",
+        "classroom.json",
+        "reports",
+        crate::trust::FILE_NAME,
+    ] {
         wipe_file(&data_dir.join("state").join(name))?;
     }
     files::sync_folder(&data_dir.join("state"))

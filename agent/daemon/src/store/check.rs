@@ -212,7 +212,8 @@ fn check_needs(
     }
     let parsed = serde_json::from_slice::<Outer>(bytes).and_then(|outer| {
         if key.lesson.is_school_made() {
-            serde_json::from_str::<contract::lesson::SchoolLesson>(&outer.signed).map(|lesson| lesson.manifest)
+            serde_json::from_str::<contract::lesson::SchoolLesson>(&outer.signed)
+                .map(|lesson| lesson.manifest)
         } else {
             serde_json::from_str::<contract::lesson::LessonManifest>(&outer.signed)
         }

@@ -2,7 +2,12 @@
 
 use std::{io, path::PathBuf};
 
-use contract::{hash::Hash, lesson::{LessonRefused, ManifestError}, report::FailureReason, signed::SignatureError};
+use contract::{
+    hash::Hash,
+    lesson::{LessonRefused, ManifestError},
+    report::FailureReason,
+    signed::SignatureError,
+};
 
 use super::{IndexError, LessonKey, RowError};
 
