@@ -184,9 +184,18 @@ impl Agent {
     pub(super) fn perform_exam(&mut self, now: Millis) {
         while let Some(effect) = self.exam.core.next_effect() {
             match effect {
-                Effect::Silence => self.order(Order::Silence),
-                Effect::Sound => self.order(Order::Sound),
-                Effect::Restore(names) => self.order(Order::Restore(names)),
+                Effect::Silence => {
+                    if !self.order(Order::Silence) {
+                        let found = Found::Failed("the mixer does not keep up".to_owned());
+                        self.exam.core.handle(Event::Sound(found), now);
+                    }
+                }
+                Effect::Sound => {
+                    self.order(Order::Sound);
+                }
+                Effect::Restore(names) => {
+                    self.order(Order::Restore(names));
+                }
                 Effect::Hold(held) => {
                     tracing::info!(silent = held, "exam silence");
                     let not_before = Some(self.time.clock.floor(now));
@@ -208,10 +217,13 @@ impl Agent {
         self.shelf.beside(|beside| beside.exam = view);
     }
 
-    fn order(&self, order: Order) {
-        if self.exam.orders.try_send(order).is_err() {
+    /// Says whether the mixer will do it.
+    fn order(&self, order: Order) -> bool {
+        let taken = self.exam.orders.try_send(order).is_ok();
+        if !taken {
             tracing::error!("the mixer does not keep up");
         }
+        taken
     }
 
     pub(super) fn on_sound(&mut self, found: Found, now: Millis) {
