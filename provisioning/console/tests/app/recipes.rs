@@ -344,14 +344,25 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
                 Payload::Json(crate::timetables::monday()),
             )]
         }
-        "POST /classrooms/{id}/timetable" | "POST /schools/{id}/timetables" => {
-            let path = match route.contains("classrooms") {
-                true => format!("/classrooms/{}/timetable", at.classroom),
-                false => format!("/schools/{}/timetables", at.school),
-            };
-            let table = "班级,星期,节次,学科\n没有的班,一,1,数学\n".as_bytes();
-            let form = multipart(&[("file", Some("a.csv"), table)]);
-            vec![post(path, Value::Null).form(form)]
+        "POST /classrooms/{id}/timetable" => {
+            let room = at.new_classroom(console).await;
+            let file = "version: 1\nsubjects: []\nschedules:\n  - enable_day: 1\n    classes:\n      - \
+                        {subject: 数学, start_time: \"08:00:00\", end_time: \"08:45:00\"}\n";
+            let form = multipart(&[("file", Some("a.yaml"), file.as_bytes())]);
+            vec![post(format!("/classrooms/{room}/timetable?apply=true"), Value::Null).form(form)]
+        }
+        "POST /schools/{id}/timetables" => {
+            let room = at.new_classroom(console).await;
+            let list = format!("/schools/{}/timetables", at.school);
+            let rooms = console.get(&list).await.json();
+            let named = |one: &&Value| one["classroom_id"] == room;
+            let code = rooms.as_array().unwrap().iter().find(named).unwrap()["code"].clone();
+            let table = format!(
+                "班级,星期,节次,学科,开始,结束\n{},一,1,数学,8:00,8:45\n",
+                code.as_str().unwrap()
+            );
+            let form = multipart(&[("file", Some("a.csv"), table.as_bytes())]);
+            vec![post(format!("{list}?apply=true"), Value::Null).form(form)]
         }
         "PUT /schools/{id}/calendar" | "PUT /regions/{id}/calendar" => {
             let path = match route.contains("schools") {
@@ -381,19 +392,27 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
             vec![plan(at.classroom, &home.lesson)]
         }
         "POST /plans" => {
-            let plan = |whom: Value| {
-                let mut body = json!({ "lesson_id": home.lesson, "at": { "kind": "period", "date": "2099-03-02", "number": 1 } });
+            let room = at.new_classroom(console).await;
+            let path = format!("/classrooms/{room}/timetable");
+            let set = console
+                .ask(Method::PUT, &path, Some(crate::timetables::monday()), &[])
+                .await;
+            assert!(set.status.is_success(), "{}", set.json());
+            // Each on a Monday of its own.
+            let plan = |whom: Value, date: &str| {
+                let mut body = json!({ "lesson_id": home.lesson, "apply": true,
+                    "at": { "kind": "period", "date": date, "number": 1 } });
                 body.as_object_mut()
                     .unwrap()
                     .extend(whom.as_object().unwrap().clone());
                 post("/plans", body)
             };
             let mut shots = vec![
-                plan(json!({ "classroom_ids": [at.classroom] })),
-                plan(json!({ "school_ids": [at.school], "apply": true })),
+                plan(json!({ "classroom_ids": [room] }), "2099-03-09"),
+                plan(json!({ "school_ids": [at.school] }), "2099-03-16"),
             ];
             if !matches!(at.node, Node::School(_)) {
-                shots.push(plan(json!({ "region_ids": [at.region] })));
+                shots.push(plan(json!({ "region_ids": [at.region] }), "2099-03-23"));
             }
             shots
         }
