@@ -53,6 +53,11 @@ pub struct Netns {
 }
 
 impl Netns {
+    /// The one of that name, whether it is there yet or not.
+    pub(crate) fn named(name: &str) -> Self {
+        Self { name: name.into() }
+    }
+
     /// As `ip netns` knows it.
     pub fn name(&self) -> &str {
         &self.name
@@ -115,11 +120,12 @@ impl Netns {
         }
     }
 
-    fn ip(&self, commands: &str) -> Result<()> {
+    pub(crate) fn ip(&self, commands: &str) -> Result<()> {
         ip_batch(&["-n", &self.name], commands)
     }
 
-    fn remove(&self) {
+    /// Ends what runs here, and the namespace.
+    pub(crate) fn remove(&self) {
         // Whatever runs here was started by us: the namespace is ours alone.
         if let Ok(pids) = Command::new("ip").args(["netns", "pids", &self.name]).output() {
             for pid in String::from_utf8_lossy(&pids.stdout).split_whitespace() {
