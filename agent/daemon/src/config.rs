@@ -304,7 +304,11 @@ impl RawSound {
         match (self.is_mute, self.mute, self.unmute) {
             (None, None, None) => Some(None),
             (Some(is_mute), Some(mute), Some(unmute)) => {
-                let commands = SoundCommands { is_mute, mute, unmute };
+                let commands = SoundCommands {
+                    is_mute,
+                    mute,
+                    unmute,
+                };
                 let whole = named(&commands.is_mute) && named(&commands.mute) && named(&commands.unmute);
                 whole.then_some(Some(commands))
             }

@@ -188,7 +188,10 @@ impl Agent {
             inbox.inside.clone(),
             now,
         );
-        let (usage, faults) = (Usage::resume(noted.days, noted.places), Faults::resume(noted.faults));
+        let (usage, faults) = (
+            Usage::resume(noted.days, noted.places),
+            Faults::resume(noted.faults),
+        );
         let records = Records::open(book, usage, faults, &house.shelf, inbox.inside.clone(), now);
         let commands = Commands::resume_held(
             device_id.clone(),
