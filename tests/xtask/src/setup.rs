@@ -234,7 +234,7 @@ fn old_engine() -> Result<()> {
     let folder = root().join(".bbt/old-engine");
     let ready = folder.join("launch");
     let from = root().join("agent/daemon/player-ui/dev/old-engine");
-    if ready.exists() && newest(&[ready.clone()]) >= newest(&[from.join("launch.c")]) {
+    if ready.exists() && newest(std::slice::from_ref(&ready)) >= newest(&[from.join("launch.c")]) {
         return Ok(());
     }
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {

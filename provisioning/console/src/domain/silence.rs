@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 /// How a classroom was in an exam. The order is that of what needs a look first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = SilenceVerdict)]
 pub enum Verdict {
     /// 未能静音: the loudspeaker could not be muted, by the board's own word.
     NotMuted,
