@@ -70,7 +70,7 @@
     } else {
       body.usb = true;
     }
-    if (!BBT.data.home || !BBT.data.home.on_board) { return; }
+    if (BBT.data.home && !BBT.data.home.on_board) { return; }
     BBT.api.post('api/use', body);
   };
 }());

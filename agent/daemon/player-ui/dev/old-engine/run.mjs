@@ -126,7 +126,7 @@ await check('home', async () => {
   if (!/^Chrome\/61\./.test(result.engine)) throw new Error(`this engine is ${result.engine}`);
   return { engine: result.engine, lessons: lessons.length };
 });
-for (const page of (process.env.PAGES === undefined ? 'shelf,search,help,fault,diag,privacy,settings' : process.env.PAGES).split(',').filter(Boolean)) {
+for (const page of (process.env.PAGES === undefined ? 'shelf,search,help,fault,diag,privacy,settings,tomorrow,more' : process.env.PAGES).split(',').filter(Boolean)) {
   await check(page, async () => {
     await go(`#/${page}`);
     await wait(500);
