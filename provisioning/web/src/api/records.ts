@@ -13,13 +13,10 @@ export type AudioSpan = Schemas["AudioSpan"];
 export type ExamState = Schemas["ExamState"];
 export type Exam = Schemas["Exam"];
 export type NewExam = Schemas["NewExam"];
-/** Spelled out here: the API document has this word for a reviewer's yes or no as well. What needs a look comes first. */
-export const VERDICTS = ["not_muted", "unknown", "running", "allowed_audio", "silent"] as const;
-export type Verdict = (typeof VERDICTS)[number];
-type Judged<T> = Omit<T, "verdict"> & { verdict: Verdict };
-export type ClassroomSilence = Judged<Schemas["ClassroomSilence"]>;
-export type ExamRecords = Omit<Schemas["ExamRecords"], "classrooms"> & { classrooms: Omit<Schemas["ExamRecords"]["classrooms"], "items"> & { items: ClassroomSilence[] } };
-export type ClassroomRecord = { summary: ClassroomSilence; devices: Judged<Schemas["DeviceSilence"]>[] };
+export type Verdict = Schemas["SilenceVerdict"];
+/** What needs a look comes first. */
+export const VERDICTS = ["not_muted", "unknown", "running", "allowed_audio", "silent"] as const satisfies readonly Verdict[];
+export type ClassroomSilence = Schemas["ClassroomSilence"];
 export type SilenceEntry = Schemas["SilenceEntry"];
 export const exams = {
   list: (query: Query<"/exams">) => ask(client.GET("/exams", { params: { query: set(query) } })),
@@ -30,8 +27,8 @@ export const exams = {
   /** Without digits of our own the console makes some; they are told this once. */
   pin: (id: string, pin?: string) => ask(client.POST("/exams/{id}/pin", { ...at(id), body: pin ? { pin } : {} })),
   records: (id: string, query: { verdict?: Verdict; page: number; page_size: number }) =>
-    ask(client.GET("/exams/{id}/records", { params: { path: { id }, query: set(query) as Query<"/exams/{id}/records"> } })) as unknown as Promise<ExamRecords>,
-  record: (id: string, classroom: number) => ask(client.GET("/exams/{id}/records/{classroom}", { params: { path: { id, classroom } } })) as unknown as Promise<ClassroomRecord>,
+    ask(client.GET("/exams/{id}/records", { params: { path: { id }, query: set(query) } })),
+  record: (id: string, classroom: number) => ask(client.GET("/exams/{id}/records/{classroom}", { params: { path: { id, classroom } } })),
   csvUrl: (id: string) => `/api/v1/exams/${encodeURIComponent(id)}/records.csv`,
 };
 

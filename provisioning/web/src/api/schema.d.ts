@@ -2802,7 +2802,7 @@ export interface components {
              */
             school_id: number;
             /** @description How it was: the worst of its boards. */
-            verdict: components["schemas"]["Verdict"];
+            verdict: components["schemas"]["SilenceVerdict"];
         };
         /** @description Classrooms of an exam, one page. */
         ClassroomSilencePage: {
@@ -3225,7 +3225,7 @@ export interface components {
             doubt?: components["schemas"]["Doubt"] | null;
             record?: components["schemas"]["DeviceSilenceRecord"] | null;
             /** @description How it was. */
-            verdict: components["schemas"]["Verdict"];
+            verdict: components["schemas"]["SilenceVerdict"];
         };
         /** @description A board's record. */
         DeviceSilenceRecord: {
@@ -6594,6 +6594,11 @@ export interface components {
              */
             without_board: number;
         };
+        /**
+         * @description How a classroom was in an exam. The order is that of what needs a look first.
+         * @enum {string}
+         */
+        SilenceVerdict: "not_muted" | "unknown" | "running" | "allowed_audio" | "silent";
         /** @description One WebVTT track. */
         Subtitle: {
             /** @description The track's name on the page. */
@@ -8993,7 +8998,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Only with this verdict. */
-                verdict?: components["schemas"]["Verdict"];
+                verdict?: components["schemas"]["SilenceVerdict"];
                 /** @description Only of this school. */
                 school_id?: number;
                 /** @description From 1. */
