@@ -175,6 +175,25 @@ const PEERS: [Need; 7] = [
 /// From PyPI, into a folder of its own.
 const LIBTORRENT: &str = "libtorrent==2.1.1";
 
+/// A peer of the player.
+const KIWIX: [Need; 2] = [
+    Need {
+        program: "kiwix-serve",
+        args: &[],
+        package: "kiwix-tools",
+        why: "is a peer of the player",
+    },
+    Need {
+        program: "zimwriterfs",
+        args: &[],
+        package: "zim-tools",
+        why: "packs the lessons for kiwix-serve",
+    },
+];
+/// From PyPI, into a folder of its own; Python 3.6 to 3.13.
+const KOLIBRI: &str = "kolibri==0.19.5";
+const KOLIBRI_VENV: &str = ".bbt/peers/kolibri";
+
 /// What runs the pages in a real Chromium 61; see [`old_engine`].
 const OLD_ENGINE: [Need; 2] = [
     Need {
@@ -250,8 +269,22 @@ fn old_engine() -> Result<()> {
     let list = folder.join("wheel.txt");
     fs::write(&list, OLD_ENGINE_WHEEL)?;
     run(Command::new(venv.join("bin/python"))
-        .args(["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"])
-        .args(["--python-version", "37", "--implementation", "cp", "--abi", "abi3"])
+        .args([
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--only-binary=:all:",
+        ])
+        .args([
+            "--python-version",
+            "37",
+            "--implementation",
+            "cp",
+            "--abi",
+            "abi3",
+        ])
         .args(["--platform", "manylinux1_x86_64", "--require-hashes", "-r"])
         .arg(&list)
         .arg("-d")
@@ -291,6 +324,28 @@ pub(crate) fn for_peers() -> Result<()> {
         run(Command::new(&python).args(["-m", "pip", "install", "--quiet", LIBTORRENT]))?;
     }
     Ok(())
+}
+
+/// What the player's bench needs of the peers that are asked for.
+pub(crate) fn for_player(kolibri: bool, kiwix: bool) -> Result<()> {
+    if kiwix {
+        install(KIWIX.iter().filter(|need| !is_there(need)))?;
+    }
+    let python = kolibri_bin().join("python");
+    let there = |python: &Path| answers(&python.to_string_lossy(), &["-c", "import kolibri"]).is_some();
+    if kolibri && !there(&python) {
+        println!("-- Kolibri (100 MB from PyPI, once)");
+        run(Command::new("python3")
+            .args(["-m", "venv"])
+            .arg(root().join(KOLIBRI_VENV)))?;
+        run(Command::new(&python).args(["-m", "pip", "install", "--quiet", KOLIBRI]))?;
+    }
+    Ok(())
+}
+
+/// Where the programs of the Kolibri lie that [`for_player`] installs.
+pub(crate) fn kolibri_bin() -> PathBuf {
+    root().join(KOLIBRI_VENV).join("bin")
 }
 
 /// The Python that has libtorrent.

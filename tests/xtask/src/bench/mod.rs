@@ -45,15 +45,8 @@ pub(crate) enum Which {
         #[arg(long, default_value_t = 40)]
         at_once: usize,
     },
-    /// The player's page and Range reads beside nginx serving the same file.
-    Player {
-        /// Size of the file in MiB.
-        #[arg(long, default_value_t = 200)]
-        mib: u32,
-        /// Rounds, each first ours and then nginx.
-        #[arg(long, default_value_t = 5)]
-        rounds: usize,
-    },
+    /// The player's page, seeks, memory and start beside other servers of the same file; opens in a browser.
+    Player(player::Options),
     /// Questions to 20,000 lessons: latency, memory and build time of the index, how often what is meant is found.
     Search(search::Options),
     /// A lesson to all boards of a school behind one line, in network namespaces, beside libtorrent and aria2.
@@ -98,7 +91,7 @@ pub(crate) fn run(which: Which) -> Result<()> {
             runtime.block_on(footprint::run(&bins, &folder, lessons, rest_s))
         }
         Which::Enrol { .. } | Which::Search(_) => Ok(()),
-        Which::Player { mib, rounds } => runtime.block_on(player::run(&bins, &folder, mib, rounds)),
+        Which::Player(options) => runtime.block_on(player::run(&bins, &folder, &options)),
     }
 }
 

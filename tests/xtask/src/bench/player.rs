@@ -1,36 +1,60 @@
-//! The player beside nginx: the same page, the same file, the same client, in one run.
+//! The player beside other servers of the same video, asked by the same client in one run; and how soon an open shows a frame.
+
+mod peers;
 
 use std::{
+    collections::HashMap,
     fs,
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    path::Path,
+    process::{Command, Stdio},
+    time::Instant,
 };
 
 use anyhow::{Context, Result, ensure};
 use system_tests::{
     kit,
-    stand::{Bins, free_port, until},
+    stand::{Bins, Classroom},
 };
 
-use super::{median, ready_classroom};
+use self::peers::{Material, Peer, Served, first_page};
+use super::{median, process::status_kib, ready_classroom};
+use crate::{setup, sh};
 
 const RANGE_BYTES: u64 = 1 << 20;
 const RANGES: u64 = 400;
-const PAGES: usize = 500;
+const SEEK_BYTES: u64 = 65_536;
+const SEEKS: u64 = 1000;
+const PAGES: usize = 200;
+const STARTS: usize = 5;
 
-pub(crate) async fn run(bins: &Bins, folder: &Path, mib: u32, rounds: usize) -> Result<()> {
-    let nginx_program = kit::find("nginx", "nginx-light").or_else(|e| {
-        let sbin = PathBuf::from("/usr/sbin/nginx");
-        if sbin.is_file() { Ok(sbin) } else { Err(e) }
-    })?;
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Size of the file in MiB.
+    #[arg(long, default_value_t = 200)]
+    mib: u32,
+    /// Rounds, each first ours and then every peer.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// What it is measured beside.
+    #[arg(long, value_delimiter = ',', default_value = "nginx")]
+    peers: Vec<Peer>,
+    /// How often a browser opens a lesson's video, from the tap to the first frame; 0 for none.
+    #[arg(long, default_value_t = 0)]
+    opens: u32,
+}
+
+pub(crate) async fn run(bins: &Bins, folder: &Path, options: &Options) -> Result<()> {
+    setup::for_player(
+        options.peers.contains(&Peer::Kolibri),
+        options.peers.contains(&Peer::Kiwix),
+    )?;
     for name in [
         "lessons",
         "console",
         "console.unlock",
         "console.offline-root",
         "classroom",
-        "nginx",
+        "peers",
     ] {
         let path = folder.join(name);
         let _ = fs::remove_dir_all(&path).or_else(|_| fs::remove_file(&path));
@@ -40,60 +64,175 @@ pub(crate) async fn run(bins: &Bins, folder: &Path, mib: u32, rounds: usize) -> 
     })?;
     let lesson = folder.join("lessons/big");
     fs::create_dir_all(&lesson)?;
-    let video = lesson.join("big.mp4");
-    kit::lengthen_mp4(&kit[0].join("微课.mp4"), &video, mib << 20, 3)?;
+    let (video, document) = (lesson.join("big.mp4"), lesson.join("sheet.pdf"));
+    kit::lengthen_mp4(&kit[0].join("微课.mp4"), &video, options.mib << 20, 3)?;
+    fs::copy(kit[0].join("学习单.pdf"), &document)?;
     fs::write(
         lesson.join("lesson.toml"),
         "id = \"big\"\n[meta]\ntitle = \"大课\"\nstage = \"小学\"\nsubject = \"数学\"\nedition = \"人教版\"\ngrade = \"四年级\"\nvolume = \"下册\"\nchapter = \"一\"\nperiod = \"1\"\n",
     )?;
+    if options.opens > 0 {
+        for one in &kit {
+            let to = folder
+                .join("lessons")
+                .join(one.file_name().context("a lesson without a name")?);
+            fs::create_dir_all(&to)?;
+            for file in fs::read_dir(one)? {
+                let file = file?;
+                fs::copy(file.path(), to.join(file.file_name()))?;
+            }
+        }
+    }
 
-    let (_console, classroom, _) = ready_classroom(bins, folder).await?;
+    let (mut console, mut classroom, _) = ready_classroom(bins, folder).await?;
+    // From here on there is no console and no way out: what a board in class may well have.
+    console.kill();
+    beside(&mut classroom, folder, &video, &document, options).await?;
+    if options.opens > 0 {
+        opens(&classroom, options.opens)?;
+    }
+    Ok(())
+}
+
+async fn beside(
+    classroom: &mut Classroom,
+    folder: &Path,
+    video: &Path,
+    document: &Path,
+    options: &Options,
+) -> Result<()> {
     let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).build()?;
-    let page = client.get(classroom.url()).send().await?.bytes().await?;
-    let nginx = Nginx::start(&nginx_program, &folder.join("nginx"), &video, &page)?;
-    let ours = (classroom.url(), format!("{}/files/big/big.mp4", classroom.url()));
-    let peer = (nginx.url(), format!("{}/big.mp4", nginx.url()));
-    until("nginx", Duration::from_secs(10), async || {
-        Ok(client.get(&peer.0).send().await.ok())
-    })
-    .await?;
+    let (our_page, our_file) = (classroom.url(), format!("{}/files/big/big.mp4", classroom.url()));
+    let page = client.get(&our_page).send().await?.bytes().await?;
+    let material = Material {
+        video,
+        document,
+        page: &page,
+    };
+    let mut served = options
+        .peers
+        .iter()
+        .map(|peer| Served::prepare(*peer, &folder.join("peers"), &material))
+        .collect::<Result<Vec<_>>>()?;
 
-    let length = fs::metadata(&video)?.len();
-    let (mut page_ratio, mut range_ratio, mut seek_ratio) = (Vec::new(), Vec::new(), Vec::new());
-    println!("\n             page µs          1 MiB ranges MB/s     64 KiB seek µs     (ours / nginx)");
-    for round in 0..rounds {
-        let a = measure(&client, &ours, length).await?;
-        let b = measure(&client, &peer, length).await?;
-        println!(
-            "round {round}   {:6.0} / {:6.0}      {:7.0} / {:7.0}     {:6.0} / {:6.0}",
-            a.page_us, b.page_us, a.mb_per_s, b.mb_per_s, a.seek_us, b.seek_us
-        );
-        page_ratio.push(a.page_us / b.page_us);
-        range_ratio.push(a.mb_per_s / b.mb_per_s);
-        seek_ratio.push(a.seek_us / b.seek_us);
+    let mut starts = vec![Vec::new(); served.len() + 1];
+    for _ in 0..STARTS {
+        classroom.kill();
+        let begun = Instant::now();
+        classroom.start()?;
+        starts[0].push(first_page(&client, &our_page, begun).await?);
+        for (n, peer) in served.iter_mut().enumerate() {
+            starts[n + 1].push(peer.start(&client).await?);
+        }
+    }
+
+    let length = fs::metadata(video)?.len();
+    let mut rounds = vec![Vec::new(); served.len() + 1];
+    for round in 0..options.rounds {
+        println!("round {} of {}", round + 1, options.rounds);
+        rounds[0].push(measure(&client, &our_page, &our_file, length).await?);
+        for (n, peer) in served.iter().enumerate() {
+            let figures = measure(&client, &peer.page, &peer.file, length).await;
+            rounds[n + 1].push(figures.with_context(|| format!("Failed to measure {}", peer.name))?);
+        }
+    }
+
+    println!(
+        "\n              page ms (kB)      1 MiB MB/s   seek µs p50 / p99    RSS MiB   start to page ms"
+    );
+    let mut ours: Option<Row> = None;
+    for n in 0..=served.len() {
+        let (name, pid) = match n.checked_sub(1) {
+            None => ("ours", classroom.process()?.pid()),
+            Some(peer) => (served[peer].name, served[peer].pid()?),
+        };
+        let row = Row {
+            name,
+            figures: Figures::median(&rounds[n]),
+            resident_mib: resident_mib(pid)?,
+            start_s: median(&mut starts[n]),
+        };
+        row.show();
+        if n == 0 {
+            ours = Some(row);
+        } else if let Some(ours) = &ours {
+            let pairs: Vec<_> = rounds[0].iter().zip(&rounds[n]).collect();
+            let ratio = |of: fn(&Figures) -> f64| {
+                median(&mut pairs.iter().map(|(a, b)| of(a) / of(b)).collect::<Vec<_>>())
+            };
+            println!(
+                "  ratio ours/{name}: page {:.2}, throughput {:.2}, seek p50 {:.2}, seek p99 {:.2}, RSS {:.2}, start {:.2}",
+                ratio(|f| f.page_us),
+                ratio(|f| f.mb_per_s),
+                ratio(|f| f.seek_us),
+                ratio(|f| f.seek_p99_us),
+                ours.resident_mib / row.resident_mib,
+                ours.start_s / row.start_s,
+            );
+        }
     }
     println!(
-        "median ratio ours/nginx: page time {:.2}, range throughput {:.2}, seek time {:.2}",
-        median(&mut page_ratio),
-        median(&mut range_ratio),
-        median(&mut seek_ratio)
+        "  (medians of {} rounds and {STARTS} starts; ratios of page, throughput and seeks are medians of each round's; files in the page cache)",
+        options.rounds
     );
     Ok(())
 }
 
-struct Figures {
-    page_us: f64,
-    mb_per_s: f64,
-    seek_us: f64,
+struct Row {
+    name: &'static str,
+    figures: Figures,
+    resident_mib: f64,
+    start_s: f64,
 }
 
-async fn measure(client: &reqwest::Client, (page, file): &(String, String), length: u64) -> Result<Figures> {
+impl Row {
+    fn show(&self) {
+        let f = &self.figures;
+        println!(
+            "{:12} {:7.2} ({:5.1})      {:10.0}   {:7.0} / {:7.0}    {:7.1}   {:10.0}",
+            self.name,
+            f.page_us / 1e3,
+            f.page_bytes / 1e3,
+            f.mb_per_s,
+            f.seek_us,
+            f.seek_p99_us,
+            self.resident_mib,
+            self.start_s * 1e3
+        );
+    }
+}
+
+#[derive(Clone)]
+struct Figures {
+    /// Mean of the first page's time.
+    page_us: f64,
+    /// Of the page alone, as it came.
+    page_bytes: f64,
+    mb_per_s: f64,
+    /// Median and 99 % of single seeks.
+    seek_us: f64,
+    seek_p99_us: f64,
+}
+
+impl Figures {
+    fn median(rounds: &[Figures]) -> Figures {
+        let of = |what: fn(&Figures) -> f64| median(&mut rounds.iter().map(what).collect::<Vec<_>>());
+        Figures {
+            page_us: of(|f| f.page_us),
+            page_bytes: of(|f| f.page_bytes),
+            mb_per_s: of(|f| f.mb_per_s),
+            seek_us: of(|f| f.seek_us),
+            seek_p99_us: of(|f| f.seek_p99_us),
+        }
+    }
+}
+
+async fn measure(client: &reqwest::Client, page: &str, file: &str, length: u64) -> Result<Figures> {
+    let mut page_bytes = 0;
     let start = Instant::now();
     for _ in 0..PAGES {
-        ensure!(
-            client.get(page).send().await?.bytes().await?.len() > 100,
-            "an empty page"
-        );
+        page_bytes = client.get(page).send().await?.bytes().await?.len();
+        ensure!(page_bytes > 100, "{page}: an empty page");
     }
     let page_us = start.elapsed().as_secs_f64() * 1e6 / PAGES as f64;
     let start = Instant::now();
@@ -107,15 +246,31 @@ async fn measure(client: &reqwest::Client, (page, file): &(String, String), leng
         .await?;
     }
     let mb_per_s = (RANGES * RANGE_BYTES) as f64 / 1e6 / start.elapsed().as_secs_f64();
-    let start = Instant::now();
-    for n in 0..RANGES {
-        get_range(client, file, (n * 104_729_993) % (length - 65_536), 65_536).await?;
+    let mut seeks = Vec::new();
+    for n in 0..SEEKS {
+        let start = Instant::now();
+        get_range(
+            client,
+            file,
+            (n * 104_729_993) % (length - SEEK_BYTES),
+            SEEK_BYTES,
+        )
+        .await?;
+        seeks.push(start.elapsed().as_secs_f64() * 1e6);
     }
-    let seek_us = start.elapsed().as_secs_f64() * 1e6 / RANGES as f64;
+    seeks.sort_by(f64::total_cmp);
+    let at = |percent: usize| {
+        seeks
+            .get(seeks.len() * percent / 100)
+            .copied()
+            .unwrap_or(f64::NAN)
+    };
     Ok(Figures {
         page_us,
+        page_bytes: page_bytes as f64,
         mb_per_s,
-        seek_us,
+        seek_us: at(50),
+        seek_p99_us: at(99),
     })
 }
 
@@ -130,54 +285,46 @@ async fn get_range(client: &reqwest::Client, url: &str, from: u64, length: u64) 
     Ok(())
 }
 
-/// nginx in a folder of its own, on a port of its own; killed when dropped.
-struct Nginx {
-    child: Child,
-    port: u16,
-}
-
-impl Nginx {
-    fn start(program: &Path, folder: &Path, video: &Path, page: &[u8]) -> Result<Self> {
-        let port = free_port()?;
-        fs::create_dir_all(folder.join("www"))?;
-        fs::hard_link(video, folder.join("www/big.mp4"))?;
-        fs::write(folder.join("www/index.html"), page)?;
-        let at = folder.display();
-        let config = format!(
-            "daemon off; worker_processes 1; pid {at}/pid; error_log {at}/error.log;\n{}events {{}}\n\
-             http {{ access_log off; sendfile on; keepalive_requests 1000000; types {{ text/html html; video/mp4 mp4; }}\n\
-             client_body_temp_path {at}/a; proxy_temp_path {at}/b; fastcgi_temp_path {at}/c; uwsgi_temp_path {at}/d; scgi_temp_path {at}/e;\n\
-             server {{ listen 127.0.0.1:{port}; root {at}/www; }} }}\n",
-            if crate::setup::is_root() {
-                "user root;\n"
-            } else {
-                ""
-            }
-        );
-        fs::write(folder.join("nginx.conf"), config)?;
-        let child = Command::new(program)
-            .arg("-c")
-            .arg(folder.join("nginx.conf"))
-            .arg("-p")
-            .arg(folder)
-            .stderr(Stdio::null())
-            .spawn()
-            .context("Failed to start nginx")?;
-        Ok(Self { child, port })
-    }
-
-    fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
-    }
-}
-
-#[expect(unsafe_code, reason = "kill(2) on a child that this handle owns")]
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        if let Ok(pid) = i32::try_from(self.child.id()) {
-            // SAFETY: a plain system call on our own child, not yet waited for; SIGTERM ends its worker too.
-            unsafe { libc::kill(pid, libc::SIGTERM) };
+/// Resident memory of a process and all below it.
+fn resident_mib(pid: u32) -> Result<f64> {
+    let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
+    for entry in fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let Some(one) = name.to_str().and_then(|n| n.parse().ok()) else {
+            continue;
+        };
+        // Gone in between is gone.
+        if let Ok(parent) = status_kib(one, "PPid:") {
+            children.entry(parent as u32).or_default().push(one);
         }
-        let _ = self.child.wait();
     }
+    let (mut kib, mut next) = (status_kib(pid, "VmRSS:")?, vec![pid]);
+    while let Some(one) = next.pop() {
+        for child in children.remove(&one).unwrap_or_default() {
+            kib += status_kib(child, "VmRSS:").unwrap_or(0.0);
+            next.push(child);
+        }
+    }
+    Ok(kib / 1024.0)
+}
+
+/// A browser opens the lessons' videos in turn; its script measures.
+fn opens(classroom: &Classroom, count: u32) -> Result<()> {
+    println!("\n{count} opens in a browser, the agent without any network");
+    let done = Command::new("node")
+        .arg(sh::root().join("agent/daemon/player-ui/dev/opens.mjs"))
+        .env("BASE_URL", format!("{}/", classroom.url()))
+        .env("OPENS", count.to_string())
+        .stderr(Stdio::inherit())
+        .output()
+        .context("Failed to start node")?;
+    let out = String::from_utf8_lossy(&done.stdout);
+    let said: serde_json::Value =
+        serde_json::from_str(out.trim()).with_context(|| format!("opens.mjs failed: {out}"))?;
+    ensure!(done.status.success(), "opens that showed no frame: {said}");
+    println!(
+        "  tap to first frame of {} videos ({}): p50 {} ms, p95 {} ms (budget 2000), p99 {} ms, worst {} ms",
+        said["videos"], said["by"], said["p50_ms"], said["p95_ms"], said["p99_ms"], said["max_ms"]
+    );
+    Ok(())
 }

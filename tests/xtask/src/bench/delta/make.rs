@@ -111,7 +111,9 @@ struct Media {
 fn media(ffmpeg: &Path, work: &Path, mb: u32, seed: u32) -> Result<Media> {
     run(Command::new(ffmpeg)
         .args(["-y", "-v", "error", "-f", "lavfi", "-i"])
-        .arg(format!("testsrc2=s=2048x1152:r=1,noise=all_seed={seed}:alls=50:allf=t+u"))
+        .arg(format!(
+            "testsrc2=s=2048x1152:r=1,noise=all_seed={seed}:alls=50:allf=t+u"
+        ))
         .args(["-frames:v", "80", "-q:v", "4"])
         .arg(work.join("p%03d.jpg")))?;
     let mut pictures = Vec::new();
