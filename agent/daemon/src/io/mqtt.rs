@@ -5,7 +5,10 @@
 //! the broker has it; a sample is forgotten on the console's own word alone.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -97,6 +100,7 @@ impl MqttLink {
         let client = Arc::new(Mutex::new(None));
         let stop = CancellationToken::new();
         let line = Line {
+            lacks_told: AtomicBool::new(false),
             options: mqtt_options(&options, tls),
             who: options.clone(),
             client: Arc::clone(&client),
@@ -226,7 +230,28 @@ fn refusal(error: &ConnectionError) -> Option<Refused> {
     }
 }
 
+/// What is subscribed to, in the order in which the broker answers.
+fn down() -> impl Iterator<Item = Leaf> {
+    Leaf::ALL
+        .into_iter()
+        .filter(|leaf| leaf.direction() == Direction::Down)
+}
+
+/// A link without it is of no use; a console older than this board does not know the others.
+const fn needed(leaf: &Leaf) -> bool {
+    matches!(leaf, Leaf::Assignment | Leaf::Command)
+}
+
+/// What the broker does not let us hear.
+fn refused_leaves(codes: &[SubscribeReasonCode]) -> Vec<Leaf> {
+    let granted = |at: usize| matches!(codes.get(at), Some(SubscribeReasonCode::Success(_)));
+    let refused = down().enumerate().filter(|(at, _)| !granted(*at));
+    refused.map(|(_, leaf)| leaf).collect()
+}
+
 struct Line {
+    /// Whether the log has it that the broker refused a subscription that can be done without.
+    lacks_told: AtomicBool,
     options: MqttOptions,
     who: LinkOptions,
     client: Arc<Mutex<Option<AsyncClient>>>,
@@ -299,13 +324,16 @@ impl Line {
                     continue;
                 }
                 Packet::SubAck(ack) => {
-                    let granted =
-                        |code: &SubscribeReasonCode| matches!(code, SubscribeReasonCode::Success(_));
-                    if !ack.return_codes.iter().all(granted) {
+                    let refused = refused_leaves(&ack.return_codes);
+                    if refused.iter().any(needed) {
                         return End {
                             reason: format!("the broker refused our subscriptions: {:?}", ack.return_codes),
                             refusal: Some(Refused::Otherwise),
                         };
+                    }
+                    if !refused.is_empty() && !self.lacks_told.swap(true, Ordering::Relaxed) {
+                        let leaves: Vec<_> = refused.iter().map(|leaf| leaf.as_str()).collect();
+                        tracing::warn!(leaves = %leaves.join(", "), "the broker does not let this device read these topics, and they stay unheard; update the console, or the broker's access list");
                     }
                     self.set_client(Some(client.clone()));
                     tracing::info!(broker = %self.who.broker.host, "connected to the console");
@@ -347,16 +375,13 @@ impl Line {
     }
 
     fn greet(&self, client: &AsyncClient) {
-        let down = Leaf::ALL
-            .into_iter()
-            .filter(|leaf| leaf.direction() == Direction::Down);
-        let filters = down.map(|leaf| {
+        let filters = down().map(|leaf| {
             Filter::new(
                 Topic::new(self.who.device_id.clone(), leaf).to_string(),
                 QoS::AtLeastOnce,
             )
         });
-        // The queue of a new client is empty; both fit.
+        // The queue of a new client is empty; both packets fit.
         if let Err(error) = client.try_subscribe_many(filters) {
             tracing::warn!(%error, "could not subscribe");
         }
@@ -393,6 +418,28 @@ async fn goodbye(client: &AsyncClient, line: &mut EventLoop) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_refusal_of_assignments_or_commands_ends_the_link() {
+        let code = |leaf: Leaf, refused: Leaf| {
+            if leaf == refused {
+                SubscribeReasonCode::NotAuthorized
+            } else {
+                SubscribeReasonCode::Success(QoS::AtLeastOnce)
+            }
+        };
+        for (refused, ends) in [
+            (Leaf::Assignment, true),
+            (Leaf::Command, true),
+            (Leaf::Classroom, false),
+        ] {
+            let codes: Vec<_> = down().map(|leaf| code(leaf, refused)).collect();
+            let found = refused_leaves(&codes);
+            assert_eq!(found, [refused]);
+            assert_eq!(found.iter().any(needed), ends, "{refused:?}");
+        }
+        assert!(refused_leaves(&[]).iter().any(needed), "no answer is no yes");
+    }
 
     #[test]
     fn only_not_authorized_is_what_a_copy_hears() {
