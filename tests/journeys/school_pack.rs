@@ -108,6 +108,19 @@ async fn a_school_makes_a_lesson_and_its_own_boards_alone_take_it() -> Result<()
         .await?;
     }
 
+    // The county lets its schools make lessons.
+    let tree = county.console.get("/tree").await?;
+    let calendar = format!("/regions/{}/calendar", tree["regions"][0]["id"]);
+    county
+        .console
+        .put(&calendar, json!({ "school_lessons": true }))
+        .await?;
+    until("board A knows that it may make lessons", LIMIT, async || {
+        let home = get(&county.classrooms[a], "/api/home").await?;
+        Ok((home["school_lessons"] == true).then_some(()))
+    })
+    .await?;
+
     // No line from here on: a teacher's disk with slides, a film and a picture is plugged in at board A.
     county.line.cut();
     county.mqtt_line.cut();

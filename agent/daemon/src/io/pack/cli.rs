@@ -219,9 +219,10 @@ pub fn build(
     own::add(&config.data_dir, &mut owned, vec![made.clone()])
         .and_then(|()| own::settle(&config.data_dir, &mut owned, &made))
         .context("Failed to note the lesson")?;
+    let plan = std::fs::read(keeper::school_file(&config.data_dir)).ok();
+    let plan = plan.filter(|plan| put::may_carry(&door, plan));
     let pack = match out {
         Some(out) => {
-            let plan = std::fs::read(keeper::school_file(&config.data_dir)).ok();
             let placement = &identity.reply.placement;
             let label = Label {
                 device: &identity.reply.device_id,
@@ -236,7 +237,7 @@ pub fn build(
     Ok(json!({
         "lesson": made.lesson, "version": made.version, "size_bytes": made.size_bytes, "school": school,
         "author": author.public.key_id, "approved": door.with(|trust| trust.is_author()) == Some(true),
-        "pack": pack,
+        "plan_on_disk": pack.is_some() && plan.is_some(), "pack": pack,
     }))
 }
 

@@ -21,6 +21,7 @@ use contract::{
         FAT32_PART_BYTES, PACKS, PLAN_FILE, PackManifest, PackedLesson, SCHOOL_FILE, SchoolPack, file_parts,
         manifest_path,
     },
+    school::SchoolPlan,
     signed::Signed,
     usb::FOLDER,
 };
@@ -35,7 +36,7 @@ use super::{
     make::Maker,
     receipt::{LEAVE_FREE, NotWritten, make, put},
 };
-use crate::store::LessonKey;
+use crate::{store::LessonKey, trust::TrustDoor};
 
 /// Bytes copied at once.
 const PIECE: usize = 256 * 1024;
@@ -75,8 +76,16 @@ pub struct Label<'a> {
     pub device: &'a DeviceId,
     /// Region and school, for the screen.
     pub place: &'a str,
-    /// The school's plan as the console signed it, where there is one.
+    /// The school's plan as the console signed it, where there is one; left out while an exam of it has a PIN.
     pub plan: Option<&'a [u8]>,
+}
+
+/// Whether a disk may bear that plan: not while an exam of it has a PIN, whose digest can be tried through by whoever finds
+/// the disk. Nor if it cannot be read.
+pub(super) fn may_carry(trust: &TrustDoor, plan: &[u8]) -> bool {
+    let signed: Option<Signed<SchoolPlan>> = serde_json::from_slice(plan).ok();
+    let plan = signed.and_then(|signed| trust.verify(&signed).ok());
+    plan.is_some_and(|plan| plan.exams.iter().all(|exam| exam.pin.is_none()))
 }
 
 /// Writes `lesson` as a pack on the disk that is mounted at `disk`. Blocks; `tell` hears how far it is. Says which pack.
@@ -127,7 +136,7 @@ pub fn write(
     };
     let written = writing.files(&manifest).and_then(|()| {
         place(&folder, &manifest_path(Hash::of(&document)), &document)?;
-        if let Some(plan) = label.plan {
+        if let Some(plan) = label.plan.filter(|plan| may_carry(maker.trust, plan)) {
             place(&folder, PLAN_FILE, plan)?;
         }
         place(&folder, SCHOOL_FILE, &signed)

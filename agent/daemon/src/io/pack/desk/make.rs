@@ -339,6 +339,9 @@ impl State {
             .trust
             .with(|trust| trust.own_school().map(str::to_owned));
         let school = school.ok_or_else(|| words::denied("own_no_school"))?;
+        if !facts.makes_own {
+            return Err(words::denied("own_not_allowed"));
+        }
         Ok((store, school))
     }
 

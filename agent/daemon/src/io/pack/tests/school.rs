@@ -6,8 +6,8 @@ use contract::{
     assignment::AssignedLesson,
     id::{DeviceId, LessonId},
     lesson::SchoolLesson,
-    pack::SchoolPack,
-    school::{LinePlan, SchoolAuthor, SchoolMember, SchoolPlan},
+    pack::{PLAN_FILE, SchoolPack},
+    school::{ExamWindow, LinePlan, PinDigest, SchoolAuthor, SchoolMember, SchoolPlan},
 };
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -335,6 +335,28 @@ fn a_removed_author_and_an_older_version_are_refused() {
 }
 
 #[test]
+fn a_plan_with_the_digest_of_a_pin_stays_off_the_disk() {
+    let (made, store) = made();
+    let disk = tempfile::tempdir().unwrap();
+    let mut planned = plan(OURS, 4, &[&made.author]);
+    let from = planned.issued_at;
+    planned.exams.push(ExamWindow {
+        from,
+        to: from,
+        ..ExamWindow::default()
+    });
+    let pack = made.write(&store, disk.path(), Some(&planned));
+    assert!(pack.join(PLAN_FILE).exists());
+    planned.exams[0].pin = Some(PinDigest {
+        iterations: 10_000,
+        salt: String::new(),
+        digest: String::new(),
+    });
+    let pack = made.write(&store, disk.path(), Some(&planned));
+    assert!(!pack.join(PLAN_FILE).exists() && pack.join("school.json").exists());
+}
+
+#[test]
 fn the_plan_on_the_disk_tells_a_board_that_was_off_and_never_leads_it_back() {
     let (made, store) = made();
     let disk = tempfile::tempdir().unwrap();
@@ -525,6 +547,7 @@ fn desk(dir: &Path, door: &TrustDoor, store: &ContentStore) -> Board {
     facts.send_replace(Facts {
         store: Some(store.clone()),
         surveyed: true,
+        makes_own: true,
         ..Facts::default()
     });
     Board {
@@ -605,12 +628,18 @@ async fn the_desk_makes_writes_notes_and_removes() {
             .join("school.json")
             .exists()
     );
-    let refused = first.wish("gone", What::Make(Box::new(wanted))).await;
+    let refused = first.wish("gone", What::Make(Box::new(wanted.clone()))).await;
     assert!(refused.is_ok(), "that the disk is gone comes as a note");
     let shown = first
         .shows(|disks| disks.own.note.as_ref().is_some_and(|note| note.problem))
         .await;
     assert_eq!(shown.own.lessons.len(), 1);
+    // The county switches it off: no more is made or written; what is there stays, and may be removed (below).
+    first.facts.send_modify(|facts| facts.makes_own = false);
+    let denied = first.wish(&disk, What::Make(Box::new(wanted))).await.unwrap_err();
+    assert!(denied.said.zh.contains("开通"), "{denied:?}");
+    let denied = first.wish(&disk, What::Write(lesson.lesson.clone())).await;
+    assert!(denied.unwrap_err().said.en.contains("switched on"));
     first.close().await;
 
     // The note was lost in a cut: the lesson is whole, and is taken up again.
@@ -619,6 +648,7 @@ async fn the_desk_makes_writes_notes_and_removes() {
     second
         .shows(|disks| disks.own.lessons == std::slice::from_ref(&lesson))
         .await;
+    second.facts.send_modify(|facts| facts.makes_own = false);
     second
         .wish("", What::Remove(lesson.lesson.clone()))
         .await
