@@ -232,6 +232,12 @@ impl Usage {
         untold.take(MAX_DAYS).map(|day| day.day.clone()).collect()
     }
 
+    /// What the console does not have is to be written once more: a write went wrong.
+    pub fn keep_untold(&mut self) {
+        let untold = self.days.values().filter(|day| day.day.revision > day.told);
+        self.changed.extend(untold.map(|day| day.day.date));
+    }
+
     /// The console has this revision of a day.
     pub fn told(&mut self, date: Date, revision: u64) {
         if let Some(day) = self.days.get_mut(&date)

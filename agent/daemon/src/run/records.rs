@@ -1,6 +1,12 @@
 //! What the board notes down on its own, and tells the console when it can: use, silence in exams, faults.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use agent_core::{
     Millis,
@@ -57,6 +63,8 @@ pub(super) struct Records {
     pub(super) faults: Faults,
     pub(super) book: Book,
     telling: Telling,
+    /// Days were given to the book and are not on the disk.
+    days_lost: Arc<AtomicBool>,
     write_at: Option<Millis>,
     look_at: Millis,
     listener: JoinHandle<()>,
@@ -86,6 +94,7 @@ impl Records {
             faults,
             book,
             telling: Telling::new(rand::random()),
+            days_lost: Arc::default(),
             write_at: None,
             look_at: now,
             listener,
@@ -103,13 +112,38 @@ impl Records {
     /// Writes what is not written yet.
     fn write(&mut self) {
         self.write_at = None;
-        let (days, gone) = self.usage.take_changed();
-        if !days.is_empty() || !gone.is_empty() {
-            self.book.give(Task::Days(days, gone));
+        if self.days_lost.swap(false, Ordering::Relaxed) {
+            self.usage.keep_untold();
         }
         if let Some(places) = self.usage.take_places() {
             self.book.give(Task::Places(Box::new(places)));
         }
+        let (days, gone) = self.usage.take_changed();
+        if days.is_empty() && gone.is_empty() {
+            return;
+        }
+        let lost = Arc::clone(&self.days_lost);
+        let look = move |good: bool| {
+            if !good {
+                lost.store(true, Ordering::Relaxed);
+            }
+        };
+        let given = self.book.give(Task::Days(days, gone));
+        if !(self.book.give(Task::Then(Box::new(look))) && given) {
+            self.days_lost.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Writes what is not written yet; says when every day that is not told is on the disk, or that one is not.
+    fn written(&mut self) -> oneshot::Receiver<bool> {
+        self.write();
+        let (noted, written) = oneshot::channel();
+        let lost = Arc::clone(&self.days_lost);
+        // If it is not taken it is dropped, and whoever waits hears that.
+        self.book.give(Task::Then(Box::new(move |_| {
+            let _ = noted.send(!lost.load(Ordering::Relaxed));
+        })));
+        written
     }
 
     /// Writes the rest and ends.
@@ -456,10 +490,17 @@ impl Agent {
                 request.silences.pop();
             }
         };
+        // Whatever is told is on the disk first: after a power cut the board would otherwise go on from an older revision than
+        // the console has, which takes no lower one.
+        let written = self.records.written();
         let url = format!("{}{RECORDS}", self.identity.console_url);
         let inside = self.inbox.inside.clone();
         tokio::spawn(async move {
-            let answer = console::ask(tls, Method::POST, &url, Some(body)).await;
+            let answer = if written.await == Ok(true) {
+                console::ask(tls, Method::POST, &url, Some(body)).await
+            } else {
+                Answer::Nothing("what was noted down could not be written; is the disk full?".to_owned())
+            };
             let _ = inside.send(Inside::Records(answer)).await;
         });
     }
@@ -568,5 +609,52 @@ mod tests {
         let (a, b, c) = (ulid(1_000), ulid(1_000), ulid(2_000));
         assert!(a.len() == 26 && a != b && a < c && b < c);
         assert!(a.starts_with("0000000"), "{a}");
+    }
+
+    #[tokio::test]
+    async fn a_day_is_on_the_disk_before_it_is_told_and_one_that_is_not_is_written_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let (book, _) = Book::open(dir.path()).unwrap();
+        let (shelf, _reader) = crate::shelf::shelf();
+        let (inside, _heard) = mpsc::channel(1);
+        let mut records = Records::open(book, Usage::default(), Faults::default(), &shelf, inside, at(0));
+        let today = Today {
+            date: "2026-11-23".parse().unwrap(),
+            minute: 600,
+            trusted: true,
+            time: None,
+        };
+        let mut word = UseWord {
+            thing: Thing {
+                lesson: None,
+                item: 0,
+            },
+            version: 0,
+            subject: String::new(),
+            what: agent_core::usage::What::Opened,
+            position_ms: 0,
+            duration_ms: 0,
+        };
+        let days = dir.path().join("records/days");
+        let kept = || {
+            let read = std::fs::read(days.join("2026-11-23.json")).unwrap();
+            serde_json::from_slice::<agent_core::usage::Day>(&read)
+                .unwrap()
+                .day
+        };
+        records.usage.heard(&word, &today, &[], at(0));
+        let told = records.usage.untold();
+        assert_eq!(records.written().await, Ok(true));
+        assert_eq!(told, [kept()]);
+        // The disk takes nothing for a while: nothing is told, not even when there is nothing new to be written.
+        std::fs::remove_dir_all(&days).unwrap();
+        word.what = agent_core::usage::What::Finished;
+        records.usage.heard(&word, &today, &[], at(1));
+        records.write();
+        assert_eq!(records.written().await, Ok(false));
+        std::fs::create_dir(&days).unwrap();
+        assert_eq!(records.written().await, Ok(true));
+        assert_eq!(records.usage.untold(), [kept()]);
+        records.close().close();
     }
 }
