@@ -62,8 +62,14 @@ impl Trust {
         past.extend(gone);
         past.retain(|old| old.school != plan.school || !now.contains(&old.key));
         past.dedup();
-        let surplus = past.len().saturating_sub(MAX_PAST);
-        past.drain(..surplus);
+        let own = self.own_author.as_ref().map(|key| &key.public_key);
+        let mut surplus = past.len().saturating_sub(MAX_PAST);
+        // This board's own is never forgotten: it would count as one that was not named yet, and be good again.
+        past.retain(|old| {
+            let kept = surplus == 0 || Some(&old.key.public_key) == own;
+            surplus -= usize::from(!kept);
+            kept
+        });
         let authors = Authors {
             school: plan.school.clone(),
             generation: plan.generation,

@@ -198,3 +198,18 @@ fn those_who_are_gone_are_remembered_within_bounds() {
     }
     assert_eq!(trust.keys_of_the_held().len(), 64 + 1);
 }
+
+#[test]
+fn that_this_board_was_taken_out_is_never_forgotten() {
+    let mut trust = trust();
+    trust.own_author(author(200));
+    trust.school(&plan(OURS, 1, &[author(200)]));
+    for n in 0..150_u8 {
+        trust.school(&plan(OURS, u64::from(n) + 2, &[author(n)]));
+    }
+    assert_eq!(
+        made(&trust, Some(&mark(OURS, 200)), Source::Held),
+        Verdict::NoAuthor
+    );
+    assert!(!trust.keys_of_the_held().contains(&author(1)), "others are");
+}
