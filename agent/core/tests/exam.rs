@@ -110,7 +110,10 @@ impl Board {
             match effect {
                 Effect::Silence => {
                     let found = if self.broken {
-                        Found::Failed("no mixer".into())
+                        Found::Failed {
+                            reason: "no mixer".into(),
+                            muted: vec!["other".into()],
+                        }
                     } else if std::mem::replace(&mut self.mute, true) {
                         Found::Mute
                     } else {
@@ -118,7 +121,7 @@ impl Board {
                     };
                     self.exam.handle(Event::Sound(found), now);
                 }
-                Effect::Sound => self.mute = false,
+                Effect::Sound(_) => self.mute = false,
                 Effect::Restore(names) => {
                     self.mute = !names.contains(&"speaker".to_owned());
                     self.restored = Some(names);
@@ -320,7 +323,10 @@ fn one_exam_after_the_other_lets_nothing_through_in_between() {
     board.exam.handle_timeout(told(1800), ms(1800));
     let mut loud = false;
     while let Some(effect) = board.exam.next_effect() {
-        loud |= matches!(effect, Effect::Hold(false) | Effect::Restore(_) | Effect::Sound);
+        loud |= matches!(
+            effect,
+            Effect::Hold(false) | Effect::Restore(_) | Effect::Sound(_)
+        );
     }
     assert!(!loud, "between the two nothing is let go");
     board.exam.handle(Event::Sound(Found::Mute), ms(1801));
@@ -330,6 +336,24 @@ fn one_exam_after_the_other_lets_nothing_through_in_between() {
         Some(vec!["speaker".to_owned()]),
         "what was loud before the first is loud after the second"
     );
+}
+
+#[test]
+fn what_was_muted_is_heard_again_even_if_another_failed_or_the_exam_ended_meanwhile() {
+    let mut board = Board::new(vec![window()]);
+    board.broken = true;
+    board.look(told(10), ms(10));
+    assert_eq!(board.saved.on.as_ref().unwrap().unmute, ["other"]);
+    board.look(told(1800), ms(1800));
+    assert_eq!(board.restored.take(), Some(vec!["other".to_owned()]));
+    // The mixer was still at it.
+    let late = Found::Muted(vec!["speaker".into()]);
+    board.exam.handle(Event::Sound(late), ms(1801));
+    board.perform(ms(1801));
+    assert_eq!(board.restored.take(), Some(vec!["speaker".to_owned()]));
+    board.exam.handle(Event::Sound(Found::Mute), ms(1802));
+    board.perform(ms(1802));
+    assert_eq!(board.restored, None);
 }
 
 #[test]

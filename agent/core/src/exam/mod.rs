@@ -74,6 +74,19 @@ pub struct On {
     pub wrong: u32,
 }
 
+impl On {
+    /// These are to be heard again when it is over; says whether that is news.
+    pub fn note_muted(&mut self, names: &[String]) -> bool {
+        let before = self.unmute.len();
+        for name in names {
+            if !self.unmute.contains(name) {
+                self.unmute.push(name.clone());
+            }
+        }
+        self.unmute.len() > before
+    }
+}
+
 /// What is kept over a power cut.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Saved {
@@ -93,7 +106,12 @@ pub enum Found {
     /// These were not, and are now.
     Muted(Vec<String>),
     /// It could not be muted, or not be asked.
-    Failed(String),
+    Failed {
+        /// Why.
+        reason: String,
+        /// These were not mute and were told to be, all the same.
+        muted: Vec<String>,
+    },
 }
 
 /// What happened.
@@ -117,8 +135,8 @@ pub enum Event {
 pub enum Effect {
     /// Mute every loudspeaker that is not mute; answered by [`Event::Sound`].
     Silence,
-    /// Let every loudspeaker be heard: listening audio.
-    Sound,
+    /// Let every loudspeaker be heard: listening audio. These were muted in this exam.
+    Sound(Vec<String>),
     /// The exam is over: these are to be heard again, the others stay mute.
     Restore(Vec<String>),
     /// Hold notices and commands back, or let them go.
@@ -139,6 +157,12 @@ pub enum PinRefusal {
         /// Seconds to wait.
         wait_s: u64,
     },
+}
+
+/// Whether an exam is held in this classroom. One that names classrooms holds for a board that does not know its own, too.
+pub fn concerns(window: &ExamWindow, classroom: Option<&str>) -> bool {
+    window.classrooms.is_empty()
+        || classroom.is_none_or(|own| window.classrooms.iter().any(|code| code == own))
 }
 
 /// Decides when the board is silent. One for each identity.
@@ -224,10 +248,7 @@ impl Exam {
     /// The school's plan, and the code of the classroom that the board stands in, where it is known. An exam that names
     /// classrooms holds for a board that does not know its own, too: better silent than not.
     pub fn plan(&mut self, plan: &SchoolPlan, classroom: Option<&str>, now: Millis) {
-        let ours = |window: &&ExamWindow| {
-            window.classrooms.is_empty()
-                || classroom.is_none_or(|own| window.classrooms.iter().any(|code| code == own))
-        };
+        let ours = |window: &&ExamWindow| concerns(window, classroom);
         let windows = plan.exams.iter().filter(ours).filter(|w| w.from < w.to);
         self.plan = Some(windows.cloned().collect());
         self.look_at = now;
@@ -321,7 +342,8 @@ impl Exam {
             self.locked_until = None;
             if self.audio_now(now) && !std::mem::replace(&mut self.open, true) {
                 self.entry(SilenceKind::AudioOpened, "");
-                self.effects.push_back(Effect::Sound);
+                let muted = self.on.as_ref().map(|on| on.unmute.clone());
+                self.effects.push_back(Effect::Sound(muted.unwrap_or_default()));
                 self.phase = Phase::Listening;
             }
         } else {
@@ -423,11 +445,11 @@ impl Exam {
         };
         let remaining = left(time, window.to);
         // One follows the other: what was to be heard after the first is to be heard after this.
-        let unmute = self.effects.iter().find_map(|effect| match effect {
+        let unmute = self.effects.iter().filter_map(|effect| match effect {
             Effect::Restore(unmute) => Some(unmute.clone()),
             _ => None,
         });
-        let unmute = unmute.unwrap_or_default();
+        let unmute = unmute.flatten().collect();
         self.effects
             .retain(|effect| !matches!(effect, Effect::Restore(_) | Effect::Hold(false)));
         self.on = Some(On {
@@ -455,24 +477,29 @@ impl Exam {
     fn found(&mut self, found: Found) {
         self.looking = false;
         self.check_at = self.now + CHECK_EVERY;
+        let muted: &[String] = match &found {
+            Found::Mute => &[],
+            Found::Muted(names) | Found::Failed { muted: names, .. } => names,
+        };
+        if let Some(on) = &mut self.on {
+            self.dirty |= on.note_muted(muted);
+        } else {
+            // The exam ended while the mixer was at it.
+            if !muted.is_empty() {
+                self.effects.push_back(Effect::Restore(muted.to_vec()));
+            }
+            return;
+        }
         if self.open {
             return;
         }
-        let Some(on) = &mut self.on else {
-            return;
-        };
         match found {
             Found::Mute => {
                 self.fresh = false;
                 self.failed = None;
                 self.count(|checks| checks.mute += 1);
             }
-            Found::Muted(names) => {
-                for name in names {
-                    if !on.unmute.contains(&name) {
-                        on.unmute.push(name);
-                    }
-                }
+            Found::Muted(_) => {
                 let first = self.fresh;
                 let kind = if first {
                     SilenceKind::Muted
@@ -491,7 +518,7 @@ impl Exam {
                 });
                 self.entry(kind, "");
             }
-            Found::Failed(reason) => {
+            Found::Failed { reason, .. } => {
                 self.count(|checks| checks.unknown += 1);
                 if self.failed.as_ref() != Some(&reason) {
                     self.failed = Some(reason.clone());

@@ -126,7 +126,15 @@ pub fn exam_kept(data_dir: &Path) -> exam::Saved {
 pub fn forget_exam(data_dir: &Path) -> io::Result<()> {
     let mut saved = exam_kept(data_dir);
     saved.on = None;
-    put(&data_dir.join(FOLDER).join("exam.json"), &saved)
+    keep_exam(data_dir, &saved)
+}
+
+/// Keeps this instead. Only before the book is open: it writes the same file.
+///
+/// # Errors
+/// The file is as it was.
+pub fn keep_exam(data_dir: &Path, saved: &exam::Saved) -> io::Result<()> {
+    put(&data_dir.join(FOLDER).join("exam.json"), saved)
 }
 
 fn perform(folder: &Path, task: Task, good: bool) -> io::Result<bool> {

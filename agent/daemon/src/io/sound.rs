@@ -1,7 +1,8 @@
 //! The loudspeaker: mute, heard again, and whether it is mute. By the mixer's own program, whichever the board has.
 //!
 //! `[sound]` names the programs; where it does not, `pactl` (PulseAudio, PipeWire), `wpctl` (PipeWire) and `amixer` (ALSA) are
-//! tried in this order. With `pactl` every output is muted by its name, so that what was mute before stays so afterwards.
+//! tried in this order. With `pactl` every output is muted by its name, so that what was mute before stays so afterwards. Names
+//! that leave this module begin with the mixer that muted (`pactl:hdmi`): only that one can let them be heard again.
 
 use std::{process::Stdio, time::Duration};
 
@@ -36,6 +37,37 @@ enum Set {
     Unmute,
 }
 
+/// Why outputs are not known to be mute.
+enum Trouble {
+    /// This mixer does not answer; another one may.
+    Elsewhere(String),
+    /// This is the board's mixer, and it failed.
+    Here(String),
+}
+
+impl Way {
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::Commands => "commands",
+            Self::Pactl => "pactl",
+            Self::Wpctl => "wpctl",
+            Self::Amixer => "amixer",
+        }
+    }
+
+    fn named(self, name: &str) -> String {
+        format!("{}:{name}", self.prefix())
+    }
+
+    /// The mixer that muted, and its own name for the output.
+    fn of(named: &str) -> Option<(Self, &str)> {
+        let (prefix, name) = named.split_once(':')?;
+        let ways = [Self::Commands, Self::Pactl, Self::Wpctl, Self::Amixer];
+        let way = ways.into_iter().find(|way| way.prefix() == prefix)?;
+        Some((way, name))
+    }
+}
+
 impl Mixer {
     /// As configured.
     pub const fn new(config: SoundConfig) -> Self {
@@ -44,25 +76,50 @@ impl Mixer {
 
     /// Mutes every output that is not mute; says which.
     pub async fn silence(&self) -> Found {
-        let mut reasons = Vec::new();
-        for way in self.ways() {
-            match self.silence_by(way).await {
-                Ok(found) => return found,
-                Err(reason) => reasons.push(reason),
-            }
-        }
-        Found::Failed(reasons.join("; "))
+        self.silence_noting(&mut Vec::new()).await
     }
 
-    /// Lets every output be heard.
-    pub async fn sound(&self) {
+    /// The same; `muted` has the names as far as it came, even if nobody waits for the end.
+    pub async fn silence_noting(&self, muted: &mut Vec<String>) -> Found {
+        let mut reasons = Vec::new();
+        for way in self.ways() {
+            match self.silence_by(way, muted).await {
+                Ok(()) if muted.is_empty() => return Found::Mute,
+                Ok(()) => return Found::Muted(muted.clone()),
+                Err(Trouble::Here(reason)) => {
+                    reasons = vec![reason];
+                    break;
+                }
+                Err(Trouble::Elsewhere(reason)) => reasons.push(reason),
+            }
+        }
+        Found::Failed {
+            reason: reasons.join("; "),
+            muted: muted.clone(),
+        }
+    }
+
+    /// Lets every output be heard, and these by the mixer that muted them.
+    pub async fn sound(&self, names: &[String]) {
+        self.restore(names).await;
         self.unmute(None).await;
     }
 
     /// Lets these outputs be heard, by the names that [`Self::silence`] gave.
     pub async fn restore(&self, names: &[String]) {
-        if !names.is_empty() {
-            self.unmute(Some(names)).await;
+        let mut plain = Vec::new();
+        for named in names {
+            let Some((way, name)) = Way::of(named) else {
+                // Noted down before names said their mixer.
+                plain.push(named.clone());
+                continue;
+            };
+            if let Err(reason) = self.set(way, name, Set::Unmute).await {
+                tracing::warn!(output = %named, %reason, "the loudspeaker could not be unmuted");
+            }
+        }
+        if !plain.is_empty() {
+            self.unmute(Some(&plain)).await;
         }
     }
 
@@ -89,25 +146,35 @@ impl Mixer {
         }
     }
 
-    async fn silence_by(&self, way: Way) -> Result<Found, String> {
-        let mut muted = Vec::new();
-        for (name, mute) in self.outputs(way).await? {
-            if !mute {
-                if let Err(reason) = self.set(way, &name, Set::Mute).await {
-                    return Ok(Found::Failed(reason));
-                }
-                muted.push(name);
+    async fn silence_by(&self, way: Way, muted: &mut Vec<String>) -> Result<(), Trouble> {
+        let loud: Vec<_> = self
+            .outputs(way)
+            .await
+            .map_err(Trouble::Elsewhere)?
+            .into_iter()
+            .filter(|(_, mute)| !mute)
+            .collect();
+        if loud.is_empty() {
+            return Ok(());
+        }
+        // One that refuses must not keep the others loud.
+        let mut refused = None;
+        for (name, _) in &loud {
+            // Noted first: a program that is given up may have muted all the same.
+            muted.push(way.named(name));
+            if let Err(reason) = self.set(way, name, Set::Mute).await {
+                refused.get_or_insert(reason);
             }
         }
-        if muted.is_empty() {
-            return Ok(Found::Mute);
+        if let Some(reason) = refused {
+            return Err(Trouble::Here(reason));
         }
         // What was told to be mute is believed when it says so itself.
-        let still = self.outputs(way).await?.into_iter().find(|(_, mute)| !mute);
-        Ok(match still {
-            None => Found::Muted(muted),
-            Some((name, _)) => Found::Failed(format!("{name} did not fall silent")),
-        })
+        let outputs = self.outputs(way).await.map_err(Trouble::Here)?;
+        match outputs.into_iter().find(|(_, mute)| !mute) {
+            None => Ok(()),
+            Some((name, _)) => Err(Trouble::Here(format!("{name} did not fall silent"))),
+        }
     }
 
     /// Outputs by name, and whether each is mute.
@@ -119,13 +186,10 @@ impl Mixer {
                 Ok(vec![(ALL.to_owned(), mute)])
             }
             Way::Pactl => {
-                let listed = self.output("pactl", &["list", "short", "sinks"]).await?;
-                let mut found = Vec::new();
-                for name in sink_names(&listed) {
-                    // One that was unplugged in between makes no sound.
-                    if let Ok(said) = self.output("pactl", &["get-sink-mute", &name]).await {
-                        found.push((name, said.contains("yes")));
-                    }
+                // `get-sink-mute` came with PulseAudio 15; this tells the same at once since ever.
+                let found = sinks(&self.output("pactl", &["list", "sinks"]).await?);
+                if found.is_empty() {
+                    return Err("pactl: no output is listed".to_owned());
                 }
                 Ok(found)
             }
@@ -217,10 +281,21 @@ impl Mixer {
     }
 }
 
-/// The second column.
-fn sink_names(listed: &str) -> Vec<String> {
-    let names = listed.lines().filter_map(|line| line.split('\t').nth(1));
-    names.map(str::to_owned).collect()
+/// Names, and whether each says that it is mute; one that does not say is taken to be loud.
+fn sinks(listed: &str) -> Vec<(String, bool)> {
+    let mut found: Vec<(String, bool)> = Vec::new();
+    for line in listed.lines() {
+        if let Some(index) = line.strip_prefix("Sink #") {
+            found.push((index.trim().to_owned(), false));
+        } else if let Some(sink) = found.last_mut() {
+            if let Some(name) = line.strip_prefix("\tName: ") {
+                name.clone_into(&mut sink.0);
+            } else if let Some(mute) = line.strip_prefix("\tMute: ") {
+                sink.1 = mute.trim() == "yes";
+            }
+        }
+    }
+    found
 }
 
 #[cfg(test)]
@@ -252,25 +327,44 @@ mod tests {
             })
         };
         let good = mixer(&format!("touch {}", flag.display()));
-        assert_eq!(good.silence().await, Found::Muted(vec![ALL.into()]));
+        assert_eq!(good.silence().await, Found::Muted(vec!["commands:all".into()]));
         assert_eq!(good.silence().await, Found::Mute);
         good.restore(&[]).await;
         assert!(flag.exists(), "it was mute before");
-        good.restore(&[ALL.to_owned()]).await;
+        good.restore(&["amixer:all".to_owned()]).await;
+        assert!(flag.exists(), "another mixer muted that");
+        good.restore(&["commands:all".to_owned()]).await;
         assert!(!flag.exists());
+        std::fs::write(&flag, "").unwrap();
+        good.restore(&[ALL.to_owned()]).await;
+        assert!(!flag.exists(), "an older note names no mixer");
         // One that says yes and does nothing is not believed.
         assert!(
-            matches!(mixer("true").silence().await, Found::Failed(why) if why.contains("did not fall silent"))
+            matches!(mixer("true").silence().await, Found::Failed { reason, .. } if reason.contains("did not fall silent"))
         );
         assert!(
-            matches!(mixer("echo no >&2; exit 1").silence().await, Found::Failed(why) if why.contains("no"))
+            matches!(mixer("echo no >&2; exit 1").silence().await, Found::Failed { reason, muted } if reason.contains("no") && muted == ["commands:all"])
         );
     }
 
     #[test]
-    fn sinks_are_read() {
-        let listed =
-            "0\talsa_output.hdmi\tmodule\ts16le 2ch 48000Hz\tRUNNING\n1\tnull sink\tmodule\ts16le\tIDLE\n";
-        assert_eq!(sink_names(listed), ["alsa_output.hdmi", "null sink"]);
+    fn sinks_are_read_and_one_that_does_not_say_is_loud() {
+        let listed = "Sink #0\n\tState: RUNNING\n\tName: alsa_output.hdmi\n\tDescription: HDMI\n\tMute: yes\n\tVolume: \
+                      front-left: 65536\n\tProperties:\n\t\tdevice.string = \"Mute: no\"\n\nSink #1\n\tState: IDLE\n\t\
+                      Name: null sink\n\tMute: no\n\nSink #7\n\tState: SUSPENDED\n";
+        let expected = [("alsa_output.hdmi", true), ("null sink", false), ("7", false)];
+        assert_eq!(
+            sinks(listed),
+            expected.map(|(name, mute)| (name.to_owned(), mute))
+        );
+        assert!(sinks("").is_empty());
+    }
+
+    #[test]
+    fn a_name_says_its_mixer() {
+        let named = Way::Pactl.named("alsa:hdmi");
+        assert_eq!(named, "pactl:alsa:hdmi");
+        assert_eq!(Way::of(&named), Some((Way::Pactl, "alsa:hdmi")));
+        assert_eq!(Way::of("alsa_output.hdmi"), None);
     }
 }

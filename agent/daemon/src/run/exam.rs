@@ -54,7 +54,7 @@ pub(super) struct ExamDesk {
 /// What the mixer is to do.
 enum Order {
     Silence,
-    Sound,
+    Sound(Vec<String>),
     Restore(Vec<String>),
 }
 
@@ -86,7 +86,7 @@ impl ExamDesk {
                             let _ = inside.send(Inside::DiskCame).await;
                         }
                     }
-                    Order::Sound => mixer.sound().await,
+                    Order::Sound(names) => mixer.sound(&names).await,
                     Order::Restore(names) => {
                         disks = None;
                         mixer.restore(&names).await;
@@ -115,8 +115,8 @@ async fn disks_at(roots: Vec<PathBuf>) -> HashSet<String> {
 
 /// Before anything else of a start: if an exam was on, the board is silent until it is known better.
 pub(super) async fn begin(data_dir: &Path, shelf: &ShelfWriter, mixer: &Mixer) {
-    let saved = records::exam_kept(data_dir);
-    let Some(on) = saved.on else { return };
+    let mut saved = records::exam_kept(data_dir);
+    let Some(on) = &mut saved.on else { return };
     tracing::warn!(exam = %on.window.name, "an exam was on when this device was switched off: it comes back silent");
     shelf.beside(|beside| {
         beside.exam = ExamView {
@@ -128,10 +128,17 @@ pub(super) async fn begin(data_dir: &Path, shelf: &ShelfWriter, mixer: &Mixer) {
         };
     });
     // Before the first page is served, unless the mixer hangs.
-    match tokio::time::timeout(MUTE_FIRST, mixer.silence()).await {
-        Ok(Found::Failed(reason)) => tracing::error!(%reason, "the loudspeaker could not be muted"),
+    let mut muted = Vec::new();
+    match tokio::time::timeout(MUTE_FIRST, mixer.silence_noting(&mut muted)).await {
+        Ok(Found::Failed { reason, .. }) => tracing::error!(%reason, "the loudspeaker could not be muted"),
         Ok(Found::Mute | Found::Muted(_)) => {}
         Err(_) => tracing::error!("the mixer takes its time; the loudspeaker may not be mute yet"),
+    }
+    // Whoever goes on from what was kept, with an identity or without, lets them be heard again.
+    if on.note_muted(&muted)
+        && let Err(error) = records::keep_exam(data_dir, &saved)
+    {
+        tracing::error!(%error, ?muted, "could not note what was muted; it stays mute after the exam");
     }
 }
 
@@ -186,12 +193,15 @@ impl Agent {
             match effect {
                 Effect::Silence => {
                     if !self.order(Order::Silence) {
-                        let found = Found::Failed("the mixer does not keep up".to_owned());
+                        let found = Found::Failed {
+                            reason: "the mixer does not keep up".to_owned(),
+                            muted: Vec::new(),
+                        };
                         self.exam.core.handle(Event::Sound(found), now);
                     }
                 }
-                Effect::Sound => {
-                    self.order(Order::Sound);
+                Effect::Sound(names) => {
+                    self.order(Order::Sound(names));
                 }
                 Effect::Restore(names) => {
                     self.order(Order::Restore(names));
@@ -227,7 +237,7 @@ impl Agent {
     }
 
     pub(super) fn on_sound(&mut self, found: Found, now: Millis) {
-        if let Found::Failed(reason) = &found {
+        if let Found::Failed { reason, .. } = &found {
             tracing::error!(%reason, "the loudspeaker could not be muted");
         }
         self.exam.core.handle(Event::Sound(found), now);
@@ -412,6 +422,41 @@ pub(super) fn fits(digest: &PinDigest, typed: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn what_a_start_mutes_is_noted_down_to_be_heard_again() {
+        use crate::config::{SoundCommands, SoundConfig};
+
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("records")).unwrap();
+        let flag = dir.path().join("mute").to_str().unwrap().to_owned();
+        let words = |words: [&str; 2]| words.map(str::to_owned).to_vec();
+        let mixer = Mixer::new(SoundConfig {
+            server: None,
+            commands: Some(SoundCommands {
+                is_mute: words(["ls", &flag]),
+                mute: words(["touch", &flag]),
+                unmute: words(["rm", &flag]),
+            }),
+        });
+        let on = exam::On {
+            window: contract::school::ExamWindow::default(),
+            left_ms: 60_000,
+            boot_id: BootId::new("boot1").unwrap(),
+            ends_at: Millis(60_000),
+            last: None,
+            unmute: vec!["pactl:hdmi".to_owned()],
+            wrong: 0,
+        };
+        let saved = exam::Saved {
+            on: Some(on),
+            records: Vec::new(),
+        };
+        records::keep_exam(dir.path(), &saved).unwrap();
+        begin(dir.path(), &crate::shelf::shelf().0, &mixer).await;
+        let noted = records::exam_kept(dir.path()).on.unwrap().unmute;
+        assert_eq!(noted, ["pactl:hdmi", "commands:all"]);
+    }
 
     #[test]
     fn only_the_pin_of_the_digest_fits() {
