@@ -12,9 +12,13 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 
 fn rules(extra: &str) -> Rules {
+    rules_in(None, extra)
+}
+
+fn rules_in(classroom: Option<&str>, extra: &str) -> Rules {
     let plan =
         format!(r#"{{"school":"s","generation":1,"issued_at":"2026-11-01T00:00:00Z","members":[],{extra}}}"#);
-    Rules::from(&serde_json::from_str::<SchoolPlan>(&plan).unwrap())
+    Rules::of(&serde_json::from_str::<SchoolPlan>(&plan).unwrap(), classroom)
 }
 
 fn at(time: &str) -> Option<Timestamp> {
@@ -45,6 +49,21 @@ fn class_hours_are_kept_by_the_schools_own_clock() {
         );
         assert_eq!(ruling.yields, phase == Phase::ClassHours);
         assert!(ruling.policy.allowed);
+    }
+}
+
+#[test]
+fn an_exam_of_one_classroom_stops_only_its_boards_and_those_that_do_not_know_theirs() {
+    const EXAM: &str =
+        r#""exams":[{"from":"2026-11-24T01:00:00Z","to":"2026-11-24T03:00:00Z","classrooms":["3-1"]}]"#;
+    for (classroom, phase) in [
+        (Some("3-1"), Phase::Exam),
+        (Some("3-2"), Phase::Open),
+        (None, Phase::Exam),
+    ] {
+        let ruling = rules_in(classroom, EXAM).at(at("2026-11-24T02:00:00Z"));
+        assert_eq!(ruling.phase, phase, "{classroom:?}");
+        assert_eq!(ruling.policy.allowed, phase == Phase::Open);
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use contract::school::{ClassHours, ExamWindow, LinePlan, SchoolPlan};
 use jiff::{Timestamp, civil::Weekday, tz::Offset};
 
-use crate::peers::WanPolicy;
+use crate::{exam, peers::WanPolicy};
 
 /// Of the line in class hours, where the plan gives no figure of its own: a tenth.
 const CLASS_HOURS_PART: u32 = 10;
@@ -49,18 +49,18 @@ pub struct Ruling {
     pub look_again: Duration,
 }
 
-impl From<&SchoolPlan> for Rules {
-    fn from(plan: &SchoolPlan) -> Self {
+impl Rules {
+    /// What the plan says to a board in this classroom; one that does not know its own keeps every exam.
+    pub fn of(plan: &SchoolPlan, classroom: Option<&str>) -> Self {
+        let exams = plan.exams.iter().filter(|w| exam::concerns(w, classroom));
         Self {
             line: plan.line.clone(),
             class_hours: plan.class_hours.clone(),
-            exams: plan.exams.clone(),
+            exams: exams.cloned().collect(),
             utc_offset_min: plan.utc_offset_min,
         }
     }
-}
 
-impl Rules {
     /// What holds at `time`, the trusted time or an estimate; `None` if nothing can be believed.
     ///
     /// Without a time it may be a lesson and may be an exam. A board that took nothing could never learn the time from a

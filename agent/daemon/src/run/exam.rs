@@ -174,6 +174,7 @@ impl Agent {
     pub(super) fn exam_plan(&mut self, now: Millis) {
         if let Some(plan) = self.school.plan() {
             self.exam.core.plan(plan, self.exam.classroom.as_deref(), now);
+            self.school.follow(self.exam.classroom.as_deref(), now);
         }
     }
 

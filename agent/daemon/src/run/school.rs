@@ -42,7 +42,10 @@ impl School {
     /// With the plan that was kept.
     pub(super) fn new(plan: Option<SchoolPlan>) -> Self {
         Self {
-            rules: plan.as_ref().map(Rules::from).unwrap_or_default(),
+            rules: plan
+                .as_ref()
+                .map(|plan| Rules::of(plan, None))
+                .unwrap_or_default(),
             plan: plan.map(Arc::new),
             offered: None,
             ruling: None,
@@ -55,6 +58,14 @@ impl School {
     /// The plan in force.
     pub(super) fn plan(&self) -> Option<&SchoolPlan> {
         self.plan.as_deref()
+    }
+
+    /// The plan is new, or the classroom that this board stands in: its rules follow.
+    pub(super) fn follow(&mut self, classroom: Option<&str>, now: Millis) {
+        if let Some(plan) = &self.plan {
+            self.rules = Rules::of(plan, classroom);
+            self.look_at = now;
+        }
     }
 
     /// When the rules are to be looked at again.
@@ -106,11 +117,9 @@ impl Agent {
             return;
         };
         tracing::info!(school = %plan.school, generation, boards = plan.members.len(), "took over the school's plan");
-        self.school.rules = Rules::from(&plan);
         // Kept, told to the store and enforced as the loop settles.
         self.trust.with(|trust| trust.school(&plan));
         self.school.plan = Some(Arc::new(plan));
-        self.school.look_at = now;
         self.exam_plan(now);
         self.school_begins();
     }
