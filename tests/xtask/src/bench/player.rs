@@ -161,7 +161,7 @@ async fn beside(
                 median(&mut pairs.iter().map(|(a, b)| of(a) / of(b)).collect::<Vec<_>>())
             };
             println!(
-                "  ratio ours/{name}: page {:.2}, throughput {:.2}, seek p50 {:.2}, seek p99 {:.2}, RSS {:.2}, start {:.2}",
+                "  ratio ours/{name}: page {:.2}, throughput {:.2}, seek p50 {:.2}, seek p99 {:.2}, RSS {:.2}, start {:.3}",
                 ratio(|f| f.page_us),
                 ratio(|f| f.mb_per_s),
                 ratio(|f| f.seek_us),
@@ -172,8 +172,9 @@ async fn beside(
         }
     }
     println!(
-        "  (medians of {} rounds and {STARTS} starts; ratios of page, throughput and seeks are medians of each round's; files in the page cache)",
-        options.rounds
+        "  (medians of {} rounds and {STARTS} starts; ratios of page, throughput and seeks are medians of each round's; files in the page cache;\n   load average {}: on a busy machine the p99 of all is the machine's)",
+        options.rounds,
+        fs::read_to_string("/proc/loadavg")?.trim()
     );
     Ok(())
 }
