@@ -17,6 +17,7 @@ use contract::api::Problem;
 
 use crate::{
     config::Language,
+    controllers::receipts::local,
     db::DbError,
     domain::{import::ImportError, review::Refusal, vocab::WordFault},
     messages,
@@ -215,6 +216,10 @@ codes! {
     UsbFolder = "usb_folder", UNPROCESSABLE_ENTITY;
     /// What was asked does not fit the state it is in; the detail says why.
     Conflict = "conflict", CONFLICT;
+    /// Another exam is held there at that time; args: `name`, `place`, `from`, `to`.
+    ExamOverlaps = "exam_overlaps", CONFLICT;
+    /// Exams are planned on their own, no longer with a line.
+    LineExams = "line_exams", UNPROCESSABLE_ENTITY;
     /// Too many urgent notices by one person; args: `minutes`.
     NoticeTooOften = "notice_too_often", TOO_MANY_REQUESTS;
     /// Too many unknown enrolment codes from one address; args: `seconds`.
@@ -343,6 +348,16 @@ impl From<DbError> for ApiError {
             DbError::LastAdmin => Self::new(Code::LastAdmin),
             DbError::OutOfReach => Self::new(Code::Forbidden).arg("action", "-"),
             DbError::Conflict(why) => Self::new(Code::Conflict).detail(why),
+            DbError::ExamOverlaps {
+                name,
+                place,
+                from,
+                to,
+            } => Self::new(Code::ExamOverlaps)
+                .arg("name", name)
+                .arg("place", place)
+                .arg("from", local(from))
+                .arg("to", local(to)),
             DbError::Ticket(refusal) => refusal.answer(),
             DbError::DiskFull(cause) => Self::new(Code::DiskFull).detail(cause),
             other => Self::internal(other),

@@ -1,5 +1,6 @@
 //! Exams: where and when nothing may sound, and what the boards noted of it.
 
+mod overlap;
 mod silences;
 
 use std::collections::HashMap;
@@ -221,6 +222,21 @@ async fn set_rooms(
     Ok(())
 }
 
+/// Whether a change is of more than the name and the audio: exams of before may overlap, and keep what they have.
+async fn moved(tx: &mut SqliteConnection, exam: &str, new: &Checked) -> DbResult<bool> {
+    let (from, to): (i64, i64) = sqlx::query_as("SELECT from_at, to_at FROM exams WHERE id = ?")
+        .bind(exam)
+        .fetch_one(&mut *tx)
+        .await?;
+    let rooms: Vec<i64> = sqlx::query_scalar(
+        "SELECT classroom_id FROM exam_classrooms WHERE exam_id = ? ORDER BY classroom_id",
+    )
+    .bind(exam)
+    .fetch_all(tx)
+    .await?;
+    Ok((from, to) != (ms(new.from), ms(new.to)) || rooms != new.classrooms)
+}
+
 fn audio_json(audio: &[AudioSpan]) -> DbResult<String> {
     let windows: Vec<AudioWindow> = audio
         .iter()
@@ -251,7 +267,7 @@ impl Exams<'_> {
     ///
     /// # Errors
     /// [`DbError::NotFound`] for the place or a classroom, also out of reach; [`DbError::Conflict`] where too many are
-    /// planned there.
+    /// planned there; [`DbError::ExamOverlaps`].
     pub async fn add(
         &self,
         scope: &Scope,
@@ -293,6 +309,7 @@ impl Exams<'_> {
                 "{ahead} exams are planned there already; cancel some that are not held"
             )));
         }
+        overlap::none(&mut tx, node, None, new, now).await?;
         let id = format!("e-{}", uuid::Uuid::now_v7().simple());
         sqlx::query(
             "INSERT INTO exams (id, region_id, school_id, name, from_at, to_at, audio, pin, created_at, created_by, updated_at,
@@ -321,7 +338,8 @@ impl Exams<'_> {
     /// Changes an exam that is not over.
     ///
     /// # Errors
-    /// [`DbError::NotFound`], also out of reach; [`DbError::Conflict`] for one that is over or cancelled.
+    /// [`DbError::NotFound`], also out of reach; [`DbError::Conflict`] for one that is over or cancelled; [`DbError::ExamOverlaps`]
+    /// where it is moved in time or to other classrooms.
     pub async fn change(
         &self,
         scope: &Scope,
@@ -332,6 +350,9 @@ impl Exams<'_> {
     ) -> DbResult<()> {
         let mut tx = self.0.begin().await?;
         let node = open_exam(&mut tx, scope, id, now).await?;
+        if moved(&mut tx, id, new).await? {
+            overlap::none(&mut tx, node, Some(id), new, now).await?;
+        }
         sqlx::query(
             "UPDATE exams SET name = ?2, from_at = ?3, to_at = ?4, audio = ?5, updated_at = ?6, updated_by = ?7 WHERE id = ?1",
         )

@@ -106,6 +106,21 @@ pub enum DbError {
     /// It does not fit the state it is in; says why and what to do.
     #[error("{0}")]
     Conflict(String),
+    /// Another exam is held there at that time, and a board follows one at a time.
+    #[error(
+        "the exam {name:?} of {place} is held there from {from} to {to}; a board follows one exam at a time, so choose \
+         another time or other classrooms, or cancel that one first"
+    )]
+    ExamOverlaps {
+        /// What the other one is called.
+        name: String,
+        /// Where it is held.
+        place: String,
+        /// Its begin.
+        from: Timestamp,
+        /// Its end.
+        to: Timestamp,
+    },
     /// An enrolment ticket that opens nothing.
     #[error("{0}")]
     Ticket(#[from] tickets::TicketRefusal),

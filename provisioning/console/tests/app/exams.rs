@@ -189,6 +189,82 @@ async fn an_exam_of_some_rooms_names_them_and_follows_their_codes() {
     assert_eq!(listed["total"], 0);
 }
 
+/// Exams of three places of one line, and of rooms of one school: which of them are held beside each other.
+#[tokio::test]
+async fn a_board_is_never_in_two_exams_at_once() {
+    let (console, county) = county().await;
+    let room = console
+        .post(
+            "/classrooms",
+            json!({ "school_id": county.schools[0], "code": "302", "name": "二班" }),
+        )
+        .await
+        .json()["id"]
+        .clone();
+    let [school, other] = county.schools;
+    let exam = |name: &str, from: i64, to: i64, place: Value| {
+        let mut body = json!({ "name": name, "from": at(from), "to": at(to) });
+        body.as_object_mut()
+            .unwrap()
+            .extend(place.as_object().unwrap().clone());
+        body
+    };
+    let refused = async |body: Value| {
+        let answer = console.post("/exams", body.clone()).await;
+        assert_eq!(answer.status, StatusCode::CONFLICT, "{body}: {}", answer.json());
+        assert_eq!(answer.code(), "exam_overlaps");
+        answer.json()["message"].as_str().unwrap().to_owned()
+    };
+    let town = made(
+        &console,
+        exam("镇统考", 24, 26, json!({ "region_id": county.towns[0] })),
+    )
+    .await;
+    let town = town["exam"]["id"].as_str().unwrap().to_owned();
+    // At the place itself, above it and below it.
+    let sentence = refused(exam("二", 25, 27, json!({ "region_id": county.towns[0] }))).await;
+    assert!(
+        sentence.contains("镇统考") && sentence.contains("请另选时间"),
+        "{sentence}"
+    );
+    refused(exam("二", 23, 30, json!({ "region_id": county.county }))).await;
+    refused(exam("二", 25, 26, json!({ "school_id": school }))).await;
+    let in_room = json!({ "school_id": school, "classroom_ids": [county.classrooms[0]] });
+    refused(exam("二", 25, 26, in_room.clone())).await;
+    // Beside it, and one after the other.
+    made(&console, exam("邻镇", 24, 26, json!({ "school_id": other }))).await;
+    made(&console, exam("之后", 26, 27, json!({ "school_id": school }))).await;
+    // Rooms of one school.
+    made(&console, exam("一班", 30, 32, in_room.clone())).await;
+    refused(exam("一班", 31, 33, in_room)).await;
+    refused(exam("全校", 31, 33, json!({ "school_id": school }))).await;
+    refused(exam("全县", 31, 33, json!({ "region_id": county.county }))).await;
+    let second = made(
+        &console,
+        exam(
+            "二班",
+            31,
+            33,
+            json!({ "school_id": school, "classroom_ids": [room] }),
+        ),
+    )
+    .await;
+    // A change is held to the same, and not to itself.
+    let second = second["exam"]["id"].as_str().unwrap();
+    let all = patch(&console, second, json!({ "classroom_ids": [] })).await;
+    assert_eq!(
+        (all.status, all.code().as_str()),
+        (StatusCode::CONFLICT, "exam_overlaps")
+    );
+    let moved = patch(&console, second, json!({ "from": at(25) })).await;
+    assert_eq!(moved.status, StatusCode::CONFLICT, "into that of the town");
+    let longer = patch(&console, second, json!({ "to": at(34) })).await;
+    assert_eq!(longer.status, StatusCode::OK, "{}", longer.json());
+    // One that is cancelled is in nobody's way.
+    console.post(&format!("/exams/{town}/cancel"), json!({})).await;
+    made(&console, exam("二", 25, 26, json!({ "school_id": school }))).await;
+}
+
 fn entry(kind: SilenceKind, uptime_ms: u64) -> SilenceEntry {
     SilenceEntry {
         at: None,

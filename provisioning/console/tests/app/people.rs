@@ -40,6 +40,14 @@ pub fn unique(of: &str) -> String {
     format!("{of}{}", COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
+/// Two hours to come in which no other exam is held.
+pub fn two_hours() -> (Timestamp, Timestamp) {
+    let first: Timestamp = "2099-01-10T00:00:00Z".parse().unwrap();
+    let hour = |n: u32| first + SignedDuration::from_hours(i64::from(n));
+    let n = COUNT.fetch_add(1, Ordering::Relaxed);
+    (hour(n * 3), hour(n * 3 + 2))
+}
+
 pub struct World {
     pub console: TestConsole,
     /// Two counties that are neighbours, and the city above both.
@@ -404,8 +412,8 @@ impl Site {
 
     /// An exam at the node, to come.
     pub async fn new_exam(&self, console: &TestConsole) -> String {
-        let mut exam = json!({ "name": format!("考试{}", self.mark), "from": "2099-01-10T00:00:00Z",
-            "to": "2099-01-10T02:00:00Z" });
+        let (from, to) = two_hours();
+        let mut exam = json!({ "name": format!("考试{}", self.mark), "from": from, "to": to });
         exam.as_object_mut()
             .unwrap()
             .extend(self.place().as_object().unwrap().clone());

@@ -888,8 +888,8 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
             vec![get(format!("/exams/{}/records/{room}", at.exam))]
         }
         "POST /exams" => {
-            let mut exam =
-                json!({ "name": "月考", "from": "2099-01-10T00:00:00Z", "to": "2099-01-10T02:00:00Z" });
+            let (from, to) = crate::people::two_hours();
+            let mut exam = json!({ "name": "月考", "from": from, "to": to });
             exam.as_object_mut()
                 .unwrap()
                 .extend(at.place().as_object().unwrap().clone());
