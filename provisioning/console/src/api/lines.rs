@@ -54,6 +54,25 @@ pub struct LineSettings {
     /// When boards are powered, for forecasts alone; empty: never. Built in: Monday to Friday 07:30–18:00.
     #[serde(default)]
     pub on_hours: Option<Vec<Hours>>,
+    /// Only to tell older scripts: a line with exams is refused. Plan them with `POST /exams`.
+    #[serde(default, skip_serializing)]
+    #[schema(write_only, value_type = Option<Vec<Object>>)]
+    pub exams: LegacyExams,
+}
+
+/// Whether exams were sent along with a line, as was done before they could be planned on their own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LegacyExams(pub bool);
+
+impl<'de> Deserialize<'de> for LegacyExams {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let sent = serde_json::Value::deserialize(from)?;
+        Ok(Self(match sent {
+            serde_json::Value::Null => false,
+            serde_json::Value::Array(list) => !list.is_empty(),
+            _ => true,
+        }))
+    }
 }
 
 /// Where the figure for the line comes from.

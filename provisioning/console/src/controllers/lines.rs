@@ -12,7 +12,7 @@ use crate::{
         schema,
     },
     app::{AppState, Noun},
-    error::ApiError,
+    error::{ApiError, Code},
 };
 
 /// 10 Gbit/s.
@@ -150,6 +150,9 @@ pub(crate) fn checked_default(new: LineSettings) -> Result<LineSettings, ApiErro
 
 /// Settings within their bounds.
 pub(crate) fn checked(new: LineSettings) -> Result<LineSettings, ApiError> {
+    if new.exams.0 {
+        return Err(ApiError::new(Code::LineExams));
+    }
     for (field, kbps) in [
         ("contracted_kbps", new.contracted_kbps),
         ("measured_kbps", new.measured_kbps),

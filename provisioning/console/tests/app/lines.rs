@@ -211,3 +211,26 @@ async fn authors_are_boards_of_the_school() {
     put(&console, &path, json!({ "device_ids": [] })).await;
     assert_eq!(console.get(&path).await.json()[0]["trusted"], false);
 }
+
+#[tokio::test]
+async fn a_script_of_before_is_told_where_exams_are_planned_now() {
+    let console = TestConsole::signed_in().await;
+    let county = console.county().await;
+    let exams = json!([{ "name": "统考", "from": "2099-01-10T00:00:00Z", "to": "2099-01-11T00:00:00Z" }]);
+    for path in [
+        format!("/schools/{}/line", county.schools[0]),
+        format!("/regions/{}/line", county.county),
+    ] {
+        let refused = put(&console, &path, json!({ "budget_kbps": 4_000, "exams": exams })).await;
+        assert_eq!(
+            (refused.status, refused.code().as_str()),
+            (StatusCode::UNPROCESSABLE_ENTITY, "line_exams")
+        );
+        let sentence = refused.json()["message"].to_string();
+        assert!(sentence.contains("POST /exams"), "{sentence}");
+        assert_eq!(console.get(&path).await.json()["own"]["budget_kbps"], Value::Null);
+        let none = put(&console, &path, json!({ "budget_kbps": 4_000, "exams": [] })).await;
+        assert_eq!(none.status, StatusCode::OK, "{}", none.json());
+        assert_eq!(none.json()["own"].get("exams"), None);
+    }
+}
