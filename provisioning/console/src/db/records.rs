@@ -20,12 +20,16 @@ use crate::domain::{
     silence::{ChainState, Facts},
 };
 
-/// Most days that are kept of one board: what it keeps itself, twice over.
+/// Most days that are kept of one board, what it keeps itself twice over; the oldest make room.
 const MOST_DAYS: i64 = 1_000;
-/// Most exams that are kept of one board.
+/// Most exams that are kept of one board; the oldest make room.
 const MOST_SILENCES: i64 = 500;
 /// Most faults of one board that are open at once.
 const MOST_OPEN_FAULTS: i64 = 100;
+/// Most faults of one board that are new…
+const MOST_NEW_FAULTS: i64 = 100;
+/// …within this time.
+const NEW_FOR: SignedDuration = SignedDuration::from_hours(24);
 /// Most words on one repair that are kept.
 const MOST_CONFIRMATIONS: i64 = 50;
 /// Most repairs that a board is told of.
@@ -108,6 +112,25 @@ async fn count(tx: &mut SqliteConnection, sql: &'static str, board: Board) -> Db
     Ok(sqlx::query_scalar(sql).bind(board.no).fetch_one(tx).await?)
 }
 
+/// Deletes a board's rows until one more fits; `oldest` deletes all of `?1` but the newest `?2`.
+async fn make_room(tx: &mut SqliteConnection, board: Board, oldest: &'static str, most: i64) -> DbResult<()> {
+    let gone = sqlx::query(oldest)
+        .bind(board.no)
+        .bind(most - 1)
+        .execute(tx)
+        .await?
+        .rows_affected();
+    if gone > 0 {
+        tracing::warn!(
+            device_no = board.no,
+            rows = gone,
+            most,
+            "a board tells of more than is kept of one; its oldest made room"
+        );
+    }
+    Ok(())
+}
+
 async fn take_day(tx: &mut SqliteConnection, board: Board, day: &UseDay, now: Timestamp) -> DbResult<()> {
     let date = day.date.to_string();
     let known: Option<i64> =
@@ -116,20 +139,17 @@ async fn take_day(tx: &mut SqliteConnection, board: Board, day: &UseDay, now: Ti
             .bind(&date)
             .fetch_optional(&mut *tx)
             .await?;
-    match known {
-        Some(known) if known >= int(day.revision) => return Ok(()),
-        None if count(tx, "SELECT count(*) FROM use_days WHERE device_no = ?", board).await? >= MOST_DAYS => {
-            tracing::warn!(
-                device_no = board.no,
-                date,
-                "a board tells of more days than are kept of one"
-            );
+    if known.is_some_and(|known| known >= int(day.revision)) {
+        return Ok(());
+    }
+    if known.is_none() {
+        if !succeeds(tx, board, &date, day.revision).await? {
             return Ok(());
         }
-        _ => {}
-    }
-    if known.is_none() && !succeeds(tx, board, &date, day.revision).await? {
-        return Ok(());
+        // What is acknowledged is not told again, so it is the oldest that goes: first what has no date, then by date.
+        let oldest = "DELETE FROM use_days WHERE device_no = ?1 AND date IN (SELECT date FROM use_days
+            WHERE device_no = ?1 ORDER BY trusted DESC, date DESC LIMIT -1 OFFSET ?2)";
+        make_room(tx, board, oldest, MOST_DAYS).await?;
     }
     let dated = domain::records::is_dated(day, domain::timetables::today(now));
     sqlx::query(
@@ -254,17 +274,13 @@ async fn take_silence(
             }
             return Ok(());
         }
-        None if count(tx, "SELECT count(*) FROM silences WHERE device_no = ?", board).await?
-            >= MOST_SILENCES =>
-        {
-            tracing::warn!(
-                device_no = board.no,
-                exam = told.exam,
-                "a board tells of more exams than are kept of one"
-            );
-            return Ok(());
+        None => {
+            let oldest =
+                "DELETE FROM silences WHERE device_no = ?1 AND exam_id IN (SELECT exam_id FROM silences
+                WHERE device_no = ?1 ORDER BY received_at DESC, exam_id DESC LIMIT -1 OFFSET ?2)";
+            make_room(tx, board, oldest, MOST_SILENCES).await?;
         }
-        _ => {}
+        Some(_) => {}
     }
     sqlx::query(
         "INSERT INTO silences (device_no, exam_id, classroom_id, revision, received_at, facts, body)
@@ -309,6 +325,18 @@ async fn take_fault(
         tracing::warn!(
             device_no = board.no,
             "a board reports more faults than are kept open of one"
+        );
+        return Ok(false);
+    }
+    let new: i64 = sqlx::query_scalar("SELECT count(*) FROM faults WHERE device_no = ? AND received_at > ?")
+        .bind(board.no)
+        .bind(ms(now.checked_sub(NEW_FOR).unwrap_or(Timestamp::MIN)))
+        .fetch_one(&mut *tx)
+        .await?;
+    if new >= MOST_NEW_FAULTS {
+        tracing::warn!(
+            device_no = board.no,
+            "a board reports more new faults than are kept of one in a day"
         );
         return Ok(false);
     }

@@ -94,10 +94,10 @@ pub const fn step(state: RepairState, step: RepairStep) -> Option<RepairState> {
 /// Where the word of whoever stands at the board leads; `None` where it changes nothing.
 pub const fn confirmed(state: RepairState, fixed: bool) -> Option<RepairState> {
     match (state, fixed) {
-        (RepairState::Closed | RepairState::Confirmed, true) | (RepairState::Closed, false) => None,
-        (_, true) => Some(RepairState::Confirmed),
+        // Nobody confirms a repair that the team has not spoken of.
+        (RepairState::Fixed, true) => Some(RepairState::Confirmed),
         (RepairState::Fixed | RepairState::Confirmed, false) => Some(RepairState::Reopened),
-        (_, false) => None,
+        _ => None,
     }
 }
 
@@ -152,7 +152,15 @@ mod tests {
             confirmed(RepairState::Confirmed, false),
             Some(RepairState::Reopened)
         );
-        assert_eq!(confirmed(RepairState::Received, false), None);
+        for state in [
+            RepairState::Received,
+            RepairState::UnderWay,
+            RepairState::Reopened,
+        ] {
+            for fixed in [true, false] {
+                assert_eq!(confirmed(state, fixed), None, "{state:?} {fixed}");
+            }
+        }
         for fixed in [true, false] {
             assert_eq!(confirmed(RepairState::Closed, fixed), None);
         }
@@ -167,10 +175,11 @@ mod tests {
     }
 
     proptest! {
-        /// Words with numbers, of which only ever higher ones count: whatever order they come in, the last one decides.
+        /// Words with numbers, of which only ever higher ones count: what comes again, however late, changes nothing.
         #[test]
-        fn the_order_of_words_does_not_matter(
-            words in proptest::collection::vec(any::<bool>(), 1..6), begin in 0usize..6, seed in any::<u64>()
+        fn a_word_that_comes_again_changes_nothing(
+            words in proptest::collection::vec(any::<bool>(), 1..6), begin in 0usize..6,
+            again in proptest::collection::vec(any::<proptest::sample::Index>(), 0..10)
         ) {
             let apply = |order: &[usize]| {
                 let (mut state, mut seen) = (STATES[begin], 0);
@@ -183,14 +192,15 @@ mod tests {
                 state
             };
             let straight: Vec<usize> = (0..words.len()).collect();
-            let mut mixed = straight.clone();
-            for at in (1..mixed.len()).rev() {
-                let other = usize::try_from(seed.rotate_left(at as u32) % (at as u64 + 1)).unwrap();
-                mixed.swap(at, other);
+            let mut repeated = Vec::new();
+            for at in &straight {
+                repeated.push(*at);
+                repeated.extend(again.iter().map(|word| word.index(at + 1)));
             }
-            // From where a confirmation is asked for.
-            if matches!(STATES[begin], RepairState::Fixed | RepairState::Closed) {
-                prop_assert_eq!(apply(&straight), apply(&mixed));
+            prop_assert_eq!(apply(&straight), apply(&repeated));
+            // Words alone never end a repair that the team is still at.
+            if !matches!(STATES[begin], RepairState::Fixed | RepairState::Confirmed | RepairState::Closed) {
+                prop_assert_eq!(apply(&straight), STATES[begin]);
             }
         }
     }

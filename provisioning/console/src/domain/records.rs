@@ -20,6 +20,14 @@ const MOST_OPENS: u32 = 10_000;
 const SUBJECT_CHARS: usize = 20;
 /// Longest id of an exam or a fault.
 const ID_CHARS: usize = 64;
+/// Longest name of an exam, as it was planned.
+const EXAM_CHARS: usize = 60;
+/// Longest detail of an entry, as boards cut it.
+const DETAIL_CHARS: usize = 80;
+/// Most kinds of things that were held back…
+const MAX_REFUSED: usize = 32;
+/// …and the longest word for one.
+const REFUSED_CHARS: usize = 40;
 
 /// Whether a request keeps the contract's bounds.
 ///
@@ -32,6 +40,10 @@ pub fn bounds(request: &RecordsRequest) -> Result<(), (&'static str, String)> {
         } else {
             Err((field, format!("{count} of them; allowed are up to {most}")))
         }
+    };
+    let chars = |field, text: &str, most: usize| match text.chars().count() {
+        count if count <= most => Ok(()),
+        count => Err((field, format!("{count} characters; allowed are up to {most}"))),
     };
     let named = |field, id: &str| {
         if !id.is_empty() && id.len() <= ID_CHARS && id.bytes().all(|c| c.is_ascii_graphic()) {
@@ -49,7 +61,15 @@ pub fn bounds(request: &RecordsRequest) -> Result<(), (&'static str, String)> {
     most("silences", request.silences.len(), MAX_SILENCES)?;
     for silence in &request.silences {
         named("silences.exam", &silence.exam)?;
+        chars("silences.name", &silence.name, EXAM_CHARS)?;
         most("silences.entries", silence.entries.len(), MAX_SILENCE_ENTRIES)?;
+        for entry in &silence.entries {
+            chars("silences.entries.detail", &entry.detail, DETAIL_CHARS)?;
+        }
+        most("silences.refused", silence.refused.len(), MAX_REFUSED)?;
+        for word in silence.refused.keys() {
+            chars("silences.refused", word, REFUSED_CHARS)?;
+        }
     }
     most("faults", request.faults.len(), MAX_FAULTS)?;
     most("confirmations", request.confirmations.len(), MAX_FAULTS)?;
@@ -176,5 +196,27 @@ mod tests {
         };
         assert_eq!(bounds(&many).unwrap_err().0, "days");
         assert!(bounds(&RecordsRequest::default()).is_ok());
+    }
+
+    #[test]
+    fn a_silence_holds_no_more_text_than_boards_write() {
+        let silence = |name: usize, detail: usize, kinds: usize, word: usize| {
+            let silence = serde_json::json!({
+                "exam": "e-1", "name": "考".repeat(name), "from": "2026-11-23T00:00:00Z", "to": "2026-11-23T02:00:00Z",
+                "revision": 1, "closed": true, "chain": contract::hash::Hash([0; 32]),
+                "entries": [{ "boot_id": "b1", "uptime_ms": 1, "kind": "began", "detail": "细".repeat(detail) }],
+                "refused": (0..kinds).map(|n| (format!("{n:0word$}"), 1)).collect::<BTreeMap<_, _>>(),
+            });
+            let request = RecordsRequest {
+                silences: vec![serde_json::from_value(silence).unwrap()],
+                ..RecordsRequest::default()
+            };
+            bounds(&request).map_err(|(field, _)| field)
+        };
+        assert_eq!(silence(60, 80, 32, 40), Ok(()));
+        assert_eq!(silence(61, 1, 1, 1), Err("silences.name"));
+        assert_eq!(silence(1, 81, 1, 1), Err("silences.entries.detail"));
+        assert_eq!(silence(1, 1, 33, 2), Err("silences.refused"));
+        assert_eq!(silence(1, 1, 1, 41), Err("silences.refused"));
     }
 }

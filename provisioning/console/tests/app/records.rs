@@ -590,9 +590,23 @@ async fn a_word_on_a_fault_that_has_not_come_yet_is_told_again() {
     };
     let reply = tell(&console, &a, &together).await;
     assert_eq!(reply.confirmations.len(), 1);
+    assert_eq!(
+        reply.repairs[0].state,
+        RepairState::Received,
+        "nobody said yet that it is mended"
+    );
+    let said = console
+        .post("/faults/F1/state", json!({ "state": "fixed", "note": "" }))
+        .await;
+    assert_eq!(said.status, StatusCode::OK, "{}", said.json());
+    let now = RecordsRequest {
+        confirmations: vec![word("F1", true, 2)],
+        ..RecordsRequest::default()
+    };
+    let reply = tell(&console, &a, &now).await;
     assert_eq!(reply.repairs[0].state, RepairState::Confirmed);
     // A week later it is no longer told.
-    let later = evening() + SignedDuration::from_hours(24 * 8);
+    let later = evening().max(Timestamp::now()) + SignedDuration::from_hours(24 * 8);
     let records = console.app.db.records();
     let reply = records.take(&a, &RecordsRequest::default(), later).await.unwrap();
     assert!(reply.repairs.is_empty());
@@ -616,6 +630,81 @@ async fn one_board_cannot_fill_the_console() {
         assert_eq!(told.len(), 50, "what is refused for good is not told again");
     }
     assert_eq!(console.get("/faults").await.json()["total"], 100);
+    // Ended ones make no room before the day is over.
+    let pool = pool(&console).await;
+    sqlx::query("UPDATE faults SET state = 'closed'")
+        .execute(&pool)
+        .await
+        .unwrap();
+    let one = |id: &str| RecordsRequest {
+        faults: vec![fault(id, FaultClass::Other, "")],
+        ..RecordsRequest::default()
+    };
+    assert_eq!(tell(&console, &a, &one("G1")).await.faults, ["G1"]);
+    assert_eq!(console.get("/faults").await.json()["total"], 100);
+    let records = console.app.db.records();
+    let tomorrow = evening() + SignedDuration::from_hours(24);
+    records.take(&a, &one("G2"), tomorrow).await.unwrap();
+    assert_eq!(console.get("/faults").await.json()["total"], 101);
+}
+
+async fn pool(console: &TestConsole) -> sqlx::SqlitePool {
+    let file = console.folder.path().join(bbt_console::db::FILE_NAME);
+    sqlx::SqlitePool::connect_with(sqlx::sqlite::SqliteConnectOptions::new().filename(file))
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn beyond_the_bound_the_oldest_makes_room_and_nothing_new_is_lost() {
+    let console = TestConsole::signed_in().await;
+    let county = console.county().await;
+    let a = console.enrol("a", county.classrooms[0]).await;
+    let pool = pool(&console).await;
+    sqlx::query(
+        "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 1000)
+         INSERT INTO use_days (device_no, date, classroom_id, revision, trusted, first_received_at, received_at)
+         SELECT d.device_no, date('2024-01-01', '+' || n || ' days'), d.classroom_id, 1, n <> 500, n, n FROM n, devices d",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+    sqlx::query(
+        "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 500)
+         INSERT INTO silences (device_no, exam_id, classroom_id, revision, received_at, facts, body)
+         SELECT d.device_no, 'e-' || n, d.classroom_id, 1, n, '{}', '{}' FROM n, devices d",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+    let silence = json!({ "exam": "new", "name": "期中", "from": "2026-11-23T00:00:00Z", "to": "2026-11-23T02:00:00Z",
+        "revision": 1, "closed": false, "entries": [], "chain": contract::hash::Hash([0; 32]) });
+    let told = RecordsRequest {
+        silences: vec![serde_json::from_value(silence).unwrap()],
+        ..days(vec![
+            day(MONDAY, 1, vec![lesson("m1", "数学", 1, 10)]),
+            day(Date::constant(2026, 11, 22), 1, Vec::new()),
+        ])
+    };
+    tell(&console, &a, &told).await;
+    let left: (i64, i64, i64, i64) = sqlx::query_as(
+        "SELECT count(*), sum(date >= '2026-11-22'), sum(trusted = 0), sum(date = '2024-01-02') FROM use_days",
+    )
+    .fetch_one(&pool)
+    .await
+    .unwrap();
+    assert_eq!(
+        left,
+        (1000, 2, 0, 0),
+        "first the one without a date, then the oldest"
+    );
+    let left: (i64, i64, i64) =
+        sqlx::query_as("SELECT count(*), sum(exam_id = 'new'), sum(exam_id = 'e-1') FROM silences")
+            .fetch_one(&pool)
+            .await
+            .unwrap();
+    assert_eq!(left, (500, 1, 0));
+    assert_eq!(totals(&console, "").await["totals"]["opens"], 1);
 }
 
 #[tokio::test]
