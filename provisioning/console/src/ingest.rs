@@ -150,12 +150,7 @@ impl Round {
             Leaf::Presence => self
                 .presences
                 .push(read(topic, &message.payload, |p: &Presence| &p.device_id)?),
-            Leaf::Assignment
-            | Leaf::Command
-            | Leaf::Ack
-            | Leaf::School
-            | Leaf::Trust
-            | Leaf::Classroom => {
+            Leaf::Assignment | Leaf::Command | Leaf::Ack | Leaf::School | Leaf::Trust | Leaf::Classroom => {
                 return Err(Reason::Direction(topic.leaf));
             }
         }

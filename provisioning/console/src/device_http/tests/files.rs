@@ -63,7 +63,12 @@ async fn a_device_gets_its_own_lessons_and_no_others() {
         .await;
     assert_eq!(packed.headers()["content-encoding"], "gzip");
     let packed = packed.bytes().await.unwrap();
-    assert!(packed.len() < document.len() * 3 / 4, "{} of {}", packed.len(), document.len());
+    assert!(
+        packed.len() < document.len() * 3 / 4,
+        "{} of {}",
+        packed.len(),
+        document.len()
+    );
     let mut unpacked = Vec::new();
     std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&packed[..]), &mut unpacked).unwrap();
     assert_eq!(unpacked, document);
