@@ -229,9 +229,7 @@ impl SilenceRecord {
     pub fn chain_of<'a>(
         entries: impl IntoIterator<Item = &'a SilenceEntry>,
     ) -> Result<Hash, serde_json::Error> {
-        entries
-            .into_iter()
-            .try_fold(Hash([0; 32]), Self::link)
+        entries.into_iter().try_fold(Hash([0; 32]), Self::link)
     }
 }
 

@@ -54,9 +54,9 @@ pub struct LineSettings {
     /// When boards are powered, for forecasts alone; empty: never. Built in: Monday to Friday 07:30–18:00.
     #[serde(default)]
     pub on_hours: Option<Vec<Hours>>,
-    /// Only to tell older scripts: a line with exams is refused. Plan them with `POST /exams`.
+    /// Only to tell older scripts: a line with exams is refused, as they are planned with `POST /exams`. Never shown, so it is
+    /// not in the API document either.
     #[serde(default, skip_serializing)]
-    #[schema(write_only, value_type = Option<Vec<Object>>)]
     pub exams: LegacyExams,
 }
 
