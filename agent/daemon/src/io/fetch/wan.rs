@@ -326,6 +326,9 @@ mod tests {
         let bomb = pack(&vec![b' '; MAX_MANIFEST_BYTES + 1]);
         assert!(bomb.len() < MAX_MANIFEST_BYTES / 100);
         assert!(unpack(&bomb).unwrap_err().contains("longer"));
-        assert_eq!(unpack(&pack(&vec![b' '; MAX_MANIFEST_BYTES])).unwrap().len(), MAX_MANIFEST_BYTES);
+        assert_eq!(
+            unpack(&pack(&vec![b' '; MAX_MANIFEST_BYTES])).unwrap().len(),
+            MAX_MANIFEST_BYTES
+        );
     }
 }
