@@ -422,3 +422,32 @@ fn a_large_file_in_a_large_school_is_cheap() {
     }
     assert!(stored > chunks / 2, "{stored}");
 }
+
+#[test]
+fn of_forty_boards_some_ask_for_a_new_chunk_at_once_and_never_all() {
+    let names: Vec<String> = (0..40).map(|n| format!("board-{n}")).collect();
+    for round in 0..40 {
+        let file = format!("film-{round}");
+        let holder = &names[round % names.len()];
+        let mut asking = 0;
+        for name in names.iter().filter(|name| *name != holder) {
+            let mut board = Board {
+                core: Swarm::new(Settings::new(id(name)), 7),
+                now: 1000,
+            };
+            board.after(want(&file, 400, 1));
+            for other in names.iter().filter(|other| *other != name) {
+                board.after(Event::PeerUp(id(other)));
+                board.heard(other, Word::Wants(key(&file)));
+            }
+            let first = 399 - u32::try_from(round).unwrap() * 3;
+            let span = Span {
+                file: key(&file),
+                first,
+                count: 1,
+            };
+            asking += asks(&board.heard(holder, Word::Got(span))).len();
+        }
+        assert!((5..=6).contains(&asking), "chunk of {file}: {asking} ask");
+    }
+}

@@ -1,9 +1,9 @@
-//! How complete parts become files: fsync → hash the whole → rename → fsync folders → index rows → acknowledge.
+//! How complete parts become files: fsync → the hash of the whole → rename → fsync folders → index rows → acknowledge.
 
 use std::{
     collections::BTreeSet,
     fs,
-    io::{self, Seek},
+    io,
     sync::atomic::Ordering,
 };
 
@@ -14,7 +14,7 @@ use super::{
     content::{ContentStore, Inner, failed},
     fault::Step,
     index::Changes,
-    layout::{self, Stamp},
+    layout::Stamp,
     part::Part,
     recover,
     rows::{FileRow, FileState},
@@ -117,9 +117,8 @@ impl Part {
         let path = self.store.layout.part(self.hash);
         let io = |e| failed("verify", &path)(e);
         self.store.faults.before(Step::PartVerify).map_err(io)?;
-        let mut file = &self.offer.file;
-        file.rewind().map_err(io)?;
-        let found = layout::hash_all(file).map_err(io)?;
+        let file = &self.offer.file;
+        let found = self.tree.finish(file).map_err(io)?;
         let stamp = Stamp::of(&file.metadata().map_err(io)?);
         if found == self.hash && stamp.size == self.size {
             return Ok(stamp);

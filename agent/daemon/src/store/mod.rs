@@ -27,6 +27,7 @@ mod scrub;
 mod serve;
 #[cfg(test)]
 pub(crate) mod tests;
+mod tree;
 
 pub use check::{CheckReport, Disagreement, check, rebuild};
 pub use chunk::{HashMismatch, Run, VerifiedChunk};

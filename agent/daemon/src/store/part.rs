@@ -26,6 +26,7 @@ use super::{
     index::Changes,
     rows::{PartRow, SEGMENT_BYTES},
     serve::{ChunkList, Offer},
+    tree::TreeHash,
 };
 
 /// What there is to do for a file.
@@ -53,6 +54,8 @@ pub struct Part {
     entered: bool,
     /// The disk did not confirm it; it is gone.
     pub(super) lost: bool,
+    /// Its whole hash, as far as it came.
+    pub(super) tree: TreeHash,
 }
 
 impl std::fmt::Debug for Part {
@@ -135,6 +138,7 @@ impl Part {
             done_bytes: 0,
             entered: length > 0,
             lost: false,
+            tree: TreeHash::new(entry.size),
             store,
         };
         if length > 0 {
@@ -179,6 +183,7 @@ impl Part {
                 self.unrecorded.insert(index);
             }
             self.set(index, size);
+            self.tree.filled(offset..offset + size);
         }
         Ok(())
     }
@@ -290,7 +295,11 @@ impl Part {
         self.store.used();
         self.store.counts.written.fetch_add(size, Ordering::Relaxed);
         self.set(index, size);
-        Ok(())
+        let start = self.offer.chunks.offsets[index];
+        let whole = self.tree.filled(start..start + size);
+        self.tree
+            .hash(whole, &self.offer.file)
+            .map_err(failed("read", &self.store.layout.part(self.hash)))
     }
 
     /// Syncs the part, then lets the index know which chunks are on the disk.

@@ -237,7 +237,10 @@ impl Task {
                         running.cancel.cancel();
                     }
                 }
-                Effect::Ask { peer, span } => self.ask(&peer, span),
+                Effect::Ask { peer, span } => {
+                    tracing::debug!(target: "bbt_agent::fetch", %peer, first = span.first, count = span.count, "chunks asked");
+                    self.ask(&peer, span);
+                }
                 Effect::CancelAsk { peer, span } => {
                     if let Some(link) = self.links.get(&peer) {
                         link.cancel(span);
