@@ -505,7 +505,7 @@ impl Commands {
                     },
                 );
             }
-            (Stage::Accepted { .. }, CommandBody::Unknown) => {
+            (Stage::Accepted { .. }, CommandBody::TestBandwidth(_) | CommandBody::Unknown) => {
                 // An older agent than the one that accepted it.
                 let reason = "this agent does not know the command".to_owned();
                 self.write(id, done(CommandState::Failed { reason }));
@@ -657,7 +657,7 @@ impl Kind {
             } => Self::UrgentNotice,
             CommandBody::Notice { .. } => Self::Notice,
             CommandBody::Reboot { .. } => Self::Reboot,
-            CommandBody::Unknown => Self::Other,
+            CommandBody::TestBandwidth(_) | CommandBody::Unknown => Self::Other,
         }
     }
 }

@@ -231,6 +231,7 @@ mod tests {
             held_back: None,
             snapshot: None,
             author_key: None,
+            network: None,
         }
     }
 

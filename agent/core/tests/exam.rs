@@ -71,6 +71,7 @@ fn plan(exams: Vec<ExamWindow>) -> SchoolPlan {
         utc_offset_min: 480,
         exams,
         authors: vec![],
+        sampling: None,
     }
 }
 

@@ -135,6 +135,7 @@ fn a_sample_is_stored_sent_acknowledged_and_forgotten() {
     let ack = IngestAck {
         device_id: DeviceId::new("d").unwrap(),
         stored: vec![word.clone()],
+        events: Vec::new(),
     };
     outbox.handle(Event::Acked(ack.clone()), Millis(15_001));
     assert_eq!(outbox.next_effect(), Some(Effect::Forget(word)));
@@ -238,6 +239,7 @@ fn a_lost_log_never_reuses_numbers_that_the_console_has() {
         Event::Acked(IngestAck {
             device_id: DeviceId::new("d").unwrap(),
             stored: vec![word],
+            events: Vec::new(),
         }),
         Millis(0),
     );
@@ -275,6 +277,7 @@ fn a_hole_in_the_log_is_declared_once_what_is_before_it_is_acknowledged() {
         Event::Acked(IngestAck {
             device_id: DeviceId::new("d").unwrap(),
             stored,
+            events: Vec::new(),
         })
     };
     outbox.handle(ack(2), Millis(1));
@@ -340,6 +343,7 @@ impl Console {
         IngestAck {
             device_id: DeviceId::new("d").unwrap(),
             stored: stored.collect(),
+            events: Vec::new(),
         }
     }
 }

@@ -341,6 +341,9 @@ impl Worker {
             forgotten: batch.forgotten,
             dropped_total: batch.dropped_total,
             samples,
+            events: Vec::new(),
+            events_dropped_total: 0,
+            events_forgotten: Vec::new(),
         })
     }
 }

@@ -236,6 +236,7 @@ async fn acknowledge(outlet: &impl Outlet, device: &DeviceId, stored: Vec<contra
     let ack = IngestAck {
         device_id: device.clone(),
         stored,
+        events: Vec::new(),
     };
     let payload = match serde_json::to_vec(&ack) {
         Ok(payload) => Bytes::from(payload),

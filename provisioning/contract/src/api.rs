@@ -26,6 +26,11 @@ pub const TRUST: &str = "/device/v1/trust";
 pub const CLASSROOM: &str = "/device/v1/classroom";
 /// `POST` a [`crate::records::RecordsRequest`], get a [`crate::records::RecordsReply`] after the commit.
 pub const RECORDS: &str = "/device/v1/records";
+/// `GET` with `?seconds=` (1–61): bytes without meaning for that long, as fast as the way carries them; 429 with `Retry-After`
+/// while too many measure.
+pub const PROBE_DOWN: &str = "/device/v1/probe/down";
+/// `POST` bytes without meaning, at most 61 s; the answer is their number as JSON `{"bytes": n}`.
+pub const PROBE_UP: &str = "/device/v1/probe/up";
 /// `GET` a signed manifest: the route with its parameter.
 pub const MANIFEST_ROUTE: &str = "/device/v1/manifests/{hash}";
 /// `GET` a file's bytes, `Range` honoured: the route with its parameter.

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    bandwidth::{self, BandwidthTest},
     id::{BootId, CommandId, DeviceId},
     signed::{KeyRole, SignedBody},
 };
@@ -44,6 +45,8 @@ pub enum CommandBody {
         /// Seconds on screen, 5–86,400.
         show_for_s: u32,
     },
+    /// Measure the line; the result comes as an event.
+    TestBandwidth(BandwidthTest),
     /// A kind that this version does not know; answered `rejected`.
     #[serde(other)]
     Unknown,
@@ -161,6 +164,29 @@ impl CommandBody {
                 long("title", title, 1, 80)?;
                 long("text", text, 0, 500)?;
                 within("show_for_s", *show_for_s, 5, 86_400)
+            }
+            Self::TestBandwidth(test) => {
+                long("test", &test.test, 1, 40)?;
+                within(
+                    "seconds",
+                    test.seconds,
+                    bandwidth::SECONDS.0,
+                    bandwidth::SECONDS.1,
+                )?;
+                within(
+                    "streams",
+                    test.streams,
+                    bandwidth::STREAMS.0,
+                    bandwidth::STREAMS.1,
+                )?;
+                if test.down || test.up {
+                    Ok(())
+                } else {
+                    Err((
+                        "down",
+                        "neither down nor up is to be measured; choose at least one".to_owned(),
+                    ))
+                }
             }
             Self::Unknown => Err((
                 "kind",

@@ -9,6 +9,7 @@
 
 pub mod api;
 pub mod assignment;
+pub mod bandwidth;
 pub mod chunks;
 pub mod claim;
 pub mod classroom;
@@ -18,6 +19,7 @@ pub mod container;
 pub mod cses;
 pub mod diag;
 pub mod enrol;
+pub mod event;
 pub mod hardware;
 pub mod hash;
 pub mod health;

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    bandwidth::LinkKind,
     hardware::Hardware,
     id::{BootId, DeviceId, LessonId},
     signed::TrustedKey,
@@ -50,6 +51,31 @@ pub struct DeviceReport {
     /// The key with which it signs its school's own lessons; none before one was asked of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub author_key: Option<TrustedKey>,
+    /// How it is connected; an older agent does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<NetworkReport>,
+}
+
+/// How a board is connected.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct NetworkReport {
+    /// The way of its default route.
+    pub link: LinkKind,
+    /// Negotiated speed of that port in Mbit/s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port_mbps: Option<u32>,
+    /// It has a global IPv6 address.
+    pub ipv6: bool,
+    /// It has an IPv4 address other than link-local.
+    pub ipv4: bool,
+    /// Paid by volume, by the school's plan or the system's word.
+    pub metered: bool,
+    /// The gateway answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<bool>,
+    /// The console's name is found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dns: Option<bool>,
 }
 
 /// Where a board serves the others of its school.

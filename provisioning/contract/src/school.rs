@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    health::SamplingPlan,
     id::DeviceId,
     report::PeerDoor,
     signed::{KeyRole, SignedBody, TrustedKey},
@@ -14,7 +15,7 @@ use crate::{
 pub const MAX_MEMBERS: usize = 500;
 
 /// The plan of one school; it replaces every plan of a lower generation. Only who stands in it is a peer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SchoolPlan {
     /// Official code of the school.
     pub school: String,
@@ -39,6 +40,9 @@ pub struct SchoolPlan {
     /// Boards that may sign the school's own lessons, each with its key of role `school`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub authors: Vec<SchoolAuthor>,
+    /// What its boards measure and how often; none is what the agent has built in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampling: Option<SamplingPlan>,
 }
 
 const fn beijing() -> i16 {

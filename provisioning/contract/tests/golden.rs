@@ -153,6 +153,9 @@ fn batch() -> TelemetryBatch {
                 ..Readings::default()
             },
         }],
+        events: Vec::new(),
+        events_dropped_total: 0,
+        events_forgotten: Vec::new(),
     }
 }
 
@@ -181,6 +184,7 @@ fn report(state: LessonState) -> DeviceReport {
         held_back: None,
         snapshot: None,
         author_key: None,
+        network: None,
     }
 }
 
@@ -267,6 +271,7 @@ fn upward() {
                 boot_id: boot(),
                 up_to_seq: 10,
             }],
+            events: Vec::new(),
         },
     );
     for (name, state) in [

@@ -103,6 +103,7 @@ fn a_school_plan() {
             device_id: device(),
             key: key("author-1", KeyRole::School, 3),
         }],
+        sampling: None,
     };
     golden("school_plan", &plan);
     signed("school_plan", &plan);

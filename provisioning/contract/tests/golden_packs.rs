@@ -127,6 +127,7 @@ fn receipts() {
             held_back: None,
             snapshot: None,
             author_key: None,
+            network: None,
         },
         telemetry: vec![TelemetryBatch {
             device_id: device(),
@@ -139,6 +140,9 @@ fn receipts() {
                 wall_time: None,
                 readings: Readings::default(),
             }],
+            events: Vec::new(),
+            events_dropped_total: 0,
+            events_forgotten: Vec::new(),
         }],
         commands: vec![],
     };
@@ -163,6 +167,7 @@ fn receipts() {
                     boot_id: boot(),
                     up_to_seq: 1,
                 }],
+                events: Vec::new(),
             },
         },
     );

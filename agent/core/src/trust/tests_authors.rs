@@ -38,6 +38,7 @@ fn plan(school: &str, generation: u64, authors: &[TrustedKey]) -> SchoolPlan {
                 key,
             })
             .collect(),
+        sampling: None,
     }
 }
 

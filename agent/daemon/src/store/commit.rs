@@ -1,11 +1,6 @@
 //! How complete parts become files: fsync → the hash of the whole → rename → fsync folders → index rows → acknowledge.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    io,
-    sync::atomic::Ordering,
-};
+use std::{collections::BTreeSet, fs, io, sync::atomic::Ordering};
 
 use contract::hash::Hash;
 

@@ -50,7 +50,11 @@ impl TreeHash {
             let left = &mut self.missing[piece];
             *left = left.saturating_sub(u32::try_from(took).unwrap_or(u32::MAX));
             if *left == 0 {
-                whole = if whole.is_empty() { piece..piece + 1 } else { whole.start..piece + 1 };
+                whole = if whole.is_empty() {
+                    piece..piece + 1
+                } else {
+                    whole.start..piece + 1
+                };
             }
         }
         whole
@@ -168,6 +172,9 @@ mod tests {
         let whole = tree.filled(0..PIECE);
         file.write_all_at(b"wrong", 5).unwrap();
         tree.hash(whole, &file).unwrap();
-        assert_ne!(tree.finish(&file).unwrap(), Hash::of(&vec![7; 3 * PIECE as usize]));
+        assert_ne!(
+            tree.finish(&file).unwrap(),
+            Hash::of(&vec![7; 3 * PIECE as usize])
+        );
     }
 }

@@ -130,6 +130,7 @@ async fn order(command: DeviceCommand, db: &Db) -> anyhow::Result<()> {
                         let kind = match c.body {
                             CommandBody::Reboot { .. } => "reboot",
                             CommandBody::Notice { .. } => "notice",
+                            CommandBody::TestBandwidth(_) => "test_bandwidth",
                             CommandBody::Unknown => "unknown",
                         };
                         vec![

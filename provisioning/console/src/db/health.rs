@@ -160,6 +160,21 @@ reading_columns! {
     pack_bytes: i64,
     written_bytes: i64,
     peers: i64,
+    cpu_pressure_percent: f64,
+    emmc_pre_eol: i64,
+    disk_wear_percent: i64,
+    disk_reallocated_sectors: i64,
+    screen_on_s: i64,
+    speaker_on_s: i64,
+    lessons_failed: i64,
+    player_errors: i64,
+    outbox_samples: i64,
+    wifi_signal_percent: i64,
+    gateway_rtt_ms: f64,
+    console_rtt_ms: f64,
+    console_loss_percent: f64,
+    dns_ms: f64,
+    telemetry_bytes: i64,
 }
 
 #[derive(FromRow)]

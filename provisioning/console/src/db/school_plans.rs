@@ -198,5 +198,6 @@ async fn content(tx: &mut SqliteConnection, school: i64, now: Timestamp) -> DbRe
         utc_offset_min: line::UTC_OFFSET_MIN,
         exams: exams::windows(tx, school, now).await?,
         authors,
+        sampling: None,
     })
 }

@@ -139,6 +139,7 @@ impl Merger<'_> {
             samples: IngestAck {
                 device_id: device.clone(),
                 stored,
+                events: Vec::new(),
             },
         })?;
         Ok((device, ack))

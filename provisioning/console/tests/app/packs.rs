@@ -55,6 +55,7 @@ fn receipt(device: &DeviceId, number: u64) -> DiskReceipt {
             held_back: None,
             snapshot: None,
             author_key: None,
+            network: None,
         },
         telemetry: vec![TelemetryBatch {
             device_id: device.clone(),
@@ -69,6 +70,9 @@ fn receipt(device: &DeviceId, number: u64) -> DiskReceipt {
                     readings: Readings::default(),
                 })
                 .collect(),
+            events: Vec::new(),
+            events_dropped_total: 0,
+            events_forgotten: Vec::new(),
         }],
         commands: vec![],
     }

@@ -250,6 +250,7 @@ impl School {
             utc_offset_min: 480,
             exams: vec![],
             authors: vec![],
+            sampling: None,
         });
         for board in &self.boards {
             board.fetcher.plan(Arc::clone(&plan));

@@ -39,6 +39,7 @@ fn receipt(identity: &Identity, number: u64) -> DiskReceipt {
             held_back: None,
             snapshot: None,
             author_key: None,
+            network: None,
         },
         telemetry: vec![],
         commands: vec![],
@@ -92,6 +93,7 @@ fn only_the_consoles_word_for_this_board_counts() {
                     boot_id: BootId::new("b").unwrap(),
                     up_to_seq: 5,
                 }],
+                events: Vec::new(),
             },
         };
         let key = SigningKey::from_bytes(&[seed; 32]);

@@ -58,6 +58,7 @@ fn plan(school: &str, generation: u64, authors: &[&Author]) -> SchoolPlan {
                 key: author.public.clone(),
             })
             .collect(),
+        sampling: None,
     }
 }
 
