@@ -85,3 +85,20 @@ CREATE TABLE console_runs (
     from_at INTEGER PRIMARY KEY,
     to_at   INTEGER NOT NULL
 ) STRICT;
+
+-- The state of each device as it was worked out last (domain::liveness), and every change of it.
+CREATE TABLE device_liveness (
+    device_no INTEGER PRIMARY KEY REFERENCES devices (device_no),
+    state     TEXT NOT NULL CHECK (state IN ('online', 'offline', 'off', 'unknown')),
+    why       TEXT NOT NULL,
+    since     INTEGER NOT NULL
+) STRICT;
+CREATE INDEX device_liveness_by_state ON device_liveness (state);
+CREATE TABLE liveness_log (
+    device_no INTEGER NOT NULL,
+    at        INTEGER NOT NULL,
+    state     TEXT NOT NULL,
+    why       TEXT NOT NULL,
+    PRIMARY KEY (device_no, at)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX liveness_log_by_time ON liveness_log (at);
