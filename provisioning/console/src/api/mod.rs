@@ -1,6 +1,7 @@
 //! Shapes of the HTTP API under `/api/v1`. Shapes only: what they mean is said here, where they come from elsewhere.
 
 pub mod account;
+pub mod alerts;
 pub mod audit;
 pub mod batches;
 pub mod claims;
@@ -9,14 +10,17 @@ pub mod commands;
 pub mod devices;
 pub mod exams;
 pub mod faults;
+pub mod fleet;
 pub mod forecast;
 pub mod health;
 pub mod identity;
+pub mod incidents;
 pub mod lesson_imports;
 pub mod lessons;
 pub mod lines;
 pub mod lint;
 pub mod notices;
+pub mod notify;
 pub mod packs;
 pub mod pushes;
 pub mod receipts;
