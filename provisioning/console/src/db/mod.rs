@@ -20,6 +20,7 @@ pub mod health;
 pub mod lessons;
 pub mod lines;
 pub mod lint;
+pub mod liveness;
 pub mod notices;
 pub mod oidc;
 pub(crate) mod owed_plans;
