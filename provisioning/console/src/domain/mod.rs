@@ -1,10 +1,13 @@
 //! What the console decides. Knows no database, no socket and no clock.
 
+pub mod bandwidth;
+pub mod alerts;
 pub mod bulk;
 pub mod clones;
 pub mod convert;
 pub mod faults;
 pub mod import;
+pub mod indicators;
 pub mod line;
 pub mod lint;
 pub mod liveness;
