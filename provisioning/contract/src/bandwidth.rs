@@ -29,6 +29,14 @@ pub struct BandwidthTest {
     pub down: bool,
     /// Measure upwards, right after.
     pub up: bool,
+    /// An operator wants it although it is class. Never in an exam, and not while a lesson plays.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub forced: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// What one board saw of a test.

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod alerts;
 pub mod audit;
+pub mod bandwidth;
 pub mod batches;
 pub mod claims;
 pub mod clones;

@@ -86,6 +86,29 @@ async fn log(
     Ok(())
 }
 
+/// Stores an order to a device by its row, within a transaction.
+pub(super) async fn insert(
+    tx: &mut SqliteConnection,
+    device_no: i64,
+    order: &CommandEnvelope,
+    by: &str,
+) -> DbResult<()> {
+    sqlx::query(
+        "INSERT INTO commands (id, device_no, body, issued_at, expires_at, issued_by, state, updated_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'queued', ?4)",
+    )
+    .bind(order.id.as_str())
+    .bind(device_no)
+    .bind(to_json(&order.body)?)
+    .bind(ms(order.issued_at))
+    .bind(ms(order.expires_at))
+    .bind(by)
+    .execute(&mut *tx)
+    .await?;
+    let (id, at) = (order.id.as_str(), order.issued_at);
+    log(tx, id, CommandStage::Queued, None, at).await
+}
+
 impl Commands<'_> {
     /// Stores an order; it is sent as soon as the device is there.
     ///
@@ -103,29 +126,10 @@ impl Commands<'_> {
         let (device, _) = device
             .filter(|(_, school)| scope.has_school(*school))
             .ok_or_else(|| DbError::not_found("device", &order.device_id))?;
-        sqlx::query(
-            "INSERT INTO commands (id, device_no, body, issued_at, expires_at, issued_by, state, updated_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'queued', ?4)",
-        )
-        .bind(order.id.as_str())
-        .bind(device)
-        .bind(to_json(&order.body)?)
-        .bind(ms(order.issued_at))
-        .bind(ms(order.expires_at))
-        .bind(by)
-        .execute(&mut *tx)
-        .await?;
+        insert(&mut tx, device, order, by).await?;
         crate::audit::object("device", &order.device_id);
         crate::audit::note("command", order.id.as_str());
         crate::audit::note("body", to_json(&order.body)?);
-        log(
-            &mut tx,
-            order.id.as_str(),
-            CommandStage::Queued,
-            None,
-            order.issued_at,
-        )
-        .await?;
         tx.commit().await?;
         Ok(())
     }

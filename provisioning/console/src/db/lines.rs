@@ -62,6 +62,15 @@ pub(super) async fn effective(
     school: i64,
     now: Timestamp,
 ) -> DbResult<EffectiveLine> {
+    Ok(effective_and_paid(connection, school, now).await?.0)
+}
+
+/// The same, with what the line is paid for in kbit/s, whoever measured it since.
+pub(super) async fn effective_and_paid(
+    connection: &mut SqliteConnection,
+    school: i64,
+    now: Timestamp,
+) -> DbResult<(EffectiveLine, Option<u32>)> {
     let roster: Option<Option<i64>> =
         sqlx::query_scalar("SELECT contracted_down_mbps FROM schools WHERE id = ?")
             .bind(school)
@@ -89,7 +98,10 @@ pub(super) async fn effective(
     }
     let roster = roster.and_then(|mbps| u32::try_from(mbps).ok());
     let exams = exams::windows(connection, school, now).await?;
-    Ok(line::effective(&nearest_first, roster, &exams))
+    Ok((
+        line::effective(&nearest_first, roster, &exams),
+        line::paid_kbps(&nearest_first, roster),
+    ))
 }
 
 impl Lines<'_> {

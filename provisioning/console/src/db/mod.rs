@@ -4,12 +4,14 @@
 //! can follow behind the same functions. One connection writes, so writers queue here and not in SQLite.
 
 pub mod audit;
+pub mod bandwidth;
 pub mod batches;
 pub mod certificates;
 pub mod claims;
 pub mod classroom_plans;
 pub mod clones;
 pub mod commands;
+pub mod device_days;
 pub mod devices;
 pub mod exams;
 pub mod facts;
@@ -28,6 +30,8 @@ pub mod packs;
 pub mod pushes;
 pub mod receipts;
 pub mod records;
+pub mod registers;
+pub mod reports;
 pub mod reviews;
 pub mod roster;
 pub mod school_plans;

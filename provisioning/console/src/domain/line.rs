@@ -72,6 +72,14 @@ pub fn effective(
     }
 }
 
+/// What the line is paid for, kbit/s: set at the school, else the roster's word, else set above.
+pub fn paid_kbps(nearest_first: &[LineSettings], roster_mbps: Option<u32>) -> Option<u32> {
+    let own = nearest_first.first().and_then(|own| own.contracted_kbps);
+    let roster = roster_mbps.map(|mbps| mbps.saturating_mul(1_000));
+    own.or(roster)
+        .or_else(|| first(nearest_first, |s| s.contracted_kbps))
+}
+
 fn first<T>(nearest_first: &[LineSettings], field: impl Fn(&LineSettings) -> Option<T>) -> Option<T> {
     nearest_first.iter().find_map(field)
 }

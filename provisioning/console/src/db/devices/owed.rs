@@ -9,7 +9,7 @@ use contract::{
 use jiff::Timestamp;
 use sqlx::{FromRow, QueryBuilder, Sqlite, SqliteConnection};
 
-use super::super::{Db, DbResult, instant, int, lines, ms, parse, receipts, to_json, uint};
+use super::super::{Db, DbResult, bandwidth, instant, int, lines, ms, parse, receipts, to_json, uint};
 use super::Devices;
 
 /// Assignments published in one round at most.
@@ -354,6 +354,7 @@ async fn take_over(
     .execute(&mut *tx)
     .await?;
     lines::note_report(tx, device_no, report).await?;
+    bandwidth::note_report(tx, device_no, report.network.as_ref()).await?;
     sqlx::query("DELETE FROM device_lessons WHERE device_no = ?")
         .bind(device_no)
         .execute(&mut *tx)
