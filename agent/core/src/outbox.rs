@@ -1,11 +1,13 @@
-//! What health samples to send, to send again, to forget and to drop.
+//! What health samples and events to send, to send again, to forget and to drop.
 //!
-//! Owns numbers only: which `(boot, seq)` the log on the disk holds and how long each record is. The samples themselves
-//! stay in the log; the shell reads them when a batch goes out. Knows neither the log's files nor MQTT.
+//! One outbox is one stream with a count and a bound of its own: a flood of samples never drops an event, nor the other way
+//! round. It owns numbers only: which `(boot, seq)` the log on the disk holds and how long each record is. The records
+//! themselves stay in the log; the shell reads them when a batch goes out. Knows neither the log's files nor MQTT.
 //!
 //! ```text
 //! Push ─▶ Append ─▶ Appended ─▶ Send (one batch outstanding) ─▶ Acked ─▶ Forget
-//!                                 ▲── 15 s without ack, or reconnected ──┘
+//!                                 ▲── no ack for 15 s, 30 s, … 10 min, or reconnected ──┘
+//! behind by more than one batch: the newest record goes first, by itself; then the backlog, oldest first, paced
 //! over the byte cap: Drop the oldest, counted and declared to the console as forgotten
 //! ```
 
@@ -15,22 +17,86 @@ use std::{
 };
 
 use contract::{
-    health::{BootSeq, HealthSample, IngestAck, MAX_BATCH_SAMPLES, Readings},
+    event::{DeviceEvent, EventKind, MAX_BATCH_EVENTS},
+    health::{BootSeq, HealthSample, MAX_BATCH_SAMPLES, Readings},
     id::BootId,
 };
 use jiff::Timestamp;
 
 use crate::time::Millis;
 
-/// A batch that is not acknowledged is sent again after this.
+/// A batch that is not acknowledged is sent again after this, then after twice as long each time.
 pub const RESEND_AFTER: Duration = Duration::from_secs(15);
+/// But never later than this.
+pub const RESEND_AT_MOST: Duration = Duration::from_secs(600);
+
+/// What an outbox carries.
+pub trait Record: std::fmt::Debug + Clone + PartialEq {
+    /// The same before it has its number.
+    type Content: std::fmt::Debug + Clone + PartialEq;
+    /// Most of them in one batch.
+    const MOST_IN_BATCH: usize;
+
+    /// With its number.
+    fn numbered(boot_id: BootId, seq: u64, content: Self::Content) -> Self;
+    /// Its power-up.
+    fn boot_id(&self) -> &BootId;
+    /// Its number.
+    fn seq(&self) -> u64;
+}
+
+impl Record for HealthSample {
+    type Content = Measured;
+    const MOST_IN_BATCH: usize = MAX_BATCH_SAMPLES;
+
+    fn numbered(boot_id: BootId, seq: u64, content: Measured) -> Self {
+        Self {
+            boot_id,
+            seq,
+            uptime_ms: content.uptime_ms,
+            wall_time: content.wall_time,
+            readings: content.readings,
+        }
+    }
+
+    fn boot_id(&self) -> &BootId {
+        &self.boot_id
+    }
+
+    fn seq(&self) -> u64 {
+        self.seq
+    }
+}
+
+impl Record for DeviceEvent {
+    type Content = Happened;
+    const MOST_IN_BATCH: usize = MAX_BATCH_EVENTS;
+
+    fn numbered(boot_id: BootId, seq: u64, content: Happened) -> Self {
+        Self {
+            boot_id,
+            seq,
+            uptime_ms: content.uptime_ms,
+            wall_time: content.wall_time,
+            what: content.what,
+        }
+    }
+
+    fn boot_id(&self) -> &BootId {
+        &self.boot_id
+    }
+
+    fn seq(&self) -> u64 {
+        self.seq
+    }
+}
 
 /// What the log holds, as it is found on the disk. Boots in the order in which they were.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Saved {
     /// One entry for each power-up that still matters.
     pub boots: Vec<SavedBoot>,
-    /// Samples dropped unsent since the device was enrolled.
+    /// Records dropped unsent since the device was enrolled.
     pub dropped_total: u64,
 }
 
@@ -54,6 +120,8 @@ pub struct Limits {
     pub max_bytes: u64,
     /// Most bytes of records in one batch.
     pub max_batch_bytes: u64,
+    /// From one batch of a backlog to the next at least: boards that return together share the console.
+    pub pace: Duration,
 }
 
 /// A sample before it has its number.
@@ -67,11 +135,26 @@ pub struct Measured {
     pub readings: Readings,
 }
 
+/// An event before it has its number.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Happened {
+    /// Milliseconds since power-up.
+    pub uptime_ms: u64,
+    /// The wall clock, if it is trusted.
+    pub wall_time: Option<Timestamp>,
+    /// What happened.
+    pub what: EventKind,
+}
+
 /// What happened.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Event {
-    /// A new sample.
-    Push(Measured),
+pub enum Event<C> {
+    /// Something new, to be sent at once.
+    Push(C),
+    /// Something new that may wait so long for others to be sent with.
+    PushPatient(C, Duration),
+    /// Something was left out before it had a number: it is counted as dropped.
+    LeftOut,
     /// [`Effect::Append`] is durable and took so many bytes.
     Appended {
         /// Which.
@@ -88,16 +171,16 @@ pub enum Event {
     Connected,
     /// It cannot be reached any more.
     Disconnected,
-    /// The console's word on what it has.
-    Acked(IngestAck),
+    /// The console's word on what it has of this stream.
+    Acked(Vec<BootSeq>),
 }
 
 /// What to do.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Effect {
+pub enum Effect<R> {
     /// Write to the log, durably; answered by `Appended` or `AppendFailed`.
-    Append(HealthSample),
-    /// Read these samples from the log and publish them.
+    Append(R),
+    /// Read these records from the log and publish them.
     Send(Batch),
     /// Note in the log that the console has everything up to here; need not be durable at once.
     Forget(BootSeq),
@@ -113,15 +196,15 @@ pub enum Effect {
 /// What one `TelemetryBatch` carries.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Batch {
-    /// Samples, both ends included, oldest boot first.
+    /// Records, both ends included, oldest boot first.
     pub ranges: Vec<Range>,
     /// What the device no longer holds.
     pub forgotten: Vec<BootSeq>,
-    /// Samples dropped unsent since the device was enrolled.
+    /// Records dropped unsent since the device was enrolled.
     pub dropped_total: u64,
 }
 
-/// Samples of one boot without a gap.
+/// Records of one boot without a gap.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Range {
     /// Which power-up.
@@ -153,7 +236,7 @@ impl Boot {
 
 /// Decides what to send, to send again, to forget and to drop.
 #[derive(Debug)]
-pub struct Outbox {
+pub struct Outbox<R: Record = HealthSample> {
     limits: Limits,
     current: BootId,
     /// In the order of the power-ups; the current one is last.
@@ -161,18 +244,27 @@ pub struct Outbox {
     boots: BTreeMap<BootId, Boot>,
     bytes: u64,
     dropped_total: u64,
-    /// The sample that is being written; others wait, so that numbers stay without gaps.
+    /// The record that is being written; others wait, so that numbers stay without gaps.
     writing: Option<u64>,
-    waiting: VecDeque<Measured>,
+    waiting: VecDeque<R::Content>,
     connected: bool,
+    /// When the batch on its way counts as lost.
     resend_at: Option<Millis>,
-    effects: VecDeque<Effect>,
+    /// How often in a row it was.
+    lost: u32,
+    /// What is new goes out by then; nothing new is `None`.
+    due: Option<Millis>,
+    /// The next batch of a backlog goes no sooner.
+    paced: Millis,
+    /// The newest record of the current power-up that went out by itself.
+    live: u64,
+    effects: VecDeque<Effect<R>>,
 }
 
-/// Samples that may wait for a slow disk; more are dropped and counted.
+/// Records that may wait for a slow disk; more are dropped and counted.
 const MAX_WAITING: usize = 16;
 
-impl Outbox {
+impl<R: Record> Outbox<R> {
     /// Goes on from what the log holds, in power-up `current`.
     pub fn resume(saved: Saved, current: BootId, limits: Limits) -> Self {
         let mut outbox = Self {
@@ -185,6 +277,10 @@ impl Outbox {
             waiting: VecDeque::new(),
             connected: false,
             resend_at: None,
+            lost: 0,
+            due: None,
+            paced: Millis::default(),
+            live: 0,
             effects: VecDeque::new(),
             current,
         };
@@ -212,16 +308,11 @@ impl Outbox {
     }
 
     /// Takes in what happened.
-    pub fn handle(&mut self, event: Event, now: Millis) {
+    pub fn handle(&mut self, event: Event<R::Content>, now: Millis) {
         match event {
-            Event::Push(measured) => {
-                if self.waiting.len() >= MAX_WAITING {
-                    self.waiting.pop_front();
-                    self.count_dropped();
-                }
-                self.waiting.push_back(measured);
-                self.write_next();
-            }
+            Event::Push(content) => self.push(content, Duration::ZERO, now),
+            Event::PushPatient(content, patience) => self.push(content, patience, now),
+            Event::LeftOut => self.count_dropped(),
             Event::Appended { seq, bytes } => {
                 if self.writing.take_if(|writing| *writing == seq).is_some()
                     && let Some(boot) = self.boots.get_mut(&self.current)
@@ -244,39 +335,69 @@ impl Outbox {
             Event::Connected => {
                 self.connected = true;
                 self.resend_at = None;
+                self.lost = 0;
+                // What went out by itself may have been lost with the line.
+                self.live = 0;
+                self.due = Some(now);
+                self.paced = now;
             }
             Event::Disconnected => {
                 self.connected = false;
                 self.resend_at = None;
             }
-            Event::Acked(ack) => {
+            Event::Acked(stored) => {
                 // An ack without progress says nothing about the batch on its way: its deadline stands.
-                for word in ack.stored {
+                for word in stored {
                     if self.acked(&word) {
                         self.resend_at = None;
+                        self.lost = 0;
                     }
+                }
+                if self.due.is_none() && self.resend_at.is_none() {
+                    // The console has only a part of what was sent.
+                    self.due = Some(now);
                 }
             }
         }
         self.send_if_idle(now);
     }
 
+    fn push(&mut self, content: R::Content, patience: Duration, now: Millis) {
+        if self.waiting.len() >= MAX_WAITING {
+            self.waiting.pop_front();
+            self.count_dropped();
+        }
+        self.waiting.push_back(content);
+        let by = now + patience;
+        self.due = Some(self.due.map_or(by, |due| due.min(by)));
+        self.write_next();
+    }
+
     /// The next thing to do, oldest first.
-    pub fn next_effect(&mut self) -> Option<Effect> {
+    pub fn next_effect(&mut self) -> Option<Effect<R>> {
         self.effects.pop_front()
     }
 
     /// When to call [`Self::handle_timeout`].
-    pub const fn poll_timeout(&self) -> Option<Millis> {
-        self.resend_at
+    pub fn poll_timeout(&self) -> Option<Millis> {
+        if !self.connected {
+            return None;
+        }
+        if self.resend_at.is_some() {
+            return self.resend_at;
+        }
+        self.wakes_at()
     }
 
-    /// The ack did not come: sends again what is not acknowledged by now.
+    /// The ack did not come: sends again what is not acknowledged by now. Or what waited is due.
     pub fn handle_timeout(&mut self, now: Millis) {
         if self.resend_at.is_some_and(|at| at <= now) {
             self.resend_at = None;
-            self.send_if_idle(now);
+            self.lost += 1;
+            self.due = Some(now);
+            self.paced = now;
         }
+        self.send_if_idle(now);
     }
 
     /// Bytes of records held.
@@ -284,7 +405,12 @@ impl Outbox {
         self.bytes
     }
 
-    /// Samples dropped unsent since the device was enrolled.
+    /// Records held.
+    pub fn held(&self) -> usize {
+        self.boots.values().map(|boot| boot.held.len()).sum()
+    }
+
+    /// Records dropped unsent since the device was enrolled.
     pub const fn dropped_total(&self) -> u64 {
         self.dropped_total
     }
@@ -312,7 +438,7 @@ impl Outbox {
             }
             room -= seqs.len();
             let mut forgotten: Vec<BootSeq> = forgotten.into_iter().collect();
-            for some in seqs.chunks(MAX_BATCH_SAMPLES) {
+            for some in seqs.chunks(R::MOST_IN_BATCH) {
                 let (Some(from_seq), Some(to_seq)) = (some.first(), some.last()) else {
                     continue;
                 };
@@ -344,17 +470,12 @@ impl Outbox {
         let Some(boot) = self.boots.get(&self.current) else {
             return;
         };
-        let Some(measured) = self.waiting.pop_front() else {
+        let Some(content) = self.waiting.pop_front() else {
             return;
         };
         self.writing = Some(boot.next_seq);
-        self.effects.push_back(Effect::Append(HealthSample {
-            boot_id: self.current.clone(),
-            seq: boot.next_seq,
-            uptime_ms: measured.uptime_ms,
-            wall_time: measured.wall_time,
-            readings: measured.readings,
-        }));
+        let record = R::numbered(self.current.clone(), boot.next_seq, content);
+        self.effects.push_back(Effect::Append(record));
     }
 
     /// Whether anything was learned.
@@ -417,15 +538,76 @@ impl Outbox {
         });
     }
 
+    /// When something is to be sent though nothing happens.
+    fn wakes_at(&self) -> Option<Millis> {
+        let due = self.due?;
+        // Before it is on the disk there is nothing to send.
+        (self.bytes > 0 || self.any_forgotten()).then(|| due.max(self.paced))
+    }
+
+    fn any_forgotten(&self) -> bool {
+        self.boots.values().any(|boot| boot.forgotten_up_to().is_some())
+    }
+
     fn send_if_idle(&mut self, now: Millis) {
-        if !self.connected || self.resend_at.is_some() {
+        if !self.connected {
+            return;
+        }
+        let due = self.due.is_some_and(|due| due <= now);
+        if due {
+            self.send_live();
+        }
+        if self.resend_at.is_some() || !due || now < self.paced {
             return;
         }
         let batch = self.batch();
-        if !batch.ranges.is_empty() || !batch.forgotten.is_empty() {
-            self.resend_at = Some(now + RESEND_AFTER);
-            self.effects.push_back(Effect::Send(batch));
+        if batch.ranges.is_empty() && batch.forgotten.is_empty() {
+            if self.writing.is_none() {
+                self.due = None;
+            }
+            return;
         }
+        let wait = RESEND_AFTER.saturating_mul(1 << self.lost.min(8)).min(RESEND_AT_MOST);
+        self.resend_at = Some(now + wait);
+        if self.ends_backlog(&batch) {
+            if self.writing.is_none() {
+                self.due = None;
+            }
+        } else {
+            self.due = Some(now);
+            self.paced = now + self.limits.pace;
+        }
+        self.effects.push_back(Effect::Send(batch));
+    }
+
+    /// The newest record goes ahead of a backlog, so that the console sees how the device is now. It stays held: only the
+    /// backlog's acks, which know no gaps, let it go.
+    fn send_live(&mut self) {
+        let Some(boot) = self.boots.get(&self.current) else {
+            return;
+        };
+        let Some((newest, _)) = boot.held.back() else { return };
+        let behind = self.resend_at.is_some() || !self.ends_backlog(&self.batch());
+        if *newest <= self.live || !behind {
+            return;
+        }
+        self.live = *newest;
+        let range = Range {
+            boot_id: self.current.clone(),
+            from_seq: *newest,
+            to_seq: *newest,
+        };
+        self.effects.push_back(Effect::Send(Batch {
+            ranges: vec![range],
+            forgotten: Vec::new(),
+            dropped_total: self.dropped_total,
+        }));
+    }
+
+    /// Whether nothing is left for another one.
+    fn ends_backlog(&self, batch: &Batch) -> bool {
+        let carried: u64 = batch.ranges.iter().map(|range| range.to_seq + 1 - range.from_seq).sum();
+        carried >= self.held() as u64
     }
 
     fn batch(&self) -> Batch {
@@ -447,7 +629,7 @@ impl Outbox {
             let mut range: Option<Range> = None;
             for (seq, bytes) in &boot.held {
                 total += u64::from(*bytes);
-                if samples == MAX_BATCH_SAMPLES || (samples > 0 && total > self.limits.max_batch_bytes) {
+                if samples == R::MOST_IN_BATCH || (samples > 0 && total > self.limits.max_batch_bytes) {
                     batch.ranges.extend(range);
                     return batch;
                 }

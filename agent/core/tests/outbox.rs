@@ -1,7 +1,7 @@
 //! Outbox: no sample is lost that the console does not have, none is sent that it acknowledged.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{collections::{BTreeMap, BTreeSet, VecDeque}, time::Duration};
 
 use agent_core::{
     Millis,
@@ -12,6 +12,8 @@ use contract::{
     id::{BootId, DeviceId},
 };
 use proptest::prelude::*;
+
+type Samples = Outbox<HealthSample>;
 
 fn boot(n: usize) -> BootId {
     BootId::new(format!("boot{n}")).unwrap()
@@ -28,6 +30,7 @@ fn measured(uptime_ms: u64) -> Measured {
 const ROOMY: Limits = Limits {
     max_bytes: 1_000_000,
     max_batch_bytes: 1000,
+    pace: Duration::ZERO,
 };
 
 /// The log on the disk, as the shell keeps it: survives restarts, forgets only as told.
@@ -107,7 +110,7 @@ impl Log {
 
 #[test]
 fn a_sample_is_stored_sent_acknowledged_and_forgotten() {
-    let mut outbox = Outbox::resume(Saved::default(), boot(1), ROOMY);
+    let mut outbox = Samples::resume(Saved::default(), boot(1), ROOMY);
     outbox.handle(Event::Push(measured(5)), Millis(0));
     let Some(Effect::Append(sample)) = outbox.next_effect() else {
         panic!("expected an append")
@@ -137,9 +140,9 @@ fn a_sample_is_stored_sent_acknowledged_and_forgotten() {
         stored: vec![word.clone()],
         events: Vec::new(),
     };
-    outbox.handle(Event::Acked(ack.clone()), Millis(15_001));
+    outbox.handle(Event::Acked(ack.stored.clone()), Millis(15_001));
     assert_eq!(outbox.next_effect(), Some(Effect::Forget(word)));
-    outbox.handle(Event::Acked(ack), Millis(15_002));
+    outbox.handle(Event::Acked(ack.stored), Millis(15_002));
     assert_eq!(
         (outbox.next_effect(), outbox.poll_timeout(), outbox.held_bytes()),
         (None, None, 0)
@@ -148,7 +151,7 @@ fn a_sample_is_stored_sent_acknowledged_and_forgotten() {
 
 #[test]
 fn a_failed_write_gives_its_number_to_the_next_sample_and_is_counted() {
-    let mut outbox = Outbox::resume(Saved::default(), boot(1), ROOMY);
+    let mut outbox = Samples::resume(Saved::default(), boot(1), ROOMY);
     outbox.handle(Event::Push(measured(1)), Millis(0));
     outbox.handle(Event::Push(measured(2)), Millis(0));
     assert!(matches!(outbox.next_effect(), Some(Effect::Append(s)) if s.seq == 1 && s.uptime_ms == 1));
@@ -184,12 +187,13 @@ fn over_the_cap_the_oldest_go_are_counted_and_declared() {
         ],
         dropped_total: 10,
     };
-    let mut outbox = Outbox::resume(
+    let mut outbox = Samples::resume(
         saved,
         boot(3),
         Limits {
             max_bytes: 400,
             max_batch_bytes: 1000,
+            pace: Duration::ZERO,
         },
     );
     let word = |n, up_to_seq| {
@@ -223,7 +227,7 @@ fn over_the_cap_the_oldest_go_are_counted_and_declared() {
 
 #[test]
 fn a_lost_log_never_reuses_numbers_that_the_console_has() {
-    let mut outbox = Outbox::resume(Saved::default(), boot(1), ROOMY);
+    let mut outbox = Samples::resume(Saved::default(), boot(1), ROOMY);
     let mut log = Log {
         current: 1,
         ..Log::default()
@@ -236,11 +240,7 @@ fn a_lost_log_never_reuses_numbers_that_the_console_has() {
         up_to_seq: 500,
     };
     outbox.handle(
-        Event::Acked(IngestAck {
-            device_id: DeviceId::new("d").unwrap(),
-            stored: vec![word],
-            events: Vec::new(),
-        }),
+        Event::Acked(vec![word]),
         Millis(0),
     );
     outbox.handle(Event::Push(measured(2)), Millis(0));
@@ -260,7 +260,7 @@ fn a_hole_in_the_log_is_declared_once_what_is_before_it_is_acknowledged() {
         }],
         dropped_total: 0,
     };
-    let mut outbox = Outbox::resume(saved, boot(2), ROOMY);
+    let mut outbox = Samples::resume(saved, boot(2), ROOMY);
     outbox.handle(Event::Connected, Millis(0));
     let Some(Effect::Send(first)) = outbox.next_effect() else {
         panic!("expected a batch")
@@ -274,11 +274,7 @@ fn a_hole_in_the_log_is_declared_once_what_is_before_it_is_acknowledged() {
             boot_id: boot(1),
             up_to_seq,
         }];
-        Event::Acked(IngestAck {
-            device_id: DeviceId::new("d").unwrap(),
-            stored,
-            events: Vec::new(),
-        })
+        Event::Acked(stored)
     };
     outbox.handle(ack(2), Millis(1));
     assert!(matches!(outbox.next_effect(), Some(Effect::Forget(_))));
@@ -369,9 +365,9 @@ proptest! {
         steps in prop::collection::vec(any_step(), 0..120),
         small_cap in any::<bool>(),
     ) {
-        let limits = Limits { max_bytes: if small_cap { 500 } else { 1_000_000 }, max_batch_bytes: 350 };
+        let limits = Limits { max_bytes: if small_cap { 500 } else { 1_000_000 }, max_batch_bytes: 350, pace: Duration::ZERO };
         let mut log = Log { current: 1, ..Log::default() };
-        let mut outbox = Outbox::resume(log.saved(), boot(1), limits);
+        let mut outbox = Samples::resume(log.saved(), boot(1), limits);
         let mut console = Console::default();
         let (mut up, mut down, mut heard) = (VecDeque::new(), VecDeque::new(), Vec::new());
         let mut now = Millis(0);
@@ -401,11 +397,11 @@ proptest! {
                         let known = told.entry(number(&word.boot_id)).or_default();
                         *known = word.up_to_seq.max(*known);
                     }
-                    outbox.handle(Event::Acked(ack), now);
+                    outbox.handle(Event::Acked(ack.stored), now);
                 },
                 Step::LoseAck => { down.pop_front(); }
                 Step::RepeatAck => if let Some(ack) = heard.first() {
-                    outbox.handle(Event::Acked(ack.clone()), now);
+                    outbox.handle(Event::Acked(ack.stored.clone()), now);
                 },
                 Step::Reconnect => {
                     outbox.handle(Event::Disconnected, now);

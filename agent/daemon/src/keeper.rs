@@ -17,6 +17,7 @@ use anyhow::Context;
 use contract::{
     assignment::Assignment,
     classroom::ClassroomPlan,
+    event::DeviceEvent,
     health::{BootSeq, HealthSample, Readings, TelemetryBatch},
     id::{CommandId, DeviceId},
     school::SchoolPlan,
@@ -31,9 +32,15 @@ use crate::{
     files,
     io::probes::Probes,
     standing,
-    store::{journal::Journal, outbox_log::OutboxLog},
+    store::{
+        journal::Journal,
+        outbox_log::{self, OutboxLog},
+    },
     trust,
 };
+
+/// Segments of the logs of samples and of events: 56 MiB and 8 MiB.
+const SEGMENTS: [usize; 2] = [224, 32];
 
 /// Tasks that may wait; the cores have a handful under way at most.
 const QUEUE: usize = 256;
@@ -46,6 +53,15 @@ pub fn school_file(data_dir: &Path) -> PathBuf {
     data_dir.join("state").join(SCHOOL)
 }
 
+/// Which outbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// Health samples.
+    Samples,
+    /// Events.
+    Events,
+}
+
 /// What the thread is asked to do.
 #[derive(Debug)]
 pub enum Task {
@@ -53,12 +69,14 @@ pub enum Task {
     Measure,
     /// Write a sample to the outbox.
     Append(HealthSample),
+    /// Write an event to its outbox.
+    AppendEvent(DeviceEvent),
     /// The console has everything up to here.
-    Forget(BootSeq),
-    /// Samples were dropped unsent.
-    Drop(Option<BootSeq>, u64),
+    Forget(Stream, BootSeq),
+    /// Some were dropped unsent.
+    Drop(Stream, Option<BootSeq>, u64),
     /// Read a batch and make it a payload.
-    Batch(Batch),
+    Batch(Stream, Batch),
     /// Read these batches, for a receipt on a disk.
     Samples(Vec<Batch>, tokio::sync::oneshot::Sender<Vec<TelemetryBatch>>),
     /// Write a command's entry.
@@ -86,8 +104,8 @@ pub enum Task {
 pub enum Answer {
     /// What was measured.
     Measured(Readings),
-    /// A sample's number, and the length of its record or why it was not written.
-    Appended(u64, Result<u32, String>),
+    /// A sample's or event's number, and the length of its record or why it was not written.
+    Appended(Stream, u64, Result<u32, String>),
     /// A `TelemetryBatch` as it goes on the wire.
     Batch(Vec<u8>),
     /// A command's entry was written, or why not.
@@ -105,8 +123,10 @@ pub enum Answer {
 /// What was kept from before.
 #[derive(Debug, Default)]
 pub struct Kept {
-    /// The outbox.
+    /// The outbox of samples.
     pub outbox: Saved,
+    /// The outbox of events.
+    pub events: Saved,
     /// The journal, oldest first.
     pub commands: Vec<Entry>,
     /// The assignment in force, its signature verified again.
@@ -144,14 +164,8 @@ impl Keeper {
                 data_dir.display()
             )
         })?;
-        let (log, outbox, damage) = OutboxLog::open(&in_folder("outbox"))
-            .with_context(|| format!("Failed to open the outbox in {}", in_folder("outbox").display()))?;
-        if damage != Default::default() {
-            tracing::warn!(
-                ?damage,
-                "the outbox lost its end in a cut, or the disk lost some of it"
-            );
-        }
+        let (log, outbox) = open_log(&in_folder("outbox"), SEGMENTS[0])?;
+        let (event_log, events) = open_log(&in_folder("outbox").join("events"), SEGMENTS[1])?;
         let (journal, found) = Journal::open(&in_folder("journal"))
             .with_context(|| format!("Failed to open the journal in {}", in_folder("journal").display()))?;
         if found.torn_bytes > 0 || found.unknown > 0 {
@@ -169,6 +183,7 @@ impl Keeper {
             .with_context(|| format!("Failed to create {}", state.folder.display()))?;
         let kept = Kept {
             outbox,
+            events,
             commands: found.entries,
             assignment: state.assignment(trusted),
             school: state.school(trusted),
@@ -178,6 +193,7 @@ impl Keeper {
         let (tasks, queue) = mpsc::channel(QUEUE);
         let worker = Worker {
             log,
+            event_log,
             journal,
             state,
             device_id,
@@ -229,8 +245,21 @@ fn own(data_dir: &Path, device_id: &DeviceId) -> io::Result<()> {
     files::replace(&owner, device_id.as_str().as_bytes(), 0o600)
 }
 
+fn open_log<R: outbox_log::Kept>(folder: &Path, segments: usize) -> anyhow::Result<(OutboxLog<R>, Saved)> {
+    let (log, saved, damage) = OutboxLog::open(folder, segments)
+        .with_context(|| format!("Failed to open the outbox in {}", folder.display()))?;
+    if damage != Default::default() {
+        tracing::warn!(
+            ?damage,
+            "the outbox lost its end in a cut, or the disk lost some of it"
+        );
+    }
+    Ok((log, saved))
+}
+
 struct Worker {
-    log: OutboxLog,
+    log: OutboxLog<HealthSample>,
+    event_log: OutboxLog<DeviceEvent>,
     journal: Journal,
     state: State,
     device_id: DeviceId,
@@ -249,7 +278,7 @@ impl Worker {
                 let _ = self.answers.blocking_send(answer);
             }
         }
-        if let Err(error) = self.log.flush() {
+        if let Err(error) = self.log.flush().and(self.event_log.flush()) {
             tracing::warn!(%error, "could not note in the outbox what the console has");
         }
     }
@@ -258,20 +287,34 @@ impl Worker {
         match task {
             Task::Measure => Some(Answer::Measured(self.probes.read())),
             Task::Append(sample) => Some(Answer::Appended(
+                Stream::Samples,
                 sample.seq,
                 self.log.append(&sample).map_err(reason),
             )),
-            Task::Forget(up_to) => {
-                self.log.forget(&up_to);
+            Task::AppendEvent(event) => Some(Answer::Appended(
+                Stream::Events,
+                event.seq,
+                self.event_log.append(&event).map_err(reason),
+            )),
+            Task::Forget(stream, up_to) => {
+                match stream {
+                    Stream::Samples => self.log.forget(&up_to),
+                    Stream::Events => self.event_log.forget(&up_to),
+                }
                 None
             }
-            Task::Drop(up_to, total) => {
-                self.log.drop_unsent(up_to.as_ref(), total);
+            Task::Drop(stream, up_to, total) => {
+                match stream {
+                    Stream::Samples => self.log.drop_unsent(up_to.as_ref(), total),
+                    Stream::Events => self.event_log.drop_unsent(up_to.as_ref(), total),
+                }
                 None
             }
-            Task::Batch(batch) => self.batch(batch),
+            Task::Batch(stream, batch) => self.batch(stream, batch),
             Task::Samples(batches, answer) => {
-                let read = batches.into_iter().filter_map(|batch| self.read_batch(batch));
+                let read = batches
+                    .into_iter()
+                    .filter_map(|batch| self.read_batch(Stream::Samples, batch));
                 let _ = answer.send(read.collect());
                 None
             }
@@ -323,28 +366,38 @@ impl Worker {
         }
     }
 
-    fn batch(&self, batch: Batch) -> Option<Answer> {
-        let batch = self.read_batch(batch)?;
+    fn batch(&self, stream: Stream, batch: Batch) -> Option<Answer> {
+        let batch = self.read_batch(stream, batch)?;
         serde_json::to_vec(&batch).ok().map(Answer::Batch)
     }
 
-    fn read_batch(&self, batch: Batch) -> Option<TelemetryBatch> {
-        let samples = match self.log.read(&batch.ranges) {
-            Ok(samples) => samples,
-            Err(error) => {
-                tracing::warn!(%error, "could not read samples back from the outbox");
-                return None;
-            }
-        };
-        Some(TelemetryBatch {
+    fn read_batch(&self, stream: Stream, batch: Batch) -> Option<TelemetryBatch> {
+        let mut telemetry = TelemetryBatch {
             device_id: self.device_id.clone(),
-            forgotten: batch.forgotten,
-            dropped_total: batch.dropped_total,
-            samples,
+            forgotten: Vec::new(),
+            dropped_total: 0,
+            samples: Vec::new(),
             events: Vec::new(),
-            events_dropped_total: 0,
             events_forgotten: Vec::new(),
-        })
+            events_dropped_total: 0,
+        };
+        let read = match stream {
+            Stream::Samples => self.log.read(&batch.ranges).map(|samples| {
+                telemetry.samples = samples;
+                telemetry.forgotten = batch.forgotten;
+                telemetry.dropped_total = batch.dropped_total;
+            }),
+            Stream::Events => self.event_log.read(&batch.ranges).map(|events| {
+                telemetry.events = events;
+                telemetry.events_forgotten = batch.forgotten;
+                telemetry.events_dropped_total = batch.dropped_total;
+            }),
+        };
+        if let Err(error) = read {
+            tracing::warn!(%error, ?stream, "could not read back from the outbox");
+            return None;
+        }
+        Some(telemetry)
     }
 }
 

@@ -8,6 +8,7 @@ mod classroom;
 mod disks;
 mod events;
 mod exam;
+mod happened;
 mod inbox;
 mod lessons;
 mod membership;
@@ -86,6 +87,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     exam::begin(&config.data_dir, &writer, &mixer).await;
     writer.settings().open(&config.data_dir);
     writer.set_usb_roots(config.usb.roots.clone());
+    writer.classes().open(config.live.clone(), mixer.clone());
     let player = Player::start(&config.player, state).await?;
     let _ = sd_notify::notify(&[NotifyState::Ready]);
     tracing::info!(listen = %config.player.listen, version = env!("CARGO_PKG_VERSION"), board = %config.board.name, "player is ready");

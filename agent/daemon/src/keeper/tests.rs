@@ -33,14 +33,14 @@ fn samples_come_back_as_a_batch_of_this_device_and_survive_a_restart() {
     assert_eq!(kept.outbox, Saved::default());
     for seq in 1..=3 {
         assert!(keeper.give(Task::Append(sample(seq))));
-        assert!(matches!(answers.blocking_recv(), Some(Answer::Appended(s, Ok(_))) if s == seq));
+        assert!(matches!(answers.blocking_recv(), Some(Answer::Appended(Stream::Samples, s, Ok(_))) if s == seq));
     }
     let ranges = vec![Range {
         boot_id: BootId::new("b").unwrap(),
         from_seq: 2,
         to_seq: 3,
     }];
-    assert!(keeper.give(Task::Batch(Batch {
+    assert!(keeper.give(Task::Batch(Stream::Samples, Batch {
         ranges,
         dropped_total: 7,
         ..Batch::default()
@@ -52,7 +52,7 @@ fn samples_come_back_as_a_batch_of_this_device_and_survive_a_restart() {
     assert_eq!((batch.device_id, batch.dropped_total), (device(), 7));
     assert_eq!(batch.samples, [sample(2), sample(3)]);
     let up_to_seq = 2;
-    assert!(keeper.give(Task::Forget(BootSeq {
+    assert!(keeper.give(Task::Forget(Stream::Samples, BootSeq {
         boot_id: BootId::new("b").unwrap(),
         up_to_seq
     })));
@@ -135,7 +135,7 @@ fn what_another_device_left_on_the_disk_is_not_sent_as_ours() {
     assert!(keeper.give(Task::Append(sample(1))));
     assert!(matches!(
         answers.blocking_recv(),
-        Some(Answer::Appended(1, Ok(_)))
+        Some(Answer::Appended(Stream::Samples, 1, Ok(_)))
     ));
     assert!(keeper.give(Task::ReserveReports(41)));
     keeper.close();

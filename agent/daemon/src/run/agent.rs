@@ -20,7 +20,9 @@ use anyhow::Context;
 use contract::{
     assignment::Assignment,
     command::CommandEnvelope,
+    event::DeviceEvent,
     hardware::Hardware,
+    health::HealthSample,
     id::BootId,
     signed::{Signed, TrustedKey},
     standing::StandingOrder,
@@ -57,10 +59,14 @@ use crate::{
     trust::{self, TrustDoor},
 };
 
-/// Most bytes of samples on the disk: months, at one a minute.
-const OUTBOX_BYTES: u64 = 48 * 1024 * 1024;
-/// Most bytes of samples in one message.
+/// Most bytes of samples on the disk: months, at one a minute. With frames and notes, they stay below 56 MiB.
+const SAMPLE_BYTES: u64 = 48 * 1024 * 1024;
+/// Most bytes of events on the disk; with frames and notes, they stay below 8 MiB.
+const EVENT_BYTES: u64 = 6 * 1024 * 1024;
+/// Most bytes of samples or events in one message.
 const BATCH_BYTES: u64 = 192 * 1024;
+/// From one message of a backlog to the next.
+const BACKLOG_PACE: Duration = Duration::from_secs(2);
 
 /// What every identity on this board finds, one after the other.
 #[derive(Debug)]
@@ -80,7 +86,9 @@ pub(super) struct Agent {
     pub(super) identity: Identity,
     pub(super) boot_id: BootId,
     pub(super) lessons: Lessons,
-    pub(super) outbox: Outbox,
+    pub(super) outbox: Outbox<HealthSample>,
+    /// What happened, in an outbox of its own.
+    pub(super) events: Outbox<DeviceEvent>,
     pub(super) commands: Commands,
     pub(super) health: Health,
     pub(super) report: Report,
@@ -200,9 +208,10 @@ impl Agent {
             exam.core.is_on(),
             now,
         );
-        let limits = outbox::Limits {
-            max_bytes: OUTBOX_BYTES,
+        let limits = |max_bytes| outbox::Limits {
+            max_bytes,
             max_batch_bytes: BATCH_BYTES,
+            pace: BACKLOG_PACE,
         };
 
         let signed = [
@@ -258,7 +267,8 @@ impl Agent {
 
         let mut agent = Self {
             lessons: Lessons::resume(settings, kept.assignment, rand::random()),
-            outbox: Outbox::resume(kept.outbox, house.boot_id.clone(), limits),
+            outbox: Outbox::resume(kept.outbox, house.boot_id.clone(), limits(SAMPLE_BYTES)),
+            events: Outbox::resume(kept.events, house.boot_id.clone(), limits(EVENT_BYTES)),
             commands,
             health: Health::new(config.health.interval, now),
             report: Report::resume(generation),
@@ -354,6 +364,7 @@ impl Agent {
     /// Lets every core see the time, performs all effects, and says when to come back.
     pub(super) fn settle(&mut self, now: Millis) -> Option<Millis> {
         self.lessons.handle_timeout(now);
+        self.events.handle_timeout(now);
         self.outbox.handle_timeout(now);
         self.commands.handle_timeout(now);
         self.health.handle_timeout(now);
@@ -369,6 +380,7 @@ impl Agent {
         self.perform(now);
         let cores = [
             self.lessons.poll_timeout(),
+            self.events.poll_timeout(),
             self.outbox.poll_timeout(),
             self.commands.poll_timeout(),
             self.health.poll_timeout(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use agent_core::{identity::standing::Conduct, lessons, outbox};
+use agent_core::{identity::standing::Conduct, lessons};
 use contract::topic::Leaf;
 use tokio::{
     sync::{mpsc, watch},
@@ -161,7 +161,7 @@ impl Agent {
                     tracing::warn!("the disk is too slow; a receipt goes without samples");
                 }
             }
-            Word::Acked(ack) => self.outbox.handle(outbox::Event::Acked(ack), now),
+            Word::Acked(ack) => self.on_ack(ack, now),
         }
         self.dirty = true;
     }

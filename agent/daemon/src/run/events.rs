@@ -17,7 +17,7 @@ use super::{agent::Agent, inbox::Inside};
 use crate::{
     clock,
     io::{fetch::FetchEvent, mqtt::MqttEvent},
-    keeper::{Answer, Task},
+    keeper::{Answer, Stream, Task},
 };
 
 impl Agent {
@@ -37,6 +37,7 @@ impl Agent {
                 if let Some(fetcher) = &self.fetcher {
                     fetcher.online();
                 }
+                self.events.handle(outbox::Event::Connected, now);
                 self.outbox.handle(outbox::Event::Connected, now);
                 self.commands.handle(commands::Event::Connected, now);
                 self.report.handle(report::Event::Connected, now);
@@ -44,6 +45,7 @@ impl Agent {
             }
             MqttEvent::Disconnected => {
                 self.online = false;
+                self.events.handle(outbox::Event::Disconnected, now);
                 self.outbox.handle(outbox::Event::Disconnected, now);
                 self.report.handle(report::Event::Disconnected, now);
             }
@@ -92,7 +94,7 @@ impl Agent {
                     "it is for device {}",
                     ack.device_id
                 );
-                self.outbox.handle(outbox::Event::Acked(ack), now);
+                self.on_ack(ack, now);
             }
             Leaf::School => self.on_school(payload, now)?,
             Leaf::Trust => self.on_trust(payload, now)?,
@@ -172,12 +174,16 @@ impl Agent {
                 };
                 self.outbox.handle(outbox::Event::Push(measured), now);
             }
-            Answer::Appended(seq, Ok(bytes)) => {
-                self.outbox.handle(outbox::Event::Appended { seq, bytes }, now);
-            }
-            Answer::Appended(seq, Err(error)) => {
-                tracing::warn!(seq, %error, "could not keep a health sample");
-                self.outbox.handle(outbox::Event::AppendFailed { seq }, now);
+            Answer::Appended(stream, seq, Ok(bytes)) => match stream {
+                Stream::Samples => self.outbox.handle(outbox::Event::Appended { seq, bytes }, now),
+                Stream::Events => self.events.handle(outbox::Event::Appended { seq, bytes }, now),
+            },
+            Answer::Appended(stream, seq, Err(error)) => {
+                tracing::warn!(?stream, seq, %error, "could not keep what was measured or happened");
+                match stream {
+                    Stream::Samples => self.outbox.handle(outbox::Event::AppendFailed { seq }, now),
+                    Stream::Events => self.events.handle(outbox::Event::AppendFailed { seq }, now),
+                }
             }
             Answer::Batch(payload) => {
                 // If the line is gone, the outbox sends it again.
@@ -254,6 +260,7 @@ impl Agent {
                 self.commands
                     .handle(commands::Event::RebootFailed(id, reason), now);
             }
+            Inside::Happened(what) => self.happened(*what, now),
             Inside::Time(answer, asked) => self.on_time(answer, asked, now),
             Inside::Sound(found) => self.on_sound(found, now),
             Inside::Page(word) => self.on_page(*word, now),

@@ -6,7 +6,7 @@ use agent_core::{
     identity::renewal,
     lessons::{FileRoom, Inventory, Version},
 };
-use contract::{id::CommandId, report::DiskReport, signed::Signed, standing::StandingOrder};
+use contract::{event::EventKind, id::CommandId, report::DiskReport, signed::Signed, standing::StandingOrder};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
@@ -49,6 +49,8 @@ pub(super) enum Inside {
         gone: bool,
     },
     RebootFailed(CommandId, String),
+    /// Something that the console is to know of as an event.
+    Happened(Box<EventKind>),
     /// The console on the time, and when it was asked.
     Time(TimeAnswer, Millis),
     /// The console's verified word, or nothing.

@@ -3,7 +3,7 @@
 use agent_core::{
     Millis, commands, health,
     lessons::{self, Step},
-    outbox, report,
+    report,
     trust::Source,
 };
 use contract::topic::Leaf;
@@ -29,23 +29,7 @@ impl Agent {
                 tracing::warn!("the disk is too slow; a health sample was left out");
             }
         }
-        while let Some(effect) = self.outbox.next_effect() {
-            let (task, writes) = match effect {
-                outbox::Effect::Append(sample) => {
-                    let seq = sample.seq;
-                    (Task::Append(sample), Some(seq))
-                }
-                outbox::Effect::Send(batch) => (Task::Batch(batch), None),
-                outbox::Effect::Forget(up_to) => (Task::Forget(up_to), None),
-                outbox::Effect::Drop { up_to, total } => (Task::Drop(up_to, total), None),
-            };
-            // A batch that is not read is asked for again, a note that is lost is noted again after the next ack.
-            if !self.keeper.give(task)
-                && let Some(seq) = writes
-            {
-                self.outbox.handle(outbox::Event::AppendFailed { seq }, now);
-            }
-        }
+        self.perform_outboxes(now);
         while let Some(effect) = self.commands.next_effect() {
             self.perform_command(effect, now);
         }

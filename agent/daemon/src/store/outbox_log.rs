@@ -1,21 +1,24 @@
-//! The log of health samples that the console may not have yet: `outbox/<number>.log`, append-only segments.
+//! The log of samples, or of events, that the console may not have yet: `<number>.log`, append-only segments.
 //!
 //! Each segment begins with a checkpoint of what all earlier ones say about power-ups, so the oldest segments can go as a
 //! whole once none of their samples is needed. A new segment is whole on the disk before it takes its name, and only
 //! then are older ones removed. Sample numbers survive although every sample was acknowledged: the checkpoint has them.
+//! There are never more than so many segments: what is still needed of the oldest moves on, so one sample that the console
+//! will not take does not keep everything after it on the disk.
 
 use std::{
     collections::{BTreeMap, VecDeque},
     fs, io,
+    marker::PhantomData,
     path::{Path, PathBuf},
 };
 
-use agent_core::outbox::{Range, Saved, SavedBoot};
+use agent_core::outbox::{self, Range, Saved, SavedBoot};
 use contract::{
     health::{BootSeq, HealthSample},
     id::BootId,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     files,
@@ -27,9 +30,9 @@ const SEGMENT_BYTES: u64 = 256 * 1024;
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "k", rename_all = "snake_case")]
-enum Record {
+enum Record<R> {
     Checkpoint { boots: Vec<Known>, dropped_total: u64 },
-    Sample { sample: HealthSample },
+    Sample { sample: R },
     Forget { up_to: BootSeq },
     Drop { up_to: Option<BootSeq>, total: u64 },
 }
@@ -57,9 +60,13 @@ struct Segment {
     spans: BTreeMap<BootId, (u64, u64)>,
 }
 
+/// What can be kept.
+pub trait Kept: outbox::Record + Serialize + DeserializeOwned {}
+impl<R: outbox::Record + Serialize + DeserializeOwned> Kept for R {}
+
 /// The open log.
 #[derive(Debug)]
-pub struct OutboxLog {
+pub struct OutboxLog<R: Kept = HealthSample> {
     folder: PathBuf,
     number: u64,
     /// Closed ones, oldest first.
@@ -71,6 +78,8 @@ pub struct OutboxLog {
     dropped_total: u64,
     /// Notes that go out with the next sample.
     notes: Vec<u8>,
+    most_segments: usize,
+    of: PhantomData<R>,
 }
 
 /// What opening found besides the samples.
@@ -92,12 +101,12 @@ struct Replay {
     damage: Damage,
 }
 
-impl OutboxLog {
-    /// Opens the log in `folder` and reads what it holds.
+impl<R: Kept> OutboxLog<R> {
+    /// Opens the log in `folder` and reads what it holds; at most so many segments of [`SEGMENT_BYTES`] lie there.
     ///
     /// # Errors
     /// Folder or files cannot be used.
-    pub fn open(folder: &Path) -> io::Result<(Self, Saved, Damage)> {
+    pub fn open(folder: &Path, most_segments: usize) -> io::Result<(Self, Saved, Damage)> {
         fs::create_dir_all(folder)?;
         let mut numbers = segment_numbers(folder)?;
         numbers.sort_unstable();
@@ -108,17 +117,17 @@ impl OutboxLog {
             let path = segment_path(folder, number);
             let scan = records::scan(&fs::read(&path)?);
             replay.damage.lost_bytes += scan.torn_bytes;
-            let spans = replay.apply(scan.payloads);
+            let spans = replay.apply::<R>(scan.payloads);
             closed.push_back(Segment { path, spans });
         }
         let number = newest.unwrap_or(1);
         let path = segment_path(folder, number);
         if newest.is_none() {
-            create_segment(folder, &path, &[], 0)?;
+            create_segment::<R>(folder, &path, &[], 0)?;
         }
         let (file, scan) = RecordFile::open(&path)?;
         replay.damage.torn_bytes += scan.torn_bytes;
-        let spans = replay.apply(scan.payloads);
+        let spans = replay.apply::<R>(scan.payloads);
 
         let Replay {
             known,
@@ -152,6 +161,8 @@ impl OutboxLog {
             known,
             dropped_total,
             notes: Vec::new(),
+            most_segments,
+            of: PhantomData,
         };
         log.remove_unneeded();
         Ok((log, saved, damage))
@@ -161,7 +172,7 @@ impl OutboxLog {
     ///
     /// # Errors
     /// The sample does not count and its number may be used again.
-    pub fn append(&mut self, sample: &HealthSample) -> io::Result<u32> {
+    pub fn append(&mut self, sample: &R) -> io::Result<u32> {
         if self.file.is_broken() || self.file.bytes() >= SEGMENT_BYTES {
             self.roll()?;
         }
@@ -175,11 +186,11 @@ impl OutboxLog {
         let span = self
             .active
             .spans
-            .entry(sample.boot_id.clone())
-            .or_insert((sample.seq, sample.seq));
-        *span = (span.0.min(sample.seq), span.1.max(sample.seq));
-        let known = know(&mut self.known, &sample.boot_id);
-        known.next_seq = known.next_seq.max(sample.seq + 1);
+            .entry(sample.boot_id().clone())
+            .or_insert((sample.seq(), sample.seq()));
+        *span = (span.0.min(sample.seq()), span.1.max(sample.seq()));
+        let known = know(&mut self.known, sample.boot_id());
+        known.next_seq = known.next_seq.max(sample.seq() + 1);
         Ok(length)
     }
 
@@ -227,8 +238,8 @@ impl OutboxLog {
     ///
     /// # Errors
     /// A segment cannot be read.
-    pub fn read(&self, ranges: &[Range]) -> io::Result<Vec<HealthSample>> {
-        let mut found: BTreeMap<(usize, u64), HealthSample> = BTreeMap::new();
+    pub fn read(&self, ranges: &[Range]) -> io::Result<Vec<R>> {
+        let mut found: BTreeMap<(usize, u64), R> = BTreeMap::new();
         for segment in self.closed.iter().chain([&self.active]) {
             let touches = |range: &Range| {
                 let span = segment.spans.get(&range.boot_id);
@@ -238,21 +249,22 @@ impl OutboxLog {
                 continue;
             }
             for payload in records::scan(&fs::read(&segment.path)?).payloads {
-                let Ok(Record::Sample { sample }) = serde_json::from_slice(&payload) else {
+                let Ok(Record::<R>::Sample { sample }) = serde_json::from_slice(&payload) else {
                     continue;
                 };
                 let place = ranges.iter().position(|range| {
-                    range.boot_id == sample.boot_id && (range.from_seq..=range.to_seq).contains(&sample.seq)
+                    range.boot_id == *sample.boot_id()
+                        && (range.from_seq..=range.to_seq).contains(&sample.seq())
                 });
                 if let Some(place) = place {
-                    found.insert((place, sample.seq), sample);
+                    found.insert((place, sample.seq()), sample);
                 }
             }
         }
         Ok(found.into_values().collect())
     }
 
-    fn note(&mut self, record: &Record) {
+    fn note(&mut self, record: &Record<R>) {
         // Notes are words about numbers: they always become JSON, and stay far below the longest record.
         if let Ok(payload) = serde_json::to_vec(record) {
             let _ = records::encode(&payload, &mut self.notes);
@@ -268,7 +280,7 @@ impl OutboxLog {
             open
         });
         let path = segment_path(&self.folder, self.number + 1);
-        create_segment(&self.folder, &path, &self.known, self.dropped_total)?;
+        create_segment::<R>(&self.folder, &path, &self.known, self.dropped_total)?;
         self.file = RecordFile::open(&path)?.0;
         self.number += 1;
         let closed = std::mem::replace(
@@ -282,7 +294,41 @@ impl OutboxLog {
         // The checkpoint says all that the notes do.
         self.notes.clear();
         self.remove_unneeded();
+        while self.closed.len() >= self.most_segments.max(2) {
+            self.move_on()?;
+        }
         Ok(())
+    }
+
+    /// Writes what is needed of the oldest segment once more, and removes it. After a cut in between, it is there twice and
+    /// counts once.
+    fn move_on(&mut self) -> io::Result<()> {
+        let Some(oldest) = self.closed.front() else {
+            return Ok(());
+        };
+        let (mut bytes, mut spans) = (Vec::new(), Vec::new());
+        for payload in records::scan(&fs::read(&oldest.path)?).payloads {
+            let Ok(Record::<R>::Sample { sample }) = serde_json::from_slice(&payload) else {
+                continue;
+            };
+            let known = self.known.iter().find(|known| known.boot_id == *sample.boot_id());
+            if known.is_some_and(|known| known.needs(sample.seq())) {
+                records::encode(&payload, &mut bytes)?;
+                spans.push((sample.boot_id().clone(), sample.seq()));
+            }
+        }
+        if !bytes.is_empty() {
+            self.file.append(&bytes)?;
+        }
+        for (boot_id, seq) in spans {
+            let span = self.active.spans.entry(boot_id).or_insert((seq, seq));
+            *span = (span.0.min(seq), span.1.max(seq));
+        }
+        if let Some(gone) = self.closed.pop_front() {
+            let _ = fs::remove_file(gone.path);
+        }
+        self.remove_unneeded();
+        files::sync_folder(&self.folder)
     }
 
     /// Removes the oldest segments none of whose samples is needed.
@@ -312,10 +358,10 @@ impl OutboxLog {
 }
 
 impl Replay {
-    fn apply(&mut self, payloads: Vec<Vec<u8>>) -> BTreeMap<BootId, (u64, u64)> {
+    fn apply<R: Kept>(&mut self, payloads: Vec<Vec<u8>>) -> BTreeMap<BootId, (u64, u64)> {
         let mut spans: BTreeMap<BootId, (u64, u64)> = BTreeMap::new();
         for payload in payloads {
-            match serde_json::from_slice(&payload) {
+            match serde_json::from_slice::<Record<R>>(&payload) {
                 Ok(Record::Checkpoint { boots, dropped_total }) => {
                     self.dropped_total = self.dropped_total.max(dropped_total);
                     for boot in boots {
@@ -327,18 +373,14 @@ impl Replay {
                     }
                 }
                 Ok(Record::Sample { sample }) => {
-                    let known = know(&mut self.known, &sample.boot_id);
-                    known.next_seq = known.next_seq.max(sample.seq + 1);
-                    let span = spans
-                        .entry(sample.boot_id.clone())
-                        .or_insert((sample.seq, sample.seq));
-                    *span = (span.0.min(sample.seq), span.1.max(sample.seq));
-                    if known.needs(sample.seq) {
+                    let (boot_id, seq) = (sample.boot_id().clone(), sample.seq());
+                    let known = know(&mut self.known, &boot_id);
+                    known.next_seq = known.next_seq.max(seq + 1);
+                    let span = spans.entry(boot_id.clone()).or_insert((seq, seq));
+                    *span = (span.0.min(seq), span.1.max(seq));
+                    if known.needs(seq) {
                         let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
-                        self.held
-                            .entry(sample.boot_id)
-                            .or_default()
-                            .insert(sample.seq, length);
+                        self.held.entry(boot_id).or_default().insert(seq, length);
                     }
                 }
                 Ok(Record::Forget { up_to }) => {
@@ -399,9 +441,14 @@ fn segment_numbers(folder: &Path) -> io::Result<Vec<u64>> {
     Ok(numbers)
 }
 
-fn create_segment(folder: &Path, path: &Path, known: &[Known], dropped_total: u64) -> io::Result<()> {
+fn create_segment<R: Kept>(
+    folder: &Path,
+    path: &Path,
+    known: &[Known],
+    dropped_total: u64,
+) -> io::Result<()> {
     let mut bytes = Vec::new();
-    let checkpoint = Record::Checkpoint {
+    let checkpoint = Record::<R>::Checkpoint {
         boots: known.to_vec(),
         dropped_total,
     };
@@ -411,169 +458,4 @@ fn create_segment(folder: &Path, path: &Path, known: &[Known], dropped_total: u6
 }
 
 #[cfg(test)]
-mod tests {
-    use contract::health::Readings;
-
-    use super::*;
-
-    fn boot(n: u32) -> BootId {
-        BootId::new(format!("boot{n}")).unwrap()
-    }
-
-    fn sample(n: u32, seq: u64) -> HealthSample {
-        HealthSample {
-            boot_id: boot(n),
-            seq,
-            uptime_ms: seq * 60_000,
-            wall_time: None,
-            readings: Readings {
-                cpu_percent: Some(1.5),
-                ..Readings::default()
-            },
-        }
-    }
-
-    fn word(n: u32, up_to_seq: u64) -> BootSeq {
-        BootSeq {
-            boot_id: boot(n),
-            up_to_seq,
-        }
-    }
-
-    fn range(n: u32, from_seq: u64, to_seq: u64) -> Range {
-        Range {
-            boot_id: boot(n),
-            from_seq,
-            to_seq,
-        }
-    }
-
-    fn seqs(saved: &Saved, n: u32) -> Vec<u64> {
-        let found = saved.boots.iter().find(|b| b.boot_id == boot(n));
-        found
-            .map(|b| b.held.iter().map(|(seq, _)| *seq).collect())
-            .unwrap_or_default()
-    }
-
-    #[test]
-    fn what_was_written_is_found_again_and_numbers_go_on_although_all_is_acknowledged() {
-        let dir = tempfile::tempdir().unwrap();
-        let (mut log, saved, _) = OutboxLog::open(dir.path()).unwrap();
-        assert_eq!(saved, Saved::default());
-        for seq in 1..=4 {
-            log.append(&sample(1, seq)).unwrap();
-        }
-        log.append(&sample(2, 1)).unwrap();
-        assert_eq!(
-            log.read(&[range(1, 2, 3), range(2, 1, 9)]).unwrap(),
-            [sample(1, 2), sample(1, 3), sample(2, 1)]
-        );
-        log.forget(&word(1, 4));
-        log.drop_unsent(Some(&word(2, 1)), 1);
-        log.flush().unwrap();
-        let (_, saved, damage) = OutboxLog::open(dir.path()).unwrap();
-        assert_eq!(damage, Damage::default());
-        assert_eq!(
-            (seqs(&saved, 1), seqs(&saved, 2), saved.dropped_total),
-            (vec![], vec![], 1)
-        );
-        let numbers: Vec<_> = saved.boots.iter().map(|b| (b.next_seq, b.acked_up_to)).collect();
-        assert_eq!(numbers, [(5, 4), (2, 0)]);
-    }
-
-    #[test]
-    fn a_cut_at_every_byte_loses_nothing_that_was_acknowledged_as_written() {
-        let dir = tempfile::tempdir().unwrap();
-        let (mut log, ..) = OutboxLog::open(dir.path()).unwrap();
-        let path = log.active.path.clone();
-        let mut ends = Vec::new();
-        for seq in 1..=6 {
-            if seq == 4 {
-                log.forget(&word(1, 2));
-            }
-            log.append(&sample(1, seq)).unwrap();
-            ends.push(fs::metadata(&path).unwrap().len() as usize);
-        }
-        let whole = fs::read(&path).unwrap();
-        let checkpoint = ends[0] - (ends[1] - ends[0]);
-        for cut in checkpoint..=whole.len() {
-            fs::write(&path, &whole[..cut]).unwrap();
-            let (mut log, saved, _) = OutboxLog::open(dir.path()).unwrap();
-            let durable = ends.iter().filter(|end| **end <= cut).count() as u64;
-            let held = seqs(&saved, 1);
-            let acked = saved.boots.first().map_or(0, |b| b.acked_up_to);
-            assert_eq!(held, (acked + 1..=durable).collect::<Vec<_>>(), "cut at {cut}");
-            assert!(
-                durable < 4 || acked == 2,
-                "cut at {cut}: the note was written with sample 4"
-            );
-            log.append(&sample(1, durable + 1)).unwrap();
-            let (_, saved, damage) = OutboxLog::open(dir.path()).unwrap();
-            assert_eq!(
-                (seqs(&saved, 1).last(), damage),
-                (Some(&(durable + 1)), Damage::default())
-            );
-        }
-        // Cut within the very first checkpoint: nothing was promised yet.
-        for cut in 0..checkpoint {
-            fs::write(&path, &whole[..cut]).unwrap();
-            let (mut log, saved, _) = OutboxLog::open(dir.path()).unwrap();
-            assert_eq!(saved, Saved::default());
-            log.append(&sample(1, 1)).unwrap();
-            assert_eq!(
-                seqs(&OutboxLog::open(dir.path()).unwrap().1, 1),
-                [1],
-                "cut at {cut}"
-            );
-        }
-    }
-
-    #[test]
-    fn old_segments_go_once_acknowledged_and_a_hole_is_counted() {
-        let dir = tempfile::tempdir().unwrap();
-        let (mut log, ..) = OutboxLog::open(dir.path()).unwrap();
-        let mut seq = 0;
-        while log.closed.len() < 4 {
-            seq += 1;
-            log.append(&sample(1, seq)).unwrap();
-        }
-        let read = log.read(&[range(1, seq - 400, seq)]).unwrap();
-        assert_eq!(read.len(), 401);
-        let middle = log.closed[1].path.clone();
-        let second = log.closed[1].spans[&boot(1)];
-        log.forget(&word(1, log.closed[0].spans[&boot(1)].1));
-        assert_eq!(log.closed.len(), 3);
-        drop(log);
-
-        // The disk loses the rest of a closed segment.
-        let mut bytes = fs::read(&middle).unwrap();
-        let half = bytes.len() / 2;
-        bytes[half] ^= 0xff;
-        fs::write(&middle, &bytes).unwrap();
-        let (mut log, saved, damage) = OutboxLog::open(dir.path()).unwrap();
-        assert!(damage.lost_bytes > 0);
-        let held = seqs(&saved, 1);
-        assert_eq!((held[0], *held.last().unwrap()), (second.0, seq));
-        assert!(!held.contains(&second.1));
-
-        log.forget(&word(1, seq));
-        assert_eq!(log.closed.len(), 0);
-        let (_, saved, _) = OutboxLog::open(dir.path()).unwrap();
-        assert_eq!((seqs(&saved, 1).len(), saved.boots[0].next_seq), (0, seq + 1));
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn a_number_written_twice_counts_once_with_the_later_sample() {
-        let dir = tempfile::tempdir().unwrap();
-        let (mut log, ..) = OutboxLog::open(dir.path()).unwrap();
-        log.append(&sample(1, 1)).unwrap();
-        let later = HealthSample {
-            uptime_ms: 99,
-            ..sample(1, 1)
-        };
-        log.append(&later).unwrap();
-        assert_eq!(log.read(&[range(1, 1, 1)]).unwrap(), [later]);
-        assert_eq!(seqs(&OutboxLog::open(dir.path()).unwrap().1, 1), [1]);
-    }
-}
+mod tests;

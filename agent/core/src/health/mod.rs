@@ -1,6 +1,12 @@
-//! When to look at the device's health.
+//! When to look at the device's health, which readings are worth sending, and how long a sample may wait for company.
 //!
-//! Owns the schedule only. Knows nothing of what is measured.
+//! This file owns the schedule; [`bands`] leaves out what did not change, [`budget`] keeps a month below its bytes,
+//! [`happenings`] turns what probes see into events. None of them knows what is measured how, or how anything is sent.
+
+pub mod bands;
+pub mod budget;
+pub mod happenings;
+pub mod readings;
 
 use std::time::Duration;
 
@@ -29,6 +35,19 @@ impl Health {
             next: now,
             due: false,
         }
+    }
+
+    /// From now on at other distances; the next look is no later than one of them from now.
+    pub fn set_interval(&mut self, interval: Duration, now: Millis) {
+        if interval != self.interval {
+            self.interval = interval;
+            self.next = self.next.min(now + interval);
+        }
+    }
+
+    /// Between two looks.
+    pub const fn interval(&self) -> Duration {
+        self.interval
     }
 
     /// The next thing to do.
