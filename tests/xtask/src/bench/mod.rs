@@ -4,6 +4,7 @@ mod delta;
 mod enrol;
 mod fetch;
 mod footprint;
+mod idle;
 mod player;
 mod process;
 mod school;
@@ -53,6 +54,8 @@ pub(crate) enum Which {
     School(school::Options),
     /// New versions of 200 MB files with small edits: bytes moved, beside casync, zchunk and zstd.
     Delta(delta::Options),
+    /// Boards that hold their lessons and rest: bytes on the line in a month, and to which ports.
+    Idle(idle::Options),
     /// One board fetching at 100 Mbit/s and serving eight others: memory and processor.
     Fetch(fetch::Options),
 }
@@ -86,6 +89,7 @@ pub(crate) fn run(which: Which) -> Result<()> {
     match which {
         Which::School(options) => school::run(&bins, &options),
         Which::Fetch(options) => fetch::run(&bins, &options),
+        Which::Idle(options) => idle::run(&bins, &options),
         Which::Delta(options) => delta::run(&bins, &folder, &options),
         Which::Footprint { lessons, rest_s } => {
             runtime.block_on(footprint::run(&bins, &folder, lessons, rest_s))
