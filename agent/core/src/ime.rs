@@ -54,10 +54,12 @@ impl<'a> Ime<'a> {
             }
             at += line.len();
         }
-        ime.lines.sort_by(|a, b| letters(line(text, *a).0).cmp(letters(line(text, *b).0)));
+        ime.lines
+            .sort_by(|a, b| letters(line(text, *a).0).cmp(letters(line(text, *b).0)));
         ime.initials = ime.lines.clone();
         ime.initials.retain(|at| line(text, *at).0.contains('\''));
-        ime.initials.sort_by(|a, b| firsts(line(text, *a).0).cmp(firsts(line(text, *b).0)));
+        ime.initials
+            .sort_by(|a, b| firsts(line(text, *a).0).cmp(firsts(line(text, *b).0)));
         ime
     }
 
@@ -228,7 +230,9 @@ mod tests {
 
     fn offered(typed: &str) -> Vec<String> {
         let list = Ime::new(SMALL).candidates(typed, 9);
-        list.iter().map(|one| format!("{}{}", one.text, one.used)).collect()
+        list.iter()
+            .map(|one| format!("{}{}", one.text, one.used))
+            .collect()
     }
 
     #[test]

@@ -389,6 +389,18 @@ impl Usage {
             }
             return;
         }
+        // Opened again, it is the newest to go on with, from where it was left: the page does not know its length yet.
+        if word.what == What::Opened
+            && let Some(at) = at
+            && stopped[at].duration_ms > 0
+            && stopped[at].version == word.version
+        {
+            let mut place = stopped.remove(at);
+            place.at = today.time.filter(|_| today.trusted);
+            stopped.push(place);
+            self.places_changed = true;
+            return;
+        }
         // That something with a length was opened says nothing of where it was left.
         if timed && (word.what == What::Opened || word.position_ms < EDGE_MS) {
             return;

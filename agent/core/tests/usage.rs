@@ -182,7 +182,14 @@ fn where_somebody_stopped_is_remembered_until_the_end() {
         .places()
         .map(|p| (p.thing.lesson.clone().unwrap().to_string(), p.position_ms))
         .collect();
-    assert_eq!(places, [("b".to_owned(), 30_000), ("a".to_owned(), 120_000)]);
+    assert_eq!(places, [("a".to_owned(), 120_000), ("b".to_owned(), 30_000)]);
+    // Opened again, before its length is known: the newest, and from where it was left; another version from the beginning.
+    usage.heard(&word("a", What::Opened, 0, 0), &today(600), &[], Millis(2_000_000));
+    let newest = usage.places().next().unwrap();
+    assert_eq!((newest.position_ms, newest.duration_ms > 0), (120_000, true));
+    let renewed = Word { version: 9, ..word("a", What::Opened, 0, 0) };
+    usage.heard(&renewed, &today(600), &[], Millis(2_001_000));
+    assert_eq!(usage.places().next().unwrap().position_ms, 0);
     let opened: Vec<_> = usage.opened().map(ToString::to_string).collect();
     assert_eq!(opened, ["a"], "only what was opened");
     usage.heard(&word("b", What::Playing, 598, 600), &today(0), &[], ms(2));

@@ -2,17 +2,22 @@
 
     python -m venv v && v/bin/pip install jieba==0.42.1 pypinyin==0.55.0 && v/bin/python make-pinyin.py > pinyin.txt
 
-Words and how often they occur are jieba's (MIT), readings pypinyin's (MIT). Names of persons are left out. A line is the reading
+Words and how often they occur are jieba's (MIT), readings pypinyin's (MIT); what lessons are called comes from agent/core/tests/search/topics.tsv. Names
+of persons are left out. A line is the reading
 with ' between its syllables, a tab, and the words so read: each with a letter for how often it occurs (a seldom, z most often).
 """
 import math
 import os
+import re
 import sys
 
 import jieba
 import pypinyin
 
 WORDS = 24000
+TOPICS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../core/tests/search/topics.tsv")
+# A word of a lesson's name counts at least so much, a whole name so much.
+SCHOOL, NAME = 4000, 400
 CHARACTERS = [bytes([a, b]).decode("gb2312", "ignore") for a in range(0xB0, 0xF8) for b in range(0xA1, 0xFF)]
 
 
@@ -30,13 +35,22 @@ def main():
             if han and 2 <= len(word) <= 6 and not (kind and kind[0].startswith("nr")):
                 words.append((int(count), word))
     words.sort(key=lambda one: (-one[0], one[1]))
+    words = dict(reversed([(word, count) for count, word in words[:WORDS]]))
+    with open(TOPICS, encoding="utf-8") as lines:
+        names = [run for line in lines if not line.startswith("#") for run in re.findall("[\u4e00-\u9fff]+", line)]
+    for name in names:
+        for word in jieba.cut(name, HMM=False):
+            if 2 <= len(word) <= 6:
+                words[word] = max(words.get(word, 0), SCHOOL)
+        if 2 <= len(name) <= 6:
+            words[name] = max(words.get(name, 0), NAME)
     found = {}
 
     def add(reading, word, count):
         held = found.setdefault(reading, {})
         held[word] = max(held.get(word, 0), count)
 
-    for count, word in words[:WORDS]:
+    for word, count in words.items():
         reading = pypinyin.lazy_pinyin(word, errors="ignore", v_to_u=False)
         if len(reading) == len(word) and all(s.isascii() and s.isalpha() for s in reading):
             add("'".join(reading), word, count)

@@ -1,5 +1,7 @@
 //! The agent's settings: read as written, checked once, then only the checked form is passed on.
 
+mod live;
+
 use std::{
     net::{Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
@@ -12,6 +14,9 @@ use contract::hardware::MAX_FIELD_BYTES;
 use serde::{Deserialize, Serialize};
 
 use crate::key_store::Tpm2;
+use live::RawLive;
+
+pub use live::{LiveApp, LiveConfig};
 
 /// Where other boards reach this one, unless the file says otherwise.
 const LAN_PORT: u16 = 8010;
@@ -47,6 +52,8 @@ pub struct Config {
     pub usb: UsbConfig,
     /// The loudspeaker.
     pub sound: SoundConfig,
+    /// Live lessons that may be opened from the page.
+    pub live: LiveConfig,
     /// How the board's TPM is reached, where the board names one.
     pub tpm: Tpm2,
 }
@@ -257,6 +264,8 @@ struct RawConfig {
     usb: RawUsb,
     #[serde(default)]
     sound: RawSound,
+    #[serde(default)]
+    live: RawLive,
     #[serde(default)]
     tpm: RawTpm,
 }
@@ -517,6 +526,11 @@ impl RawConfig {
             })?,
         };
 
+        let live = self
+            .live
+            .check()
+            .map_err(|(key, found, allowed)| refuse(key, found, allowed))?;
+
         let reboot_command = self
             .system
             .reboot_command
@@ -581,6 +595,7 @@ impl RawConfig {
                     .unwrap_or_else(|| ["/media", "/run/media", "/mnt"].map(PathBuf::from).to_vec()),
             },
             sound,
+            live,
             tpm: Tpm2 {
                 tools: self.tpm.tools,
                 tcti: self.tpm.tcti,

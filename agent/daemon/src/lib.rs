@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod author;
+pub mod classes;
 pub mod clock;
 pub mod config;
 pub mod files;

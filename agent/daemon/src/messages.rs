@@ -26,6 +26,8 @@ pub(crate) struct Catalogue {
     pub(crate) disk: Sentences,
     /// What is said of the technician's PIN, by `Problem.code`.
     pub(crate) settings: Sentences,
+    /// What the check before a class says, and of live apps.
+    pub(crate) class: Sentences,
     /// What is wrong with a timetable from a disk, by `CsesReason::code`.
     pub(crate) timetable: Sentences,
 }

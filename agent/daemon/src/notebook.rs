@@ -42,6 +42,8 @@ pub enum Word {
         /// How it stands then.
         answer: oneshot::Sender<Result<FaultView, FaultDenied>>,
     },
+    /// Lets the loudspeaker be heard; says whether it was told so, which in an exam it is not.
+    Unmute(oneshot::Sender<bool>),
     /// All faults, newest first.
     Faults(oneshot::Sender<Vec<FaultView>>),
 }
@@ -129,6 +131,8 @@ pub struct Facts {
     pub boot_id: Option<BootId>,
     /// Where the console's pages are, for whoever reads the picture; may be empty.
     pub web: String,
+    /// Where the device asks the console, `https://host:port`; for the check before a class.
+    pub console: String,
     /// Whether the clock can be believed.
     pub clock_trusted: bool,
     /// Samples that wait for the console.

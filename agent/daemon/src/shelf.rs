@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
 use crate::{
+    classes::ClassDoor,
     config::Language,
     io::pack::{DiskWish, Disks, desk::Wishes},
     notebook::{self, Notebook, NotebookWriter},
@@ -269,6 +270,7 @@ pub struct ShelfWriter {
     beside: watch::Sender<Arc<Beside>>,
     settings: SettingsDoor,
     usb_roots: Arc<OnceLock<Vec<PathBuf>>>,
+    classes: ClassDoor,
     notebook: NotebookWriter,
 }
 
@@ -284,6 +286,7 @@ pub struct PlayerState {
     beside: watch::Receiver<Arc<Beside>>,
     settings: SettingsDoor,
     usb_roots: Arc<OnceLock<Vec<PathBuf>>>,
+    classes: ClassDoor,
     token: Arc<str>,
     notebook: Notebook,
 }
@@ -302,6 +305,7 @@ pub fn shelf() -> (ShelfWriter, PlayerState) {
     let (put_beside, beside) = watch::channel(Arc::default());
     let settings = SettingsDoor::default();
     let usb_roots = Arc::new(OnceLock::new());
+    let classes = ClassDoor::default();
     let (notes, notebook) = notebook::notebook();
     (
         ShelfWriter {
@@ -314,6 +318,7 @@ pub fn shelf() -> (ShelfWriter, PlayerState) {
             beside: put_beside,
             settings: settings.clone(),
             usb_roots: Arc::clone(&usb_roots),
+            classes: classes.clone(),
             notebook: notes,
         },
         PlayerState {
@@ -326,6 +331,7 @@ pub fn shelf() -> (ShelfWriter, PlayerState) {
             beside,
             settings,
             usb_roots,
+            classes,
             token: hex::encode(rand::random::<[u8; 16]>()).into(),
             notebook,
         },
@@ -389,6 +395,11 @@ impl ShelfWriter {
     /// Where disks are mounted; a second call changes nothing.
     pub fn set_usb_roots(&self, roots: Vec<PathBuf>) {
         let _ = self.usb_roots.set(roots);
+    }
+
+    /// Loudspeaker and live apps of this board.
+    pub const fn classes(&self) -> &ClassDoor {
+        &self.classes
     }
 
     /// Hands the opened store to the player; a second call changes nothing.
@@ -468,6 +479,11 @@ impl PlayerState {
     /// Where disks are mounted.
     pub fn usb_roots(&self) -> &[PathBuf] {
         self.usb_roots.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// Loudspeaker and live apps of this board.
+    pub const fn classes(&self) -> &ClassDoor {
+        &self.classes
     }
 
     /// The store, once it is open.

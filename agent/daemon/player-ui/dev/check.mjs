@@ -82,7 +82,7 @@ for (const other of others) {
 const code = served.filter((f) => f.endsWith('.js') && !CATALOGUE.test(f)).map((f) => readFileSync(f, 'utf8')).join('\n');
 // Keys put together at run time, by their beginning.
 const BUILT = ['banner.', 'kind.', 'failed.', 'media.back', 'media.forward', 'pdf.', 'date.weekday', 'hero.', 'period.', 'tomorrow.', 'search.example', 'help.step', 'fault.', 'symptom.',
-  'repair.', 'settings.in_', 'settings.timetable_', 'pen.colour', 'own.step_', 'own.author_'];
+  'repair.', 'settings.in_', 'settings.timetable_', 'pen.colour', 'own.step_', 'own.author_', 'check.part_'];
 for (const key of Object.keys(messages[first])) {
   if (!code.includes(`'${key}'`) && !BUILT.some((b) => key.startsWith(b))) report(catalogue, 1, `${key} is never used`);
 }

@@ -107,6 +107,28 @@ const USB = { '': [['教学资料', 'dir', 0, null], ['三角形 导入.mp4', 'v
 '教学资料': [['第二课.pdf', 'pdf', 113689, 'slides.pdf']] };
 
 export const disk = { id: 'K1', name: '老师的 U 盘', state: 'idle', packs: [], found: 0, verified: 0, offered: 0, offered_bytes: 0, done_bytes: 0, total_bytes: 0, note: null, writable: true, files: true };
+// The check before a class, as the agent words it.
+function checkParts() {
+  const part = (name, light, code, zh, en, fix = null) => ({ part: name, light, code, zh, en, fix });
+  const lesson = world.fallback ? part('lesson', 'green', 'lesson_ready', `下一课《${world.fallback.title}》在本机上，断网也能上。`, `The next lesson, “${world.fallback.title}”, is here and needs no network.`)
+    : part('lesson', 'yellow', 'lesson_none', '没有排课。请自己选一课。', 'Nothing is planned. Choose a lesson.', 'lesson');
+  return [
+    world.poor ? part('network', 'yellow', 'network_lossy', '网络不稳，40% 没有回应。本机的课照常上；直播可能断。', 'The network is unsteady: 40 % got no answer.')
+      : part('network', 'green', 'network_good', '网络正常，来回 23 毫秒。', 'The network is fine: 23 ms there and back.'),
+    world.mute ? part('sound', 'red', 'sound_mute', '扬声器是静音的。请点“打开声音”。', 'The loudspeaker is muted. Tap “Sound on”.', 'unmute')
+      : part('sound', 'green', 'sound_volume', '扬声器已打开，音量 68%。', 'The loudspeaker is on, at 68 %.'),
+    lesson,
+    part('clock', 'green', 'clock_good', '时间已校准。', 'The clock is right.'),
+  ];
+}
+function liveApps(checked) {
+  const good = { part: 'live', light: 'green', code: 'live_good', zh: '可以直播，来回 31 毫秒。', en: 'Ready for a live lesson: 31 ms there and back.', fix: null };
+  const bad = { part: 'live', light: 'red', code: 'live_lossy', zh: '网络不稳（40% 没有回应），直播会断。建议改上本机的课。', en: 'The network is unsteady (40 % got no answer): a live lesson would break off.', fix: null };
+  return (world.apps || [['meet', '县直播课堂'], ['web', '城乡结对云课堂']]).map(([id, name]) => ({ id, name, running: world.liveRunning === id, ...(checked ? { line: world.poor ? bad : good } : {}) }));
+}
+const PINYIN = { san: '三 散 伞 叁 三角 三年', sanjiao: '三角 三角形 三 散', sanjiaoxing: '三角形 三角 三 散 伞', sjx: '三角形 世界性 设计性 司 四 是 时 使 世 事' };
+const pinyin = (typed) => (PINYIN[typed] || '的 是 一 在 有 不 人').split(' ').map((text) => ({ text, used: text.length === 3 ? typed.length : Math.min(typed.length, 3) }));
+
 // What is made takes three seconds here.
 function ownLessons() {
   let making = null;
@@ -135,6 +157,16 @@ const WRITES = {
   '/api/settings': (b) => { if (b.session !== world.settings.session) return [403, { code: 'locked', message: '请重新输入 PIN' }]; const { session, ...more } = b; Object.assign(world.settings, more); return [200, settings()]; },
   '/api/timetable': (b) => b.file ? [200, { periods: 35, needs_first_monday: !b.first_monday }] : [422, { code: 'cses_invalid', message: '第 12 行 start_time：时间写法不对，应为 "08:00:00"' }],
   '/api/timetable/clear': () => [200, { periods: 0 }],
+  '/api/class/check': () => [200, { parts: checkParts(), apps: liveApps(true), fallback: world.fallback || null, took_ms: 640 }],
+  '/api/class/unmute': () => { world.mute = false; return [200, checkParts()[1]]; },
+  '/api/class/open': (b) => {
+    const app = liveApps(true).find((one) => one.id === b.app);
+    if (!app) return [400, { code: 'bad_wish', message: '提交的内容不符合要求。' }];
+    if (app.line.light !== 'green' && !b.anyway) return [200, { opened: false, said: app.line, fallback: world.fallback || null }];
+    world.liveRunning = b.app;
+    return [200, { opened: true, said: { part: 'live', light: 'green', code: 'live_opened', zh: `“${app.name}”已打开。`, en: `“${app.name}” is open.` }, fallback: world.fallback || null }];
+  },
+  '/api/class/end': () => { world.liveRunning = null; return [200, { ended: true }]; },
   '/api/own-lessons': (b) => {
     world.making = { step: 'make', title: b.title, total_bytes: 250e6, since: Date.now(), then: () => {
       const one = { id: b.lesson || `school-${world.own.length + 1}`, version: b.lesson ? 2 : 1, title: b.title, subject: b.subject, grade: b.grade || '', volume: '', chapter: '', items: b.files.length, size_bytes: 125e6, ready: true, barred: false };
@@ -196,6 +228,8 @@ export function api(req, res, url, shelf, tools) {
     if (path === '/api/privacy') return json(200, PRIVACY);
     if (path === '/api/settings') return json(200, settings());
     if (path === '/api/disks') return json(200, { ...disks, plugged: disks.disks.map(({ id, name }) => ({ id, name })) });
+    if (path === '/api/class') return json(200, { apps: liveApps(false) });
+    if (path === '/api/pinyin') return json(200, { candidates: pinyin(q.get('q') || '') });
     if (path === '/api/own-lessons') return json(200, ownLessons());
     const files = /^\/api\/disks\/([^/]+)\/files$/.exec(path);
     if (files) {

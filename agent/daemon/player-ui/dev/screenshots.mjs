@@ -54,6 +54,15 @@ for (const [width, height] of sizes) {
     await view('search', '#/search');
     await view('search-found', '#/search', presses('sx'));
     await view('search-none', '#/search', presses('qqq'));
+    await view('search-pinyin', '#/search', async () => { await page.click('[data-key="language"]'); await presses('sanjiaoxing')(); });
+    const lesson = { id: 'lesson-9', version: 1, title: 'Unit 1 My school', subject: '英语', grade: '四年级', state: 'ready', items: 3, kinds: [] };
+    await dev({ world: { fallback: lesson, mute: false, poor: false, liveRunning: null } });
+    await view('check', '#/check', () => page.waitForSelector('.check-green'));
+    await dev({ world: { mute: true, poor: true } });
+    await view('check-poor', '#/check', async () => { await page.waitForSelector('.check-red'); await page.click('[data-app="meet"] .button'); await page.waitForSelector('.check-bad'); });
+    await dev({ world: { apps: [], fallback: null, mute: false, poor: false } });
+    await view('check-bare', '#/check', () => page.waitForSelector('.check-green'));
+    await dev({ world: { apps: null } });
     await view('tomorrow', '#/tomorrow');
     await view('help', '#/help');
     await view('fault', '#/fault');

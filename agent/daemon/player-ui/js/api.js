@@ -71,6 +71,9 @@
       body.usb = true;
     }
     if (BBT.data.home && !BBT.data.home.on_board) { return; }
-    BBT.api.post('api/use', body);
+    BBT.api.post('api/use', body, function () {
+      /* The first page shows it at once, whether or not the agent's word of it came through. */
+      if (event !== 'playing') { BBT.data.refresh(); }
+    });
   };
 }());

@@ -347,7 +347,8 @@
       dock: [
         h('div', { 'class': 'dock-start' }, [
           BBT.button({ icon: 'search', text: t('home.search'), 'class': 'button-primary button-wide', onclick: function () { BBT.go('#/search'); } }),
-          BBT.button({ icon: 'book', text: t('home.all'), onclick: function () { BBT.go(BBT.shelfOf('')); } })
+          BBT.button({ icon: 'book', text: t('home.all'), onclick: function () { BBT.go(BBT.shelfOf('')); } }),
+          BBT.button({ icon: 'check', text: t('check.short'), 'class': 'button-check', onclick: function () { BBT.go('#/check'); } })
         ]),
         h('div', { 'class': 'dock-end' }, [
           BBT.button({ icon: 'phone', text: t('home.help'), onclick: function () { BBT.go('#/help'); } }),

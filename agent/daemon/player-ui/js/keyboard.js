@@ -26,19 +26,88 @@
     return button;
   }
 
-  /* keyboard({onkey(character), ondelete(), onclear()}): letters, digits, space, delete, clear. */
+  /* keyboard({onkey(text), ondelete(), onclear(), chinese?}): letters, digits, space, delete, clear; and a key that turns letters
+     into characters, which are chosen from a row above: `chinese` says that they are from the beginning. */
   BBT.keyboard = function (options) {
-    var rows = ROWS.map(function (row) {
-      return h('div', { 'class': 'tap-row' }, row.split('').map(function (letter) {
-        return key(letter, {}, function () { options.onkey(letter); });
+    var MOST = 40, pinyin = !!options.chinese, letters = '', offered = [], from = 0, call = null;
+    var typed = h('span', { 'class': 'ime-letters' }), list = h('div', { 'class': 'ime-list' });
+    var before = key('', { icon: 'previous', label: t('key.fewer'), key: 'fewer', 'class': 'ime-page' }, function () { page(-1); });
+    var after = key('', { icon: 'next', label: t('key.more'), key: 'more', 'class': 'ime-page' }, function () { page(1); });
+    var row = h('div', { 'class': 'ime', 'aria-label': t('key.candidates') }, [typed, list, before, after]);
+    var turn = key('', { key: 'language', label: t('key.chinese'), 'class': 'tap-wide tap-words' }, function () { pinyin = !pinyin; flush(); show(); });
+    var rows;
+
+    /* What was typed and not chosen is written as it stands. */
+    function flush() {
+      var rest = letters;
+      letters = '';
+      offered = [];
+      if (rest) { options.onkey(rest); }
+    }
+    function choose(one) {
+      letters = letters.slice(one.used);
+      offered = [];
+      options.onkey(one.text);
+      ask();
+    }
+    function ask() {
+      from = 0;
+      if (call) { call.abort(); call = null; }
+      if (!letters) { offered = []; show(); return; }
+      show();
+      call = BBT.api.get('api/pinyin?q=' + letters, function (ok, body) {
+        call = null;
+        offered = ok && body ? body.candidates : [];
+        show();
+      });
+    }
+    function type(letter) {
+      if (!pinyin || !/[a-z]/.test(letter)) { flush(); show(); options.onkey(letter); return; }
+      if (letters.length < MOST) { letters += letter; ask(); }
+    }
+    /* Space takes the first, as everywhere. */
+    function space() {
+      if (letters && offered.length) { choose(offered[0]); } else if (letters) { flush(); show(); } else { options.onkey(' '); }
+    }
+    function erase() {
+      if (letters) { letters = letters.slice(0, -1); ask(); } else { options.ondelete(); }
+    }
+    function page(by) {
+      var shown = list.children.length, fits = 0, i;
+      if (by > 0) {
+        for (i = 0; i < shown; i += 1) { if (list.children[i].offsetLeft + list.children[i].offsetWidth <= list.offsetLeft + list.clientWidth) { fits += 1; } }
+        from = Math.min(offered.length - 1, from + Math.max(1, fits));
+      } else {
+        from = Math.max(0, from - 8);
+      }
+      show();
+    }
+    function show() {
+      BBT.toggle(row, 'hidden', !pinyin);
+      BBT.setLabel(turn, t(pinyin ? 'key.letters' : 'key.chinese'));
+      turn.firstChild.textContent = t(pinyin ? 'key.letters' : 'key.chinese');
+      typed.textContent = letters;
+      BBT.empty(list);
+      offered.slice(from, from + 16).forEach(function (one) {
+        list.appendChild(key(one.text, { 'class': 'ime-one', key: 'ime:' + one.text }, function () { choose(one); }));
+      });
+      before.disabled = from === 0;
+      after.disabled = from + 1 >= offered.length;
+    }
+
+    rows = ROWS.map(function (line) {
+      return h('div', { 'class': 'tap-row' }, line.split('').map(function (letter) {
+        return key(letter, {}, function () { type(letter); });
       }));
     });
-    rows[3].appendChild(holding(key('', { icon: 'erase', label: t('key.delete'), key: 'delete', 'class': 'tap-wide' }, options.ondelete), options.ondelete));
+    rows[3].appendChild(holding(key('', { icon: 'erase', label: t('key.delete'), key: 'delete', 'class': 'tap-wide' }, erase), erase));
     rows.push(h('div', { 'class': 'tap-row' }, [
-      key(t('key.clear'), { key: 'clear', 'class': 'tap-wide tap-words' }, options.onclear),
-      key(t('key.space'), { key: 'space', 'class': 'tap-space tap-words' }, function () { options.onkey(' '); })
+      key(t('key.clear'), { key: 'clear', 'class': 'tap-wide tap-words' }, function () { letters = ''; offered = []; show(); options.onclear(); }),
+      turn,
+      key(t('key.space'), { key: 'space', 'class': 'tap-space tap-words' }, space)
     ]));
-    return h('div', { 'class': 'keyboard' }, rows);
+    show();
+    return h('div', { 'class': 'keyboard' }, [row].concat(rows));
   };
 
   /* pinPad({title, text, onsubmit(pin, done), cancel?}): digits, shown as dots; done(words|null) after the answer: words say

@@ -33,7 +33,12 @@
 
       'shelf.own': '校本', 'shelf.previous': '上一页', 'shelf.next': '下一页', 'shelf.page': '{n} / {total}', 'shelf.all_chapters': '全部章节',
 
-      'key.delete': '退格', 'key.clear': '清空', 'key.space': '空格',
+      'check.short': '课前检查', 'check.title': '正在检查…', 'check.all_good': '都好了，可以上课', 'check.some': '请看黄色和红色的几项', 'check.failed': '没能检查', 'check.again': '再查一次', 'check.looking': '正在看…',
+      'check.part_network': '网络', 'check.part_sound': '声音', 'check.part_lesson': '下一课', 'check.part_clock': '时间', 'check.unmute': '打开声音', 'check.listen': '试音', 'check.heard': '听到了', 'check.not_heard': '没听到', 'check.heard_too': '您听到了试音。',
+      'check.live': '直播课堂', 'check.no_app': '县里没有给本机设置直播课堂。', 'check.open': '打开', 'check.end': '关闭', 'check.opening': '正在打开…', 'check.anyway': '还是打开', 'check.good': '网络可以直播', 'check.poor': '网络不够好', 'check.instead': '不用网络就能上', 'check.take': '上本机的课',
+      'check.elsewhere': '课前检查只能在终端自己的屏幕上做。',
+
+      'key.delete': '退格', 'key.chinese': '拼音', 'key.letters': '字母', 'key.more': '更多字', 'key.fewer': '前面的字', 'key.candidates': '候选字', 'key.clear': '清空', 'key.space': '空格',
       'search.placeholder': '课名、拼音或首字母', 'search.count': '找到 {n} 个', 'search.none_title': '没有找到', 'search.none_text': '试试拼音首字母，或少打几个字。',
       'search.how': '打拼音或首字母就能找到', 'search.example1': 'sjx', 'search.example1_text': '三角形：首字母', 'search.example2': 'guanchao', 'search.example2_text': '观潮：全拼',
       'search.example3': 'sx 3 xiaoshu', 'search.example3_text': '数学 三年级 小数：混着打',
@@ -109,7 +114,12 @@
 
       'shelf.own': 'School', 'shelf.previous': 'Previous page', 'shelf.next': 'Next page', 'shelf.page': '{n} / {total}', 'shelf.all_chapters': 'All chapters',
 
-      'key.delete': 'Delete', 'key.clear': 'Clear', 'key.space': 'Space',
+      'check.short': 'Check', 'check.title': 'Looking…', 'check.all_good': 'All is ready', 'check.some': 'See what is yellow or red', 'check.failed': 'The check failed', 'check.again': 'Check again', 'check.looking': 'Looking…',
+      'check.part_network': 'Network', 'check.part_sound': 'Sound', 'check.part_lesson': 'Next lesson', 'check.part_clock': 'Clock', 'check.unmute': 'Sound on', 'check.listen': 'Try it', 'check.heard': 'I hear it', 'check.not_heard': 'Not heard', 'check.heard_too': ' You heard the sound.',
+      'check.live': 'Live class', 'check.no_app': 'The county has set up no live class here.', 'check.open': 'Open', 'check.end': 'Close', 'check.opening': 'Opening…', 'check.anyway': 'Open all the same', 'check.good': 'The network will do', 'check.poor': 'The network is poor', 'check.instead': 'Needs no network', 'check.take': 'Take this lesson',
+      'check.elsewhere': 'The check is made on the terminal’s own screen.',
+
+      'key.delete': 'Delete', 'key.chinese': 'Pinyin', 'key.letters': 'Letters', 'key.more': 'More characters', 'key.fewer': 'Characters before', 'key.candidates': 'Characters', 'key.clear': 'Clear', 'key.space': 'Space',
       'search.placeholder': 'Title, pinyin or initials', 'search.count': '{n} found', 'search.none_title': 'Nothing found', 'search.none_text': 'Try the initials of the pinyin, or fewer letters.',
       'search.how': 'Type pinyin or its initials', 'search.example1': 'sjx', 'search.example1_text': 'san jiao xing: initials', 'search.example2': 'guanchao', 'search.example2_text': 'full pinyin',
       'search.example3': 'sx 3 xiaoshu', 'search.example3_text': 'maths, grade 3, decimals: mixed',

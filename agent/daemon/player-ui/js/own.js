@@ -177,6 +177,7 @@
           h('h2', { text: t('own.title_label') }), input,
           h('div', { 'class': 'own-chips' }, titles().map(function (one) { return chip(one, one === draft.title, function () { setTitle(one); draw(true); }); })),
           BBT.keyboard({
+            chinese: BBT.language !== 'en',
             onkey: function (letter) { setTitle(draft.title + letter); },
             ondelete: function () { setTitle(draft.title.slice(0, -1)); },
             onclear: function () { setTitle(''); }

@@ -96,3 +96,31 @@ fn a_door_for_other_boards_that_nobody_wrote_keeps_no_board_from_starting() {
     }
     assert_eq!(port("[player]\nlan_listen = ['192.168.1.2:8010']"), Ok(0));
 }
+
+#[test]
+fn live_apps_are_named_by_the_file_and_nobody_else() {
+    let live = |text: &str| parse(&format!("{LEAST}{text}"));
+    let config = live(
+        "[live]\nopener = ['/usr/bin/kiosk', '--new']\n[[live.apps]]\nid = 'meet'\nname = '腾讯会议'\ncommand = ['/opt/meet']\n\
+         check = 'meet.example:443'\nmax_rtt_ms = 150\n[[live.apps]]\nid = 'web'\nname = '云课堂'\nurl = 'https://class.example/join'\n",
+    )
+    .unwrap();
+    let [meet, web] = &config.live.apps[..] else {
+        panic!("two");
+    };
+    assert_eq!((meet.needs.max_rtt_ms, meet.needs.max_lost_percent), (150, 20));
+    assert_eq!(web.command, ["/usr/bin/kiosk", "--new", "https://class.example/join"]);
+    for (text, words) in [
+        ("id = 'A b'\nname = 'x'\ncommand = ['x']", "live.apps.id"),
+        ("id = 'a'\nname = ''\ncommand = ['x']", "live.apps.name"),
+        ("id = 'a'\nname = 'x'", "either command or url"),
+        ("id = 'a'\nname = 'x'\ncommand = ['x']\nurl = 'https://x'", "either command or url"),
+        ("id = 'a'\nname = 'x'\nurl = 'file:///etc/passwd'", "live.apps.url"),
+        ("id = 'a'\nname = 'x'\ncommand = ['']", "live.apps.command"),
+        ("id = 'a'\nname = 'x'\ncommand = ['x']\ncheck = 'host'", "host:port"),
+        ("id = 'a'\nname = 'x'\ncommand = ['x']\nmax_rtt_ms = 1", "10 to 5000"),
+    ] {
+        let error = live(&format!("[[live.apps]]\n{text}")).unwrap_err();
+        assert!(error.contains(words), "{text}: {error}");
+    }
+}

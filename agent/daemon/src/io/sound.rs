@@ -37,6 +37,17 @@ enum Set {
     Unmute,
 }
 
+/// Whether a lesson would be heard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Heard {
+    /// An output is open; how far, in percent, where the mixer tells.
+    Open(Option<u32>),
+    /// Every output is mute.
+    Mute,
+    /// No mixer answers.
+    Unknown(String),
+}
+
 /// Why outputs are not known to be mute.
 enum Trouble {
     /// This mixer does not answer; another one may.
@@ -96,6 +107,33 @@ impl Mixer {
         Found::Failed {
             reason: reasons.join("; "),
             muted: muted.clone(),
+        }
+    }
+
+    /// Whether a lesson would be heard; changes nothing.
+    pub async fn look(&self) -> Heard {
+        let mut reasons = Vec::new();
+        for way in self.ways() {
+            match self.outputs(way).await {
+                Ok(outputs) if outputs.iter().all(|(_, mute)| *mute) => return Heard::Mute,
+                Ok(_) => return Heard::Open(self.volume(way).await),
+                Err(reason) => reasons.push(reason),
+            }
+        }
+        Heard::Unknown(reasons.join("; "))
+    }
+
+    /// How far the loudest output is open that is not mute, in percent.
+    async fn volume(&self, way: Way) -> Option<u32> {
+        match way {
+            Way::Commands => None,
+            Way::Pactl => loudest(&self.output("pactl", &["list", "sinks"]).await.ok()?),
+            Way::Wpctl => {
+                let said = self.output("wpctl", &["get-volume", "@DEFAULT_AUDIO_SINK@"]).await.ok()?;
+                let part: f64 = said.split_whitespace().nth(1)?.parse().ok()?;
+                (part.is_finite() && part >= 0.0).then(|| (part * 100.0).round() as u32)
+            }
+            Way::Amixer => percents(&self.output("amixer", &["sget", "Master"]).await.ok()?).max(),
         }
     }
 
@@ -298,6 +336,26 @@ fn sinks(listed: &str) -> Vec<(String, bool)> {
     found
 }
 
+/// The volume of the loudest sink that is not mute.
+fn loudest(listed: &str) -> Option<u32> {
+    let sinks = listed.split("Sink #").skip(1);
+    let open = sinks.filter(|sink| !sink.lines().any(|line| line.trim() == "Mute: yes"));
+    open.filter_map(|sink| {
+        let line = sink.lines().find(|line| line.starts_with("\tVolume: "))?;
+        percents(line).max()
+    })
+    .max()
+}
+
+/// Every `40%` of a text.
+fn percents(text: &str) -> impl Iterator<Item = u32> {
+    let before = text.split('%');
+    before.filter_map(|part| {
+        let digits = part.rsplit(|c: char| !c.is_ascii_digit()).next()?;
+        digits.parse().ok()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use std::{os::unix::fs::PermissionsExt, path::Path};
@@ -327,8 +385,10 @@ mod tests {
             })
         };
         let good = mixer(&format!("touch {}", flag.display()));
+        assert_eq!(good.look().await, Heard::Open(None));
         assert_eq!(good.silence().await, Found::Muted(vec!["commands:all".into()]));
         assert_eq!(good.silence().await, Found::Mute);
+        assert_eq!(good.look().await, Heard::Mute);
         good.restore(&[]).await;
         assert!(flag.exists(), "it was mute before");
         good.restore(&["amixer:all".to_owned()]).await;
@@ -358,6 +418,17 @@ mod tests {
             expected.map(|(name, mute)| (name.to_owned(), mute))
         );
         assert!(sinks("").is_empty());
+    }
+
+    #[test]
+    fn volumes_are_read_of_what_can_be_heard() {
+        let listed = "Sink #0\n\tName: hdmi\n\tMute: yes\n\tVolume: front-left: 65536 / 100% / 0.00 dB\nSink #1\n\tName: \
+                      amp\n\tMute: no\n\tVolume: front-left: 19661 /  30% / -31 dB,   front-right: 20000 /  31% / -30 dB\n\t\
+                      Base Volume: 65536 / 100% / 0.00 dB\n";
+        assert_eq!(loudest(listed), Some(31));
+        assert_eq!(loudest("Sink #0\n\tMute: no\n"), None);
+        let amixer = "  Front Left: Playback 20 [40%] [-9.00dB] [on]\n  Front Right: Playback 22 [44%] [on]\n";
+        assert_eq!(percents(amixer).max(), Some(44));
     }
 
     #[test]

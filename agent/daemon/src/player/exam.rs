@@ -205,6 +205,8 @@ fn kind_of(state: &PlayerState, method: &Method, path: &str) -> Kind {
         (Some("api"), Some("disks"), None) => Kind::Disks,
         (Some("api"), Some("disks"), Some(_)) => Kind::Disk,
         (Some("api"), Some("own-lessons" | "timetable"), _) if *method == Method::POST => Kind::Disk,
+        // No check sounds, and no app opens.
+        (Some("api"), Some("class"), _) if *method == Method::POST => Kind::Play("live".to_owned()),
         _ => Kind::Harmless,
     }
 }

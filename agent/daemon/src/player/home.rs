@@ -2,7 +2,7 @@
 
 mod day;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use axum::{
     Extension, Json,
@@ -25,8 +25,8 @@ use crate::{
         Beside, ExamView, MAX_RESUME, Membership, PlayerState, RepairView, Shelf, ShelfDevice, ShelfNotice,
     },
 };
-pub(super) use day::source_word;
-use day::{NextView, Seen, TodayView, TomorrowView};
+pub(super) use day::{Seen, source_word};
+use day::{NextView, TodayView, TomorrowView};
 
 /// Most lessons on their way that are listed.
 const MAX_ARRIVING: usize = 20;
@@ -206,15 +206,17 @@ pub(super) fn fresh(mut answer: Response) -> Response {
     answer
 }
 
-/// Where somebody stopped, as far as it still plays.
+/// Where somebody stopped, as far as it still plays: a lesson once, at what was open last, or one lesson would fill the list.
 fn resume<'a>(shelf: &'a Shelf, beside: &Beside, seen: &Seen<'a>) -> Vec<ResumeView<'a>> {
     if matches!(shelf.membership, Membership::Locked { .. }) {
         return Vec::new();
     }
+    let mut known = HashSet::new();
     let points = beside.resume.iter().filter_map(|point| {
         let lesson = seen.lesson(&point.lesson)?;
         let item = lesson.card.as_ref()?.items.get(point.item)?;
-        (lesson.state == LessonState::Ready && lesson.version == point.version).then(|| ResumeView {
+        let plays = lesson.state == LessonState::Ready && lesson.version == point.version;
+        (plays && known.insert(&point.lesson)).then(|| ResumeView {
             lesson: Brief::of(lesson),
             item: point.item,
             item_title: &item.title,

@@ -8,6 +8,7 @@
 
 mod body;
 mod brief;
+mod class;
 mod courseware;
 mod diag;
 mod disks;
@@ -23,6 +24,7 @@ mod media;
 mod oracle;
 mod own;
 mod pages;
+mod pinyin;
 mod privacy;
 mod problem;
 mod range;
@@ -176,6 +178,7 @@ fn player_routes(api: Api, language: Language) -> Router {
         .route("/api/lessons", get(lessons::lessons))
         .route("/api/lessons/{id}", get(lessons::lesson))
         .route("/api/search", get(search::search))
+        .route("/api/pinyin", get(pinyin::pinyin))
         .merge(settings::routes())
         .route("/api/shelf", get(shelf_json::shelf))
         .route("/api/live", get(shelf_json::live))
@@ -188,6 +191,7 @@ fn player_routes(api: Api, language: Language) -> Router {
         .route(enrol::PATHS[1], post(enrol::classroom))
         .route("/files/{lesson}/{*path}", get(media::file))
         .merge(own::routes())
+        .merge(class::routes())
         .merge(exam::routes())
         .merge(use_::routes())
         .merge(faults::routes())

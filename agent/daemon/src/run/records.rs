@@ -229,6 +229,9 @@ impl Agent {
             Word::Played(lesson) => self.on_played(lesson, now),
             Word::Fault(wish, answer) => self.on_fault(wish, answer, now),
             Word::Confirm { fault, fixed, answer } => self.on_confirm(&fault, fixed, answer, now),
+            Word::Unmute(answer) => {
+                let _ = answer.send(self.let_be_heard());
+            }
             Word::Faults(answer) => {
                 let _ = answer.send(self.fault_views());
             }
@@ -455,6 +458,7 @@ impl Agent {
             board: self.config.board.name.clone(),
             boot_id: Some(self.boot_id.clone()),
             web: plan.map(|plan| plan.help.web.clone()).unwrap_or_default(),
+            console: self.identity.console_url.clone(),
             clock_trusted: reading.time.is_some(),
             waiting_samples: samples.map(|range| range.to_seq - range.from_seq + 1).sum(),
             faults_waiting: u32::try_from(self.records.faults.waiting()).unwrap_or(u32::MAX),

@@ -82,7 +82,7 @@ struct TomorrowItem<'a> {
 }
 
 /// What is known, looked up once for an answer.
-pub(super) struct Seen<'a> {
+pub(in super::super) struct Seen<'a> {
     pub(super) table: Timetable,
     shelf: &'a Shelf,
     beside: &'a Beside,
@@ -91,7 +91,7 @@ pub(super) struct Seen<'a> {
 }
 
 impl<'a> Seen<'a> {
-    pub(super) fn new(
+    pub(in super::super) fn new(
         shelf: &'a Shelf,
         beside: &'a Beside,
         local: Option<&LocalTimetable>,
@@ -107,7 +107,7 @@ impl<'a> Seen<'a> {
     }
 
     /// A lesson of the shelf.
-    pub(super) fn lesson(&self, id: &LessonId) -> Option<&'a ShelfLesson> {
+    pub(in super::super) fn lesson(&self, id: &LessonId) -> Option<&'a ShelfLesson> {
         self.by_id.get(id).copied()
     }
 
@@ -164,6 +164,21 @@ impl<'a> Seen<'a> {
             lesson: planned.and_then(|id| self.lesson(id)).map(Brief::of),
             suggestion: suggestion.map(Brief::of),
         })
+    }
+
+    /// Whether a lesson is planned for the period of [`Self::next`], and that lesson; where none is, the one that suggests
+    /// itself.
+    pub(in super::super) fn coming(&self) -> (bool, Option<&'a ShelfLesson>) {
+        let found = self.today_day().and_then(|(day, minute)| {
+            let phases = day.phases(minute);
+            let of = |wanted| phases.iter().position(|phase| *phase == wanted);
+            let period = day.periods.get(of(Phase::Now).or_else(|| of(Phase::Next))?)?;
+            Some(match self.table.planned(day.date, period.number) {
+                Some(id) => (true, self.lesson(id)),
+                None => (false, self.suggestion(&period.subject)),
+            })
+        });
+        found.unwrap_or((false, None))
     }
 
     /// The lesson after the one that was last opened in the subject.
