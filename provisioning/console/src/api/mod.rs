@@ -2,12 +2,14 @@
 
 pub mod account;
 pub mod alerts;
+pub mod assets;
 pub mod audit;
 pub mod bandwidth;
 pub mod batches;
 pub mod claims;
 pub mod clones;
 pub mod commands;
+pub mod device_events;
 pub mod devices;
 pub mod exams;
 pub mod faults;
@@ -22,6 +24,7 @@ pub mod lines;
 pub mod lint;
 pub mod notices;
 pub mod notify;
+pub mod orders;
 pub mod packs;
 pub mod pushes;
 pub mod receipts;

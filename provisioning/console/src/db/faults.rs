@@ -110,8 +110,21 @@ pub(super) async fn log(
     Ok(())
 }
 
-/// Changes how a repair stands; without a note the one before stays.
+/// Changes how a repair stands, and with it its work order; without a note the one before stays.
 pub(super) async fn stands(
+    tx: &mut SqliteConnection,
+    fault: &str,
+    state: RepairState,
+    note: Option<&str>,
+    now: Timestamp,
+    by: Option<&str>,
+) -> DbResult<()> {
+    stands_quietly(tx, fault, state, note, now, by).await?;
+    super::orders::follow(tx, fault, state, note.unwrap_or_default(), now, by).await
+}
+
+/// The same where it is the work order that says so.
+pub(super) async fn stands_quietly(
     tx: &mut SqliteConnection,
     fault: &str,
     state: RepairState,

@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod bandwidth;
+pub mod areas;
 pub mod batches;
 pub mod certificates;
 pub mod claims;
@@ -13,6 +14,7 @@ pub mod clones;
 pub mod commands;
 pub mod device_days;
 pub mod devices;
+pub mod events;
 pub mod exams;
 pub mod facts;
 pub mod faults;
@@ -25,6 +27,7 @@ pub mod lint;
 pub mod liveness;
 pub mod notices;
 pub mod oidc;
+pub mod orders;
 pub(crate) mod owed_plans;
 pub mod packs;
 pub mod pushes;

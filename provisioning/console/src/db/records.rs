@@ -355,6 +355,7 @@ async fn take_fault(
     .execute(&mut *tx)
     .await?;
     faults::log(tx, &fault.id, RepairState::Received, "", now, None).await?;
+    super::orders::from_fault(tx, &fault.id, now).await?;
     Ok(true)
 }
 
