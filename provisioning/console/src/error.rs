@@ -238,6 +238,16 @@ codes! {
     DiskFull = "disk_full", INSUFFICIENT_STORAGE;
     /// Too much at once; try again.
     Busy = "busy", SERVICE_UNAVAILABLE;
+    /// Too many measure their lines, or one asks too often.
+    ProbeBusy = "probe_busy", TOO_MANY_REQUESTS;
+    /// The device was not asked to measure at this moment.
+    ProbeNotOrdered = "probe_not_ordered", FORBIDDEN;
+    /// Class or an exam is on or near, so the line is not tested.
+    BandwidthNotNow = "bandwidth_not_now", CONFLICT;
+    /// No board of the school is connected.
+    BandwidthNoBoard = "bandwidth_no_board", CONFLICT;
+    /// Rules for lines that contradict themselves; the detail says where.
+    BandwidthRules = "bandwidth_rules", UNPROCESSABLE_ENTITY;
     /// A fault of the console.
     Internal = "internal", INTERNAL_SERVER_ERROR;
 }

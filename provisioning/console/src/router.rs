@@ -162,6 +162,21 @@ fn closed() -> OpenApiRouter<AppState> {
         .routes(routes!(system::system))
         .routes(routes!(crate::controllers::trust::standing))
         .merge(records())
+        .merge(bandwidth())
+}
+
+/// What schools' lines carry.
+fn bandwidth() -> OpenApiRouter<AppState> {
+    use crate::controllers::bandwidth;
+    OpenApiRouter::new()
+        .routes(routes!(bandwidth::rules, bandwidth::set_rules))
+        .routes(routes!(bandwidth::followed, bandwidth::follow))
+        .routes(routes!(bandwidth::settings, bandwidth::set_settings))
+        .routes(routes!(bandwidth::months))
+        .routes(routes!(bandwidth::tests))
+        .routes(routes!(bandwidth::test))
+        .routes(routes!(bandwidth::order))
+        .routes(routes!(bandwidth::evidence))
 }
 
 /// What boards noted down on their own, exams, and notices to many.

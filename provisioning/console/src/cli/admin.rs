@@ -20,6 +20,7 @@ pub(super) async fn run(command: Command, config: &Config, db: &Db) -> anyhow::R
         Command::Classroom(command) => places::classroom(command, db).await?,
         Command::Roster(command) => return roster::roster(command, config, db).await,
         Command::Usage(command) => super::records::usage(command, db).await?,
+        Command::Bandwidth(command) => super::bandwidth::bandwidth(command, config, db).await?,
         Command::Exam(command) => super::exams::exam(command, db).await?,
         Command::Fault(command) => super::records::fault(command, db).await?,
         Command::Notice(command) => super::records::notice(command, db).await?,

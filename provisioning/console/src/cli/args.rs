@@ -58,6 +58,9 @@ pub enum Command {
     /// How much lessons are used, and whether planned ones were opened (使用、开课情况).
     #[command(subcommand)]
     Usage(super::records::Usage),
+    /// What schools' lines carry (宽带): rules, tests, proof.
+    #[command(subcommand)]
+    Bandwidth(super::bandwidth::BandwidthCommand),
     /// Exams (考试) and what the boards noted of them.
     #[command(subcommand)]
     Exam(super::exams::ExamCommand),

@@ -6,6 +6,7 @@ mod admin;
 mod answers;
 mod args;
 mod audit;
+mod bandwidth;
 mod broker;
 mod bulk;
 mod ca;

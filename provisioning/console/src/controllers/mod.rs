@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod audit;
+pub mod bandwidth;
 pub mod batches;
 pub mod claims;
 pub mod clones;

@@ -9,6 +9,7 @@ mod claim;
 mod classroom;
 mod enrol;
 pub mod limits;
+mod probe;
 pub mod ranges;
 pub mod rates;
 mod records;
@@ -144,6 +145,9 @@ struct Shared {
     renewals: Rate<DeviceId>,
     dead_calls: Rate<DeviceId>,
     records: Rate<DeviceId>,
+    probes: Arc<Semaphore>,
+    probes_per_device: Turns<DeviceId>,
+    probe_requests: Rate<DeviceId>,
 }
 
 /// The routes; [`serve`] puts [`Peer`] into each request.
@@ -160,6 +164,9 @@ pub fn router(http: DeviceHttp) -> Router {
         renewals: Rate::new(renew::RENEWALS, renew::RENEWAL_WINDOW),
         dead_calls: Rate::new(1, admission::DEAD_CALL_EVERY),
         records: Rate::new(records::REQUESTS, records::WINDOW),
+        probes: Arc::new(Semaphore::new(probe::STREAMS)),
+        probes_per_device: Turns::new(contract::bandwidth::STREAMS.1),
+        probe_requests: Rate::new(probe::REQUESTS, probe::WINDOW),
         http,
     });
     Router::new()
@@ -185,6 +192,8 @@ pub fn router(http: DeviceHttp) -> Router {
             api::RECORDS,
             post(records::take).layer(DefaultBodyLimit::max(contract::records::MAX_RECORDS_BYTES)),
         )
+        .route(api::PROBE_DOWN, get(probe::down))
+        .route(api::PROBE_UP, post(probe::up))
         // Half of a manifest is the spelling of its list of chunks.
         .route(api::MANIFEST_ROUTE, get(manifest).layer(CompressionLayer::new()))
         .route(api::FILE_ROUTE, get(file))

@@ -1,6 +1,7 @@
 //! What the console does without being asked.
 
 pub mod audit;
+pub mod bandwidth;
 pub mod classroom_plans;
 pub mod clock;
 pub mod gc;

@@ -128,6 +128,7 @@ impl Console {
         ));
         tasks.spawn(jobs::revisions::run(app.clone(), stopping.clone()));
         tasks.spawn(jobs::audit::run(app.clone(), stopping.clone()));
+        tasks.spawn(jobs::bandwidth::run(app.clone(), stopping.clone()));
         tasks.spawn(jobs::gc::run(app.clone(), stopping.clone()));
         tasks.spawn(crate::packs::job::run(app.clone(), stopping.clone()));
         tasks.spawn(jobs::standing::run(app.clone(), stopping.clone()));
