@@ -327,6 +327,7 @@ impl Agent {
         agent.membership = agent.membership_now();
         agent.player_urls = agent.find_player_urls();
         agent.exam_plan(now);
+        agent.classroom_back(now);
         agent.show_places();
         agent.show_repairs();
         Ok(agent)

@@ -2,13 +2,26 @@
 
 use std::{sync::Arc, time::Duration};
 
-use agent_core::{Millis, lessons, pace::Pace, timetable::Timetable};
+use agent_core::{
+    Millis,
+    backoff::{Backoff, Dice},
+    lessons,
+    pace::Pace,
+    timetable::Timetable,
+};
 use bytes::Bytes;
-use contract::{classroom::ClassroomPlan, id::DeviceId, signed::Signed};
+use contract::{api::CLASSROOM, classroom::ClassroomPlan, id::DeviceId, signed::Signed};
 use jiff::Timestamp;
+use reqwest::Method;
 
-use super::agent::Agent;
-use crate::{clock, keeper::Task, settings::BoardSettings, shelf::ShelfClock};
+use super::{agent::Agent, inbox::Inside};
+use crate::{
+    clock,
+    io::console::{self, Answer, is_unknown_route},
+    keeper::Task,
+    settings::BoardSettings,
+    shelf::ShelfClock,
+};
 
 /// The clock and the timetable are looked at at least this often.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
@@ -17,9 +30,69 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(50);
 /// A clock that is set by less is not told to the pages.
 const DRIFT_MS: i64 = 2000;
 
+/// A board that has no plan asks within this and the spread: the broker's own copy is mostly here before.
+const FIRST_ASK: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(10));
+/// One that has a plan, after it was away: a county that comes back does not ask at once.
+const LATER_ASK: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(240));
+const ASK_WAITS: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(1800));
+/// A console that has no plan for us, or does not know the question, is asked again after this, or when we come back.
+const NONE_THERE: Duration = Duration::from_secs(6 * 3600);
+/// Longest plan that is read.
+const MAX_PLAN_BYTES: usize = 1 << 20;
+
+/// When the console is asked for the plan over HTTPS: where the broker's copy did not come.
+#[derive(Debug)]
+struct Asking {
+    due: Option<Millis>,
+    under_way: bool,
+    backoff: Backoff,
+    dice: Dice,
+}
+
+impl Asking {
+    fn new(seed: u64) -> Self {
+        Self {
+            due: None,
+            under_way: false,
+            backoff: Backoff::new(ASK_WAITS.0, ASK_WAITS.1),
+            dice: Dice::new(seed),
+        }
+    }
+
+    /// The board started, or found the console again.
+    fn back(&mut self, has_plan: bool, now: Millis) {
+        let (least, spread) = if has_plan { LATER_ASK } else { FIRST_ASK };
+        self.backoff.reset();
+        let at = now + least + self.dice.up_to(spread);
+        self.due = Some(self.due.map_or(at, |due| due.min(at)));
+    }
+
+    fn begins(&mut self, now: Millis) -> bool {
+        let begins = !self.under_way && self.due.is_some_and(|due| due <= now);
+        if begins {
+            self.due = None;
+            self.under_way = true;
+        }
+        begins
+    }
+
+    /// A plan came, whichever way.
+    const fn came(&mut self) {
+        self.due = None;
+    }
+
+    /// What was asked has its answer; again after `wait`, or after the next of the growing waits.
+    fn ended(&mut self, wait: Option<Duration>, now: Millis) {
+        self.under_way = false;
+        let wait = wait.unwrap_or_else(|| self.backoff.next_wait(&mut self.dice));
+        self.due = Some(now + wait);
+    }
+}
+
 /// What is known of the classroom.
 #[derive(Debug)]
 pub(super) struct Classroom {
+    asking: Asking,
     plan: Option<Arc<ClassroomPlan>>,
     /// Verified, on its way to the disk.
     offered: Option<ClassroomPlan>,
@@ -43,6 +116,7 @@ impl Classroom {
     /// With the plan that was kept.
     pub(super) fn new(plan: Option<ClassroomPlan>) -> Self {
         Self {
+            asking: Asking::new(rand::random()),
             table: Arc::new(Timetable::new(plan.as_ref(), None)),
             plan: plan.map(Arc::new),
             offered: None,
@@ -81,8 +155,9 @@ impl Classroom {
     }
 
     /// When the timetable or the clock is to be looked at again.
-    pub(super) const fn poll_timeout(&self) -> Option<Millis> {
-        Some(self.look_at)
+    pub(super) fn poll_timeout(&self) -> Option<Millis> {
+        let ask = self.asking.due.filter(|_| !self.asking.under_way);
+        Some(ask.map_or(self.look_at, |ask| ask.min(self.look_at)))
     }
 }
 
@@ -91,7 +166,9 @@ impl Agent {
     pub(super) fn on_classroom(&mut self, payload: &Bytes, now: Millis) -> anyhow::Result<()> {
         let document: Signed<ClassroomPlan> = serde_json::from_slice(payload)?;
         let plan = self.trust.verify(&document)?;
-        if !self.classroom.is_news(&plan, &self.identity.reply.device_id)? {
+        let news = self.classroom.is_news(&plan, &self.identity.reply.device_id)?;
+        self.classroom.asking.came();
+        if !news {
             return Ok(());
         }
         self.time.signed_at(plan.issued_at, now);
@@ -102,6 +179,56 @@ impl Agent {
         );
         self.classroom.offered = Some(plan);
         Ok(())
+    }
+
+    /// The board started, or the console can be reached again.
+    pub(super) fn classroom_back(&mut self, now: Millis) {
+        let has_plan = self.classroom.plan.is_some();
+        self.classroom.asking.back(has_plan, now);
+    }
+
+    /// Asks for the plan over HTTPS, whether the broker can be reached or not.
+    fn ask_classroom(&mut self, now: Millis) {
+        if self.link.is_none() {
+            // A device that stands aside asks nobody.
+            return self.classroom.asking.came();
+        }
+        if !self.classroom.asking.begins(now) {
+            return;
+        }
+        let Ok(tls) = self.tls() else {
+            return self.classroom.asking.ended(None, now);
+        };
+        let url = format!("{}{CLASSROOM}", self.identity.console_url);
+        let inside = self.inbox.inside.clone();
+        tokio::spawn(async move {
+            let answer = console::ask_up_to(tls, Method::GET, &url, None, MAX_PLAN_BYTES).await;
+            let _ = inside.send(Inside::Classroom(answer)).await;
+        });
+    }
+
+    /// The console's answer to that.
+    pub(super) fn on_classroom_answer(&mut self, answer: Answer, now: Millis) {
+        match answer {
+            Answer::Good(body) => {
+                self.classroom.asking.ended(Some(NONE_THERE), now);
+                match self.on_classroom(&Bytes::from(body), now) {
+                    Ok(()) => self.classroom.asking.came(),
+                    Err(error) => tracing::warn!(error = %format!("{error:#}"), "the classroom's plan that was asked for is refused"),
+                }
+            }
+            Answer::Problem { status, .. } if is_unknown_route(status) => {
+                self.classroom.asking.ended(Some(NONE_THERE), now);
+            }
+            answer => {
+                tracing::debug!(reason = %answer.reason(), "the console did not give the classroom's plan; asking again later");
+                if answer.refusal().is_some() {
+                    self.standings
+                        .handle(agent_core::identity::standing::Event::Refused, now);
+                }
+                self.classroom.asking.ended(None, now);
+            }
+        }
     }
 
     /// Whether the plan is on the disk; it counts all the same.
@@ -133,6 +260,7 @@ impl Agent {
 
     /// The page hears of bells and of a clock that was set; lessons hear when they are needed.
     pub(super) fn settle_classroom(&mut self, now: Millis) {
+        self.ask_classroom(now);
         let settings = self.shelf.settings().now();
         if !Arc::ptr_eq(&settings, &self.classroom.settings) {
             self.classroom.settings = settings;
@@ -198,6 +326,29 @@ mod tests {
         classroom.offered = Some(plan("dev-1", 6));
         assert!(!classroom.is_news(&plan("dev-1", 5), &own).unwrap());
         assert!(classroom.is_news(&plan("dev-1", 7), &own).unwrap());
+    }
+
+    #[test]
+    fn the_plan_is_asked_for_soon_where_there_is_none_and_not_where_it_came() {
+        let after = |s: u64| Millis(s * 1000);
+        let mut asking = Asking::new(1);
+        assert!(!asking.begins(after(1_000_000)));
+        asking.back(false, after(0));
+        assert!(!asking.begins(after(4)) && asking.begins(after(15)));
+        // One question at a time.
+        asking.back(false, after(15));
+        assert!(!asking.begins(after(40)));
+        asking.ended(None, after(40));
+        assert!(!asking.begins(after(41)) && asking.begins(after(40 + 60)));
+        asking.ended(Some(NONE_THERE), after(100));
+        assert!(!asking.begins(after(20_000)));
+        // Found the console again: sooner than that, but spread out; and not at all if the broker was quicker.
+        asking.back(true, after(20_000));
+        assert!(!asking.begins(after(20_059)));
+        asking.came();
+        assert!(!asking.begins(after(30_000)));
+        asking.back(true, after(30_000));
+        assert!(asking.begins(after(30_300)));
     }
 
     #[test]

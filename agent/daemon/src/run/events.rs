@@ -42,6 +42,7 @@ impl Agent {
                 self.commands.handle(commands::Event::Connected, now);
                 self.report.handle(report::Event::Connected, now);
                 self.records_connected(now);
+                self.classroom_back(now);
             }
             MqttEvent::Disconnected => {
                 self.online = false;
@@ -266,6 +267,7 @@ impl Agent {
             Inside::Page(word) => self.on_page(*word, now),
             Inside::DiskCame => self.on_disk_came(now),
             Inside::PinChecked(right, answer) => self.on_pin_checked(right, answer, now),
+            Inside::Classroom(answer) => self.on_classroom_answer(answer, now),
             Inside::Records(answer) => self.on_records(&answer, now),
             Inside::Disk(word) => self.on_disk(word),
             Inside::Standing(said) => self.on_standing(said, now),

@@ -67,6 +67,8 @@ pub(super) enum Inside {
     DiskCame,
     /// Whether a PIN was the right one, and who waits for the answer.
     PinChecked(bool, oneshot::Sender<Result<ExamView, PinDenied>>),
+    /// The classroom's plan, or why the console did not give it.
+    Classroom(Told),
     /// What the console says to what was noted down.
     Records(Told),
     /// What the desk that looks at disks has to say.
