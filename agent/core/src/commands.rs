@@ -9,6 +9,7 @@
 //!          └▶ Accepted ─▶ notice: Succeeded, shown until its time is over
 //!                      └▶ reboot: wait delay_s ─▶ Executing { boot } ─▶ Reboot
 //!                                   another boot_id: Succeeded;  the same after 300 s: Failed
+//!                      └▶ bandwidth test: Executing { boot } ─▶ TestBandwidth ─▶ Succeeded | Failed;  a restart: Failed
 //! ```
 //! While [`Event::Hold`] says so (an exam) nothing goes beyond Accepted and no notice is on screen. Afterwards what expired
 //! in between is answered so, and the rest goes on.
@@ -19,6 +20,7 @@ use std::{
 };
 
 use contract::{
+    bandwidth::BandwidthTest,
     command::{CommandBody, CommandEnvelope, CommandState, CommandStatus, NoticeLevel},
     id::{BootId, CommandId, DeviceId},
 };
@@ -29,6 +31,8 @@ use crate::time::Millis;
 
 /// A machine that was told to restart and still runs after this does not restart.
 pub const REBOOT_DEADLINE: Duration = Duration::from_secs(300);
+/// A bandwidth test that has not ended by then never will.
+const TEST_DEADLINE: Duration = Duration::from_secs(900);
 /// Statuses that are said again after each connect: those of so many newest commands.
 const SAID_AGAIN: usize = 32;
 /// Records kept while they may arrive again; beyond, the oldest finished ones go.
@@ -61,9 +65,9 @@ pub enum Stage {
         /// The power-up in which it was accepted.
         boot_id: BootId,
     },
-    /// A reboot under way.
+    /// A reboot or a bandwidth test under way.
     Executing {
-        /// The power-up that it is to end.
+        /// The power-up in which it began, which a reboot is to end.
         boot_id: BootId,
         /// When it began, in that power-up.
         since: Millis,
@@ -106,6 +110,8 @@ pub enum Event {
     JournalFailed(CommandId, String),
     /// The restart could not even begin.
     RebootFailed(CommandId, String),
+    /// A bandwidth test is over, or why it never was one.
+    Tested(CommandId, Result<(), String>),
     /// The console can be reached: it may have missed an answer.
     Connected,
     /// Nothing is to be shown or executed (`held`), or may be again.
@@ -128,6 +134,8 @@ pub enum Effect {
     Publish(CommandStatus),
     /// Restart the machine; answered only if it fails.
     Reboot(CommandId),
+    /// Measure the line; answered by `Tested`.
+    TestBandwidth(CommandId, BandwidthTest),
     /// [`Commands::notices`] changed.
     NoticesChanged,
     /// A command came while it is held back.
@@ -249,6 +257,18 @@ impl Commands {
                     self.write(&id, done(CommandState::Failed { reason }));
                 }
             }
+            Event::Tested(id, outcome) => {
+                let under_way = |r: &Record| {
+                    matches!(r.stage, Some(Stage::Executing { .. })) && is_test(&r.envelope.body)
+                };
+                if self.records.get(&id).is_some_and(under_way) {
+                    let state = match outcome {
+                        Ok(()) => CommandState::Succeeded,
+                        Err(reason) => CommandState::Failed { reason },
+                    };
+                    self.write(&id, done(state));
+                }
+            }
             Event::Connected => {
                 let newest = self.order.len().saturating_sub(SAID_AGAIN);
                 for id in self.order.iter().skip(newest).cloned().collect::<Vec<_>>() {
@@ -320,7 +340,11 @@ impl Commands {
                     self.write(&id, Stage::Executing { boot_id, since: now });
                 }
                 Some(Stage::Executing { .. }) => {
-                    let reason = format!("did not restart within {} s", REBOOT_DEADLINE.as_secs());
+                    let reason = if is_test(&record.envelope.body) {
+                        format!("the test did not end within {} s", TEST_DEADLINE.as_secs())
+                    } else {
+                        format!("did not restart within {} s", REBOOT_DEADLINE.as_secs())
+                    };
                     self.write(&id, done(CommandState::Failed { reason }));
                 }
                 Some(Stage::Done { .. }) => {
@@ -433,12 +457,19 @@ impl Commands {
         let accepted = matches!(stage, Stage::Accepted { .. });
         record.stage = Some(stage);
         let kind = Kind::of(&record.envelope.body);
+        let test = match &record.envelope.body {
+            CommandBody::TestBandwidth(test) => Some(test.clone()),
+            _ => None,
+        };
         self.publish(id);
         if accepted && self.held {
             self.effects.push_back(Effect::Held(id.clone(), kind));
         }
         if executes {
-            self.effects.push_back(Effect::Reboot(id.clone()));
+            self.effects.push_back(match test {
+                Some(test) => Effect::TestBandwidth(id.clone(), test),
+                None => Effect::Reboot(id.clone()),
+            });
         } else {
             self.go_on(id, now);
         }
@@ -505,7 +536,24 @@ impl Commands {
                     },
                 );
             }
-            (Stage::Accepted { .. }, CommandBody::TestBandwidth(_) | CommandBody::Unknown) => {
+            (Stage::Accepted { boot_id }, CommandBody::TestBandwidth(_)) => {
+                if self.held {
+                    return;
+                }
+                if *boot_id == self.boot_id {
+                    let boot_id = self.boot_id.clone();
+                    self.write(id, Stage::Executing { boot_id, since: now });
+                } else {
+                    let reason = "the machine restarted before it could measure".to_owned();
+                    self.write(id, done(CommandState::Failed { reason }));
+                }
+            }
+            // Only what is on record from before this start comes here: nobody measures any more.
+            (Stage::Executing { .. }, CommandBody::TestBandwidth(_)) => {
+                let reason = "restarted while it measured".to_owned();
+                self.write(id, done(CommandState::Failed { reason }));
+            }
+            (Stage::Accepted { .. }, CommandBody::Unknown) => {
                 // An older agent than the one that accepted it.
                 let reason = "this agent does not know the command".to_owned();
                 self.write(id, done(CommandState::Failed { reason }));
@@ -596,6 +644,9 @@ impl Commands {
         match &record.stage {
             Some(Stage::Accepted { .. }) if self.held => None,
             Some(Stage::Accepted { .. }) => record.due_at,
+            Some(Stage::Executing { since, .. }) if is_test(&record.envelope.body) => {
+                Some(*since + TEST_DEADLINE)
+            }
             Some(Stage::Executing { since, .. }) => Some(*since + REBOOT_DEADLINE),
             Some(Stage::Done { .. }) if record.over => None,
             Some(Stage::Done { .. }) => self.shown_until(record),
@@ -660,6 +711,10 @@ impl Kind {
             CommandBody::TestBandwidth(_) | CommandBody::Unknown => Self::Other,
         }
     }
+}
+
+const fn is_test(body: &CommandBody) -> bool {
+    matches!(body, CommandBody::TestBandwidth(_))
 }
 
 const fn done(state: CommandState) -> Stage {

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod backoff;
+pub mod bandwidth;
 pub mod clock;
 pub mod commands;
 pub mod enrol;
