@@ -30,6 +30,8 @@ use crate::{
     domain::import::{Importer, release::Releaser},
     enrolment::Enroller,
     error::DefaultLanguage,
+    ingest::limit::Limits,
+    metrics::Durations,
     objects::Objects,
     oidc::Oidc,
     pki::{self, NewRoot, Pki, Sealer, denylist::Denylist, keys::SigningKeys},
@@ -77,6 +79,8 @@ pub struct Parts {
     pub owed: Notify,
     /// What came in since the start.
     pub counters: Counters,
+    /// How often devices may speak.
+    pub limits: Limits,
     /// The link to the broker, once there is one.
     pub link: OnceLock<watch::Receiver<LinkState>>,
     /// Devices connected to the embedded broker; `u64::MAX` without one.
@@ -172,6 +176,7 @@ impl AppState {
             changes: Changes::default(),
             owed: Notify::new(),
             counters: Counters::default(),
+            limits: Limits::default(),
             link: OnceLock::new(),
             connections: AtomicU64::new(u64::MAX),
             stopping: CancellationToken::new(),
@@ -317,11 +322,13 @@ pub enum Noun {
     Security,
     /// An account or what it may do.
     User,
+    /// An incident, an alert, a rule.
+    Incident,
 }
 
 impl Noun {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Tree,
         Self::Device,
         Self::Lesson,
@@ -331,6 +338,7 @@ impl Noun {
         Self::Claim,
         Self::Security,
         Self::User,
+        Self::Incident,
     ];
 
     /// The event's name, and the row in the database's table of revisions.
@@ -345,6 +353,7 @@ impl Noun {
             Self::Claim => "claim",
             Self::Security => "security",
             Self::User => "user",
+            Self::Incident => "incident",
         }
     }
 }
@@ -391,6 +400,14 @@ pub struct Counters {
     pub samples_repeated: AtomicU64,
     /// Messages refused.
     pub rejected: AtomicU64,
+    /// Events stored.
+    pub events_stored: AtomicU64,
+    /// Readings and clocks that could not be true and were left out.
+    pub implausible: AtomicU64,
+    /// Messages that came too often and were not taken.
+    pub limited: AtomicU64,
+    /// From the first message of a round to its commit and its acknowledgements.
+    pub rounds: Durations,
 }
 
 impl Counters {
@@ -406,6 +423,9 @@ impl Counters {
             samples_stored: self.samples_stored.load(Ordering::Relaxed),
             samples_repeated: self.samples_repeated.load(Ordering::Relaxed),
             rejected: self.rejected.load(Ordering::Relaxed),
+            events_stored: self.events_stored.load(Ordering::Relaxed),
+            implausible: self.implausible.load(Ordering::Relaxed),
+            limited: self.limited.load(Ordering::Relaxed),
         }
     }
 }

@@ -3,12 +3,19 @@
 //! A message that makes no sense is counted, logged and kept among the refused ones; it never ends the loop. When the
 //! database fails, nothing is acknowledged, so devices send again.
 
-use std::{collections::BTreeSet, time::Duration};
+pub mod batch;
+pub mod limit;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use contract::{
     command::CommandStatus,
-    health::{IngestAck, MAX_BATCH_SAMPLES, TelemetryBatch},
+    event::{DeviceEvent, EventKind},
+    health::IngestAck,
     id::DeviceId,
     report::{DeviceReport, Presence},
     topic::{Direction, Leaf, Topic},
@@ -17,10 +24,11 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 
+use self::batch::{Batch, BatchError};
 use crate::{
     app::{AppState, Counters, Noun},
     broker::Incoming,
-    db::{DbResult, commands::StatusOutcome, devices::owed::ReportOutcome},
+    db::{DbResult, commands::StatusOutcome, devices::owed::ReportOutcome, health::Stored},
     jobs::{Outlet, presence::foreign_name},
 };
 
@@ -30,8 +38,6 @@ const AT_ONCE: usize = 64;
 const SAMPLES_AT_ONCE: usize = 1_000;
 /// Lessons in one report at most.
 const MAX_REPORT_LESSONS: usize = 20_000;
-/// Power-ups that one batch may declare forgotten.
-const MAX_FORGOTTEN: usize = 1_000;
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// So long is a round kept while the database refuses it; not for ever, or one bad message would stop a county.
 const TRIES: u32 = 600;
@@ -39,7 +45,10 @@ const TRIES: u32 = 600;
 /// Takes messages in until the channel ends.
 pub async fn run(app: AppState, mut incoming: mpsc::Receiver<Incoming>, outlet: impl Outlet) {
     while let Some(first) = incoming.recv().await {
-        let mut round = Round::default();
+        let mut round = Round {
+            begun: Some(Instant::now()),
+            ..Round::default()
+        };
         round.sort(&app, first).await;
         while round.messages < AT_ONCE && round.samples < SAMPLES_AT_ONCE {
             match incoming.try_recv() {
@@ -56,7 +65,12 @@ pub async fn run(app: AppState, mut incoming: mpsc::Receiver<Incoming>, outlet: 
 async fn store_with_patience(app: &AppState, outlet: &impl Outlet, round: &Round) {
     for _ in 0..TRIES {
         match round.store(app, outlet).await {
-            Ok(()) => return,
+            Ok(()) => {
+                if let Some(begun) = round.begun {
+                    app.counters.rounds.observe(begun.elapsed());
+                }
+                return;
+            }
             Err(error) => {
                 tracing::error!(error = %error, "messages of devices could not be stored; they are kept and tried again");
             }
@@ -72,9 +86,13 @@ async fn store_with_patience(app: &AppState, outlet: &impl Outlet, round: &Round
 /// One round of messages, parsed.
 #[derive(Debug, Default)]
 pub struct Round {
+    /// When its first message was taken.
+    begun: Option<Instant>,
     messages: usize,
     samples: usize,
-    batches: Vec<TelemetryBatch>,
+    batches: Vec<Batch>,
+    /// Messages that were not taken because their devices speak too often.
+    limited: BTreeMap<DeviceId, u64>,
     reports: Vec<(DeviceReport, bool)>,
     statuses: Vec<CommandStatus>,
     presences: Vec<Presence>,
@@ -89,7 +107,7 @@ impl Round {
             Ok(topic) => topic,
             Err(error) => return refuse(app, &message.topic, &error.to_string(), None).await,
         };
-        if let Err(reason) = self.take(&topic, &message) {
+        if let Err(reason) = self.take(app, &topic, &message, app.clock.now()) {
             if let Reason::Foreign { .. } = reason {
                 let counted = async {
                     app.db.devices().count_misuse(&topic.device).await?;
@@ -103,36 +121,27 @@ impl Round {
         }
     }
 
-    fn take(&mut self, topic: &Topic, message: &Incoming) -> Result<(), Reason> {
+    fn take(
+        &mut self,
+        app: &AppState,
+        topic: &Topic,
+        message: &Incoming,
+        now: Timestamp,
+    ) -> Result<(), Reason> {
         if topic.leaf.direction() != Direction::Up {
             return Err(Reason::Direction(topic.leaf));
         }
         match topic.leaf {
             Leaf::Telemetry => {
-                let batch: TelemetryBatch = read(topic, &message.payload, |b: &TelemetryBatch| &b.device_id)?;
-                if batch.samples.len() > MAX_BATCH_SAMPLES {
-                    return Err(Reason::Bounds(format!(
-                        "{} samples in one batch; allowed are {MAX_BATCH_SAMPLES}",
-                        batch.samples.len()
-                    )));
+                let taken = batch::read(&message.payload, now)?;
+                speaks_for(topic, &taken.batch.device_id)?;
+                let cost = limit::cost(&taken.batch);
+                if !app.limits.allow(&topic.device, cost, Instant::now()) {
+                    *self.limited.entry(topic.device.clone()).or_default() += 1;
+                    return Ok(());
                 }
-                if batch.forgotten.len() > MAX_FORGOTTEN {
-                    return Err(Reason::Bounds(format!(
-                        "{} power-ups declared forgotten",
-                        batch.forgotten.len()
-                    )));
-                }
-                if batch
-                    .samples
-                    .iter()
-                    .any(|s| s.seq == 0 || s.seq > i64::MAX as u64)
-                {
-                    return Err(Reason::Bounds(
-                        "a sample's seq is 0 or too large; it counts from 1".to_owned(),
-                    ));
-                }
-                self.samples += batch.samples.len();
-                self.batches.push(batch);
+                self.samples += taken.batch.samples.len();
+                self.batches.push(taken);
             }
             Leaf::Report => {
                 let report: DeviceReport = read(topic, &message.payload, |r: &DeviceReport| &r.device_id)?;
@@ -207,16 +216,32 @@ impl Round {
         }
         if !self.batches.is_empty() {
             let outcomes = app.db.health().store(&self.batches, now).await?;
-            for (batch, stored) in self.batches.iter().zip(outcomes) {
+            for (taken, stored) in self.batches.iter().zip(outcomes) {
+                let device = &taken.batch.device_id;
                 let Some(stored) = stored else {
-                    stranger(app, &batch.device_id, Leaf::Telemetry).await;
+                    stranger(app, device, Leaf::Telemetry).await;
                     continue;
                 };
-                Counters::add(&app.counters.samples_stored, stored.new);
-                Counters::add(&app.counters.samples_repeated, stored.repeated);
-                acknowledge(outlet, &batch.device_id, stored.ack).await;
-                changed.insert(batch.device_id.clone());
+                let counters = &app.counters;
+                Counters::add(&counters.samples_stored, stored.new);
+                Counters::add(&counters.samples_repeated, stored.repeated);
+                Counters::add(&counters.events_stored, stored.new_events.len() as u64);
+                Counters::add(&counters.implausible, taken.implausible);
+                let news = stored
+                    .new_events
+                    .iter()
+                    .filter_map(|n| taken.batch.events.get(*n));
+                for event in news {
+                    happened(app, device, event).await?;
+                }
+                acknowledge(outlet, device, stored).await;
+                changed.insert(device.clone());
             }
+        }
+        for (device, count) in &self.limited {
+            Counters::add(&app.counters.limited, *count);
+            tracing::warn!(device.id = %device, messages = count, "a device speaks too often; not taken");
+            app.db.health().limited(device, *count, now).await?;
         }
         for device in changed {
             app.changes.tell(Noun::Device, Some(device.to_string()));
@@ -231,12 +256,20 @@ impl Round {
     }
 }
 
+/// What the rest of the console does about an event that is news.
+async fn happened(_app: &AppState, device: &DeviceId, event: &DeviceEvent) -> DbResult<()> {
+    if let EventKind::Tamper { what, .. } = &event.what {
+        tracing::warn!(device.id = %device, ?what, "a device says that somebody tampers with it");
+    }
+    Ok(())
+}
+
 /// After the commit only: from here on the device may forget.
-async fn acknowledge(outlet: &impl Outlet, device: &DeviceId, stored: Vec<contract::health::BootSeq>) {
+async fn acknowledge(outlet: &impl Outlet, device: &DeviceId, stored: Stored) {
     let ack = IngestAck {
         device_id: device.clone(),
-        stored,
-        events: Vec::new(),
+        stored: stored.ack,
+        events: stored.events_ack,
     };
     let payload = match serde_json::to_vec(&ack) {
         Ok(payload) => Bytes::from(payload),
@@ -262,20 +295,33 @@ enum Reason {
     Direction(Leaf),
 }
 
+impl From<BatchError> for Reason {
+    fn from(error: BatchError) -> Self {
+        match error {
+            BatchError::Malformed(problem) => Self::Malformed(problem),
+            BatchError::Bounds(problem) => Self::Bounds(problem),
+        }
+    }
+}
+
 fn read<T: DeserializeOwned>(
     topic: &Topic,
     payload: &[u8],
     device: impl Fn(&T) -> &DeviceId,
 ) -> Result<T, Reason> {
     let value: T = serde_json::from_slice(payload).map_err(|e| Reason::Malformed(e.to_string()))?;
-    let speaks_for = device(&value);
-    if *speaks_for != topic.device {
-        return Err(Reason::Foreign {
-            topic: topic.device.clone(),
-            payload: speaks_for.clone(),
-        });
-    }
+    speaks_for(topic, device(&value))?;
     Ok(value)
+}
+
+fn speaks_for(topic: &Topic, device: &DeviceId) -> Result<(), Reason> {
+    if *device == topic.device {
+        return Ok(());
+    }
+    Err(Reason::Foreign {
+        topic: topic.device.clone(),
+        payload: device.clone(),
+    })
 }
 
 async fn stranger(app: &AppState, device: &DeviceId, leaf: Leaf) {

@@ -111,6 +111,9 @@ fn closed() -> OpenApiRouter<AppState> {
         .routes(routes!(identity::stolen))
         .routes(routes!(identity::unlock))
         .routes(routes!(health::series))
+        .routes(routes!(crate::controllers::series::series))
+        .routes(routes!(crate::controllers::series::events))
+        .routes(routes!(crate::controllers::fleet::counts))
         .routes(routes!(commands::add, commands::list))
         .routes(routes!(tickets::add, tickets::list))
         .routes(routes!(tickets::revoke))
@@ -162,6 +165,7 @@ fn closed() -> OpenApiRouter<AppState> {
         .routes(routes!(system::system))
         .routes(routes!(crate::controllers::trust::standing))
         .merge(records())
+        .merge(reports())
         .merge(bandwidth())
 }
 
@@ -202,6 +206,30 @@ fn records() -> OpenApiRouter<AppState> {
         .routes(routes!(notices::send, notices::list))
         .routes(routes!(notices::detail))
         .routes(routes!(notices::devices))
+}
+
+/// Reports, registers, indicators, tables for other programs.
+fn reports() -> OpenApiRouter<AppState> {
+    use crate::controllers::reports;
+    OpenApiRouter::new()
+        .routes(routes!(reports::list, reports::add))
+        .routes(routes!(reports::detail))
+        .routes(routes!(reports::figures))
+        .routes(routes!(reports::rows))
+        .routes(routes!(reports::file))
+        .routes(routes!(reports::check_again))
+        .routes(routes!(reports::refresh))
+        .routes(routes!(reports::correct))
+        .routes(routes!(reports::submit))
+        .routes(routes!(reports::send_back))
+        .routes(routes!(reports::approve))
+        .routes(routes!(reports::freeze))
+        .routes(routes!(reports::manual, reports::set_manual))
+        .routes(routes!(reports::indicators))
+        .routes(routes!(reports::register))
+        .routes(routes!(reports::register_file))
+        .routes(routes!(reports::catalogue))
+        .routes(routes!(reports::export))
 }
 
 /// Paths whose document and route differ: the upload's limit, the preview's wildcard.

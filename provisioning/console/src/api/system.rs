@@ -72,6 +72,15 @@ pub struct IngestCounters {
     pub samples_repeated: u64,
     /// Messages refused: malformed, unknown topic, another device's name.
     pub rejected: u64,
+    /// Events stored.
+    #[serde(default)]
+    pub events_stored: u64,
+    /// Readings and clocks that could not be true and were left out.
+    #[serde(default)]
+    pub implausible: u64,
+    /// Messages that came too often and were not taken; their devices send them again.
+    #[serde(default)]
+    pub limited: u64,
 }
 
 /// One refused message.

@@ -3,6 +3,7 @@
 //! SQLite in WAL mode with `synchronous=FULL`: what is committed here is owed, and survives a power cut. Another database
 //! can follow behind the same functions. One connection writes, so writers queue here and not in SQLite.
 
+pub mod alerts;
 pub mod audit;
 pub mod bandwidth;
 pub mod areas;
@@ -21,6 +22,7 @@ pub mod faults;
 pub mod forecast;
 pub mod grants;
 pub mod health;
+pub mod incidents;
 pub mod lessons;
 pub mod lines;
 pub mod lint;
@@ -36,6 +38,7 @@ pub mod records;
 pub mod registers;
 pub mod reports;
 pub mod reviews;
+pub mod rollups;
 pub mod roster;
 pub mod school_plans;
 pub mod scope;

@@ -17,6 +17,7 @@ pub mod pin;
 pub mod planner;
 pub mod progress;
 pub mod readings;
+pub mod rollup;
 pub mod boot_clock;
 pub mod records;
 pub mod review;

@@ -1,14 +1,19 @@
 //! What the console does without being asked.
 
+pub mod alerts;
 pub mod audit;
 pub mod bandwidth;
 pub mod classroom_plans;
 pub mod clock;
 pub mod gc;
+pub mod liveness;
 mod owed_plans;
 pub mod presence;
 pub mod publisher;
+pub mod retention;
+pub mod reports;
 pub mod revisions;
+pub mod rollup;
 pub mod root_key;
 pub mod school_plans;
 pub mod standing;

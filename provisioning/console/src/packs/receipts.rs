@@ -27,6 +27,7 @@ use crate::{
     api::packs::ReceiptOutcome,
     db::{Db, commands::StatusOutcome, devices::owed::ReportOutcome, scope::Scope},
     error::{ApiError, Code},
+    ingest::batch,
     pki::{Pki, keys::SigningKeys},
 };
 
@@ -116,7 +117,7 @@ impl Merger<'_> {
         crate::audit::note("receipt", i64::try_from(receipt.number).unwrap_or(i64::MAX));
         crate::audit::note("repeated", outcome.repeated);
         // The samples of what was merged before are gone through, too: the word for the board says what is stored.
-        let stored = self
+        let (stored, events) = self
             .take_over(
                 outcome,
                 &receipt.report,
@@ -139,7 +140,7 @@ impl Merger<'_> {
             samples: IngestAck {
                 device_id: device.clone(),
                 stored,
-                events: Vec::new(),
+                events,
             },
         })?;
         Ok((device, ack))
@@ -152,7 +153,7 @@ impl Merger<'_> {
         telemetry: &[contract::health::TelemetryBatch],
         commands: &[contract::command::CommandStatus],
         now: Timestamp,
-    ) -> anyhow::Result<Vec<BootSeq>> {
+    ) -> anyhow::Result<(Vec<BootSeq>, Vec<BootSeq>)> {
         if !outcome.repeated {
             // As one that the broker had kept: right when it was said, no sign of life now.
             let reports = [(report.clone(), true)];
@@ -164,24 +165,34 @@ impl Merger<'_> {
                 }
             }
         }
-        let mut stored: Vec<BootSeq> = Vec::new();
+        let batches = telemetry
+            .iter()
+            .map(|batch| batch::checked(batch.clone(), now))
+            .collect::<Result<Vec<_>, _>>()?;
+        let (mut stored, mut events) = (Vec::new(), Vec::new());
         for batch in self
             .db
             .health()
-            .store(telemetry, now)
+            .store(&batches, now)
             .await?
             .into_iter()
             .flatten()
         {
             outcome.samples += batch.new;
-            for word in batch.ack {
-                match stored.iter_mut().find(|known| known.boot_id == word.boot_id) {
-                    Some(known) => known.up_to_seq = known.up_to_seq.max(word.up_to_seq),
-                    None => stored.push(word),
-                }
-            }
+            furthest(&mut stored, batch.ack);
+            furthest(&mut events, batch.events_ack);
         }
-        Ok(stored)
+        Ok((stored, events))
+    }
+}
+
+/// Of each power-up the word that reaches furthest.
+fn furthest(known: &mut Vec<BootSeq>, words: Vec<BootSeq>) {
+    for word in words {
+        match known.iter_mut().find(|known| known.boot_id == word.boot_id) {
+            Some(known) => known.up_to_seq = known.up_to_seq.max(word.up_to_seq),
+            None => known.push(word),
+        }
     }
 }
 
