@@ -165,6 +165,7 @@ fn closed() -> OpenApiRouter<AppState> {
         .routes(routes!(system::system))
         .routes(routes!(crate::controllers::trust::standing))
         .merge(records())
+        .merge(work_orders())
         .merge(reports())
         .merge(bandwidth())
 }
@@ -232,6 +233,28 @@ fn reports() -> OpenApiRouter<AppState> {
         .routes(routes!(reports::export))
 }
 
+/// Work orders, spare parts, codes on walls; equipment, areas, inspections.
+fn work_orders() -> OpenApiRouter<AppState> {
+    use crate::controllers::orders;
+    OpenApiRouter::new()
+        .routes(routes!(orders::open, orders::list))
+        .routes(routes!(orders::counts))
+        .routes(routes!(orders::detail, orders::change))
+        .routes(routes!(orders::work))
+        .routes(routes!(orders::verdict))
+        .routes(routes!(orders::photo))
+        .routes(routes!(orders::use_part))
+        .routes(routes!(orders::open_rectification))
+        .routes(routes!(orders::parts, orders::add_part))
+        .routes(routes!(orders::move_part))
+        .routes(routes!(orders::slas, orders::set_slas))
+        .routes(routes!(orders::figures))
+        .routes(routes!(orders::figures_table))
+        .routes(routes!(orders::evidence))
+        .routes(routes!(orders::wall_codes, orders::make_wall_codes))
+        .routes(routes!(orders::renew_wall_code))
+}
+
 /// Paths whose document and route differ: the upload's limit, the preview's wildcard.
 fn special() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
@@ -243,6 +266,7 @@ fn special() -> OpenApiRouter<AppState> {
         .routes(routes!(usb::requests))
         .routes(routes!(packs::merge))
         .routes(routes!(lessons::file))
+        .routes(routes!(crate::controllers::orders::add_photo))
 }
 
 /// The OpenAPI 3.1 document, with the contract's types as their own schemas say.
@@ -329,6 +353,11 @@ pub fn router(app: AppState) -> Router {
         )
         .route("/lessons/{id}/files/{*path}", get(lessons::file))
         .route(
+            "/orders/{id}/photos",
+            axum::routing::post(crate::controllers::orders::add_photo)
+                .layer(DefaultBodyLimit::max(crate::photos::MAX_BYTES + (1 << 16))),
+        )
+        .route(
             "/regions/{id}/roster",
             axum::routing::post(roster::import).layer(DefaultBodyLimit::max(MAX_FILE_BYTES + (1 << 20))),
         )
@@ -366,6 +395,7 @@ pub fn router(app: AppState) -> Router {
         .route("/api/docs", get(async || Html(pages::API_DOCS)))
         .route("/api/docs.js", get(pages::api_docs_script))
         .route("/healthz", get(system::healthz))
+        .merge(crate::controllers::wall::routes())
         .route("/api/{*rest}", axum::routing::any(pages::nothing_here))
         .fallback(pages::page)
         .layer(CompressionLayer::new().compress_when(SizeAbove::new(1_024).and(is_text)))

@@ -56,7 +56,12 @@ fn kind_of(segment: &str) -> &str {
         "sessions" => "session",
         "exams" => "exam",
         "faults" => "fault",
+        "orders" => "order",
+        "areas" => "area",
+        "assets" => "asset",
+        "parts" => "part",
         "notices" => "notice",
+        "reports" => "report",
         other => other,
     }
 }

@@ -24,6 +24,7 @@ pub(super) async fn run(command: Command, config: &Config, db: &Db) -> anyhow::R
         Command::Exam(command) => super::exams::exam(command, db).await?,
         Command::Fault(command) => super::records::fault(command, db).await?,
         Command::Notice(command) => super::records::notice(command, db).await?,
+        Command::Report(command) => return super::reports::report(command, config, db).await,
         Command::Timetable(command) => return super::timetables::timetable(command, config, db).await,
         Command::Device(Device::Standing(command)) => super::standing::standing(command, config, db).await?,
         Command::Device(command) => devices::device(command, db).await?,

@@ -70,6 +70,9 @@ pub enum Command {
     /// Notices to many boards (通知).
     #[command(subcommand)]
     Notice(super::records::NoticeCommand),
+    /// Reports (报表), registers (登记簿), tables for other programs (数据目录).
+    #[command(subcommand)]
+    Report(super::reports::ReportCommand),
     /// Timetables (课表), calendars (校历) and planned lessons (备课).
     #[command(subcommand)]
     Timetable(super::timetables::Timetable),

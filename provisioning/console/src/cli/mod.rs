@@ -19,6 +19,7 @@ mod lessons;
 mod pack;
 mod places;
 mod records;
+mod reports;
 mod roster;
 mod school;
 mod security;

@@ -21,6 +21,7 @@ pub mod lines;
 pub mod lint;
 pub mod notices;
 pub mod oidc;
+pub mod orders;
 pub mod packs;
 pub mod pushes;
 pub mod receipts;
@@ -39,6 +40,7 @@ pub mod usage;
 pub mod usb;
 pub mod users;
 pub mod vocab;
+pub mod wall;
 
 use axum::{
     extract::{

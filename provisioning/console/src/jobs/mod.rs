@@ -7,6 +7,7 @@ pub mod classroom_plans;
 pub mod clock;
 pub mod gc;
 pub mod liveness;
+pub mod orders;
 mod owed_plans;
 pub mod presence;
 pub mod publisher;

@@ -130,6 +130,7 @@ impl Console {
         tasks.spawn(jobs::audit::run(app.clone(), stopping.clone()));
         tasks.spawn(jobs::bandwidth::run(app.clone(), stopping.clone()));
         tasks.spawn(jobs::gc::run(app.clone(), stopping.clone()));
+        tasks.spawn(jobs::orders::run(app.clone(), stopping.clone()));
         tasks.spawn(jobs::liveness::run(app.clone(), stopping.clone()));
         tasks.spawn(jobs::rollup::run(app.clone(), stopping.clone()));
         tasks.spawn(jobs::retention::run(app.clone(), stopping.clone()));
