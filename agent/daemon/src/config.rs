@@ -56,6 +56,10 @@ pub struct Config {
     pub live: LiveConfig,
     /// How the board's TPM is reached, where the board names one.
     pub tpm: Tpm2,
+    /// Where `/proc` and `/sys` are; `/` but in tests.
+    pub probes_root: PathBuf,
+    /// Where `/metrics` is told to a Prometheus on the board itself; `None` is nowhere.
+    pub metrics: Option<SocketAddr>,
 }
 
 /// Where the county is made known.
@@ -268,6 +272,22 @@ struct RawConfig {
     live: RawLive,
     #[serde(default)]
     tpm: RawTpm,
+    #[serde(default)]
+    probes: RawProbes,
+    #[serde(default)]
+    metrics: RawMetrics,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawProbes {
+    root: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawMetrics {
+    listen: Option<SocketAddr>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -531,6 +551,24 @@ impl RawConfig {
             .check()
             .map_err(|(key, found, allowed)| refuse(key, found, allowed))?;
 
+        if let Some(listen) = self.metrics.listen
+            && !listen.ip().is_loopback()
+        {
+            return Err(refuse(
+                "metrics.listen",
+                listen.to_string(),
+                "a loopback address, e.g. 127.0.0.1:9108",
+            ));
+        }
+        let probes_root = self.probes.root.unwrap_or_else(|| PathBuf::from("/"));
+        if !probes_root.is_absolute() {
+            return Err(refuse(
+                "probes.root",
+                probes_root.display().to_string(),
+                "an absolute folder with proc/ and sys/",
+            ));
+        }
+
         let reboot_command = self
             .system
             .reboot_command
@@ -600,6 +638,8 @@ impl RawConfig {
                 tools: self.tpm.tools,
                 tcti: self.tpm.tcti,
             },
+            probes_root,
+            metrics: self.metrics.listen,
         })
     }
 }

@@ -4,13 +4,14 @@
 //! are done in the order in which they are given.
 
 use std::{
-    io,
+    io::{self, Write},
     path::{Path, PathBuf},
     thread::JoinHandle,
 };
 
 use agent_core::{
     commands::Entry,
+    health::happenings::{AliveNote, BootFacts, Sight},
     outbox::{Batch, Saved},
 };
 use anyhow::Context;
@@ -24,13 +25,14 @@ use contract::{
     signed::{Signed, SignedBody, TrustedKey},
     standing::StandingOrder,
 };
+use flate2::{Compression, write::GzEncoder};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use crate::{
     clock::SavedFloor,
     files,
-    io::probes::Probes,
+    io::probes::{self, Looker, Probes, Root},
     standing,
     store::{
         journal::Journal,
@@ -67,6 +69,10 @@ pub enum Stream {
 pub enum Task {
     /// Look at the device's health.
     Measure,
+    /// Look at what is plugged in, on and connected; with running programs, if so.
+    Look(bool),
+    /// Keep what the next power-up is to know of this one.
+    KeepAlive(AliveNote),
     /// Write a sample to the outbox.
     Append(HealthSample),
     /// Write an event to its outbox.
@@ -104,6 +110,8 @@ pub enum Task {
 pub enum Answer {
     /// What was measured.
     Measured(Readings),
+    /// What is there.
+    Looked(Sight),
     /// A sample's or event's number, and the length of its record or why it was not written.
     Appended(Stream, u64, Result<u32, String>),
     /// A `TelemetryBatch` as it goes on the wire.
@@ -137,6 +145,8 @@ pub struct Kept {
     pub classroom: Option<ClassroomPlan>,
     /// The highest report generation that may have been published.
     pub report_generation: u64,
+    /// Why the board had been off, as far as anything tells.
+    pub boot: BootFacts,
 }
 
 /// A handle on the thread.
@@ -147,7 +157,7 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Opens what is kept under `data_dir` and starts the thread.
+    /// Opens what is kept under `data_dir` and starts the thread, which probes what is below `root`.
     ///
     /// # Errors
     /// A folder or file cannot be used.
@@ -155,6 +165,7 @@ impl Keeper {
         data_dir: &Path,
         device_id: DeviceId,
         trusted: &[TrustedKey],
+        root: &Path,
         answers: mpsc::Sender<Answer>,
     ) -> anyhow::Result<(Self, Kept)> {
         let in_folder = |name: &str| data_dir.join(name);
@@ -166,6 +177,7 @@ impl Keeper {
         })?;
         let (log, outbox) = open_log(&in_folder("outbox"), SEGMENTS[0])?;
         let (event_log, events) = open_log(&in_folder("outbox").join("events"), SEGMENTS[1])?;
+        let root = Root::new(root);
         let (journal, found) = Journal::open(&in_folder("journal"))
             .with_context(|| format!("Failed to open the journal in {}", in_folder("journal").display()))?;
         if found.torn_bytes > 0 || found.unknown > 0 {
@@ -189,6 +201,7 @@ impl Keeper {
             school: state.school(trusted),
             classroom: state.classroom(trusted, &device_id),
             report_generation: state.report_generation(),
+            boot: probes::boot_facts(&root, state.alive()),
         };
         let (tasks, queue) = mpsc::channel(QUEUE);
         let worker = Worker {
@@ -200,7 +213,8 @@ impl Keeper {
             data_dir: data_dir.to_owned(),
             trusted: trusted.to_vec(),
             floor: SavedFloor::open(data_dir),
-            probes: Probes::new(data_dir),
+            probes: Probes::below(root.clone(), data_dir),
+            looker: Looker::new(root, data_dir),
             answers,
         };
         let thread = std::thread::Builder::new()
@@ -267,6 +281,7 @@ struct Worker {
     trusted: Vec<TrustedKey>,
     floor: SavedFloor,
     probes: Probes,
+    looker: Looker,
     answers: mpsc::Sender<Answer>,
 }
 
@@ -286,6 +301,16 @@ impl Worker {
     fn perform(&mut self, task: Task) -> Option<Answer> {
         match task {
             Task::Measure => Some(Answer::Measured(self.probes.read())),
+            Task::Look(with_apps) => {
+                self.probes.glance();
+                Some(Answer::Looked(self.looker.look(with_apps)))
+            }
+            Task::KeepAlive(note) => {
+                if let Err(error) = self.state.keep_alive(&note) {
+                    tracing::warn!(%error, "could not note that the device runs");
+                }
+                None
+            }
             Task::Append(sample) => Some(Answer::Appended(
                 Stream::Samples,
                 sample.seq,
@@ -368,7 +393,7 @@ impl Worker {
 
     fn batch(&self, stream: Stream, batch: Batch) -> Option<Answer> {
         let batch = self.read_batch(stream, batch)?;
-        serde_json::to_vec(&batch).ok().map(Answer::Batch)
+        serde_json::to_vec(&batch).ok().map(packed).map(Answer::Batch)
     }
 
     fn read_batch(&self, stream: Stream, batch: Batch) -> Option<TelemetryBatch> {
@@ -398,6 +423,15 @@ impl Worker {
             return None;
         }
         Some(telemetry)
+    }
+}
+
+/// As gzip where that is smaller.
+fn packed(json: Vec<u8>) -> Vec<u8> {
+    let mut gzip = GzEncoder::new(Vec::with_capacity(json.len() / 2), Compression::best());
+    match gzip.write_all(&json).and_then(|()| gzip.finish()) {
+        Ok(packed) if packed.len() < json.len() => packed,
+        _ => json,
     }
 }
 
@@ -445,6 +479,18 @@ impl State {
     fn report_generation(&self) -> u64 {
         let text = std::fs::read_to_string(self.reports_path()).unwrap_or_default();
         text.trim().parse().unwrap_or(0)
+    }
+
+    fn alive_path(&self) -> PathBuf {
+        self.folder.join("alive.json")
+    }
+
+    fn alive(&self) -> Option<AliveNote> {
+        serde_json::from_slice(&std::fs::read(self.alive_path()).ok()?).ok()
+    }
+
+    fn keep_alive(&self, note: &AliveNote) -> io::Result<()> {
+        files::replace(&self.alive_path(), &serde_json::to_vec(note)?, 0o600)
     }
 
     fn reserve_reports(&self, generation: u64) -> io::Result<()> {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use agent_core::usage::What;
 use contract::{
+    event::Tamper,
     id::{BootId, LessonId},
     records::{FaultClass, FaultReport, Repair},
 };
@@ -46,6 +47,15 @@ pub enum Word {
     Unmute(oneshot::Sender<bool>),
     /// All faults, newest first.
     Faults(oneshot::Sender<Vec<FaultView>>),
+    /// The page could not show something: the code of the browser or of the agent, and of which lesson.
+    Trouble {
+        /// Code, e.g. `MEDIA_ERR_DECODE`.
+        code: String,
+        /// Which lesson.
+        lesson: Option<LessonId>,
+    },
+    /// Somebody tried what nobody should; what exactly, for the technician.
+    Tamper(Tamper, String),
 }
 
 /// What was done with an item.

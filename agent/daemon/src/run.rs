@@ -4,6 +4,7 @@
 //! locked), and each change of that is a new beginning within the same process. Player and lessons go on through it.
 
 mod agent;
+mod bandwidth;
 mod classroom;
 mod disks;
 mod events;
@@ -22,6 +23,7 @@ mod time;
 mod trust;
 mod upkeep;
 mod waiting;
+mod watching;
 
 use std::{sync::Arc, time::Duration};
 
@@ -42,6 +44,7 @@ use crate::{
     identity::{Identity, IdentityFolder, Kept},
     io::{
         hardware::hardware,
+        metrics::Metrics,
         sound::Mixer,
         tls,
         ways::{self, WayEvent, Ways},
@@ -92,6 +95,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let _ = sd_notify::notify(&[NotifyState::Ready]);
     tracing::info!(listen = %config.player.listen, version = env!("CARGO_PKG_VERSION"), board = %config.board.name, "player is ready");
 
+    let metrics = Metrics::start(config.metrics).await?;
     let mut time = TimeWatch::open(&config.data_dir, clock::now());
     writer.trust().judge_by(time.floor.clone());
     writer
@@ -104,6 +108,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         boot_id,
         shelf: Arc::new(writer),
         lessons: LessonStore::new(),
+        metrics,
     };
     let signal = loop {
         let end = match who(&house) {
@@ -213,6 +218,9 @@ async fn serve(
         }
     };
     ways.close().await;
+    if matches!(end, End::Stop(_)) {
+        agent.note_end().await;
+    }
     let time = agent.close().await;
     Ok((end, time))
 }

@@ -11,7 +11,7 @@ fn device() -> DeviceId {
 
 fn open(dir: &Path, keys: &[TrustedKey]) -> (Keeper, Kept, mpsc::Receiver<Answer>) {
     let (answers, from_keeper) = mpsc::channel(16);
-    let (keeper, kept) = Keeper::open(dir, device(), keys, answers).unwrap();
+    let (keeper, kept) = Keeper::open(dir, device(), keys, Path::new("/"), answers).unwrap();
     (keeper, kept, from_keeper)
 }
 
@@ -48,7 +48,8 @@ fn samples_come_back_as_a_batch_of_this_device_and_survive_a_restart() {
     let Some(Answer::Batch(payload)) = answers.blocking_recv() else {
         panic!("expected a batch")
     };
-    let batch: TelemetryBatch = serde_json::from_slice(&payload).unwrap();
+    assert_eq!(payload[..2], [0x1f, 0x8b], "a batch is packed where that makes it smaller");
+    let batch: TelemetryBatch = serde_json::from_reader(flate2::read::GzDecoder::new(&*payload)).unwrap();
     assert_eq!((batch.device_id, batch.dropped_total), (device(), 7));
     assert_eq!(batch.samples, [sample(2), sample(3)]);
     let up_to_seq = 2;
@@ -140,7 +141,7 @@ fn what_another_device_left_on_the_disk_is_not_sent_as_ours() {
     assert!(keeper.give(Task::ReserveReports(41)));
     keeper.close();
     let (sender, _answers) = mpsc::channel(16);
-    let (keeper, kept) = Keeper::open(dir.path(), DeviceId::new("d2").unwrap(), &[], sender).unwrap();
+    let (keeper, kept) = Keeper::open(dir.path(), DeviceId::new("d2").unwrap(), &[], Path::new("/"), sender).unwrap();
     assert_eq!((kept.outbox, kept.report_generation), (Saved::default(), 0));
     keeper.close();
     let (keeper, kept, _) = open(dir.path(), &[]);

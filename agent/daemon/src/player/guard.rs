@@ -18,7 +18,9 @@ use super::{
     home::OwnLanguage,
     problem::{self, Refusal},
 };
-use crate::{config::Language, shelf::PlayerState};
+use contract::event::Tamper;
+
+use crate::{config::Language, notebook::Word, shelf::PlayerState};
 
 /// Most bytes of a request's headers, but for cookies.
 const HEAD_BYTES: usize = 16 * 1024;
@@ -128,6 +130,10 @@ async fn judged(State(entry): State<Entry>, mut request: Request, next: Next) ->
     if let Some(origin) = request.headers().get(header::ORIGIN)
         && origin.as_bytes() != format!("http://{authority}").as_bytes()
     {
+        if *request.method() != Method::GET {
+            let detail = format!("{} {} from {origin:?}", request.method(), request.uri().path());
+            entry.state.notebook().say(Word::Tamper(Tamper::LocalApi, detail));
+        }
         return protect(
             Refusal::OriginRefused.answer(language, format!("{origin:?}")),
             door,
@@ -153,6 +159,8 @@ async fn judged(State(entry): State<Entry>, mut request: Request, next: Next) ->
         return protect(Refusal::OnBoardOnly.answer(language, ""), door, &host, on_board);
     }
     if asks && !brings_token(request.headers(), entry.state.token()) {
+        let detail = format!("{} without the page's token", request.uri().path());
+        entry.state.notebook().say(Word::Tamper(Tamper::LocalApi, detail));
         return protect(Refusal::TokenRefused.answer(language, ""), door, &host, on_board);
     }
     if !reads && !asks {

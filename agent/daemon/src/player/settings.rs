@@ -15,7 +15,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use contract::{api::Problem, id::DeviceId, school::PinDigest};
+use contract::{api::Problem, event::Tamper, id::DeviceId, school::PinDigest};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -26,7 +26,7 @@ use super::{
     problem::Refusal,
     shelf_json::Api,
 };
-use crate::{clock, config::Language, messages, settings::OPEN_FOR, shelf::PlayerState};
+use crate::{clock, config::Language, messages, notebook::Word, settings::OPEN_FOR, shelf::PlayerState};
 
 /// Longest question in bytes, and longest PIN in characters.
 const MAX_BYTES: usize = 4096;
@@ -142,6 +142,8 @@ async fn unlock(
         tokio::task::spawn_blocking(move || {
             if let Err(wait) = state.settings().unlock().take(clock::now()) {
                 tracing::warn!(wait_s = wait.as_secs(), "a technician's PIN was tried too often");
+                let detail = format!("the technician's PIN, locked for {} s", wait.as_secs());
+                state.notebook().say(Word::Tamper(Tamper::PinTries, detail));
                 return Err("pin_locked");
             }
             if !fits(&digest, &typed.pin) {

@@ -1,4 +1,5 @@
 //! `POST /api/use`: what is opened and played, said by the board's own page. Lesson, item and times; nothing of a person.
+//! `POST /api/trouble {code, lesson?}`: what the page could not show.
 
 use agent_core::usage::What;
 use axum::{
@@ -25,7 +26,9 @@ const MAX_BYTES: usize = 1024;
 const LONGEST_MS: u64 = 24 * 3600 * 1000;
 
 pub(super) fn routes() -> Router<Api> {
-    Router::new().route("/api/use", post(used))
+    Router::new()
+        .route("/api/use", post(used))
+        .route("/api/trouble", post(trouble))
 }
 
 #[derive(Deserialize)]
@@ -71,4 +74,39 @@ async fn used(
         duration_ms: said.duration_ms.min(LONGEST_MS),
     }));
     fresh(StatusCode::NO_CONTENT.into_response())
+}
+
+/// Longest code.
+const MAX_CODE: usize = 80;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Trouble {
+    code: String,
+    #[serde(default)]
+    lesson: Option<LessonId>,
+}
+
+async fn trouble(
+    State(state): State<PlayerState>,
+    Extension(language): Extension<Language>,
+    request: Request,
+) -> Response {
+    let body = match to_bytes(request.into_body(), MAX_BYTES).await {
+        Ok(body) => body,
+        Err(error) => return Refusal::BadWish.answer(language, error),
+    };
+    // A code, not a sentence: nothing that somebody typed gets into it.
+    let is_code = |code: &str| {
+        (1..=MAX_CODE).contains(&code.len())
+            && code.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.:".contains(&b))
+    };
+    match serde_json::from_slice::<Trouble>(&body) {
+        Ok(Trouble { code, lesson }) if is_code(&code) => {
+            state.notebook().say(Word::Trouble { code, lesson });
+            fresh(StatusCode::NO_CONTENT.into_response())
+        }
+        Ok(_) => Refusal::BadWish.answer(language, "a code is 1 to 80 of A-Z a-z 0-9 _ - . :"),
+        Err(error) => Refusal::BadWish.answer(language, error),
+    }
 }

@@ -30,6 +30,7 @@ use contract::{
 };
 
 use super::{
+    bandwidth::LineDesk,
     classroom::Classroom,
     disks::Disks,
     exam::ExamDesk,
@@ -40,6 +41,7 @@ use super::{
     school::School,
     time::TimeWatch,
     upkeep::Counted,
+    watching::Watching,
 };
 use crate::{
     clock,
@@ -47,6 +49,7 @@ use crate::{
     identity::{Identity, IdentityFolder},
     io::{
         fetch::Fetcher,
+        metrics::Metrics,
         mqtt::{LinkOptions, MqttLink},
         probes,
         records::Book,
@@ -77,6 +80,7 @@ pub(super) struct House {
     pub(super) boot_id: BootId,
     pub(super) shelf: Arc<ShelfWriter>,
     pub(super) lessons: LessonStore,
+    pub(super) metrics: Metrics,
 }
 
 pub(super) struct Agent {
@@ -91,6 +95,9 @@ pub(super) struct Agent {
     pub(super) events: Outbox<DeviceEvent>,
     pub(super) commands: Commands,
     pub(super) health: Health,
+    pub(super) metrics: Metrics,
+    /// What is worth sending of what is measured, and what happens.
+    pub(super) watching: Watching,
     pub(super) report: Report,
     pub(super) keeper: Keeper,
     /// There is none while the device stands aside.
@@ -146,6 +153,8 @@ pub(super) struct Agent {
     pub(super) shown_at: Millis,
     /// Silence in exams.
     pub(super) exam: ExamDesk,
+    /// How the board is connected, and tests of the line.
+    pub(super) line: LineDesk,
     /// Use, faults, and where they are kept.
     pub(super) records: Records,
     pub(super) inbox: Inbox,
@@ -170,6 +179,7 @@ impl Agent {
             &config.data_dir,
             device_id.clone(),
             &trusted,
+            &config.probes_root,
             inbox.keeper.clone(),
         )?;
         if let Some(plan) = &kept.school {
@@ -271,6 +281,8 @@ impl Agent {
             events: Outbox::resume(kept.events, house.boot_id.clone(), limits(EVENT_BYTES)),
             commands,
             health: Health::new(config.health.interval, now),
+            metrics: house.metrics.clone(),
+            watching: Watching::new(kept.boot, house.lessons.trouble(), now),
             report: Report::resume(generation),
             renewal: renewal_of(&config, &identity, &house.folder),
             config,
@@ -316,6 +328,7 @@ impl Agent {
             trust_shown: (0, 0),
             shown_at: Millis::default(),
             exam,
+            line: LineDesk::new(now),
             records,
             inbox,
         };
@@ -359,6 +372,7 @@ impl Agent {
 
     /// Sends to the console if there is a connection; says whether.
     pub(super) fn publish(&self, leaf: Leaf, payload: Vec<u8>) -> bool {
+        self.watching.sent(payload.len());
         self.link.as_ref().is_some_and(|link| link.publish(leaf, payload))
     }
 
@@ -375,7 +389,9 @@ impl Agent {
         self.settle_exam(now);
         self.settle_school(now);
         self.settle_classroom(now);
+        self.settle_bandwidth(now);
         self.settle_records(now);
+        self.settle_watching(now);
         self.perform(now);
         let show_at = self.show_if_due(now);
         self.perform(now);
@@ -392,6 +408,8 @@ impl Agent {
             self.exam.core.poll_timeout(),
             self.records.poll_timeout(),
             self.classroom.poll_timeout(),
+            self.line.poll_timeout(),
+            Some(self.watching.look_at),
             show_at,
         ];
         cores.into_iter().flatten().min()

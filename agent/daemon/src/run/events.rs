@@ -10,7 +10,7 @@ use agent_core::{
 };
 use bytes::Bytes;
 use contract::{
-    assignment::Assignment, command::CommandEnvelope, health::IngestAck, signed::Signed, topic::Leaf,
+    assignment::Assignment, command::CommandEnvelope, event::StorageFault, health::IngestAck, signed::Signed, topic::Leaf,
 };
 
 use super::{agent::Agent, inbox::Inside};
@@ -42,6 +42,7 @@ impl Agent {
                 self.commands.handle(commands::Event::Connected, now);
                 self.report.handle(report::Event::Connected, now);
                 self.records_connected(now);
+                self.line.connected(now);
                 self.classroom_back(now);
             }
             MqttEvent::Disconnected => {
@@ -60,6 +61,7 @@ impl Agent {
                 return self.standings.handle(standing::Event::Refused, now);
             }
             MqttEvent::Incoming(leaf, payload) => {
+                self.watching.received(payload.len());
                 if let Err(error) = self.incoming(leaf, &payload, now) {
                     tracing::warn!(topic = leaf.as_str(), error = %format!("{error:#}"), "ignored a message");
                 }
@@ -167,14 +169,10 @@ impl Agent {
                 readings.pack_bytes = Some(std::mem::take(&mut self.disks.pack_bytes));
                 self.read_peers(&mut readings);
                 self.read_disk(&mut readings);
-                let wall_time = self.time.clock.read(clock::system(), now).time;
-                let measured = outbox::Measured {
-                    uptime_ms: now.0,
-                    wall_time,
-                    readings,
-                };
-                self.outbox.handle(outbox::Event::Push(measured), now);
+                self.line.read(&mut readings);
+                self.on_measured(readings, now);
             }
+            Answer::Looked(sight) => self.on_sight(sight, now),
             Answer::Appended(stream, seq, Ok(bytes)) => match stream {
                 Stream::Samples => self.outbox.handle(outbox::Event::Appended { seq, bytes }, now),
                 Stream::Events => self.events.handle(outbox::Event::Appended { seq, bytes }, now),
@@ -182,12 +180,16 @@ impl Agent {
             Answer::Appended(stream, seq, Err(error)) => {
                 tracing::warn!(?stream, seq, %error, "could not keep what was measured or happened");
                 match stream {
-                    Stream::Samples => self.outbox.handle(outbox::Event::AppendFailed { seq }, now),
+                    Stream::Samples => {
+                        self.outbox.handle(outbox::Event::AppendFailed { seq }, now);
+                        self.storage_fault(StorageFault::WriteFailed, &error, now);
+                    }
                     Stream::Events => self.events.handle(outbox::Event::AppendFailed { seq }, now),
                 }
             }
             Answer::Batch(payload) => {
                 // If the line is gone, the outbox sends it again.
+                self.watching.budget.spend(payload.len(), now);
                 self.publish(Leaf::Telemetry, payload);
             }
             Answer::Journalled(id, Ok(())) => self.commands.handle(commands::Event::Journalled(id), now),
@@ -261,8 +263,9 @@ impl Agent {
                 self.commands
                     .handle(commands::Event::RebootFailed(id, reason), now);
             }
-            Inside::Happened(what) => self.happened(*what, now),
             Inside::Time(answer, asked) => self.on_time(answer, asked, now),
+            Inside::Measured(result) => self.on_tested(result, now),
+            Inside::Network(seen) => self.on_network(*seen, now),
             Inside::Sound(found) => self.on_sound(found, now),
             Inside::Page(word) => self.on_page(*word, now),
             Inside::DiskCame => self.on_disk_came(now),

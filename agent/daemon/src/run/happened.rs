@@ -10,8 +10,11 @@ use crate::{
 };
 
 impl Agent {
-    /// Notes something down that the console is to know of. Tasks of our own say [`super::inbox::Inside::Happened`].
+    /// Notes something down that the console is to know of.
     pub(super) fn happened(&mut self, what: EventKind, now: Millis) {
+        if !self.watching.happenings.may_tell(&what, now) {
+            return self.events.handle(outbox::Event::LeftOut, now);
+        }
         let happened = outbox::Happened {
             uptime_ms: now.0,
             wall_time: self.time.clock.read(clock::system(), now).time,

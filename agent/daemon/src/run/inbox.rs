@@ -6,7 +6,7 @@ use agent_core::{
     identity::renewal,
     lessons::{FileRoom, Inventory, Version},
 };
-use contract::{event::EventKind, id::CommandId, report::DiskReport, signed::Signed, standing::StandingOrder};
+use contract::{bandwidth::BandwidthResult, id::CommandId, report::DiskReport, signed::Signed, standing::StandingOrder};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
         console::{Answer as Told, Refusal},
         fetch::FetchEvent,
         mqtt::MqttEvent,
+        net::Seen,
         pack::Word,
         time::TimeAnswer,
     },
@@ -49,8 +50,6 @@ pub(super) enum Inside {
         gone: bool,
     },
     RebootFailed(CommandId, String),
-    /// Something that the console is to know of as an event.
-    Happened(Box<EventKind>),
     /// The console on the time, and when it was asked.
     Time(TimeAnswer, Millis),
     /// The console's verified word, or nothing.
@@ -59,6 +58,10 @@ pub(super) enum Inside {
     Trust(Told),
     /// How a step of the renewal went, and whether the console would not have us.
     Renewal(renewal::Event, Option<Refusal>),
+    /// The line was measured.
+    Measured(Box<BandwidthResult>),
+    /// The network was looked at.
+    Network(Box<Seen>),
     /// What the loudspeaker was found like.
     Sound(Found),
     /// The board's page said something.

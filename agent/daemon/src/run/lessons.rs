@@ -3,12 +3,14 @@
 use std::{collections::HashSet, time::Duration};
 
 use agent_core::{identity::standing::Conduct, lessons::Version};
+use contract::event::StorageFault;
 use tokio::sync::{mpsc, watch};
 
 use super::{
     agent::Agent,
     inbox::Inside,
     upkeep::{self, Counted},
+    watching::Trouble,
 };
 use crate::{
     io::fetch::{FetchOptions, Fetcher},
@@ -95,6 +97,7 @@ pub(super) fn look(store: ContentStore, known: HashSet<Version>, inside: mpsc::S
 pub(super) struct LessonStore {
     opened: watch::Sender<Option<ContentStore>>,
     begun: bool,
+    trouble: Trouble,
 }
 
 impl LessonStore {
@@ -103,26 +106,35 @@ impl LessonStore {
         Self {
             opened: watch::channel(None).0,
             begun: false,
+            trouble: Trouble::default(),
         }
+    }
+
+    /// What the disk did that it should not.
+    pub(super) fn trouble(&self) -> Trouble {
+        self.trouble.clone()
     }
 
     /// Begins to open the store in the background, unless that was begun before; then `inside` hears that it is open, and of
     /// each change.
     pub(super) fn follow(&mut self, options: StoreOptions, inside: mpsc::Sender<Inside>) {
         if !std::mem::replace(&mut self.begun, true) {
-            tokio::spawn(open_store(options, self.opened.clone()));
+            tokio::spawn(open_store(options, self.opened.clone(), self.trouble.clone()));
         }
         tokio::spawn(pass_on(self.opened.subscribe(), inside));
     }
 }
 
 /// Opens the store, for as long as it takes.
-async fn open_store(options: StoreOptions, opened: watch::Sender<Option<ContentStore>>) {
+async fn open_store(options: StoreOptions, opened: watch::Sender<Option<ContentStore>>, trouble: Trouble) {
     let store = loop {
         let attempt = options.clone();
         match tokio::task::spawn_blocking(move || ContentStore::open(attempt)).await {
             Ok(Ok((store, report))) => {
                 tracing::info!(?report, "opened the lessons");
+                if let Some(why) = &report.rebuilt {
+                    trouble.note(StorageFault::IndexRebuilt, why.clone());
+                }
                 break store;
             }
             Ok(Err(error)) => tracing::error!(%error, "could not open the lessons; trying again"),
@@ -131,7 +143,7 @@ async fn open_store(options: StoreOptions, opened: watch::Sender<Option<ContentS
         tokio::time::sleep(STORE_RETRY).await;
     };
     opened.send_replace(Some(store.clone()));
-    upkeep::keep(store).await;
+    upkeep::keep(store, trouble).await;
 }
 
 /// Until nobody listens.

@@ -1,7 +1,8 @@
 //! Effects of the cores, and the doors that perform them. Nothing here waits.
 
 use agent_core::{
-    Millis, commands, health,
+    Millis, commands,
+    health::{self, happenings::Ended},
     lessons::{self, Step},
     report,
     trust::Source,
@@ -118,6 +119,7 @@ impl Agent {
                 }
             }
             commands::Effect::Reboot(id) => {
+                self.note_alive(Ended::Restart, now);
                 let (command, inside) = (
                     self.config.system.reboot_command.clone(),
                     self.inbox.inside.clone(),
@@ -128,6 +130,7 @@ impl Agent {
                     }
                 });
             }
+            commands::Effect::TestBandwidth(id, test) => self.measure(id, test, now),
             commands::Effect::NoticesChanged => self.dirty = true,
             commands::Effect::Held(id, kind) => {
                 tracing::info!(command.id = %id, "held back until the exam is over");

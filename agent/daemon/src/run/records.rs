@@ -13,11 +13,13 @@ use agent_core::{
     backoff::{Backoff, Dice},
     exam::Event as ExamEvent,
     faults::{self, FaultRefusal, Faults},
+    health::happenings::short,
     timetable::minute_of,
     usage::{PlannedPeriod, Thing, Today, Usage, Word as UseWord},
 };
 use contract::{
     api::RECORDS,
+    event::EventKind,
     records::{FaultReport, MAX_RECORDS_BYTES, RecordsReply, RecordsRequest, SilenceKind},
 };
 use reqwest::Method;
@@ -222,7 +224,15 @@ impl Agent {
     /// The page said something.
     pub(super) fn on_page(&mut self, word: Word, now: Millis) {
         match word {
-            Word::Use(used) => self.on_use(used, now),
+            Word::Use(used) => {
+                if matches!(
+                    used.what,
+                    agent_core::usage::What::Opened | agent_core::usage::What::Playing
+                ) {
+                    self.lesson_begins(now);
+                }
+                self.on_use(used, now);
+            }
             Word::Pin(typed, answer) => self.on_pin(typed, answer, now),
             Word::CloseAudio(answer) => self.on_close_audio(answer, now),
             Word::Refused(what) => self.exam_note(SilenceKind::PlayRefused, what, now),
@@ -232,6 +242,14 @@ impl Agent {
             Word::Unmute(answer) => {
                 let _ = answer.send(self.let_be_heard());
             }
+            Word::Trouble { code, lesson } => self.on_trouble(&code, lesson, now),
+            Word::Tamper(what, detail) => self.happened(
+                EventKind::Tamper {
+                    what,
+                    detail: short(&detail),
+                },
+                now,
+            ),
             Word::Faults(answer) => {
                 let _ = answer.send(self.fault_views());
             }

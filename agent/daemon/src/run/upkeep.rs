@@ -6,9 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use contract::health::Readings;
+use contract::{event::StorageFault, health::Readings};
 
-use super::agent::Agent;
+use super::{agent::Agent, watching::Trouble};
 use crate::store::{ContentStore, LessonKey, Scrub, StoreError};
 
 /// The slow round reads at most so much in a second.
@@ -25,7 +25,7 @@ const TELL_EVERY: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_secs(600);
 
 /// Keeps the store in order for as long as the process lives.
-pub(super) async fn keep(store: ContentStore) {
+pub(super) async fn keep(store: ContentStore, trouble: Trouble) {
     let mut next_round = Instant::now();
     loop {
         verify_all(&store).await;
@@ -37,7 +37,7 @@ pub(super) async fn keep(store: ContentStore) {
             Some(Ok(Scrub::Read(bytes))) => {
                 tokio::time::sleep(Duration::from_secs_f64(bytes as f64 / SCRUB_BYTES_PER_S as f64)).await;
             }
-            Some(Ok(Scrub::Bad(_))) => {}
+            Some(Ok(Scrub::Bad(file))) => trouble.note(StorageFault::Corrupt, file.to_string()),
             Some(Ok(Scrub::RoundEnded)) => {
                 tracing::info!("looked at everything that is held");
                 next_round = Instant::now() + ROUND_EVERY;
