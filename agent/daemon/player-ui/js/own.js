@@ -26,7 +26,7 @@
     /* The lesson that is being made up. */
     var draft = null;
     var disks = [], listing = null, disk = '', dir = '', sure = '', writing = '';
-    var words = '', bad = false, input = null;
+    var words = '', bad = false, input = null, keys = null;
 
     function tell(ok, text) { bad = !ok; words = text || ''; }
 
@@ -172,16 +172,18 @@
         'aria-label': t('own.title_label'), oninput: function () { draft.title = input.value; draft.typed = true; dock(); }
       });
       input.value = draft.title;
+      /* One for the whole page: letters that are not chosen yet outlive a drawing. */
+      keys = keys || BBT.keyboard({
+        chinese: BBT.language !== 'en',
+        onkey: function (letter) { setTitle(draft.title + letter); },
+        ondelete: function () { setTitle(draft.title.slice(0, -1)); },
+        onclear: function () { setTitle(''); }
+      });
       return [h('div', { 'class': 'own-words' }, [
         h('section', { 'class': 'own-part own-part-title' }, [
           h('h2', { text: t('own.title_label') }), input,
           h('div', { 'class': 'own-chips' }, titles().map(function (one) { return chip(one, one === draft.title, function () { setTitle(one); draw(true); }); })),
-          BBT.keyboard({
-            chinese: BBT.language !== 'en',
-            onkey: function (letter) { setTitle(draft.title + letter); },
-            ondelete: function () { setTitle(draft.title.slice(0, -1)); },
-            onclear: function () { setTitle(''); }
-          })
+          keys
         ]),
         h('section', { 'class': 'own-part' }, [
           h('h2', { text: t('own.subject_label') }),
