@@ -145,7 +145,10 @@ impl Agent {
             return;
         }
         let time = self.time.clock.read(clock::system(), now).time;
-        let ruling = self.in_exam(self.school.rules.at(time));
+        let mut ruling = self.in_exam(self.school.rules.at(time));
+        if self.line.is_measured() {
+            ruling.policy.allowed = false;
+        }
         self.school.look_at = now + ruling.look_again.max(Duration::from_millis(100));
         if self.school.ruling != Some(ruling) {
             self.school.ruling = Some(ruling);
@@ -159,6 +162,21 @@ impl Agent {
             fetcher.policy(ruling.policy, ruling.yields);
             self.school.told = Some(policy);
         }
+    }
+
+    /// What kind of time it is; none before the first look.
+    pub(super) fn phase(&self) -> Option<Phase> {
+        self.school.ruling.map(|ruling| ruling.phase)
+    }
+
+    /// The plan in force.
+    pub(super) fn school_plan(&self) -> Option<&SchoolPlan> {
+        self.school.plan()
+    }
+
+    /// The rules are looked at again at once: whether the line is measured has changed.
+    pub(super) const fn look_at_rules(&mut self, now: Millis) {
+        self.school.look_at = now;
     }
 
     /// Why nothing is fetched over the line though something is missing.

@@ -101,7 +101,7 @@ impl Agent {
             held_back: self.held_back(),
             snapshot: Some(self.trust.with(|trust| trust.snapshot_version())),
             author_key: self.trust.with(|trust| trust.own_author_key().cloned()),
-            network: None,
+            network: self.line.report(),
         }
     }
 
