@@ -65,46 +65,6 @@ pub struct OpenTest {
 }
 
 impl Bandwidth<'_> {
-    /// Notes what a board saw, within the transaction that stores its event; says whether it was asked for and is the first.
-    /// A result that comes after its test was decided opens the test once more.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn result(
-        &self,
-        tx: &mut SqliteConnection,
-        device_no: i64,
-        result: &BandwidthResult,
-        now: Timestamp,
-    ) -> DbResult<bool> {
-        let mut result = result.clone();
-        if let Some(reason) = &mut result.failed {
-            *reason = reason.chars().filter(|c| !c.is_control()).take(MAX_REASON_CHARS).collect();
-        }
-        let oldest = now.checked_sub(LATE).unwrap_or(Timestamp::MIN);
-        let stored = sqlx::query(
-            "UPDATE bandwidth_boards SET result = ?1, received_at = ?2
-              WHERE test_id = ?3 AND device_no = ?4 AND result IS NULL
-                AND test_id IN (SELECT id FROM bandwidth_tests WHERE starts_at >= ?5)",
-        )
-        .bind(to_json(&result)?)
-        .bind(ms(now))
-        .bind(&result.test)
-        .bind(device_no)
-        .bind(ms(oldest))
-        .execute(&mut *tx)
-        .await?
-        .rows_affected()
-            > 0;
-        if stored {
-            sqlx::query("UPDATE bandwidth_tests SET state = 'ordered' WHERE id = ?")
-                .bind(&result.test)
-                .execute(tx)
-                .await?;
-        }
-        Ok(stored)
-    }
-
     /// Stores a test and its orders; they go out within a second.
     ///
     /// # Errors
@@ -171,8 +131,8 @@ impl Bandwidth<'_> {
     /// # Errors
     /// The database's.
     pub async fn open_for(&self, device: &DeviceId, now: Timestamp) -> DbResult<Option<OpenTest>> {
-        // A device's clock may run ahead of the order by what its word is worth.
-        let soon = now.checked_add(SignedDuration::from_secs(20)).unwrap_or(now);
+        // A device that does not know the time begins as soon as it has the order.
+        let soon = now.checked_add(SignedDuration::from_secs(45)).unwrap_or(now);
         let row: Option<(i64, bool, i64, i64)> = sqlx::query_as(
             "SELECT t.school_id, t.forced, t.streams, t.seconds FROM bandwidth_tests t
                JOIN bandwidth_boards b ON b.test_id = t.id
@@ -377,6 +337,43 @@ impl Bandwidth<'_> {
         crate::audit::note("settings", to_json(new)?);
         tx.commit().await
     }
+}
+
+/// Notes what a board saw, within the transaction that stores its event; says whether it was asked for and is the first. A
+/// result that comes after its test was decided opens the test once more.
+pub(super) async fn result(
+    tx: &mut SqliteConnection,
+    device_no: i64,
+    result: &BandwidthResult,
+    now: Timestamp,
+) -> DbResult<bool> {
+    let mut result = result.clone();
+    if let Some(reason) = &mut result.failed {
+        let plain = reason.chars().filter(|c| !c.is_control());
+        *reason = plain.take(MAX_REASON_CHARS).collect();
+    }
+    let oldest = now.checked_sub(LATE).unwrap_or(Timestamp::MIN);
+    let stored = sqlx::query(
+        "UPDATE bandwidth_boards SET result = ?1, received_at = ?2
+          WHERE test_id = ?3 AND device_no = ?4 AND result IS NULL
+            AND test_id IN (SELECT id FROM bandwidth_tests WHERE starts_at >= ?5)",
+    )
+    .bind(to_json(&result)?)
+    .bind(ms(now))
+    .bind(&result.test)
+    .bind(device_no)
+    .bind(ms(oldest))
+    .execute(&mut *tx)
+    .await?
+    .rows_affected()
+        > 0;
+    if stored {
+        sqlx::query("UPDATE bandwidth_tests SET state = 'ordered' WHERE id = ?")
+            .bind(&result.test)
+            .execute(tx)
+            .await?;
+    }
+    Ok(stored)
 }
 
 /// Takes over what a report says of how a device is connected.

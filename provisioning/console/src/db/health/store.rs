@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use contract::{
+    event::EventKind,
     health::{BootSeq, HealthSample, TelemetryBatch},
     id::BootId,
 };
@@ -10,7 +11,7 @@ use jiff::Timestamp;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use super::{
-    super::{DbResult, events, int, ms, uint},
+    super::{DbResult, bandwidth, events, int, ms, uint},
     Stored,
     boots::{self, Boot, Stream},
     columns::{INSERT, bind_readings},
@@ -65,6 +66,11 @@ pub(super) async fn one(
         (!known).then_some((boot.no, at))
     })
     .await?;
+    for event in new_events.iter().filter_map(|n| batch.events.get(*n)) {
+        if let EventKind::Bandwidth(result) = &event.what {
+            bandwidth::result(tx, device_no, result, received_at).await?;
+        }
+    }
 
     for forgotten in &batch.forgotten {
         if let Some(boot) = boots.get_mut(forgotten.boot_id.as_str()) {
