@@ -323,4 +323,113 @@ mod tests {
         let found = fields_of(&schema_for!(CommandStatus).to_value());
         assert!(found.iter().any(|(_, field)| field == "reason"), "{found:?}");
     }
+
+    /// `docs/src/reference/fields.md`, from the schemas and the words.
+    fn fields_page() -> String {
+        let (zh, en) = (words(ZH_CN), words(EN));
+        let view = view(&zh, &en);
+        let mut page = String::from(
+            "# Every field that leaves a board\n\nGenerated from the contract's types and the words of the board's own privacy page \
+             (`BBT_BLESS=1 cargo test -p bbt-agent --lib privacy`). A field that is not listed here fails a test, and nothing is \
+             sent that has no type.\n\nNever: ",
+        );
+        page.push_str(&view.never.en.join(" · "));
+        page.push('\n');
+        for section in &view.sections {
+            page.push_str(&format!(
+                "\n## {} ({})\n\n{}.\n\n| Field | 中文 | English |\n|---|---|---|\n",
+                section.title.en, section.title.zh, section.every_en
+            ));
+            for field in &section.fields {
+                page.push_str(&format!("| `{}` | {} | {} |\n", field.name, field.words.zh, field.words.en));
+            }
+        }
+        page
+    }
+
+    #[test]
+    fn the_published_list_has_every_field_and_no_other() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/src/reference/fields.md");
+        let page = fields_page();
+        if std::env::var_os("BBT_BLESS").is_some() {
+            std::fs::write(path, &page).unwrap();
+        }
+        let published = std::fs::read_to_string(path).unwrap_or_default();
+        let rows = |page: &str| -> BTreeSet<String> {
+            let named = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+            named.map(|(name, _)| name.to_owned()).collect()
+        };
+        let unlisted: Vec<_> = rows(&page).difference(&rows(&published)).cloned().collect();
+        assert!(
+            unlisted.is_empty(),
+            "these fields leave the board and are not in docs/src/reference/fields.md: {unlisted:?}; if they may, publish them \
+             with BBT_BLESS=1 cargo test -p bbt-agent --lib privacy"
+        );
+        assert!(published == page, "docs/src/reference/fields.md is not what BBT_BLESS=1 writes");
+    }
+
+    /// What really is on the line: each key of a message as the agent writes it is one of the list.
+    #[test]
+    fn every_key_of_a_message_is_in_the_list() {
+        let listed: BTreeSet<String> = all().into_iter().map(|(_, field)| field).collect();
+        let events = [
+            serde_json::json!({"event": "booted", "reason": "power_loss", "by": "agent", "off_s": 1}),
+            serde_json::json!({"event": "usb", "action": "attached", "ids": "a:b", "classes": [8], "unlisted": true}),
+            serde_json::json!({"event": "app", "action": "started", "app": "x", "unlisted": true}),
+            serde_json::json!({"event": "tamper", "what": "pin_tries", "detail": "x"}),
+            serde_json::json!({"event": "player_error", "lesson": "x", "code": "x", "count": 1}),
+            serde_json::json!({"event": "clock_step", "step_ms": 5000, "by": "ntp"}),
+            serde_json::json!({"event": "link", "up": true, "console_s": 1}),
+            serde_json::json!({"event": "storage", "what": "corrupt", "detail": "x"}),
+        ];
+        let events = events.into_iter().map(|mut event| {
+            event["boot_id"] = "b".into();
+            event["seq"] = 1.into();
+            event["uptime_ms"] = 1.into();
+            let event: contract::event::DeviceEvent = serde_json::from_value(event).unwrap();
+            assert_ne!(event.what, contract::event::EventKind::Other);
+            event
+        });
+        let mut readings = contract::health::Readings::default();
+        for name in agent_core::health::readings::NAMES {
+            agent_core::health::readings::set(&mut readings, name, Some(1.0));
+        }
+        let word = contract::health::BootSeq {
+            boot_id: contract::id::BootId::new("b").unwrap(),
+            up_to_seq: 1,
+        };
+        let batch = TelemetryBatch {
+            device_id: contract::id::DeviceId::new("d").unwrap(),
+            forgotten: vec![word.clone()],
+            dropped_total: 1,
+            samples: vec![contract::health::HealthSample {
+                boot_id: word.boot_id.clone(),
+                seq: 1,
+                uptime_ms: 1,
+                wall_time: "2026-11-23T00:00:00Z".parse().ok(),
+                readings,
+            }],
+            events: events.collect(),
+            events_forgotten: vec![word],
+            events_dropped_total: 1,
+        };
+        let mut keys = BTreeSet::new();
+        keys_of(&serde_json::to_value(&batch).unwrap(), &mut keys);
+        assert!(keys.len() > 60, "{}", keys.len());
+        let unlisted: Vec<_> = keys.difference(&listed).collect();
+        assert!(unlisted.is_empty(), "{unlisted:?}");
+    }
+
+    fn keys_of(value: &Value, keys: &mut BTreeSet<String>) {
+        match value {
+            Value::Object(fields) => {
+                for (key, value) in fields {
+                    keys.insert(key.clone());
+                    keys_of(value, keys);
+                }
+            }
+            Value::Array(values) => values.iter().for_each(|value| keys_of(value, keys)),
+            _ => {}
+        }
+    }
 }
