@@ -5,6 +5,7 @@
 pub mod capture;
 pub mod client;
 pub mod county;
+pub mod fleet;
 pub mod island;
 pub mod kit;
 pub mod netns;

@@ -30,6 +30,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// A console and simulated devices at it (real certificates, real MQTT), until Ctrl-C.
+    Fleet(bench::fleet::Options),
     /// Figures, printed side by side; nothing is asserted.
     Bench {
         #[command(subcommand)]
@@ -47,6 +49,7 @@ fn main() -> std::process::ExitCode {
                 .args(["run", "--quiet", "-p", "powercut", "--"])
                 .args(args),
         ),
+        Command::Fleet(options) => bench::fleet::stay(&options),
         Command::Bench { which } => bench::run(which),
     };
     match done {

@@ -3,6 +3,7 @@
 mod delta;
 mod enrol;
 mod fetch;
+pub(crate) mod fleet;
 mod footprint;
 mod idle;
 mod player;
@@ -56,6 +57,8 @@ pub(crate) enum Which {
     Delta(delta::Options),
     /// Boards that hold their lessons and rest: bytes on the line in a month, and to which ports.
     Idle(idle::Options),
+    /// Thousands of simulated devices at one console: the morning storm, then a summary a minute, beside Mosquitto.
+    Fleet(fleet::Options),
     /// One board fetching at 100 Mbit/s and serving eight others: memory and processor.
     Fetch(fetch::Options),
 }
@@ -77,6 +80,9 @@ pub(crate) fn run(which: Which) -> Result<()> {
         };
         return runtime.block_on(enrol::run(&bins, &folder, boards, at_once));
     }
+    if let Which::Fleet(options) = &which {
+        return runtime.block_on(fleet::run(&console_alone(&release)?, &folder, options));
+    }
     // Programs that are built already may be measured as they are.
     let bins = match std::env::var_os("BBT_BIN_DIR") {
         Some(dir) => Bins::in_dir(Path::new(&dir))?,
@@ -94,9 +100,24 @@ pub(crate) fn run(which: Which) -> Result<()> {
         Which::Footprint { lessons, rest_s } => {
             runtime.block_on(footprint::run(&bins, &folder, lessons, rest_s))
         }
-        Which::Enrol { .. } | Which::Search(_) => Ok(()),
+        Which::Enrol { .. } | Which::Search(_) | Which::Fleet(_) => Ok(()),
         Which::Player(options) => runtime.block_on(player::run(&bins, &folder, &options)),
     }
+}
+
+/// The console's release, built where it is not said where it lies; no agent is needed.
+pub(crate) fn console_alone(release: &Path) -> Result<Bins> {
+    let dir = match std::env::var_os("BBT_BIN_DIR") {
+        Some(dir) => dir.into(),
+        None => {
+            sh::run(cargo().args(["build", "--release", "-p", "bbt-console"]))?;
+            release.to_owned()
+        }
+    };
+    Ok(Bins {
+        console: dir.join("bbt-console"),
+        agent: dir.join("bbt-agent"),
+    })
 }
 
 /// A console with the lessons under `folder/lessons` and one classroom that holds them all; and how long the push took.
