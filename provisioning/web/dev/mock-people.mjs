@@ -2,6 +2,8 @@
 // User names choose what one may do: `admin` everything at the root, `auditor`, `school`, `content`, `nobody`, `totp` (code 123456), `locked`.
 import { readFileSync } from "node:fs";
 
+import { OPS_ACTIONS } from "./mock-ops.mjs";
+
 const matrix = readFileSync(new URL("../../console/permissions.toml", import.meta.url), "utf8");
 /** Action → roles, read from the console's own data. */
 const ACTIONS = [...matrix.matchAll(/name = "([^"]+)"\nroles = \[([^\]]*)\]/g)].map(([, name, roles]) => ({ name, roles: [...roles.matchAll(/"([^"]+)"/g)].map((m) => m[1]) }));
@@ -39,7 +41,7 @@ export function people({ on, ok, problem, page, iso, hex, tell, empty, regions, 
   const session = () => {
     const list = rolesFor[current] ? grants(rolesFor[current]) : users[0].grants;
     const roles = list.map((g) => g.role);
-    return { username: current, display_name: "王老师", language: "zh-CN", method: "password", totp: false, actions: roles.includes("system_admin") ? [...new Set([...actionsOf(roles), ...actionsOf(["auditor"])])] : actionsOf(roles), grants: list };
+    return { username: current, display_name: "王老师", language: "zh-CN", method: "password", totp: false, actions: roles.includes("system_admin") ? [...new Set([...OPS_ACTIONS, ...actionsOf(roles), ...actionsOf(["auditor"])])] : actionsOf(roles), grants: list };
   };
   let wrong = 0;
   on("GET", "/api/v1/session/options", () => ok({ oidc: process.env.MOCK_OIDC === "off" ? null : { name: "省教育统一认证" }, local: true }));

@@ -8,6 +8,9 @@ import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 import { catalogue } from "./mock-catalogue.mjs";
 import { enrol } from "./mock-enrol.mjs";
+import { figures } from "./mock-figures.mjs";
+import { ops } from "./mock-ops.mjs";
+import { orders } from "./mock-orders.mjs";
 import { people } from "./mock-people.mjs";
 import { teaching } from "./mock-teaching.mjs";
 
@@ -168,6 +171,9 @@ let signed = new Set();
 people({ on, ok, problem, page, iso, hex, tell, empty: EMPTY, regions, schools, devices });
 catalogue({ on, ok, problem, page, iso, hex, empty: EMPTY, lessons, schools, classrooms, devices, lessonOf: (id) => LESSON_OF.get(id) });
 teaching({ on, ok, problem, page, iso, hex, tell, empty: EMPTY, regions, schools, classrooms, devices, lessons, lessonOf: (id) => LESSON_OF.get(id), under });
+ops({ on, ok, problem, page, iso, hex, tell, empty: EMPTY, regions, schools, classrooms, devices });
+figures({ on, ok, problem, page, iso, hex, rand, empty: EMPTY, regions, schools, classrooms, devices });
+orders({ on, ok, problem, page, iso, hex, tell, empty: EMPTY, schools, classrooms, devices });
 enrol({ on, ok, problem, iso, hex, tell, empty: EMPTY, classrooms, schools, devices, tickets });
 on("DELETE", "/api/v1/session", () => { signed = new Set(); return { status: 204 }; });
 on("GET", "/api/v1/tree", () => ok({ regions: regions.map((r) => ({ ...r, schools: schools.filter((s) => s.region_id === r.id).map((s) => {

@@ -5,6 +5,7 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
+import { ops } from "./screenshots-ops.mjs";
 import { teaching } from "./screenshots-teaching.mjs";
 
 const [out, only] = process.argv.slice(2);
@@ -328,6 +329,7 @@ await first("diag", fresh("/diag"), [...SIZES, ...PHONE]);
 await first("diag-read", fresh(`/diag${CODE}`), [...SIZES, ...PHONE]);
 await first("diag-damaged", fresh("/diag#1.AAAA"), PHONE);
 const { exam } = await teaching({ first, at, press, settle, page, base, get, list, school, tree, daysAgo });
+await ops({ first, at, press, settle, page, base, get, list, school, device, PHONE });
 await first("roster", at("/roster"));
 /** A roster as it is dropped; the real console wants a real one (ROSTER_BAD, ROSTER_GOOD: csv files). */
 const sheet = (name, text) => ({ name, mimeType: "text/csv", buffer: Buffer.from(text) });

@@ -1,4 +1,4 @@
-import { Bell, Calendar, Checked, Collection, CopyDocument, DataLine, Document, Files, Iphone, Monitor, Mute, Odometer, Promotion, Reading, School, Setting, Tickets, Tools, Upload, User, Warning } from "@element-plus/icons-vue";
+import { AlarmClock, Bell, Calendar, Checked, Collection, CopyDocument, DataLine, Document, Files, Iphone, Monitor, Mute, Odometer, Promotion, Reading, School, SetUp, Setting, Tickets, Tools, TopRight, Upload, User, Warning } from "@element-plus/icons-vue";
 import type { Component } from "vue";
 
 /** One way through the pages; shown to who may do `action`. */
@@ -33,8 +33,16 @@ export const MENU: { key: string; entries: MenuEntry[] }[] = [
       { to: "/readiness", icon: Reading, label: "page.readiness", action: "readiness.read" },
       { to: "/usage", icon: DataLine, label: "page.usage", action: "usage.read" },
       { to: "/exams", icon: Mute, label: "page.exams", action: "exams.read" },
-      { to: "/faults", icon: Tools, label: "page.faults", action: "faults.read" },
       { to: "/notices", icon: Bell, label: "page.notices", action: "notices.read" },
+    ],
+  },
+  {
+    key: "operations",
+    entries: [
+      { to: "/incidents", icon: AlarmClock, label: "page.incidents", action: "alerts.read" },
+      { to: "/faults", icon: Tools, label: "page.faults", action: "faults.read" },
+      { to: "/orders", icon: SetUp, label: "page.orders", action: "orders.read" },
+      { to: "/bandwidth", icon: TopRight, label: "page.bandwidth", action: "bandwidth.read" },
     ],
   },
   {

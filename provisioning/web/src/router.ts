@@ -22,6 +22,8 @@ export const router = createRouter({
   routes: [
     { path: "/sign-in", name: "sign-in", component: () => import("./pages/SignIn.vue"), meta: { title: "page.signIn", open: true } },
     { path: "/diag", name: "diag", component: () => import("./pages/Diag.vue"), meta: { title: "page.diag", open: true } },
+    { path: "/m", name: "phone", component: () => import("./pages/Phone.vue"), meta: { title: "page.phone", action: "orders.read" } },
+    { path: "/m/orders/:id(\\d+)", name: "phone-order", component: () => import("./pages/PhoneOrder.vue"), props: (to) => ({ id: Number(to.params.id) }), meta: { title: "page.order", action: "orders.read" } },
     { path: "/claim", name: "claim", component: () => import("./pages/Claim.vue"), meta: { title: "page.claim", action: "claims.decide" } },
     {
       path: "/",
@@ -46,6 +48,13 @@ export const router = createRouter({
         { path: "exams", name: "exams", component: () => import("./pages/Exams.vue"), meta: { title: "page.exams", menu: "/exams", action: "exams.read" } },
         { path: "exams/:id", name: "exam", component: () => import("./pages/Exam.vue"), props: true, meta: { title: "page.exam", menu: "/exams", action: "exams.read" } },
         { path: "faults", name: "faults", component: () => import("./pages/Faults.vue"), meta: { title: "page.faults", menu: "/faults", action: "faults.read" } },
+        { path: "incidents", name: "incidents", component: () => import("./pages/Incidents.vue"), meta: { title: "page.incidents", menu: "/incidents", action: "alerts.read" } },
+        { path: "incidents/:id(\\d+)", name: "incident", component: () => import("./pages/Incident.vue"), props: (to) => ({ id: Number(to.params.id) }), meta: { title: "page.incident", menu: "/incidents", action: "alerts.read" } },
+        { path: "orders", name: "orders", component: () => import("./pages/Orders.vue"), meta: { title: "page.orders", menu: "/orders", action: "orders.read" } },
+        { path: "orders/:id(\\d+)", name: "order", component: () => import("./pages/Order.vue"), props: (to) => ({ id: Number(to.params.id) }), meta: { title: "page.order", menu: "/orders", action: "orders.read" } },
+        { path: "alert-settings", name: "alert-settings", component: () => import("./pages/AlertSettings.vue"), meta: { title: "page.alertSettings", menu: "/incidents", action: "alerts.read" } },
+        { path: "wall-codes", name: "wall-codes", component: () => import("./pages/WallCodes.vue"), meta: { title: "page.wallCodes", menu: "/orders", action: "orders.read" } },
+        { path: "bandwidth", name: "bandwidth", component: () => import("./pages/Bandwidth.vue"), meta: { title: "page.bandwidth", menu: "/bandwidth", action: "bandwidth.read" } },
         { path: "notices", name: "notices", component: () => import("./pages/Notices.vue"), meta: { title: "page.notices", menu: "/notices", action: "notices.read" } },
         { path: "tickets", name: "tickets", component: () => import("./pages/Tickets.vue"), meta: { title: "page.tickets", menu: "/tickets", action: "tickets.read" } },
         { path: "claims", name: "claims", component: () => import("./pages/Claims.vue"), meta: { title: "page.claims", menu: "/claims", action: "claims.decide" } },

@@ -2,7 +2,7 @@
 
 import { onScopeDispose, ref } from "vue";
 
-const KINDS = ["tree", "device", "lesson", "push", "ticket", "standing", "claim", "security", "user"] as const;
+const KINDS = ["tree", "device", "lesson", "push", "ticket", "standing", "claim", "security", "user", "incident", "order", "report"] as const;
 export type LiveKind = (typeof KINDS)[number];
 
 /** Whether changes arrive by themselves just now. */

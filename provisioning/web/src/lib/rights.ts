@@ -14,6 +14,7 @@ const GROUPS: [string, string[]][] = [
   ["devices", ["devices", "health", "commands", "clones"]],
   ["enrolment", ["tickets", "claims"]],
   ["lessons", ["lessons", "reviews", "pushes", "packs"]],
+  ["operations", ["fleet", "bandwidth", "alerts", "incidents", "maintenance", "notifications", "orders", "walls", "order_slas", "parts", "assets", "areas", "inspections", "reports"]],
   ["teaching", ["timetables", "calendars", "technician_pin", "plans", "readiness", "usage", "exams", "faults", "notices"]],
   ["safety", ["security", "users", "audit", "trust", "system"]],
   ["account", ["account"]],

@@ -1,0 +1,41 @@
+// The pages of operations for screenshots.mjs: incidents, alert settings, work orders, lines, reports, equipment.
+
+/** Photographs them. */
+export async function ops({ first, at, press, settle, page, base, get, list, school, device, PHONE }) {
+  const open = (path, label) => async () => {
+    await page.goto(base + path);
+    await settle(page);
+    await press(label);
+    await page.waitForTimeout(500);
+  };
+  await first("ops-incidents", at("/incidents"));
+  const incidents = list(await get("/incidents"));
+  const storm = incidents.find((i) => i.kind === "area") ?? incidents[0];
+  if (storm) {
+    await first("ops-incident", at(`/incidents/${storm.id}`));
+    const one = incidents.find((i) => !i.acknowledged_at && !i.resolved_at);
+    if (one) await first("ops-incident-take", open(`/incidents/${one.id}`, /^(我来处理|I take it)$/));
+  }
+  await first("ops-orders", at("/orders"));
+  await first("ops-orders-board", at("/orders?view=board"));
+  await first("ops-orders-calendar", at("/orders?view=calendar"));
+  await first("ops-orders-new", open("/orders", /^(新建工单|New order)$/));
+  const order = list(await get("/orders?open=true")).find((o) => o.state === "on_site") ?? list(await get("/orders"))[0];
+  if (order) await first("ops-order", at(`/orders/${order.id}`));
+  for (const tab of ["rules", "notify", "maintenance"]) await first(`ops-alerts-${tab}`, at(`/alert-settings?tab=${tab}`));
+  await first("ops-alerts-rule", async () => {
+    await page.goto(`${base}/alert-settings`);
+    await settle(page);
+    await page.getByRole("button", { name: /: (修改规则|Change rule)$/ }).nth(2).click();
+    await press(/^(试一试|Try it)$/);
+    await page.waitForTimeout(600);
+  });
+  await first("ops-alerts-channel", open("/alert-settings?tab=notify", /^(新建渠道|New channel)$/));
+  await first("ops-bandwidth", at("/bandwidth"));
+  await first("ops-bandwidth-tests", open("/bandwidth", /: (依据|Evidence)$/));
+  await first("ops-bandwidth-settings", open("/bandwidth", /^(检测安排|How tests are planned)$/));
+  if (school) await first("ops-wall-codes", at(`/wall-codes?at=school:${school.id}`));
+  await first("ops-phone", at("/m"), PHONE);
+  if (order) await first("ops-phone-order", at(`/m/orders/${order.id}`), PHONE);
+  return { device };
+}
