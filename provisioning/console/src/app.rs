@@ -322,13 +322,15 @@ pub enum Noun {
     Security,
     /// An account or what it may do.
     User,
+    /// A work order, equipment, an inspection.
+    Order,
     /// An incident, an alert, a rule.
     Incident,
 }
 
 impl Noun {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Tree,
         Self::Device,
         Self::Lesson,
@@ -338,6 +340,7 @@ impl Noun {
         Self::Claim,
         Self::Security,
         Self::User,
+        Self::Order,
         Self::Incident,
     ];
 
@@ -353,6 +356,7 @@ impl Noun {
             Self::Claim => "claim",
             Self::Security => "security",
             Self::User => "user",
+            Self::Order => "order",
             Self::Incident => "incident",
         }
     }

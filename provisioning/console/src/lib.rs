@@ -22,6 +22,7 @@ pub mod jobs;
 pub mod labels;
 pub mod messages;
 pub mod metrics;
+pub mod notify;
 pub mod objects;
 pub mod oidc;
 pub mod orders;

@@ -165,6 +165,7 @@ fn closed() -> OpenApiRouter<AppState> {
         .routes(routes!(system::system))
         .routes(routes!(crate::controllers::trust::standing))
         .merge(records())
+        .merge(alerting())
         .merge(work_orders())
         .merge(reports())
         .merge(bandwidth())
@@ -235,8 +236,15 @@ fn reports() -> OpenApiRouter<AppState> {
 
 /// Work orders, spare parts, codes on walls; equipment, areas, inspections.
 fn work_orders() -> OpenApiRouter<AppState> {
-    use crate::controllers::orders;
+    use crate::controllers::{assets, orders};
     OpenApiRouter::new()
+        .routes(routes!(assets::list, assets::add))
+        .routes(routes!(assets::detail, assets::change))
+        .routes(routes!(assets::template))
+        .routes(routes!(assets::equipment))
+        .routes(routes!(assets::areas, assets::add_area))
+        .routes(routes!(assets::set_area, assets::remove_area))
+        .routes(routes!(assets::inspections, assets::inspect))
         .routes(routes!(orders::open, orders::list))
         .routes(routes!(orders::counts))
         .routes(routes!(orders::detail, orders::change))
@@ -255,6 +263,33 @@ fn work_orders() -> OpenApiRouter<AppState> {
         .routes(routes!(orders::renew_wall_code))
 }
 
+/// Rules, alerts, incidents, and who is told of them.
+fn alerting() -> OpenApiRouter<AppState> {
+    use crate::controllers::{alerts, incidents, notify};
+    OpenApiRouter::new()
+        .routes(routes!(alerts::rules))
+        .routes(routes!(alerts::set_rule, alerts::remove_rule))
+        .routes(routes!(alerts::test_rule))
+        .routes(routes!(alerts::metric_list))
+        .routes(routes!(alerts::list))
+        .routes(routes!(alerts::add_window, alerts::windows))
+        .routes(routes!(alerts::cancel_window))
+        .routes(routes!(incidents::list))
+        .routes(routes!(incidents::detail))
+        .routes(routes!(incidents::devices))
+        .routes(routes!(incidents::acknowledge))
+        .routes(routes!(incidents::snooze))
+        .routes(routes!(incidents::resolve))
+        .routes(routes!(incidents::note))
+        .routes(routes!(notify::channels, notify::add_channel))
+        .routes(routes!(notify::change_channel, notify::remove_channel))
+        .routes(routes!(notify::test_channel))
+        .routes(routes!(notify::recipients, notify::set_recipient))
+        .routes(routes!(notify::remove_recipient))
+        .routes(routes!(notify::escalations, notify::set_escalation))
+        .routes(routes!(notify::messages))
+}
+
 /// Paths whose document and route differ: the upload's limit, the preview's wildcard.
 fn special() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
@@ -267,6 +302,7 @@ fn special() -> OpenApiRouter<AppState> {
         .routes(routes!(packs::merge))
         .routes(routes!(lessons::file))
         .routes(routes!(crate::controllers::orders::add_photo))
+        .routes(routes!(crate::controllers::assets::import))
 }
 
 /// The OpenAPI 3.1 document, with the contract's types as their own schemas say.
@@ -352,6 +388,11 @@ pub fn router(app: AppState) -> Router {
             axum::routing::post(packs::merge).layer(DefaultBodyLimit::max(packs::MAX_BODY_BYTES)),
         )
         .route("/lessons/{id}/files/{*path}", get(lessons::file))
+        .route(
+            "/regions/{id}/assets",
+            axum::routing::post(crate::controllers::assets::import)
+                .layer(DefaultBodyLimit::max(MAX_FILE_BYTES + (1 << 20))),
+        )
         .route(
             "/orders/{id}/photos",
             axum::routing::post(crate::controllers::orders::add_photo)

@@ -61,6 +61,11 @@ fn kind_of(segment: &str) -> &str {
         "assets" => "asset",
         "parts" => "part",
         "notices" => "notice",
+        "incidents" => "incident",
+        "alert-rules" => "alert_rule",
+        "maintenance-windows" => "maintenance_window",
+        "notification-channels" => "notification_channel",
+        "notification-recipients" => "notification_recipient",
         "reports" => "report",
         other => other,
     }

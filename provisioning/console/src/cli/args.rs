@@ -67,6 +67,15 @@ pub enum Command {
     /// Faults reported at boards (报修).
     #[command(subcommand)]
     Fault(super::records::FaultCommand),
+    /// Work orders (工单), their figures and evidence.
+    #[command(subcommand)]
+    Order(super::orders::OrderCommand),
+    /// Equipment (资产台账) and inspections (巡检).
+    #[command(subcommand)]
+    Asset(super::orders::AssetCommand),
+    /// Areas of responsibility (包区).
+    #[command(subcommand)]
+    Area(super::orders::AreaCommand),
     /// Notices to many boards (通知).
     #[command(subcommand)]
     Notice(super::records::NoticeCommand),

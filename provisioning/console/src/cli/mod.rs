@@ -16,6 +16,7 @@ mod clone;
 mod devices;
 mod exams;
 mod lessons;
+mod orders;
 mod pack;
 mod places;
 mod records;

@@ -47,11 +47,13 @@ const fn action_of(noun: Noun) -> &'static str {
         Noun::Claim => "claims.decide",
         Noun::Security => "security.read",
         Noun::User => "users.read",
+        Noun::Order => "orders.read",
+        Noun::Incident => "alerts.read",
     }
 }
 
 /// What changed from now on: events named `device`, `push`, `lesson`, `tree`, `ticket`, `standing`, `claim`, `security`,
-/// `user` with `{"id": …}`, for what lies within one's nodes.
+/// `user`, `incident` with `{"id": …}`, for what lies within one's nodes.
 #[utoipa::path(get, path = "/events", tag = "system", responses(
     (status = 200, body = Changed, content_type = "text/event-stream"),
 ))]

@@ -1,6 +1,8 @@
 //! HTTP handlers, one file per noun: read the request, call the noun's functions, answer. No SQL, no decisions.
 
 pub mod account;
+pub mod alerts;
+pub mod assets;
 pub mod audit;
 pub mod bandwidth;
 pub mod batches;
@@ -15,11 +17,13 @@ pub mod fleet;
 pub mod forecast;
 pub mod health;
 pub mod identity;
+pub mod incidents;
 pub mod lesson_imports;
 pub mod lessons;
 pub mod lines;
 pub mod lint;
 pub mod notices;
+pub mod notify;
 pub mod oidc;
 pub mod orders;
 pub mod packs;

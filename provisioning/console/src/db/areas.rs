@@ -129,14 +129,17 @@ impl Areas<'_> {
         Ok(areas)
     }
 
-    /// Schools of the areas somebody looks after at tier 0.
+    /// Schools of the areas somebody looks after, and those where an order was given to them; empty for somebody without an
+    /// area.
     ///
     /// # Errors
     /// The database's.
     pub async fn schools_of(&self, user: i64) -> DbResult<Vec<i64>> {
         Ok(sqlx::query_scalar(
-            "SELECT a.school_id FROM area_people p JOIN area_schools a ON a.area_id = p.area_id
-              WHERE p.user_id = ? AND p.tier = 0 ORDER BY a.school_id",
+            "SELECT a.school_id FROM area_people p JOIN area_schools a ON a.area_id = p.area_id WHERE p.user_id = ?1
+             UNION SELECT o.school_id FROM orders o WHERE o.assigned_to = ?1 AND o.state NOT IN ('closed', 'cancelled')
+                      AND EXISTS (SELECT 1 FROM area_people p WHERE p.user_id = ?1)
+             ORDER BY 1",
         )
         .bind(user)
         .fetch_all(&self.0.read)

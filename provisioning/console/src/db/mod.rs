@@ -4,6 +4,7 @@
 //! can follow behind the same functions. One connection writes, so writers queue here and not in SQLite.
 
 pub mod alerts;
+pub mod assets;
 pub mod audit;
 pub mod bandwidth;
 pub mod areas;
@@ -23,11 +24,13 @@ pub mod forecast;
 pub mod grants;
 pub mod health;
 pub mod incidents;
+pub mod inspections;
 pub mod lessons;
 pub mod lines;
 pub mod lint;
 pub mod liveness;
 pub mod notices;
+pub mod notify;
 pub mod oidc;
 pub mod orders;
 pub(crate) mod owed_plans;

@@ -11,7 +11,8 @@ mod sums;
 use jiff::Timestamp;
 use sqlx::SqliteConnection;
 
-pub use self::{open::Opening, photos::NewPhoto, sums::EvidenceOrder};
+pub use self::{open::Opening, photos::NewPhoto, read::WallOrder};
+pub(super) use self::open::insert;
 pub(super) use self::faults::{follow, from_fault};
 use super::{Db, DbResult, areas, timetables::calendars};
 use crate::{

@@ -96,10 +96,22 @@ impl Db {
                 sql.push("))");
                 sql
             }
+            Noun::Order => {
+                let mut sql = QueryBuilder::<Sqlite>::new("SELECT 1 FROM orders o WHERE o.id = ");
+                sql.push_bind(id.parse::<i64>().unwrap_or(0));
+                narrow_to_schools(&mut sql, "o.school_id", scope);
+                sql
+            }
             Noun::Security => {
                 let mut sql = QueryBuilder::<Sqlite>::new("SELECT 1 FROM security_events e WHERE e.id = ");
                 sql.push_bind(id.parse::<i64>().unwrap_or(0));
                 narrow_to_schools(&mut sql, "e.school_id", scope);
+                sql
+            }
+            Noun::Incident => {
+                let mut sql = QueryBuilder::<Sqlite>::new("SELECT 1 FROM incidents i WHERE i.id = ");
+                sql.push_bind(id.parse::<i64>().unwrap_or(0));
+                narrow_to_schools(&mut sql, "i.school_id", scope);
                 sql
             }
             Noun::User => {

@@ -2,6 +2,7 @@
 
 pub mod bandwidth;
 pub mod alerts;
+pub mod assets;
 pub mod bulk;
 pub mod clones;
 pub mod convert;

@@ -8,6 +8,7 @@ pub mod clock;
 pub mod gc;
 pub mod liveness;
 pub mod orders;
+pub mod notify;
 mod owed_plans;
 pub mod presence;
 pub mod publisher;

@@ -127,6 +127,8 @@ impl Console {
             stopping.clone(),
         ));
         tasks.spawn(jobs::revisions::run(app.clone(), stopping.clone()));
+        tasks.spawn(jobs::alerts::run(app.clone(), stopping.clone()));
+        tasks.spawn(jobs::notify::run(app.clone(), stopping.clone()));
         tasks.spawn(jobs::audit::run(app.clone(), stopping.clone()));
         tasks.spawn(jobs::bandwidth::run(app.clone(), stopping.clone()));
         tasks.spawn(jobs::gc::run(app.clone(), stopping.clone()));

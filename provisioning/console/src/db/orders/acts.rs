@@ -232,12 +232,12 @@ impl Orders<'_> {
         scope: &Scope,
         id: i64,
         what: OrderAct,
-        (user, name): (i64, &str),
+        (user, name): (Option<i64>, &str),
         note: &str,
         now: Timestamp,
     ) -> DbResult<OrderState> {
         let mut tx = self.0.begin().await?;
-        let by = By { kind: OrderBy::User, name, user: Some(user) };
+        let by = By { kind: OrderBy::User, name, user };
         let school = standing(&mut tx, scope, id).await?.school_id;
         let state = act(&mut tx, scope, id, what, &by, note, now).await?;
         crate::audit::object("order", id);

@@ -42,13 +42,14 @@ impl From<PartRow> for Part {
     }
 }
 
-/// What an order used.
-pub(super) async fn used(tx: &mut SqliteConnection, order: i64) -> DbResult<Vec<PartUse>> {
+/// What an order used until then.
+pub(super) async fn used(tx: &mut SqliteConnection, order: i64, until: Timestamp) -> DbResult<Vec<PartUse>> {
     let rows: Vec<(i64, String, String, String, i64)> = sqlx::query_as(
         "SELECT p.id, p.code, p.name, p.unit, -sum(m.change) FROM part_moves m JOIN parts p ON p.id = m.part_id
-          WHERE m.order_id = ? GROUP BY p.id HAVING sum(m.change) <> 0 ORDER BY p.code, p.id",
+          WHERE m.order_id = ? AND m.at <= ? GROUP BY p.id HAVING sum(m.change) <> 0 ORDER BY p.code, p.id",
     )
     .bind(order)
+    .bind(ms(until))
     .fetch_all(tx)
     .await?;
     Ok(rows

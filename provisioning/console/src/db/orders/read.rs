@@ -284,7 +284,8 @@ pub(super) async fn detail(
             .bind(id)
             .fetch_all(&mut *tx)
             .await?;
-    let clocks = clocks(tx, &order, now).await?;
+    let happened = acts::events(tx, id).await?;
+    let clocks = clocks(tx, &order, &happened, now).await?;
     Ok(OrderDetail {
         text,
         due_on: due_on.as_deref().and_then(|date| date.parse().ok()),
@@ -301,16 +302,40 @@ pub(super) async fn detail(
             })
             .collect(),
         photos: super::photos::of(tx, id).await?,
-        parts: super::parts::used(tx, id).await?,
+        parts: super::parts::used(tx, id, now).await?,
         next: rules::next(standing.facts(), now),
         order,
     })
 }
 
+/// The same as it stood then, whatever happened since.
+pub(super) async fn detail_until(
+    tx: &mut SqliteConnection,
+    scope: &Scope,
+    id: i64,
+    end: Timestamp,
+) -> DbResult<OrderDetail> {
+    let mut found = detail(tx, scope, id, end).await?;
+    found.events.retain(|event| event.at < end);
+    found.photos.retain(|photo| photo.added_at < end);
+    found.order.state = found.events.last().map_or(OrderState::New, |event| event.state);
+    let events: Vec<_> = found
+        .events
+        .iter()
+        .map(|event| (event.act, event.state, event.at))
+        .collect();
+    found.clocks = clocks(tx, &found.order, &events, end).await?;
+    Ok(found)
+}
+
 /// The clocks of an order, measured from its events.
-pub(super) async fn clocks(tx: &mut SqliteConnection, order: &Order, now: Timestamp) -> DbResult<OrderClocks> {
-    let events = acts::events(tx, order.id).await?;
-    let found = measure(&events, &hours(tx, order.school_id).await?, now);
+async fn clocks(
+    tx: &mut SqliteConnection,
+    order: &Order,
+    events: &[(crate::api::orders::OrderAct, OrderState, Timestamp)],
+    now: Timestamp,
+) -> DbResult<OrderClocks> {
+    let found = measure(events, &hours(tx, order.school_id).await?, now);
     let allowed = sla(tx, order.school_id, order.class, order.urgent).await?;
     // What stands is judged; what runs is judged as soon as it is too long.
     let kept = |stands: bool, both: rules::Both, minutes: u32| {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{Orders, read};
 use crate::{
-    api::orders::{Order, OrderAct, OrderClocks, OrderDetail, OrderQuery, OrderSpan, TechnicianFigures},
+    api::orders::{OrderAct, OrderClocks, OrderDetail, OrderQuery, OrderSpan, TechnicianFigures},
     api::MAX_PAGE_SIZE,
     db::{DbResult, scope::Scope, uint},
     domain::timetables::later,
@@ -15,25 +15,12 @@ use crate::{
 /// Most orders of one pack.
 pub(crate) const MAX_ORDERS: usize = 20_000;
 
-/// An order as the evidence pack has it.
-#[derive(Debug, Clone)]
-pub struct EvidenceOrder {
-    /// With its events, clocks and photos.
-    pub detail: OrderDetail,
-}
-
 impl Orders<'_> {
-    /// Orders opened in a stretch of days, oldest first, with all that happened; at most [`MAX_ORDERS`].
+    /// Orders opened in a stretch of days, oldest first, as they stood when it ended (`end`); at most [`MAX_ORDERS`].
     ///
     /// # Errors
     /// [`crate::db::DbError::NotFound`] for a region out of reach.
-    pub async fn evidence(
-        &self,
-        scope: &Scope,
-        span: OrderSpan,
-        maintainer: Option<&str>,
-        now: Timestamp,
-    ) -> DbResult<Vec<EvidenceOrder>> {
+    pub async fn evidence(&self, scope: &Scope, span: OrderSpan, end: Timestamp) -> DbResult<Vec<OrderDetail>> {
         let mut query = OrderQuery {
             from: Some(span.from),
             to: Some(span.to),
@@ -42,23 +29,20 @@ impl Orders<'_> {
             page_size: Some(MAX_PAGE_SIZE),
             ..OrderQuery::default()
         };
-        let mut found: Vec<Order> = Vec::new();
+        let mut ids: BTreeSet<i64> = BTreeSet::new();
         for page in 1.. {
             query.page = Some(page);
-            let (items, total) = self.list(scope, &query, 0, now).await?;
+            let (items, total) = self.list(scope, &query, 0, end).await?;
             let last = items.is_empty();
-            found.extend(items.into_iter().filter(|order| maintainer.is_none_or(|name| order.maintainer == name)));
-            if last || u64::from(page) * u64::from(MAX_PAGE_SIZE) >= total || found.len() >= MAX_ORDERS {
+            ids.extend(items.into_iter().map(|order| order.id));
+            if last || u64::from(page) * u64::from(MAX_PAGE_SIZE) >= total || ids.len() >= MAX_ORDERS {
                 break;
             }
         }
-        found.sort_by_key(|order| order.id);
         let mut reading = self.0.read.begin().await?;
-        let mut orders = Vec::with_capacity(found.len());
-        for order in found {
-            orders.push(EvidenceOrder {
-                detail: read::detail(&mut reading, scope, order.id, now).await?,
-            });
+        let mut orders = Vec::with_capacity(ids.len());
+        for id in ids {
+            orders.push(read::detail_until(&mut reading, scope, id, end).await?);
         }
         Ok(orders)
     }

@@ -1,0 +1,3 @@
+//! Files made out of work orders.
+
+pub mod pack;
