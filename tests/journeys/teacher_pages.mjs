@@ -162,7 +162,8 @@ const DO = {
     { app: '/bin/sh' }, { app: 'meet', command: ['/bin/sh'] }, { app: 'meet', url: 'https://x' }, { app: '../meet' }, {},
   ].map((body) => new Promise((done) => window.BBT.api.post('api/class/open', body, (ok, answer, status) => done(status)))))).then((statuses) => ({ statuses })),
   // Open an exercise and leave it at once: it is where the class stopped.
-  exercise: async (lesson, item, wait) => {
+  exercise: async (lesson, wait) => {
+    const item = await page.evaluate((id) => new Promise((done) => window.BBT.api.get(`api/lessons/${id}`, (ok, body) => done(body.items.findIndex((one) => one.kind === 'html5')))), lesson);
     await go(`#/lesson/${lesson}/${item}`);
     await page.waitForSelector('iframe.exercise-frame');
     await page.waitForTimeout(Number(wait));

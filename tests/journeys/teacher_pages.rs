@@ -60,9 +60,17 @@ impl Page {
     }
 
     fn tell(&mut self, command: &str) -> Result<Value> {
+        let said = self.ask(command)?;
+        println!(
+            "{command}: {}",
+            said.to_string().chars().take(300).collect::<String>()
+        );
+        Ok(said)
+    }
+
+    fn ask(&mut self, command: &str) -> Result<Value> {
         writeln!(self.say, "{command}")?;
         let said = self.read()?;
-        println!("{command}: {}", said.to_string().chars().take(300).collect::<String>());
         ensure!(said["ok"] == true, "{command}: {said}");
         Ok(said)
     }
@@ -144,13 +152,23 @@ async fn calendar(county: &County) -> Result<()> {
 }
 
 /// The plan comes over HTTPS while the broker cannot be reached at all.
-async fn plan_without_a_broker(page: &mut Page) -> Result<()> {
-    until("the plan came without a broker", LIMIT, async || {
-        let home = page.tell("home")?["home"].clone();
-        ensure!(home["online"] == false, "the broker was reached: {home}");
-        Ok((home["help"]["office"] == "县电化教育站").then_some(()))
-    })
-    .await
+fn plan_without_a_broker(page: &mut Page) -> Result<()> {
+    home_until(page, "the plan came without a broker", |home| {
+        home["help"]["office"] == "县电化教育站"
+    })?;
+    let home = page.tell("home")?["home"].clone();
+    ensure!(home["online"] == false, "the broker was reached");
+    Ok(())
+}
+
+/// Waits until the first page says so.
+fn home_until(page: &mut Page, what: &str, is: impl Fn(&Value) -> bool) -> Result<()> {
+    let begun = Instant::now();
+    while !is(&page.ask("home")?["home"]) {
+        ensure!(begun.elapsed() < LIMIT, "{what}: not within {} s", LIMIT.as_secs());
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    Ok(())
 }
 
 fn settings(page: &mut Page, room: &Room) -> Result<()> {
@@ -202,10 +220,7 @@ async fn repair(county: &County, page: &mut Page) -> Result<()> {
     county.console.post(&format!("/faults/{fault}/state"), state).await?;
     // Boards ask for repairs now and then, and when they come back.
     county.mqtt_line.cut();
-    until("the board is away", LIMIT, async || {
-        Ok((page.tell("home")?["home"]["online"] == false).then_some(()))
-    })
-    .await?;
+    home_until(page, "the board is away", |home| home["online"] == false)?;
     county.mqtt_line.restore();
     let said = page.tell("repaired")?;
     says(&said, "note", "换了信号线，请试一试")?;
@@ -248,18 +263,13 @@ async fn before_class(page: &mut Page, room: &Room) -> Result<()> {
 fn stopped(page: &mut Page) -> Result<()> {
     let mut slowest = 0;
     for wait in [0, 0, 50, 100, 300, 600, 1200, 0, 0, 0] {
-        let said = page.tell(&format!("exercise {EXERCISE} {} {wait}", exercise_item()))?;
+        let said = page.tell(&format!("exercise {EXERCISE} {wait}"))?;
         ensure!(said["first"] == EXERCISE, "{said}");
         slowest = slowest.max(said["after_ms"].as_u64().unwrap_or(u64::MAX));
     }
     println!("an exercise that was left stands under 继续上次 after at most {slowest} ms");
     ensure!(slowest < 3000, "{slowest} ms");
     Ok(())
-}
-
-/// Which item of the kit's circuit lesson is the exercise.
-fn exercise_item() -> usize {
-    0
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -275,7 +285,7 @@ async fn the_pages_that_are_used_seldom_work_on_a_real_board() -> Result<()> {
     county.add_classroom(&room.extra).await?;
     let mut page = Page::start(&county.classrooms[0].url())?;
     page.tell("open")?;
-    plan_without_a_broker(&mut page).await?;
+    plan_without_a_broker(&mut page)?;
     county.mqtt_line.restore();
     county.push_and_wait(Duration::from_secs(120)).await?;
 
@@ -283,8 +293,8 @@ async fn the_pages_that_are_used_seldom_work_on_a_real_board() -> Result<()> {
     notices(&county, &mut page).await?;
     let own = page.tell("own sanjiaoxingdemianji 三角形的面积")?;
     ensure!(own["title"] == "三角形的面积" && own["shown"] == "三角形的面积", "{own}");
-    before_class(&mut page, &room).await?;
     stopped(&mut page)?;
+    before_class(&mut page, &room).await?;
     repair(&county, &mut page).await?;
     ensure!(page.tell("errors")?["errors"] == json!([]));
     county.classrooms[0].process()?.check_alive()

@@ -73,7 +73,23 @@ for (const [width, height] of sizes) {
     await view('more', '#/more');
     await view('settings-pin', '#/settings', presses('135'));
     await view('settings', '#/settings', async () => { await presses('135790')(); await page.click('.pin .button-primary'); await page.waitForSelector('.settings'); });
+    const plug = (list) => dev({ disks: list });
+    await plug([{ id: 'K1' }]);
+    await view('usb-plugged', '#/', () => page.waitForSelector('.disks .banner'));
+    await view('usb', '#/usb/K1', () => page.waitForSelector('.usb-row'));
+    await view('own', '#/own', () => page.waitForTimeout(500));
+    await view('own-files', '#/own', async () => { await page.click('.dock .button-primary'); await page.click('.usb-row:has-text("练习题")'); await page.waitForTimeout(300); });
+    await view('own-words', '#/own', async () => {
+      await page.click('.dock .button-primary');
+      await page.click('.usb-row:has-text("练习题")');
+      await page.click('.dock .button-next');
+      await presses('sanjiaoxing')();
+    });
+    await plug([]);
     await view('lesson', '#/lesson/lesson-1');
+    for (const tool of ['timer', 'seat']) {
+      await view(`tool-${tool}`, item(1, 5), async () => { await page.click('.dock [aria-label="工具"]'); await page.click(`.popover-tools .button >> nth=${tool === 'timer' ? 1 : 2}`); await page.waitForTimeout(300); });
+    }
     await view('lesson-arriving', '#/lesson/lesson-4');
     await view('lesson-failed', '#/lesson/lesson-11');
     await view('video-paused', item(1, 0), () => page.waitForTimeout(500));

@@ -77,11 +77,18 @@
       BBT.empty(live);
       live.appendChild(h('h2', { text: t('check.live') }));
       if (!apps.length) { live.appendChild(h('p', { 'class': 'check-none', text: t('check.no_app') })); }
-      apps.forEach(function (app) { live.appendChild(appRow(app)); });
+      /* What was asked for and the way out of it fit on the screen together. */
+      apps.filter(function (app) { return !said || said.opened || app.id === asked; }).forEach(function (app) { live.appendChild(appRow(app)); });
       if (said && said.said) {
         live.appendChild(h('div', { 'class': 'check-said' + (said.opened ? '' : ' check-bad'), role: 'status' }, [
           h('p', { text: words(said.said) }),
           said.opened || said.said.code === 'live_failed' ? null : BBT.button({ text: t('check.anyway'), onclick: function () { open({ id: asked }, true); } })
+        ]));
+      }
+      if (!other && !busy) {
+        live.appendChild(h('div', { 'class': 'check-other' }, [
+          h('p', { text: t('check.instead') }),
+          BBT.button({ icon: 'book', text: t('home.choose'), 'class': 'button-large check-take' + (said && !said.opened ? ' button-primary' : ''), onclick: function () { BBT.go(BBT.shelfOf('')); } })
         ]));
       }
       if (other) {

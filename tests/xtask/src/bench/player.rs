@@ -5,9 +5,13 @@ mod peers;
 use std::{
     collections::HashMap,
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
-    time::Instant,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, ensure};
@@ -41,6 +45,9 @@ pub(crate) struct Options {
     /// How often a browser opens a lesson's video, from the tap to the first frame; 0 for none.
     #[arg(long, default_value_t = 0)]
     opens: u32,
+    /// As many again while the content is pushed out of the page cache all the time, as on a board that was just switched on.
+    #[arg(long)]
+    cold: bool,
 }
 
 pub(crate) async fn run(bins: &Bins, folder: &Path, options: &Options) -> Result<()> {
@@ -89,7 +96,12 @@ pub(crate) async fn run(bins: &Bins, folder: &Path, options: &Options) -> Result
     console.kill();
     beside(&mut classroom, folder, &video, &document, options).await?;
     if options.opens > 0 {
-        opens(&classroom, options.opens)?;
+        opens(&classroom, options.opens, "content in the page cache")?;
+        if options.cold {
+            let cold = Cold::begin(classroom.dir.join("data"));
+            opens(&classroom, options.opens, "content on the disk only")?;
+            cold.end()?;
+        }
     }
     Ok(())
 }
@@ -309,9 +321,60 @@ fn resident_mib(pid: u32) -> Result<f64> {
     Ok(kib / 1024.0)
 }
 
+/// Keeps files out of the page cache while it lives.
+struct Cold {
+    stop: Arc<AtomicBool>,
+    thread: std::thread::JoinHandle<Result<(u64, u64)>>,
+}
+
+impl Cold {
+    /// A round is over all files below `folder`, then the next begins.
+    fn begin(folder: PathBuf) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || {
+            let (mut rounds, mut bytes) = (0, 0);
+            while !seen.load(Ordering::Relaxed) {
+                bytes = drop_cached(&folder)?;
+                rounds += 1;
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            Ok((rounds, bytes))
+        });
+        Self { stop, thread }
+    }
+
+    fn end(self) -> Result<()> {
+        self.stop.store(true, Ordering::Relaxed);
+        let ended = self.thread.join();
+        let (rounds, bytes) = ended.map_err(|_| anyhow::anyhow!("the thread that drops caches panicked"))??;
+        println!("  {:.0} MiB were pushed out of the page cache {rounds} times", bytes as f64 / 1048576.0);
+        Ok(())
+    }
+}
+
+/// Asks the kernel to forget every file below `folder`; how many bytes they have.
+fn drop_cached(folder: &Path) -> Result<u64> {
+    let mut bytes = 0;
+    for entry in fs::read_dir(folder)?.flatten() {
+        let path = entry.path();
+        // Gone in between is gone.
+        let Ok(kind) = entry.file_type() else { continue };
+        if kind.is_dir() {
+            bytes += drop_cached(&path)?;
+        } else if kind.is_file()
+            && let Ok(file) = fs::File::open(&path)
+        {
+            bytes += file.metadata()?.len();
+            rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed)?;
+        }
+    }
+    Ok(bytes)
+}
+
 /// A browser opens the lessons' videos in turn; its script measures.
-fn opens(classroom: &Classroom, count: u32) -> Result<()> {
-    println!("\n{count} opens in a browser, the agent without any network");
+fn opens(classroom: &Classroom, count: u32, how: &str) -> Result<()> {
+    println!("\n{count} opens in a browser, the agent without any network, {how}");
     let done = Command::new("node")
         .arg(sh::root().join("agent/daemon/player-ui/dev/opens.mjs"))
         .env("BASE_URL", format!("{}/", classroom.url()))

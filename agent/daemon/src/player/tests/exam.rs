@@ -116,6 +116,30 @@ async fn in_an_exam_nothing_is_handed_out_but_listening_audio_once_it_is_open() 
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn in_an_exam_no_check_sounds_no_loudspeaker_is_opened_and_no_live_app() {
+    let bench = bench(&[]).await;
+    let all = [
+        ("/api/class/check", json!({})),
+        ("/api/class/unmute", json!({})),
+        ("/api/class/open", json!({"app": "meet"})),
+        ("/api/class/end", json!({})),
+    ];
+    for state in [ExamState::Silent, ExamState::Listening] {
+        exam(&bench, state);
+        for (path, body) in &all {
+            let (status, said) = super::shown::write(bench.at, path, body).await;
+            assert_eq!((status, &said["code"]), (423, &json!("exam")), "{path}");
+        }
+    }
+    // Before it the list decides: there is none here.
+    exam(&bench, ExamState::Soon);
+    let (status, _) = super::shown::write(bench.at, all[2].0, &all[2].1).await;
+    assert_eq!(status, 400);
+    let (status, found) = super::shown::write(bench.at, all[0].0, &all[0].1).await;
+    assert_eq!((status, &found["parts"][1]["part"]), (200, &json!("sound")));
+}
+
 /// Another third file, signed anew.
 fn with_bytes(lesson: Lesson) -> Lesson {
     let mut anew = kit::lesson("math-3", 1, &lesson.bytes);
