@@ -150,6 +150,79 @@ fn a_sample_is_stored_sent_acknowledged_and_forgotten() {
 }
 
 #[test]
+fn the_newest_goes_ahead_of_a_backlog_which_is_paced_and_loses_nothing_by_it() {
+    let saved = Saved {
+        boots: vec![SavedBoot {
+            boot_id: boot(1),
+            next_seq: 31,
+            acked_up_to: 0,
+            held: (1..=30).map(|seq| (seq, 100)).collect(),
+        }],
+        dropped_total: 0,
+    };
+    let pace = Duration::from_secs(2);
+    let mut outbox = Samples::resume(saved, boot(1), Limits { pace, ..ROOMY });
+    outbox.handle(Event::Connected, Millis(0));
+    let sent = |outbox: &mut Samples| {
+        let mut sent = Vec::new();
+        while let Some(effect) = outbox.next_effect() {
+            if let Effect::Send(batch) = effect {
+                sent.extend(batch.ranges.iter().map(|range| (range.from_seq, range.to_seq)));
+            }
+        }
+        sent
+    };
+    assert_eq!(sent(&mut outbox), [(30, 30), (1, 10)]);
+    let ack = |up_to_seq| Event::Acked(vec![BootSeq { boot_id: boot(1), up_to_seq }]);
+    // The console has the newest one, and says that it has nothing without a gap.
+    outbox.handle(Event::Acked(vec![BootSeq { boot_id: boot(1), up_to_seq: 0 }]), Millis(10));
+    assert_eq!(sent(&mut outbox), []);
+    outbox.handle(ack(10), Millis(100));
+    assert_eq!(sent(&mut outbox), [], "paced");
+    assert_eq!(outbox.poll_timeout(), Some(Millis(2000)));
+    // What is measured meanwhile goes ahead too.
+    outbox.handle(Event::Push(measured(1)), Millis(500));
+    outbox.handle(Event::Appended { seq: 31, bytes: 100 }, Millis(500));
+    assert_eq!(sent(&mut outbox), [(31, 31)]);
+    outbox.handle_timeout(Millis(2000));
+    assert_eq!(sent(&mut outbox), [(11, 20)]);
+    outbox.handle(ack(20), Millis(2100));
+    outbox.handle_timeout(Millis(4000));
+    assert_eq!(sent(&mut outbox), [(21, 30)]);
+    outbox.handle(ack(30), Millis(4100));
+    outbox.handle_timeout(Millis(6000));
+    assert_eq!(sent(&mut outbox), [(31, 31)], "held until its turn came");
+    outbox.handle(ack(31), Millis(6100));
+    assert_eq!((sent(&mut outbox), outbox.poll_timeout(), outbox.held()), (vec![], None, 0));
+}
+
+#[test]
+fn a_patient_sample_waits_for_company_and_a_console_that_does_not_answer_is_asked_ever_less_often() {
+    let mut outbox = Samples::resume(Saved::default(), boot(1), ROOMY);
+    outbox.handle(Event::Connected, Millis(0));
+    for (n, at) in [(1, 0), (2, 60_000)] {
+        outbox.handle(Event::PushPatient(measured(n), Duration::from_secs(300)), Millis(at));
+        outbox.handle(Event::Appended { seq: n, bytes: 100 }, Millis(at));
+    }
+    let mut sends = Vec::new();
+    let mut now = Millis(60_000);
+    while now < Millis(7_200_000) {
+        while let Some(effect) = outbox.next_effect() {
+            if let Effect::Send(batch) = effect {
+                assert_eq!((batch.ranges[0].from_seq, batch.ranges[0].to_seq), (1, 2));
+                sends.push(now.0 / 1000);
+            }
+        }
+        let Some(next) = outbox.poll_timeout() else { break };
+        assert!(next > now, "it would turn without end at {now:?}");
+        now = next;
+        outbox.handle_timeout(now);
+    }
+    assert_eq!(sends[..6], [300, 315, 345, 405, 525, 765]);
+    assert!(sends.len() < 20 && sends[sends.len() - 1] - sends[sends.len() - 2] == 600, "{sends:?}");
+}
+
+#[test]
 fn a_failed_write_gives_its_number_to_the_next_sample_and_is_counted() {
     let mut outbox = Samples::resume(Saved::default(), boot(1), ROOMY);
     outbox.handle(Event::Push(measured(1)), Millis(0));

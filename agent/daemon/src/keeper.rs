@@ -522,3 +522,5 @@ fn signed<T: SignedBody>(path: &Path, trusted: &[TrustedKey]) -> Option<T> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod budget_tests;

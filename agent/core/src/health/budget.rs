@@ -18,8 +18,10 @@ pub const MESSAGE_BYTES: u64 = 620;
 const AT_START: u64 = 300_000;
 /// Most in the bucket.
 const MOST: u64 = 400_000;
+/// Events, which ask nobody, and what is in the bucket at the start.
+const RESERVED: u64 = 600_000;
 /// What 30 days fill in.
-const FILLS: u64 = MONTH_BYTES - PINGS;
+const FILLS: u64 = MONTH_BYTES - PINGS - RESERVED;
 const MONTH_MS: u64 = 30 * 24 * 3600 * 1000;
 /// Without news and with a half empty bucket.
 const CALM: Duration = Duration::from_secs(300);

@@ -39,7 +39,8 @@ use crate::clock;
 
 /// Largest payload that is read: an assignment of ten thousand lessons fits.
 const MAX_PACKET_BYTES: u32 = 8 * 1024 * 1024;
-const KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// Pings are most of what a silent board costs its line. A broker misses a board without power after half as long again.
+const KEEP_ALIVE: Duration = Duration::from_secs(120);
 const CONNECT_TIMEOUT_S: u64 = 20;
 /// Waits between two tries to connect.
 const RECONNECT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));

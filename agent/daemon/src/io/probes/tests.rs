@@ -122,7 +122,7 @@ fn nonsense_of_the_kernel_is_no_reading() {
 fn screen_and_loudspeaker_are_on_for_as_long_as_they_are() {
     let dir = board();
     let root = Root::new(dir.path());
-    let mut on = board::OnTimes::default();
+    let mut on = OnTimes::default();
     let begin = Instant::now();
     let at = |s: u64| begin + std::time::Duration::from_secs(s);
     on.look(&root, at(0));

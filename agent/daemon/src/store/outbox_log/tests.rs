@@ -162,3 +162,79 @@ fn a_number_written_twice_counts_once_with_the_later_sample() {
     assert_eq!(log.read(&[range(1, 1, 1)]).unwrap(), [later]);
     assert_eq!(seqs(&OutboxLog::<HealthSample>::open(dir.path(), 300).unwrap().1, 1), [1]);
 }
+
+#[test]
+fn one_sample_that_nobody_takes_does_not_keep_all_that_came_after_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut log, ..) = OutboxLog::<HealthSample>::open(dir.path(), 4).unwrap();
+    log.append(&sample(1, 1)).unwrap();
+    log.append(&sample(1, 2)).unwrap();
+    // Another power-up follows whose samples are taken one by one.
+    let most = 6 * SEGMENT_BYTES;
+    for seq in 1..=12_000 {
+        log.append(&sample(2, seq)).unwrap();
+        log.forget(&word(2, seq.saturating_sub(3)));
+        assert!(log.closed.len() <= 4, "{} segments at {seq}", log.closed.len() + 1);
+    }
+    log.flush().unwrap();
+    let bytes: u64 = fs::read_dir(dir.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().metadata().unwrap().len())
+        .sum();
+    assert!(bytes < most, "{bytes}");
+    assert!(!dir.path().join("0000000001.log").exists());
+    let (log, saved, damage) = OutboxLog::<HealthSample>::open(dir.path(), 4).unwrap();
+    assert_eq!(damage, Damage::default());
+    assert_eq!(
+        (seqs(&saved, 1), seqs(&saved, 2)),
+        (vec![1, 2], vec![11_998, 11_999, 12_000])
+    );
+    assert_eq!(log.read(&[range(1, 1, 2)]).unwrap(), [sample(1, 1), sample(1, 2)]);
+}
+
+#[test]
+fn events_are_kept_like_samples_beside_them() {
+    use contract::event::{DeviceEvent, EventKind};
+    let dir = tempfile::tempdir().unwrap();
+    let (mut samples, ..) = OutboxLog::<HealthSample>::open(dir.path(), 4).unwrap();
+    let folder = dir.path().join("events");
+    let (mut log, saved, _) = OutboxLog::<DeviceEvent>::open(&folder, 4).unwrap();
+    assert_eq!(saved, Saved::default());
+    let event = |seq| DeviceEvent {
+        boot_id: boot(1),
+        seq,
+        uptime_ms: 5,
+        wall_time: None,
+        what: EventKind::Link { up: seq % 2 == 0, console_s: Some(3) },
+    };
+    samples.append(&sample(1, 1)).unwrap();
+    for seq in 1..=3 {
+        log.append(&event(seq)).unwrap();
+    }
+    log.forget(&word(1, 1));
+    log.flush().unwrap();
+    let (log, saved, damage) = OutboxLog::<DeviceEvent>::open(&folder, 4).unwrap();
+    assert_eq!((seqs(&saved, 1), damage), (vec![2, 3], Damage::default()));
+    assert_eq!(log.read(&[range(1, 2, 3)]).unwrap(), [event(2), event(3)]);
+    assert_eq!(seqs(&OutboxLog::<HealthSample>::open(dir.path(), 4).unwrap().1, 1), [1]);
+}
+
+/// What an agent of before events wrote is read as it is.
+#[test]
+fn the_log_of_an_older_agent_is_taken_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut bytes = Vec::new();
+    for line in [
+        r#"{"k":"checkpoint","boots":[{"boot_id":"boot1","next_seq":4,"acked_up_to":2,"gone_up_to":0}],"dropped_total":9}"#,
+        r#"{"k":"sample","sample":{"boot_id":"boot1","seq":4,"uptime_ms":240000,"readings":{"cpu_percent":1.5}}}"#,
+        r#"{"k":"forget","up_to":{"boot_id":"boot1","up_to_seq":3}}"#,
+    ] {
+        records::encode(line.as_bytes(), &mut bytes).unwrap();
+    }
+    fs::write(dir.path().join("0000000007.log"), bytes).unwrap();
+    let (mut log, saved, damage) = OutboxLog::<HealthSample>::open(dir.path(), 224).unwrap();
+    assert_eq!((seqs(&saved, 1), saved.dropped_total, damage), (vec![4], 9, Damage::default()));
+    assert_eq!((saved.boots[0].next_seq, saved.boots[0].acked_up_to), (5, 3));
+    assert_eq!(log.read(&[range(1, 1, 9)]).unwrap(), [sample(1, 4)]);
+    log.append(&sample(1, 5)).unwrap();
+}
