@@ -110,6 +110,9 @@ pub(super) async fn node_of(tx: &mut SqliteConnection, kind: &str, id: &str) -> 
                LEFT JOIN devices d ON d.device_no = k.copy_of LEFT JOIN classrooms c ON c.id = d.classroom_id
               WHERE k.id = ?1"
         }
+        "incident" => "SELECT region_id, school_id FROM incidents WHERE id = ?1",
+        "maintenance_window" => "SELECT region_id, school_id FROM maintenance_windows WHERE id = ?1",
+        "notification_channel" => "SELECT region_id, school_id FROM notification_channels WHERE id = ?1",
         "exam" => "SELECT region_id, school_id FROM exams WHERE id = ?1",
         "fault" => {
             "SELECT NULL, c.school_id FROM faults f JOIN classrooms c ON c.id = f.classroom_id WHERE f.id = ?1"

@@ -6,6 +6,7 @@ pub mod cause;
 pub mod engine;
 pub mod group;
 pub mod metrics;
+pub mod replay;
 
 use std::{collections::BTreeMap, sync::LazyLock};
 

@@ -1,0 +1,86 @@
+//! What a message about an incident says, in the reader's language.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::{
+    api::{
+        alerts::Severity,
+        incidents::{Cause, Incident},
+    },
+    config::Language,
+    db::notify::plan::Part,
+    domain::line::UTC_OFFSET_MIN,
+    messages,
+};
+
+/// Schools named in one message.
+const NAMED: usize = 12;
+
+/// Title and text.
+pub type Told = (String, String);
+
+fn say(language: Language, code: &str, args: &[(&'static str, String)]) -> String {
+    messages::text(language, code, &args.iter().cloned().collect::<BTreeMap<_, _>>())
+}
+
+/// A moment by the schools' clock.
+fn local(at: Timestamp) -> String {
+    let offset = jiff::tz::Offset::from_seconds(i32::from(UTC_OFFSET_MIN) * 60).unwrap_or(jiff::tz::Offset::UTC);
+    offset.to_datetime(at).strftime("%m-%d %H:%M").to_string()
+}
+
+/// How bad, in a word.
+pub fn severity(language: Language, severity: Severity) -> String {
+    say(language, &format!("severity_{}", severity.as_str()), &[])
+}
+
+/// A line for each school that concerns the reader.
+pub fn sentences(language: Language, parts: &[&Part]) -> String {
+    let mut lines: Vec<String> = parts
+        .iter()
+        .take(NAMED)
+        .map(|part| {
+            let cause = Cause::of_column(&part.cause);
+            let args = [
+                ("place", part.name.clone()),
+                ("devices", part.devices.to_string()),
+                ("open", part.away.to_string()),
+                ("cause", say(language, &format!("incident_cause_{}", cause.as_str()), &[])),
+            ];
+            say(language, "incident_line", &args)
+        })
+        .collect();
+    if parts.len() > NAMED {
+        lines.push(say(language, "incident_more", &[("count", (parts.len() - NAMED).to_string())]));
+    }
+    lines.join("\n")
+}
+
+/// What somebody is told of an incident. `parts` are the schools that concern the reader; `waited`: minutes in which nobody took
+/// it.
+pub fn opened(
+    language: Language,
+    code: &str,
+    incident: &Incident,
+    parts: &[&Part],
+    waited: Option<u32>,
+    web_url: &str,
+) -> Told {
+    let mut seen = incident.clone();
+    seen.schools = u32::try_from(parts.len()).unwrap_or(u32::MAX);
+    seen.devices = u32::try_from(parts.iter().map(|part| part.devices).sum::<i64>()).unwrap_or(0);
+    let about = crate::controllers::incidents::sentence(&seen, language);
+    let title = say(language, code, &[("severity", severity(language, incident.severity)), ("title", about)]);
+    let mut lines = vec![say(language, "incident_since", &[("at", local(incident.began_at))])];
+    if let Some(minutes) = waited {
+        lines.push(say(language, "notify_not_acknowledged", &[("minutes", minutes.to_string())]));
+    }
+    lines.push(sentences(language, parts));
+    if !web_url.is_empty() {
+        let url = format!("{}/incidents/{}", web_url.trim_end_matches('/'), incident.id);
+        lines.push(say(language, "notify_open_page", &[("url", url)]));
+    }
+    (title, lines.join("\n"))
+}
