@@ -100,7 +100,7 @@ const DO = {
     const note = await text('.view-repair');
     await shoot('repair');
     await tap('.repair-answers .button:has-text("修好了")');
-    await page.waitForSelector('.message-done');
+    await page.waitForSelector('.view-repair .message h2:has-text("谢谢")');
     return { asked, note };
   },
   // A title typed by pinyin, chosen by touch: nothing else is typed.
