@@ -13,8 +13,10 @@ use figment::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::notify::guard::{NotifyConfig, RawNotify};
 use crate::oidc::config::{OidcConfig, RawOidc};
 use crate::pki::{DEVICE_CERTIFICATE_DAYS, LONGEST_ABSENCE_DAYS, Lifetime};
+use crate::syslog::Target;
 
 /// The name of the configuration file in the data folder.
 pub const FILE_NAME: &str = "console.toml";
@@ -99,6 +101,12 @@ pub struct Config {
     pub longest_absence_days: u32,
     /// Single sign-on.
     pub oidc: Option<OidcConfig>,
+    /// Where messages to people may go.
+    pub notify: NotifyConfig,
+    /// Figures for Prometheus, on loopback; none: nowhere.
+    pub listen_metrics: Option<SocketAddr>,
+    /// Where security events are told as syslog.
+    pub syslog: Option<Target>,
 }
 
 /// Certificate and key of the web listener.
@@ -154,6 +162,10 @@ struct RawConfig {
     device_certificate_days: Option<u32>,
     longest_absence_days: Option<u32>,
     oidc: Option<RawOidc>,
+    notify: RawNotify,
+    listen_metrics: Option<SocketAddr>,
+    syslog: Option<String>,
+    syslog_ca: Option<PathBuf>,
 }
 
 impl Config {
@@ -323,13 +335,37 @@ impl Config {
             }
             None => String::new(),
         };
+        let notify = match raw.notify.check() {
+            Ok(notify) => notify,
+            Err(problem) => return refuse("notify", problem),
+        };
         let oidc = match raw.oidc.map(|oidc| OidcConfig::check(oidc, data, &web_url)) {
             None => None,
             Some(Ok(oidc)) => Some(oidc),
             Some(Err((key, problem))) => return refuse(key, problem),
         };
+        if let Some(address) = raw.listen_metrics
+            && !address.ip().is_loopback()
+        {
+            return refuse(
+                "listen_metrics",
+                format!(
+                    "{address} can be reached from the network, where anybody could read the figures; listen on \
+                     127.0.0.1 and put a proxy with TLS and a password before it"
+                ),
+            );
+        }
+        let syslog_ca = raw.syslog_ca.map(|file| data.join(file));
+        let syslog = match raw.syslog.map(|url| Target::parse(&url, syslog_ca)) {
+            None => None,
+            Some(Ok(target)) => Some(target),
+            Some(Err(problem)) => return refuse("syslog", problem),
+        };
         Ok(Self {
+            listen_metrics: raw.listen_metrics,
+            syslog,
             oidc,
+            notify,
             data: data.to_owned(),
             listen_web,
             listen_devices,

@@ -33,5 +33,6 @@ pub mod pki;
 pub mod reports;
 pub mod router;
 pub mod serve;
+pub mod syslog;
 pub mod trust;
 pub mod usb;

@@ -46,6 +46,8 @@ pub struct System {
     pub root_key_online: bool,
     /// What came in since the start.
     pub ingest: IngestCounters,
+    /// What is kept of what came in.
+    pub telemetry: TelemetryReach,
     /// Newest first, at most 100 shown of at most 1,000 kept.
     pub rejects: Vec<Reject>,
 }
@@ -81,6 +83,23 @@ pub struct IngestCounters {
     /// Messages that came too often and were not taken; their devices send them again.
     #[serde(default)]
     pub limited: u64,
+}
+
+/// How far back what devices said is kept; what is older was condensed or has gone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TelemetryReach {
+    /// Receipt of the oldest sample (kept 7 days).
+    pub raw_from: Option<Timestamp>,
+    /// Receipt of the newest sample.
+    pub raw_to: Option<Timestamp>,
+    /// Oldest slot of 5 minutes (kept 90 days).
+    pub five_min_from: Option<Timestamp>,
+    /// Oldest hour (kept two years).
+    pub hours_from: Option<Timestamp>,
+    /// Receipt of the oldest event (kept two years).
+    pub events_from: Option<Timestamp>,
+    /// Hours of devices that wait to be condensed.
+    pub waiting: u64,
 }
 
 /// One refused message.

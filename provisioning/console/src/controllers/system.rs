@@ -7,9 +7,10 @@ use jiff::Timestamp;
 
 use crate::{
     access::Access,
-    api::system::{BrokerStatus, Overview, System},
+    api::system::{BrokerStatus, Overview, System, TelemetryReach},
     app::AppState,
     broker::LinkState,
+    db::rollups::Reach,
     error::ApiError,
 };
 
@@ -47,8 +48,22 @@ pub async fn system(State(app): State<AppState>, _: Access) -> Result<Json<Syste
         disk_free_bytes: app.objects.free_bytes().map_err(ApiError::internal)?,
         root_key_online: crate::pki::root_key_is_here(&app.config.data),
         ingest: app.counters.shown(),
+        telemetry: reach(&app.db.rollups().reach().await?),
         rejects: app.db.system().rejects(100).await?,
     }))
+}
+
+fn reach(reach: &Reach) -> TelemetryReach {
+    const HOUR_MS: i64 = 3_600_000;
+    let at = |ms: Option<i64>| ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    TelemetryReach {
+        raw_from: at(reach.raw_from),
+        raw_to: at(reach.raw_to),
+        five_min_from: at(reach.hour_from.map(|hour| hour * HOUR_MS)),
+        hours_from: at(reach.day_from.map(|day| day * 24 * HOUR_MS)),
+        events_from: at(reach.events_from),
+        waiting: u64::try_from(reach.stale).unwrap_or(0),
+    }
 }
 
 /// Whether the console works: it answers, and its database does.

@@ -48,6 +48,7 @@ pub mod scope;
 pub mod security;
 pub mod sessions;
 pub mod standing;
+pub mod syslog;
 pub mod system;
 pub mod tickets;
 pub mod timetables;

@@ -67,18 +67,20 @@ pub struct Removed {
     pub others: u64,
 }
 
-/// How much there is.
+/// How far back each tier reaches, and what waits; cheap to find out, whatever the tables' size.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, FromRow)]
-pub struct Sizes {
-    /// Raw samples, roughly.
-    pub samples: i64,
-    /// Events, roughly.
-    pub events: i64,
-    /// Rows of 5-minute slots.
-    pub hours: i64,
-    /// Rows of hours.
-    pub days: i64,
-    /// Hours that wait to be condensed.
+pub struct Reach {
+    /// Receipt of the oldest raw sample, milliseconds.
+    pub raw_from: Option<i64>,
+    /// Receipt of the newest raw sample, milliseconds.
+    pub raw_to: Option<i64>,
+    /// Oldest hour in slots of 5 minutes.
+    pub hour_from: Option<i64>,
+    /// Oldest day in hours.
+    pub day_from: Option<i64>,
+    /// Receipt of the oldest event, milliseconds.
+    pub events_from: Option<i64>,
+    /// Hours of devices that wait to be condensed, those that are not over among them.
     pub stale: i64,
 }
 
@@ -254,14 +256,15 @@ impl Rollups<'_> {
         Ok(gone)
     }
 
-    /// How much there is. Counted from the tables' statistics where that is good enough.
+    /// How far back each tier reaches.
     ///
     /// # Errors
     /// The database's.
-    pub async fn sizes(&self) -> DbResult<Sizes> {
+    pub async fn reach(&self) -> DbResult<Reach> {
         Ok(sqlx::query_as(
-            "SELECT (SELECT count(*) FROM samples) AS samples, (SELECT count(*) FROM device_events) AS events,
-                    (SELECT count(*) FROM rollup_5min) AS hours, (SELECT count(*) FROM rollup_hours) AS days,
+            "SELECT (SELECT min(received_at) FROM samples) AS raw_from, (SELECT max(received_at) FROM samples) AS raw_to,
+                    (SELECT min(hour) FROM rollup_5min) AS hour_from, (SELECT min(day) FROM rollup_hours) AS day_from,
+                    (SELECT min(received_at) FROM device_events) AS events_from,
                     (SELECT count(*) FROM rollup_stale) AS stale",
         )
         .fetch_one(&self.0.read)

@@ -83,6 +83,10 @@ impl Console {
         // All ports first, so that a taken one leaves nothing half started.
         let web = listen(config.listen_web, "listen_web", "the web pages", data).await?;
         let devices = listen(config.listen_devices, "listen_devices", "devices (HTTPS)", data).await?;
+        let metrics = match config.listen_metrics {
+            Some(address) => Some(listen(address, "listen_metrics", "figures (Prometheus)", data).await?),
+            None => None,
+        };
         let app = AppState::open(config).await?;
         app.db.devices().forget_presence().await?;
         app.end_local_sessions().await?;
@@ -136,6 +140,12 @@ impl Console {
         tasks.spawn(jobs::liveness::run(app.clone(), stopping.clone()));
         tasks.spawn(jobs::rollup::run(app.clone(), stopping.clone()));
         tasks.spawn(jobs::retention::run(app.clone(), stopping.clone()));
+        if let Some(target) = app.config.syslog.clone() {
+            tasks.spawn(crate::syslog::run(app.clone(), target, stopping.clone()));
+        }
+        if let Some(listener) = metrics {
+            tasks.spawn(crate::metrics::serve(listener, app.clone(), stopping.clone()));
+        }
         tasks.spawn(jobs::reports::run(app.clone(), stopping.clone()));
         tasks.spawn(crate::packs::job::run(app.clone(), stopping.clone()));
         tasks.spawn(jobs::standing::run(app.clone(), stopping.clone()));

@@ -183,9 +183,9 @@ async fn many_small_batches_in_any_order_leave_no_gap_and_no_duplicate() {
 #[tokio::test]
 async fn times_come_from_the_wall_clock_or_from_the_uptime() {
     let (console, device, notebook) = console_with_d1().await;
-    let mut trusted = sample("b1", 1);
-    trusted["wall_time"] = json!("2026-03-01T08:00:00Z");
     let before = Timestamp::now();
+    let mut trusted = sample("b2", 1);
+    trusted["wall_time"] = json!("2026-03-01T08:00:00Z");
     hear(
         &console.app,
         &notebook,
@@ -381,4 +381,275 @@ async fn a_long_history_is_thinned_evenly_with_both_ends() {
         .await
         .json();
     assert_eq!(none["total"], 0);
+}
+
+fn events_ack(notebook: &Notebook) -> Vec<(String, u64)> {
+    let sent = notebook.take();
+    sent.iter()
+        .filter(|(topic, ..)| topic.to_string().ends_with("/ack"))
+        .flat_map(|(_, payload, _)| serde_json::from_slice::<IngestAck>(payload).unwrap().events)
+        .map(|BootSeq { boot_id, up_to_seq }| (boot_id.to_string(), up_to_seq))
+        .collect()
+}
+
+fn event(boot: &str, seq: u64) -> Value {
+    json!({ "boot_id": boot, "seq": seq, "uptime_ms": seq * 1_000, "event": "clock_step", "step_ms": 9_000, "by": "ntp" })
+}
+
+#[tokio::test]
+async fn events_are_stored_once_and_acknowledged_on_their_own_count() {
+    let (console, _, notebook) = console_with_d1().await;
+    let message = |events: Vec<Value>| {
+        (
+            TELEMETRY,
+            json!({ "device_id": "d1", "samples": [], "events": events }),
+        )
+    };
+    let both = message(vec![event("b1", 1), event("b1", 2)]);
+    hear(&console.app, &notebook, &[both.clone(), both]).await;
+    assert_eq!(events_ack(&notebook), [ack("b1", 2), ack("b1", 2)]);
+    hear(&console.app, &notebook, &[message(vec![event("b1", 5)])]).await;
+    assert_eq!(events_ack(&notebook), [ack("b1", 2)], "not over a gap");
+    let mut gone = message(vec![event("b1", 6)]);
+    gone.1["events_forgotten"] = json!([{ "boot_id": "b1", "up_to_seq": 4 }]);
+    gone.1["events_dropped_total"] = json!(2);
+    hear(&console.app, &notebook, &[gone]).await;
+    assert_eq!(events_ack(&notebook), [ack("b1", 6)]);
+    let list = console.get("/devices/d1/events").await.json();
+    let seqs: Vec<u64> = list["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| e["seq"].as_u64().unwrap())
+        .collect();
+    assert_eq!(seqs, [6, 5, 2, 1]);
+    assert_eq!(list["items"][0]["what"]["step_ms"], 9_000);
+    let none = console.get("/devices/d1/events?kind=usb").await.json();
+    assert_eq!(none["items"], json!([]));
+    assert_eq!(console.app.counters.shown().events_stored, 4);
+}
+
+#[tokio::test]
+async fn a_packed_batch_with_one_bad_figure_is_stored_without_it() {
+    use std::io::Write;
+    let (console, _, notebook) = console_with_d1().await;
+    let mut bad = sample("b1", 1);
+    bad["readings"]["temperature_celsius"] = json!(-127.0);
+    bad["readings"]["cpu_percent"] = json!("NaN");
+    bad["wall_time"] = json!("2099-01-01T00:00:00Z");
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    packed
+        .write_all(batch("d1", vec![bad]).to_string().as_bytes())
+        .unwrap();
+    let mut round = Round::default();
+    round
+        .sort(
+            &console.app,
+            Incoming {
+                topic: TELEMETRY.to_owned(),
+                payload: packed.finish().unwrap().into(),
+                retain: false,
+            },
+        )
+        .await;
+    round.store(&console.app, &&notebook).await.unwrap();
+    assert_eq!(acks(&notebook), [ack("b1", 1)]);
+    let latest = console.get("/devices/d1").await.json()["latest"].clone();
+    assert_eq!(
+        (&latest["temperature_celsius"], &latest["cpu_percent"]),
+        (&Value::Null, &Value::Null)
+    );
+    assert_eq!(latest["memory_total_bytes"], 100);
+    assert_eq!(console.app.counters.shown().implausible, 3);
+}
+
+#[tokio::test]
+async fn samples_under_a_wrong_clock_are_stamped_again_within_two_seconds() {
+    let (console, device, notebook) = console_with_d1().await;
+    let received = Timestamp::now();
+    // Powered up three hours ago. The clock is untrusted for an hour, then trusted and a day behind, then right.
+    let epoch = received - SignedDuration::from_hours(3);
+    let at = |minutes: i64| epoch + SignedDuration::from_mins(minutes);
+    let mut first = Vec::new();
+    for seq in 1..=120u64 {
+        let mut one = sample("b1", seq);
+        if seq > 60 {
+            one["wall_time"] = json!(at(seq as i64) - SignedDuration::from_hours(24));
+        }
+        first.push(one);
+    }
+    hear(&console.app, &notebook, &[(TELEMETRY, batch("d1", first))]).await;
+    let mut right = sample("b1", 180);
+    right["wall_time"] = json!(at(180));
+    let more = (121..180).map(|seq| sample("b1", seq)).chain([right]).collect();
+    hear(&console.app, &notebook, &[(TELEMETRY, batch("d1", more))]).await;
+    assert_eq!(acks(&notebook).last(), Some(&ack("b1", 180)));
+    let points = console
+        .app
+        .db
+        .health()
+        .series(
+            &Scope::everything(),
+            &device,
+            Timestamp::UNIX_EPOCH,
+            received + SignedDuration::from_hours(1),
+            5_000,
+        )
+        .await
+        .unwrap()
+        .points;
+    assert_eq!(points.len(), 180);
+    for point in points {
+        let off = point.at.duration_since(at(point.seq as i64)).abs();
+        assert!(
+            off <= SignedDuration::from_secs(2),
+            "sample {} is off by {off:?}",
+            point.seq
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_device_that_speaks_a_hundred_times_too_often_is_counted_and_not_acknowledged() {
+    let (console, _, notebook) = console_with_d1().await;
+    let messages: Vec<_> = (1..=700)
+        .map(|seq| (TELEMETRY, batch("d1", vec![sample("b1", seq)])))
+        .collect();
+    hear(&console.app, &notebook, &messages).await;
+    let shown = console.app.counters.shown();
+    assert!(
+        (90..=100).contains(&shown.limited),
+        "600 at once may come: {}",
+        shown.limited
+    );
+    assert_eq!(shown.samples_stored, 700 - shown.limited);
+    assert_eq!(
+        acks(&notebook).last(),
+        Some(&ack("b1", 700 - shown.limited)),
+        "what was not taken is owed"
+    );
+}
+
+#[tokio::test]
+async fn what_was_condensed_and_taken_away_is_not_stored_again() {
+    let (console, device, notebook) = console_with_d1().await;
+    let now = Timestamp::now();
+    let epoch = now - SignedDuration::from_hours(10);
+    let at = |seq: u64| epoch + SignedDuration::from_mins(seq as i64);
+    let timed = |seq: u64| {
+        let mut one = sample("b1", seq);
+        one["wall_time"] = json!(at(seq));
+        one["readings"]["cpu_percent"] = json!((seq % 60) as f64);
+        one
+    };
+    // A gap of two hours in the middle.
+    let there = |seq: &u64| !(200..320).contains(seq);
+    let all: Vec<Value> = (1..=500).filter(there).map(timed).collect();
+    let mut message = batch("d1", all);
+    hear(&console.app, &notebook, &[(TELEMETRY, message.clone())]).await;
+
+    let series = async |query: &str| {
+        let url = format!("/devices/d1/series?metrics=cpu_percent,screen_on_s&{query}");
+        console.get(&url).await.json()
+    };
+    let (from, to) = (epoch, at(501));
+    let span = format!("from={from}&to={to}");
+    let sum = |set: &Value| -> (u64, f64) {
+        let points = set["series"][0]["points"].as_array().unwrap();
+        let count = |p: &Value| p["count"].as_u64().unwrap();
+        let total = points
+            .iter()
+            .map(|p| count(p) as f64 * p["value"].as_f64().unwrap());
+        (points.iter().map(count).sum(), total.sum())
+    };
+    let fresh = series(&format!("{span}&step=5m")).await;
+    assert!(bbt_console::jobs::rollup::all(&console.app, now).await.unwrap() >= 6);
+    assert_eq!(
+        bbt_console::jobs::rollup::all(&console.app, now).await.unwrap(),
+        0
+    );
+    let condensed = series(&format!("{span}&step=5m")).await;
+    assert_eq!(fresh, condensed, "condensed or not, the figures are the same");
+    assert_eq!(sum(&condensed).0, 380);
+    let hours = series(&format!("{span}&step=1h")).await;
+    assert_eq!(sum(&hours).0, 380);
+    assert!((sum(&hours).1 - sum(&condensed).1).abs() < 1e-6);
+    let raw = series(&format!("{span}&step=raw")).await;
+    assert_eq!(sum(&raw).0, 380);
+    assert!((sum(&raw).1 - sum(&condensed).1).abs() < 1e-3);
+    for set in [&raw, &condensed, &hours] {
+        let gaps = set["gaps"].as_array().unwrap();
+        let inside = gaps.iter().any(|gap| {
+            let from: Timestamp = gap["from"].as_str().unwrap().parse().unwrap();
+            let to: Timestamp = gap["to"].as_str().unwrap().parse().unwrap();
+            from < at(300) && to > at(220)
+        });
+        assert!(inside, "the gap is shown: {gaps:?}");
+    }
+
+    // Nine days later the gapless part may go; what lies beyond the gap stays until somebody closes it or gives up.
+    let later = now + SignedDuration::from_hours(9 * 24);
+    let removed = console.app.db.rollups().retire(later, 10_000).await.unwrap();
+    assert_eq!(removed.samples, 199);
+    hear(&console.app, &notebook, &[(TELEMETRY, message.clone())]).await;
+    assert_eq!(acks(&notebook).last(), Some(&ack("b1", 199)));
+    assert_eq!(stored(&console, &device).await.len(), 181, "nothing came back");
+    message["samples"] = (200..320).map(timed).collect();
+    message["forgotten"] = json!([]);
+    hear(&console.app, &notebook, &[(TELEMETRY, message)]).await;
+    assert_eq!(acks(&notebook).last(), Some(&ack("b1", 500)));
+    // The late ones are condensed into what was known, though most of its samples are gone.
+    bbt_console::jobs::rollup::all(&console.app, later).await.unwrap();
+    let known = sum(&series(&format!("{span}&step=1h")).await).0;
+    assert!(
+        (490..=500).contains(&known),
+        "at most a slot on each side is lost: {known}"
+    );
+    let refused = console.get("/devices/d1/series?metrics=nonsense").await;
+    assert_eq!(refused.code(), "invalid_field");
+}
+
+#[tokio::test]
+async fn the_fleet_is_counted_by_state_and_reason() {
+    let (console, device, notebook) = console_with_d1().await;
+    console.enrol("d2", 2).await;
+    let app = &console.app;
+    let refresh = async || {
+        let now = Timestamp::now();
+        let schedules = app.db.liveness().schedules(None, now).await.unwrap();
+        bbt_console::jobs::liveness::refresh(app, &schedules, true, now)
+            .await
+            .unwrap()
+            .len()
+    };
+    assert_eq!(refresh().await, 2);
+    assert_eq!(refresh().await, 0, "nothing changed");
+    let fleet = console.get("/fleet").await.json();
+    assert_eq!(
+        (fleet["total"].as_u64(), fleet["unknown"].as_u64()),
+        (Some(2), Some(2))
+    );
+    assert_eq!(fleet["reasons"][0]["why"], "never_heard");
+    let presence = json!({ "device_id": "d1", "boot_id": "b1", "online": true });
+    hear(app, &notebook, &[("bbt/v1/d/d1/presence", presence)]).await;
+    assert_eq!(refresh().await, 1);
+    let fleet = console.get("/fleet").await.json();
+    assert_eq!(
+        (fleet["online"].as_u64(), fleet["unknown"].as_u64()),
+        (Some(1), Some(1))
+    );
+    let one = app
+        .db
+        .liveness()
+        .state_of(&device, true, Timestamp::now())
+        .await
+        .unwrap();
+    assert_eq!(one.state, bbt_console::domain::liveness::State::Online);
+    let history = app
+        .db
+        .liveness()
+        .history(one.device_no, Timestamp::UNIX_EPOCH, Timestamp::now(), 10)
+        .await
+        .unwrap();
+    assert_eq!(history.len(), 2);
 }
