@@ -31,3 +31,45 @@ export function figures({ on, ok, problem, page, iso, hex, rand, empty, regions,
   on("GET", "/api/v1/schools/{id}/bandwidth-evidence", () => ({ status: 200, raw: "PK", headers: { "content-type": "application/zip" } }));
   return { rand, regions };
 }
+
+/** Reports, registers, indicators, the data catalogue. */
+export function reports({ on, ok, problem, page, iso, hex, empty, schools, classrooms, devices }) {
+  const HOUR = 3600e3;
+  const roomOf = (id) => classrooms.find((c) => c.id === id);
+  const DICTIONARY = { version: "2026.1", indicator: [
+    ["device_on_rate", "percent", "教学时段开机率", "On in class hours", "终端在本校教学时段内开机运行的时间，占应开机时间的比例。没有数据的终端·天另列为未知。", "教学时段内有采样的时间 ÷ 有数据各天的教学时段", "有数据的终端·天的教学时段", "S1 加强日常巡查巡检"],
+    ["lesson_opening", "percent", "开课率", "Periods with a lesson opened", "课表上已结束的课时中，终端打开过课程内容的比例。终端没有报告的课时是未知，不是未开课。", "已开课课时 ÷ (已开课课时 + 未开课课时)", "终端报告过的课时", "S1 实时了解课程开设情况"],
+    ["broadband_met", "percent", "宽带达标率", "Lines that meet the target", "本月检测达标的学校占有结论学校的比例。端口不足以证明的另列为未知。", "达标学校 ÷ (达标 + 未达标)", "有结论的学校，含教学点", "S2 互联网带宽下行达200M、上行达40M"],
+    ["repair_hours", "mean_hours", "平均维修用时（小时）", "Mean time of repair", "从开单到修好的时间，由系统按事件计。", "维修秒数之和 ÷ 修好的工单 ÷ 3600", "本期修好的工单", "S1 设备设施故障及时响应解决"],
+    ["pupils_per_computer", "ratio", "生机比", "Pupils to a computer", "学生数与计算机数之比，由学校填报。", "学生数 ÷ 计算机数", "计算机数", "S0 师机比 1:1 and 生机比", true],
+  ].map(([id, kind, zh, en, definition, formula, denominator, source, manual = false]) => ({ id, kind, row: "device", manual, zh, en, definition, formula, denominator, source })), reason: [{ id: "no_data", zh: "没有数据", en: "no data" }, { id: "port_cannot_prove", zh: "端口不足以证明", en: "ports cannot prove it" }] };
+  on("GET", "/api/v1/indicators", () => ok(DICTIONARY));
+  const step = (step, ago, by, reason = "") => ({ step, reason, at: iso(ago * HOUR), by });
+  const version = (n, state, steps, more = {}) => ({ version: n, state, corrects: null, why: "", digest: hex(64), made_at: iso(80 * HOUR), made_by: "zhang.min", sealed: state === "frozen", steps, ...more });
+  const report = (id, kind, from, to, place, state, more, versions) => ({ report: { id, kind, from, to, region_id: null, school_id: null, place, version: versions.length, state, digest: versions.at(-1).digest, made_at: iso(80 * HOUR), made_by: "zhang.min", ...more }, versions });
+  const made = [step("made", 80, "zhang.min")];
+  const all = empty ? [] : [
+    report(4, "month", "2026-10-01", "2026-10-31", "青山县", "approved", { region_id: 1 }, [version(1, "approved", [...made, step("submitted", 78, "zhang.min"), step("approved", 50, "shi.jiandu")])]),
+    report(3, "month", "2026-10-01", "2026-10-31", schools[0].name, "returned", { school_id: 1 }, [version(1, "returned", [...made, step("submitted", 70, "sun.xz"), step("returned", 60, "zhang.min", "生机比没有填")])]),
+    report(2, "month", "2026-09-01", "2026-09-30", "青山县", "frozen", { region_id: 1 }, [version(1, "frozen", [...made, step("submitted", 700, "zhang.min"), step("approved", 690, "shi.jiandu"), step("frozen", 680, "shi.jiandu")]), version(2, "frozen", [step("corrected", 600, "zhang.min", "石门乡补报了 U 盘数据"), step("submitted", 590, "zhang.min"), step("approved", 580, "shi.jiandu"), step("frozen", 570, "shi.jiandu")], { corrects: 1, why: "石门乡补报了 U 盘数据" })]),
+    report(1, "year", "2025-01-01", "2025-12-31", schools[1].name, "draft", { school_id: 2 }, [version(1, "draft", made)]),
+  ];
+  const report404 = (id, then) => { const r = all.find((x) => x.report.id === Number(id)); return r ? then(r) : problem(404, "not_found", "没有这份报表。"); };
+  on("GET", "/api/v1/reports", ({ q }) => ok(page(all.map((r) => r.report).filter((r) => (!q.get("kind") || r.kind === q.get("kind")) && (!q.get("state") || r.state === q.get("state"))), q)));
+  on("POST", "/api/v1/reports", ({ json }) => { const r = report(all.length + 1, json.kind, json.date.slice(0, 8) + "01", json.date, json.school_id ? schools.find((s) => s.id === json.school_id).name : "青山县", "draft", {}, [version(1, "draft", [step("made", 0, "admin")])]); all.unshift(r); return ok(r, 201); });
+  on("GET", "/api/v1/reports/{id}", ({ params }) => report404(params.id, (r) => ok(r)));
+  const VALUES = { device_on_rate: ["93.41%", 3310240, 3543800, 12], lesson_opening: ["88.02%", 1720, 1954, 96], broadband_met: ["100.00%", 1, 1, 1], repair_hours: ["5.4", 136080, 7, 0], pupils_per_computer: [null, null, null, 2] };
+  const nothing = (r) => r.report.id === 1;
+  const shown = (r) => DICTIONARY.indicator.flatMap((i) => [null, 1, 2].map((school) => { const [value, num, den, unknown] = nothing(r) ? [null, null, null, 3] : VALUES[i.id]; return { name: school ? `${i.id}@${school}` : i.id, indicator: i.id, school, num, den, unknown, rows: nothing(r) ? 0 : 27, value, manual: i.manual }; }));
+  on("GET", "/api/v1/reports/{id}/figures", ({ params, q }) => report404(params.id, (r) => ok({ version: Number(q.get("version") ?? r.report.version), state: r.report.state, digest: r.report.digest, dictionary: "2026.1", empty: nothing(r), figures: shown(r), schools: schools.map((s) => ({ id: s.id, code: s.code, name: s.name, teaching_point: s.kind === "teaching_point" })), days: nothing(r) ? [] : Array.from({ length: 31 }, (_, i) => ({ date: `2026-10-${String(i + 1).padStart(2, "0")}`, devices: 26, heard: i % 7 > 4 || i < 7 ? 3 : 22 + (i % 4), silent: i % 7 > 4 || i < 7 ? 0 : 4 - (i % 4), online_s: 500000 })) })));
+  on("GET", "/api/v1/reports/{id}/figures/{figure}/rows", ({ q }) => ok(page(devices.map((d, i) => ({ school: 1, key: d.id, label: roomOf(d.classroom_id).name, num: i % 9 === 4 ? null : 118000 - i * 900, den: i % 9 === 4 ? null : 126000, unknown: i % 9 === 4 ? 1 : 0, why: i % 9 === 4 ? "no_data" : null })), q)));
+  on("GET", "/api/v1/reports/{id}/check", ({ params }) => report404(params.id, (r) => ok({ version: r.report.version, digest: r.report.digest, now: r.report.digest, equal: r.report.id !== 2, changes: r.report.id === 2 ? [{ figure: "device_on_rate", was: "93.41%", is: "93.60%" }] : [], seal: r.report.state === "frozen" ? true : null })));
+  const GO = { refresh: null, submit: ["submitted", "submitted"], approve: ["approved", "approved"], freeze: ["frozen", "frozen"], return: ["returned", "returned"], correct: ["draft", "corrected"] };
+  for (const [name, to] of Object.entries(GO)) on("POST", `/api/v1/reports/{id}/${name}`, ({ params, json }) => report404(params.id, (r) => { const v = r.versions.at(-1); if (name === "correct") { r.versions.push(version(v.version + 1, "draft", [step("corrected", 0, "admin", json.reason)], { corrects: v.version, why: json.reason })); Object.assign(r.report, { version: v.version + 1, state: "draft" }); } else if (to) { v.state = r.report.state = to[0]; v.sealed = to[0] === "frozen"; v.steps.push(step(to[1], 0, "admin", json.reason ?? "")); } return ok(r); }));
+  const manual = new Map();
+  on("GET", "/api/v1/schools/{id}/manual-figures", ({ params }) => ok(manual.get(params.id) ?? []));
+  on("PUT", "/api/v1/schools/{id}/manual-figures", ({ params, json }) => { manual.set(params.id, [{ indicator: json.indicator, numerator: json.numerator, denominator: json.denominator, note: json.note, updated_at: iso(), updated_by: "admin" }]); return ok(manual.get(params.id)); });
+  const COLUMNS = { use: ["日期", "学校", "班级", "学科", "课程", "开始", "时长"], repair: ["工单号", "报修时间", "学校", "班级", "故障", "处理", "修好时间", "确认"], inspection: ["日期", "学校", "班级", "方式", "结果", "问题"], resource: ["日期", "课程", "学科", "年级", "来源", "审核", "到达终端"] };
+  on("GET", "/api/v1/registers/{kind}", ({ params, q }) => { const rows = empty ? [] : devices.map((d, i) => COLUMNS[params.kind].map((c, n) => (n === 0 ? (params.kind === "repair" ? String(31 - i).padStart(6, "0") : `2026-11-${String(23 - (i % 20)).padStart(2, "0")}`) : c === "班级" ? roomOf(d.classroom_id).name : c === "学校" ? schools.find((s) => s.id === roomOf(d.classroom_id).school_id).name : c === "学科" ? ["语文", "数学", "英语"][i % 3] : c === "课程" ? "倍的认识" : c === "时长" ? "0:32" : "–"))); const p = page(rows, q); return ok({ columns: COLUMNS[params.kind], rows: p.items, total: p.total, page: p.page, page_size: p.page_size }); });
+  on("GET", "/api/v1/catalogue", () => ok({ schema_version: "1.0", tables: [["devices", "在册终端，每台一行", false], ["device_days", "终端每天一行：应开、实开、亮屏、数据", true], ["orders", "工单，每张一行", true], ["bandwidth_tests", "宽带检测，每次一行", true]].map(([name, about, dated]) => ({ name, about, dated, columns: [{ name: "device_id", type: "text", about: "终端编号" }, { name: "date", type: "text", about: "日期，ISO 8601" }, { name: "online_s", type: "integer", about: "教学时段内在线秒数；缺失为未知" }] })) }));
+}

@@ -37,5 +37,20 @@ export async function ops({ first, at, press, settle, page, base, get, list, sch
   if (school) await first("ops-wall-codes", at(`/wall-codes?at=school:${school.id}`));
   await first("ops-phone", at("/m"), PHONE);
   if (order) await first("ops-phone-order", at(`/m/orders/${order.id}`), PHONE);
+  await first("ops-reports", at("/reports"));
+  for (const tab of ["indicators", "data"]) await first(`ops-reports-${tab}`, at(`/reports?tab=${tab}`));
+  await first("ops-reports-manual", async () => {
+    await page.goto(`${base}/reports?tab=manual`);
+    await settle(page);
+    await page.locator(".bar .el-select").first().click();
+    await page.locator(".el-select-dropdown__item:visible").first().click();
+    await page.waitForTimeout(400);
+  });
+  const report = list(await get("/reports"))[0];
+  if (report) {
+    await first("ops-report", at(`/reports/${report.id}`));
+    await first("ops-report-rows", open(`/reports/${report.id}`, /: (明细|Rows) \d+$/));
+  }
+  await first("ops-registers", at("/registers"));
   return { device };
 }

@@ -1444,3 +1444,5 @@ export interface Schemas {
 }
 export interface FigureRow { school: number; key: string; label: string; num?: number | null; den?: number | null; unknown?: number; why?: string | null }
 export interface FigureSums { indicator: string; school?: number | null; num?: number | null; den?: number | null; unknown?: number; rows: number }
+export interface Schemas { FigureRow: FigureRow; IndicatorDictionary: { version: string; indicator: { id: string; kind: string; row: string; manual?: boolean; zh: string; en: string; definition: string; formula: string; denominator: string; source: string }[]; reason: { id: string; zh: string; en: string }[] } }
+export interface ExportColumn { type: string }

@@ -35,7 +35,7 @@ export const WRITES = [
   "lessons.write", "lessons.self_check", "lessons.review_first", "lessons.review_second", "lessons.admit", "lessons.release", "lessons.withdraw",
   "pushes.write", "packs.write", "packs.receipts", "lines.write", "lines.defaults", "authors.write", "timetables.write", "calendars.defaults", "technician_pin.write", "plans.write", "exams.write", "faults.write", "notices.write", "security.acknowledge",
   "bandwidth.follow", "bandwidth.test", "bandwidth.rules", "alerts.rules", "incidents.write", "maintenance.write", "notifications.write",
-  "orders.open", "orders.work", "orders.photos", "orders.verdict", "orders.manage", "orders.figures", "walls.write", "order_slas.write", "parts.write", "reports.write", "reports.review",
+  "orders.open", "orders.work", "orders.photos", "orders.verdict", "orders.manage", "orders.figures", "walls.write", "order_slas.write", "parts.write", "reports.write", "reports.review", "areas.write", "assets.write", "assets.import", "inspections.write",
 ] as const;
 
 export const RANGES = ["today", "7d", "30d", "all", "custom"] as const;

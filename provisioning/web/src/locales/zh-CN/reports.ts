@@ -1,4 +1,31 @@
 /** 报表、登记簿、指标、数据目录。 */
 export default {
+  page: { reports: "报表", report: "报表", registers: "登记簿" },
   right: { reports: { read: "查看报表、登记簿和数据目录", write: "生成、上报和更正报表", review: "审核、退回和冻结报表" } },
+  reportKind: { month: "月报", quarter: "季报", year: "年报" },
+  reportName: { month: "{year} 年 {month} 月月报", quarter: "{year} 年第 {quarter} 季度季报", year: "{year} 年年报" },
+  reportState: { draft: "草稿", submitted: "已上报", returned: "已退回", approved: "已审核", frozen: "已冻结" },
+  reportStep: { made: "生成", corrected: "更正", submitted: "上报", returned: "退回", approved: "审核通过", frozen: "冻结" },
+  report: {
+    note: "数据由终端自动上报，校→县→市逐级审核；每个数字都能打开它的明细",
+    tab: { reports: "报表", indicators: "指标字典", manual: "人工填报", data: "数据目录与导出" },
+    kind: "种类", anyKind: "全部种类", anyState: "全部状态", count: "共 {count} 份", what: "报表", version: "版本", versionN: "第 {n} 版", madeAt: "生成",
+    new: "新建报表", make: "生成", made: "报表已生成", anyDay: "其中任意一天", noMatch: "没有符合条件的报表", none: "还没有报表", noneText: "选好区域或学校和月份，一键生成；没有数据的月份也会如实写明。",
+    madeBy: "{who} 生成于 {at}", refresh: "重新计算", submit: "上报", return: "退回", approve: "审核通过", freeze: "冻结", correct: "更正",
+    did: { refresh: "已重新计算", submit: "已上报", approve: "已审核通过", freeze: "已冻结并签名", return: "已退回", correct: "已开出更正版本" },
+    returnText: "退回后，上报的人会看到原因，改好再报。", correctText: "冻结的版本永不改动；更正会另开一个版本，写明原因。", reason: "原因",
+    corrects: "更正第 {n} 版：{why}", digest: "内容指纹", check: "核对", same: "重新计算的结果与报表逐字节一致", differs: "数据有变化，{count} 个数字与报表不同", sealFine: "签名和全部文件都完好。", sealBroken: "签名或文件与冻结时不符",
+    change: "{figure}: {was} → {is}",
+    file: { xlsx: "Excel", html: "打印版", json: "JSON", zip: "冻结包" },
+    empty: "这段时间没有任何数据，报表如实写明。", figures: "指标", all: "全部学校", indicator: "指标", value: "数值", fraction: "分子 / 分母", unknown: "未知", rows: "明细 {count}",
+    heard: "每天有数据的终端", devices: "台", silent: "教学日没有数据的终端·天：{count}，计为未知，不算没开", way: "经过",
+    row: "明细", numerator: "分子", denominator: "分母", formula: "算法", source: "依据", manual: "人工填报", dictionary: "字典 {version}，{count} 个指标", searchIndicator: "搜索指标",
+    manualText: "终端无法知道的数字由学校填写，报表里都标明“人工填报”。", over: "比", from: "数据来源", saved: "已保存", setBy: "{who} 填于 {at}",
+    schema: "结构版本 {version}", table: "表", about: "内容", columns: "{count} 列", dated: "按日期", download: "导出",
+  },
+  register: {
+    note: "由实际发生的事件自动生成，不用手工登记；一学年可以直接打印",
+    kind: { use: "使用登记簿", repair: "维修登记簿", inspection: "巡检登记簿", resource: "资源登记簿" },
+    xlsx: "Excel", csv: "CSV", print: "打印", count: "共 {count} 条", none: "这段时间没有记录",
+  },
 };
