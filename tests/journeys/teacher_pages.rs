@@ -132,7 +132,12 @@ fn room(dir: &Path, near: std::net::SocketAddr) -> Result<Room> {
         text(&app)?,
         text(&dir.join("must-not-be"))?,
     );
-    Ok(Room { media, mute, app, extra })
+    Ok(Room {
+        media,
+        mute,
+        app,
+        extra,
+    })
 }
 
 /// Whether the live app's process is there.
@@ -144,8 +149,12 @@ fn runs(room: &Room) -> bool {
 async fn calendar(county: &County) -> Result<()> {
     let tree = county.console.get("/tree").await?;
     let region = &tree["regions"][0]["id"];
-    let body = json!({ "school_lessons": true, "help": { "office": "县电化教育站", "phone": "0871-1234567" } });
-    county.console.put(&format!("/regions/{region}/calendar"), body).await?;
+    let body =
+        json!({ "school_lessons": true, "help": { "office": "县电化教育站", "phone": "0871-1234567" } });
+    county
+        .console
+        .put(&format!("/regions/{region}/calendar"), body)
+        .await?;
     let path = format!("/regions/{region}/technician-pin");
     county.console.put(&path, json!({ "pin": PIN })).await?;
     Ok(())
@@ -165,7 +174,11 @@ fn plan_without_a_broker(page: &mut Page) -> Result<()> {
 fn home_until(page: &mut Page, what: &str, is: impl Fn(&Value) -> bool) -> Result<()> {
     let begun = Instant::now();
     while !is(&page.ask("home")?["home"]) {
-        ensure!(begun.elapsed() < LIMIT, "{what}: not within {} s", LIMIT.as_secs());
+        ensure!(
+            begun.elapsed() < LIMIT,
+            "{what}: not within {} s",
+            LIMIT.as_secs()
+        );
         std::thread::sleep(Duration::from_millis(200));
     }
     Ok(())
@@ -173,7 +186,10 @@ fn home_until(page: &mut Page, what: &str, is: impl Fn(&Value) -> bool) -> Resul
 
 fn settings(page: &mut Page, room: &Room) -> Result<()> {
     let said = page.tell(&format!("settings 111111 {PIN}"))?;
-    ensure!(said["said"][0].as_str().is_some_and(|said| !said.is_empty()), "{said}");
+    ensure!(
+        said["said"][0].as_str().is_some_and(|said| !said.is_empty()),
+        "{said}"
+    );
     page.tell("turnUsbOff")?;
     let home = page.tell("home")?["home"].clone();
     ensure!(home["features"]["usb_play"] == false, "{}", home["features"]);
@@ -203,7 +219,10 @@ async fn notices(county: &County, page: &mut Page) -> Result<()> {
     send("urgent", "暴雨红色预警").await?;
     let said = page.tell("urgent")?;
     says(&said, "said", "暴雨红色预警")?;
-    ensure!(said["whole"] == true, "an urgent notice takes the whole screen: {said}");
+    ensure!(
+        said["whole"] == true,
+        "an urgent notice takes the whole screen: {said}"
+    );
     Ok(())
 }
 
@@ -217,7 +236,10 @@ async fn repair(county: &County, page: &mut Page) -> Result<()> {
     .await?;
     let fault = fault.as_str().context("no id")?.to_owned();
     let state = json!({ "state": "fixed", "note": "换了信号线，请试一试" });
-    county.console.post(&format!("/faults/{fault}/state"), state).await?;
+    county
+        .console
+        .post(&format!("/faults/{fault}/state"), state)
+        .await?;
     // Boards ask for repairs now and then, and when they come back.
     county.mqtt_line.cut();
     home_until(page, "the board is away", |home| home["online"] == false)?;
@@ -234,7 +256,10 @@ async fn repair(county: &County, page: &mut Page) -> Result<()> {
 async fn before_class(page: &mut Page, room: &Room) -> Result<()> {
     let said = page.tell("check")?;
     ensure!(said["took"].as_u64().is_some_and(|ms| ms < 30_000), "{said}");
-    ensure!(said["lights"]["network"] == "green" && said["lights"]["sound"] == "red", "{said}");
+    ensure!(
+        said["lights"]["network"] == "green" && said["lights"]["sound"] == "red",
+        "{said}"
+    );
     ensure!(said["lights"]["clock"] == "green", "{said}");
     says(&said["apps"], "meet", "网络可以直播")?;
     says(&said["apps"], "far", "网络不够好")?;
@@ -253,7 +278,10 @@ async fn before_class(page: &mut Page, room: &Room) -> Result<()> {
     let refused = page.tell("live far")?;
     ensure!(refused["good"] == false, "{refused}");
     says(&refused, "said", "改上本机的课")?;
-    ensure!(!room.mute.with_file_name("must-not-be").exists(), "it was opened all the same");
+    ensure!(
+        !room.mute.with_file_name("must-not-be").exists(),
+        "it was opened all the same"
+    );
     let taken = page.tell("fallback")?;
     says(&taken, "at", "#/lesson/")?;
     Ok(())
@@ -292,7 +320,10 @@ async fn the_pages_that_are_used_seldom_work_on_a_real_board() -> Result<()> {
     settings(&mut page, &room)?;
     notices(&county, &mut page).await?;
     let own = page.tell("own sanjiaoxingdemianji 三角形的面积")?;
-    ensure!(own["title"] == "三角形的面积" && own["shown"] == "三角形的面积", "{own}");
+    ensure!(
+        own["title"] == "三角形的面积" && own["shown"] == "三角形的面积",
+        "{own}"
+    );
     stopped(&mut page)?;
     before_class(&mut page, &room).await?;
     repair(&county, &mut page).await?;

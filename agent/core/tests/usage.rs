@@ -184,10 +184,18 @@ fn where_somebody_stopped_is_remembered_until_the_end() {
         .collect();
     assert_eq!(places, [("a".to_owned(), 120_000), ("b".to_owned(), 30_000)]);
     // Opened again, before its length is known: the newest, and from where it was left; another version from the beginning.
-    usage.heard(&word("a", What::Opened, 0, 0), &today(600), &[], Millis(2_000_000));
+    usage.heard(
+        &word("a", What::Opened, 0, 0),
+        &today(600),
+        &[],
+        Millis(2_000_000),
+    );
     let newest = usage.places().next().unwrap();
     assert_eq!((newest.position_ms, newest.duration_ms > 0), (120_000, true));
-    let renewed = Word { version: 9, ..word("a", What::Opened, 0, 0) };
+    let renewed = Word {
+        version: 9,
+        ..word("a", What::Opened, 0, 0)
+    };
     usage.heard(&renewed, &today(600), &[], Millis(2_001_000));
     assert_eq!(usage.places().next().unwrap().position_ms, 0);
     let opened: Vec<_> = usage.opened().map(ToString::to_string).collect();

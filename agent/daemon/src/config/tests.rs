@@ -109,16 +109,31 @@ fn live_apps_are_named_by_the_file_and_nobody_else() {
         panic!("two");
     };
     assert_eq!((meet.needs.max_rtt_ms, meet.needs.max_lost_percent), (150, 20));
-    assert_eq!(web.command, ["/usr/bin/kiosk", "--new", "https://class.example/join"]);
+    assert_eq!(
+        web.command,
+        ["/usr/bin/kiosk", "--new", "https://class.example/join"]
+    );
     for (text, words) in [
         ("id = 'A b'\nname = 'x'\ncommand = ['x']", "live.apps.id"),
         ("id = 'a'\nname = ''\ncommand = ['x']", "live.apps.name"),
         ("id = 'a'\nname = 'x'", "either command or url"),
-        ("id = 'a'\nname = 'x'\ncommand = ['x']\nurl = 'https://x'", "either command or url"),
-        ("id = 'a'\nname = 'x'\nurl = 'file:///etc/passwd'", "live.apps.url"),
+        (
+            "id = 'a'\nname = 'x'\ncommand = ['x']\nurl = 'https://x'",
+            "either command or url",
+        ),
+        (
+            "id = 'a'\nname = 'x'\nurl = 'file:///etc/passwd'",
+            "live.apps.url",
+        ),
         ("id = 'a'\nname = 'x'\ncommand = ['']", "live.apps.command"),
-        ("id = 'a'\nname = 'x'\ncommand = ['x']\ncheck = 'host'", "host:port"),
-        ("id = 'a'\nname = 'x'\ncommand = ['x']\nmax_rtt_ms = 1", "10 to 5000"),
+        (
+            "id = 'a'\nname = 'x'\ncommand = ['x']\ncheck = 'host'",
+            "host:port",
+        ),
+        (
+            "id = 'a'\nname = 'x'\ncommand = ['x']\nmax_rtt_ms = 1",
+            "10 to 5000",
+        ),
     ] {
         let error = live(&format!("[[live.apps]]\n{text}")).unwrap_err();
         assert!(error.contains(words), "{text}: {error}");

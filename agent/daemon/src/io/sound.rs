@@ -129,7 +129,10 @@ impl Mixer {
             Way::Commands => None,
             Way::Pactl => loudest(&self.output("pactl", &["list", "sinks"]).await.ok()?),
             Way::Wpctl => {
-                let said = self.output("wpctl", &["get-volume", "@DEFAULT_AUDIO_SINK@"]).await.ok()?;
+                let said = self
+                    .output("wpctl", &["get-volume", "@DEFAULT_AUDIO_SINK@"])
+                    .await
+                    .ok()?;
                 let part: f64 = said.split_whitespace().nth(1)?.parse().ok()?;
                 (part.is_finite() && part >= 0.0).then(|| (part * 100.0).round() as u32)
             }
@@ -427,7 +430,8 @@ mod tests {
                       Base Volume: 65536 / 100% / 0.00 dB\n";
         assert_eq!(loudest(listed), Some(31));
         assert_eq!(loudest("Sink #0\n\tMute: no\n"), None);
-        let amixer = "  Front Left: Playback 20 [40%] [-9.00dB] [on]\n  Front Right: Playback 22 [44%] [on]\n";
+        let amixer =
+            "  Front Left: Playback 20 [40%] [-9.00dB] [on]\n  Front Right: Playback 22 [44%] [on]\n";
         assert_eq!(percents(amixer).max(), Some(44));
     }
 

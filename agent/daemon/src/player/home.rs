@@ -25,8 +25,8 @@ use crate::{
         Beside, ExamView, MAX_RESUME, Membership, PlayerState, RepairView, Shelf, ShelfDevice, ShelfNotice,
     },
 };
-pub(super) use day::{Seen, source_word};
 use day::{NextView, TodayView, TomorrowView};
+pub(super) use day::{Seen, source_word};
 
 /// Most lessons on their way that are listed.
 const MAX_ARRIVING: usize = 20;

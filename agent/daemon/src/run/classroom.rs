@@ -214,7 +214,9 @@ impl Agent {
                 self.classroom.asking.ended(Some(NONE_THERE), now);
                 match self.on_classroom(&Bytes::from(body), now) {
                     Ok(()) => self.classroom.asking.came(),
-                    Err(error) => tracing::warn!(error = %format!("{error:#}"), "the classroom's plan that was asked for is refused"),
+                    Err(error) => {
+                        tracing::warn!(error = %format!("{error:#}"), "the classroom's plan that was asked for is refused")
+                    }
                 }
             }
             Answer::Problem { status, .. } if is_unknown_route(status) => {
