@@ -2,6 +2,7 @@
 //!
 //! Owns no product logic. May import everything; nothing imports it but `xtask`.
 
+pub mod bandwidth;
 pub mod capture;
 pub mod client;
 pub mod county;
@@ -9,5 +10,6 @@ pub mod fleet;
 pub mod island;
 pub mod kit;
 pub mod netns;
+pub mod soak;
 pub mod stand;
 pub mod uplink;

@@ -68,7 +68,7 @@ fn perform(commands: &mut Commands, journal: &mut Vec<Entry>, now: Millis) -> (V
             Effect::Compact(entries) => *journal = entries,
             Effect::Publish(status) => said.push(status.state),
             Effect::Reboot(_) => reboots += 1,
-            Effect::NoticesChanged | Effect::Held(..) => {}
+            Effect::NoticesChanged | Effect::Held(..) | Effect::TestBandwidth(..) => {}
         }
     }
     (said, reboots)
@@ -355,7 +355,7 @@ proptest! {
                             prop_assert!(before.is_none_or(|b| b == status.state));
                         }
                     }
-                    Effect::NoticesChanged | Effect::Held(..) => {}
+                    Effect::NoticesChanged | Effect::Held(..) | Effect::TestBandwidth(..) => {}
                 }
             }
             for notice in commands.notices(now) {
@@ -483,5 +483,54 @@ fn more_than_three_urgent_notices_in_an_hour_are_shown_as_a_strip() {
         );
         perform(&mut again, &mut journal, Millis(n));
         assert_eq!(again.notices(Millis(n))[0].level, expected, "{n}");
+    }
+}
+
+fn measure() -> CommandBody {
+    CommandBody::TestBandwidth(contract::bandwidth::BandwidthTest {
+        test: "bw-1".into(),
+        starts_at: at("2026-01-01T00:05:00Z"),
+        seconds: 10,
+        streams: 8,
+        down: true,
+        up: true,
+        forced: false,
+    })
+}
+
+#[test]
+fn a_test_of_the_line_runs_once_and_is_never_carried_over_a_restart() {
+    let mut journal = Vec::new();
+    let mut commands = start(&journal, 1, Millis(0));
+    commands.handle(received(command("c1", measure())), Millis(0));
+    let (mut asked, mut said) = (0, Vec::new());
+    while let Some(effect) = commands.next_effect() {
+        match effect {
+            Effect::Journal(entry) => {
+                let id = entry.envelope.id.clone();
+                journal.push(entry);
+                commands.handle(Event::Journalled(id), Millis(0));
+            }
+            Effect::TestBandwidth(..) => asked += 1,
+            Effect::Publish(status) => said.push(status.state),
+            Effect::Reboot(_) => panic!("that is no reboot"),
+            Effect::Compact(_) | Effect::NoticesChanged | Effect::Held(..) => {}
+        }
+    }
+    assert_eq!((asked, said.last()), (1, Some(&CommandState::Executing)));
+    commands.handle(received(command("c1", measure())), Millis(1));
+    let over = Event::Tested(CommandId::new("c1").unwrap(), Ok(()));
+    let under_way = journal.clone();
+    commands.handle(over, Millis(20_000));
+    let (said, _) = perform(&mut commands, &mut journal, Millis(20_000));
+    assert_eq!(said.last(), Some(&CommandState::Succeeded));
+    for boot_number in [1, 2] {
+        let mut again = start(&under_way, boot_number, Millis(30_000));
+        let (said, reboots) = perform(&mut again, &mut under_way.clone(), Millis(30_000));
+        assert_eq!(reboots, 0);
+        assert!(
+            matches!(said.last(), Some(CommandState::Failed { reason }) if reason.contains("while it measured")),
+            "{said:?}"
+        );
     }
 }

@@ -128,7 +128,7 @@ const SYSTEM: [Need; 17] = [
 ];
 
 /// What the benches of the school's line and of new versions measure us beside, and with.
-const PEERS: [Need; 7] = [
+const PEERS: [Need; 8] = [
     Need {
         program: "ping",
         args: &["-V"],
@@ -140,6 +140,12 @@ const PEERS: [Need; 7] = [
         args: &["--version"],
         package: "ethtool",
         why: "makes the line count single packets",
+    },
+    Need {
+        program: "iperf3",
+        args: &["--version"],
+        package: "iperf3",
+        why: "measures the lines that boards measure",
     },
     Need {
         program: "aria2c",

@@ -1,7 +1,7 @@
 //! How the board is connected: the port towards the console, its speed, the radio's signal, the gateway, names, round trips.
 //!
-//! Nothing here needs a right: what the kernel shows below `/proc` and `/sys`, and connections that are opened and closed at
-//! once. What cannot be known is left out.
+//! Nothing here needs a right: what the kernel shows below `/proc` and `/sys`, a connection to the console that is opened and
+//! closed at once, an echo to the gateway. Nobody else is talked to. What cannot be known is left out.
 
 use std::{
     fs,
@@ -11,6 +11,7 @@ use std::{
 };
 
 use contract::{bandwidth::LinkKind, report::NetworkReport};
+use socket2::{Domain, Protocol, Socket, Type};
 use sysinfo::Networks;
 use tokio::{
     net::{TcpStream, lookup_host},
@@ -24,8 +25,6 @@ const NAMES: Duration = Duration::from_secs(4);
 const GATEWAY: Duration = Duration::from_millis(1_500);
 /// A try that fails is repeated so often before it counts as a loss alone.
 const TRIES: u32 = 3;
-/// Something at a gateway answers here, and if only by refusing.
-const GATEWAY_PORTS: [u16; 3] = [53, 80, 443];
 
 /// A port of the board.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,19 +87,19 @@ pub async fn look(root: PathBuf, target: Target, metered: bool) -> Seen {
         }
         failed += 1;
     }
-    let (port, gateway) = {
+    let (port, gateway, gateway_rtt_ms) = {
         let root = root.clone();
         let looked = tokio::task::spawn_blocking(move || {
             let port = local.and_then(|ip| port_of(&root, ip)).or_else(|| way_out(&root));
-            (port, gateway(&root))
+            let gateway = gateway(&root);
+            (port, gateway, gateway.and_then(gateway_round_trip))
         });
         looked.await.unwrap_or_default()
     };
-    let gateway_rtt_ms = match gateway {
-        Some(ip) => gateway_round_trip(ip).await,
-        None => None,
-    };
-    let answers = gateway.map(|ip| gateway_rtt_ms.is_some() || is_neighbour(&root, ip));
+    // Of a gateway of IPv6 the kernel tells nothing in a file.
+    let answers = gateway
+        .filter(IpAddr::is_ipv4)
+        .map(|ip| gateway_rtt_ms.is_some() || is_neighbour(&root, ip));
     let (ipv4, ipv6) = families();
     Seen {
         wifi_signal_percent: port
@@ -142,19 +141,21 @@ pub async fn round_trip(address: SocketAddr) -> Option<(f32, IpAddr)> {
     Some((rtt, stream.local_addr().ok()?.ip()))
 }
 
-/// A gateway that refuses a connection has answered, too.
-async fn gateway_round_trip(ip: IpAddr) -> Option<f32> {
-    for port in GATEWAY_PORTS {
-        let begun = Instant::now();
-        match timeout(GATEWAY, TcpStream::connect((ip, port))).await {
-            Ok(Ok(_)) => return Some(ms(begun)),
-            Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => return Some(ms(begun)),
-            // Unreachable, or swallowed: other ports are no better.
-            Ok(Err(_)) => return None,
-            Err(_) => {}
-        }
+/// One echo to the gateway (IPv4), if the system lets programs without rights send any (`net.ipv4.ping_group_range`).
+fn gateway_round_trip(ip: IpAddr) -> Option<f32> {
+    if !ip.is_ipv4() {
+        return None;
     }
-    None
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::ICMPV4)).ok()?;
+    socket.set_read_timeout(Some(GATEWAY)).ok()?;
+    socket.connect(&SocketAddr::new(ip, 0).into()).ok()?;
+    // Echo request; the kernel fills in its number and the checksum.
+    let request = [8, 0, 0, 0, 0, 0, 0, 1, b'b', b'b', b't', 0];
+    let begun = Instant::now();
+    socket.send(&request).ok()?;
+    let mut answer = [0_u8; 64];
+    let length = std::io::Read::read(&mut &socket, &mut answer).ok()?;
+    (length >= 8 && answer.first() == Some(&0)).then(|| ms(begun))
 }
 
 fn ms(begun: Instant) -> f32 {

@@ -1,5 +1,6 @@
 //! Figures, printed side by side with a peer where there is one. Nothing here is asserted.
 
+mod bandwidth;
 mod delta;
 mod enrol;
 mod fetch;
@@ -8,6 +9,7 @@ mod footprint;
 mod idle;
 mod player;
 mod process;
+mod report;
 mod school;
 mod search;
 
@@ -59,6 +61,10 @@ pub(crate) enum Which {
     Idle(idle::Options),
     /// Thousands of simulated devices at one console: the morning storm, then a summary a minute, beside Mosquitto.
     Fleet(fleet::Options),
+    /// What boards say of shaped lines beside what iperf3 says, and what slow ports prove.
+    Bandwidth(bandwidth::Options),
+    /// A month's report on 3,000 devices: time, memory, and whether it is byte-equal when it is made again.
+    Report(report::Options),
     /// One board fetching at 100 Mbit/s and serving eight others: memory and processor.
     Fetch(fetch::Options),
 }
@@ -83,6 +89,9 @@ pub(crate) fn run(which: Which) -> Result<()> {
     if let Which::Fleet(options) = &which {
         return runtime.block_on(fleet::run(&console_alone(&release)?, &folder, options));
     }
+    if let Which::Report(options) = &which {
+        return report::run(&console_alone(&release)?, &folder, options);
+    }
     // Programs that are built already may be measured as they are.
     let bins = match std::env::var_os("BBT_BIN_DIR") {
         Some(dir) => Bins::in_dir(Path::new(&dir))?,
@@ -95,12 +104,13 @@ pub(crate) fn run(which: Which) -> Result<()> {
     match which {
         Which::School(options) => school::run(&bins, &options),
         Which::Fetch(options) => fetch::run(&bins, &options),
+        Which::Bandwidth(options) => bandwidth::run(&bins, &options),
         Which::Idle(options) => idle::run(&bins, &options),
         Which::Delta(options) => delta::run(&bins, &folder, &options),
         Which::Footprint { lessons, rest_s } => {
             runtime.block_on(footprint::run(&bins, &folder, lessons, rest_s))
         }
-        Which::Enrol { .. } | Which::Search(_) | Which::Fleet(_) => Ok(()),
+        Which::Enrol { .. } | Which::Search(_) | Which::Fleet(_) | Which::Report(_) => Ok(()),
         Which::Player(options) => runtime.block_on(player::run(&bins, &folder, &options)),
     }
 }
