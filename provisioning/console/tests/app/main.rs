@@ -4,7 +4,10 @@
 #![allow(missing_docs, unreachable_pub)]
 
 mod account;
+mod alerts;
+mod alerts_world;
 mod audit;
+mod bandwidth;
 mod batches;
 mod board;
 mod bulk;
@@ -24,12 +27,16 @@ mod notices;
 mod oidc;
 mod openapi;
 mod owed;
+mod orders;
+mod orders_world;
 mod packs;
 mod people;
 mod pushes;
 mod receipts;
 mod recipes;
 mod records;
+mod reports;
+mod reports_world;
 mod reviews;
 mod roles;
 mod root_key;
@@ -38,6 +45,7 @@ mod school_plan;
 mod serve;
 mod session;
 mod telemetry;
+mod thunderstorm;
 mod tickets;
 mod timetables;
 mod tree;

@@ -881,6 +881,38 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
             let path = format!("/classrooms/{}/periods", at.classroom);
             vec![get(format!("{path}?from=2026-11-01&to=2026-11-30"))]
         }
+        "GET /bandwidth/rules" => only_own(get("/bandwidth/rules").mentions("bazhong")),
+        "GET /bandwidth/settings" => only_own(get("/bandwidth/settings")),
+        "PUT /bandwidth/rules" => {
+            let mut rules = serde_json::to_value(console.app.db.bandwidth().rules().await.unwrap()).unwrap();
+            rules["version"] = json!(rules["version"].as_u64().unwrap() + 1);
+            only_own(shot(Method::PUT, "/bandwidth/rules", Payload::Json(rules)))
+        }
+        "PUT /bandwidth/settings" => {
+            let settings = json!({ "schools_at_once": 4, "every_days": 7, "seconds": 10, "streams": 8, "boards_at_once": 8 });
+            only_own(shot(Method::PUT, "/bandwidth/settings", Payload::Json(settings)))
+        }
+        "GET /regions/{id}/bandwidth-rules" => vec![get(format!("/regions/{}/bandwidth-rules", at.region))],
+        "PUT /regions/{id}/bandwidth-rules" => {
+            let path = format!("/regions/{}/bandwidth-rules", at.region);
+            vec![shot(Method::PUT, path, Payload::Json(json!({ "rule_set": "bazhong" })))]
+        }
+        "GET /bandwidth/schools" => vec![get("/bandwidth/schools?page_size=500").mentions(format!("\"school_id\":{},", at.school))],
+        "GET /bandwidth/tests" => {
+            let test = crate::bandwidth::stored(console, at.school).await;
+            vec![get("/bandwidth/tests?page_size=500").mentions(test)]
+        }
+        "GET /bandwidth/tests/{id}" => {
+            let test = crate::bandwidth::stored(console, at.school).await;
+            vec![get(format!("/bandwidth/tests/{test}"))]
+        }
+        // No board of the site is connected.
+        "POST /schools/{id}/bandwidth-tests" => {
+            vec![post(format!("/schools/{}/bandwidth-tests", at.school), json!({})).not_refused()]
+        }
+        "GET /schools/{id}/bandwidth-evidence" => {
+            vec![get(format!("/schools/{}/bandwidth-evidence?month=2026-11", at.school))]
+        }
         "GET /exams" => {
             vec![get("/exams?page_size=500").mentions(&at.exam)]
         }
@@ -943,6 +975,15 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
                 to(json!({ "kind": "classroom", "id": at.classroom })),
                 to(json!({ "kind": "device", "id": at.device })),
             ]
+        }
+        route if crate::reports_world::mine(route) => {
+            crate::reports_world::shots(world, route, at, own).await
+        }
+        route if crate::orders_world::mine(route) => {
+            return crate::orders_world::shots(world, route, at, home, who).await;
+        }
+        route if crate::alerts_world::mine(route) => {
+            return crate::alerts_world::shots(console, route, at, std::ptr::eq(at, home), who).await;
         }
         _ => return None,
     })

@@ -1,7 +1,10 @@
 use contract::bandwidth::{BandwidthResult, LinkKind, Measured};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{schedule::*, *};
+use super::{
+    schedule::{Candidate, LEAD, Running, choose, plan},
+    *,
+};
 use crate::{
     api::{
         bandwidth::{Cause, Settings, TargetFrom},
