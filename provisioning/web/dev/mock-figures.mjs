@@ -73,3 +73,36 @@ export function reports({ on, ok, problem, page, iso, hex, empty, schools, class
   on("GET", "/api/v1/registers/{kind}", ({ params, q }) => { const rows = empty ? [] : devices.map((d, i) => COLUMNS[params.kind].map((c, n) => (n === 0 ? (params.kind === "repair" ? String(31 - i).padStart(6, "0") : `2026-11-${String(23 - (i % 20)).padStart(2, "0")}`) : c === "班级" ? roomOf(d.classroom_id).name : c === "学校" ? schools.find((s) => s.id === roomOf(d.classroom_id).school_id).name : c === "学科" ? ["语文", "数学", "英语"][i % 3] : c === "课程" ? "倍的认识" : c === "时长" ? "0:32" : "–"))); const p = page(rows, q); return ok({ columns: COLUMNS[params.kind], rows: p.items, total: p.total, page: p.page, page_size: p.page_size }); });
   on("GET", "/api/v1/catalogue", () => ok({ schema_version: "1.0", tables: [["devices", "在册终端，每台一行", false], ["device_days", "终端每天一行：应开、实开、亮屏、数据", true], ["orders", "工单，每张一行", true], ["bandwidth_tests", "宽带检测，每次一行", true]].map(([name, about, dated]) => ({ name, about, dated, columns: [{ name: "device_id", type: "text", about: "终端编号" }, { name: "date", type: "text", about: "日期，ISO 8601" }, { name: "online_s", type: "integer", about: "教学时段内在线秒数；缺失为未知" }] })) }));
 }
+
+/** Readings of a device over time, what happened on it, and how all are. */
+export function fleet({ on, ok, iso, hex, rand, empty, devices }) {
+  const HOUR = 3600e3;
+  const GIB = 1024 ** 3;
+  const OF = { cpu_percent: (w) => 22 + w + rand() * 10, cpu_pressure_percent: () => rand() * 4, memory_available_bytes: (w) => (2.1 - w / 60) * GIB, memory_pressure_percent: () => rand() * 1.5, io_pressure_percent: (w) => Math.max(0, w / 3), temperature_celsius: (w) => 50 + w / 2 + rand() * 2, disk_free_bytes: () => 31 * GIB, emmc_wear_percent: () => 20, console_rtt_ms: (w) => 9 + Math.max(0, w) + rand() * 4, gateway_rtt_ms: () => 1 + rand(), console_loss_percent: (w) => (w > 9 ? rand() * 8 : 0), link_mbps: () => 100, network_rx_bytes: (w) => Math.max(0, w) * 9e6 * rand(), network_tx_bytes: () => 4e5 * rand(), fetched_bytes: (w) => Math.max(0, w) * 8e6 * rand(), lan_in_bytes: (w) => Math.max(0, -w) * 5e6 * rand(), telemetry_bytes: () => 900 + rand() * 400, screen_on_s: (w) => (w > -4 ? 300 : 0), speaker_on_s: (w) => (w > 6 ? 120 : 0), lessons_ready: () => 2, lessons_assigned: () => 3, player_errors: () => 0 };
+  on("GET", "/api/v1/devices/{id}/series", ({ q }) => {
+    const from = Date.parse(q.get("from"));
+    const to = Date.parse(q.get("to"));
+    const [tier, step] = to - from <= 26 * HOUR ? ["raw", 60e3] : to - from <= 40 * 24 * HOUR ? ["5m", 300e3] : ["1h", HOUR];
+    const stride = Math.max(step, Math.ceil((to - from) / 700 / step) * step);
+    const gap = [to - 13.5 * HOUR, to - 11 * HOUR];
+    const at = Array.from({ length: Math.floor((to - from) / stride) }, (_, i) => from + i * stride).filter((x) => x < gap[0] || x > gap[1]);
+    return ok({ from: q.get("from"), to: q.get("to"), tier, step_s: stride / 1000, gaps: from < gap[0] ? [{ from: new Date(gap[0]).toISOString(), to: new Date(gap[1]).toISOString() }] : [], series: q.get("metrics").split(",").map((metric) => ({ metric, unit: "percent", kind: "gauge", points: OF[metric] ? at.map((x) => { const value = OF[metric](Math.sin(x / 4e6) * 12); return { at: new Date(x).toISOString(), value, min: value * 0.9, max: value * 1.1, count: 1 }; }) : [] })) });
+  });
+  const boot = hex(32);
+  const event = (seq, ago, kind, what, late = 0) => ({ at: iso(ago * HOUR), received_at: iso((ago - late) * HOUR), boot_id: boot, seq, kind, what: { event: kind, ...what } });
+  const events = empty ? [] : [
+    event(12, 0.5, "usb", { action: "attached", ids: "0781:5581", classes: [8], unlisted: true }),
+    event(11, 1.2, "player_error", { code: "MEDIA_ERR_DECODE", count: 1, lesson: "cn-3-autumn" }),
+    event(10, 2, "link", { up: true, console_s: 5400 }, 0),
+    event(9, 3.5, "link", { up: false }, 1.5),
+    event(8, 6.8, "clock_step", { step_ms: -4200, by: "console" }),
+    event(7, 7, "booted", { reason: "power_loss", by: "board_controller", off_s: 54000 }),
+    event(6, 26, "storage", { what: "corrupt", detail: "chunk 7f3a… of math-3-multiple: hash differs" }),
+    event(5, 27, "app", { action: "started", app: "WeChat.exe", unlisted: true }),
+    event(4, 28, "bandwidth", { down: { payload_bytes: 76e6, ms: 9000 }, up: { payload_bytes: 16e6, ms: 9000 }, link: "wired" }),
+    event(3, 30, "tamper", { what: "pin_tries", detail: "6 tries in 5 min" }),
+    event(2, 31, "booted", { reason: "shutdown", by: "agent", off_s: 52000 }),
+  ];
+  on("GET", "/api/v1/devices/{id}/events", ({ q }) => ok({ items: q.get("to") ? [] : events.filter((e) => !q.get("kind") || e.kind === q.get("kind")) }));
+  on("GET", "/api/v1/fleet", () => { const n = devices.length; return ok({ total: n, online: Math.max(0, n - 6), offline: Math.min(2, n), off: Math.min(3, n), unknown: Math.min(1, n), reasons: n ? [{ state: "online", why: "connected", count: n - 6 }, { state: "offline", why: "lost", count: 2 }, { state: "off", why: "after_hours", count: 3 }, { state: "unknown", why: "line_down", count: 1 }] : [] }); });
+}

@@ -52,5 +52,8 @@ export async function ops({ first, at, press, settle, page, base, get, list, sch
     await first("ops-report-rows", open(`/reports/${report.id}`, /: (明细|Rows) \d+$/));
   }
   await first("ops-registers", at("/registers"));
-  return { device };
+  if (device) {
+    await first("ops-device-series", at(`/devices/${device.id}?tab=health`));
+    await first("ops-device-events", at(`/devices/${device.id}?tab=events`));
+  }
 }

@@ -115,10 +115,10 @@ await first("devices", at("/devices"));
 await first("devices-no-match", at("/devices?q=zzzz"));
 if (device) {
   for (const tab of ["lessons", "health", "commands", "records"]) await first(`device-${tab}`, at(`/devices/${device.id}?tab=${tab}`));
-  await first("device-health-1h", async () => {
+  await first("device-health-7d", async () => {
     await page.goto(`${base}/devices/${device.id}?tab=health`);
     await settle(page);
-    await page.locator(".el-radio-button").first().click();
+    await page.locator(".el-tab-pane:visible .el-radio-group").nth(1).locator(".el-radio-button").nth(1).click();
   });
   for (const [name, label] of [["notice", /发通知|Notice/], ["reboot", /重启|Restart/], ["move", /移到其他教室|^Move/]]) {
     await first(`device-${name}`, async () => {

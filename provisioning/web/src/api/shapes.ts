@@ -936,11 +936,11 @@ export interface SeriesQuery {
   to?: string | null;
   step?: string | null;
 }
-export type Tier = "raw" | "five_min" | "hour";
+export type Tier = "raw" | "5m" | "1h";
 export interface SeriesSet {
   from: string;
   to: string;
-  tier: Tier;
+  tier: "raw" | "5m" | "1h";
   step_s: number;
   series: Series[];
   gaps: Gap[];

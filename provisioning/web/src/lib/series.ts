@@ -64,3 +64,19 @@ export function usedDisk(r: Readings): number | null {
   const { disk_total_bytes: total, disk_free_bytes: free } = r;
   return total && free !== null && free !== undefined ? (1 - free / total) * 100 : null;
 }
+
+/** One line a reading out of what the console condensed; broken where slots are missing. */
+export function linesOf(set: { step_s: number; series: { metric: string; points: { at: string; value: number }[] }[] }, metrics: readonly string[]): { metric: string; samples: Sample[] }[] {
+  const limit = set.step_s * 2500;
+  return metrics.map((metric) => {
+    const samples: Sample[] = [];
+    let before = Number.NaN;
+    for (const point of set.series.find((s) => s.metric === metric)?.points ?? []) {
+      const at = Date.parse(point.at);
+      if (at - before > limit) samples.push([before + 1, null]);
+      samples.push([at, point.value]);
+      before = at;
+    }
+    return { metric, samples };
+  });
+}

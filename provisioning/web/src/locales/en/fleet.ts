@@ -5,7 +5,7 @@ const en: typeof zhCN = {
   right: { fleet: { read: "See how the fleet is" } },
   series: {
     whole: "Show all", drag: "Drag the ends to choose a time, or set it here", window: "Chosen time", range: "Range", ranges: { "1d": "Last day", "7d": "Last 7 days", "30d": "Last 30 days", "1y": "Last year" },
-    tier: { raw: "each sample", five_minutes: "5-minute means", hour: "hourly means", day: "daily means" }, group: { load: "Load", heat: "Heat and disk", network: "Network", use: "Use", traffic: "Traffic" }, gap: "Grey: no data, not zero", none: "No data in this time",
+    tier: { raw: "each sample", "5m": "5-minute means", "1h": "hourly means" }, group: { load: "Load", heat: "Heat and disk", network: "Network", use: "Use", traffic: "Traffic" }, gap: "Grey: no data, not zero", none: "No data in this time",
   },
   metric: {
     cpu_percent: "Processor", load_1m: "Load (1 min)", memory_total_bytes: "Memory", memory_available_bytes: "Memory available", memory_used_percent: "Memory used", memory_pressure_percent: "Waiting for memory", io_pressure_percent: "Waiting for disk", cpu_pressure_percent: "Waiting for processor",
@@ -14,7 +14,7 @@ const en: typeof zhCN = {
     fetched_bytes: "Fetched over the line", lan_in_bytes: "From other boards", lan_out_bytes: "To other boards", copied_bytes: "Copied from older versions", pack_bytes: "From USB disks", written_bytes: "Written to disk", peers: "Boards connected", screen_on_s: "Screen on", speaker_on_s: "Speaker on",
     player_errors: "Player errors", outbox_samples: "Waiting to be sent", wifi_signal_percent: "Wi-Fi signal", gateway_rtt_ms: "Round trip to gateway", console_rtt_ms: "Round trip to console", console_loss_percent: "Loss to console", dns_ms: "Name lookup", telemetry_bytes: "Telemetry",
   },
-  deviceTab: { events: "Events", network: "Network" },
+  deviceTab: { events: "Events" },
   deviceEvent: { booted: "Power-up", usb: "USB device", app: "Program", tamper: "Tampering", player_error: "Player error", clock_step: "Clock step", link: "Link", storage: "Disk fault", bandwidth: "Bandwidth test", other: "Other" },
   eventSays: {
     booted: "Powered up; before: {reason}", bootedOff: " (off for {time})",
@@ -29,10 +29,6 @@ const en: typeof zhCN = {
   clockBy: { console: "console", ntp: "NTP", rtc: "hardware clock", hand: "hand", peer: "another board" },
   usbClass: { storage: "storage", hid: "keyboard or mouse", hub: "hub", audio: "audio", video: "video", other: "other" },
   events: { kind: "Kind of event", all: "All events", none: "No event in this time", noneText: "Power-ups, USB devices, programs, disk and clock changes show here.", late: "came in {at}", more: "Earlier", technical: "As it came" },
-  network: {
-    link: "Link", port: "Port speed", ipv4: "IPv4", ipv6: "IPv6", metered: "Paid by volume", gateway: "Gateway", dns: "Name lookup", yes: "yes", no: "no", answers: "answers", silent: "does not answer", unknown: "unknown", none: "The board has not told of its network yet", noneText: "Its agent is older, or it has not been online.", has: "yes", hasNot: "no",
-    mbps: "{n} Mbit/s", reported: "As the board reported last",
-  },
   liveness: { online: "Online", offline: "Offline", off: "Switched off", unknown: "Unknown" },
   livenessWhy: { connected: "connected", lost: "lost though it should be there", after_hours: "switched off after school", never_heard: "never heard of", not_watched: "the console was not running", broker_down: "the broker is down", line_down: "the school's line is down", silent: "connected but silent" },
   fleetCard: { title: "Devices now", off: "switched off by the timetable; no fault", unknown: "cannot be told just now; no fault", why: "Why", incidents: "Open incidents", allIncidents: "All incidents", noIncidents: "No open incident", orders: "Open work orders", late: "{count} of them late" },
