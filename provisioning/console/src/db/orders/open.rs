@@ -202,15 +202,27 @@ impl Orders<'_> {
     ) -> DbResult<i64> {
         let mut school = new.school_id;
         if let Some(incident) = new.incident_id {
-            let found: Option<(Option<i64>, Option<i64>)> = sqlx::query_as(
-                "SELECT i.school_id, (SELECT CASE count(*) WHEN 1 THEN max(device_no) END FROM incident_devices d
-                                       WHERE d.incident_id = i.id)
+            let found: Option<(Option<i64>, Option<i64>, Option<i64>)> = sqlx::query_as(
+                "SELECT i.school_id, i.region_id,
+                        (SELECT CASE count(*) WHEN 1 THEN max(device_no) END FROM incident_devices d WHERE d.incident_id = i.id)
                    FROM incidents i WHERE i.id = ?",
             )
             .bind(incident)
             .fetch_optional(&mut *tx)
             .await?;
-            let (at, device) = found.ok_or_else(|| DbError::not_found("incident", incident))?;
+            let (at, region, device) = found
+                .filter(|(at, region, _)| match (at, region) {
+                    (Some(at), _) => scope.has_school(*at),
+                    (None, Some(region)) => scope.has_region(*region),
+                    (None, None) => scope.is_everything(),
+                })
+                .ok_or_else(|| DbError::not_found("incident", incident))?;
+            if at.is_none() && school.is_none() {
+                return Err(DbError::Conflict(format!(
+                    "incident {incident} is one of several schools (region {}); say which school the order is for",
+                    region.unwrap_or_default()
+                )));
+            }
             if let Some(at) = at {
                 school = Some(at);
                 opening.device_no = device;
