@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
+#[path = "common.rs"]
+mod common;
 mod netschool;
 
 use anyhow::{Result, ensure};

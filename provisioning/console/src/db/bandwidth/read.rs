@@ -61,7 +61,7 @@ const TEST: &str = "SELECT t.id, t.school_id, s.name AS school, t.cause, t.force
     t.created_by, t.decided_at, t.decision FROM bandwidth_tests t JOIN schools s ON s.id = t.school_id WHERE 1 = 1";
 
 /// The first moment of a month and of the next, by the schools' clock; `None` for what is no month.
-pub fn bounds(month: &str) -> Option<(Timestamp, Timestamp)> {
+pub(super) fn bounds(month: &str) -> Option<(Timestamp, Timestamp)> {
     let (year, number) = month.split_once('-')?;
     if year.len() != 4 || number.len() != 2 {
         return None;
