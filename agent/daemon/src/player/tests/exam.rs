@@ -128,15 +128,15 @@ async fn in_an_exam_no_check_sounds_no_loudspeaker_is_opened_and_no_live_app() {
     for state in [ExamState::Silent, ExamState::Listening] {
         exam(&bench, state);
         for (path, body) in &all {
-            let (status, said) = super::shown::write(bench.at, path, body).await;
+            let (status, said) = write(bench.at, path, body).await;
             assert_eq!((status, &said["code"]), (423, &json!("exam")), "{path}");
         }
     }
     // Before it the list decides: there is none here.
     exam(&bench, ExamState::Soon);
-    let (status, _) = super::shown::write(bench.at, all[2].0, &all[2].1).await;
+    let (status, _) = write(bench.at, all[2].0, &all[2].1).await;
     assert_eq!(status, 400);
-    let (status, found) = super::shown::write(bench.at, all[0].0, &all[0].1).await;
+    let (status, found) = write(bench.at, all[0].0, &all[0].1).await;
     assert_eq!((status, &found["parts"][1]["part"]), (200, &json!("sound")));
 }
 
