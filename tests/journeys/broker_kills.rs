@@ -18,7 +18,7 @@ const KILLS: u32 = 50;
 async fn fifty_deaths_of_the_broker_lose_nothing_and_double_nothing() -> Result<()> {
     let mut county = County::start(None).await?;
     county.add_classroom("").await?;
-    county.classrooms[0].process()?.terminate(Duration::from_secs(20))?;
+    county.classrooms[0].kill();
     let own = tempfile::tempdir()?;
     let here = own.path().join("data");
     std::fs::create_dir_all(&here)?;
@@ -72,7 +72,7 @@ async fn fifty_deaths_of_the_broker_lose_nothing_and_double_nothing() -> Result<
     let new = [after[0] - before[0], after[1] - before[1], after[2] - before[2]];
     let id = device["id"].as_str().unwrap();
     let events = county.console.get(&format!("/devices/{id}/events?limit=1000")).await?;
-    let of_ours = events["events"].as_array().map_or(0, |events| {
+    let of_ours = events["items"].as_array().map_or(0, |events| {
         events.iter().filter(|event| event["boot_id"].as_str().is_some_and(|boot| boot.starts_with("journey"))).count() as u64
     });
     println!(
