@@ -6,6 +6,7 @@ mod check;
 mod demo;
 mod setup;
 mod sh;
+mod soak;
 
 use clap::{Parser, Subcommand};
 
@@ -32,6 +33,8 @@ enum Command {
     },
     /// A console and simulated devices at it (real certificates, real MQTT), until Ctrl-C.
     Fleet(bench::fleet::Options),
+    /// The agent while its console cannot be reached: its memory over two hours.
+    Soak(soak::Options),
     /// Figures, printed side by side; nothing is asserted.
     Bench {
         #[command(subcommand)]
@@ -50,6 +53,7 @@ fn main() -> std::process::ExitCode {
                 .args(args),
         ),
         Command::Fleet(options) => bench::fleet::stay(&options),
+        Command::Soak(options) => soak::run(&options),
         Command::Bench { which } => bench::run(which),
     };
     match done {
