@@ -126,11 +126,30 @@ await check('home', async () => {
   if (!/^Chrome\/61\./.test(result.engine)) throw new Error(`this engine is ${result.engine}`);
   return { engine: result.engine, lessons: lessons.length };
 });
-for (const page of (process.env.PAGES === undefined ? 'shelf,search,help,fault,diag,privacy,settings,tomorrow,more' : process.env.PAGES).split(',').filter(Boolean)) {
+for (const page of (process.env.PAGES === undefined ? 'shelf,search,help,fault,diag,privacy,settings,tomorrow,more,own' : process.env.PAGES).split(',').filter(Boolean)) {
   await check(page, async () => {
     await go(`#/${page}`);
     await wait(500);
     await until(words(10), `the page ${page}`);
+  });
+}
+// What came with the check before a class: it runs, says its four lights, and makes its sound by what this engine has.
+if (process.env.PAGES === undefined) {
+  await check('check', async () => {
+    await go('#/check');
+    await until("document.querySelector('.view-check') && document.querySelector('.view-check').getAttribute('data-took')", 'the check', 40);
+    const lights = await evaluate("[].map.call(document.querySelectorAll('.check-row'), function (r) { return r.getAttribute('data-light'); }).join()");
+    if (!/^(green|yellow|red)(,(green|yellow|red)){3}$/.test(lights)) throw new Error(`lights: ${lights}`);
+    await evaluate('BBT.tone()');
+    return { lights };
+  });
+  await check('pinyin', async () => {
+    await go('#/search');
+    await until("document.querySelector('[data-key=language]')", 'the keyboard');
+    await evaluate("document.querySelector('[data-key=language]').click(), 'sanjiaoxing'.split('').forEach(function (k) { document.querySelector('[data-key=' + k + ']').click(); })");
+    await until("document.querySelector('.ime-one') && document.querySelector('.ime-one').textContent === '\u4e09\u89d2\u5f62'", 'the characters');
+    await evaluate("document.querySelector('.ime-one').click()");
+    await until("document.querySelector('.search-input').value === '\u4e09\u89d2\u5f62'", 'the word');
   });
 }
 const find = (kind) => {
