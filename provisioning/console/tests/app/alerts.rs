@@ -1,0 +1,149 @@
+//! Rules, windows and channels over the API: what is refused, what is kept secret, what a rule would have done.
+
+use axum::http::{Method, StatusCode};
+use bbt_console::{db::scope::Scope, jobs};
+use contract::{
+    health::{HealthSample, Readings, TelemetryBatch},
+    id::BootId,
+};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use crate::common::TestConsole;
+
+fn sample(seq: u64, at: Timestamp, celsius: f32) -> HealthSample {
+    HealthSample {
+        boot_id: BootId::new("boot-a").unwrap(),
+        seq,
+        uptime_ms: seq * 60_000,
+        wall_time: Some(at),
+        readings: Readings { temperature_celsius: Some(celsius), ..Readings::default() },
+    }
+}
+
+fn hot(raise: f64, clear: f64) -> serde_json::Value {
+    json!({ "condition": { "kind": "metric", "metric": "temperature_celsius", "side": "above", "raise": raise, "clear": clear },
+        "for_s": 120, "severity": "warning" })
+}
+
+#[tokio::test]
+async fn a_rule_is_checked_tried_and_raised_with_hysteresis() {
+    let console = TestConsole::signed_in().await;
+    let county = console.county().await;
+    let device = console.enrol("d-hot", county.classrooms[0]).await;
+
+    let mut wrong = hot(80.0, 70.0);
+    wrong["condition"]["metric"] = json!("fan_rpm");
+    let answer = console.ask(Method::PUT, "/alert-rules/fan", Some(json!({ "rule": wrong })), &[]).await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(String::from_utf8_lossy(&answer.body).contains("fan_rpm"));
+    let flutter = console.ask(Method::PUT, "/alert-rules/hot", Some(json!({ "rule": hot(70.0, 80.0) })), &[]).await;
+    assert_eq!(flutter.status, StatusCode::UNPROCESSABLE_ENTITY);
+
+    // An hour of samples: hot twice, once too short, once long enough.
+    let now = Timestamp::now();
+    let begin = now - SignedDuration::from_mins(60);
+    let celsius = |minute: i64| match minute {
+        10 => 90.0,
+        20..=30 => 90.0,
+        31 => 75.0,
+        32..=40 => 90.0,
+        _ => 60.0,
+    };
+    let samples: Vec<HealthSample> = (0..58)
+        .map(|minute| sample(minute as u64 + 1, begin + SignedDuration::from_mins(minute), celsius(minute)))
+        .collect();
+    let batch = TelemetryBatch {
+        device_id: device.clone(),
+        forgotten: Vec::new(),
+        dropped_total: 0,
+        samples,
+        events: Vec::new(),
+        events_forgotten: Vec::new(),
+        events_dropped_total: 0,
+    };
+    console.app.db.health().store(&[batch], now).await.unwrap();
+    let answer = console
+        .post("/alert-rules/test", json!({ "school_id": county.schools[0], "rule": hot(80.0, 70.0) }))
+        .await;
+    assert_eq!(answer.status, StatusCode::OK, "{:?}", answer.json());
+    assert_eq!((answer.json()["raised"].as_u64(), answer.json()["devices"].as_u64()), (Some(1), Some(1)));
+
+    // The same by the job, now: a version of the school's own, a hot board, three minutes.
+    let own = json!({ "school_id": county.schools[0], "rule": hot(50.0, 40.0) });
+    let answer = console.ask(Method::PUT, "/alert-rules/hot", Some(own), &[]).await;
+    assert_eq!(answer.status, StatusCode::OK, "{:?}", answer.json());
+    assert_eq!(answer.json()["source"], "school");
+    let mut memory = jobs::alerts::Memory::default();
+    console.app.db.devices().set_online(&device, true, Some(now)).await.unwrap();
+    for step in 0..14 {
+        let at = now + SignedDuration::from_secs(15 * step);
+        live(&console, at).await;
+        jobs::alerts::round(&console.app, &mut memory, at).await.unwrap();
+    }
+    let open = console.get("/alerts?open=true&rule=hot").await.json();
+    assert_eq!(open["total"], 1, "{open}");
+    assert_eq!(open["items"][0]["title"], "温度过高");
+    let incident = open["items"][0]["incident_id"].as_i64().unwrap();
+    let answer = console.post(&format!("/incidents/{incident}/acknowledge"), json!({ "note": "明天去" })).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert!(answer.json()["history"].to_string().contains("明天去"));
+    // Another process goes on where this one was: nothing is raised twice.
+    let mut memory = jobs::alerts::Memory::default();
+    jobs::alerts::round(&console.app, &mut memory, now + SignedDuration::from_secs(240)).await.unwrap();
+    assert_eq!(console.get("/alerts?rule=hot").await.json()["total"], 1);
+    // Without the rule there is no alert.
+    let id = console.get(&format!("/alert-rules?school_id={}", county.schools[0])).await.json()["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|rule| rule["key"] == "hot")
+        .unwrap()["id"]
+        .as_i64()
+        .unwrap();
+    assert_eq!(console.delete(&format!("/alert-rules/{id}")).await.status, StatusCode::NO_CONTENT);
+    let mut at = now + SignedDuration::from_secs(255);
+    for _ in 0..40 {
+        at = at + SignedDuration::from_secs(15);
+        live(&console, at).await;
+        jobs::alerts::round(&console.app, &mut memory, at).await.unwrap();
+    }
+    assert_eq!(console.get("/alerts?open=true&rule=hot").await.json()["total"], 0);
+}
+
+/// What the liveness job does.
+pub async fn live(console: &TestConsole, now: Timestamp) {
+    let liveness = console.app.db.liveness();
+    let schedules = liveness.schedules(None, now).await.unwrap();
+    let all = liveness.all(&schedules, true, now).await.unwrap();
+    liveness.keep(&all, now).await.unwrap();
+}
+
+#[tokio::test]
+async fn channels_go_only_where_the_operator_allows_and_keep_their_keys() {
+    let console = TestConsole::signed_in().await;
+    for url in ["https://evil.example/x", "http://qyapi.weixin.qq.com/x", "https://127.0.0.1/x", "file:///etc/passwd"] {
+        let new = json!({ "kind": "webhook", "name": "甲", "url": url });
+        let answer = console.post("/notification-channels", new).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{url}");
+    }
+    let new = json!({ "kind": "dingtalk", "name": "甲", "url": "https://oapi.dingtalk.com/robot/send?access_token=SECRETKEY",
+        "sign_secret": "SIGNKEY", "tells": "critical" });
+    let answer = console.post("/notification-channels", new).await;
+    assert_eq!(answer.status, StatusCode::CREATED, "{:?}", answer.json());
+    let id = answer.json()["id"].as_i64().unwrap();
+    let whole = String::from_utf8_lossy(&console.get("/notification-channels").await.body).into_owned();
+    assert!(whole.contains("https://oapi.dingtalk.com/…") && !whole.contains("SECRETKEY") && !whole.contains("SIGNKEY"));
+    let way = console.app.db.notify().way(id).await.unwrap();
+    let secrets = bbt_console::notify::open(&console.app, &way).unwrap();
+    assert!(secrets.url.unwrap().contains("SECRETKEY"));
+    assert!(!format!("{:?}", way.settings).contains("SECRETKEY"));
+    // Changed without saying the secrets again: they stay.
+    let new = json!({ "kind": "dingtalk", "name": "乙" });
+    let answer = console.ask(Method::PUT, &format!("/notification-channels/{id}"), Some(new), &[]).await;
+    assert_eq!((answer.status, answer.json()["name"].as_str()), (StatusCode::OK, Some("乙")));
+    let way = console.app.db.notify().way(id).await.unwrap();
+    assert!(bbt_console::notify::open(&console.app, &way).unwrap().sign.is_some());
+    assert_eq!(console.delete(&format!("/notification-channels/{id}")).await.status, StatusCode::NO_CONTENT);
+    assert!(console.app.db.notify().channels(&Scope::everything()).await.unwrap().is_empty());
+}
