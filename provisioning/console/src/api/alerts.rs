@@ -41,6 +41,7 @@ impl Severity {
 /// When a rule looks; outside of it nothing is raised, and what was raised is not cleared by time alone.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = AlertSchedule)]
 pub enum Schedule {
     /// Day and night.
     #[default]
@@ -54,6 +55,7 @@ pub enum Schedule {
 /// What a rule looks at.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[schema(as = AlertCondition)]
 pub enum Condition {
     /// A reading beyond a level. It is raised at `raise` and over only at `clear`, which lies on the good side of it.
     Metric {

@@ -40,6 +40,7 @@ impl IncidentKind {
 /// Why boards were lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = IncidentCause)]
 pub enum Cause {
     /// No power.
     Power,
@@ -75,6 +76,7 @@ impl Cause {
 
 /// What a cause was concluded from: counts of boards.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = IncidentEvidence)]
 pub struct Evidence {
     /// Lost.
     pub lost: u32,
