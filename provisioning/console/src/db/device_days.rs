@@ -8,12 +8,15 @@ use sqlx::{FromRow, SqliteConnection};
 use super::{Db, DbResult, lines, ms, timetables::calendars};
 use crate::domain::{
     indicators::days::{SLOT_MIN, expected_s, online_s, verdict, windows},
+    readings,
+    rollup::Slots,
     timetables,
 };
 
 /// Rows written in one transaction.
 const AT_ONCE: usize = 400;
-const DAY_MS: i64 = 24 * 3_600_000;
+const HOUR_MS: i64 = 3_600_000;
+const DAY_MS: i64 = 24 * HOUR_MS;
 const SLOT_MS: i64 = SLOT_MIN as i64 * 60_000;
 
 /// Functions on days of devices.
@@ -257,7 +260,7 @@ struct Heard {
     screen_on_s: Option<i64>,
 }
 
-/// What a device's samples say of some days.
+/// What a device's samples say of some days: raw ones, and of hours whose raw ones are gone the condensed ones.
 async fn heard(
     reading: &mut SqliteConnection,
     device: i64,
@@ -276,20 +279,76 @@ async fn heard(
     .bind(begin)
     .bind(end)
     .bind(SLOT_MS)
+    .fetch_all(&mut *reading)
+    .await?;
+    // By hour since 1970: slots of it with how many samples each, and what was told of the screen.
+    let mut hours: BTreeMap<i64, Hour> = BTreeMap::new();
+    for row in rows {
+        let at = begin + row.slot * SLOT_MS;
+        let hour = hours.entry(at.div_euclid(HOUR_MS)).or_default();
+        hour.slots.push(at.rem_euclid(HOUR_MS) / SLOT_MS);
+        hour.samples += row.samples;
+        hour.add(row.screen_on_s);
+    }
+    let condensed: Vec<(i64, i64, Vec<u8>)> = sqlx::query_as(
+        "SELECT hour, samples, body FROM rollup_5min WHERE device_no = ? AND hour >= ? AND hour < ?",
+    )
+    .bind(device)
+    .bind(begin.div_euclid(HOUR_MS))
+    .bind(end.div_euclid(HOUR_MS))
     .fetch_all(reading)
     .await?;
+    for (hour, samples, body) in condensed {
+        if hours.get(&hour).is_some_and(|raw| raw.samples >= samples) {
+            continue;
+        }
+        if let Some(slots) = Slots::unpack(&body) {
+            hours.insert(hour, Hour::condensed(samples, &slots));
+        }
+    }
     let mut days: BTreeMap<Date, Heard> = BTreeMap::new();
-    for row in rows {
-        let at = row.slot * SLOT_MS;
-        let date = timetables::later(*first, i32::try_from(at / DAY_MS).unwrap_or(0));
+    for (number, hour) in hours {
+        let since = number * HOUR_MS - begin;
+        let date = timetables::later(*first, i32::try_from(since / DAY_MS).unwrap_or(0));
         let day = days.entry(date).or_default();
+        let before = since % DAY_MS / SLOT_MS;
+        let slots = hour.slots.iter();
         day.slots
-            .push(usize::try_from(at % DAY_MS / SLOT_MS).unwrap_or(usize::MAX));
-        day.samples += row.samples;
-        if let Some(seconds) = row.screen_on_s {
+            .extend(slots.map(|slot| usize::try_from(before + slot).unwrap_or(usize::MAX)));
+        day.samples += hour.samples;
+        if let Some(seconds) = hour.screen_on_s {
             // Two boots whose samples overlap do not make a day longer.
             day.screen_on_s = Some((day.screen_on_s.unwrap_or(0) + seconds).min(DAY_MS / 1_000));
         }
     }
     Ok(days)
+}
+
+#[derive(Default)]
+struct Hour {
+    slots: Vec<i64>,
+    samples: i64,
+    screen_on_s: Option<i64>,
+}
+
+impl Hour {
+    fn add(&mut self, screen_on_s: Option<i64>) {
+        if let Some(seconds) = screen_on_s {
+            self.screen_on_s = Some(self.screen_on_s.unwrap_or(0) + seconds);
+        }
+    }
+
+    fn condensed(samples: i64, slots: &Slots) -> Self {
+        let mut hour = Self {
+            slots: slots.slots().into_iter().map(i64::from).collect(),
+            samples,
+            screen_on_s: None,
+        };
+        let place = readings::metric("screen_on_s").and_then(|metric| u8::try_from(metric.number()).ok());
+        for (_, stat) in place.into_iter().flat_map(|place| slots.of(place)) {
+            #[allow(clippy::cast_possible_truncation)]
+            hour.add(Some(stat.sum.clamp(0.0, 86_400.0).round() as i64));
+        }
+        hour
+    }
 }

@@ -356,3 +356,66 @@ impl Table {
         }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::*;
+
+    /// The catalogue is published: `docs/src/reference/data-catalogue.md`. Made again with `BBT_BLESS=1`.
+    #[test]
+    fn the_published_catalogue_is_this_one() {
+        let mut text = format!(
+            "# 数据目录\n\n版本 {SCHEMA_VERSION}。同一版本内只会增加列，不会改变已有的列。取数：网页“数据导出”、\
+             `GET /api/v1/catalogue/{{表名}}?format=csv|json|parquet&from=…&to=…`、`bbt-console report export`。\n\n\
+             空值（CSV 里的空格子、JSON 和 Parquet 里的 null）是“未知”，不是 0。只有账户能看到的学校的行。没有任何人的姓名，也没有学生数据。\n"
+        );
+        for table in TABLES {
+            let dated = if table.dated {
+                "按日期取"
+            } else {
+                "不分日期"
+            };
+            let _ = write!(
+                text,
+                "\n## `{}`\n\n{}（{dated}）。\n\n| 列 | 类型 | 意思 |\n|---|---|---|\n",
+                table.name, table.about
+            );
+            for column in table.columns {
+                let kind = match column.kind {
+                    ColumnType::Integer => "整数",
+                    ColumnType::Text => "文字",
+                };
+                let _ = writeln!(text, "| `{}` | {kind} | {} |", column.name, column.about);
+            }
+        }
+        let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../../docs/src/reference/data-catalogue.md");
+        if std::env::var_os("BBT_BLESS").is_some() {
+            std::fs::write(&file, &text).unwrap();
+        }
+        assert_eq!(
+            std::fs::read_to_string(&file).unwrap_or_default(),
+            text,
+            "run this test with BBT_BLESS=1"
+        );
+    }
+
+    #[test]
+    fn cells_are_text_for_a_spreadsheet_and_unknown_is_empty() {
+        let table = Table::of("classrooms").unwrap();
+        let row = vec![
+            Value::Integer(1),
+            Value::Integer(2),
+            Value::Text("=1+1".into()),
+            Value::Text("a\u{202E}b".into()),
+            Value::Null,
+        ];
+        let csv = String::from_utf8(table.csv(std::slice::from_ref(&row)).unwrap()).unwrap();
+        assert!(csv.ends_with("1,2,'=1+1,ab,\r\n"), "{csv}");
+        let json: serde_json::Value = serde_json::from_slice(&table.json(&[row]).unwrap()).unwrap();
+        assert_eq!(json["rows"][0]["code"], "=1+1", "a program gets what is there");
+        assert!(json["rows"][0]["grade"].is_null());
+    }
+}
