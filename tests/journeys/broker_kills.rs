@@ -24,13 +24,21 @@ async fn fifty_deaths_of_the_broker_lose_nothing_and_double_nothing() -> Result<
     std::fs::create_dir_all(&here)?;
     let identity = county.classrooms[0].dir.join("data/identity");
     ensure!(
-        std::process::Command::new("cp").arg("-r").arg(identity).arg(&here).status()?.success(),
+        std::process::Command::new("cp")
+            .arg("-r")
+            .arg(identity)
+            .arg(&here)
+            .status()?
+            .success(),
         "could not copy the identity"
     );
     let before = stored(&county.device(0).await?)?;
     // A day of samples a few seconds apart: the journey's clock runs faster than the real one.
     let mut board = Board::open(&here, Duration::from_secs(48 * 3600))?;
-    let kills = std::env::var("BBT_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(KILLS);
+    let kills = std::env::var("BBT_KILLS")
+        .ok()
+        .and_then(|kills| kills.parse().ok())
+        .unwrap_or(KILLS);
     let begun = Instant::now();
     let (mut acks, mut during) = (0, 0);
     for kill in 0..kills {
@@ -42,7 +50,11 @@ async fn fifty_deaths_of_the_broker_lose_nothing_and_double_nothing() -> Result<
             board.push(Duration::from_millis(300), heard % 2 == 0)?;
             board.wait(Duration::from_secs(60))?;
             heard += board.hear(Duration::from_millis(150)).await?.acks;
-            ensure!(Instant::now() < limit, "kill {kill}: nothing heard; held {:?}", board.held());
+            ensure!(
+                Instant::now() < limit,
+                "kill {kill}: nothing heard; held {:?}",
+                board.held()
+            );
         }
         acks += heard;
         // Something is on its way while it dies.
@@ -71,9 +83,19 @@ async fn fifty_deaths_of_the_broker_lose_nothing_and_double_nothing() -> Result<
     let after = stored(&device)?;
     let new = [after[0] - before[0], after[1] - before[1], after[2] - before[2]];
     let id = device["id"].as_str().unwrap();
-    let events = county.console.get(&format!("/devices/{id}/events?limit=1000")).await?;
+    let events = county
+        .console
+        .get(&format!("/devices/{id}/events?limit=1000"))
+        .await?;
     let of_ours = events["items"].as_array().map_or(0, |events| {
-        events.iter().filter(|event| event["boot_id"].as_str().is_some_and(|boot| boot.starts_with("journey"))).count() as u64
+        events
+            .iter()
+            .filter(|event| {
+                event["boot_id"]
+                    .as_str()
+                    .is_some_and(|boot| boot.starts_with("journey"))
+            })
+            .count() as u64
     });
     println!(
         "{kills} kills in {:.0} s, {during} with something on its way: {} samples and {} events written, {} and {of_ours} \
@@ -84,7 +106,14 @@ async fn fifty_deaths_of_the_broker_lose_nothing_and_double_nothing() -> Result<
         new[0],
         board.sent.0,
     );
-    ensure!(new == [board.written[0], board.written[0], 0], "stored, contiguous, forgotten: {new:?}");
-    ensure!(of_ours == board.written[1], "{of_ours} events of {}", board.written[1]);
+    ensure!(
+        new == [board.written[0], board.written[0], 0],
+        "stored, contiguous, forgotten: {new:?}"
+    );
+    ensure!(
+        of_ours == board.written[1],
+        "{of_ours} events of {}",
+        board.written[1]
+    );
     Ok(())
 }

@@ -28,7 +28,12 @@ async fn seventy_two_hours_offline_lose_nothing_and_double_nothing() -> Result<(
     let here = own.path().join("data");
     std::fs::create_dir_all(&here)?;
     ensure!(
-        std::process::Command::new("cp").arg("-r").arg(data.join("identity")).arg(&here).status()?.success(),
+        std::process::Command::new("cp")
+            .arg("-r")
+            .arg(data.join("identity"))
+            .arg(&here)
+            .status()?
+            .success(),
         "could not copy the identity"
     );
     let before = stored(&county.device(0).await?)?;
@@ -47,33 +52,60 @@ async fn seventy_two_hours_offline_lose_nothing_and_double_nothing() -> Result<(
         }
         if minute % 60 == 0 {
             let (bytes, files) = board.on_disk()?;
-            ensure!(bytes <= MOST_BYTES && files <= 256, "{bytes} bytes in {files} files");
+            ensure!(
+                bytes <= MOST_BYTES && files <= 256,
+                "{bytes} bytes in {files} files"
+            );
         }
     }
     let written = board.written;
     ensure!(written == [minutes, minutes.div_ceil(7)], "{written:?}");
-    ensure!(board.held().iter().sum::<usize>() as u64 == written[0] + written[1], "{:?}", board.held());
+    ensure!(
+        board.held().iter().sum::<usize>() as u64 == written[0] + written[1],
+        "{:?}",
+        board.held()
+    );
 
     board.connect()?;
     let begun = Instant::now();
     let mut acks = 0;
     while board.held() != [0, 0] {
         acks += board.hear(Duration::from_millis(200)).await?.acks;
-        ensure!(begun.elapsed() < Duration::from_secs(120), "still held: {:?}", board.held());
+        ensure!(
+            begun.elapsed() < Duration::from_secs(120),
+            "still held: {:?}",
+            board.held()
+        );
     }
     let took = begun.elapsed();
     let (newest, alone) = board.first_sent.unwrap();
     let last_boot = minutes - 3001;
-    ensure!((newest, alone) == (last_boot, true), "the newest sample did not go first: {newest}, {alone}");
+    ensure!(
+        (newest, alone) == (last_boot, true),
+        "the newest sample did not go first: {newest}, {alone}"
+    );
 
     let device = county.device(0).await?;
     let after = stored(&device)?;
     let new = [after[0] - before[0], after[1] - before[1], after[2] - before[2]];
-    ensure!(new == [minutes, minutes, 0], "stored, contiguous, forgotten: {new:?} of {minutes}");
+    ensure!(
+        new == [minutes, minutes, 0],
+        "stored, contiguous, forgotten: {new:?} of {minutes}"
+    );
     let id = device["id"].as_str().unwrap();
-    let events = county.console.get(&format!("/devices/{id}/events?limit=1000")).await?;
+    let events = county
+        .console
+        .get(&format!("/devices/{id}/events?limit=1000"))
+        .await?;
     let of_ours = events["items"].as_array().map_or(0, |events| {
-        events.iter().filter(|event| event["boot_id"].as_str().is_some_and(|boot| boot.starts_with("journey"))).count() as u64
+        events
+            .iter()
+            .filter(|event| {
+                event["boot_id"]
+                    .as_str()
+                    .is_some_and(|boot| boot.starts_with("journey"))
+            })
+            .count() as u64
     });
     println!(
         "72 h offline: {} samples and {} events written, {} and {of_ours} stored, 0 twice; most on the disk {} KiB; back in \
@@ -86,6 +118,11 @@ async fn seventy_two_hours_offline_lose_nothing_and_double_nothing() -> Result<(
         board.sent.0,
         board.sent.1 / 1024,
     );
-    ensure!(of_ours == written[1], "{of_ours} events of {}: {}", written[1], events);
+    ensure!(
+        of_ours == written[1],
+        "{of_ours} events of {}: {}",
+        written[1],
+        events
+    );
     Ok(())
 }

@@ -26,6 +26,10 @@ async fn memory_is_flat_while_the_console_is_away() -> Result<()> {
     );
     ensure!(late <= early + 2048, "it grows: {early} KiB, then {late} KiB");
     ensure!(late <= 96 * 1024, "{late} KiB");
-    ensure!(seen.outbox_bytes > 20_000, "nothing was kept: {} bytes", seen.outbox_bytes);
+    ensure!(
+        seen.outbox_bytes > 20_000,
+        "nothing was kept: {} bytes",
+        seen.outbox_bytes
+    );
     Ok(())
 }

@@ -37,7 +37,8 @@ impl Seen {
     /// The middle one of the looks in a share of the time, `from`..`to` in percent.
     pub fn middle(&self, from: usize, to: usize) -> u64 {
         let count = self.rss_kib.len();
-        let mut some = self.rss_kib[count * from / 100..(count * to / 100).max(count * from / 100 + 1)].to_vec();
+        let mut some =
+            self.rss_kib[count * from / 100..(count * to / 100).max(count * from / 100 + 1)].to_vec();
         some.sort_unstable();
         some[some.len() / 2]
     }
@@ -47,7 +48,12 @@ impl Seen {
 ///
 /// # Errors
 /// A program cannot be started or ends.
-pub async fn soak(bins: &Bins, folder: &Path, how: Soak, mut tell: impl FnMut(Duration, u64, u64)) -> Result<Seen> {
+pub async fn soak(
+    bins: &Bins,
+    folder: &Path,
+    how: Soak,
+    mut tell: impl FnMut(Duration, u64, u64),
+) -> Result<Seen> {
     let mut stand = ConsoleStand::prepare(bins, &folder.join("console"), None, "soak soak 1234")?;
     let console = stand.start().await?;
     let rooms = roster(&console).await?;

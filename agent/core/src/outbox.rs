@@ -567,7 +567,9 @@ impl<R: Record> Outbox<R> {
             }
             return;
         }
-        let wait = RESEND_AFTER.saturating_mul(1 << self.lost.min(8)).min(RESEND_AT_MOST);
+        let wait = RESEND_AFTER
+            .saturating_mul(1 << self.lost.min(8))
+            .min(RESEND_AT_MOST);
         self.resend_at = Some(now + wait);
         if self.ends_backlog(&batch) {
             if self.writing.is_none() {
@@ -586,7 +588,9 @@ impl<R: Record> Outbox<R> {
         let Some(boot) = self.boots.get(&self.current) else {
             return;
         };
-        let Some((newest, _)) = boot.held.back() else { return };
+        let Some((newest, _)) = boot.held.back() else {
+            return;
+        };
         let behind = self.resend_at.is_some() || !self.ends_backlog(&self.batch());
         if *newest <= self.live || !behind {
             return;
@@ -606,7 +610,11 @@ impl<R: Record> Outbox<R> {
 
     /// Whether nothing is left for another one.
     fn ends_backlog(&self, batch: &Batch) -> bool {
-        let carried: u64 = batch.ranges.iter().map(|range| range.to_seq + 1 - range.from_seq).sum();
+        let carried: u64 = batch
+            .ranges
+            .iter()
+            .map(|range| range.to_seq + 1 - range.from_seq)
+            .sum();
         carried >= self.held() as u64
     }
 

@@ -1,7 +1,10 @@
 //! Outbox: no sample is lost that the console does not have, none is sent that it acknowledged.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-use std::{collections::{BTreeMap, BTreeSet, VecDeque}, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::Duration,
+};
 
 use agent_core::{
     Millis,
@@ -173,9 +176,20 @@ fn the_newest_goes_ahead_of_a_backlog_which_is_paced_and_loses_nothing_by_it() {
         sent
     };
     assert_eq!(sent(&mut outbox), [(30, 30), (1, 10)]);
-    let ack = |up_to_seq| Event::Acked(vec![BootSeq { boot_id: boot(1), up_to_seq }]);
+    let ack = |up_to_seq| {
+        Event::Acked(vec![BootSeq {
+            boot_id: boot(1),
+            up_to_seq,
+        }])
+    };
     // The console has the newest one, and says that it has nothing without a gap.
-    outbox.handle(Event::Acked(vec![BootSeq { boot_id: boot(1), up_to_seq: 0 }]), Millis(10));
+    outbox.handle(
+        Event::Acked(vec![BootSeq {
+            boot_id: boot(1),
+            up_to_seq: 0,
+        }]),
+        Millis(10),
+    );
     assert_eq!(sent(&mut outbox), []);
     outbox.handle(ack(10), Millis(100));
     assert_eq!(sent(&mut outbox), [], "paced");
@@ -193,7 +207,10 @@ fn the_newest_goes_ahead_of_a_backlog_which_is_paced_and_loses_nothing_by_it() {
     outbox.handle_timeout(Millis(6000));
     assert_eq!(sent(&mut outbox), [(31, 31)], "held until its turn came");
     outbox.handle(ack(31), Millis(6100));
-    assert_eq!((sent(&mut outbox), outbox.poll_timeout(), outbox.held()), (vec![], None, 0));
+    assert_eq!(
+        (sent(&mut outbox), outbox.poll_timeout(), outbox.held()),
+        (vec![], None, 0)
+    );
 }
 
 #[test]
@@ -201,7 +218,10 @@ fn a_patient_sample_waits_for_company_and_a_console_that_does_not_answer_is_aske
     let mut outbox = Samples::resume(Saved::default(), boot(1), ROOMY);
     outbox.handle(Event::Connected, Millis(0));
     for (n, at) in [(1, 0), (2, 60_000)] {
-        outbox.handle(Event::PushPatient(measured(n), Duration::from_secs(300)), Millis(at));
+        outbox.handle(
+            Event::PushPatient(measured(n), Duration::from_secs(300)),
+            Millis(at),
+        );
         outbox.handle(Event::Appended { seq: n, bytes: 100 }, Millis(at));
     }
     let mut sends = Vec::new();
@@ -219,7 +239,10 @@ fn a_patient_sample_waits_for_company_and_a_console_that_does_not_answer_is_aske
         outbox.handle_timeout(now);
     }
     assert_eq!(sends[..6], [300, 315, 345, 405, 525, 765]);
-    assert!(sends.len() < 20 && sends[sends.len() - 1] - sends[sends.len() - 2] == 600, "{sends:?}");
+    assert!(
+        sends.len() < 20 && sends[sends.len() - 1] - sends[sends.len() - 2] == 600,
+        "{sends:?}"
+    );
 }
 
 #[test]
@@ -312,10 +335,7 @@ fn a_lost_log_never_reuses_numbers_that_the_console_has() {
         boot_id: boot(1),
         up_to_seq: 500,
     };
-    outbox.handle(
-        Event::Acked(vec![word]),
-        Millis(0),
-    );
+    outbox.handle(Event::Acked(vec![word]), Millis(0));
     outbox.handle(Event::Push(measured(2)), Millis(0));
     let sent = log.perform(&mut outbox, Millis(0));
     assert_eq!(sent[0].1, [(1, 501)]);

@@ -521,6 +521,6 @@ fn signed<T: SignedBody>(path: &Path, trusted: &[TrustedKey]) -> Option<T> {
 }
 
 #[cfg(test)]
-mod tests;
-#[cfg(test)]
 mod budget_tests;
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,11 @@
 //! A board's two outboxes with their logs on a real disk and their line to the real console, under a clock that the journey
 //! turns: the agent's own core, log and MQTT connection, without the rest of the agent.
 
-#![allow(dead_code, unreachable_pub, reason = "shared by journeys, each of which uses its part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "shared by journeys, each of which uses its part"
+)]
 
 use std::{
     fs, io,
@@ -60,7 +64,9 @@ impl Board {
     /// A board with the identity under `data_dir`, whose clock began so long ago.
     pub fn open(data_dir: &Path, ago: Duration) -> Result<Self> {
         tls::install_provider();
-        let identity = IdentityFolder::new(data_dir).identity()?.context("not enrolled")?;
+        let identity = IdentityFolder::new(data_dir)
+            .identity()?
+            .context("not enrolled")?;
         let ago = SignedDuration::try_from(ago)?;
         let mut board = Self {
             identity,
@@ -104,7 +110,9 @@ impl Board {
     }
 
     fn wall_time(&self) -> Option<Timestamp> {
-        self.began.checked_add(SignedDuration::from_millis(i64::try_from(self.now.0).ok()?)).ok()
+        self.began
+            .checked_add(SignedDuration::from_millis(i64::try_from(self.now.0).ok()?))
+            .ok()
     }
 
     /// One sample, and an event now and then.
@@ -115,11 +123,18 @@ impl Board {
             memory_available_bytes: Some(uptime_ms),
             ..Readings::default()
         };
-        let measured = Measured { uptime_ms, wall_time, readings };
+        let measured = Measured {
+            uptime_ms,
+            wall_time,
+            readings,
+        };
         let happened = Happened {
             uptime_ms,
             wall_time,
-            what: EventKind::Link { up: uptime_ms / 60_000 % 2 == 0, console_s: None },
+            what: EventKind::Link {
+                up: uptime_ms / 60_000 % 2 == 0,
+                console_s: None,
+            },
         };
         let now = self.now;
         if let Some((outbox, _)) = &mut self.samples {
@@ -155,7 +170,13 @@ impl Board {
                 Effect::Append(event) => {
                     let bytes = event_log.append(&event)?;
                     self.written[1] += 1;
-                    events.handle(Event::Appended { seq: event.seq, bytes }, now);
+                    events.handle(
+                        Event::Appended {
+                            seq: event.seq,
+                            bytes,
+                        },
+                        now,
+                    );
                 }
                 Effect::Forget(word) => event_log.forget(&word),
                 Effect::Drop { up_to, total } => event_log.drop_unsent(up_to.as_ref(), total),
@@ -167,7 +188,13 @@ impl Board {
                 Effect::Append(sample) => {
                     let bytes = log.append(&sample)?;
                     self.written[0] += 1;
-                    samples.handle(Event::Appended { seq: sample.seq, bytes }, now);
+                    samples.handle(
+                        Event::Appended {
+                            seq: sample.seq,
+                            bytes,
+                        },
+                        now,
+                    );
                 }
                 Effect::Forget(word) => log.forget(&word),
                 Effect::Drop { up_to, total } => log.drop_unsent(up_to.as_ref(), total),
@@ -194,7 +221,10 @@ impl Board {
             let log = &self.samples.as_ref().context("not open")?.1;
             telemetry.samples = log.read(&batch.ranges)?;
             telemetry.forgotten.clone_from(&batch.forgotten);
-            let newest = telemetry.samples.last().map(|sample| (sample.seq, telemetry.samples.len() == 1));
+            let newest = telemetry
+                .samples
+                .last()
+                .map(|sample| (sample.seq, telemetry.samples.len() == 1));
             self.first_sent = self.first_sent.or(newest);
         } else {
             let log = &self.events.as_ref().context("not open")?.1;
@@ -282,7 +312,10 @@ impl Board {
     /// Records that wait, by stream.
     pub fn held(&self) -> [usize; 2] {
         let samples = self.samples.as_ref().map_or(0, |(outbox, _)| outbox.held());
-        [samples, self.events.as_ref().map_or(0, |(outbox, _)| outbox.held())]
+        [
+            samples,
+            self.events.as_ref().map_or(0, |(outbox, _)| outbox.held()),
+        ]
     }
 
     /// Bytes and files of both outboxes.
@@ -313,7 +346,10 @@ pub struct Heard {
 pub fn stored(device: &serde_json::Value) -> Result<[u64; 3]> {
     let mut sums = [0; 3];
     for boot in device["boots"].as_array().context("no boots")? {
-        for (sum, name) in sums.iter_mut().zip(["samples", "contiguous_seq", "forgotten_up_to"]) {
+        for (sum, name) in sums
+            .iter_mut()
+            .zip(["samples", "contiguous_seq", "forgotten_up_to"])
+        {
             *sum += boot[name].as_u64().unwrap_or(0);
         }
     }

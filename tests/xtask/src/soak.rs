@@ -44,13 +44,17 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         look_every: Duration::from_secs(10).min(lasts / 20),
     };
     let mut told = 0;
-    let seen = tokio::runtime::Runtime::new()?.block_on(soak(&bins, &folder, how, |passed, rss, outbox| {
-        let minute = passed.as_secs() / 60;
-        if minute > told {
-            told = minute;
-            println!("  minute {minute:4}: {rss} KiB resident, {} KiB in the outbox", outbox / 1024);
-        }
-    }))?;
+    let seen =
+        tokio::runtime::Runtime::new()?.block_on(soak(&bins, &folder, how, |passed, rss, outbox| {
+            let minute = passed.as_secs() / 60;
+            if minute > told {
+                told = minute;
+                println!(
+                    "  minute {minute:4}: {rss} KiB resident, {} KiB in the outbox",
+                    outbox / 1024
+                );
+            }
+        }))?;
     let (early, late) = (seen.middle(10, 30), seen.middle(80, 100));
     let most = seen.rss_kib.iter().max().copied().unwrap_or(0);
     println!(

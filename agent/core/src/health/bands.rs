@@ -198,7 +198,15 @@ mod tests {
             ..Readings::default()
         };
         let mut sent = Vec::new();
-        for (s, cpu) in [(0, 5.0), (60, 12.0), (120, 19.9), (180, 20.0), (240, 6.0), (480, 6.0), (540, 6.1)] {
+        for (s, cpu) in [
+            (0, 5.0),
+            (60, 12.0),
+            (120, 19.9),
+            (180, 20.0),
+            (240, 6.0),
+            (480, 6.0),
+            (540, 6.1),
+        ] {
             let sifted = bands.sift(&look(cpu), at(s));
             if let Some(cpu) = sifted.readings.cpu_percent {
                 sent.push((s, cpu, sifted.news));
@@ -231,7 +239,10 @@ mod tests {
             network_rx_bytes: Some(5_000_000),
             ..Readings::default()
         };
-        assert_eq!(bands.sift(&much, at(6060)).readings.network_rx_bytes, Some(5_100_000));
+        assert_eq!(
+            bands.sift(&much, at(6060)).readings.network_rx_bytes,
+            Some(5_100_000)
+        );
     }
 
     #[test]
@@ -264,7 +275,11 @@ mod tests {
         };
         let plan = SamplingPlan {
             every_s: Some(1),
-            metrics: vec![rule("cpu_percent", 1.0, 1), rule("face", 0.0, 60), rule("load_1m", f64::NAN, 60)],
+            metrics: vec![
+                rule("cpu_percent", 1.0, 1),
+                rule("face", 0.0, 60),
+                rule("load_1m", f64::NAN, 60),
+            ],
             ..SamplingPlan::default()
         };
         assert_eq!(bands.follow(Some(&plan)), ["face"]);

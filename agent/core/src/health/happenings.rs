@@ -75,7 +75,12 @@ pub struct Happenings {
 
 impl Happenings {
     /// What changed since the last sight. The first one only tells what should not be there at all.
-    pub fn see(&mut self, sight: Sight, plan: Option<&SamplingPlan>, console_s: Option<u64>) -> Vec<EventKind> {
+    pub fn see(
+        &mut self,
+        sight: Sight,
+        plan: Option<&SamplingPlan>,
+        console_s: Option<u64>,
+    ) -> Vec<EventKind> {
         let mut events = Vec::new();
         let first = !std::mem::replace(&mut self.looked, true);
         let classes = plan.map(|plan| plan.usb_classes.as_slice()).unwrap_or_default();
@@ -89,11 +94,25 @@ impl Happenings {
                 unlisted: !classes.is_empty() && device.classes.iter().any(|class| !classes.contains(class)),
             };
             let shown = |device: &&UsbDevice| device.classes.iter().any(|class| *class != HUB);
-            let gone = before.iter().filter(|(place, device)| usb.get(*place) != Some(device));
-            events.extend(gone.map(|(_, d)| d).filter(shown).map(|d| told(UsbAction::Detached, d)));
-            let come = usb.iter().filter(|(place, device)| before.get(*place) != Some(device));
-            let come = come.map(|(_, d)| d).filter(shown).map(|d| told(UsbAction::Attached, d));
-            events.extend(come.filter(|event| !first || is_unlisted(event)).take(MOST_THINGS));
+            let gone = before
+                .iter()
+                .filter(|(place, device)| usb.get(*place) != Some(device));
+            events.extend(
+                gone.map(|(_, d)| d)
+                    .filter(shown)
+                    .map(|d| told(UsbAction::Detached, d)),
+            );
+            let come = usb
+                .iter()
+                .filter(|(place, device)| before.get(*place) != Some(device));
+            let come = come
+                .map(|(_, d)| d)
+                .filter(shown)
+                .map(|d| told(UsbAction::Attached, d));
+            events.extend(
+                come.filter(|event| !first || is_unlisted(event))
+                    .take(MOST_THINGS),
+            );
         }
         if let Some(now) = &sight.apps {
             let before = self.last.apps.take().unwrap_or_default();
@@ -104,7 +123,10 @@ impl Happenings {
             };
             events.extend(before.difference(now).map(|app| told(AppAction::Ended, app)));
             let come = now.difference(&before).map(|app| told(AppAction::Started, app));
-            events.extend(come.filter(|event| !first || is_unlisted(event)).take(MOST_THINGS));
+            events.extend(
+                come.filter(|event| !first || is_unlisted(event))
+                    .take(MOST_THINGS),
+            );
         }
         if let Some(up) = sight.link
             && self.last.link.map_or(!up, |before| before != up)
@@ -137,7 +159,9 @@ impl Happenings {
             (step_ms.saturating_abs() > SMALLEST_STEP_MS).then_some(step_ms)
         };
         let system = step(&mut self.system_offset, clocks.system_ms);
-        let told = clocks.told.and_then(|(ms, by)| Some((step(&mut self.told_offset, ms)?, by)));
+        let told = clocks
+            .told
+            .and_then(|(ms, by)| Some((step(&mut self.told_offset, ms)?, by)));
         let (step_ms, by) = told.or(system.map(|step_ms| (step_ms, clocks.set_by)))?;
         Some(EventKind::ClockStep {
             step_ms,
@@ -171,7 +195,10 @@ impl Happenings {
 }
 
 fn is_unlisted(event: &EventKind) -> bool {
-    matches!(event, EventKind::Usb { unlisted: true, .. } | EventKind::App { unlisted: true, .. })
+    matches!(
+        event,
+        EventKind::Usb { unlisted: true, .. } | EventKind::App { unlisted: true, .. }
+    )
 }
 
 fn kind_of(what: &EventKind) -> u64 {
@@ -263,7 +290,9 @@ pub fn boot_reason(facts: &BootFacts) -> (BootReason, ReasonSource) {
 /// Seconds that the board was off: from the last trusted time before to this power-up's beginning.
 pub fn off_s(note: Option<&AliveNote>, wall_time: Option<Timestamp>, uptime: Millis) -> Option<u64> {
     let before = note?.wall_time?.as_millisecond();
-    let began = wall_time?.as_millisecond().checked_sub(i64::try_from(uptime.0).ok()?)?;
+    let began = wall_time?
+        .as_millisecond()
+        .checked_sub(i64::try_from(uptime.0).ok()?)?;
     u64::try_from(began.checked_sub(before)? / 1000).ok()
 }
 
@@ -293,19 +322,49 @@ mod tests {
         let mut seen = Happenings::default();
         let hub = usb("1-0", "1d6b:0002", &[9]);
         let stick = usb("1-1", "0781:5581", &[8]);
-        assert_eq!(seen.see(sight(vec![hub.clone()], &["kiosk"], true), None, None), []);
-        let events = seen.see(sight(vec![hub.clone(), stick.clone()], &["kiosk", "game"], true), None, None);
+        assert_eq!(
+            seen.see(sight(vec![hub.clone()], &["kiosk"], true), None, None),
+            []
+        );
+        let events = seen.see(
+            sight(vec![hub.clone(), stick.clone()], &["kiosk", "game"], true),
+            None,
+            None,
+        );
         assert_eq!(events.len(), 2, "{events:?}");
-        assert!(matches!(&events[0], EventKind::Usb { action: UsbAction::Attached, unlisted: false, .. }));
-        assert!(matches!(&events[1], EventKind::App { action: AppAction::Started, app, .. } if app == "game"));
+        assert!(matches!(
+            &events[0],
+            EventKind::Usb {
+                action: UsbAction::Attached,
+                unlisted: false,
+                ..
+            }
+        ));
+        assert!(
+            matches!(&events[1], EventKind::App { action: AppAction::Started, app, .. } if app == "game")
+        );
         // The stick is pulled and another one plugged into the same place.
         let other = usb("1-1", "dead:beef", &[3, 8]);
-        let events = seen.see(sight(vec![hub.clone(), other], &["kiosk", "game"], true), None, None);
+        let events = seen.see(
+            sight(vec![hub.clone(), other], &["kiosk", "game"], true),
+            None,
+            None,
+        );
         assert_eq!(events.len(), 2, "{events:?}");
-        assert_eq!(seen.see(Sight::default(), None, None), [], "what is not seen has not gone");
+        assert_eq!(
+            seen.see(Sight::default(), None, None),
+            [],
+            "what is not seen has not gone"
+        );
         let events = seen.see(sight(vec![hub], &["kiosk"], false), None, Some(7));
         assert_eq!(events.len(), 3, "{events:?}");
-        assert_eq!(events[2], EventKind::Link { up: false, console_s: Some(7) });
+        assert_eq!(
+            events[2],
+            EventKind::Link {
+                up: false,
+                console_s: Some(7)
+            }
+        );
     }
 
     #[test]
@@ -331,24 +390,50 @@ mod tests {
             told,
         };
         assert_eq!(seen.clock(clocks(0, None), Millis(1000)), None);
-        assert_eq!(seen.clock(clocks(61_500, None), Millis(61_000)), None, "it drifts");
+        assert_eq!(
+            seen.clock(clocks(61_500, None), Millis(61_000)),
+            None,
+            "it drifts"
+        );
         let step = seen.clock(clocks(1_700_000_000_000, None), Millis(121_000));
-        assert!(matches!(step, Some(EventKind::ClockStep { step_ms, by }) if by == "ntp" && step_ms > 1_000_000));
-        assert_eq!(seen.clock(clocks(1_700_000_001_000, Some((5000, "console"))), Millis(122_000)), None);
-        let step = seen.clock(clocks(1_700_000_002_000, Some((16_000, "console"))), Millis(123_000));
-        let expected = EventKind::ClockStep { step_ms: 10_000, by: "console".to_owned() };
+        assert!(
+            matches!(step, Some(EventKind::ClockStep { step_ms, by }) if by == "ntp" && step_ms > 1_000_000)
+        );
+        assert_eq!(
+            seen.clock(
+                clocks(1_700_000_001_000, Some((5000, "console"))),
+                Millis(122_000)
+            ),
+            None
+        );
+        let step = seen.clock(
+            clocks(1_700_000_002_000, Some((16_000, "console"))),
+            Millis(123_000),
+        );
+        let expected = EventKind::ClockStep {
+            step_ms: 10_000,
+            by: "console".to_owned(),
+        };
         assert_eq!(step, Some(expected));
     }
 
     #[test]
     fn a_flood_is_cut_by_kind() {
         let mut seen = Happenings::default();
-        let up = EventKind::Link { up: true, console_s: None };
+        let up = EventKind::Link {
+            up: true,
+            console_s: None,
+        };
         let told = (0..1000).filter(|s| seen.may_tell(&up, Millis(s * 1000))).count();
         assert_eq!(told, MOST_AN_HOUR);
         assert!(seen.may_tell(&EventKind::Other, Millis(999_000)));
         assert!(seen.may_tell(&up, Millis(3_600_000)));
-        assert_eq!((1..=3).map(|_| seen.player_error(Some("l"), "E")).collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!(
+            (1..=3)
+                .map(|_| seen.player_error(Some("l"), "E"))
+                .collect::<Vec<_>>(),
+            [1, 2, 3]
+        );
     }
 
     #[test]
@@ -371,16 +456,32 @@ mod tests {
             assert_eq!(boot_reason(&facts(ended)), (reason, ReasonSource::Agent));
         }
         assert_eq!(boot_reason(&BootFacts::default()).0, BootReason::Unknown);
-        let bitten = BootFacts { watchdog: Some(CARD_RESET), ..facts(Ended::Not) };
+        let bitten = BootFacts {
+            watchdog: Some(CARD_RESET),
+            ..facts(Ended::Not)
+        };
         assert_eq!(boot_reason(&bitten), (BootReason::Watchdog, ReasonSource::Kernel));
-        let crashed = BootFacts { crash_record: true, ..bitten };
+        let crashed = BootFacts {
+            crash_record: true,
+            ..bitten
+        };
         assert_eq!(boot_reason(&crashed), (BootReason::Crash, ReasonSource::Kernel));
-        let told = BootFacts { controller: Some(BootReason::Thermal), ..crashed };
-        assert_eq!(boot_reason(&told), (BootReason::Thermal, ReasonSource::BoardController));
+        let told = BootFacts {
+            controller: Some(BootReason::Thermal),
+            ..crashed
+        };
+        assert_eq!(
+            boot_reason(&told),
+            (BootReason::Thermal, ReasonSource::BoardController)
+        );
 
         let wall = "2026-11-23T08:10:00Z".parse().ok();
         assert_eq!(off_s(Some(&note(Ended::Not)), wall, Millis(60_000)), Some(540));
         assert_eq!(off_s(Some(&note(Ended::Not)), None, Millis(0)), None);
-        assert_eq!(off_s(Some(&note(Ended::Not)), wall, Millis(3_600_000)), None, "they contradict each other");
+        assert_eq!(
+            off_s(Some(&note(Ended::Not)), wall, Millis(3_600_000)),
+            None,
+            "they contradict each other"
+        );
     }
 }

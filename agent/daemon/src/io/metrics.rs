@@ -94,8 +94,16 @@ fn text(snapshot: &Snapshot) -> String {
     line("outbox_held_samples", "gauge", snapshot.samples as f64);
     line("outbox_held_events", "gauge", snapshot.events as f64);
     line("outbox_held_bytes", "gauge", snapshot.outbox_bytes as f64);
-    line("outbox_dropped_samples_total", "counter", snapshot.samples_dropped as f64);
-    line("outbox_dropped_events_total", "counter", snapshot.events_dropped as f64);
+    line(
+        "outbox_dropped_samples_total",
+        "counter",
+        snapshot.samples_dropped as f64,
+    );
+    line(
+        "outbox_dropped_events_total",
+        "counter",
+        snapshot.events_dropped as f64,
+    );
     line("health_budget_bytes", "gauge", snapshot.budget_bytes as f64);
     line("mqtt_payload_bytes_total", "counter", snapshot.mqtt_bytes as f64);
     for name in NAMES {
@@ -125,11 +133,16 @@ mod tests {
         });
         let text = Arc::clone(&shown.borrow());
         assert!(text.contains("\nbbt_agent_cpu_percent 2.5\n"), "{text}");
-        assert!(text.contains("\nbbt_agent_outbox_held_samples 7\n") && text.contains("bbt_agent_online 1\n"));
+        assert!(
+            text.contains("\nbbt_agent_outbox_held_samples 7\n") && text.contains("bbt_agent_online 1\n")
+        );
         assert!(!text.contains("temperature"), "what is not measured is not told");
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             let (name, value) = line.rsplit_once(' ').unwrap();
-            assert!(name.starts_with("bbt_agent_") && value.parse::<f64>().is_ok(), "{line}");
+            assert!(
+                name.starts_with("bbt_agent_") && value.parse::<f64>().is_ok(),
+                "{line}"
+            );
         }
         // Nobody listens: nothing is made.
         Metrics::default().show(|| panic!("made for nobody"));

@@ -2,7 +2,10 @@
 
 use agent_core::{
     Millis,
-    health::{bands::Bands, budget::{Budget, MESSAGE_BYTES, MONTH_BYTES}},
+    health::{
+        bands::Bands,
+        budget::{Budget, MESSAGE_BYTES, MONTH_BYTES},
+    },
 };
 use contract::{event::EventKind, health::Readings};
 use jiff::{SignedDuration, Timestamp};
@@ -15,7 +18,9 @@ use super::*;
 /// A board that is used: lessons in six hours of the day, its processor and memory restless all the time.
 fn look(second: u64, used: bool, dice: &mut u64) -> Readings {
     let mut random = |most: u64| {
-        *dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        *dice = dice
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (*dice >> 33) % most
     };
     let busy = if used { 35 } else { 4 };
@@ -76,13 +81,19 @@ fn month(days: u64, on_hours: u64, boots: bool) -> (u64, u64, u64, u64) {
         }
         let mut events = 0;
         for minute in 0..on_hours * 60 {
-            let second = if boots { minute * 60 } else { day * 86_400 + minute * 60 };
+            let second = if boots {
+                minute * 60
+            } else {
+                day * 86_400 + minute * 60
+            };
             let now = Millis(second * 1000);
             let used = (90..450).contains(&minute) && day % 7 < 5;
             let sifted = bands.sift(&look(second, used, &mut dice), now);
             let by = now + budget.patience(sifted.news, Duration::from_secs(60), now);
             due = Some(due.map_or(by, |due: Millis| due.min(by)));
-            let wall = began.checked_add(SignedDuration::from_mins((day * 1440 + minute) as i64)).unwrap();
+            let wall = began
+                .checked_add(SignedDuration::from_mins((day * 1440 + minute) as i64))
+                .unwrap();
             waiting.push(HealthSample {
                 boot_id: BootId::new("0a6f1c52-3f0e-4f6e-9d6b-2f6f1f0f9a11").unwrap(),
                 seq: samples + 1,
@@ -100,8 +111,18 @@ fn month(days: u64, on_hours: u64, boots: bool) -> (u64, u64, u64, u64) {
                 batches.push((std::mem::take(&mut waiting), Vec::new()));
             }
             if event {
-                let what = EventKind::App { action: contract::event::AppAction::Started, app: "seewo-whiteboard".into(), unlisted: false };
-                let event = DeviceEvent { boot_id: BootId::new("0a6f1c52-3f0e-4f6e-9d6b-2f6f1f0f9a11").unwrap(), seq: 1, uptime_ms: now.0, wall_time: Some(wall), what };
+                let what = EventKind::App {
+                    action: contract::event::AppAction::Started,
+                    app: "seewo-whiteboard".into(),
+                    unlisted: false,
+                };
+                let event = DeviceEvent {
+                    boot_id: BootId::new("0a6f1c52-3f0e-4f6e-9d6b-2f6f1f0f9a11").unwrap(),
+                    seq: 1,
+                    uptime_ms: now.0,
+                    wall_time: Some(wall),
+                    what,
+                };
                 batches.push((Vec::new(), vec![event]));
             }
             for (samples, events) in batches {

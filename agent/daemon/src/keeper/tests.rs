@@ -33,30 +33,42 @@ fn samples_come_back_as_a_batch_of_this_device_and_survive_a_restart() {
     assert_eq!(kept.outbox, Saved::default());
     for seq in 1..=3 {
         assert!(keeper.give(Task::Append(sample(seq))));
-        assert!(matches!(answers.blocking_recv(), Some(Answer::Appended(Stream::Samples, s, Ok(_))) if s == seq));
+        assert!(
+            matches!(answers.blocking_recv(), Some(Answer::Appended(Stream::Samples, s, Ok(_))) if s == seq)
+        );
     }
     let ranges = vec![Range {
         boot_id: BootId::new("b").unwrap(),
         from_seq: 2,
         to_seq: 3,
     }];
-    assert!(keeper.give(Task::Batch(Stream::Samples, Batch {
-        ranges,
-        dropped_total: 7,
-        ..Batch::default()
-    })));
+    assert!(keeper.give(Task::Batch(
+        Stream::Samples,
+        Batch {
+            ranges,
+            dropped_total: 7,
+            ..Batch::default()
+        }
+    )));
     let Some(Answer::Batch(payload)) = answers.blocking_recv() else {
         panic!("expected a batch")
     };
-    assert_eq!(payload[..2], [0x1f, 0x8b], "a batch is packed where that makes it smaller");
+    assert_eq!(
+        payload[..2],
+        [0x1f, 0x8b],
+        "a batch is packed where that makes it smaller"
+    );
     let batch: TelemetryBatch = serde_json::from_reader(flate2::read::GzDecoder::new(&*payload)).unwrap();
     assert_eq!((batch.device_id, batch.dropped_total), (device(), 7));
     assert_eq!(batch.samples, [sample(2), sample(3)]);
     let up_to_seq = 2;
-    assert!(keeper.give(Task::Forget(Stream::Samples, BootSeq {
-        boot_id: BootId::new("b").unwrap(),
-        up_to_seq
-    })));
+    assert!(keeper.give(Task::Forget(
+        Stream::Samples,
+        BootSeq {
+            boot_id: BootId::new("b").unwrap(),
+            up_to_seq
+        }
+    )));
     assert!(keeper.give(Task::ReserveReports(41)));
     keeper.close();
     let (_, kept, _) = open(dir.path(), &[]);
@@ -141,7 +153,14 @@ fn what_another_device_left_on_the_disk_is_not_sent_as_ours() {
     assert!(keeper.give(Task::ReserveReports(41)));
     keeper.close();
     let (sender, _answers) = mpsc::channel(16);
-    let (keeper, kept) = Keeper::open(dir.path(), DeviceId::new("d2").unwrap(), &[], Path::new("/"), sender).unwrap();
+    let (keeper, kept) = Keeper::open(
+        dir.path(),
+        DeviceId::new("d2").unwrap(),
+        &[],
+        Path::new("/"),
+        sender,
+    )
+    .unwrap();
     assert_eq!((kept.outbox, kept.report_generation), (Saved::default(), 0));
     keeper.close();
     let (keeper, kept, _) = open(dir.path(), &[]);

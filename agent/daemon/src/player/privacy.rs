@@ -341,7 +341,10 @@ mod tests {
                 section.title.en, section.title.zh, section.every_en
             ));
             for field in &section.fields {
-                page.push_str(&format!("| `{}` | {} | {} |\n", field.name, field.words.zh, field.words.en));
+                page.push_str(&format!(
+                    "| `{}` | {} | {} |\n",
+                    field.name, field.words.zh, field.words.en
+                ));
             }
         }
         page
@@ -356,7 +359,9 @@ mod tests {
         }
         let published = std::fs::read_to_string(path).unwrap_or_default();
         let rows = |page: &str| -> BTreeSet<String> {
-            let named = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+            let named = page
+                .lines()
+                .filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
             named.map(|(name, _)| name.to_owned()).collect()
         };
         let unlisted: Vec<_> = rows(&page).difference(&rows(&published)).cloned().collect();
@@ -365,7 +370,10 @@ mod tests {
             "these fields leave the board and are not in docs/src/reference/fields.md: {unlisted:?}; if they may, publish them \
              with BBT_BLESS=1 cargo test -p bbt-agent --lib privacy"
         );
-        assert!(published == page, "docs/src/reference/fields.md is not what BBT_BLESS=1 writes");
+        assert!(
+            published == page,
+            "docs/src/reference/fields.md is not what BBT_BLESS=1 writes"
+        );
     }
 
     /// What really is on the line: each key of a message as the agent writes it is one of the list.

@@ -99,7 +99,9 @@ async fn trouble(
     // A code, not a sentence: nothing that somebody typed gets into it.
     let is_code = |code: &str| {
         (1..=MAX_CODE).contains(&code.len())
-            && code.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.:".contains(&b))
+            && code
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"_-.:".contains(&b))
     };
     match serde_json::from_slice::<Trouble>(&body) {
         Ok(Trouble { code, lesson }) if is_code(&code) => {

@@ -10,7 +10,8 @@ use agent_core::{
 };
 use bytes::Bytes;
 use contract::{
-    assignment::Assignment, command::CommandEnvelope, event::StorageFault, health::IngestAck, signed::Signed, topic::Leaf,
+    assignment::Assignment, command::CommandEnvelope, event::StorageFault, health::IngestAck, signed::Signed,
+    topic::Leaf,
 };
 
 use super::{agent::Agent, inbox::Inside};

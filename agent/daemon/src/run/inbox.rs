@@ -6,7 +6,9 @@ use agent_core::{
     identity::renewal,
     lessons::{FileRoom, Inventory, Version},
 };
-use contract::{bandwidth::BandwidthResult, id::CommandId, report::DiskReport, signed::Signed, standing::StandingOrder};
+use contract::{
+    bandwidth::BandwidthResult, id::CommandId, report::DiskReport, signed::Signed, standing::StandingOrder,
+};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{

@@ -132,7 +132,7 @@ impl Agent {
             // The first event of a power-up says why it began.
             return;
         }
-        let with_apps = self.watching.looks % APPS_EVERY == 0;
+        let with_apps = self.watching.looks.is_multiple_of(APPS_EVERY);
         self.watching.looks = self.watching.looks.wrapping_add(1);
         let _ = self.keeper.give(Task::Look(with_apps));
         if now >= self.watching.note_at {
@@ -146,8 +146,14 @@ impl Agent {
         if wall_time.is_none() && now.since(self.watching.begun) < WAIT_FOR_TIME {
             return;
         }
-        let Some(facts) = self.watching.boot.take() else { return };
-        if facts.note.as_ref().is_some_and(|note| note.boot_id == self.boot_id) {
+        let Some(facts) = self.watching.boot.take() else {
+            return;
+        };
+        if facts
+            .note
+            .as_ref()
+            .is_some_and(|note| note.boot_id == self.boot_id)
+        {
             return;
         }
         let (reason, by) = boot_reason(&facts);
@@ -198,7 +204,11 @@ impl Agent {
 
     /// Something was measured: what is worth sending goes to the outbox.
     pub(super) fn on_measured(&mut self, mut readings: Readings, now: Millis) {
-        let failed = self.lessons.report().into_iter().filter(|status| matches!(status.state, LessonState::Failed { .. }));
+        let failed = self
+            .lessons
+            .report()
+            .into_iter()
+            .filter(|status| matches!(status.state, LessonState::Failed { .. }));
         readings.lessons_failed = u32::try_from(failed.count()).ok();
         readings.player_errors = Some(mem::take(&mut self.watching.player_errors));
         readings.outbox_samples = u32::try_from(self.outbox.held()).ok();
@@ -223,7 +233,8 @@ impl Agent {
             wall_time: self.time.clock.read(clock::system(), now).time,
             readings: left,
         };
-        self.outbox.handle(outbox::Event::PushPatient(measured, patience), now);
+        self.outbox
+            .handle(outbox::Event::PushPatient(measured, patience), now);
     }
 
     /// What is there was looked at.
@@ -258,7 +269,10 @@ impl Agent {
     /// The page could not show something.
     pub(super) fn on_trouble(&mut self, code: &str, lesson: Option<LessonId>, now: Millis) {
         self.watching.player_errors = self.watching.player_errors.saturating_add(1);
-        let count = self.watching.happenings.player_error(lesson.as_ref().map(LessonId::as_str), code);
+        let count = self
+            .watching
+            .happenings
+            .player_error(lesson.as_ref().map(LessonId::as_str), code);
         // Each time it doubles: a page in a loop fills nothing.
         if count.is_power_of_two() {
             let code = short(code);

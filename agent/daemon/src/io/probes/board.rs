@@ -9,16 +9,21 @@ const LONGEST_LOOK: Duration = Duration::from_secs(300);
 
 /// The worst of all eMMC chips.
 pub(super) fn emmc_wear(root: &Root) -> Option<u8> {
-    emmc(root, "life_time").filter_map(|text| parse_life_time(&text)).max()
+    emmc(root, "life_time")
+        .filter_map(|text| parse_life_time(&text))
+        .max()
 }
 
 /// The worst of all eMMC chips.
 pub(super) fn emmc_pre_eol(root: &Root) -> Option<u8> {
-    emmc(root, "pre_eol_info").filter_map(|text| parse_pre_eol(&text)).max()
+    emmc(root, "pre_eol_info")
+        .filter_map(|text| parse_pre_eol(&text))
+        .max()
 }
 
 fn emmc(root: &Root, file: &'static str) -> impl Iterator<Item = String> {
-    let whole = |name: &String| name.starts_with("mmcblk") && !name[6..].contains(|c: char| !c.is_ascii_digit());
+    let whole =
+        |name: &String| name.starts_with("mmcblk") && !name[6..].contains(|c: char| !c.is_ascii_digit());
     let disks = root.names("sys/block").into_iter().filter(whole);
     disks.filter_map(move |name| root.text(&format!("sys/block/{name}/device/{file}")))
 }

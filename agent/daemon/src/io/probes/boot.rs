@@ -28,7 +28,9 @@ fn crash_record(root: &Root, note: Option<&AliveNote>) -> bool {
     let known = note.and_then(|note| note.wall_time).map(|time| time.as_second());
     root.names("sys/fs/pstore").iter().any(|name| {
         let path = root.path("sys/fs/pstore").join(name);
-        let made = std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+        let made = std::fs::metadata(path)
+            .and_then(|metadata| metadata.modified())
+            .ok();
         let made = made.and_then(|made| made.duration_since(UNIX_EPOCH).ok());
         let made = made.and_then(|made| i64::try_from(made.as_secs()).ok());
         let fresh = known.zip(made).is_none_or(|(known, made)| made >= known);
@@ -55,7 +57,10 @@ pub fn ending() -> Ended {
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    let said = jobs.wait_with_output().map(|output| output.stdout).unwrap_or_default();
+    let said = jobs
+        .wait_with_output()
+        .map(|output| output.stdout)
+        .unwrap_or_default();
     ending_by(&String::from_utf8_lossy(&said))
 }
 

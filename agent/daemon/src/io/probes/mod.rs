@@ -146,7 +146,9 @@ impl Probes {
             link_mbps: wired_mbps(root),
             screen_on_s,
             speaker_on_s,
-            agent_rss_bytes: root.text("proc/self/status").and_then(|text| parse_resident(&text)),
+            agent_rss_bytes: root
+                .text("proc/self/status")
+                .and_then(|text| parse_resident(&text)),
             ..Readings::default()
         }
     }
@@ -185,11 +187,14 @@ pub fn disk(folder: &Path) -> DiskReport {
 
 /// All links but loopback.
 fn links(root: &Root) -> impl Iterator<Item = String> {
-    root.names("sys/class/net").into_iter().filter(|name| name != "lo")
+    root.names("sys/class/net")
+        .into_iter()
+        .filter(|name| name != "lo")
 }
 
 fn link_bytes(root: &Root) -> Option<(u64, u64)> {
-    let of = |name: &str, way: &str| root.number::<u64>(&format!("sys/class/net/{name}/statistics/{way}_bytes"));
+    let of =
+        |name: &str, way: &str| root.number::<u64>(&format!("sys/class/net/{name}/statistics/{way}_bytes"));
     links(root)
         .filter_map(|name| Some((of(&name, "rx")?, of(&name, "tx")?)))
         .reduce(|sum, link| (sum.0.saturating_add(link.0), sum.1.saturating_add(link.1)))
@@ -227,7 +232,10 @@ fn parse_pressure(text: &str) -> Option<f32> {
 /// Busy and all ticks of all processors: `cpu user nice system idle iowait irq softirq steal …`.
 fn parse_cpu(text: &str) -> Option<(u64, u64)> {
     let line = text.lines().next()?.strip_prefix("cpu ")?;
-    let ticks: Vec<u64> = line.split_whitespace().map_while(|word| word.parse().ok()).collect();
+    let ticks: Vec<u64> = line
+        .split_whitespace()
+        .map_while(|word| word.parse().ok())
+        .collect();
     let all: u64 = ticks.iter().take(8).sum();
     let idle = ticks.get(3)? + ticks.get(4).copied().unwrap_or(0);
     Some((all.saturating_sub(idle), all))

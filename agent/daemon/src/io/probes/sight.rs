@@ -14,11 +14,28 @@ use agent_core::health::happenings::{Sight, UsbDevice, short};
 use super::{Root, links};
 
 /// Parts of the names of libraries that show or play.
-const SHOWING: [&str; 6] = ["/libX11.", "/libX11-", "/libxcb.", "/libwayland-client.", "/libasound.", "/libpulse."];
+const SHOWING: [&str; 6] = [
+    "/libX11.",
+    "/libX11-",
+    "/libxcb.",
+    "/libwayland-client.",
+    "/libasound.",
+    "/libpulse.",
+];
 /// The screen's and the sound's own servers, and what every desktop brings along.
 const SERVERS: [&str; 12] = [
-    "Xorg", "Xwayland", "weston", "cage", "labwc", "pulseaudio", "pipewire", "pipewire-pulse", "wireplumber",
-    "dbus-daemon", "systemd", "bbt-agent",
+    "Xorg",
+    "Xwayland",
+    "weston",
+    "cage",
+    "labwc",
+    "pulseaudio",
+    "pipewire",
+    "pipewire-pulse",
+    "wireplumber",
+    "dbus-daemon",
+    "systemd",
+    "bbt-agent",
 ];
 /// A program is looked into so often after it came: libraries may be loaded late.
 const LOOKS: u8 = 3;
@@ -151,7 +168,10 @@ fn shows(root: &Root, pid: u32, stat: &str) -> Option<String> {
     let mut maps = String::new();
     let file = fs::File::open(root.path(&format!("proc/{pid}/maps"))).ok()?;
     file.take(MAX_MAPS as u64).read_to_string(&mut maps).ok()?;
-    if !maps.lines().any(|line| SHOWING.iter().any(|part| line.contains(part))) {
+    if !maps
+        .lines()
+        .any(|line| SHOWING.iter().any(|part| line.contains(part)))
+    {
         return None;
     }
     let exe = fs::read_link(root.path(&format!("proc/{pid}/exe"))).ok();
@@ -159,6 +179,9 @@ fn shows(root: &Root, pid: u32, stat: &str) -> Option<String> {
         .as_deref()
         .and_then(|path| path.file_name()?.to_str())
         .map(|name| name.trim_end_matches(" (deleted)"))
-        .or_else(|| stat.split_once('(').and_then(|(_, rest)| Some(rest.rsplit_once(')')?.0)))?;
+        .or_else(|| {
+            stat.split_once('(')
+                .and_then(|(_, rest)| Some(rest.rsplit_once(')')?.0))
+        })?;
     (!SERVERS.contains(&name)).then(|| short(name))
 }

@@ -46,7 +46,10 @@ pub(super) struct Smart {
 
 impl Smart {
     pub(super) fn new(root: &Root) -> Self {
-        let program = PROGRAMS.map(PathBuf::from).into_iter().find(|program| program.is_file());
+        let program = PROGRAMS
+            .map(PathBuf::from)
+            .into_iter()
+            .find(|program| program.is_file());
         // A tree of a test has no disks that a program of this machine could ask.
         let program = program.filter(|_| root.is_real());
         let told = |name: &String| name.starts_with("sd") || name.starts_with("nvme");
@@ -60,7 +63,9 @@ impl Smart {
 
     /// What is known by now; asks anew in the background if that is old.
     pub(super) fn look(&mut self, now: Instant) -> Found {
-        let due = self.asked.is_none_or(|asked| now.saturating_duration_since(asked) >= ASK_EVERY);
+        let due = self
+            .asked
+            .is_none_or(|asked| now.saturating_duration_since(asked) >= ASK_EVERY);
         if let Some(program) = self.program.clone().filter(|_| due && !self.disks.is_empty()) {
             self.asked = Some(now);
             let (disks, found) = (self.disks.clone(), Arc::clone(&self.found));
@@ -105,7 +110,11 @@ fn ask(program: &Path, disk: &str) -> Option<Found> {
 
 /// Reads `smartctl --json --attributes`.
 pub(super) fn parse(said: &Value) -> Option<Found> {
-    let percent = |value: &Value| value.as_u64().map(|used| u8::try_from(used.min(100)).unwrap_or(100));
+    let percent = |value: &Value| {
+        value
+            .as_u64()
+            .map(|used| u8::try_from(used.min(100)).unwrap_or(100))
+    };
     let nvme = &said["nvme_smart_health_information_log"]["percentage_used"];
     let wear = percent(nvme).or_else(|| percent(&said["endurance_used"]["current_percent"]));
     let attributes = said["ata_smart_attributes"]["table"].as_array();

@@ -21,10 +21,22 @@ fn board() -> tempfile::TempDir {
     for (path, text) in [
         ("proc/stat", "cpu  100 0 100 800 0 0 0 0 0 0\ncpu0 1 2 3\n"),
         ("proc/loadavg", "1.50 0.70 0.30 2/300 12345\n"),
-        ("proc/meminfo", "MemTotal:        2097152 kB\nMemFree:  1 kB\nMemAvailable:    1048576 kB\n"),
-        ("proc/pressure/cpu", "some avg10=0.00 avg60=12.50 avg300=0.00 total=1\n"),
-        ("proc/pressure/memory", "some avg10=0.00 avg60=1.25 avg300=0.40 total=1\nfull avg10=0 avg60=9 avg300=0 total=0\n"),
-        ("proc/pressure/io", "some avg10=0.00 avg60=nan avg300=0.40 total=1\n"),
+        (
+            "proc/meminfo",
+            "MemTotal:        2097152 kB\nMemFree:  1 kB\nMemAvailable:    1048576 kB\n",
+        ),
+        (
+            "proc/pressure/cpu",
+            "some avg10=0.00 avg60=12.50 avg300=0.00 total=1\n",
+        ),
+        (
+            "proc/pressure/memory",
+            "some avg10=0.00 avg60=1.25 avg300=0.40 total=1\nfull avg10=0 avg60=9 avg300=0 total=0\n",
+        ),
+        (
+            "proc/pressure/io",
+            "some avg10=0.00 avg60=nan avg300=0.40 total=1\n",
+        ),
         ("proc/self/status", "Name:\tx\nVmRSS:\t   2048 kB\n"),
         ("sys/block/mmcblk0/device/life_time", "0x01 0x03\n"),
         ("sys/block/mmcblk0/device/pre_eol_info", "0x02\n"),
@@ -48,7 +60,10 @@ fn board() -> tempfile::TempDir {
         ("sys/class/drm/card0-DP-1/status", "disconnected\n"),
         ("sys/class/drm/card0-DP-1/dpms", "Off\n"),
         ("proc/asound/cards", " 0 [x]\n"),
-        ("proc/asound/card0/pcm0p/sub0/status", "state: RUNNING\nowner_pid   : 1\n"),
+        (
+            "proc/asound/card0/pcm0p/sub0/status",
+            "state: RUNNING\nowner_pid   : 1\n",
+        ),
         ("proc/asound/card0/pcm0c/sub0/status", "state: RUNNING\n"),
         ("sys/bus/usb/devices/usb1/idVendor", "1d6b\n"),
         ("sys/bus/usb/devices/usb1/idProduct", "0002\n"),
@@ -69,21 +84,37 @@ fn a_board_of_files_is_read_field_by_field() {
     let dir = board();
     let mut probes = Probes::below(Root::new(dir.path()), dir.path());
     let first = probes.read();
-    assert_eq!((first.cpu_percent, first.network_rx_bytes), (None, None), "nothing to compare with yet");
+    assert_eq!(
+        (first.cpu_percent, first.network_rx_bytes),
+        (None, None),
+        "nothing to compare with yet"
+    );
     put(dir.path(), "proc/stat", "cpu  200 0 150 1200 50 0 0 0 0 0\n");
     put(dir.path(), "sys/class/net/eth0/statistics/rx_bytes", "5000\n");
     let read = probes.read();
     assert_eq!(read.cpu_percent, Some(25.0));
     assert_eq!(read.load_1m, Some(1.5));
-    assert_eq!((read.memory_total_bytes, read.memory_available_bytes), (Some(2 << 30), Some(1 << 30)));
+    assert_eq!(
+        (read.memory_total_bytes, read.memory_available_bytes),
+        (Some(2 << 30), Some(1 << 30))
+    );
     assert_eq!(read.cpu_pressure_percent, Some(12.5));
-    assert_eq!((read.memory_pressure_percent, read.io_pressure_percent), (Some(1.25), None));
+    assert_eq!(
+        (read.memory_pressure_percent, read.io_pressure_percent),
+        (Some(1.25), None)
+    );
     assert_eq!((read.emmc_wear_percent, read.emmc_pre_eol), (Some(30), Some(2)));
     assert_eq!(read.temperature_celsius, Some(63.25));
-    assert_eq!((read.network_rx_bytes, read.network_tx_bytes), (Some(4000), Some(0)));
+    assert_eq!(
+        (read.network_rx_bytes, read.network_tx_bytes),
+        (Some(4000), Some(0))
+    );
     assert_eq!((read.link_mbps, read.agent_rss_bytes), (Some(100), Some(2 << 20)));
     assert_eq!((read.screen_on_s, read.speaker_on_s), (Some(0), Some(0)));
-    assert_eq!((read.disk_wear_percent, read.disk_reallocated_sectors), (None, None));
+    assert_eq!(
+        (read.disk_wear_percent, read.disk_reallocated_sectors),
+        (None, None)
+    );
 }
 
 #[test]
@@ -92,7 +123,10 @@ fn what_is_not_there_is_left_out_and_never_zero() {
     let mut probes = Probes::below(Root::new(empty.path()), empty.path());
     probes.read();
     let mut read = probes.read();
-    assert!(read.disk_total_bytes > Some(0), "the disk is asked by its own call");
+    assert!(
+        read.disk_total_bytes > Some(0),
+        "the disk is asked by its own call"
+    );
     (read.disk_total_bytes, read.disk_free_bytes, read.disk_free_inodes) = (None, None, None);
     assert_eq!(read, Readings::default());
     let sight = Looker::new(Root::new(empty.path()), empty.path()).look(true);
@@ -115,7 +149,10 @@ fn nonsense_of_the_kernel_is_no_reading() {
     let read = Probes::below(Root::new(dir.path()), dir.path()).read();
     assert_eq!(read.memory_total_bytes, None);
     assert_eq!((read.emmc_wear_percent, read.emmc_pre_eol), (None, None));
-    assert_eq!((read.temperature_celsius, read.cpu_pressure_percent), (None, None));
+    assert_eq!(
+        (read.temperature_celsius, read.cpu_pressure_percent),
+        (None, None)
+    );
 }
 
 #[test]
@@ -130,7 +167,7 @@ fn screen_and_loudspeaker_are_on_for_as_long_as_they_are() {
     put(dir.path(), "sys/class/drm/card0-HDMI-A-1/dpms", "Off\n");
     put(dir.path(), "proc/asound/card0/pcm0p/sub0/status", "closed\n");
     on.look(&root, at(20));
-    assert_eq!(on.take(), (Some(10), Some(0 + 10)));
+    assert_eq!(on.take(), (Some(10), Some(10)));
     put(dir.path(), "sys/class/drm/card0-HDMI-A-1/dpms", "On\n");
     on.look(&root, at(30));
     // The machine slept.
@@ -146,9 +183,21 @@ fn screen_and_loudspeaker_are_on_for_as_long_as_they_are() {
 fn devices_links_and_programs_are_seen() {
     let dir = board();
     let program = |pid: u32, name: &str, library: &str| {
-        put(dir.path(), &format!("proc/{pid}/stat"), &format!("{pid} ({name}) S {} 777 0 0", "0 ".repeat(18)));
-        put(dir.path(), &format!("proc/{pid}/maps"), &format!("7f00-7f01 r-xp 0 08:01 1 /usr/lib/{library}\n"));
-        symlink(format!("/usr/bin/{name}"), dir.path().join(format!("proc/{pid}/exe"))).unwrap();
+        put(
+            dir.path(),
+            &format!("proc/{pid}/stat"),
+            &format!("{pid} ({name}) S {} 777 0 0", "0 ".repeat(18)),
+        );
+        put(
+            dir.path(),
+            &format!("proc/{pid}/maps"),
+            &format!("7f00-7f01 r-xp 0 08:01 1 /usr/lib/{library}\n"),
+        );
+        symlink(
+            format!("/usr/bin/{name}"),
+            dir.path().join(format!("proc/{pid}/exe")),
+        )
+        .unwrap();
     };
     program(10, "chromium", "libX11.so.6");
     program(11, "cron", "libc.so.6");
@@ -159,7 +208,10 @@ fn devices_links_and_programs_are_seen() {
     let apps: Vec<_> = sight.apps.unwrap().into_iter().collect();
     assert_eq!(apps, ["chromium", "game (2)"]);
     let usb = sight.usb.unwrap();
-    assert_eq!((usb["1-1"].ids.as_str(), usb["1-1"].classes.as_slice()), ("0781:5581", &[3, 8][..]));
+    assert_eq!(
+        (usb["1-1"].ids.as_str(), usb["1-1"].classes.as_slice()),
+        ("0781:5581", &[3, 8][..])
+    );
     assert_eq!(usb["usb1"].classes, [9]);
     assert_eq!((sight.link, sight.read_only), (Some(true), Some(false)));
     fs::remove_dir_all(dir.path().join("proc/13")).unwrap();
@@ -178,24 +230,43 @@ fn the_kernel_says_why_the_board_was_off() {
         ended: Ended::Not,
         wall_time: "2020-01-01T00:00:00Z".parse().ok(),
     };
-    let nothing = BootFacts { note: Some(note.clone()), ..BootFacts::default() };
+    let nothing = BootFacts {
+        note: Some(note.clone()),
+        ..BootFacts::default()
+    };
     assert_eq!(boot_facts(&root, Some(note.clone())), nothing);
     put(dir.path(), "sys/class/watchdog/watchdog0/bootstatus", "32\n");
     let facts = boot_facts(&root, Some(note.clone()));
     assert_eq!(boot_reason(&facts), (BootReason::Watchdog, ReasonSource::Kernel));
-    put(dir.path(), "sys/fs/pstore/console-ramoops-0", "every start leaves one\n");
+    put(
+        dir.path(),
+        "sys/fs/pstore/console-ramoops-0",
+        "every start leaves one\n",
+    );
     assert!(!boot_facts(&root, Some(note.clone())).crash_record);
     put(dir.path(), "sys/fs/pstore/dmesg-ramoops-0", "Oops\n");
     assert!(boot_facts(&root, Some(note.clone())).crash_record);
-    let told = AliveNote { wall_time: "2999-01-01T00:00:00Z".parse().ok(), ..note };
+    let told = AliveNote {
+        wall_time: "2999-01-01T00:00:00Z".parse().ok(),
+        ..note
+    };
     assert!(!boot_facts(&root, Some(told)).crash_record, "it was there before");
 }
 
 #[test]
 fn what_systemd_is_about_to_do_is_read() {
-    assert_eq!(boot::ending_by("12 reboot.target start waiting\n13 bbt-agent.service stop running\n"), Ended::Restart);
-    assert_eq!(boot::ending_by("12 poweroff.target start waiting\n"), Ended::Shutdown);
-    assert_eq!(boot::ending_by("13 bbt-agent.service restart running\n"), Ended::Agent);
+    assert_eq!(
+        boot::ending_by("12 reboot.target start waiting\n13 bbt-agent.service stop running\n"),
+        Ended::Restart
+    );
+    assert_eq!(
+        boot::ending_by("12 poweroff.target start waiting\n"),
+        Ended::Shutdown
+    );
+    assert_eq!(
+        boot::ending_by("13 bbt-agent.service restart running\n"),
+        Ended::Agent
+    );
     assert_eq!(boot::ending_by(""), Ended::Agent);
 }
 
@@ -208,7 +279,10 @@ fn disks_that_tell_of_themselves_are_understood() {
         "ata_smart_attributes": {"table": [{"id": 5, "raw": {"value": 12}}, {"id": 9, "raw": {"value": 1}}]},
     });
     let found = smart::parse(&ata).unwrap();
-    assert_eq!((found.wear_percent, found.reallocated_sectors), (Some(7), Some(12)));
+    assert_eq!(
+        (found.wear_percent, found.reallocated_sectors),
+        (Some(7), Some(12))
+    );
     assert_eq!(smart::parse(&serde_json::json!({"messages": []})), None);
 }
 

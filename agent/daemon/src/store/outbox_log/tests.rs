@@ -160,7 +160,10 @@ fn a_number_written_twice_counts_once_with_the_later_sample() {
     };
     log.append(&later).unwrap();
     assert_eq!(log.read(&[range(1, 1, 1)]).unwrap(), [later]);
-    assert_eq!(seqs(&OutboxLog::<HealthSample>::open(dir.path(), 300).unwrap().1, 1), [1]);
+    assert_eq!(
+        seqs(&OutboxLog::<HealthSample>::open(dir.path(), 300).unwrap().1, 1),
+        [1]
+    );
 }
 
 #[test]
@@ -174,7 +177,11 @@ fn one_sample_that_nobody_takes_does_not_keep_all_that_came_after_it() {
     for seq in 1..=12_000 {
         log.append(&sample(2, seq)).unwrap();
         log.forget(&word(2, seq.saturating_sub(3)));
-        assert!(log.closed.len() <= 4, "{} segments at {seq}", log.closed.len() + 1);
+        assert!(
+            log.closed.len() <= 4,
+            "{} segments at {seq}",
+            log.closed.len() + 1
+        );
     }
     log.flush().unwrap();
     let bytes: u64 = fs::read_dir(dir.path())
@@ -205,7 +212,10 @@ fn events_are_kept_like_samples_beside_them() {
         seq,
         uptime_ms: 5,
         wall_time: None,
-        what: EventKind::Link { up: seq % 2 == 0, console_s: Some(3) },
+        what: EventKind::Link {
+            up: seq % 2 == 0,
+            console_s: Some(3),
+        },
     };
     samples.append(&sample(1, 1)).unwrap();
     for seq in 1..=3 {
@@ -216,7 +226,10 @@ fn events_are_kept_like_samples_beside_them() {
     let (log, saved, damage) = OutboxLog::<DeviceEvent>::open(&folder, 4).unwrap();
     assert_eq!((seqs(&saved, 1), damage), (vec![2, 3], Damage::default()));
     assert_eq!(log.read(&[range(1, 2, 3)]).unwrap(), [event(2), event(3)]);
-    assert_eq!(seqs(&OutboxLog::<HealthSample>::open(dir.path(), 4).unwrap().1, 1), [1]);
+    assert_eq!(
+        seqs(&OutboxLog::<HealthSample>::open(dir.path(), 4).unwrap().1, 1),
+        [1]
+    );
 }
 
 /// What an agent of before events wrote is read as it is.
@@ -233,7 +246,10 @@ fn the_log_of_an_older_agent_is_taken_over() {
     }
     fs::write(dir.path().join("0000000007.log"), bytes).unwrap();
     let (mut log, saved, damage) = OutboxLog::<HealthSample>::open(dir.path(), 224).unwrap();
-    assert_eq!((seqs(&saved, 1), saved.dropped_total, damage), (vec![4], 9, Damage::default()));
+    assert_eq!(
+        (seqs(&saved, 1), saved.dropped_total, damage),
+        (vec![4], 9, Damage::default())
+    );
     assert_eq!((saved.boots[0].next_seq, saved.boots[0].acked_up_to), (5, 3));
     assert_eq!(log.read(&[range(1, 1, 9)]).unwrap(), [sample(1, 4)]);
     log.append(&sample(1, 5)).unwrap();
