@@ -347,8 +347,12 @@ impl Cold {
     fn end(self) -> Result<()> {
         self.stop.store(true, Ordering::Relaxed);
         let ended = self.thread.join();
-        let (rounds, bytes) = ended.map_err(|_| anyhow::anyhow!("the thread that drops caches panicked"))??;
-        println!("  {:.0} MiB were pushed out of the page cache {rounds} times", bytes as f64 / 1048576.0);
+        let (rounds, bytes) =
+            ended.map_err(|_| anyhow::anyhow!("the thread that drops caches panicked"))??;
+        println!(
+            "  {:.0} MiB were pushed out of the page cache {rounds} times",
+            bytes as f64 / 1048576.0
+        );
         Ok(())
     }
 }
