@@ -292,6 +292,7 @@ async fn people(storm: &Storm, hook: &str, smtp: u16, hang: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_hundred_boards_in_ninety_seconds() {
+    rustls::crypto::ring::default_provider().install_default().ok();
     // A Monday, ten o'clock in Beijing.
     let base: Timestamp = "2026-11-23T02:00:00Z".parse().unwrap();
     let second = |s: i64| base + SignedDuration::from_secs(s);
