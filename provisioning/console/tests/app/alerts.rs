@@ -1,7 +1,7 @@
 //! Rules, windows and channels over the API: what is refused, what is kept secret, what a rule would have done.
 
 use axum::http::{Method, StatusCode};
-use bbt_console::{db::scope::Scope, jobs};
+use bbt_console::{db::scope::Scope, ingest::batch, jobs};
 use contract::{
     health::{HealthSample, Readings, TelemetryBatch},
     id::BootId,
@@ -62,6 +62,7 @@ async fn a_rule_is_checked_tried_and_raised_with_hysteresis() {
         events_forgotten: Vec::new(),
         events_dropped_total: 0,
     };
+    let batch = batch::read(&serde_json::to_vec(&batch).unwrap(), now).unwrap();
     console.app.db.health().store(&[batch], now).await.unwrap();
     let answer = console
         .post("/alert-rules/test", json!({ "school_id": county.schools[0], "rule": hot(80.0, 70.0) }))
