@@ -106,3 +106,19 @@ export function fleet({ on, ok, iso, hex, rand, empty, devices }) {
   on("GET", "/api/v1/devices/{id}/events", ({ q }) => ok({ items: q.get("to") ? [] : events.filter((e) => !q.get("kind") || e.kind === q.get("kind")) }));
   on("GET", "/api/v1/fleet", () => { const n = devices.length; return ok({ total: n, online: Math.max(0, n - 6), offline: Math.min(2, n), off: Math.min(3, n), unknown: Math.min(1, n), reasons: n ? [{ state: "online", why: "connected", count: n - 6 }, { state: "offline", why: "lost", count: 2 }, { state: "off", why: "after_hours", count: 3 }, { state: "unknown", why: "line_down", count: 1 }] : [] }); });
 }
+
+/** Equipment, how classrooms are equipped, inspections. */
+export function assets({ on, ok, page, iso, empty, schools, classrooms, devices }) {
+  const schoolOf = (id) => schools.find((s) => s.id === id);
+  const roomOf = (id) => classrooms.find((c) => c.id === id);
+  const asset = (id, kind, c, device_id, more) => ({ id, school_id: c.school_id, school: schoolOf(c.school_id).name, classroom_id: c.id, classroom: c.name, device_id, kind, tag: "", brand: "", model: "", serial: "", interactive: kind === "terminal", owner: "云溪镇中心小学", builder: "县电教馆", maintainer: "恒讯科技", bought_on: "2024-08-20", warranty_until: "2027-08-20", note: "", retired_at: null, updated_at: iso(86400e3), updated_by: "console", age_years: 2, health: 86, reasons: [{ code: "age", points: 14, value: 2 }], ...more });
+  const all = empty ? [] : [...devices.slice(0, 20).map((d, i) => asset(i + 1, "terminal", roomOf(d.classroom_id), d.id, { model: d.board, serial: d.serial, ...(i % 6 === 3 ? { maintainer: "" } : {}), ...(i === 4 ? { health: 34, age_years: 6, bought_on: "2020-08-01", reasons: [{ code: "age", points: 40, value: 6 }, { code: "warranty_over", points: 16, value: 3 }, { code: "repairs", points: 10, value: 4 }] } : {}) })), asset(40, "projector", classrooms[0], null, { brand: "爱普生", model: "CB-X49", tag: "QS-2019-041", bought_on: "2019-03-01", age_years: 7, health: 41, reasons: [{ code: "age", points: 45, value: 7 }, { code: "warranty_over", points: 14, value: 4 }] })];
+  on("GET", "/api/v1/assets", ({ q }) => ok(page(all.filter((a) => (!q.get("kind") || a.kind === q.get("kind")) && (q.get("incomplete") !== "true" || !a.maintainer)).sort((a, b) => (q.get("sort") === "health" ? a.health - b.health : 0)), q)));
+  on("PATCH", "/api/v1/assets/{id}", ({ params, json }) => ok(Object.assign(all.find((a) => a.id === Number(params.id)), json)));
+  on("POST", "/api/v1/regions/{id}/assets", ({ q }) => ok({ applied: q.get("apply") === "true", rows: 12, added: 9, changed: 2, same: 1, errors: [], error_count: 0 }));
+  on("GET", "/api/v1/equipment", () => ok({ classrooms: 27, equipped: 26, interactive: 25, interactive_ratio: empty ? null : 0.93, points_without: 0, incomplete: 3, schools: (empty ? [] : schools).map((s) => ({ school_id: s.id, school: s.name, kind: s.kind, classrooms: s.id === 1 ? 24 : 3, equipped: s.id === 1 ? 24 : 2, interactive: s.id === 1 ? 23 : 2, missing: s.id === 1 ? [] : ["接收教室"] })) }));
+  on("GET", "/api/v1/areas", () => ok([]));
+  const item = (point, result, value = "") => ({ point, result, value });
+  const inspections = devices.map((d, i) => { const c = roomOf(d.classroom_id); const bad = i % 7 === 3; return { id: i + 1, kind: i % 9 === 8 ? "human" : "automatic", date: iso().slice(0, 10), school_id: c.school_id, school: schoolOf(c.school_id).name, classroom_id: c.id, classroom: c.name, device_id: d.id, result: bad ? "fail" : d.state === "online" ? "pass" : "unknown", items: [item("online", d.state === "online" ? "pass" : "unknown"), item("temperature", bad ? "fail" : "pass", bad ? "83.5 °C" : "")], note: "", at: iso(3600e3), by: i % 9 === 8 ? "chen.gong" : "" }; });
+  on("GET", "/api/v1/inspections", ({ q }) => ok(page(inspections.filter((r) => !q.get("result") || r.result === q.get("result")), q)));
+}

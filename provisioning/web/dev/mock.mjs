@@ -8,7 +8,7 @@ import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 import { catalogue } from "./mock-catalogue.mjs";
 import { enrol } from "./mock-enrol.mjs";
-import { figures, fleet, reports } from "./mock-figures.mjs";
+import { assets, figures, fleet, reports } from "./mock-figures.mjs";
 import { ops } from "./mock-ops.mjs";
 import { orders } from "./mock-orders.mjs";
 import { people } from "./mock-people.mjs";
@@ -172,6 +172,7 @@ people({ on, ok, problem, page, iso, hex, tell, empty: EMPTY, regions, schools, 
 catalogue({ on, ok, problem, page, iso, hex, empty: EMPTY, lessons, schools, classrooms, devices, lessonOf: (id) => LESSON_OF.get(id) });
 teaching({ on, ok, problem, page, iso, hex, tell, empty: EMPTY, regions, schools, classrooms, devices, lessons, lessonOf: (id) => LESSON_OF.get(id), under });
 ops({ on, ok, problem, page, iso, hex, tell, empty: EMPTY, regions, schools, classrooms, devices });
+assets({ on, ok, page, iso, empty: EMPTY, schools, classrooms, devices });
 fleet({ on, ok, iso, hex, rand, empty: EMPTY, devices });
 reports({ on, ok, problem, page, iso, hex, empty: EMPTY, schools, classrooms, devices });
 figures({ on, ok, problem, page, iso, hex, rand, empty: EMPTY, regions, schools, classrooms, devices });

@@ -51,6 +51,8 @@ export async function ops({ first, at, press, settle, page, base, get, list, sch
     await first("ops-report", at(`/reports/${report.id}`));
     await first("ops-report-rows", open(`/reports/${report.id}`, /: (明细|Rows) \d+$/));
   }
+  for (const tab of ["list", "equipment", "inspections"]) await first(`ops-assets-${tab}`, at(`/assets?tab=${tab}`));
+  await first("ops-assets-edit", open("/assets", /: (修改|Change)$/));
   await first("ops-registers", at("/registers"));
   if (device) {
     await first("ops-device-series", at(`/devices/${device.id}?tab=health`));

@@ -387,7 +387,7 @@ await first("system", at("/system"));
 await first("not-found", at("/no/such/page"));
 await first("device-unknown", at("/devices/no-such-device"));
 
-const NEWEST = ["timetables", "readiness", "usage", "exams", "faults", "notices", "lesson-imports", "usage?view=use", "diag"];
+const NEWEST = ["incidents", "alert-settings", "orders", "bandwidth", "reports", "registers", "assets", "timetables", "readiness", "usage", "exams", "faults", "notices", "lesson-imports", "usage?view=use", "diag"];
 await page.evaluate(() => localStorage.setItem("bbt-theme", "dark"));
 await first("dark-overview", at("/"));
 for (const name of [...NEWEST, "account", "people", "roles", "audit", "security", "roster", "tickets", "claims", "clones"]) await first(`dark-${name.replace(/\W/g, "-")}`, at(`/${name}`));

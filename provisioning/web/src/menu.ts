@@ -1,4 +1,4 @@
-import { AlarmClock, Bell, Calendar, Checked, Collection, CopyDocument, DataLine, Document, Files, Iphone, Monitor, Mute, Notebook, Odometer, Promotion, Reading, School, SetUp, Setting, Tickets, Tools, TopRight, TrendCharts, Upload, User, Warning } from "@element-plus/icons-vue";
+import { AlarmClock, Bell, Box, Calendar, Checked, Collection, CopyDocument, DataLine, Document, Files, Iphone, Monitor, Mute, Notebook, Odometer, Promotion, Reading, School, SetUp, Setting, Tickets, Tools, TopRight, TrendCharts, Upload, User, Warning } from "@element-plus/icons-vue";
 import type { Component } from "vue";
 
 /** One way through the pages; shown to who may do `action`. */
@@ -43,6 +43,7 @@ export const MENU: { key: string; entries: MenuEntry[] }[] = [
       { to: "/faults", icon: Tools, label: "page.faults", action: "faults.read" },
       { to: "/orders", icon: SetUp, label: "page.orders", action: "orders.read" },
       { to: "/bandwidth", icon: TopRight, label: "page.bandwidth", action: "bandwidth.read" },
+      { to: "/assets", icon: Box, label: "page.assets", action: "assets.read" },
       { to: "/reports", icon: TrendCharts, label: "page.reports", action: "reports.read" },
       { to: "/registers", icon: Notebook, label: "page.registers", action: "reports.read" },
     ],

@@ -55,6 +55,7 @@ export const router = createRouter({
         { path: "alert-settings", name: "alert-settings", component: () => import("./pages/AlertSettings.vue"), meta: { title: "page.alertSettings", menu: "/incidents", action: "alerts.read" } },
         { path: "wall-codes", name: "wall-codes", component: () => import("./pages/WallCodes.vue"), meta: { title: "page.wallCodes", menu: "/orders", action: "orders.read" } },
         { path: "bandwidth", name: "bandwidth", component: () => import("./pages/Bandwidth.vue"), meta: { title: "page.bandwidth", menu: "/bandwidth", action: "bandwidth.read" } },
+        { path: "assets", name: "assets", component: () => import("./pages/Assets.vue"), meta: { title: "page.assets", menu: "/assets", action: "assets.read" } },
         { path: "reports", name: "reports", component: () => import("./pages/Reports.vue"), meta: { title: "page.reports", menu: "/reports", action: "reports.read" } },
         { path: "reports/:id(\\d+)", name: "report", component: () => import("./pages/Report.vue"), props: (to) => ({ id: Number(to.params.id) }), meta: { title: "page.report", menu: "/reports", action: "reports.read" } },
         { path: "registers", name: "registers", component: () => import("./pages/Registers.vue"), meta: { title: "page.registers", menu: "/registers", action: "reports.read" } },

@@ -329,6 +329,7 @@ pub struct BandwidthBoard {
 
 /// A test of a school's line.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[schema(as = LineTest)]
 pub struct BandwidthTest {
     /// Names it for good.
     pub id: String,

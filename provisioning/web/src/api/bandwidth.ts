@@ -1,12 +1,14 @@
 /** What schools' lines carry: tests of several boards together, and what came of them. */
 
 import { fileUrl, call } from "./raw";
-import type { Schemas } from "./shapes";
+import type { components } from "./schema";
+
+type Schemas = components["schemas"];
 
 export type LineVerdict = Schemas["BandwidthVerdict"];
 export const LINE_VERDICTS = ["not_met", "port_cannot_prove", "no_figures", "no_target", "met"] as const satisfies readonly LineVerdict[];
 export type BandwidthMonth = Schemas["BandwidthMonth"];
-export type BandwidthTest = Schemas["BandwidthTest"];
+export type BandwidthTest = Schemas["LineTest"];
 export type BandwidthBoard = Schemas["BandwidthBoard"];
 export type BandwidthSettings = Schemas["BandwidthSettings"];
 

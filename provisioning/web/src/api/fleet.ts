@@ -2,7 +2,9 @@
 
 import type { Place } from "./incidents";
 import { call } from "./raw";
-import type { Schemas } from "./shapes";
+import type { components } from "./schema";
+
+type Schemas = components["schemas"];
 
 export type SeriesSet = Schemas["SeriesSet"];
 export type Series = Schemas["Series"];

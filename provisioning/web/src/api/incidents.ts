@@ -1,9 +1,11 @@
 /** What went wrong, what belongs together, by which rules, and who was told of it. */
 
 import { call } from "./raw";
-import type { Schemas } from "./shapes";
+import type { components } from "./schema";
 
-export type Severity = Schemas["Severity"];
+type Schemas = components["schemas"];
+
+export type Severity = Schemas["AlertSeverity"];
 export const SEVERITIES = ["critical", "warning", "notice"] as const satisfies readonly Severity[];
 export type Cause = Schemas["Cause"];
 export const CAUSES = ["power", "line", "power_or_line", "device", "unknown"] as const satisfies readonly Cause[];

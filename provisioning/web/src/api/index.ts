@@ -2,7 +2,7 @@
 
 import { ask, client } from "./client";
 import { set } from "./query";
-import type { CommandBody, DeviceQuery, LessonQuery, NewPush, NewTicket, PushQuery, RegionKind, SchoolDetail, SchoolKind } from "./types";
+import type { Command, CommandBody, DeviceQuery, LessonQuery, NewPush, NewTicket, PushQuery, RegionKind, SchoolDetail, SchoolKind } from "./types";
 
 export { account, audit, roles, roster, security, users } from "./people";
 
@@ -44,7 +44,7 @@ export const devices = {
   move: (id: string, classroom_id: number) => ask(client.PATCH("/devices/{id}", { ...at(id), body: { classroom_id } })),
   health: (id: string, from: string, to: string, max_points = 500) =>
     ask(client.GET("/devices/{id}/health", { params: { path: { id }, query: { from, to, max_points } } })),
-  commands: (id: string) => ask(client.GET("/devices/{id}/commands", at(id))),
+  commands: (id: string) => ask(client.GET("/devices/{id}/commands", at(id))) as Promise<Command[]>,
   command: (id: string, body: CommandBody, ttl_s: number) =>
     ask(client.POST("/devices/{id}/commands", { ...at(id), body: { body, ttl_s } })),
 };

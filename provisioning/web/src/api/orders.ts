@@ -2,8 +2,10 @@
 
 import type { Paged, Place } from "./incidents";
 import { call, fileUrl } from "./raw";
-import type { Schemas } from "./shapes";
+import type { components } from "./schema";
 import { send, type Sending } from "./upload";
+
+type Schemas = components["schemas"];
 
 export type Order = Schemas["Order"];
 export type OrderState = Schemas["OrderState"];

@@ -2,7 +2,9 @@
 
 import type { Paged, Place } from "./incidents";
 import { call, fileUrl } from "./raw";
-import type { Schemas } from "./shapes";
+import type { components } from "./schema";
+
+type Schemas = components["schemas"];
 
 export type Report = Schemas["Report"];
 export type ReportKind = Schemas["ReportKind"];
@@ -12,7 +14,7 @@ export type ReportFigures = Schemas["ReportFigures"];
 export type ShownFigure = Schemas["ShownFigure"];
 export type FigureRow = Schemas["FigureRow"];
 export type ReportCheck = Schemas["ReportCheck"];
-export type ReportFormat = Schemas["ReportFormat"];
+export type ReportFormat = "xlsx" | "html" | "json" | "zip";
 export type ManualFigure = Schemas["ManualFigure"];
 export const REPORT_KINDS = ["month", "quarter", "year"] as const satisfies readonly ReportKind[];
 export const REPORT_STATES = ["draft", "submitted", "returned", "approved", "frozen"] as const satisfies readonly ReportState[];
@@ -33,8 +35,8 @@ export const reports = {
 };
 export type Indicator = Awaited<ReturnType<typeof reports.dictionary>>["indicator"][number];
 
-export type RegisterKind = Schemas["RegisterKind"];
-export const REGISTERS = ["use", "repair", "inspection", "resource"] as const satisfies readonly RegisterKind[];
+export const REGISTERS = ["use", "repair", "inspection", "resource"] as const;
+export type RegisterKind = (typeof REGISTERS)[number];
 export const registers = {
   get: (kind: RegisterKind, query: Paged & Place & { from: string; to: string }) => call<Schemas["RegisterPage"]>("get", `/registers/${kind}`, { query }),
   fileUrl: (kind: RegisterKind, query: Place & { from: string; to: string; format: "xlsx" | "csv" | "html" }) => fileUrl(`/registers/${kind}/file`, query),

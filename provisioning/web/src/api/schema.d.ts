@@ -108,6 +108,181 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/alert-metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What rules can look at. */
+        get: operations["get_alert_metrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/alert-rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The rules that hold at a place (without one: for the whole install), also those that are off there. */
+        get: operations["get_alert_rules"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/alert-rules/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** How often a rule would have been raised in the last seven days; changes nothing. Its schedule is not looked at. */
+        post: operations["post_alert_rules_test"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/alert-rules/{key}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Sets a version of a rule for a place and below; a key of your own adds a rule. */
+        put: operations["put_alert_rules_key"];
+        post?: never;
+        /** Takes a version of a rule away (by its row id, not its key): what holds above holds again. */
+        delete: operations["delete_alert_rules_key"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Alerts: open ones first, then the newest. */
+        get: operations["get_alerts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/areas": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Areas of responsibility (包区). */
+        get: operations["get_areas"];
+        put?: never;
+        /** Makes an area. */
+        post: operations["post_areas"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/areas/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** How an area is from now on. */
+        put: operations["put_areas_id"];
+        post?: never;
+        /** Takes an area away; its schools are in none then. */
+        delete: operations["delete_areas_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/assets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Equipment. */
+        get: operations["get_assets"];
+        put?: never;
+        /** Enters a piece of equipment by hand. */
+        post: operations["post_assets"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/assets/template": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A workbook to fill in. */
+        get: operations["get_assets_template"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/assets/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One piece of equipment. */
+        get: operations["get_assets_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Changes what is written of a piece of equipment. */
+        patch: operations["patch_assets_id"];
+        trace?: never;
+    };
     "/audit": {
         parameters: {
             query?: never;
@@ -154,6 +329,127 @@ export interface paths {
         };
         /** Whether the log is as it was written; tells counts only, whoever asks. */
         get: operations["get_audit_verify"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/bandwidth/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The rules that lines are held against. */
+        get: operations["get_bandwidth_rules"];
+        /** Adds a version of the rules; tests that end from now on are held against it, older verdicts stay. */
+        put: operations["put_bandwidth_rules"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/bandwidth/schools": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How each school's line was in a month, by code. */
+        get: operations["get_bandwidth_schools"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/bandwidth/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How tests are planned. */
+        get: operations["get_bandwidth_settings"];
+        /** Says how tests are planned; without `uplink_kbps` nothing is tested unless somebody orders it. */
+        put: operations["put_bandwidth_settings"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/bandwidth/tests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tests, newest first. */
+        get: operations["get_bandwidth_tests"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/bandwidth/tests/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One test with what each board saw. */
+        get: operations["get_bandwidth_tests_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/catalogue": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Which tables other programs can have, with each column's meaning (数据目录). */
+        get: operations["get_catalogue"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/catalogue/{table}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A table of the catalogue as CSV, JSON or Parquet, within what the account may see. */
+        get: operations["get_catalogue_table"];
         put?: never;
         post?: never;
         delete?: never;
@@ -338,6 +634,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/classrooms/{id}/wall-code": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Gives a classroom another code: the one before opens nothing any more. */
+        post: operations["post_classrooms_id_wall_code"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/clones": {
         parameters: {
             query?: never;
@@ -476,6 +789,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/devices/{id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What happened on one device, newest first. */
+        get: operations["get_devices_id_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/devices/{id}/health": {
         parameters: {
             query?: never;
@@ -544,6 +874,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/devices/{id}/series": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Readings of one device over time: sample by sample, in slots of 5 minutes or in hours, with gaps shown as gaps. */
+        get: operations["get_devices_id_series"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/devices/{id}/stolen": {
         parameters: {
             query?: never;
@@ -578,6 +925,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/equipment": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How schools are equipped, and which classrooms have nothing (E1). */
+        get: operations["get_equipment"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/escalations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** When the next tier is told of what nobody acknowledged. */
+        get: operations["get_escalations"];
+        /** Sets that for a region and below. */
+        put: operations["put_escalations"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/events": {
         parameters: {
             query?: never;
@@ -587,7 +969,7 @@ export interface paths {
         };
         /**
          * What changed from now on: events named `device`, `push`, `lesson`, `tree`, `ticket`, `standing`, `claim`, `security`,
-         *     `user` with `{"id": …}`, for what lies within one's nodes.
+         *     `user`, `incident` with `{"id": …}`, for what lies within one's nodes.
          */
         get: operations["get_events"];
         put?: never;
@@ -767,6 +1149,177 @@ export interface paths {
         put?: never;
         /** Says how far a repair is. The board shows it; of a repair that is said to be done, whoever stands there is asked. */
         post: operations["post_faults_id_state"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/fleet": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How many devices are online, offline, off and unknown, and why. */
+        get: operations["get_fleet"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/incidents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Incidents: open ones first, then the newest. */
+        get: operations["get_incidents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/incidents/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One incident with its parts, its history, and who was told. */
+        get: operations["get_incidents_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/incidents/{id}/acknowledge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes an incident: nobody further up is told any more. */
+        post: operations["post_incidents_id_acknowledge"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/incidents/{id}/devices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Boards of an incident and its parts (the damage list): those that somebody must see first. */
+        get: operations["get_incidents_id_devices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/incidents/{id}/notes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Says something about it. */
+        post: operations["post_incidents_id_notes"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/incidents/{id}/resolve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Nobody needs to look at it any more. */
+        post: operations["post_incidents_id_resolve"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/incidents/{id}/snooze": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Tells nobody until a time. */
+        post: operations["post_incidents_id_snooze"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/indicators": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What each figure means, how it is worked out, and which plan asks for it. */
+        get: operations["get_indicators"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/inspections": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Inspections, newest first. */
+        get: operations["get_inspections"];
+        put?: never;
+        /** Writes down what somebody found who was there. */
+        post: operations["post_inspections"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1067,6 +1620,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/maintenance-windows": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Maintenance windows, newest first. */
+        get: operations["get_maintenance_windows"];
+        put?: never;
+        /** Sets a stretch in which nobody is told because somebody works there. Alerts are still written down. */
+        post: operations["post_maintenance_windows"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/maintenance-windows/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes a window back. */
+        post: operations["post_maintenance_windows_id_cancel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/notices": {
         parameters: {
             query?: never;
@@ -1139,6 +1727,269 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/notification-channels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Channels, by name; never their secrets. */
+        get: operations["get_notification_channels"];
+        put?: never;
+        /** Adds a channel. */
+        post: operations["post_notification_channels"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/notification-channels/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Changes a channel; secrets that are left out stay. */
+        put: operations["put_notification_channels_id"];
+        post?: never;
+        /** Takes a channel away; what waits for it is given up. */
+        delete: operations["delete_notification_channels_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/notification-channels/{id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sends a test at once, and says how that went. */
+        post: operations["post_notification_channels_id_test"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/notification-recipients": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How persons are reached. */
+        get: operations["get_notification_recipients"];
+        /** Sets how a person is reached through a channel. Whom that concerns at which school follows from areas and roles. */
+        put: operations["put_notification_recipients"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/notification-recipients/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** A person is no longer reached that way. */
+        delete: operations["delete_notification_recipients_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/notifications": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Messages and what became of them, newest first. */
+        get: operations["get_notifications"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/order-evidence.zip": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The vendor evidence pack (O7): orders of the days with events, clocks, confirmations, photos and a list of hashes. The days
+         *     must be over; the same days make the same bytes.
+         */
+        get: operations["get_order_evidence.zip"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/orders": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Work orders, open ones first. */
+        get: operations["get_orders"];
+        put?: never;
+        /** Opens an order by hand, or for an incident. */
+        post: operations["post_orders"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/orders/counts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How many there are. */
+        get: operations["get_orders_counts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/orders/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One order with all that happened. */
+        get: operations["get_orders_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Who does it, how urgent it is, what it concerns, or that it ends without a repair. */
+        patch: operations["patch_orders_id"];
+        trace?: never;
+    };
+    "/orders/{id}/parts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Spare parts that the order used. */
+        post: operations["post_orders_id_parts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/orders/{id}/photos": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Adds a photo (JPEG or PNG, at most 5 MB, at most 8 of one order). It is drawn anew: nothing that the camera wrote stays. */
+        post: operations["post_orders_id_photos"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/orders/{id}/photos/{photo}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A photo of an order. */
+        get: operations["get_orders_id_photos_photo"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/orders/{id}/verdict": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A verdict on a repair: it works, it does not, it is over. */
+        post: operations["post_orders_id_verdict"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/orders/{id}/work": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A word of whoever works on it. */
+        post: operations["post_orders_id_work"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/overview": {
         parameters: {
             query?: never;
@@ -1205,6 +2056,41 @@ export interface paths {
         get: operations["get_packs_id_download"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/parts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Spare parts, those to be bought first. */
+        get: operations["get_parts"];
+        put?: never;
+        /** Keeps a spare part from now on. */
+        post: operations["post_parts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/parts/{id}/moves": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Parts that were bought, counted or thrown away. */
+        post: operations["post_parts_id_moves"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1383,6 +2269,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/rectifications": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Opens a rectification (网络安全整改). */
+        post: operations["post_rectifications"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/regions": {
         parameters: {
             query?: never;
@@ -1415,6 +2318,41 @@ export interface paths {
         head?: never;
         /** Gives a region another name. */
         patch: operations["patch_regions_id"];
+        trace?: never;
+    };
+    "/regions/{id}/assets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Says what a table of equipment would change and what is wrong with it; with `apply` enters it, if nothing is wrong. */
+        post: operations["post_regions_id_assets"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/regions/{id}/bandwidth-rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Which rules the schools of a region follow. */
+        get: operations["get_regions_id_bandwidth_rules"];
+        /** Says which rules the schools of a region follow. */
+        put: operations["put_regions_id_bandwidth_rules"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/regions/{id}/calendar": {
@@ -1453,6 +2391,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/regions/{id}/order-slas": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a region allows itself for orders. */
+        get: operations["get_regions_id_order_slas"];
+        /** Sets what a region allows itself: the rows that are sent. A row with `own: false` is again as above it. */
+        put: operations["put_regions_id_order_slas"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/regions/{id}/roster": {
         parameters: {
             query?: never;
@@ -1481,6 +2437,245 @@ export interface paths {
         /** Sets the PIN that opens the settings of boards in a region, where a school or a nearer region has none. */
         put: operations["put_regions_id_technician_pin"];
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/registers/{kind}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One page of a register (登记簿). */
+        get: operations["get_registers_kind"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/registers/{kind}/file": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A whole register to print or to save. */
+        get: operations["get_registers_kind_file"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/reports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Reports within reach, newest first. */
+        get: operations["get_reports"];
+        put?: never;
+        /** Makes a report of a stretch of time that is over, as a draft. */
+        post: operations["post_reports"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/reports/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One report with its versions and their way. */
+        get: operations["get_reports_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/reports/{id}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Passes what was handed in (审核通过). By whoever watches over the level above. */
+        post: operations["post_reports_id_approve"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/reports/{id}/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Works the same time out again and says what differs, and whether the seal holds. */
+        get: operations["get_reports_id_check"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/reports/{id}/correct": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Opens a correction (更正) of a frozen report with the figures of now, as a draft of the next version. */
+        post: operations["post_reports_id_correct"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/reports/{id}/figures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a version says. */
+        get: operations["get_reports_id_figures"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/reports/{id}/figures/{figure}/rows": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a figure is made of, one page. */
+        get: operations["get_reports_id_figures_figure_rows"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/reports/{id}/file": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A version as a file: a spreadsheet, a page to print, JSON, or all of a frozen one. */
+        get: operations["get_reports_id_file"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/reports/{id}/freeze": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Freezes and signs what was passed (冻结). */
+        post: operations["post_reports_id_freeze"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/reports/{id}/refresh": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Works a draft or a returned version out again. */
+        post: operations["post_reports_id_refresh"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/reports/{id}/return": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Returns what was handed in (退回), and says why. By whoever watches over the level above. */
+        post: operations["post_reports_id_return"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/reports/{id}/submit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Hands a draft in (上报). */
+        post: operations["post_reports_id_submit"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1591,6 +2786,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/schools/{id}/bandwidth-evidence": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * 宽带达标证据包 of a school and month: JSON, CSV and a page to print, their hashes, and the signed list of these. The same facts
+         *     give the same bytes.
+         */
+        get: operations["get_schools_id_bandwidth_evidence"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/schools/{id}/bandwidth-tests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Tests a school's line now, with as many of its connected boards as are needed. Refused in class hours, unless forced, and
+         *     always in an exam.
+         */
+        post: operations["post_schools_id_bandwidth_tests"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/schools/{id}/calendar": {
         parameters: {
             query?: never;
@@ -1620,6 +2855,24 @@ export interface paths {
         get: operations["get_schools_id_line"];
         /** Sets a school's line; what is left out holds as for the region. The school's boards are told within seconds. */
         put: operations["put_schools_id_line"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/schools/{id}/manual-figures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What was typed in for a school's month (人工填报). */
+        get: operations["get_schools_id_manual_figures"];
+        /** Types a figure in for a school's month. */
+        put: operations["put_schools_id_manual_figures"];
         post?: never;
         delete?: never;
         options?: never;
@@ -1676,6 +2929,24 @@ export interface paths {
          *     wrong. Classrooms that it does not name stay as they are.
          */
         post: operations["post_schools_id_timetables"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/schools/{id}/wall-codes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The codes on a school's walls. */
+        get: operations["get_schools_id_wall_codes"];
+        put?: never;
+        /** Gives every classroom of a school a code that has none. */
+        post: operations["post_schools_id_wall_codes"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1795,6 +3066,40 @@ export interface paths {
         };
         /** How the console is. */
         get: operations["get_system"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/technician-figures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What each technician did (O8), by the events of the days. */
+        get: operations["get_technician_figures"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/technician-figures.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The same as a table for a spreadsheet. */
+        get: operations["get_technician_figures.csv"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2215,6 +3520,176 @@ export interface components {
             /** @enum {string} */
             kind: "look_at_boards";
         };
+        /** @description An alert: one rule on one board or school, for a stretch of time. */
+        Alert: {
+            /**
+             * Format: date-time
+             * @description Since when it is so.
+             */
+            began_at: string;
+            /** @description Where the board stands. */
+            classroom?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was over.
+             */
+            cleared_at?: string | null;
+            /** @description Its board; none: the school as a whole. */
+            device_id?: string | null;
+            /**
+             * Format: int64
+             * @description Row id.
+             */
+            id: number;
+            /**
+             * Format: int64
+             * @description The incident it belongs to.
+             */
+            incident_id?: number | null;
+            /**
+             * Format: date-time
+             * @description When it had been so for long enough.
+             */
+            raised_at: string;
+            /** @description Key of its rule. */
+            rule: string;
+            /** @description Its name. */
+            school: string;
+            /**
+             * Format: int64
+             * @description Its school.
+             */
+            school_id: number;
+            /** @description How bad. */
+            severity: components["schemas"]["AlertSeverity"];
+            /** @description Part of what this rule raised on the school. */
+            suppressed_by?: string | null;
+            /** @description The rule's name in the caller's language. */
+            title: string;
+            /**
+             * Format: double
+             * @description The reading that raised it.
+             */
+            value?: number | null;
+        };
+        /** @description A reading or figure. */
+        AlertMetric: {
+            /** @description Worked out of readings, e.g. `disk_used_percent`. */
+            derived: boolean;
+            /** @description Its name. */
+            name: string;
+        };
+        /** @description What rules can look at. */
+        AlertMetrics: {
+            /** @description Tags of events. */
+            events: string[];
+            /** @description Readings and figures worked out of them. */
+            metrics: components["schemas"]["AlertMetric"][];
+        };
+        /** @description Alerts, open ones first, then the newest. */
+        AlertPage: {
+            /** @description The rows of this page. */
+            items: components["schemas"]["Alert"][];
+            /**
+             * Format: int32
+             * @description This page, from 1.
+             */
+            page: number;
+            /**
+             * Format: int32
+             * @description Rows in a full page.
+             */
+            page_size: number;
+            /**
+             * Format: int64
+             * @description Rows of all pages.
+             */
+            total: number;
+        };
+        /** @description A rule as it holds at a place. */
+        AlertRule: {
+            /**
+             * Format: int64
+             * @description Row of the version, to be taken away with `DELETE /alert-rules/{id}`; none for a built-in one.
+             */
+            id?: number | null;
+            /** @description Its key, e.g. `disk_full`. */
+            key: string;
+            /**
+             * Format: int64
+             * @description Region that set it.
+             */
+            region_id?: number | null;
+            /** @description The rule. */
+            rule: components["schemas"]["RuleBody"];
+            /**
+             * Format: int64
+             * @description School that set it.
+             */
+            school_id?: number | null;
+            /** @description Where this version comes from. */
+            source: components["schemas"]["RuleSource"];
+            /** @description Name in the caller's language. */
+            title: string;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            updated_at?: string | null;
+            /** @description By whom. */
+            updated_by?: string | null;
+        };
+        /** @description All rules that hold at a place. */
+        AlertRules: {
+            /** @description By key. */
+            items: components["schemas"]["AlertRule"][];
+        };
+        /** @description An area of responsibility (包区). */
+        Area: {
+            /**
+             * Format: int64
+             * @description Its id.
+             */
+            id: number;
+            /** @description Its name. */
+            name: string;
+            /** @description Who looks after it. */
+            people: components["schemas"]["AreaPerson"][];
+            /**
+             * Format: int64
+             * @description The region whose schools it may hold.
+             */
+            region_id: number;
+            /** @description Its schools; a school is in one area at most. */
+            schools: components["schemas"]["AreaSchool"][];
+            /** @description The company or team that maintains it. */
+            vendor: string;
+        };
+        /** @description Somebody who looks after an area. */
+        AreaPerson: {
+            /**
+             * Format: int32
+             * @description 0 is told first; what is overdue climbs to 1, 2, 3.
+             */
+            tier: number;
+            /**
+             * Format: int64
+             * @description The account.
+             */
+            user_id: number;
+            /** @description Its user name; not needed when it is set. */
+            username?: string;
+        };
+        /** @description A school of an area. */
+        AreaSchool: {
+            /**
+             * Format: int64
+             * @description The school.
+             */
+            id: number;
+            /** @description Its name. */
+            name: string;
+        };
         /** @description When the last bytes reach a school. */
         Arrival: {
             /** @enum {string} */
@@ -2232,6 +3707,174 @@ export interface components {
             kind: "never";
             /** @description Why. */
             reason: components["schemas"]["NeverReason"];
+        };
+        /** @description A piece of equipment. */
+        Asset: {
+            /**
+             * Format: int32
+             * @description Age in whole years by the day it was bought; none: nobody says.
+             */
+            age_years?: number | null;
+            /**
+             * Format: date
+             * @description 购置日期.
+             */
+            bought_on?: string | null;
+            /** @description 品牌. */
+            brand: string;
+            /** @description 建设单位. */
+            builder: string;
+            /** @description Its name. */
+            classroom?: string | null;
+            /**
+             * Format: int64
+             * @description The classroom; none: the school's.
+             */
+            classroom_id?: number | null;
+            /** @description The managed device that it is. */
+            device_id?: string | null;
+            /**
+             * Format: int32
+             * @description 100 as new to 0; see [`AssetReason`].
+             */
+            health: number;
+            /**
+             * Format: int64
+             * @description Its id.
+             */
+            id: number;
+            /** @description Whether it is interactive. */
+            interactive: boolean;
+            /** @description What it is. */
+            kind: components["schemas"]["AssetKind"];
+            /** @description 运维单位. */
+            maintainer: string;
+            /** @description 型号. */
+            model: string;
+            /** @description Anything else. */
+            note: string;
+            /** @description 主管单位. */
+            owner: string;
+            /** @description What takes from its health, worst first. */
+            reasons: components["schemas"]["AssetReason"][];
+            /**
+             * Format: date-time
+             * @description When it was taken out of use.
+             */
+            retired_at?: string | null;
+            /** @description Its name. */
+            school: string;
+            /**
+             * Format: int64
+             * @description The school.
+             */
+            school_id: number;
+            /** @description 序列号. */
+            serial: string;
+            /** @description 资产编号; may be empty. */
+            tag: string;
+            /**
+             * Format: date-time
+             * @description When it was last changed.
+             */
+            updated_at: string;
+            /** @description By whom. */
+            updated_by: string;
+            /**
+             * Format: date
+             * @description 质保到期.
+             */
+            warranty_until?: string | null;
+        };
+        /** @description What is written of a piece of equipment; what is left out stays as it is. */
+        AssetChange: {
+            /**
+             * Format: date
+             * @description 1990 to 2100.
+             */
+            bought_on?: string | null;
+            /** @description At most 80 characters. */
+            brand?: string | null;
+            /** @description At most 200 characters. */
+            builder?: string | null;
+            /** @description Whether it is interactive. */
+            interactive?: boolean | null;
+            /** @description At most 200 characters. */
+            maintainer?: string | null;
+            /** @description At most 80 characters. */
+            model?: string | null;
+            /** @description At most 200 characters. */
+            note?: string | null;
+            /** @description At most 200 characters. */
+            owner?: string | null;
+            /** @description `true` takes it out of use, `false` puts it back; a managed device is retired where devices are. */
+            retired?: boolean | null;
+            /** @description At most 80 characters; of a managed device it stays as the device says. */
+            serial?: string | null;
+            /** @description At most 40 characters. */
+            tag?: string | null;
+            /**
+             * Format: date
+             * @description 1990 to 2100.
+             */
+            warranty_until?: string | null;
+        };
+        /**
+         * @description What a piece of equipment is.
+         * @enum {string}
+         */
+        AssetKind: "terminal" | "panel" | "projector" | "whiteboard" | "display" | "computer" | "sound" | "network" | "other";
+        /** @description Equipment, one page. */
+        AssetPage: {
+            /** @description The rows of this page. */
+            items: components["schemas"]["Asset"][];
+            /**
+             * Format: int32
+             * @description This page, from 1.
+             */
+            page: number;
+            /**
+             * Format: int32
+             * @description Rows in a full page.
+             */
+            page_size: number;
+            /**
+             * Format: int64
+             * @description Rows of all pages.
+             */
+            total: number;
+        };
+        /** @description What speaks for replacing a piece of equipment, and by how much. */
+        AssetReason: {
+            /** @description `age`, `warranty_over`, `wear`, `repairs`, `repairs_failed`. */
+            code: string;
+            /**
+             * Format: int32
+             * @description What it takes from its health.
+             */
+            points: number;
+            /**
+             * Format: int64
+             * @description The figure behind it: years, percent, orders.
+             */
+            value: number;
+        };
+        /** @description What a file of equipment changes, or would. */
+        AssetReport: {
+            /** @description New in the ledger. */
+            added: number;
+            /** @description Whether it was entered. Never with errors. */
+            applied: boolean;
+            /** @description Known by their tag or serial, and other now. */
+            changed: number;
+            /** @description How much is wrong. */
+            error_count: number;
+            /** @description What is wrong, at most 500. */
+            errors: components["schemas"]["RosterError"][];
+            /** @description Rows read. */
+            rows: number;
+            /** @description Known, and the same. */
+            same: number;
         };
         /** @description What a forecast rests on. */
         Assumption: {
@@ -2435,6 +4078,314 @@ export interface components {
             /** @description Whether what it signs is believed in its school. */
             trusted: boolean;
         };
+        /** @description What one board gave to a test. */
+        BandwidthBoard: {
+            /** @description Its classroom. */
+            classroom: string;
+            /** @description The board. */
+            device_id: string;
+            down?: components["schemas"]["BoardRate"] | null;
+            /** @description Why there is no figure, as a code. */
+            failed?: string | null;
+            /** @description Began at the agreed moment. */
+            in_step?: boolean | null;
+            /** @description How it is connected: `wired`, `wireless`, `mobile`, `none`. */
+            link?: string | null;
+            /**
+             * Format: int64
+             * @description Other bytes on the port meanwhile.
+             */
+            other_bytes?: number | null;
+            /**
+             * Format: int32
+             * @description Speed of its port when it was asked, Mbit/s.
+             */
+            port_mbps?: number | null;
+            /**
+             * Format: date-time
+             * @description When the console had the result.
+             */
+            received_at?: string | null;
+            /**
+             * Format: float
+             * @description Round trip before, ms.
+             */
+            rtt_ms?: number | null;
+            up?: components["schemas"]["BoardRate"] | null;
+        };
+        /**
+         * @description Why a test was made.
+         * @enum {string}
+         */
+        BandwidthCause: "schedule" | "doubt" | "operator";
+        /** @description What came of a test. */
+        BandwidthDecision: {
+            /** @description Reasons to test again. */
+            doubts: components["schemas"]["BandwidthDoubt"][];
+            down?: components["schemas"]["BandwidthDirection"] | null;
+            /**
+             * Format: int32
+             * @description Speed of all ports that took part, Mbit/s; none: one is not known.
+             */
+            ports_mbps?: number | null;
+            /** @description What it was held against. */
+            target: components["schemas"]["BandwidthTarget"];
+            up?: components["schemas"]["BandwidthDirection"] | null;
+            /** @description Of all. */
+            verdict: components["schemas"]["BandwidthVerdict"];
+        };
+        /** @description One direction of a decision. */
+        BandwidthDirection: {
+            /**
+             * Format: int64
+             * @description What counts: of each board what its port carried of the test, framing included, and never more than the port's speed.
+             */
+            counted_kbps: number;
+            /**
+             * Format: int64
+             * @description Payload of all boards, kbit/s: what iperf3 would say.
+             */
+            payload_kbps: number;
+            /**
+             * Format: int32
+             * @description What was to be proved, kbit/s.
+             */
+            target_kbps?: number | null;
+            /** @description What came of it. */
+            verdict: components["schemas"]["BandwidthVerdict"];
+        };
+        /**
+         * @description Why a verdict is not to be relied on alone; each is a reason to test again.
+         * @enum {string}
+         */
+        BandwidthDoubt: "board_missing" | "out_of_step" | "other_traffic" | "near_target" | "unlike_last";
+        /** @description Which rules the schools of a region follow. */
+        BandwidthFollow: {
+            /** @description Id of a set; none: as the region above. */
+            rule_set?: string | null;
+        };
+        /** @description Which rules a region follows. */
+        BandwidthFollowed: {
+            /** @description What holds; none: contracts alone. */
+            effective?: string | null;
+            /** @description Set here. */
+            own?: string | null;
+            /**
+             * Format: int64
+             * @description The region.
+             */
+            region_id: number;
+        };
+        /** @description How a school's line was in a month. */
+        BandwidthMonth: {
+            /** @description Its code. */
+            code: string;
+            decision?: components["schemas"]["BandwidthDecision"] | null;
+            /**
+             * Format: int32
+             * @description Of these, with a doubt.
+             */
+            doubtful: number;
+            /** @description The month. */
+            month: string;
+            /** @description Its name. */
+            school: string;
+            /**
+             * Format: int64
+             * @description The school.
+             */
+            school_id: number;
+            /** @description That test; none: there was none. */
+            test_id?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was.
+             */
+            tested_at?: string | null;
+            /**
+             * Format: int32
+             * @description Tests that were decided in the month.
+             */
+            tests: number;
+            /** @description By the newest test that met or did not meet; else 端口不足以证明 if a test said so; else what was found. */
+            verdict: components["schemas"]["BandwidthVerdict"];
+        };
+        /** @description A page of schools. */
+        BandwidthMonthPage: {
+            /** @description The rows of this page. */
+            items: components["schemas"]["BandwidthMonth"][];
+            /**
+             * Format: int32
+             * @description This page, from 1.
+             */
+            page: number;
+            /**
+             * Format: int32
+             * @description Rows in a full page.
+             */
+            page_size: number;
+            /**
+             * Format: int64
+             * @description Rows of all pages.
+             */
+            total: number;
+        };
+        /** @description What holds from one year on. */
+        BandwidthRule: {
+            /**
+             * Format: int32
+             * @description Share of schools with a line, percent; for reports.
+             */
+            access_percent?: number | null;
+            /** @description Of which schools. */
+            denominator: string;
+            /**
+             * Format: int32
+             * @description Towards the school, Mbit/s; none: the plan names no rate, and the line's contract counts.
+             */
+            down_mbps?: number | null;
+            /**
+             * Format: int32
+             * @description First year.
+             */
+            from_year: number;
+            /** @description The words of the document. */
+            quote: string;
+            /**
+             * Format: int32
+             * @description From the school, Mbit/s.
+             */
+            up_mbps?: number | null;
+        };
+        /** @description A version of the rules. They are data: a region's plan changes with the years, the console does not. */
+        BandwidthRules: {
+            /** @description One for each plan. */
+            sets: components["schemas"]["RuleSet"][];
+            /**
+             * Format: int32
+             * @description So much below the target still meets it, in percent: what measuring itself may err by. 0–10.
+             */
+            tolerance_percent: number;
+            /**
+             * Format: int32
+             * @description Counts up; verdicts name the version that they were made by.
+             */
+            version: number;
+        };
+        /** @description How tests are planned. */
+        BandwidthSettings: {
+            /**
+             * Format: int32
+             * @description Boards of a school that measure together at most, 1–16.
+             */
+            boards_at_once: number;
+            /**
+             * Format: int32
+             * @description Each school anew after so many days, 1–31.
+             */
+            every_days: number;
+            /**
+             * Format: int32
+             * @description Schools at a time at most, 1–100.
+             */
+            schools_at_once: number;
+            /**
+             * Format: int32
+             * @description Seconds of each direction, 3–60.
+             */
+            seconds: number;
+            /**
+             * Format: int32
+             * @description Connections of each board, 1–16.
+             */
+            streams: number;
+            /**
+             * Format: int32
+             * @description What the console's own line may give to tests at a time, kbit/s. Without it nothing is tested unless somebody orders it.
+             */
+            uplink_kbps?: number | null;
+        };
+        /** @description What a school's line is held against. */
+        BandwidthTarget: {
+            /**
+             * Format: int32
+             * @description Towards the school, kbit/s.
+             */
+            down_kbps?: number | null;
+            /** @description Who says so. */
+            from: components["schemas"]["TargetFrom"];
+            /** @description The words of the document. */
+            quote?: string | null;
+            /** @description Id of the rules' set. */
+            rule_set?: string | null;
+            /**
+             * Format: int32
+             * @description Version of the rules.
+             */
+            rules_version: number;
+            /**
+             * Format: int32
+             * @description So much below still meets it, percent.
+             */
+            tolerance_percent: number;
+            /**
+             * Format: int32
+             * @description From the school, kbit/s.
+             */
+            up_kbps?: number | null;
+        };
+        /** @description The order to measure; body of a command. */
+        BandwidthTest: {
+            /** @description Measure downwards. */
+            down: boolean;
+            /** @description An operator wants it although it is class. Never in an exam, and not while a lesson plays. */
+            forced?: boolean;
+            /**
+             * Format: uint32
+             * @description Seconds of each direction, 3–60; the first second is not counted.
+             */
+            seconds: number;
+            /**
+             * Format: date-time
+             * @description When the first direction begins, by trusted time; a board whose clock is not trusted within 1 s begins on receipt and
+             *     says so.
+             */
+            starts_at: string;
+            /**
+             * Format: uint32
+             * @description Connections at a time, 1–16.
+             */
+            streams: number;
+            /** @description Names the test for good; the same for all boards that measure together. At most 40 characters. */
+            test: string;
+            /** @description Measure upwards, right after. */
+            up: boolean;
+        };
+        /** @description A page of tests. */
+        BandwidthTestPage: {
+            /** @description The rows of this page. */
+            items: components["schemas"]["LineTest"][];
+            /**
+             * Format: int32
+             * @description This page, from 1.
+             */
+            page: number;
+            /**
+             * Format: int32
+             * @description Rows in a full page.
+             */
+            page_size: number;
+            /**
+             * Format: int64
+             * @description Rows of all pages.
+             */
+            total: number;
+        };
+        /**
+         * @description What a line was found to be.
+         * @enum {string}
+         */
+        BandwidthVerdict: "met" | "not_met" | "port_cannot_prove" | "no_target" | "no_figures";
         /** @description A batch in the list. */
         Batch: {
             /**
@@ -2517,6 +4468,39 @@ export interface components {
              */
             to_min: number;
         };
+        /** @description One direction as one board saw it. */
+        BoardRate: {
+            /**
+             * Format: int64
+             * @description What counts, kbit/s.
+             */
+            counted_kbps: number;
+            /**
+             * Format: int64
+             * @description Counted milliseconds.
+             */
+            ms: number;
+            /**
+             * Format: int64
+             * @description Payload bytes in the counted time.
+             */
+            payload_bytes: number;
+            /**
+             * Format: int64
+             * @description Payload, kbit/s.
+             */
+            payload_kbps: number;
+            /**
+             * Format: int32
+             * @description Connections.
+             */
+            streams: number;
+            /**
+             * Format: int64
+             * @description Bytes on the port in the counted time.
+             */
+            wire_bytes: number;
+        };
         /** @description One power-up of the operating system; under Linux the kernel's `boot_id`. */
         BootId: string;
         /** @description Where MQTT over TLS is served. */
@@ -2568,6 +4552,18 @@ export interface components {
             school_lessons?: boolean | null;
             term?: components["schemas"]["TermSpan"] | null;
         };
+        /** @description Tables for other programs. */
+        Catalogue: {
+            /** @description Changes with any change of a table that is here. */
+            schema_version: string;
+            /** @description By name. */
+            tables: components["schemas"]["ExportTable"][];
+        };
+        /**
+         * @description Why boards were lost.
+         * @enum {string}
+         */
+        Cause: "power" | "line" | "device" | "power_or_line" | "unknown";
         /** @description One certificate. */
         Certificate: {
             /**
@@ -2621,6 +4617,88 @@ export interface components {
         Changed: {
             /** @description Which one; left out: several or unknown, look at the list again. */
             id?: string | null;
+        };
+        /** @description A channel, without its secrets. */
+        Channel: {
+            /** @description Whether anything goes out. */
+            enabled: boolean;
+            /** @description Whether it has a secret for signing or signing in. */
+            has_secret: boolean;
+            /**
+             * Format: int64
+             * @description Row id.
+             */
+            id: number;
+            /** @description What it is. */
+            kind: components["schemas"]["ChannelKind"];
+            /** @description The last failure, if nothing went out since. */
+            last_error?: string | null;
+            /**
+             * Format: date-time
+             * @description When something went out last.
+             */
+            last_sent_at?: string | null;
+            /** @description Its name. */
+            name: string;
+            /** @description Name of the place; empty: the whole install. */
+            place: string;
+            /**
+             * Format: int64
+             * @description Region it belongs to.
+             */
+            region_id?: number | null;
+            /**
+             * Format: int64
+             * @description School it belongs to.
+             */
+            school_id?: number | null;
+            /** @description Sender's address. */
+            smtp_from?: string | null;
+            smtp_security?: components["schemas"]["SmtpSecurity"] | null;
+            /** @description Mail server's account. */
+            smtp_user?: string | null;
+            /** @description Where to, without the part that holds a key. */
+            target: string;
+            tells?: components["schemas"]["AlertSeverity"] | null;
+            /**
+             * Format: date-time
+             * @description When it was changed.
+             */
+            updated_at: string;
+            /** @description By whom. */
+            updated_by: string;
+            /**
+             * Format: int64
+             * @description Messages that wait.
+             */
+            waiting: number;
+        };
+        /**
+         * @description What a channel is.
+         * @enum {string}
+         */
+        ChannelKind: "webhook" | "smtp" | "wecom" | "dingtalk";
+        /** @description A message that is sent at once, to see whether it comes through. */
+        ChannelTest: {
+            /** @description E-mail: to this address. */
+            address?: string | null;
+        };
+        /** @description How that went. */
+        ChannelTested: {
+            /** @description The other side took it. */
+            delivered: boolean;
+            /** @description Why not. */
+            error?: string | null;
+            /**
+             * Format: int32
+             * @description How long it took.
+             */
+            took_ms: number;
+        };
+        /** @description All channels in reach. */
+        Channels: {
+            /** @description By name. */
+            items: components["schemas"]["Channel"][];
         };
         /** @description A board that waits. */
         Claim: {
@@ -2940,7 +5018,7 @@ export interface components {
             text: string;
             /** @description At most 80 characters. */
             title: string;
-        } | {
+        } | components["schemas"]["BandwidthTest"] | {
             /** @constant */
             kind: "unknown";
         };
@@ -3005,6 +5083,57 @@ export interface components {
              * @description With 册次.
              */
             volume: number;
+        };
+        /** @description What a rule looks at. */
+        Condition: {
+            /**
+             * Format: double
+             * @description The level at which it is good again.
+             */
+            clear: number;
+            /** @enum {string} */
+            kind: "metric";
+            /** @description Name of a reading or figure, see `GET /alert-metrics`. */
+            metric: string;
+            /**
+             * Format: double
+             * @description The level at which it is bad.
+             */
+            raise: number;
+            /** @description Which side is bad. */
+            side: components["schemas"]["Side"];
+        } | {
+            /** @enum {string} */
+            kind: "offline";
+        } | {
+            /**
+             * Format: int32
+             * @description At least so many boards; a school with fewer needs all of its boards lost.
+             */
+            boards: number;
+            /** @enum {string} */
+            kind: "school_lost";
+            /**
+             * Format: int32
+             * @description Share in percent, 1–100.
+             */
+            percent: number;
+        } | {
+            /**
+             * Format: int32
+             * @description How often, from 1.
+             */
+            count: number;
+            /** @description Tag of the event, see `GET /alert-metrics`. */
+            event: string;
+            field?: components["schemas"]["EventField"] | null;
+            /** @enum {string} */
+            kind: "event";
+            /**
+             * Format: int32
+             * @description Within so many seconds, 60–604,800.
+             */
+            within_s: number;
         };
         /**
          * @description How far a forecast can be believed.
@@ -3134,6 +5263,35 @@ export interface components {
             samples_dropped: number;
             /** @description Why what it should hold cannot be told to it; none: it can. */
             undeliverable?: string | null;
+        };
+        /** @description Events of one device, newest first. */
+        DeviceEventList: {
+            /** @description The events. */
+            items: components["schemas"]["DeviceEventRow"][];
+        };
+        /** @description One event. */
+        DeviceEventRow: {
+            /**
+             * Format: date-time
+             * @description When it happened: by the device's clock where that was right, else worked out.
+             */
+            at: string;
+            /** @description The power-up. */
+            boot_id: string;
+            /** @description What kind it is; see the query. */
+            kind: string;
+            /**
+             * Format: date-time
+             * @description When it came in.
+             */
+            received_at: string;
+            /**
+             * Format: int64
+             * @description Its place among that power-up's events.
+             */
+            seq: number;
+            /** @description All that the device said of it; its fields are in the reference of messages (`DeviceEvent`). */
+            what: Record<string, never>;
         };
         /** @description Everything about a device's identity. */
         DeviceIdentity: {
@@ -3451,6 +5609,140 @@ export interface components {
              */
             expires_at: string;
         };
+        /** @description How schools are equipped, and what is still missing. */
+        Equipment: {
+            /**
+             * Format: int64
+             * @description All classrooms.
+             */
+            classrooms: number;
+            /**
+             * Format: int64
+             * @description Of these, equipped.
+             */
+            equipped: number;
+            /**
+             * Format: int64
+             * @description Equipment in use that lacks owner, builder or maintainer.
+             */
+            incomplete: number;
+            /**
+             * Format: int64
+             * @description Of these, with an interactive set.
+             */
+            interactive: number;
+            /**
+             * Format: double
+             * @description Interactive sets to each classroom; none without classrooms.
+             */
+            interactive_ratio?: number | null;
+            /**
+             * Format: int64
+             * @description Village schools and teaching points without any equipment.
+             */
+            points_without: number;
+            /** @description One row for each school. */
+            schools: components["schemas"]["EquipmentRow"][];
+        };
+        /** @description How a school is equipped (E1). */
+        EquipmentRow: {
+            /**
+             * Format: int32
+             * @description Classrooms.
+             */
+            classrooms: number;
+            /**
+             * Format: int32
+             * @description Of these, with multimedia equipment, managed or not.
+             */
+            equipped: number;
+            /**
+             * Format: int32
+             * @description Of these, with an interactive set (交互式多媒体班套).
+             */
+            interactive: number;
+            /** @description `school` or `teaching_point`. */
+            kind: string;
+            /** @description Classrooms without any, by name. */
+            missing: string[];
+            /** @description Its name. */
+            school: string;
+            /**
+             * Format: int64
+             * @description The school.
+             */
+            school_id: number;
+        };
+        /** @description When the next tier is told of what nobody acknowledged. */
+        Escalation: {
+            /**
+             * Format: int32
+             * @description Minutes until the next tier is told of something critical, 0–10,080; 0: never.
+             */
+            critical_minutes: number;
+            /**
+             * Format: int64
+             * @description Of this region and below; none: the whole install.
+             */
+            region_id?: number | null;
+            /**
+             * Format: int32
+             * @description The same for a warning.
+             */
+            warning_minutes: number;
+        };
+        /** @description What was set where; the nearest holds. */
+        Escalations: {
+            /** @description What holds where nothing was set. */
+            default: components["schemas"]["Escalation"];
+            /** @description What was set. */
+            items: components["schemas"]["Escalation"][];
+        };
+        /** @description A field of an event and the value it must have. */
+        EventField: {
+            /** @description The field. */
+            name: string;
+            /** @description Its value as text (`true` and `false` for a yes or no). */
+            value: string;
+        };
+        /** @description What a cause was concluded from: counts of boards. */
+        Evidence: {
+            /**
+             * Format: int32
+             * @description Not back yet.
+             */
+            away: number;
+            /**
+             * Format: int32
+             * @description Of those rebooted, said that they had failed themselves (watchdog, crash, heat).
+             */
+            failed: number;
+            /**
+             * Format: int32
+             * @description Lost.
+             */
+            lost: number;
+            /**
+             * Format: int32
+             * @description Of these, said that the power had gone.
+             */
+            power_loss: number;
+            /**
+             * Format: int32
+             * @description Back, with a power-up of their own since.
+             */
+            rebooted: number;
+            /**
+             * Format: int32
+             * @description Back in the same power-up: they never lost power.
+             */
+            same_boot: number;
+            /**
+             * Format: int32
+             * @description Of the school's boards that were there before.
+             */
+            were_online: number;
+        };
         /** @description An exam. */
         Exam: {
             /** @description When listening audio may be heard, in order. */
@@ -3581,6 +5873,31 @@ export interface components {
             /** @description The PIN, if one was set or made now; it cannot be read again. */
             pin?: string | null;
         };
+        /** @description A column. */
+        ExportColumn: {
+            /** @description What it means, with unit. */
+            about: string;
+            /** @description Its name. */
+            name: string;
+            /** @description What it holds; a value may always be missing (未知). */
+            type: components["schemas"]["ExportColumnType"];
+        };
+        /**
+         * @description What a column holds.
+         * @enum {string}
+         */
+        ExportColumnType: "integer" | "text";
+        /** @description A table that can be exported. */
+        ExportTable: {
+            /** @description What one row is. */
+            about: string;
+            /** @description Its columns, in order. */
+            columns: components["schemas"]["ExportColumn"][];
+            /** @description Its rows are of days, so that a stretch of time has to be named. */
+            dated: boolean;
+            /** @description Its name. */
+            name: string;
+        };
         /** @description Why a lesson is not complete. */
         FailureReason: "disk_full" | "signature_refused" | "manifest_invalid" | "hash_mismatch" | "not_found" | "disk_error" | "withdrawn" | "licence_expired" | "rolled_back" | "trust_stale" | "other";
         /** @description A fault. */
@@ -3676,6 +5993,148 @@ export interface components {
              */
             total: number;
         };
+        /** @description A figure: its rows, summed. */
+        Figure: {
+            /**
+             * Format: int64
+             * @description Sum of the denominators.
+             */
+            den?: number | null;
+            /** @description Of which indicator. */
+            indicator: string;
+            /**
+             * Format: int64
+             * @description Sum of the numerators; none: 未知.
+             */
+            num?: number | null;
+            /**
+             * Format: int32
+             * @description Rows it is made of.
+             */
+            rows: number;
+            /**
+             * Format: int64
+             * @description Of which school; none: of all that the report is about.
+             */
+            school?: number | null;
+            /**
+             * Format: int64
+             * @description How much was unknown and is in no sum.
+             */
+            unknown?: number;
+            /** @description Why it is unknown. */
+            why?: string | null;
+        };
+        /** @description A figure that is not what it was. */
+        FigureChange: {
+            /** @description `indicator`, or `indicator@school`. */
+            figure: string;
+            /** @description As it would be now. */
+            is?: string | null;
+            /** @description As the report says; none: 未知. */
+            was?: string | null;
+        };
+        /**
+         * @description How a numerator and a denominator become a value.
+         * @enum {string}
+         */
+        FigureKind: "percent" | "ratio" | "count" | "hours" | "mean_hours";
+        /** @description What a figure is made of: one device, classroom, school, order … in the stretch of time. */
+        FigureRow: {
+            /**
+             * Format: int64
+             * @description Its share of the denominator.
+             */
+            den?: number | null;
+            /** @description What it is, e.g. a device's id. */
+            key: string;
+            /** @description What it is called. */
+            label: string;
+            /**
+             * Format: int64
+             * @description Its share of the numerator; none: nothing is known.
+             */
+            num?: number | null;
+            /**
+             * Format: int64
+             * @description The school it counts for.
+             */
+            school: number;
+            /**
+             * Format: int64
+             * @description How much of it is unknown: days, periods, or 1 for the row itself.
+             */
+            unknown?: number;
+            /** @description Why, see the dictionary's reasons. */
+            why?: string | null;
+        };
+        /**
+         * @description What the rows of an indicator are.
+         * @enum {string}
+         */
+        FigureRowKind: "device" | "classroom" | "school" | "push" | "order" | "asset";
+        /** @description What a figure is made of, one page. */
+        FigureRowPage: {
+            /** @description The rows of this page. */
+            items: components["schemas"]["FigureRow"][];
+            /**
+             * Format: int32
+             * @description This page, from 1.
+             */
+            page: number;
+            /**
+             * Format: int32
+             * @description Rows in a full page.
+             */
+            page_size: number;
+            /**
+             * Format: int64
+             * @description Rows of all pages.
+             */
+            total: number;
+        };
+        /** @description How many devices are how. */
+        FleetCounts: {
+            /**
+             * Format: int64
+             * @description 已关机: they are not there, and need not be.
+             */
+            off: number;
+            /**
+             * Format: int64
+             * @description 离线: they should be there, and are not.
+             */
+            offline: number;
+            /**
+             * Format: int64
+             * @description 在线.
+             */
+            online: number;
+            /** @description The same by reason. */
+            reasons: components["schemas"]["FleetReason"][];
+            /**
+             * Format: int64
+             * @description All.
+             */
+            total: number;
+            /**
+             * Format: int64
+             * @description 未知.
+             */
+            unknown: number;
+        };
+        /** @description So many are so, for that reason. */
+        FleetReason: {
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            count: number;
+            /** @description How they are. */
+            state: components["schemas"]["Liveness"];
+            /** @description Why they are taken for that. */
+            why: components["schemas"]["LivenessReason"];
+        };
         /** @description A push over all its schools. */
         Forecast: {
             /**
@@ -3715,6 +6174,19 @@ export interface components {
              * @description Schools that the push covers.
              */
             schools_total: number;
+        };
+        /** @description A stretch in which nothing came in. */
+        Gap: {
+            /**
+             * Format: date-time
+             * @description From then on.
+             */
+            from: string;
+            /**
+             * Format: date-time
+             * @description Up to then.
+             */
+            to: string;
         };
         /** @description A role at a node, as somebody holds it. */
         Grant: {
@@ -3812,8 +6284,293 @@ export interface components {
              */
             to_min: number;
         };
+        /** @description An incident. */
+        Incident: {
+            /**
+             * Format: date-time
+             * @description When somebody took it.
+             */
+            acknowledged_at?: string | null;
+            /** @description Who. */
+            acknowledged_by?: string | null;
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            began_at: string;
+            /** @description Why. */
+            cause: components["schemas"]["Cause"];
+            /**
+             * Format: date-time
+             * @description When all of it was over.
+             */
+            cleared_at?: string | null;
+            /**
+             * Format: int32
+             * @description Boards lost or affected, all parts together.
+             */
+            devices: number;
+            /**
+             * Format: int32
+             * @description Of these, not back, or still so.
+             */
+            devices_open: number;
+            /** @description From what that was concluded. */
+            evidence: components["schemas"]["Evidence"];
+            /**
+             * Format: int64
+             * @description Row id.
+             */
+            id: number;
+            /** @description How large. */
+            kind: components["schemas"]["IncidentKind"];
+            /**
+             * Format: date-time
+             * @description When the newest alert joined.
+             */
+            last_at: string;
+            /**
+             * Format: date-time
+             * @description When the next tier is told unless somebody acknowledges it.
+             */
+            next_tier_at?: string | null;
+            /**
+             * Format: int64
+             * @description The storm it is part of.
+             */
+            parent_id?: number | null;
+            /** @description Name of the place. */
+            place: string;
+            /** @description It began in a maintenance window: nobody is told. */
+            quiet: boolean;
+            /**
+             * Format: int64
+             * @description Region of an area's incident.
+             */
+            region_id?: number | null;
+            /**
+             * Format: date-time
+             * @description When nobody needed to look any more: by hand, or a while after all was over and nothing was damaged.
+             */
+            resolved_at?: string | null;
+            /** @description By whom; none: the console. */
+            resolved_by?: string | null;
+            /**
+             * Format: int64
+             * @description Its school.
+             */
+            school_id?: number | null;
+            /**
+             * Format: int32
+             * @description Schools affected.
+             */
+            schools: number;
+            /** @description How bad. */
+            severity: components["schemas"]["AlertSeverity"];
+            /**
+             * Format: date-time
+             * @description Nobody is told until then.
+             */
+            snoozed_until?: string | null;
+            /**
+             * Format: int32
+             * @description Who has been told: 0 the responsible, 1 the county, 2 the city; none: nobody yet.
+             */
+            tier?: number | null;
+            /** @description A sentence in the caller's language. */
+            title: string;
+            /** @description What its alerts have in common: `connectivity`, or a rule's key. */
+            topic: string;
+        };
+        /** @description One incident with its parts and its history. */
+        IncidentDetail: {
+            /** @description What became of it, oldest first. */
+            history: components["schemas"]["IncidentEvent"][];
+            /** @description The incident. */
+            incident: components["schemas"]["Incident"];
+            /** @description Its parts, within the reader's reach. */
+            parts: components["schemas"]["Incident"][];
+            /** @description Who was told what. */
+            told: components["schemas"]["IncidentTold"][];
+        };
+        /** @description One board of an incident, for the damage list. */
+        IncidentDevice: {
+            /**
+             * Format: date-time
+             * @description When it was back, or it was over; none: not yet.
+             */
+            back_at?: string | null;
+            /** @description What it said of its power-up after: `power_loss`, `watchdog` … */
+            boot_reason?: string | null;
+            /** @description Why, for this board. */
+            cause: components["schemas"]["Cause"];
+            /** @description Its classroom. */
+            classroom: string;
+            /** @description Keys of rules that were raised on it since: what the storm left behind. */
+            damage: string[];
+            /** @description The board. */
+            device_id: string;
+            /**
+             * Format: int64
+             * @description The incident of its school.
+             */
+            incident_id: number;
+            /**
+             * Format: date-time
+             * @description When it was lost, or it began.
+             */
+            lost_at: string;
+            /** @description Its name. */
+            school: string;
+            /**
+             * Format: int64
+             * @description Its school.
+             */
+            school_id: number;
+            /** @description Not back, or with damage: somebody must go there. */
+            to_see: boolean;
+        };
+        /** @description Boards of an incident and its parts: those to see first. */
+        IncidentDevicePage: {
+            /** @description The rows of this page. */
+            items: components["schemas"]["IncidentDevice"][];
+            /**
+             * Format: int32
+             * @description This page, from 1.
+             */
+            page: number;
+            /**
+             * Format: int32
+             * @description Rows in a full page.
+             */
+            page_size: number;
+            /**
+             * Format: int64
+             * @description Rows of all pages.
+             */
+            total: number;
+        };
+        /** @description One step of an incident. */
+        IncidentEvent: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /** @description By whom; none: the console. */
+            by?: string | null;
+            /** @description More of it. */
+            note: string;
+            /** @description `opened`, `joined`, `cause`, `acknowledged`, `snoozed`, `note`, `told`, `escalated`, `cleared`, `resolved`, `reopened`. */
+            what: string;
+        };
+        /**
+         * @description How large an incident is.
+         * @enum {string}
+         */
+        IncidentKind: "area" | "school" | "device";
+        /** @description A word on an incident; acknowledging, resolving and noting take it. */
+        IncidentNote: {
+            /** @description At most 500 characters; names no person. */
+            note?: string;
+        };
+        /** @description Incidents, open ones first, then the newest. */
+        IncidentPage: {
+            /** @description The rows of this page. */
+            items: components["schemas"]["Incident"][];
+            /**
+             * Format: int32
+             * @description This page, from 1.
+             */
+            page: number;
+            /**
+             * Format: int32
+             * @description Rows in a full page.
+             */
+            page_size: number;
+            /**
+             * Format: int64
+             * @description Rows of all pages.
+             */
+            total: number;
+        };
+        /** @description For how long nobody is told. */
+        IncidentSnooze: {
+            /** @description At most 500 characters. */
+            note?: string;
+            /**
+             * Format: date-time
+             * @description Until then, at most 30 days ahead; a time past ends it.
+             */
+            until: string;
+        };
+        /** @description A message about an incident. */
+        IncidentTold: {
+            /** @description Through which channel. */
+            channel: string;
+            /** @description Why it could not be. */
+            error?: string | null;
+            /** @description Why: `opened`, `grown`, `escalated`, `cleared`. */
+            reason: string;
+            /**
+             * Format: date-time
+             * @description When it was sent.
+             */
+            sent_at?: string | null;
+            /** @description `waiting`, `sent`, `failed`, `held`, `digested`. */
+            state: string;
+            /** @description To whom; none: to a group. */
+            user?: string | null;
+        };
+        /** @description One indicator of the dictionary. */
+        Indicator: {
+            /** @description What it is. */
+            definition: string;
+            /** @description Of what. */
+            denominator: string;
+            /** @description Its name in English. */
+            en: string;
+            /** @description How it is worked out. */
+            formula: string;
+            /** @description Names it for good. */
+            id: string;
+            /** @description How its value is worked out. */
+            kind: components["schemas"]["FigureKind"];
+            /** @description Somebody types it in (人工填报). */
+            manual?: boolean;
+            /** @description What its rows are. */
+            row: components["schemas"]["FigureRowKind"];
+            /** @description Which plan asks for it, quoted. */
+            source: string;
+            /** @description Its name. */
+            zh: string;
+        };
+        /** @description All indicators. */
+        IndicatorDictionary: {
+            /** @description In the order of the report. */
+            indicator: components["schemas"]["Indicator"][];
+            /** @description Why figures are unknown. */
+            reason: components["schemas"]["UnknownReason"][];
+            /** @description Changes with any change of meaning. */
+            version: string;
+        };
         /** @description Messages from devices since the start. */
         IngestCounters: {
+            /**
+             * Format: int64
+             * @description Events stored.
+             */
+            events_stored?: number;
+            /**
+             * Format: int64
+             * @description Readings and clocks that could not be true and were left out.
+             */
+            implausible?: number;
+            /**
+             * Format: int64
+             * @description Messages that came too often and were not taken; their devices send them again.
+             */
+            limited?: number;
             /**
              * Format: int64
              * @description All.
@@ -3835,6 +6592,102 @@ export interface components {
              */
             samples_stored: number;
         };
+        /** @description An inspection. */
+        Inspection: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /** @description By whom; empty: the console. */
+            by: string;
+            /** @description Its name. */
+            classroom: string;
+            /**
+             * Format: int64
+             * @description The classroom.
+             */
+            classroom_id: number;
+            /**
+             * Format: date
+             * @description Of which day.
+             */
+            date: string;
+            /** @description The device. */
+            device_id?: string | null;
+            /**
+             * Format: int64
+             * @description Its id.
+             */
+            id: number;
+            /** @description Its points. */
+            items: components["schemas"]["InspectionItem"][];
+            /** @description Whose word. */
+            kind: components["schemas"]["InspectionKind"];
+            /** @description Anything else. */
+            note: string;
+            /** @description The worst of its points. */
+            result: components["schemas"]["InspectionResult"];
+            /** @description Its name. */
+            school: string;
+            /**
+             * Format: int64
+             * @description The school.
+             */
+            school_id: number;
+        };
+        /** @description One point of an inspection. */
+        InspectionItem: {
+            /** @description Which point: `online`, `clock`, `disk`, `temperature`, `wear`, `lessons`, or one of the human list. */
+            point: string;
+            /** @description How it was found. */
+            result: components["schemas"]["InspectionResult"];
+            /** @description The figure behind it, or what was seen; at most 80 characters. */
+            value?: string;
+        };
+        /** @description What came of an inspection. */
+        InspectionKept: {
+            /**
+             * Format: int64
+             * @description Its id.
+             */
+            id: number;
+            /**
+             * Format: int64
+             * @description The order that was opened for what failed.
+             */
+            order_id?: number | null;
+        };
+        /**
+         * @description Whose word an inspection is.
+         * @enum {string}
+         */
+        InspectionKind: "automatic" | "human";
+        /** @description Inspections, one page, newest first. */
+        InspectionPage: {
+            /** @description The rows of this page. */
+            items: components["schemas"]["Inspection"][];
+            /**
+             * Format: int32
+             * @description This page, from 1.
+             */
+            page: number;
+            /**
+             * Format: int32
+             * @description Rows in a full page.
+             */
+            page_size: number;
+            /**
+             * Format: int64
+             * @description Rows of all pages.
+             */
+            total: number;
+        };
+        /**
+         * @description How something was found.
+         * @enum {string}
+         */
+        InspectionResult: "pass" | "unknown" | "fail";
         /** @description A batch as issued. */
         IssuedBatch: {
             /**
@@ -4324,6 +7177,140 @@ export interface components {
             /** @description The programs that convert, and whether they are installed on the server. */
             tools: components["schemas"]["ConvertTool"][];
         };
+        /**
+         * @description How a device is.
+         * @enum {string}
+         */
+        Liveness: "online" | "offline" | "off" | "unknown";
+        /**
+         * @description Why it is taken for that.
+         * @enum {string}
+         */
+        LivenessReason: "connected" | "lost" | "after_hours" | "never_heard" | "not_watched" | "broker_down" | "line_down" | "silent";
+        /** @description Maintenance windows, newest first. */
+        MaintenancePage: {
+            /** @description The rows of this page. */
+            items: components["schemas"]["MaintenanceWindow"][];
+            /**
+             * Format: int32
+             * @description This page, from 1.
+             */
+            page: number;
+            /**
+             * Format: int32
+             * @description Rows in a full page.
+             */
+            page_size: number;
+            /**
+             * Format: int64
+             * @description Rows of all pages.
+             */
+            total: number;
+        };
+        /** @description A stretch in which nobody is told because somebody works there. */
+        MaintenanceWindow: {
+            /** @description Whether it holds now. */
+            active: boolean;
+            /**
+             * Format: date-time
+             * @description When it was taken back.
+             */
+            cancelled_at?: string | null;
+            /** @description By whom. */
+            cancelled_by?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was set.
+             */
+            created_at: string;
+            /** @description By whom. */
+            created_by: string;
+            /**
+             * Format: date-time
+             * @description Begin.
+             */
+            from: string;
+            /**
+             * Format: int64
+             * @description Row id.
+             */
+            id: number;
+            /** @description The place's name. */
+            place: string;
+            /** @description Why. */
+            reason: string;
+            /**
+             * Format: int64
+             * @description In this region and below.
+             */
+            region_id?: number | null;
+            /**
+             * Format: int64
+             * @description In this school.
+             */
+            school_id?: number | null;
+            /**
+             * Format: date-time
+             * @description End.
+             */
+            to: string;
+        };
+        /** @description A figure that somebody typed in. */
+        ManualFigure: {
+            /**
+             * Format: int64
+             * @description E.g. computers.
+             */
+            denominator: number;
+            /** @description Which indicator. */
+            indicator: string;
+            /** @description From where it is. */
+            note: string;
+            /**
+             * Format: int64
+             * @description E.g. pupils.
+             */
+            numerator: number;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            updated_at: string;
+            /** @description By whom. */
+            updated_by: string;
+        };
+        /** @description A figure to be typed in. */
+        ManualFigureChange: {
+            /**
+             * Format: int32
+             * @description E.g. computers; at least 1.
+             */
+            denominator: number;
+            /** @description An indicator that is 人工填报. */
+            indicator: string;
+            /**
+             * Format: date
+             * @description Any day of the month.
+             */
+            month: string;
+            /** @description From where it is, at most 100 characters. */
+            note?: string;
+            /**
+             * Format: int32
+             * @description E.g. pupils.
+             */
+            numerator: number;
+        };
+        /**
+         * @description How samples come together.
+         * @enum {string}
+         */
+        MetricKind: "gauge" | "delta";
+        /**
+         * @description What a figure is counted in.
+         * @enum {string}
+         */
+        MetricUnit: "percent" | "bytes" | "count" | "celsius" | "mbps" | "seconds" | "milliseconds";
         /** @description Moves a device. */
         MoveDevice: {
             /**
@@ -4337,10 +7324,58 @@ export interface components {
          * @enum {string}
          */
         NeverReason: "metered" | "no_power" | "nothing_allowed" | "too_long" | "nobody_there";
+        /** @description An area to make, or how it is from now on. */
+        NewArea: {
+            /** @description Its name, 1–80 characters. */
+            name: string;
+            /** @description Who looks after it. */
+            people?: components["schemas"]["AreaPerson"][];
+            /**
+             * Format: int64
+             * @description The region; it stays when an area is changed.
+             */
+            region_id: number;
+            /** @description Its schools, all of that region; they leave the area they were in. */
+            school_ids?: number[];
+            /** @description The company or team, at most 200 characters. */
+            vendor?: string;
+        };
+        /** @description A piece of equipment to enter by hand. */
+        NewAsset: components["schemas"]["AssetChange"] & {
+            /**
+             * Format: int64
+             * @description The classroom.
+             */
+            classroom_id?: number | null;
+            /** @description What it is. */
+            kind: components["schemas"]["AssetKind"];
+            /**
+             * Format: int64
+             * @description The school.
+             */
+            school_id: number;
+        };
         /** @description Who may sign for a school. */
         NewAuthors: {
             /** @description Boards of the school; whoever is not named may not. */
             device_ids: string[];
+        };
+        /** @description A test that somebody orders now. */
+        NewBandwidthTest: {
+            /** @description Boards that measure; empty: as many as are needed to prove the target. */
+            device_ids?: string[];
+            /** @description Also in class hours; never in an exam, and a board that plays a lesson never takes part. */
+            forced?: boolean;
+            /**
+             * Format: int32
+             * @description Seconds of each direction, 3–60; built in: as set for all.
+             */
+            seconds?: number | null;
+            /**
+             * Format: int32
+             * @description Connections of each board, 1–16; built in: as set for all.
+             */
+            streams?: number | null;
         };
         /** @description Tickets for a school's classrooms. */
         NewBatch: {
@@ -4356,6 +7391,47 @@ export interface components {
              * @description Hours the tickets are good for, 1–2160, default 336.
              */
             ttl_hours?: number | null;
+        };
+        /** @description A new channel, or all of a channel anew. Secrets that are left out on a change stay. */
+        NewChannel: {
+            /** @description Nothing goes out through one that is off. */
+            enabled?: boolean;
+            /** @description What it is; cannot be changed. */
+            kind: components["schemas"]["ChannelKind"];
+            /** @description What people call it, 1–60 characters. */
+            name: string;
+            /**
+             * Format: int64
+             * @description Belongs to this region; without a place to the whole install.
+             */
+            region_id?: number | null;
+            /**
+             * Format: int64
+             * @description Belongs to this school.
+             */
+            school_id?: number | null;
+            /** @description 钉钉: the robot's secret (加签). Webhook: key of the `X-Bbt-Signature` header (HMAC-SHA256 of the body, hex). */
+            sign_secret?: string | null;
+            /** @description Sender's address. */
+            smtp_from?: string | null;
+            /** @description Mail server; must be allowed in `[notify]` of `console.toml`. */
+            smtp_host?: string | null;
+            /** @description Its password. */
+            smtp_password?: string | null;
+            /**
+             * Format: int32
+             * @description Its port.
+             */
+            smtp_port?: number | null;
+            smtp_security?: components["schemas"]["SmtpSecurity"] | null;
+            /** @description Account at the mail server. */
+            smtp_user?: string | null;
+            tells?: components["schemas"]["AlertSeverity"] | null;
+            /**
+             * @description Webhook and robots: where to. Its query holds the robot's key, so it is never told again. The host must be allowed in
+             *     `[notify]` of `console.toml`.
+             */
+            url?: string | null;
         };
         /** @description A new classroom. */
         NewClassroom: {
@@ -4432,6 +7508,48 @@ export interface components {
              */
             school_id?: number | null;
         };
+        /** @description What somebody found who was there. */
+        NewInspection: {
+            /**
+             * Format: int64
+             * @description The classroom.
+             */
+            classroom_id: number;
+            /**
+             * @description Its points, 1–40; those of the human list are `screen`, `touch`, `sound`, `network`, `power`, `cabling`, `fixing`,
+             *     `accessories`, `clean`, `label`.
+             */
+            items: components["schemas"]["InspectionItem"][];
+            /** @description Anything else, at most 200 characters. */
+            note?: string;
+            /** @description Open an order for the points that failed. */
+            open_order?: boolean;
+        };
+        /** @description A new maintenance window; exactly one of region and school. */
+        NewMaintenance: {
+            /**
+             * Format: date-time
+             * @description Begin.
+             */
+            from: string;
+            /** @description Why, 1–200 characters. */
+            reason: string;
+            /**
+             * Format: int64
+             * @description In this region and below.
+             */
+            region_id?: number | null;
+            /**
+             * Format: int64
+             * @description In this school.
+             */
+            school_id?: number | null;
+            /**
+             * Format: date-time
+             * @description End, at most 31 days later.
+             */
+            to: string;
+        };
         /** @description A new description for a draft. */
         NewMeta: {
             /** @description The whole description. */
@@ -4463,6 +7581,39 @@ export interface components {
              */
             ttl_s?: number | null;
         };
+        /** @description An order opened by hand. One of school, classroom, device or asset says where. */
+        NewOrder: {
+            /**
+             * Format: int64
+             * @description The piece of equipment.
+             */
+            asset_id?: number | null;
+            class?: components["schemas"]["OrderClass"] | null;
+            /**
+             * Format: int64
+             * @description The classroom.
+             */
+            classroom_id?: number | null;
+            /** @description The board. */
+            device_id?: string | null;
+            fault_class?: components["schemas"]["FaultClass"] | null;
+            /**
+             * Format: int64
+             * @description The incident it is for; an incident has one order at most.
+             */
+            incident_id?: number | null;
+            /**
+             * Format: int64
+             * @description The school.
+             */
+            school_id?: number | null;
+            /** @description More, at most 1000 characters; names no person. */
+            text?: string;
+            /** @description In a few words, 2–80 characters. */
+            title: string;
+            /** @description It cannot wait. */
+            urgent?: boolean;
+        };
         /** @description A pack to be made: of lessons, of a push, or of all that a school should hold. Exactly one of the three. */
         NewPack: {
             format?: components["schemas"]["PackFormat"] | null;
@@ -4480,6 +7631,43 @@ export interface components {
             school_id?: number | null;
             /** @description What people call it, 1–80 characters. */
             title: string;
+        };
+        /** @description A spare part to keep. */
+        NewPart: {
+            /** @description Its code, 1–40 characters. */
+            code: string;
+            /**
+             * Format: int32
+             * @description At or below this it is time to buy.
+             */
+            low_at?: number;
+            /** @description Its name, 1–80 characters. */
+            name: string;
+            /**
+             * Format: int64
+             * @description Whose stock.
+             */
+            region_id: number;
+            /**
+             * Format: int32
+             * @description How many there are already.
+             */
+            stock?: number;
+            /** @description What is counted; left out: 件. */
+            unit?: string | null;
+        };
+        /** @description Parts that an order used. */
+        NewPartUse: {
+            /**
+             * Format: int32
+             * @description How many, 1–1000; negative gives them back.
+             */
+            count: number;
+            /**
+             * Format: int64
+             * @description Which part.
+             */
+            part_id: number;
         };
         /** @description A lesson to be planned in many classrooms (集体备课). */
         NewPlan: {
@@ -4544,6 +7732,55 @@ export interface components {
             /** @description Where to. */
             target: components["schemas"]["PushTarget"];
         };
+        /** @description How a person is reached from now on; replaces what was set for the person and the channel. */
+        NewRecipient: {
+            /** @description E-mail address, or the number that a robot calls; at most 200 characters. */
+            address?: string;
+            /**
+             * Format: int32
+             * @description 1–60, default 6.
+             */
+            cap_per_hour?: number | null;
+            /**
+             * Format: int64
+             * @description The channel.
+             */
+            channel_id: number;
+            /**
+             * Format: int32
+             * @description Minute of the day, 0–1,439, default 0.
+             */
+            quiet_from?: number | null;
+            /**
+             * Format: int32
+             * @description Minute of the day, 0–1,439, default 0.
+             */
+            quiet_to?: number | null;
+            severity?: components["schemas"]["AlertSeverity"] | null;
+            /** @description Default no. */
+            tell_cleared?: boolean | null;
+            /** @description The account. */
+            username: string;
+        };
+        /** @description A rectification to open (网络安全通报). */
+        NewRectification: {
+            /** @description The board, where it is about one. */
+            device_id?: string | null;
+            /**
+             * Format: date
+             * @description By when.
+             */
+            due_on: string;
+            /**
+             * Format: int64
+             * @description The school.
+             */
+            school_id: number;
+            /** @description What the notice says, at most 1000 characters. */
+            text?: string;
+            /** @description In a few words, 2–80 characters. */
+            title: string;
+        };
         /** @description A new region. */
         NewRegion: {
             /** @description Official code. */
@@ -4565,6 +7802,41 @@ export interface components {
              * @description Hours the ticket is good for, 1–2160, default 72.
              */
             ttl_hours?: number | null;
+        };
+        /** @description A report to be made: of a region or of a school. */
+        NewReport: {
+            /**
+             * Format: date
+             * @description Any day in it.
+             */
+            date: string;
+            /** @description Month, quarter or year. */
+            kind: components["schemas"]["ReportKind"];
+            /**
+             * Format: int64
+             * @description Of a region and all below…
+             */
+            region_id?: number | null;
+            /**
+             * Format: int64
+             * @description …or of one school.
+             */
+            school_id?: number | null;
+        };
+        /** @description A version of a rule for a place; without a place for the whole install. */
+        NewRule: {
+            /**
+             * Format: int64
+             * @description For this region and below.
+             */
+            region_id?: number | null;
+            /** @description The rule. */
+            rule: components["schemas"]["RuleBody"];
+            /**
+             * Format: int64
+             * @description For this school.
+             */
+            school_id?: number | null;
         };
         /** @description A new school. */
         NewSchool: {
@@ -4822,6 +8094,85 @@ export interface components {
             /** @description Which. */
             target: components["schemas"]["PushTarget"];
         };
+        /** @description A message and what became of it. */
+        Notification: {
+            /** @description Its name. */
+            channel: string;
+            /**
+             * Format: int64
+             * @description Through which channel.
+             */
+            channel_id: number;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When it is tried next.
+             */
+            due_at?: string | null;
+            /** @description Why the last one failed. */
+            error?: string | null;
+            /**
+             * Format: int64
+             * @description Row id.
+             */
+            id: number;
+            /**
+             * Format: int64
+             * @description About which incident.
+             */
+            incident_id?: number | null;
+            /** @description `opened`, `grown`, `escalated`, `cleared`, `digest`, `test`, `order`. */
+            reason: string;
+            /**
+             * Format: date-time
+             * @description When it was sent.
+             */
+            sent_at?: string | null;
+            /** @description How bad. */
+            severity: components["schemas"]["AlertSeverity"];
+            /** @description `waiting`, `sent`, `failed` (given up), `held` (beyond the cap, or in quiet hours), `digested` (went out in a digest). */
+            state: string;
+            /** @description Its text. */
+            text: string;
+            /** @description Its title. */
+            title: string;
+            /**
+             * Format: int32
+             * @description How long the last one took.
+             */
+            took_ms?: number | null;
+            /**
+             * Format: int32
+             * @description Tries so far.
+             */
+            tries: number;
+            /** @description To whom; none: to a group. */
+            user?: string | null;
+        };
+        /** @description Messages, newest first. */
+        NotificationPage: {
+            /** @description The rows of this page. */
+            items: components["schemas"]["Notification"][];
+            /**
+             * Format: int32
+             * @description This page, from 1.
+             */
+            page: number;
+            /**
+             * Format: int32
+             * @description Rows in a full page.
+             */
+            page_size: number;
+            /**
+             * Format: int64
+             * @description Rows of all pages.
+             */
+            total: number;
+        };
         /** @description Single sign-on. */
         OidcOption: {
             /** @description On the button. */
@@ -4903,6 +8254,361 @@ export interface components {
              * @description 未知.
              */
             unknown: number;
+        };
+        /** @description A work order, as lists have it. */
+        Order: {
+            /** @description Its name. */
+            area?: string | null;
+            /**
+             * Format: int64
+             * @description The area of responsibility.
+             */
+            area_id?: number | null;
+            /**
+             * Format: int64
+             * @description The piece of equipment.
+             */
+            asset_id?: number | null;
+            /** @description Its name. */
+            assigned_name?: string | null;
+            /**
+             * Format: int64
+             * @description Who does it, an account.
+             */
+            assigned_to?: number | null;
+            /** @description 建设单位. */
+            builder: string;
+            /** @description What it concerns. */
+            class: components["schemas"]["OrderClass"];
+            /** @description Its name. */
+            classroom?: string | null;
+            /**
+             * Format: int64
+             * @description The classroom.
+             */
+            classroom_id?: number | null;
+            /** @description The board. */
+            device_id?: string | null;
+            fault_class?: components["schemas"]["FaultClass"] | null;
+            /** @description The reported fault. */
+            fault_id?: string | null;
+            /**
+             * Format: int64
+             * @description Its id; shown with leading zeros as 工单号.
+             */
+            id: number;
+            /**
+             * Format: int64
+             * @description The incident.
+             */
+            incident_id?: number | null;
+            /** @description What it is for. */
+            kind: components["schemas"]["OrderKind"];
+            /** @description 运维单位. */
+            maintainer: string;
+            /**
+             * Format: date-time
+             * @description When it came into being.
+             */
+            opened_at: string;
+            /** @description One of both has passed. */
+            overdue: boolean;
+            /** @description 主管单位. */
+            owner: string;
+            /**
+             * Format: int32
+             * @description Photos it has.
+             */
+            photos: number;
+            /**
+             * Format: date-time
+             * @description It should be done by then; none once it is.
+             */
+            repair_due?: string | null;
+            /**
+             * Format: date-time
+             * @description Somebody should have taken it by then; none once somebody has.
+             */
+            respond_due?: string | null;
+            /**
+             * Format: int32
+             * @description How often it was worked on: 1, and one more each time it was opened again.
+             */
+            round: number;
+            /** @description Its name. */
+            school: string;
+            /**
+             * Format: int64
+             * @description The school.
+             */
+            school_id: number;
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            since: string;
+            /** @description What it came from. */
+            source: components["schemas"]["OrderSource"];
+            /** @description How it stands. */
+            state: components["schemas"]["OrderState"];
+            /** @description What exactly, a word of the class's list; may be empty. */
+            symptom: string;
+            /**
+             * Format: int32
+             * @description How often it climbed to a higher tier.
+             */
+            tier: number;
+            /** @description In a few words; may be empty where class and symptom say it. */
+            title: string;
+            /** @description It cannot wait: class cannot be held. */
+            urgent: boolean;
+        };
+        /**
+         * @description One thing that happened to an order.
+         * @enum {string}
+         */
+        OrderAct: "opened" | "assigned" | "accepted" | "on_site" | "repaired" | "confirmed" | "reopened" | "closed" | "cancelled" | "noted" | "photo" | "parts" | "climbed" | "again";
+        /**
+         * @description Whose word an event is.
+         * @enum {string}
+         */
+        OrderBy: "user" | "board" | "qr" | "console";
+        /** @description What the county's operators settle. */
+        OrderChange: {
+            /**
+             * Format: int64
+             * @description Give it to this account.
+             */
+            assign_to?: number | null;
+            /** @description End it without a repair; a note must say why. */
+            cancel?: boolean;
+            class?: components["schemas"]["OrderClass"] | null;
+            /** @description At most 200 characters. */
+            note?: string;
+            /** @description It can(not) wait. */
+            urgent?: boolean | null;
+        };
+        /**
+         * @description What it concerns, as maintenance contracts sort it.
+         * @enum {string}
+         */
+        OrderClass: "infrastructure" | "application" | "resource";
+        /**
+         * @description Which clock a time runs on.
+         * @enum {string}
+         */
+        OrderClock: "class" | "wall";
+        /**
+         * @description The clocks of an order, measured between its events and never typed. The class clock runs in the school's hours of
+         *     teaching, the wall clock always.
+         */
+        OrderClocks: {
+            /** @description What is allowed; which clock counts is said there. */
+            allowed: components["schemas"]["OrderSla"];
+            /**
+             * Format: int64
+             * @description The same in hours of teaching.
+             */
+            repair_class_s: number;
+            /** @description The repair was within it. */
+            repair_kept?: boolean | null;
+            /**
+             * Format: int64
+             * @description Until it was done, all rounds together, without the time in which who uses it was asked.
+             */
+            repair_wall_s: number;
+            /** @description It is done: the clock stands. */
+            repaired: boolean;
+            /** @description Somebody took it: the clock stands. */
+            responded: boolean;
+            /**
+             * Format: int64
+             * @description The same in hours of teaching.
+             */
+            response_class_s: number;
+            /** @description The response was within it; none while nobody can say. */
+            response_kept?: boolean | null;
+            /**
+             * Format: int64
+             * @description Until somebody took it, in seconds; while it runs, until now.
+             */
+            response_wall_s: number;
+        };
+        /** @description How many orders there are, for the head of the page. */
+        OrderCounts: {
+            /** @description By state's word, those that are open. */
+            open: {
+                [key: string]: number;
+            };
+            /**
+             * Format: int64
+             * @description Overdue.
+             */
+            overdue: number;
+            /**
+             * Format: int64
+             * @description Opened today.
+             */
+            today: number;
+        };
+        /** @description An order with all that happened. */
+        OrderDetail: {
+            /** @description Its clocks. */
+            clocks: components["schemas"]["OrderClocks"];
+            /**
+             * Format: date
+             * @description By when a notice demands the rectification.
+             */
+            due_on?: string | null;
+            /** @description Oldest first. */
+            events: components["schemas"]["OrderEvent"][];
+            /** @description What may be done now, as acts; whether this person may is for their role. */
+            next: components["schemas"]["OrderAct"][];
+            /** @description The order. */
+            order: components["schemas"]["Order"];
+            /** @description Spare parts used. */
+            parts: components["schemas"]["PartUse"][];
+            /** @description Oldest first. */
+            photos: components["schemas"]["OrderPhoto"][];
+            /** @description What was written when it was opened. */
+            text: string;
+        };
+        /** @description One event. */
+        OrderEvent: {
+            /** @description What. */
+            act: components["schemas"]["OrderAct"];
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /** @description The account; empty where there is none. */
+            by: string;
+            /** @description Whose word. */
+            by_kind: components["schemas"]["OrderBy"];
+            /** @description What was said. */
+            note: string;
+            /** @description How it stood after it. */
+            state: components["schemas"]["OrderState"];
+        };
+        /**
+         * @description What an order is for.
+         * @enum {string}
+         */
+        OrderKind: "repair" | "rectification";
+        /** @description Orders, one page: open ones first (those that are due soonest), then the newest. */
+        OrderPage: {
+            /** @description The rows of this page. */
+            items: components["schemas"]["Order"][];
+            /**
+             * Format: int32
+             * @description This page, from 1.
+             */
+            page: number;
+            /**
+             * Format: int32
+             * @description Rows in a full page.
+             */
+            page_size: number;
+            /**
+             * Format: int64
+             * @description Rows of all pages.
+             */
+            total: number;
+        };
+        /** @description A photo of an order; the picture is at `/orders/{id}/photos/{photo}`. */
+        OrderPhoto: {
+            /**
+             * Format: date-time
+             * @description When it was added.
+             */
+            added_at: string;
+            /** @description By whom. */
+            added_by: string;
+            /** @description BLAKE3 of the picture. */
+            hash: string;
+            /**
+             * Format: int32
+             * @description Pixels.
+             */
+            height: number;
+            /**
+             * Format: int64
+             * @description Its id.
+             */
+            id: number;
+            /** @description What it shows. */
+            shows: components["schemas"]["PhotoShows"];
+            /**
+             * Format: int64
+             * @description Bytes.
+             */
+            size_bytes: number;
+            /**
+             * Format: int32
+             * @description Pixels.
+             */
+            width: number;
+        };
+        /** @description What is allowed for orders of a class. */
+        OrderSla: {
+            /** @description On which clock. */
+            clock: components["schemas"]["OrderClock"];
+            /**
+             * Format: int32
+             * @description Minutes until it is done, 1–100000.
+             */
+            repair_min: number;
+            /**
+             * Format: int32
+             * @description Minutes until somebody takes it, 1–100000.
+             */
+            respond_min: number;
+        };
+        /** @description What is allowed for one class. */
+        OrderSlaRow: {
+            /** @description Which class. */
+            class: components["schemas"]["OrderClass"];
+            /** @description Set at this region; else it is that of a region above or built in. */
+            own?: boolean;
+            /** @description What is allowed. */
+            sla: components["schemas"]["OrderSla"];
+            /** @description Those that cannot wait, or the others. */
+            urgent: boolean;
+        };
+        /** @description What a region allows itself for orders. */
+        OrderSlas: {
+            /**
+             * Format: int64
+             * @description The region.
+             */
+            region_id: number;
+            /** @description One for each class and urgency. */
+            rows: components["schemas"]["OrderSlaRow"][];
+        };
+        /**
+         * @description What an order came from.
+         * @enum {string}
+         */
+        OrderSource: "incident" | "fault" | "qr" | "hand" | "inspection";
+        /**
+         * @description How an order stands.
+         * @enum {string}
+         */
+        OrderState: "new" | "accepted" | "on_site" | "repaired" | "confirmed" | "closed" | "reopened" | "cancelled";
+        /** @description A verdict on a repair. */
+        OrderVerdict: {
+            /** @description At most 200 characters. */
+            note?: string;
+            /** @description Which. */
+            step: components["schemas"]["VerdictStep"];
+        };
+        /** @description A word of whoever works on it. */
+        OrderWork: {
+            /** @description At most 200 characters; boards show it, so it names no person. */
+            note?: string;
+            /** @description What. */
+            step: components["schemas"]["WorkStep"];
         };
         /** @description Figures for the first page. */
         Overview: {
@@ -5027,6 +8733,66 @@ export interface components {
          * @enum {string}
          */
         PackState: "queued" | "building" | "ready" | "failed" | "expired";
+        /** @description A spare part and how many there are. */
+        Part: {
+            /** @description Its code in the stock. */
+            code: string;
+            /**
+             * Format: int64
+             * @description Its id.
+             */
+            id: number;
+            /** @description It is. */
+            low: boolean;
+            /**
+             * Format: int32
+             * @description At or below this it is time to buy.
+             */
+            low_at: number;
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: int64
+             * @description Whose stock.
+             */
+            region_id: number;
+            /**
+             * Format: int64
+             * @description How many there are.
+             */
+            stock: number;
+            /** @description What is counted, e.g. 件. */
+            unit: string;
+        };
+        /** @description A change of the stock that no order makes: bought, counted, thrown away. */
+        PartMove: {
+            /**
+             * Format: int32
+             * @description Positive: into the stock. Not zero.
+             */
+            change: number;
+            /** @description Why, 1–200 characters. */
+            note: string;
+        };
+        /** @description Parts that an order used. */
+        PartUse: {
+            /** @description Its code. */
+            code: string;
+            /**
+             * Format: int64
+             * @description How many in all.
+             */
+            count: number;
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: int64
+             * @description Which part.
+             */
+            part_id: number;
+            /** @description What is counted. */
+            unit: string;
+        };
         /** @description The password that was made. */
         PasswordReset: {
             /** @description Where it was made here; shown this once. */
@@ -5081,6 +8847,19 @@ export interface components {
          * @enum {string}
          */
         PeriodState: "opened" | "not_opened" | "unknown";
+        /** @description A photo, as `multipart/form-data`: the part `file` (jpeg or png, at most 5 MB), the parameter `shows`. */
+        PhotoForm: {
+            /**
+             * Format: binary
+             * @description The picture.
+             */
+            file: string;
+        };
+        /**
+         * @description What a photo shows.
+         * @enum {string}
+         */
+        PhotoShows: "fault" | "repair" | "evidence";
         /** @description A node of the tree as a caller names it; neither field: the whole install. */
         Place: {
             /**
@@ -5543,6 +9322,16 @@ export interface components {
              */
             agent_rss_bytes?: number | null;
             /**
+             * Format: float
+             * @description Share of tries to reach the console that failed since the last sample, 0–100.
+             */
+            console_loss_percent?: number | null;
+            /**
+             * Format: float
+             * @description Round trip to the console in ms (TCP handshake); left out when it does not answer.
+             */
+            console_rtt_ms?: number | null;
+            /**
              * Format: uint64
              * @description Lesson bytes copied from an older version on the same disk since the last sample.
              */
@@ -5552,6 +9341,11 @@ export interface components {
              * @description Busy share of all processors since the last sample, 0–100.
              */
             cpu_percent?: number | null;
+            /**
+             * Format: float
+             * @description Share of time in which something waited for a processor, last 60 s, 0–100 (PSI `some avg60`).
+             */
+            cpu_pressure_percent?: number | null;
             /**
              * Format: uint64
              * @description Free room in it, in bytes.
@@ -5563,10 +9357,30 @@ export interface components {
              */
             disk_free_inodes?: number | null;
             /**
+             * Format: uint32
+             * @description Sectors that such a disk had to replace.
+             */
+            disk_reallocated_sectors?: number | null;
+            /**
              * Format: uint64
              * @description Size of the lessons' file system in bytes.
              */
             disk_total_bytes?: number | null;
+            /**
+             * Format: uint8
+             * @description Wear of a disk with SMART, 0–100.
+             */
+            disk_wear_percent?: number | null;
+            /**
+             * Format: float
+             * @description Time in which the console's name was looked up, in ms; left out when nobody answered.
+             */
+            dns_ms?: number | null;
+            /**
+             * Format: uint8
+             * @description State of the eMMC's reserved blocks: 1 normal, 2 warning (80 % used), 3 urgent (JEDEC JESD84-B51 `PRE_EOL_INFO`).
+             */
+            emmc_pre_eol?: number | null;
             /**
              * Format: uint8
              * @description eMMC wear as its life-time estimate, 0–100 (JEDEC JESD84-B51 `DEVICE_LIFE_TIME_EST`, upper bound of its step).
@@ -5577,6 +9391,11 @@ export interface components {
              * @description Lesson bytes fetched over the school's line since the last sample.
              */
             fetched_bytes?: number | null;
+            /**
+             * Format: float
+             * @description Round trip to the gateway in ms; left out when it does not answer.
+             */
+            gateway_rtt_ms?: number | null;
             /**
              * Format: float
              * @description The same for disk access.
@@ -5597,6 +9416,11 @@ export interface components {
              * @description Lessons that are assigned.
              */
             lessons_assigned?: number | null;
+            /**
+             * Format: uint32
+             * @description Lessons that cannot be completed as things are.
+             */
+            lessons_failed?: number | null;
             /**
              * Format: uint32
              * @description Lessons that are ready to play.
@@ -5638,6 +9462,11 @@ export interface components {
              */
             network_tx_bytes?: number | null;
             /**
+             * Format: uint32
+             * @description Samples that wait in the outbox.
+             */
+            outbox_samples?: number | null;
+            /**
              * Format: uint64
              * @description Lesson bytes taken from a USB disk or disc since the last sample.
              */
@@ -5648,10 +9477,35 @@ export interface components {
              */
             peers?: number | null;
             /**
+             * Format: uint32
+             * @description Things the player could not show since the last sample.
+             */
+            player_errors?: number | null;
+            /**
+             * Format: uint32
+             * @description Seconds since the last sample in which the screen was on.
+             */
+            screen_on_s?: number | null;
+            /**
+             * Format: uint32
+             * @description Seconds since the last sample in which sound came out.
+             */
+            speaker_on_s?: number | null;
+            /**
+             * Format: uint64
+             * @description Bytes of MQTT both ways since the last sample.
+             */
+            telemetry_bytes?: number | null;
+            /**
              * Format: float
              * @description Hottest sensor of the board in °C.
              */
             temperature_celsius?: number | null;
+            /**
+             * Format: uint8
+             * @description Wi-Fi signal as a share of what is best, 0–100 (−50 dBm and better is 100, −100 dBm is 0).
+             */
+            wifi_signal_percent?: number | null;
             /**
              * Format: uint64
              * @description Bytes written to the lessons' file system by the agent since the last sample.
@@ -5833,6 +9687,51 @@ export interface components {
              */
             unreachable: number;
         };
+        /** @description How a person is reached. */
+        Recipient: {
+            /** @description E-mail address, or the number that a robot calls. */
+            address: string;
+            /**
+             * Format: int32
+             * @description Messages in an hour; what is beyond goes out in one digest.
+             */
+            cap_per_hour: number;
+            /** @description Its name. */
+            channel: string;
+            /**
+             * Format: int64
+             * @description The channel.
+             */
+            channel_id: number;
+            /** @description Its name. */
+            display_name: string;
+            /**
+             * Format: int64
+             * @description Row id.
+             */
+            id: number;
+            /**
+             * Format: int32
+             * @description Quiet from this minute of the day (the console's time of day) …
+             */
+            quiet_from: number;
+            /**
+             * Format: int32
+             * @description … to this one; equal: never. Only what is critical goes out then.
+             */
+            quiet_to: number;
+            /** @description What is at least so bad. */
+            severity: components["schemas"]["AlertSeverity"];
+            /** @description Also told when it is over. */
+            tell_cleared: boolean;
+            /** @description The account. */
+            username: string;
+        };
+        /** @description All recipients in reach. */
+        Recipients: {
+            /** @description By account. */
+            items: components["schemas"]["Recipient"][];
+        };
         /** @description One region. */
         Region: {
             /** @description It lies above what the reader may see: only its name is told, to show the way down. */
@@ -5917,6 +9816,28 @@ export interface components {
             /** @description By whom. */
             updated_by?: string | null;
         };
+        /** @description One page of a register. */
+        RegisterPage: {
+            /** @description What its columns are called. */
+            columns: string[];
+            /**
+             * Format: int32
+             * @description This page, from 1.
+             */
+            page: number;
+            /**
+             * Format: int32
+             * @description Rows in a full page.
+             */
+            page_size: number;
+            /** @description Rows as text, one cell for each column. */
+            rows: string[][];
+            /**
+             * Format: int64
+             * @description Rows of all pages.
+             */
+            total: number;
+        };
         /** @description One refused message. */
         Reject: {
             /**
@@ -5950,6 +9871,222 @@ export interface components {
          * @enum {string}
          */
         RepairStep: "under_way" | "fixed" | "closed";
+        /** @description A report, as its newest version stands. */
+        Report: {
+            /** @description BLAKE3 of what that says. */
+            digest: string;
+            /**
+             * Format: date
+             * @description First day.
+             */
+            from: string;
+            /**
+             * Format: int64
+             * @description Row id.
+             */
+            id: number;
+            /** @description Month, quarter or year. */
+            kind: components["schemas"]["ReportKind"];
+            /**
+             * Format: date-time
+             * @description When it was worked out.
+             */
+            made_at: string;
+            /** @description By whom. */
+            made_by: string;
+            /** @description Name of that. */
+            place: string;
+            /**
+             * Format: int64
+             * @description The region it is about…
+             */
+            region_id?: number | null;
+            /**
+             * Format: int64
+             * @description …or the school.
+             */
+            school_id?: number | null;
+            /** @description How that stands. */
+            state: components["schemas"]["ReportState"];
+            /**
+             * Format: date
+             * @description Last day.
+             */
+            to: string;
+            /**
+             * Format: int32
+             * @description Its newest version.
+             */
+            version: number;
+        };
+        /** @description Whether a report still says what the data say. */
+        ReportCheck: {
+            /** @description Figures that differ: a reason for a correction (更正). */
+            changes: components["schemas"]["FigureChange"][];
+            /** @description BLAKE3 of what it says. */
+            digest: string;
+            /** @description The same, byte for byte. */
+            equal: boolean;
+            /** @description BLAKE3 of what it would say now. */
+            now: string;
+            /** @description Of a frozen one: whether the signature and all files are as they were sealed; none: not frozen. */
+            seal?: boolean | null;
+            /**
+             * Format: int32
+             * @description Which version.
+             */
+            version: number;
+        };
+        /** @description All devices on one day. */
+        ReportDay: {
+            /**
+             * Format: date
+             * @description Which.
+             */
+            date: string;
+            /**
+             * Format: int64
+             * @description In use.
+             */
+            devices: number;
+            /**
+             * Format: int64
+             * @description Heard.
+             */
+            heard: number;
+            /**
+             * Format: int64
+             * @description Seconds on in class hours.
+             */
+            online_s: number;
+            /**
+             * Format: int64
+             * @description 未知: not heard on a school day.
+             */
+            silent: number;
+        };
+        /** @description A report with its versions. */
+        ReportDetail: {
+            /** @description The report. */
+            report: components["schemas"]["Report"];
+            /** @description Oldest first. */
+            versions: components["schemas"]["ReportVersion"][];
+        };
+        /** @description What a version says. */
+        ReportFigures: {
+            /** @description Each day. */
+            days: components["schemas"]["ReportDay"][];
+            /** @description Version of the dictionary. */
+            dictionary: string;
+            /** @description BLAKE3 of all of it. */
+            digest: string;
+            /** @description Nothing at all was known of that time. */
+            empty: boolean;
+            /** @description Of all, then of each school, by indicator. */
+            figures: components["schemas"]["ShownFigure"][];
+            /** @description Schools in it. */
+            schools: components["schemas"]["ReportSchool"][];
+            /** @description How it stands. */
+            state: components["schemas"]["ReportState"];
+            /**
+             * Format: int32
+             * @description Which version.
+             */
+            version: number;
+        };
+        /**
+         * @description How long a stretch a report is about.
+         * @enum {string}
+         */
+        ReportKind: "month" | "quarter" | "year";
+        /** @description Reports, one page: newest first. */
+        ReportPage: {
+            /** @description The rows of this page. */
+            items: components["schemas"]["Report"][];
+            /**
+             * Format: int32
+             * @description This page, from 1.
+             */
+            page: number;
+            /**
+             * Format: int32
+             * @description Rows in a full page.
+             */
+            page_size: number;
+            /**
+             * Format: int64
+             * @description Rows of all pages.
+             */
+            total: number;
+        };
+        /** @description A school of a report. */
+        ReportSchool: {
+            /** @description Official code. */
+            code: string;
+            /**
+             * Format: int64
+             * @description Row id.
+             */
+            id: number;
+            /** @description Name. */
+            name: string;
+            /** @description 教学点. */
+            teaching_point: boolean;
+        };
+        /**
+         * @description How a version of a report stands.
+         * @enum {string}
+         */
+        ReportState: "draft" | "submitted" | "returned" | "approved" | "frozen";
+        /** @description One step. */
+        ReportStep: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /** @description By whom. */
+            by: string;
+            /** @description Why, of a return or a correction. */
+            reason: string;
+            /** @description What was done. */
+            step: components["schemas"]["ReportStepKind"];
+        };
+        /**
+         * @description What was done with a version.
+         * @enum {string}
+         */
+        ReportStepKind: "made" | "corrected" | "submitted" | "returned" | "approved" | "frozen";
+        /** @description A version. */
+        ReportVersion: {
+            /**
+             * Format: int32
+             * @description The frozen version it corrects.
+             */
+            corrects?: number | null;
+            /** @description BLAKE3 of what it says. */
+            digest: string;
+            /**
+             * Format: date-time
+             * @description When it was worked out.
+             */
+            made_at: string;
+            /** @description By whom. */
+            made_by: string;
+            /** @description It is signed. */
+            sealed: boolean;
+            /** @description How it stands. */
+            state: components["schemas"]["ReportState"];
+            /** @description What was done with it, oldest first. */
+            steps: components["schemas"]["ReportStep"][];
+            /**
+             * Format: int32
+             * @description From 1.
+             */
+            version: number;
+            /** @description Why. */
+            why: string;
+        };
         /** @description Another password for somebody. */
         ResetPassword: {
             /**
@@ -6143,6 +10280,99 @@ export interface components {
             /** @description Schools. */
             schools: components["schemas"]["RosterCounts"];
         };
+        /** @description A rule without its key. */
+        RuleBody: {
+            /** @description What it looks at. */
+            condition: components["schemas"]["Condition"];
+            /** @description Key of a rule of the school whose being raised makes this one part of it (专线 is the parent of its boards). */
+            depends_on?: string | null;
+            /** @description A rule that is off stays off from this node down. */
+            enabled?: boolean;
+            /**
+             * Format: int32
+             * @description How long it must be so before it is raised, and good before it is over, in seconds, 0–86,400.
+             */
+            for_s: number;
+            /** @description What people read, 1–60 characters. Built-in rules have a name in each language, and this one is empty. */
+            name?: string;
+            /** @description When it looks. */
+            schedule?: components["schemas"]["Schedule"];
+            /** @description How bad it is. */
+            severity: components["schemas"]["AlertSeverity"];
+        };
+        /** @description The rules of one region's plan. */
+        RuleSet: {
+            /** @description Names it, e.g. `bazhong`. */
+            id: string;
+            /** @description For people. */
+            name: string;
+            /** @description By year; the newest that has begun holds. */
+            rules: components["schemas"]["BandwidthRule"][];
+            /** @description The document it comes from. */
+            source: string;
+        };
+        /**
+         * @description Where a rule comes from.
+         * @enum {string}
+         */
+        RuleSource: "built_in" | "install" | "region" | "school";
+        /** @description What a rule would have done. */
+        RuleTest: {
+            /**
+             * Format: int32
+             * @description Boards of the place.
+             */
+            devices: number;
+            /**
+             * Format: int32
+             * @description Boards looked at; fewer than `devices` in a large place, evenly chosen.
+             */
+            devices_looked_at: number;
+            /** @description The last ten times, newest first. */
+            examples: components["schemas"]["RuleTestHit"][];
+            /**
+             * Format: date-time
+             * @description From then on.
+             */
+            from: string;
+            /**
+             * Format: int64
+             * @description Times that it would have been raised.
+             */
+            raised: number;
+            /**
+             * Format: int32
+             * @description On so many boards (schools, for a rule on schools).
+             */
+            subjects: number;
+            /**
+             * Format: date-time
+             * @description Until then.
+             */
+            to: string;
+        };
+        /** @description One time that a rule would have been raised. */
+        RuleTestHit: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /** @description Its board; none for a rule on schools. */
+            device_id?: string | null;
+            /** @description Its school. */
+            school: string;
+            /**
+             * Format: date-time
+             * @description When it would have been over; none: it is not.
+             */
+            until?: string | null;
+        };
+        /**
+         * @description When a rule looks; outside of it nothing is raised, and what was raised is not cleared by time alone.
+         * @enum {string}
+         */
+        Schedule: "always" | "class_hours" | "off_hours";
         /** @description One school with its classrooms. */
         School: {
             /** @description Its classrooms, by code. */
@@ -6437,6 +10667,69 @@ export interface components {
              */
             version: number;
         };
+        /** @description One reading over time. */
+        Series: {
+            /** @description Whether a slot's value is an average or a sum. */
+            kind: components["schemas"]["MetricKind"];
+            /** @description Its name. */
+            metric: string;
+            /** @description Earliest first; slots without a value are left out. */
+            points: components["schemas"]["SeriesPoint"][];
+            /** @description Its unit. */
+            unit: components["schemas"]["MetricUnit"];
+        };
+        /** @description A slot, or a sample. */
+        SeriesPoint: {
+            /**
+             * Format: date-time
+             * @description Its begin.
+             */
+            at: string;
+            /**
+             * Format: int32
+             * @description Samples.
+             */
+            count: number;
+            /**
+             * Format: double
+             * @description Most.
+             */
+            max: number;
+            /**
+             * Format: double
+             * @description Least.
+             */
+            min: number;
+            /**
+             * Format: double
+             * @description Average of a gauge, sum of a delta.
+             */
+            value: number;
+        };
+        /** @description Figures of one device. */
+        SeriesSet: {
+            /**
+             * Format: date-time
+             * @description From then on.
+             */
+            from: string;
+            /** @description Stretches in which nothing came in; to be shown as gaps. */
+            gaps: components["schemas"]["Gap"][];
+            /** @description One for each reading that was asked for, in that order. */
+            series: components["schemas"]["Series"][];
+            /**
+             * Format: int32
+             * @description Length of a slot; of raw samples the usual distance.
+             */
+            step_s: number;
+            /** @description How fine they are. */
+            tier: components["schemas"]["Tier"];
+            /**
+             * Format: date-time
+             * @description Before then.
+             */
+            to: string;
+        };
         /** @description Who is in. */
         Session: {
             /** @description Names of the actions that the person may do somewhere; what is not here need not be offered. */
@@ -6493,6 +10786,20 @@ export interface components {
          * @enum {string}
          */
         Severity: "warning" | "error";
+        /** @description A figure with its value. */
+        ShownFigure: components["schemas"]["Figure"] & {
+            /** @description 人工填报. */
+            manual: boolean;
+            /** @description `indicator`, or `indicator@school`: opens its rows. */
+            name: string;
+            /** @description As it is shown, e.g. `97.35%`; none: 未知. */
+            value?: string | null;
+        };
+        /**
+         * @description On which side of a level it is bad.
+         * @enum {string}
+         */
+        Side: "above" | "below";
         /** @description Who wants in. */
         SignIn: {
             /**
@@ -6599,6 +10906,11 @@ export interface components {
          * @enum {string}
          */
         SilenceVerdict: "not_muted" | "unknown" | "running" | "allowed_audio" | "silent";
+        /**
+         * @description How the way to a mail server is kept.
+         * @enum {string}
+         */
+        SmtpSecurity: "tls" | "starttls" | "none";
         /** @description One WebVTT track. */
         Subtitle: {
             /** @description The track's name on the page. */
@@ -6633,6 +10945,8 @@ export interface components {
             rejects: components["schemas"]["Reject"][];
             /** @description The root's key still lies beside the data folder; it belongs on a stick in a safe. */
             root_key_online: boolean;
+            /** @description What is kept of what came in. */
+            telemetry: components["schemas"]["TelemetryReach"];
             /**
              * Format: int64
              * @description Seconds since it was started.
@@ -6641,6 +10955,11 @@ export interface components {
             /** @description Version of the console. */
             version: string;
         };
+        /**
+         * @description Where a target comes from.
+         * @enum {string}
+         */
+        TargetFrom: "rule" | "contract" | "nobody";
         /** @description A day of the school's calendar. */
         TeachingDay: {
             /**
@@ -6657,6 +10976,104 @@ export interface components {
              * @description Which week of the term; none: outside of it, or no term is set.
              */
             week?: number | null;
+        };
+        /** @description What one technician did (O8). */
+        TechnicianFigures: {
+            /**
+             * Format: int64
+             * @description Orders they took.
+             */
+            accepted: number;
+            /**
+             * Format: int64
+             * @description Of these, confirmed by who uses the thing.
+             */
+            confirmed: number;
+            /**
+             * Format: int64
+             * @description Devices there.
+             */
+            devices: number;
+            /**
+             * Format: int64
+             * @description Of these, within what is allowed.
+             */
+            in_time: number;
+            /**
+             * Format: int64
+             * @description Classrooms inspected.
+             */
+            inspections: number;
+            /**
+             * Format: int64
+             * @description Mean time of repair in hours of teaching, seconds; none without a repair.
+             */
+            mean_repair_class_s?: number | null;
+            /**
+             * Format: int64
+             * @description Spare parts used.
+             */
+            parts: number;
+            /**
+             * Format: int64
+             * @description Of these, opened again.
+             */
+            reopened: number;
+            /**
+             * Format: int64
+             * @description Repairs by their word.
+             */
+            repairs: number;
+            /**
+             * Format: int64
+             * @description Schools they answer for.
+             */
+            schools: number;
+            /**
+             * Format: int64
+             * @description The account.
+             */
+            user_id: number;
+            /** @description Its user name. */
+            username: string;
+            /**
+             * Format: int64
+             * @description Times they were there.
+             */
+            visits: number;
+        };
+        /** @description How far back what devices said is kept; what is older was condensed or has gone. */
+        TelemetryReach: {
+            /**
+             * Format: date-time
+             * @description Receipt of the oldest event (kept two years).
+             */
+            events_from?: string | null;
+            /**
+             * Format: date-time
+             * @description Oldest slot of 5 minutes (kept 90 days).
+             */
+            five_min_from?: string | null;
+            /**
+             * Format: date-time
+             * @description Oldest hour (kept two years).
+             */
+            hours_from?: string | null;
+            /**
+             * Format: date-time
+             * @description Receipt of the oldest sample (kept 7 days).
+             */
+            raw_from?: string | null;
+            /**
+             * Format: date-time
+             * @description Receipt of the newest sample.
+             */
+            raw_to?: string | null;
+            /**
+             * Format: int64
+             * @description Hours of devices that wait to be condensed.
+             */
+            waiting: number;
         };
         /** @description A term. */
         TermSpan: {
@@ -6740,6 +11157,11 @@ export interface components {
          * @enum {string}
          */
         TicketState: "open" | "used" | "expired" | "revoked";
+        /**
+         * @description How fine figures are.
+         * @enum {string}
+         */
+        Tier: "raw" | "5m" | "1h";
         /** @description The timetable of a classroom. */
         Timetable: {
             /** @description Its name. */
@@ -6977,6 +11399,15 @@ export interface components {
             /** @description What it may sign. */
             role: components["schemas"]["KeyRole"];
         };
+        /** @description Why something is unknown, in words. */
+        UnknownReason: {
+            /** @description In English. */
+            en: string;
+            /** @description Names it. */
+            id: string;
+            /** @description In Chinese. */
+            zh: string;
+        };
         /** @description A false alarm undone. */
         Unlocked: {
             /** @description For the file `bbt/unlock/<device>.json` on a USB disk; holds a ticket, so it is shown once. */
@@ -7197,6 +11628,11 @@ export interface components {
          * @enum {string}
          */
         Verdict: "pass" | "return";
+        /**
+         * @description What whoever uses the thing, or answers for it, can say.
+         * @enum {string}
+         */
+        VerdictStep: "confirm" | "reopen" | "close";
         /** @description All vocabularies. */
         Vocabularies: {
             /** @description 学段, 学科, 版本, 年级, 册次, 资源类型, 授权范围, in this order. */
@@ -7225,6 +11661,20 @@ export interface components {
             under: string[];
             /** @description What is stored and sent. */
             word: string;
+        };
+        /** @description The code on a classroom's wall. */
+        WallCode: {
+            /** @description Its name. */
+            classroom: string;
+            /**
+             * Format: int64
+             * @description The classroom.
+             */
+            classroom_id: number;
+            /** @description The code; none: it has none yet. */
+            code?: string | null;
+            /** @description Where it leads, to be printed as a QR code. */
+            url?: string | null;
         };
         /** @description Over which ways lesson bytes came to the boards of a school while the push was under way. */
         Ways: {
@@ -7263,6 +11713,11 @@ export interface components {
         };
         /** @description In which weeks of the term a period takes place. */
         Weeks: "all" | "odd" | "even";
+        /** @description Why something is returned or corrected. */
+        WithReason: {
+            /** @description 1–200 characters. */
+            reason: string;
+        };
         /** @description 下架. */
         Withdraw: {
             /** @description Why, at most 500 characters. */
@@ -7291,6 +11746,37 @@ export interface components {
              */
             up_to_version: number;
         };
+        /**
+         * @description What whoever works on an order can say.
+         * @enum {string}
+         */
+        WorkStep: "accept" | "on_site" | "repaired" | "note";
+        /**
+         * @description How bad it is.
+         * @enum {string}
+         */
+        AlertSeverity: "notice" | "warning" | "critical";
+        LineTest: {
+            id: string;
+            /** Format: int64 */
+            school_id: number;
+            school: string;
+            cause: components["schemas"]["BandwidthCause"];
+            forced: boolean;
+            /** Format: date-time */
+            starts_at: string;
+            /** Format: date-time */
+            ends_at: string;
+            seconds: number;
+            streams: number;
+            created_by: string;
+            /** Format: date-time */
+            decided_at?: string | null;
+            decision?: null | components["schemas"]["BandwidthDecision"];
+            boards?: components["schemas"]["BandwidthBoard"][];
+        };
+        /** @enum {string} */
+        RegisterKind: "use" | "repair" | "inspection" | "resource";
     };
     responses: never;
     parameters: never;
@@ -7576,6 +12062,554 @@ export interface operations {
             };
         };
     };
+    get_alert_metrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertMetrics"];
+                };
+            };
+        };
+    };
+    get_alert_rules: {
+        parameters: {
+            query?: {
+                /** @description Of this region. */
+                region_id?: number;
+                /** @description Of this school. */
+                school_id?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertRules"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_alert_rules_test: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewRule"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleTest"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_alert_rules_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewRule"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertRule"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_alert_rules_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_alerts: {
+        parameters: {
+            query?: {
+                /** @description Only those that are (not) over. */
+                open?: boolean;
+                /** @description Only of this rule. */
+                rule?: string;
+                /** @description Only of this severity and worse. */
+                severity?: components["schemas"]["AlertSeverity"];
+                /** @description Only of this region. */
+                region_id?: number;
+                /** @description Only of this school. */
+                school_id?: number;
+                /** @description Only of this board. */
+                device_id?: string;
+                /** @description Only of this incident (and those below it). */
+                incident_id?: number;
+                /** @description From 1. */
+                page?: number;
+                /** @description 1–500, default 50. */
+                page_size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertPage"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_areas: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Area"][];
+                };
+            };
+        };
+    };
+    post_areas: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewArea"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Area"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_areas_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewArea"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Area"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_areas_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_assets: {
+        parameters: {
+            query?: {
+                /** @description Only of this region. */
+                region_id?: number;
+                /** @description Only of this school. */
+                school_id?: number;
+                /** @description Only of this classroom. */
+                classroom_id?: number;
+                /** @description Only of this kind. */
+                kind?: "terminal" | "panel" | "projector" | "whiteboard" | "display" | "computer" | "sound" | "network" | "other";
+                /** @description Only managed devices, or only what is not managed. */
+                managed?: boolean;
+                /** @description Only equipment in use that lacks owner, builder or maintainer (谁主管、谁建设、谁运维). */
+                incomplete?: boolean;
+                /** @description Those taken out of use as well. */
+                retired?: boolean;
+                /** @description In tag, brand, model or serial. */
+                search?: string;
+                /** @description How it is sorted. */
+                sort?: "place" | "health";
+                /** @description From 1. */
+                page?: number;
+                /** @description 1–500, default 50. */
+                page_size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AssetPage"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_assets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewAsset"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Asset"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_assets_template: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": number[];
+                };
+            };
+        };
+    };
+    get_assets_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Asset"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    patch_assets_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AssetChange"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Asset"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_audit: {
         parameters: {
             query?: {
@@ -7667,6 +12701,292 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AuditVerified"];
+                };
+            };
+        };
+    };
+    get_bandwidth_rules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BandwidthRules"];
+                };
+            };
+        };
+    };
+    put_bandwidth_rules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BandwidthRules"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BandwidthRules"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_bandwidth_schools: {
+        parameters: {
+            query?: {
+                /** @description `2026-11`; built in: the running one. */
+                month?: string;
+                /** @description Schools at and below a region. */
+                region_id?: number;
+                /** @description Only with this verdict. */
+                verdict?: components["schemas"]["BandwidthVerdict"];
+                /** @description From 1. */
+                page?: number;
+                /** @description Up to 500. */
+                page_size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BandwidthMonthPage"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_bandwidth_settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BandwidthSettings"];
+                };
+            };
+        };
+    };
+    put_bandwidth_settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BandwidthSettings"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BandwidthSettings"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_bandwidth_tests: {
+        parameters: {
+            query?: {
+                /** @description Of one school. */
+                school_id?: number;
+                /** @description Of a month, `2026-11`, by the schools' clock. */
+                month?: string;
+                /** @description From 1. */
+                page?: number;
+                /** @description Up to 500. */
+                page_size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BandwidthTestPage"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_bandwidth_tests_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LineTest"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_catalogue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Catalogue"];
+                };
+            };
+        };
+    };
+    get_catalogue_table: {
+        parameters: {
+            query: {
+                /** @description As what. */
+                format: "csv" | "json" | "parquet";
+                /** @description First day; needed for tables of days. */
+                from?: string;
+                /** @description Last day, at most 400 days later. */
+                to?: string;
+                /** @description Only of this region. */
+                region_id?: number;
+                /** @description Only of this school. */
+                school_id?: number;
+            };
+            header?: never;
+            path: {
+                table: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -8151,6 +13471,35 @@ export interface operations {
             };
         };
     };
+    post_classrooms_id_wall_code: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WallCode"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_clones: {
         parameters: {
             query?: {
@@ -8471,6 +13820,55 @@ export interface operations {
             };
         };
     };
+    get_devices_id_events: {
+        parameters: {
+            query?: {
+                /** @description From then on; default: 30 days before `to`. */
+                from?: string;
+                /** @description Before then; default: now. For more, ask again with the time of the last one shown. */
+                to?: string;
+                /**
+                 * @description Only of this kind: `booted`, `usb`, `app`, `tamper`, `player_error`, `clock_step`, `link`, `storage`, `bandwidth`,
+                 *     `other`.
+                 */
+                kind?: string;
+                /** @description 1–1,000, default 200. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeviceEventList"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_devices_id_health: {
         parameters: {
             query?: {
@@ -8634,6 +14032,52 @@ export interface operations {
             };
         };
     };
+    get_devices_id_series: {
+        parameters: {
+            query: {
+                /** @description Names of readings, with commas, at most 12: e.g. `cpu_percent,temperature_celsius`. */
+                metrics: string;
+                /** @description From then on; default: 24 hours before `to`. */
+                from?: string;
+                /** @description Before then; default: now. */
+                to?: string;
+                /** @description How fine: `auto` (default), `raw` (7 days back), `5m` (90 days back), `1h` (two years back). */
+                step?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SeriesSet"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     post_devices_id_stolen: {
         parameters: {
             query?: never;
@@ -8719,6 +14163,104 @@ export interface operations {
                 };
             };
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_equipment: {
+        parameters: {
+            query?: {
+                /** @description Only of this region. */
+                region_id?: number;
+                /** @description Only of this school. */
+                school_id?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Equipment"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_escalations: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Escalations"];
+                };
+            };
+        };
+    };
+    put_escalations: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Escalation"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Escalations"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -9196,6 +14738,429 @@ export interface operations {
                 };
             };
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_fleet: {
+        parameters: {
+            query?: {
+                /** @description Of a region and all below it. */
+                region_id?: number;
+                /** @description Of one school. */
+                school_id?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FleetCounts"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_incidents: {
+        parameters: {
+            query?: {
+                /** @description Only those that are (not) resolved. */
+                open?: boolean;
+                /** @description Only those at the top (default), or all with their parts. */
+                parts?: boolean;
+                /** @description Only of this severity and worse. */
+                severity?: components["schemas"]["AlertSeverity"];
+                /** @description Only with this cause. */
+                cause?: components["schemas"]["Cause"];
+                /** @description Only of this region. */
+                region_id?: number;
+                /** @description Only of this school. */
+                school_id?: number;
+                /** @description Only with this board. */
+                device_id?: string;
+                /** @description Begun at or after. */
+                from?: string;
+                /** @description Begun before. */
+                to?: string;
+                /** @description From 1. */
+                page?: number;
+                /** @description 1–500, default 50. */
+                page_size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IncidentPage"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_incidents_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IncidentDetail"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_incidents_id_acknowledge: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["IncidentNote"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IncidentDetail"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_incidents_id_devices: {
+        parameters: {
+            query?: {
+                /** @description Only those that somebody must see. */
+                to_see?: boolean;
+                /** @description From 1. */
+                page?: number;
+                /** @description 1–500, default 50. */
+                page_size?: number;
+            };
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IncidentDevicePage"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_incidents_id_notes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["IncidentNote"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IncidentDetail"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_incidents_id_resolve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["IncidentNote"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IncidentDetail"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_incidents_id_snooze: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["IncidentSnooze"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IncidentDetail"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_indicators: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IndicatorDictionary"];
+                };
+            };
+        };
+    };
+    get_inspections: {
+        parameters: {
+            query?: {
+                /** @description From this day on. */
+                from?: string;
+                /** @description Up to this day. */
+                to?: string;
+                /** @description Only of this kind. */
+                kind?: "automatic" | "human";
+                /** @description Only with this result. */
+                result?: "pass" | "unknown" | "fail";
+                /** @description Only of this region. */
+                region_id?: number;
+                /** @description Only of this school. */
+                school_id?: number;
+                /** @description Only of this classroom. */
+                classroom_id?: number;
+                /** @description From 1. */
+                page?: number;
+                /** @description 1–500, default 50. */
+                page_size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InspectionPage"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_inspections: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewInspection"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InspectionKept"];
+                };
+            };
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -9987,6 +15952,108 @@ export interface operations {
             };
         };
     };
+    get_maintenance_windows: {
+        parameters: {
+            query?: {
+                /** @description Only those that hold now or will. */
+                open?: boolean;
+                /** @description From 1. */
+                page?: number;
+                /** @description 1–500, default 50. */
+                page_size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MaintenancePage"];
+                };
+            };
+        };
+    };
+    post_maintenance_windows: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewMaintenance"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MaintenanceWindow"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_maintenance_windows_id_cancel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MaintenanceWindow"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_notices: {
         parameters: {
             query?: {
@@ -10159,6 +16226,789 @@ export interface operations {
                 };
             };
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_notification_channels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Channels"];
+                };
+            };
+        };
+    };
+    post_notification_channels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewChannel"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Channel"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_notification_channels_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewChannel"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Channel"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_notification_channels_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_notification_channels_id_test: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChannelTest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChannelTested"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_notification_recipients: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Recipients"];
+                };
+            };
+        };
+    };
+    put_notification_recipients: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewRecipient"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Recipient"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_notification_recipients_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_notifications: {
+        parameters: {
+            query?: {
+                /** @description Only in this state. */
+                state?: string;
+                /** @description Only through this channel. */
+                channel_id?: number;
+                /** @description Only about this incident. */
+                incident_id?: number;
+                /** @description From 1. */
+                page?: number;
+                /** @description 1–500, default 50. */
+                page_size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NotificationPage"];
+                };
+            };
+        };
+    };
+    "get_order_evidence.zip": {
+        parameters: {
+            query: {
+                /** @description First day. */
+                from: string;
+                /** @description Last day; at most 400 days after it. */
+                to: string;
+                /** @description Only of this region. */
+                region_id?: number;
+                /** @description Only of this area. */
+                area_id?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": number[];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_orders: {
+        parameters: {
+            query?: {
+                /** @description Only those that are (not) over: neither closed nor cancelled. */
+                open?: boolean;
+                /** @description Only in this state. */
+                state?: "new" | "accepted" | "on_site" | "repaired" | "confirmed" | "closed" | "reopened" | "cancelled";
+                /** @description Only of this kind. */
+                kind?: "repair" | "rectification";
+                /** @description Only of this class. */
+                class?: "infrastructure" | "application" | "resource";
+                /** @description Only from this source. */
+                source?: "incident" | "fault" | "qr" | "hand" | "inspection";
+                /** @description Only those that are (not) overdue. */
+                overdue?: boolean;
+                /** @description Only those given to whoever asks, and those nobody has of their areas. */
+                mine?: boolean;
+                /** @description Opened from this day on. */
+                from?: string;
+                /** @description Opened up to this day. */
+                to?: string;
+                /** @description Only of this region. */
+                region_id?: number;
+                /** @description Only of this school. */
+                school_id?: number;
+                /** @description Only of this classroom. */
+                classroom_id?: number;
+                /** @description Only of this board. */
+                device_id?: string;
+                /** @description Only of this area. */
+                area_id?: number;
+                /** @description From 1. */
+                page?: number;
+                /** @description 1–500, default 50. */
+                page_size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrderPage"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_orders: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewOrder"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrderDetail"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_orders_counts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrderCounts"];
+                };
+            };
+        };
+    };
+    get_orders_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrderDetail"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    patch_orders_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OrderChange"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrderDetail"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_orders_id_parts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPartUse"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrderDetail"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_orders_id_photos: {
+        parameters: {
+            query?: {
+                /** @description Left out: what is wrong. */
+                shows?: "fault" | "repair" | "evidence";
+            };
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["PhotoForm"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrderDetail"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_orders_id_photos_photo: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+                photo: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/jpeg": number[];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_orders_id_verdict: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OrderVerdict"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrderDetail"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_orders_id_work: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OrderWork"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrderDetail"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -10341,6 +17191,134 @@ export interface operations {
                 };
             };
             416: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_parts: {
+        parameters: {
+            query?: {
+                /** @description Only of this region and below. */
+                region_id?: number;
+                /** @description Only what is to be bought. */
+                low?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Part"][];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_parts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPart"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Part"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_parts_id_moves: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PartMove"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Part"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -10778,6 +17756,45 @@ export interface operations {
             };
         };
     };
+    post_rectifications: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewRectification"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrderDetail"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     post_regions: {
         parameters: {
             query?: never;
@@ -10837,6 +17854,122 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_regions_id_assets: {
+        parameters: {
+            query?: {
+                /** @description `true`: enter it, unless anything is wrong; else only say what would be. */
+                apply?: boolean;
+                /** @description Letters of a csv file: `utf-8` or `gbk`; left out, they are found out. */
+                encoding?: "utf-8" | "gbk";
+            };
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["RosterForm"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AssetReport"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_regions_id_bandwidth_rules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BandwidthFollowed"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_regions_id_bandwidth_rules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BandwidthFollow"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BandwidthFollowed"];
+                };
             };
             404: {
                 headers: {
@@ -10988,6 +18121,76 @@ export interface operations {
             };
         };
     };
+    get_regions_id_order_slas: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrderSlas"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_regions_id_order_slas: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OrderSlas"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrderSlas"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     post_regions_id_roster: {
         parameters: {
             query?: {
@@ -11072,6 +18275,601 @@ export interface operations {
                 };
             };
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_registers_kind: {
+        parameters: {
+            query: {
+                /** @description First day. */
+                from: string;
+                /** @description Last day, at most 400 days later: a school year fits. */
+                to: string;
+                /** @description Only of this region. */
+                region_id?: number;
+                /** @description Only of this school. */
+                school_id?: number;
+                /** @description From 1. */
+                page?: number;
+                /** @description 1–500, default 50. */
+                page_size?: number;
+            };
+            header?: never;
+            path: {
+                kind: components["schemas"]["RegisterKind"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RegisterPage"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_registers_kind_file: {
+        parameters: {
+            query: {
+                /** @description First day. */
+                from: string;
+                /** @description Last day, at most 400 days later. */
+                to: string;
+                /** @description Only of this region. */
+                region_id?: number;
+                /** @description Only of this school. */
+                school_id?: number;
+                /** @description As what. */
+                format: "xlsx" | "csv" | "html";
+            };
+            header?: never;
+            path: {
+                kind: components["schemas"]["RegisterKind"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_reports: {
+        parameters: {
+            query?: {
+                /** @description Only these. */
+                kind?: "month" | "quarter" | "year";
+                /** @description Only those that stand so. */
+                state?: "draft" | "submitted" | "returned" | "approved" | "frozen";
+                /** @description Only of this region and below. */
+                region_id?: number;
+                /** @description Only of this school. */
+                school_id?: number;
+                /** @description From 1. */
+                page?: number;
+                /** @description 1–500, default 50. */
+                page_size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportPage"];
+                };
+            };
+        };
+    };
+    post_reports: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewReport"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportDetail"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_reports_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportDetail"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_reports_id_approve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportDetail"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_reports_id_check: {
+        parameters: {
+            query?: {
+                /** @description Which; the newest if none is given. */
+                version?: number;
+            };
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportCheck"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_reports_id_correct: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WithReason"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportDetail"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_reports_id_figures: {
+        parameters: {
+            query?: {
+                /** @description Which; the newest if none is given. */
+                version?: number;
+            };
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportFigures"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_reports_id_figures_figure_rows: {
+        parameters: {
+            query?: {
+                /** @description Which version; the newest if none is given. */
+                version?: number;
+                /** @description From 1. */
+                page?: number;
+                /** @description 1–500, default 50. */
+                page_size?: number;
+            };
+            header?: never;
+            path: {
+                id: number;
+                figure: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FigureRowPage"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_reports_id_file: {
+        parameters: {
+            query: {
+                /** @description As what. */
+                format: "xlsx" | "html" | "json" | "zip";
+                /** @description Which version; the newest if none is given. */
+                version?: number;
+            };
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_reports_id_freeze: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportDetail"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_reports_id_refresh: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportDetail"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_reports_id_return: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WithReason"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportDetail"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_reports_id_submit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportDetail"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -11323,6 +19121,87 @@ export interface operations {
             };
         };
     };
+    get_schools_id_bandwidth_evidence: {
+        parameters: {
+            query: {
+                /** @description `2026-11`. */
+                month: string;
+            };
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": number[];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_schools_id_bandwidth_tests: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewBandwidthTest"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LineTest"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_schools_id_calendar: {
         parameters: {
             query?: never;
@@ -11443,6 +19322,79 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SchoolLine"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_schools_id_manual_figures: {
+        parameters: {
+            query: {
+                /** @description Any day of it. */
+                month: string;
+            };
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ManualFigure"][];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_schools_id_manual_figures: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ManualFigureChange"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ManualFigure"][];
                 };
             };
             404: {
@@ -11608,6 +19560,64 @@ export interface operations {
                 };
             };
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_schools_id_wall_codes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WallCode"][];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_schools_id_wall_codes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WallCode"][];
+                };
+            };
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -11835,6 +19845,94 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["System"];
+                };
+            };
+        };
+    };
+    get_technician_figures: {
+        parameters: {
+            query: {
+                /** @description First day. */
+                from: string;
+                /** @description Last day; at most 400 days after it. */
+                to: string;
+                /** @description Only of this region. */
+                region_id?: number;
+                /** @description Only of this area. */
+                area_id?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TechnicianFigures"][];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get_technician_figures.csv": {
+        parameters: {
+            query: {
+                /** @description First day. */
+                from: string;
+                /** @description Last day; at most 400 days after it. */
+                to: string;
+                /** @description Only of this region. */
+                region_id?: number;
+                /** @description Only of this area. */
+                area_id?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };

@@ -49,9 +49,11 @@ export type DeviceQuery = NonNullable<paths["/devices"]["get"]["parameters"]["qu
 export type Readings = Schemas["Readings"];
 export type HealthPoint = Schemas["HealthPoint"];
 
-export type Command = Schemas["Command"];
+type Kinded = Extract<Schemas["CommandBody"], { kind: string }>;
+/** The document says the tag of a test beside its reference, which the generator passes over. */
+export type Command = Omit<Schemas["Command"], "body"> & { body: Kinded | ({ kind: "test_bandwidth" } & Schemas["BandwidthTest"]) };
 /** A kind of command that this page can send. */
-export type CommandBody = Exclude<Schemas["CommandBody"], { kind: "unknown" }>;
+export type CommandBody = Exclude<Kinded, { kind: "unknown" }>;
 
 export type Ticket = Schemas["EnrolmentTicket"];
 export type TicketRow = Schemas["Ticket"];

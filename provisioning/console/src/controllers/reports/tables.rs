@@ -40,7 +40,7 @@ pub async fn indicators() -> Result<Json<&'static Dictionary>, ApiError> {
 }
 
 /// One page of a register (登记簿).
-#[utoipa::path(get, path = "/registers/{kind}", tag = "reports", params(("kind" = RegisterKind, Path), RegisterQuery), responses(
+#[utoipa::path(get, path = "/registers/{kind}", tag = "reports", params(("kind" = inline(RegisterKind), Path), RegisterQuery), responses(
     (status = 200, body = RegisterPage),
     (status = 404, body = schema::Problem, content_type = "application/problem+json"),
     (status = 422, body = schema::Problem, content_type = "application/problem+json"),
@@ -76,7 +76,7 @@ pub async fn register(
 }
 
 /// A whole register to print or to save.
-#[utoipa::path(get, path = "/registers/{kind}/file", tag = "reports", params(("kind" = RegisterKind, Path), RegisterFileQuery),
+#[utoipa::path(get, path = "/registers/{kind}/file", tag = "reports", params(("kind" = inline(RegisterKind), Path), RegisterFileQuery),
     responses(
         (status = 200, body = String, content_type = "application/octet-stream"),
         (status = 404, body = schema::Problem, content_type = "application/problem+json"),

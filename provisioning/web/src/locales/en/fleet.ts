@@ -31,7 +31,7 @@ const en: typeof zhCN = {
   events: { kind: "Kind of event", all: "All events", none: "No event in this time", noneText: "Power-ups, USB devices, programs, disk and clock changes show here.", late: "came in {at}", more: "Earlier", technical: "As it came" },
   liveness: { online: "Online", offline: "Offline", off: "Switched off", unknown: "Unknown" },
   livenessWhy: { connected: "connected", lost: "lost though it should be there", after_hours: "switched off after school", never_heard: "never heard of", not_watched: "the console was not running", broker_down: "the broker is down", line_down: "the school's line is down", silent: "connected but silent" },
-  fleetCard: { title: "Devices now", off: "switched off by the timetable; no fault", unknown: "cannot be told just now; no fault", why: "Why", incidents: "Open incidents", allIncidents: "All incidents", noIncidents: "No open incident", orders: "Open work orders", late: "{count} of them late" },
+  fleetCard: { title: "Devices now", reason: "{state} ({why}): {count}", off: "switched off by the timetable; no fault", unknown: "cannot be told just now; no fault", why: "Why", incidents: "Open incidents", allIncidents: "All incidents", noIncidents: "No open incident", orders: "Open work orders", late: "{count} of them late" },
   asset: {
     owner: "Owner", builder: "Builder", maintainer: "Maintainer",
   },

@@ -29,7 +29,7 @@ export default {
   events: { kind: "事件种类", all: "全部事件", none: "这段时间没有事件", noneText: "开关机、U 盘、程序、磁盘和时钟的变化会出现在这里。", late: "{at} 才报上来", more: "更早的", technical: "原始内容" },
   liveness: { online: "在线", offline: "离线", off: "已关机", unknown: "未知" },
   livenessWhy: { connected: "已连接", lost: "该在线却失联", after_hours: "放学后关机", never_heard: "从未联系", not_watched: "控制台当时没有运行", broker_down: "消息服务没有运行", line_down: "学校线路中断", silent: "连着但没有数据" },
-  fleetCard: { title: "终端现在怎样", off: "按课表已关机，不算故障", unknown: "暂时无法判断，不算故障", why: "原因", incidents: "未结束的事件", allIncidents: "全部事件", noIncidents: "没有未结束的事件", orders: "未完成工单", late: "其中 {count} 张超时" },
+  fleetCard: { title: "终端现在怎样", reason: "{state}（{why}）{count} 台", off: "按课表已关机，不算故障", unknown: "暂时无法判断，不算故障", why: "原因", incidents: "未结束的事件", allIncidents: "全部事件", noIncidents: "没有未结束的事件", orders: "未完成工单", late: "其中 {count} 张超时" },
   asset: {
     owner: "主管单位", builder: "建设单位", maintainer: "运维单位",
   },
