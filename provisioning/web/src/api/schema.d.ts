@@ -3572,6 +3572,57 @@ export interface components {
              */
             value?: number | null;
         };
+        /** @description What a rule looks at. */
+        AlertCondition: {
+            /**
+             * Format: double
+             * @description The level at which it is good again.
+             */
+            clear: number;
+            /** @enum {string} */
+            kind: "metric";
+            /** @description Name of a reading or figure, see `GET /alert-metrics`. */
+            metric: string;
+            /**
+             * Format: double
+             * @description The level at which it is bad.
+             */
+            raise: number;
+            /** @description Which side is bad. */
+            side: components["schemas"]["Side"];
+        } | {
+            /** @enum {string} */
+            kind: "offline";
+        } | {
+            /**
+             * Format: int32
+             * @description At least so many boards; a school with fewer needs all of its boards lost.
+             */
+            boards: number;
+            /** @enum {string} */
+            kind: "school_lost";
+            /**
+             * Format: int32
+             * @description Share in percent, 1–100.
+             */
+            percent: number;
+        } | {
+            /**
+             * Format: int32
+             * @description How often, from 1.
+             */
+            count: number;
+            /** @description Tag of the event, see `GET /alert-metrics`. */
+            event: string;
+            field?: components["schemas"]["EventField"] | null;
+            /** @enum {string} */
+            kind: "event";
+            /**
+             * Format: int32
+             * @description Within so many seconds, 60–604,800.
+             */
+            within_s: number;
+        };
         /** @description A reading or figure. */
         AlertMetric: {
             /** @description Worked out of readings, e.g. `disk_used_percent`. */
@@ -3644,6 +3695,16 @@ export interface components {
             /** @description By key. */
             items: components["schemas"]["AlertRule"][];
         };
+        /**
+         * @description When a rule looks; outside of it nothing is raised, and what was raised is not cleared by time alone.
+         * @enum {string}
+         */
+        AlertSchedule: "always" | "class_hours" | "off_hours";
+        /**
+         * @description How bad it is.
+         * @enum {string}
+         */
+        AlertSeverity: "notice" | "warning" | "critical";
         /** @description An area of responsibility (包区). */
         Area: {
             /**
@@ -4559,11 +4620,6 @@ export interface components {
             /** @description By name. */
             tables: components["schemas"]["ExportTable"][];
         };
-        /**
-         * @description Why boards were lost.
-         * @enum {string}
-         */
-        Cause: "power" | "line" | "device" | "power_or_line" | "unknown";
         /** @description One certificate. */
         Certificate: {
             /**
@@ -5083,57 +5139,6 @@ export interface components {
              * @description With 册次.
              */
             volume: number;
-        };
-        /** @description What a rule looks at. */
-        Condition: {
-            /**
-             * Format: double
-             * @description The level at which it is good again.
-             */
-            clear: number;
-            /** @enum {string} */
-            kind: "metric";
-            /** @description Name of a reading or figure, see `GET /alert-metrics`. */
-            metric: string;
-            /**
-             * Format: double
-             * @description The level at which it is bad.
-             */
-            raise: number;
-            /** @description Which side is bad. */
-            side: components["schemas"]["Side"];
-        } | {
-            /** @enum {string} */
-            kind: "offline";
-        } | {
-            /**
-             * Format: int32
-             * @description At least so many boards; a school with fewer needs all of its boards lost.
-             */
-            boards: number;
-            /** @enum {string} */
-            kind: "school_lost";
-            /**
-             * Format: int32
-             * @description Share in percent, 1–100.
-             */
-            percent: number;
-        } | {
-            /**
-             * Format: int32
-             * @description How often, from 1.
-             */
-            count: number;
-            /** @description Tag of the event, see `GET /alert-metrics`. */
-            event: string;
-            field?: components["schemas"]["EventField"] | null;
-            /** @enum {string} */
-            kind: "event";
-            /**
-             * Format: int32
-             * @description Within so many seconds, 60–604,800.
-             */
-            within_s: number;
         };
         /**
          * @description How far a forecast can be believed.
@@ -5705,44 +5710,6 @@ export interface components {
             /** @description Its value as text (`true` and `false` for a yes or no). */
             value: string;
         };
-        /** @description What a cause was concluded from: counts of boards. */
-        Evidence: {
-            /**
-             * Format: int32
-             * @description Not back yet.
-             */
-            away: number;
-            /**
-             * Format: int32
-             * @description Of those rebooted, said that they had failed themselves (watchdog, crash, heat).
-             */
-            failed: number;
-            /**
-             * Format: int32
-             * @description Lost.
-             */
-            lost: number;
-            /**
-             * Format: int32
-             * @description Of these, said that the power had gone.
-             */
-            power_loss: number;
-            /**
-             * Format: int32
-             * @description Back, with a power-up of their own since.
-             */
-            rebooted: number;
-            /**
-             * Format: int32
-             * @description Back in the same power-up: they never lost power.
-             */
-            same_boot: number;
-            /**
-             * Format: int32
-             * @description Of the school's boards that were there before.
-             */
-            were_online: number;
-        };
         /** @description An exam. */
         Exam: {
             /** @description When listening audio may be heard, in order. */
@@ -6299,7 +6266,7 @@ export interface components {
              */
             began_at: string;
             /** @description Why. */
-            cause: components["schemas"]["Cause"];
+            cause: components["schemas"]["IncidentCause"];
             /**
              * Format: date-time
              * @description When all of it was over.
@@ -6316,7 +6283,7 @@ export interface components {
              */
             devices_open: number;
             /** @description From what that was concluded. */
-            evidence: components["schemas"]["Evidence"];
+            evidence: components["schemas"]["IncidentEvidence"];
             /**
              * Format: int64
              * @description Row id.
@@ -6382,6 +6349,11 @@ export interface components {
             /** @description What its alerts have in common: `connectivity`, or a rule's key. */
             topic: string;
         };
+        /**
+         * @description Why boards were lost.
+         * @enum {string}
+         */
+        IncidentCause: "power" | "line" | "device" | "power_or_line" | "unknown";
         /** @description One incident with its parts and its history. */
         IncidentDetail: {
             /** @description What became of it, oldest first. */
@@ -6403,7 +6375,7 @@ export interface components {
             /** @description What it said of its power-up after: `power_loss`, `watchdog` … */
             boot_reason?: string | null;
             /** @description Why, for this board. */
-            cause: components["schemas"]["Cause"];
+            cause: components["schemas"]["IncidentCause"];
             /** @description Its classroom. */
             classroom: string;
             /** @description Keys of rules that were raised on it since: what the storm left behind. */
@@ -6463,6 +6435,44 @@ export interface components {
             note: string;
             /** @description `opened`, `joined`, `cause`, `acknowledged`, `snoozed`, `note`, `told`, `escalated`, `cleared`, `resolved`, `reopened`. */
             what: string;
+        };
+        /** @description What a cause was concluded from: counts of boards. */
+        IncidentEvidence: {
+            /**
+             * Format: int32
+             * @description Not back yet.
+             */
+            away: number;
+            /**
+             * Format: int32
+             * @description Of those rebooted, said that they had failed themselves (watchdog, crash, heat).
+             */
+            failed: number;
+            /**
+             * Format: int32
+             * @description Lost.
+             */
+            lost: number;
+            /**
+             * Format: int32
+             * @description Of these, said that the power had gone.
+             */
+            power_loss: number;
+            /**
+             * Format: int32
+             * @description Back, with a power-up of their own since.
+             */
+            rebooted: number;
+            /**
+             * Format: int32
+             * @description Back in the same power-up: they never lost power.
+             */
+            same_boot: number;
+            /**
+             * Format: int32
+             * @description Of the school's boards that were there before.
+             */
+            were_online: number;
         };
         /**
          * @description How large an incident is.
@@ -7122,6 +7132,52 @@ export interface components {
          * @enum {string}
          */
         LineSource: "measured" | "contracted" | "roster" | "unknown";
+        /** @description A test of a school's line. */
+        LineTest: {
+            /** @description Boards that were asked, by classroom; only in the detail. */
+            boards?: components["schemas"]["BandwidthBoard"][];
+            /** @description Why. */
+            cause: components["schemas"]["BandwidthCause"];
+            /** @description Who ordered it. */
+            created_by: string;
+            /**
+             * Format: date-time
+             * @description When it was decided; none: it runs.
+             */
+            decided_at?: string | null;
+            decision?: components["schemas"]["BandwidthDecision"] | null;
+            /**
+             * Format: date-time
+             * @description What is not there by then is missing.
+             */
+            ends_at: string;
+            /** @description Also in class hours. */
+            forced: boolean;
+            /** @description Names it for good. */
+            id: string;
+            /** @description Its name. */
+            school: string;
+            /**
+             * Format: int64
+             * @description The school.
+             */
+            school_id: number;
+            /**
+             * Format: int32
+             * @description Seconds of each direction.
+             */
+            seconds: number;
+            /**
+             * Format: date-time
+             * @description When boards begin.
+             */
+            starts_at: string;
+            /**
+             * Format: int32
+             * @description Connections of each board.
+             */
+            streams: number;
+        };
         /** @description One thing found. */
         LintFinding: {
             /** @description The file in the lesson. */
@@ -10283,7 +10339,7 @@ export interface components {
         /** @description A rule without its key. */
         RuleBody: {
             /** @description What it looks at. */
-            condition: components["schemas"]["Condition"];
+            condition: components["schemas"]["AlertCondition"];
             /** @description Key of a rule of the school whose being raised makes this one part of it (专线 is the parent of its boards). */
             depends_on?: string | null;
             /** @description A rule that is off stays off from this node down. */
@@ -10296,7 +10352,7 @@ export interface components {
             /** @description What people read, 1–60 characters. Built-in rules have a name in each language, and this one is empty. */
             name?: string;
             /** @description When it looks. */
-            schedule?: components["schemas"]["Schedule"];
+            schedule?: components["schemas"]["AlertSchedule"];
             /** @description How bad it is. */
             severity: components["schemas"]["AlertSeverity"];
         };
@@ -10368,11 +10424,6 @@ export interface components {
              */
             until?: string | null;
         };
-        /**
-         * @description When a rule looks; outside of it nothing is raised, and what was raised is not cleared by time alone.
-         * @enum {string}
-         */
-        Schedule: "always" | "class_hours" | "off_hours";
         /** @description One school with its classrooms. */
         School: {
             /** @description Its classrooms, by code. */
@@ -11751,32 +11802,6 @@ export interface components {
          * @enum {string}
          */
         WorkStep: "accept" | "on_site" | "repaired" | "note";
-        /**
-         * @description How bad it is.
-         * @enum {string}
-         */
-        AlertSeverity: "notice" | "warning" | "critical";
-        LineTest: {
-            id: string;
-            /** Format: int64 */
-            school_id: number;
-            school: string;
-            cause: components["schemas"]["BandwidthCause"];
-            forced: boolean;
-            /** Format: date-time */
-            starts_at: string;
-            /** Format: date-time */
-            ends_at: string;
-            seconds: number;
-            streams: number;
-            created_by: string;
-            /** Format: date-time */
-            decided_at?: string | null;
-            decision?: null | components["schemas"]["BandwidthDecision"];
-            boards?: components["schemas"]["BandwidthBoard"][];
-        };
-        /** @enum {string} */
-        RegisterKind: "use" | "repair" | "inspection" | "resource";
     };
     responses: never;
     parameters: never;
@@ -14797,7 +14822,7 @@ export interface operations {
                 /** @description Only of this severity and worse. */
                 severity?: components["schemas"]["AlertSeverity"];
                 /** @description Only with this cause. */
-                cause?: components["schemas"]["Cause"];
+                cause?: components["schemas"]["IncidentCause"];
                 /** @description Only of this region. */
                 region_id?: number;
                 /** @description Only of this school. */
@@ -18302,7 +18327,7 @@ export interface operations {
             };
             header?: never;
             path: {
-                kind: components["schemas"]["RegisterKind"];
+                kind: "use" | "repair" | "inspection" | "resource";
             };
             cookie?: never;
         };
@@ -18350,7 +18375,7 @@ export interface operations {
             };
             header?: never;
             path: {
-                kind: components["schemas"]["RegisterKind"];
+                kind: "use" | "repair" | "inspection" | "resource";
             };
             cookie?: never;
         };
