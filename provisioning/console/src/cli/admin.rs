@@ -45,6 +45,9 @@ pub(super) async fn run(command: Command, config: &Config, db: &Db) -> anyhow::R
         Command::Security(command) => super::security::security(command, db).await?,
         Command::Broker(command) => super::broker::broker(command, config, db).await?,
         Command::Health(command) => devices::health(command, db).await?,
+        Command::Fleet(command) => super::fleet::fleet(command, db).await?,
+        Command::Events(command) => super::fleet::events(command, db).await?,
+        Command::Series(command) => super::fleet::series(command, db).await?,
         Command::Serve | Command::Init(_) | Command::Openapi => anyhow::bail!("not an admin subcommand"),
     }
     Ok(ExitCode::SUCCESS)

@@ -129,6 +129,12 @@ pub enum Command {
     Broker(super::broker::Broker),
     /// Samples of one device.
     Health(Health),
+    /// How many devices are how, and why.
+    Fleet(super::fleet::Fleet),
+    /// What happened on a device.
+    Events(super::fleet::Events),
+    /// Readings of a device over time.
+    Series(super::fleet::Series),
     /// Print the API's OpenAPI document.
     Openapi,
 }

@@ -15,6 +15,7 @@ mod clock;
 mod clone;
 mod devices;
 mod exams;
+mod fleet;
 mod lessons;
 mod orders;
 mod pack;
