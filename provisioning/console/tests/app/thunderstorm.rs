@@ -384,7 +384,7 @@ async fn three_hundred_boards_in_ninety_seconds() {
     let took = started.elapsed();
 
     let rows: Vec<(i64, String)> =
-        sqlx::query_as("SELECT device_no, cause FROM incident_devices x JOIN incidents i ON i.id = x.incident_id WHERE i.topic = 'connectivity'")
+        sqlx::query_as("SELECT x.device_no, x.cause FROM incident_devices x JOIN incidents i ON i.id = x.incident_id WHERE i.topic = 'connectivity'")
             .fetch_all(&storm.pool)
             .await
             .unwrap();
