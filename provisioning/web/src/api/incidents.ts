@@ -7,7 +7,7 @@ type Schemas = components["schemas"];
 
 export type Severity = Schemas["AlertSeverity"];
 export const SEVERITIES = ["critical", "warning", "notice"] as const satisfies readonly Severity[];
-export type Cause = Schemas["Cause"];
+export type Cause = Schemas["IncidentCause"];
 export const CAUSES = ["power", "line", "power_or_line", "device", "unknown"] as const satisfies readonly Cause[];
 export type Incident = Schemas["Incident"];
 export type IncidentDetail = Schemas["IncidentDetail"];
@@ -34,7 +34,7 @@ export const alerts = {
 
 export type AlertRule = Schemas["AlertRule"];
 export type RuleBody = Schemas["RuleBody"];
-export type Condition = Schemas["Condition"];
+export type Condition = Schemas["AlertCondition"];
 export type RuleTest = Schemas["RuleTest"];
 export const rules = {
   list: (place: Place) => call<Schemas["AlertRules"]>("get", "/alert-rules", { query: place }).then((found) => found.items),
