@@ -381,7 +381,8 @@ async fn the_evidence_of_days_that_are_over_is_the_same_bytes_whenever_it_is_mad
     let figures = orders.figures(&everything, span).await.unwrap();
     assert_eq!(figures.len(), 1);
     assert_eq!((figures[0].username.as_str(), figures[0].accepted, figures[0].repairs), ("zhang", 1, 1));
-    // What became of the repair is said later, and counts for the repair.
+    // What became of the repair after these days is not theirs.
+    assert_eq!((figures[0].confirmed, figures[0].reopened), (0, 0));
     assert_eq!((figures[0].in_time, figures[0].mean_repair_class_s), (1, Some(5_400)));
 }
 

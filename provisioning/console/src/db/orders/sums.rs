@@ -122,13 +122,14 @@ impl Orders<'_> {
             person.inspections = uint(rooms);
             let mut taken: Vec<u64> = Vec::new();
             for (order, n) in repairs.get(name).into_iter().flatten() {
-                // What became of this very repair: the next word of whoever uses the thing.
+                // What became of this very repair within these days: the next word of whoever uses the thing.
                 let next: Option<String> = sqlx::query_scalar(
-                    "SELECT act FROM order_events WHERE order_id = ? AND n > ? AND act IN ('confirmed', 'reopened', 'repaired')
-                      ORDER BY n LIMIT 1",
+                    "SELECT act FROM order_events WHERE order_id = ? AND n > ? AND at < ?
+                        AND act IN ('confirmed', 'reopened', 'repaired') ORDER BY n LIMIT 1",
                 )
                 .bind(order)
                 .bind(n)
+                .bind(to)
                 .fetch_optional(&mut *reading)
                 .await?;
                 match next.as_deref() {
