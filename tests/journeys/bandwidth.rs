@@ -43,7 +43,11 @@ fn boards_measure_the_line_and_their_ports_bound_what_they_prove() -> Result<()>
         println!("50 Mbit/s: iperf3 {peer:?}, ours {ours:?}");
         for (ours, peer) in [(ours.down_kbps, peer.down_kbps), (ours.up_kbps, peer.up_kbps)] {
             let error = (ours - peer).abs() / peer;
-            ensure!(error <= MOST_ERROR, "{ours} beside {peer}: {error:.3}\n{}", measured.logs());
+            ensure!(
+                error <= MOST_ERROR,
+                "{ours} beside {peer}: {error:.3}\n{}",
+                measured.logs()
+            );
         }
         ensure!(test["decision"]["verdict"] == "not_met", "{test:#}");
 
@@ -51,11 +55,18 @@ fn boards_measure_the_line_and_their_ports_bound_what_they_prove() -> Result<()>
         school.shape(line(200_000))?;
         let alone = measured.test(&[1]).await?;
         println!("one port of 100: {}", alone["decision"]);
-        ensure!(alone["decision"]["down"]["verdict"] == "port_cannot_prove", "{alone:#}");
+        ensure!(
+            alone["decision"]["down"]["verdict"] == "port_cannot_prove",
+            "{alone:#}"
+        );
         ensure!(alone["decision"]["verdict"] != "met", "{alone:#}");
         let pair = measured.test(&[1, 2]).await?;
         println!("two ports of 100: {}", pair["decision"]);
-        ensure!(pair["decision"]["down"]["verdict"] == "met", "{pair:#}\n{}", measured.logs());
+        ensure!(
+            pair["decision"]["down"]["verdict"] == "met",
+            "{pair:#}\n{}",
+            measured.logs()
+        );
         let boards = pair["boards"].as_array().map_or(0, Vec::len);
         ensure!(boards == 2 && pair["decision"]["ports_mbps"] == 200, "{pair:#}");
         Ok(())

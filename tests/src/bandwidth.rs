@@ -232,7 +232,15 @@ pub async fn iperf(school: &School, board: usize) -> Result<Rates> {
         std::thread::sleep(Duration::from_millis(500));
         let once = |reverse: bool| -> Result<f64> {
             let mut command = netns.command(Path::new("iperf3"));
-            command.args(["-J", "-O", "1", "-c", &CONSOLE.to_string(), "-p", &IPERF.to_string()]);
+            command.args([
+                "-J",
+                "-O",
+                "1",
+                "-c",
+                &CONSOLE.to_string(),
+                "-p",
+                &IPERF.to_string(),
+            ]);
             command.args(["-t", &(SECONDS - 1).to_string(), "-P", &STREAMS.to_string()]);
             if reverse {
                 command.arg("-R");

@@ -98,7 +98,10 @@ pub fn draw(bytes: &[u8]) -> Result<Drawn, PhotoError> {
 }
 
 fn place(data: &Path, hash: &str) -> Option<PathBuf> {
-    let plain = hash.len() == 64 && hash.bytes().all(|c| c.is_ascii_digit() || (b'a'..=b'f').contains(&c));
+    let plain = hash.len() == 64
+        && hash
+            .bytes()
+            .all(|c| c.is_ascii_digit() || (b'a'..=b'f').contains(&c));
     plain.then(|| data.join(FOLDER).join(format!("{hash}.jpg")))
 }
 
@@ -131,7 +134,9 @@ pub fn read(data: &Path, hash: &str) -> Result<Vec<u8>, PhotoError> {
     let path = place(data, hash).ok_or_else(|| PhotoError::Damaged("its hash is none".to_owned()))?;
     let bytes = std::fs::read(path)?;
     if blake3::hash(&bytes).to_hex().as_str() != hash {
-        return Err(PhotoError::Damaged("the file on the disk is not the one that was kept".to_owned()));
+        return Err(PhotoError::Damaged(
+            "the file on the disk is not the one that was kept".to_owned(),
+        ));
     }
     Ok(bytes)
 }
@@ -143,10 +148,16 @@ mod tests {
     /// A JPEG of 40 × 20 pixels, left half red, with EXIF that says "turned right" and where it was taken.
     fn with_exif() -> Vec<u8> {
         let picture = image::RgbImage::from_fn(40, 20, |x, _| {
-            if x < 20 { image::Rgb([250, 0, 0]) } else { image::Rgb([0, 0, 250]) }
+            if x < 20 {
+                image::Rgb([250, 0, 0])
+            } else {
+                image::Rgb([0, 0, 250])
+            }
         });
         let mut plain = Vec::new();
-        JpegEncoder::new_with_quality(&mut plain, 95).encode_image(&picture).unwrap();
+        JpegEncoder::new_with_quality(&mut plain, 95)
+            .encode_image(&picture)
+            .unwrap();
         let mut tiff = b"MM\0\x2a\0\0\0\x08\0\x02".to_vec();
         tiff.extend([0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, 6, 0, 0]);
         tiff.extend([0x01, 0x0f, 0, 2, 0, 0, 0, 12, 0, 0, 0, 0x26]);
@@ -192,7 +203,10 @@ mod tests {
     fn what_is_no_picture_or_too_much_of_one_is_refused() {
         assert!(matches!(draw(b"GIF89a......"), Err(PhotoError::Kind)));
         assert!(matches!(draw(b"<svg onload=alert(1)>"), Err(PhotoError::Kind)));
-        assert!(matches!(draw(&vec![0xff; MAX_BYTES + 1]), Err(PhotoError::TooLarge(_))));
+        assert!(matches!(
+            draw(&vec![0xff; MAX_BYTES + 1]),
+            Err(PhotoError::TooLarge(_))
+        ));
         let good = with_exif();
         for cut in [3, 30, good.len() / 2] {
             // A decoder may draw the half it has; it must not panic, and never give back what it got.
@@ -217,7 +231,10 @@ mod tests {
         assert_eq!(read(folder.path(), &drawn.hash).unwrap(), drawn.bytes);
         let path = folder.path().join(FOLDER).join(format!("{}.jpg", drawn.hash));
         std::fs::write(path, b"other").unwrap();
-        assert!(matches!(read(folder.path(), &drawn.hash), Err(PhotoError::Damaged(_))));
+        assert!(matches!(
+            read(folder.path(), &drawn.hash),
+            Err(PhotoError::Damaged(_))
+        ));
         assert!(read(folder.path(), "../console").is_err());
     }
 }

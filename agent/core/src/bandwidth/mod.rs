@@ -392,6 +392,9 @@ mod tests {
         assert_eq!(until, Millis(1_060_000));
         bench.handle_timeout(until);
         let did = effects(&mut bench);
-        assert_eq!((&did[0], reason(&did[1])), (&Effect::Abort, Some("took_too_long")));
+        assert_eq!(
+            (&did[0], reason(&did[1])),
+            (&Effect::Abort, Some("took_too_long"))
+        );
     }
 }

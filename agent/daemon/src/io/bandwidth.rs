@@ -116,7 +116,10 @@ async fn measure(job: &Job, begun: Instant, result: &mut BandwidthResult) -> Res
 }
 
 async fn address_of(target: &Target) -> Option<SocketAddr> {
-    lookup_host((target.host.as_str(), target.port)).await.ok()?.next()
+    lookup_host((target.host.as_str(), target.port))
+        .await
+        .ok()?
+        .next()
 }
 
 const fn other(measured: &Measured) -> u64 {
@@ -175,11 +178,22 @@ async fn down(job: &Job, port: Option<&Port>, at: Instant) -> Result<Measured, &
             Ok(())
         });
     }
-    let (from, to) = (at + WARM_UP, at + Duration::from_secs(u64::from(job.test.seconds)));
+    let (from, to) = (
+        at + WARM_UP,
+        at + Duration::from_secs(u64::from(job.test.seconds)),
+    );
     sleep_until(from).await;
-    let (first, wire_first, from) = (arrived.load(Ordering::Relaxed), wire(job, port, true), Instant::now());
+    let (first, wire_first, from) = (
+        arrived.load(Ordering::Relaxed),
+        wire(job, port, true),
+        Instant::now(),
+    );
     sleep_until(to).await;
-    let (last, wire_last, to) = (arrived.load(Ordering::Relaxed), wire(job, port, true), Instant::now());
+    let (last, wire_last, to) = (
+        arrived.load(Ordering::Relaxed),
+        wire(job, port, true),
+        Instant::now(),
+    );
     let carrying = count(&mut streams)?;
     if last == first {
         return Err("console_silent");
@@ -232,7 +246,10 @@ async fn up(job: &Job, port: Option<&Port>, at: Instant) -> Result<Measured, &'s
             serde_json::from_slice::<Counted>(&body).map_err(|_| "console_error")
         });
     }
-    let (from, to) = (at + WARM_UP, at + Duration::from_secs(u64::from(job.test.seconds)));
+    let (from, to) = (
+        at + WARM_UP,
+        at + Duration::from_secs(u64::from(job.test.seconds)),
+    );
     sleep_until(from).await;
     let (wire_first, from) = (wire(job, port, false), Instant::now());
     sleep_until(to).await;

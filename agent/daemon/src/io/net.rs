@@ -278,7 +278,12 @@ fn signal_in(table: &str, name: &str) -> Option<u8> {
     let row = table
         .lines()
         .find_map(|line| line.trim().strip_prefix(name)?.strip_prefix(':'))?;
-    let level: f32 = row.split_whitespace().nth(2)?.trim_end_matches('.').parse().ok()?;
+    let level: f32 = row
+        .split_whitespace()
+        .nth(2)?
+        .trim_end_matches('.')
+        .parse()
+        .ok()?;
     // Some drivers count from 0 to 255 instead.
     let dbm = if level > 63.0 { level - 256.0 } else { level };
     ((-110.0..0.0).contains(&dbm)).then(|| ((dbm + 100.0) * 2.0).clamp(0.0, 100.0) as u8)
@@ -369,7 +374,10 @@ mod tests {
         assert!(seen.report.metered && seen.report.dns.is_none() && seen.dns_ms.is_none());
         drop(listener);
         let seen = look("/".into(), there, false).await;
-        assert_eq!((seen.console_rtt_ms, seen.console_loss_percent), (None, Some(100.0)));
+        assert_eq!(
+            (seen.console_rtt_ms, seen.console_loss_percent),
+            (None, Some(100.0))
+        );
         assert_eq!(
             Target::of("https://[fd62::1]:8443/").unwrap(),
             Target {

@@ -185,7 +185,15 @@ pub(super) async fn bandwidth(command: BandwidthCommand, config: &Config, db: &D
             list(
                 format,
                 &tests,
-                &["ID", "SCHOOL", "BEGAN", "CAUSE", "VERDICT", "DOWN_KBPS", "UP_KBPS"],
+                &[
+                    "ID",
+                    "SCHOOL",
+                    "BEGAN",
+                    "CAUSE",
+                    "VERDICT",
+                    "DOWN_KBPS",
+                    "UP_KBPS",
+                ],
                 || tests.iter().map(test_row).collect(),
             )?;
         }
@@ -212,7 +220,15 @@ pub(super) async fn bandwidth(command: BandwidthCommand, config: &Config, db: &D
             list(
                 format,
                 &months,
-                &["SCHOOL", "CODE", "NAME", "VERDICT", "TESTS", "DOUBTFUL", "DOWN_KBPS"],
+                &[
+                    "SCHOOL",
+                    "CODE",
+                    "NAME",
+                    "VERDICT",
+                    "TESTS",
+                    "DOUBTFUL",
+                    "DOWN_KBPS",
+                ],
                 || months.iter().map(month_row).collect(),
             )?;
         }

@@ -17,8 +17,8 @@ use crate::{
     api::{
         MAX_PAGE_SIZE,
         assets::{
-            Area, AreaPerson, Asset, AssetQuery, AssetSort, EquipmentQuery, EquipmentRow, Inspection, InspectionQuery,
-            NewArea,
+            Area, AreaPerson, Asset, AssetQuery, AssetSort, EquipmentQuery, EquipmentRow, Inspection,
+            InspectionQuery, NewArea,
         },
         orders::{
             NewOrder, NewRectification, Order, OrderAct, OrderChange, OrderQuery, OrderSpan, Part, PartQuery,
@@ -258,16 +258,24 @@ fn step(word: &str) -> Result<OrderAct, String> {
         A::Cancelled,
         A::Noted,
     ];
-    known.into_iter().find(|act| rules::act_word(*act) == word).ok_or_else(|| {
-        "say accepted, on_site, repaired, confirmed, reopened, closed, cancelled or noted".to_owned()
-    })
+    known
+        .into_iter()
+        .find(|act| rules::act_word(*act) == word)
+        .ok_or_else(|| {
+            "say accepted, on_site, repaired, confirmed, reopened, closed, cancelled or noted".to_owned()
+        })
 }
 
 pub(super) async fn order(command: OrderCommand, config: &Config, db: &Db) -> anyhow::Result<()> {
     let (everything, now) = (Scope::everything(), Timestamp::now());
     let orders = db.orders();
     match command {
-        OrderCommand::List { open, overdue, school, format } => {
+        OrderCommand::List {
+            open,
+            overdue,
+            school,
+            format,
+        } => {
             let found = all(async |page| {
                 let query = OrderQuery {
                     open: open.then_some(true),
@@ -280,7 +288,18 @@ pub(super) async fn order(command: OrderCommand, config: &Config, db: &Db) -> an
                 orders.list(&everything, &query, 0, now).await
             })
             .await?;
-            let head = ["ID", "SCHOOL", "CLASSROOM", "CLASS", "FAULT", "STATE", "OPENED", "DUE", "WHO", "TIER"];
+            let head = [
+                "ID",
+                "SCHOOL",
+                "CLASSROOM",
+                "CLASS",
+                "FAULT",
+                "STATE",
+                "OPENED",
+                "DUE",
+                "WHO",
+                "TIER",
+            ];
             list(format, &found, &head, || {
                 let row = |order: &Order| {
                     vec![
@@ -288,7 +307,11 @@ pub(super) async fn order(command: OrderCommand, config: &Config, db: &Db) -> an
                         order.school.clone(),
                         or_dash(order.classroom.as_ref()),
                         word(&order.class),
-                        if order.title.is_empty() { or_dash(order.fault_class.map(|class| word(&class))) } else { order.title.clone() },
+                        if order.title.is_empty() {
+                            or_dash(order.fault_class.map(|class| word(&class)))
+                        } else {
+                            order.title.clone()
+                        },
                         word(&order.state),
                         local(order.opened_at),
                         or_dash(order.repair_due.map(local)),
@@ -300,10 +323,22 @@ pub(super) async fn order(command: OrderCommand, config: &Config, db: &Db) -> an
             })
         }
         OrderCommand::Show { id } => {
-            println!("{}", serde_json::to_string_pretty(&orders.get(&everything, id, now).await?)?);
+            println!(
+                "{}",
+                serde_json::to_string_pretty(&orders.get(&everything, id, now).await?)?
+            );
             Ok(())
         }
-        OrderCommand::Open { school, classroom, device, asset, incident, title, text: more, urgent } => {
+        OrderCommand::Open {
+            school,
+            classroom,
+            device,
+            asset,
+            incident,
+            title,
+            text: more,
+            urgent,
+        } => {
             let new = NewOrder {
                 school_id: school,
                 classroom_id: classroom,
@@ -318,7 +353,12 @@ pub(super) async fn order(command: OrderCommand, config: &Config, db: &Db) -> an
             println!("{}", orders.open(&everything, &new, BY, now).await?);
             Ok(())
         }
-        OrderCommand::Rectify { school, title, text: more, due } => {
+        OrderCommand::Rectify {
+            school,
+            title,
+            text: more,
+            due,
+        } => {
             let new = NewRectification {
                 school_id: school,
                 device_id: None,
@@ -330,7 +370,10 @@ pub(super) async fn order(command: OrderCommand, config: &Config, db: &Db) -> an
             Ok(())
         }
         OrderCommand::Assign { id, user } => {
-            let change = OrderChange { assign_to: Some(user), ..OrderChange::default() };
+            let change = OrderChange {
+                assign_to: Some(user),
+                ..OrderChange::default()
+            };
             Ok(orders.change(&everything, id, &change, BY, now).await?)
         }
         OrderCommand::Act { id, act, note } => {
@@ -338,14 +381,34 @@ pub(super) async fn order(command: OrderCommand, config: &Config, db: &Db) -> an
             orders.act(&everything, id, act, (None, BY), &note, now).await?;
             Ok(())
         }
-        OrderCommand::Figures { days, region, csv, format } => {
+        OrderCommand::Figures {
+            days,
+            region,
+            csv,
+            format,
+        } => {
             stretch(days.from, days.to, SPAN_DAYS).map_err(plain)?;
-            let span = OrderSpan { from: days.from, to: days.to, region_id: region, area_id: None };
+            let span = OrderSpan {
+                from: days.from,
+                to: days.to,
+                region_id: region,
+                area_id: None,
+            };
             let rows = orders.figures(&everything, span).await?;
             if let Some(file) = csv {
                 return write(&file, &pack::figures_csv(&rows, Language::ZhCn).map_err(plain)?);
             }
-            let head = ["WHO", "SCHOOLS", "DEVICES", "ACCEPTED", "VISITS", "REPAIRS", "CONFIRMED", "REOPENED", "IN TIME"];
+            let head = [
+                "WHO",
+                "SCHOOLS",
+                "DEVICES",
+                "ACCEPTED",
+                "VISITS",
+                "REPAIRS",
+                "CONFIRMED",
+                "REOPENED",
+                "IN TIME",
+            ];
             list(format, &rows, &head, || {
                 let row = |row: &TechnicianFigures| {
                     vec![
@@ -363,27 +426,48 @@ pub(super) async fn order(command: OrderCommand, config: &Config, db: &Db) -> an
                 rows.iter().map(row).collect()
             })
         }
-        OrderCommand::Evidence { days, region, area, out } => {
+        OrderCommand::Evidence {
+            days,
+            region,
+            area,
+            out,
+        } => {
             stretch(days.from, days.to, SPAN_DAYS).map_err(plain)?;
-            let span = OrderSpan { from: days.from, to: days.to, region_id: region, area_id: area };
-            let bytes = pack::build(db, &config.data, &everything, span, now).await.map_err(plain)?;
+            let span = OrderSpan {
+                from: days.from,
+                to: days.to,
+                region_id: region,
+                area_id: area,
+            };
+            let bytes = pack::build(db, &config.data, &everything, span, now)
+                .await
+                .map_err(plain)?;
             write(&out, &bytes)
         }
         OrderCommand::Parts(format) => {
             let found = orders.parts(&everything, PartQuery::default()).await?;
-            list(format, &found, &["ID", "CODE", "NAME", "STOCK", "UNIT", "LOW"], || {
-                let row = |part: &Part| {
-                    vec![
-                        part.id.to_string(),
-                        part.code.clone(),
-                        part.name.clone(),
-                        part.stock.to_string(),
-                        part.unit.clone(),
-                        if part.low { "yes".to_owned() } else { "-".to_owned() },
-                    ]
-                };
-                found.iter().map(row).collect()
-            })
+            list(
+                format,
+                &found,
+                &["ID", "CODE", "NAME", "STOCK", "UNIT", "LOW"],
+                || {
+                    let row = |part: &Part| {
+                        vec![
+                            part.id.to_string(),
+                            part.code.clone(),
+                            part.name.clone(),
+                            part.stock.to_string(),
+                            part.unit.clone(),
+                            if part.low {
+                                "yes".to_owned()
+                            } else {
+                                "-".to_owned()
+                            },
+                        ]
+                    };
+                    found.iter().map(row).collect()
+                },
+            )
         }
         OrderCommand::Walls { school, format } => {
             let found = orders
@@ -391,7 +475,11 @@ pub(super) async fn order(command: OrderCommand, config: &Config, db: &Db) -> an
                 .await?;
             list(format, &found, &["CLASSROOM", "NAME", "ADDRESS"], || {
                 let row = |code: &WallCode| {
-                    vec![code.classroom_id.to_string(), code.classroom.clone(), or_dash(code.url.as_ref())]
+                    vec![
+                        code.classroom_id.to_string(),
+                        code.classroom.clone(),
+                        or_dash(code.url.as_ref()),
+                    ]
                 };
                 found.iter().map(row).collect()
             })
@@ -402,12 +490,21 @@ pub(super) async fn order(command: OrderCommand, config: &Config, db: &Db) -> an
 pub(super) async fn asset(command: AssetCommand, db: &Db) -> anyhow::Result<()> {
     let (everything, now) = (Scope::everything(), Timestamp::now());
     match command {
-        AssetCommand::List { incomplete, worst, school, format } => {
+        AssetCommand::List {
+            incomplete,
+            worst,
+            school,
+            format,
+        } => {
             let found = all(async |page| {
                 let query = AssetQuery {
                     incomplete,
                     school_id: school,
-                    sort: if worst { AssetSort::Health } else { AssetSort::Place },
+                    sort: if worst {
+                        AssetSort::Health
+                    } else {
+                        AssetSort::Place
+                    },
                     page: Some(page),
                     page_size: Some(MAX_PAGE_SIZE),
                     ..AssetQuery::default()
@@ -415,7 +512,19 @@ pub(super) async fn asset(command: AssetCommand, db: &Db) -> anyhow::Result<()> 
                 db.assets().list(&everything, &query, now).await
             })
             .await?;
-            let head = ["ID", "SCHOOL", "CLASSROOM", "KIND", "TAG", "SERIAL", "OWNER", "BUILDER", "MAINTAINER", "AGE", "HEALTH"];
+            let head = [
+                "ID",
+                "SCHOOL",
+                "CLASSROOM",
+                "KIND",
+                "TAG",
+                "SERIAL",
+                "OWNER",
+                "BUILDER",
+                "MAINTAINER",
+                "AGE",
+                "HEALTH",
+            ];
             list(format, &found, &head, || {
                 let filled = |text: &String| or_dash(Some(text).filter(|text| !text.is_empty()));
                 let row = |asset: &Asset| {
@@ -437,21 +546,29 @@ pub(super) async fn asset(command: AssetCommand, db: &Db) -> anyhow::Result<()> 
             })
         }
         AssetCommand::Equipment { region, format } => {
-            let query = EquipmentQuery { region_id: region, school_id: None };
+            let query = EquipmentQuery {
+                region_id: region,
+                school_id: None,
+            };
             let found = db.assets().equipment(&everything, query).await?;
-            list(format, &found.schools, &["ID", "SCHOOL", "CLASSROOMS", "EQUIPPED", "INTERACTIVE", "WITHOUT"], || {
-                let row = |row: &EquipmentRow| {
-                    vec![
-                        row.school_id.to_string(),
-                        row.school.clone(),
-                        row.classrooms.to_string(),
-                        row.equipped.to_string(),
-                        row.interactive.to_string(),
-                        or_dash(Some(row.missing.join(", ")).filter(|names| !names.is_empty())),
-                    ]
-                };
-                found.schools.iter().map(row).collect()
-            })
+            list(
+                format,
+                &found.schools,
+                &["ID", "SCHOOL", "CLASSROOMS", "EQUIPPED", "INTERACTIVE", "WITHOUT"],
+                || {
+                    let row = |row: &EquipmentRow| {
+                        vec![
+                            row.school_id.to_string(),
+                            row.school.clone(),
+                            row.classrooms.to_string(),
+                            row.equipped.to_string(),
+                            row.interactive.to_string(),
+                            or_dash(Some(row.missing.join(", ")).filter(|names| !names.is_empty())),
+                        ]
+                    };
+                    found.schools.iter().map(row).collect()
+                },
+            )
         }
         AssetCommand::Template { out } => write(&out, &table::xlsx_template()?),
         AssetCommand::Import { region, file, apply } => {
@@ -461,7 +578,11 @@ pub(super) async fn asset(command: AssetCommand, db: &Db) -> anyhow::Result<()> 
                 .await
                 .map_err(plain)?;
             println!("{}", serde_json::to_string_pretty(&report)?);
-            anyhow::ensure!(report.error_count == 0, "{} things are wrong; nothing was entered", report.error_count);
+            anyhow::ensure!(
+                report.error_count == 0,
+                "{} things are wrong; nothing was entered",
+                report.error_count
+            );
             Ok(())
         }
         AssetCommand::Inspections { from, school, format } => {
@@ -472,21 +593,35 @@ pub(super) async fn asset(command: AssetCommand, db: &Db) -> anyhow::Result<()> 
                 ..InspectionQuery::default()
             };
             let (found, _) = db.inspections().list(&everything, &query).await?;
-            list(format, &found, &["ID", "DATE", "KIND", "SCHOOL", "CLASSROOM", "DEVICE", "RESULT", "BY"], || {
-                let row = |one: &Inspection| {
-                    vec![
-                        one.id.to_string(),
-                        one.date.to_string(),
-                        word(&one.kind),
-                        one.school.clone(),
-                        one.classroom.clone(),
-                        or_dash(one.device_id.as_ref()),
-                        word(&one.result),
-                        or_dash(Some(&one.by).filter(|by| !by.is_empty())),
-                    ]
-                };
-                found.iter().map(row).collect()
-            })
+            list(
+                format,
+                &found,
+                &[
+                    "ID",
+                    "DATE",
+                    "KIND",
+                    "SCHOOL",
+                    "CLASSROOM",
+                    "DEVICE",
+                    "RESULT",
+                    "BY",
+                ],
+                || {
+                    let row = |one: &Inspection| {
+                        vec![
+                            one.id.to_string(),
+                            one.date.to_string(),
+                            word(&one.kind),
+                            one.school.clone(),
+                            one.classroom.clone(),
+                            or_dash(one.device_id.as_ref()),
+                            word(&one.result),
+                            or_dash(Some(&one.by).filter(|by| !by.is_empty())),
+                        ]
+                    };
+                    found.iter().map(row).collect()
+                },
+            )
         }
     }
 }
@@ -496,31 +631,61 @@ pub(super) async fn area(command: AreaCommand, db: &Db) -> anyhow::Result<()> {
     match command {
         AreaCommand::List(format) => {
             let found = db.areas().list(&everything).await?;
-            list(format, &found, &["ID", "NAME", "VENDOR", "SCHOOLS", "PEOPLE"], || {
-                let row = |area: &Area| {
-                    let people: Vec<String> =
-                        area.people.iter().map(|p| format!("{} ({})", p.username, p.tier)).collect();
-                    vec![
-                        area.id.to_string(),
-                        area.name.clone(),
-                        or_dash(Some(&area.vendor).filter(|vendor| !vendor.is_empty())),
-                        area.schools.len().to_string(),
-                        or_dash(Some(people.join(", ")).filter(|people| !people.is_empty())),
-                    ]
-                };
-                found.iter().map(row).collect()
-            })
+            list(
+                format,
+                &found,
+                &["ID", "NAME", "VENDOR", "SCHOOLS", "PEOPLE"],
+                || {
+                    let row = |area: &Area| {
+                        let people: Vec<String> = area
+                            .people
+                            .iter()
+                            .map(|p| format!("{} ({})", p.username, p.tier))
+                            .collect();
+                        vec![
+                            area.id.to_string(),
+                            area.name.clone(),
+                            or_dash(Some(&area.vendor).filter(|vendor| !vendor.is_empty())),
+                            area.schools.len().to_string(),
+                            or_dash(Some(people.join(", ")).filter(|people| !people.is_empty())),
+                        ]
+                    };
+                    found.iter().map(row).collect()
+                },
+            )
         }
-        AreaCommand::Add { region, name, vendor, school, person, above } => {
-            let at = |tier| move |user_id| AreaPerson { user_id, username: String::new(), tier };
+        AreaCommand::Add {
+            region,
+            name,
+            vendor,
+            school,
+            person,
+            above,
+        } => {
+            let at = |tier| {
+                move |user_id| AreaPerson {
+                    user_id,
+                    username: String::new(),
+                    tier,
+                }
+            };
             let new = NewArea {
                 region_id: region,
                 name: text("name", &name, 1, 80).map_err(plain)?,
                 vendor: text("vendor", &vendor, 0, 200).map_err(plain)?,
                 school_ids: school,
-                people: person.into_iter().map(at(0)).chain(above.into_iter().map(at(1))).collect(),
+                people: person
+                    .into_iter()
+                    .map(at(0))
+                    .chain(above.into_iter().map(at(1)))
+                    .collect(),
             };
-            println!("{}", db.areas().save(&everything, None, &new, BY, Timestamp::now()).await?);
+            println!(
+                "{}",
+                db.areas()
+                    .save(&everything, None, &new, BY, Timestamp::now())
+                    .await?
+            );
             Ok(())
         }
         AreaCommand::Remove { id } => Ok(db.areas().remove(&everything, id).await?),

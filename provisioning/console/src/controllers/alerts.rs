@@ -21,10 +21,7 @@ use crate::{
     },
     app::{AppState, Noun},
     config::Language,
-    db::{
-        alerts::RuleRow,
-        scope::Node,
-    },
+    db::{alerts::RuleRow, scope::Node},
     domain::alerts::{self, metrics},
     error::{ApiError, accepted_language},
     messages,
@@ -81,7 +78,10 @@ fn checked(key: &str, mut rule: RuleBody) -> Result<RuleBody, ApiError> {
         return Err(ApiError::invalid("rule.name", "a rule of your own needs a name"));
     }
     if alerts::topic(key, &rule.condition) == key && key == alerts::CONNECTIVITY {
-        return Err(ApiError::invalid("key", "connectivity is the name of a topic; choose another"));
+        return Err(ApiError::invalid(
+            "key",
+            "connectivity is the name of a topic; choose another",
+        ));
     }
     Ok(rule)
 }
@@ -105,7 +105,9 @@ pub async fn rules(
         _ => db.rules_at(&access.scope, node).await?,
     };
     let language = language(&app, &headers);
-    Ok(Json(AlertRules { items: rows.into_iter().map(|row| shown(row, language)).collect() }))
+    Ok(Json(AlertRules {
+        items: rows.into_iter().map(|row| shown(row, language)).collect(),
+    }))
 }
 
 /// Sets a version of a rule for a place and below; a key of your own adds a rule.
@@ -126,11 +128,21 @@ pub async fn set_rule(
     let rule = checked(&key, new.rule)?;
     let db = app.db.alerts();
     let id = db
-        .set_rule(&access.scope, node, &key, &rule, &access.user.username, Timestamp::now())
+        .set_rule(
+            &access.scope,
+            node,
+            &key,
+            &rule,
+            &access.user.username,
+            Timestamp::now(),
+        )
         .await?;
     app.changes.tell(Noun::Incident, None);
     let rows = db.rules_at(&access.scope, node).await?;
-    let row = rows.into_iter().find(|row| row.id == Some(id)).ok_or_else(|| ApiError::not_found("alert_rule", id))?;
+    let row = rows
+        .into_iter()
+        .find(|row| row.id == Some(id))
+        .ok_or_else(|| ApiError::not_found("alert_rule", id))?;
     Ok(Json(shown(row, language(&app, &headers))))
 }
 
@@ -163,16 +175,31 @@ pub async fn test_rule(
     crate::audit::only_looking();
     let node = node_of(new.region_id, new.school_id)?;
     alerts::check("test", &new.rule).map_err(|error| ApiError::invalid(error.field(), error))?;
-    Ok(Json(app.db.alerts().try_rule(&access.scope, node, &new.rule, Timestamp::now()).await?))
+    Ok(Json(
+        app.db
+            .alerts()
+            .try_rule(&access.scope, node, &new.rule, Timestamp::now())
+            .await?,
+    ))
 }
 
 /// What rules can look at.
 #[utoipa::path(get, path = "/alert-metrics", tag = "alerts", responses((status = 200, body = AlertMetrics)))]
 pub async fn metric_list(_: Access) -> Json<AlertMetrics> {
-    let reading = |name: &String| AlertMetric { name: name.clone(), derived: false };
-    let derived = |name: &&str| AlertMetric { name: (*name).to_owned(), derived: true };
+    let reading = |name: &String| AlertMetric {
+        name: name.clone(),
+        derived: false,
+    };
+    let derived = |name: &&str| AlertMetric {
+        name: (*name).to_owned(),
+        derived: true,
+    };
     Json(AlertMetrics {
-        metrics: metrics::DERIVED.iter().map(derived).chain(metrics::readings().iter().map(reading)).collect(),
+        metrics: metrics::DERIVED
+            .iter()
+            .map(derived)
+            .chain(metrics::readings().iter().map(reading))
+            .collect(),
         events: metrics::EVENTS.map(str::to_owned).to_vec(),
     })
 }
@@ -205,7 +232,11 @@ pub async fn windows(
     access: Access,
     Query(query): Query<MaintenanceQuery>,
 ) -> Result<Json<MaintenancePage>, ApiError> {
-    let found = app.db.alerts().windows(&access.scope, &query, Timestamp::now()).await?;
+    let found = app
+        .db
+        .alerts()
+        .windows(&access.scope, &query, Timestamp::now())
+        .await?;
     Ok(Json(MaintenancePage::new(found, query.page())))
 }
 
@@ -229,14 +260,22 @@ pub async fn add_window(
         return Err(ApiError::invalid("to", "must be after from, and not past"));
     }
     if new.to.duration_since(new.from) > SignedDuration::from_hours(24 * DAYS) {
-        return Err(ApiError::invalid("to", format!("is more than {DAYS} days after from")));
+        return Err(ApiError::invalid(
+            "to",
+            format!("is more than {DAYS} days after from"),
+        ));
     }
     let reason = text("reason", &new.reason, 1, 200)?;
     let db = app.db.alerts();
     let by = &access.user.username;
-    let id = db.add_window(&access.scope, node, (new.from, new.to), &reason, by, now).await?;
+    let id = db
+        .add_window(&access.scope, node, (new.from, new.to), &reason, by, now)
+        .await?;
     app.changes.tell(Noun::Incident, None);
-    Ok((StatusCode::CREATED, Json(db.window(&access.scope, id, now).await?)))
+    Ok((
+        StatusCode::CREATED,
+        Json(db.window(&access.scope, id, now).await?),
+    ))
 }
 
 /// Takes a window back.
@@ -252,7 +291,8 @@ pub async fn cancel_window(
 ) -> Result<Json<MaintenanceWindow>, ApiError> {
     let now = Timestamp::now();
     let db = app.db.alerts();
-    db.cancel_window(&access.scope, id, &access.user.username, now).await?;
+    db.cancel_window(&access.scope, id, &access.user.username, now)
+        .await?;
     app.changes.tell(Noun::Incident, None);
     Ok(Json(db.window(&access.scope, id, now).await?))
 }

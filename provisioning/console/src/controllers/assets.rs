@@ -17,8 +17,8 @@ use crate::{
     access::Access,
     api::{
         assets::{
-            Area, Asset, AssetChange, AssetImportQuery, AssetPage, AssetQuery, AssetReport, Equipment, EquipmentQuery,
-            InspectionPage, InspectionQuery, NewArea, NewAsset, NewInspection,
+            Area, Asset, AssetChange, AssetImportQuery, AssetPage, AssetQuery, AssetReport, Equipment,
+            EquipmentQuery, InspectionPage, InspectionQuery, NewArea, NewAsset, NewInspection,
         },
         roster::{RosterEncoding, RosterError, RosterForm},
         schema,
@@ -49,7 +49,11 @@ pub async fn list(
     access: Access,
     Query(query): Query<AssetQuery>,
 ) -> Result<Json<AssetPage>, ApiError> {
-    let found = app.db.assets().list(&access.scope, &query, Timestamp::now()).await?;
+    let found = app
+        .db
+        .assets()
+        .list(&access.scope, &query, Timestamp::now())
+        .await?;
     Ok(Json(AssetPage::new(found, query.page())))
 }
 
@@ -63,7 +67,9 @@ pub async fn detail(
     access: Access,
     Path(id): Path<i64>,
 ) -> Result<Json<Asset>, ApiError> {
-    Ok(Json(app.db.assets().get(&access.scope, id, Timestamp::now()).await?))
+    Ok(Json(
+        app.db.assets().get(&access.scope, id, Timestamp::now()).await?,
+    ))
 }
 
 fn checked(mut about: AssetChange) -> Result<AssetChange, ApiError> {
@@ -82,9 +88,10 @@ fn checked(mut about: AssetChange) -> Result<AssetChange, ApiError> {
     fit("maintainer", &mut about.maintainer, 200)?;
     fit("note", &mut about.note, 200)?;
     let year = |field: &'static str, date: Option<Date>| match date {
-        Some(date) if !YEARS.contains(&date.year()) => {
-            Err(ApiError::invalid(field, format!("{field} is {date}; allowed are 1990 to 2100")))
-        }
+        Some(date) if !YEARS.contains(&date.year()) => Err(ApiError::invalid(
+            field,
+            format!("{field} is {date}; allowed are 1990 to 2100"),
+        )),
         _ => Ok(()),
     };
     year("bought_on", about.bought_on)?;
@@ -106,9 +113,14 @@ pub async fn add(
 ) -> Result<(StatusCode, Json<Asset>), ApiError> {
     new.about = checked(new.about)?;
     let (assets, now) = (app.db.assets(), Timestamp::now());
-    let id = assets.add(&access.scope, &new, &access.user.username, now).await?;
+    let id = assets
+        .add(&access.scope, &new, &access.user.username, now)
+        .await?;
     app.changed(Noun::Order, None);
-    Ok((StatusCode::CREATED, Json(assets.get(&access.scope, id, now).await?)))
+    Ok((
+        StatusCode::CREATED,
+        Json(assets.get(&access.scope, id, now).await?),
+    ))
 }
 
 /// Changes what is written of a piece of equipment.
@@ -127,7 +139,9 @@ pub async fn change(
 ) -> Result<Json<Asset>, ApiError> {
     let new = checked(new)?;
     let (assets, now) = (app.db.assets(), Timestamp::now());
-    assets.change(&access.scope, id, &new, &access.user.username, now).await?;
+    assets
+        .change(&access.scope, id, &new, &access.user.username, now)
+        .await?;
     app.changed(Noun::Order, None);
     Ok(Json(assets.get(&access.scope, id, now).await?))
 }
@@ -155,7 +169,10 @@ pub async fn template(_: Access) -> Result<Response, ApiError> {
             header::CONTENT_TYPE,
             "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
         ),
-        (header::CONTENT_DISPOSITION, "attachment; filename=\"assets.xlsx\""),
+        (
+            header::CONTENT_DISPOSITION,
+            "attachment; filename=\"assets.xlsx\"",
+        ),
     ];
     Ok((headers, table::xlsx_template().map_err(ApiError::internal)?).into_response())
 }
@@ -188,7 +205,16 @@ pub async fn import(
         Some(RosterEncoding::Gbk) => Encoding::Gb18030,
     };
     let by = &access.user.username;
-    let report = run(&app.db, &access.scope, region, (bytes, encoding), query.apply, by, language).await?;
+    let report = run(
+        &app.db,
+        &access.scope,
+        region,
+        (bytes, encoding),
+        query.apply,
+        by,
+        language,
+    )
+    .await?;
     if report.applied {
         app.changed(Noun::Order, None);
     }
@@ -214,7 +240,9 @@ pub(crate) async fn run(
     let ((added, changed, same), applied) = assets
         .import(scope, region, &mut table, apply, by, Timestamp::now())
         .await?;
-    table.faults.sort_by(|a, b| (&a.sheet, a.row).cmp(&(&b.sheet, b.row)));
+    table
+        .faults
+        .sort_by(|a, b| (&a.sheet, a.row).cmp(&(&b.sheet, b.row)));
     Ok(AssetReport {
         applied,
         rows: table.rows,
@@ -243,14 +271,22 @@ pub async fn areas(State(app): State<AppState>, access: Access) -> Result<Json<V
     Ok(Json(app.db.areas().list(&access.scope).await?))
 }
 
-async fn saved(app: &AppState, access: &Access, id: Option<i64>, mut new: NewArea) -> Result<Json<Area>, ApiError> {
+async fn saved(
+    app: &AppState,
+    access: &Access,
+    id: Option<i64>,
+    mut new: NewArea,
+) -> Result<Json<Area>, ApiError> {
     new.name = text("name", &new.name, 1, 80)?;
     new.vendor = text("vendor", &new.vendor, 0, 200)?;
     if new.people.len() > 50 || new.school_ids.len() > 2_000 {
         return Err(ApiError::invalid("people", "at most 50 people and 2000 schools"));
     }
     if let Some(person) = new.people.iter().find(|person| person.tier > 3) {
-        return Err(ApiError::invalid("tier", format!("tier is {}; allowed is 0 to 3", person.tier)));
+        return Err(ApiError::invalid(
+            "tier",
+            format!("tier is {}; allowed is 0 to 3", person.tier),
+        ));
     }
     let areas = app.db.areas();
     let by = &access.user.username;
@@ -353,12 +389,19 @@ pub async fn inspect(
         if !plain || item.point.is_empty() || item.point.len() > 40 || !seen.insert(item.point.clone()) {
             return Err(ApiError::invalid(
                 "point",
-                format!("{:?}: a point is a word of small letters, and stands once", item.point),
+                format!(
+                    "{:?}: a point is a word of small letters, and stands once",
+                    item.point
+                ),
             ));
         }
     }
     let by = &access.user.username;
-    let (id, order_id) = app.db.inspections().add(&access.scope, &new, by, Timestamp::now()).await?;
+    let (id, order_id) = app
+        .db
+        .inspections()
+        .add(&access.scope, &new, by, Timestamp::now())
+        .await?;
     app.changed(Noun::Order, order_id.map(|id| id.to_string()));
     Ok((StatusCode::CREATED, Json(InspectionKept { id, order_id })))
 }

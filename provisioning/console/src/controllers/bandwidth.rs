@@ -22,8 +22,7 @@ use crate::{
     app::{AppState, Noun},
     db::{Db, DbError, bandwidth::Bandwidth, scope::Scope},
     domain::bandwidth::{
-        evidence,
-        rules,
+        evidence, rules,
         schedule::{self, Start},
     },
     error::{ApiError, Code},
@@ -136,7 +135,10 @@ pub async fn months(
     access: Access,
     Query(query): Query<MonthQuery>,
 ) -> Result<Json<BandwidthMonthPage>, ApiError> {
-    let month = query.month.clone().unwrap_or_else(|| this_month(Timestamp::now()));
+    let month = query
+        .month
+        .clone()
+        .unwrap_or_else(|| this_month(Timestamp::now()));
     let found = app.db.bandwidth().months(&access.scope, &month, &query).await?;
     Ok(Json(BandwidthMonthPage::new(found, query.page())))
 }

@@ -53,10 +53,19 @@ fn titled(mut incident: Incident, language: Language) -> Incident {
     incident
 }
 
-async fn detailed(app: &AppState, access: &Access, id: i64, language: Language) -> Result<Json<IncidentDetail>, ApiError> {
+async fn detailed(
+    app: &AppState,
+    access: &Access,
+    id: i64,
+    language: Language,
+) -> Result<Json<IncidentDetail>, ApiError> {
     let mut found = app.db.incidents().get(&access.scope, id).await?;
     found.incident = titled(found.incident, language);
-    found.parts = found.parts.into_iter().map(|part| titled(part, language)).collect();
+    found.parts = found
+        .parts
+        .into_iter()
+        .map(|part| titled(part, language))
+        .collect();
     Ok(Json(found))
 }
 
@@ -73,7 +82,10 @@ pub async fn list(
 ) -> Result<Json<IncidentPage>, ApiError> {
     let language = language(&app, &headers);
     let (items, total) = app.db.incidents().list(&access.scope, &query).await?;
-    let items = items.into_iter().map(|incident| titled(incident, language)).collect();
+    let items = items
+        .into_iter()
+        .map(|incident| titled(incident, language))
+        .collect();
     Ok(Json(IncidentPage::new((items, total), query.page())))
 }
 
@@ -118,7 +130,10 @@ async fn act(
         return Err(ApiError::invalid("note", "is empty"));
     }
     let by = &access.user.username;
-    app.db.incidents().act(&access.scope, id, act, &note, by, Timestamp::now()).await?;
+    app.db
+        .incidents()
+        .act(&access.scope, id, act, &note, by, Timestamp::now())
+        .await?;
     app.changes.tell(Noun::Incident, Some(id.to_string()));
     detailed(app, access, id, language(app, headers)).await
 }
@@ -154,7 +169,10 @@ pub async fn snooze(
     Body(new): Body<IncidentSnooze>,
 ) -> Result<Json<IncidentDetail>, ApiError> {
     if new.until.duration_since(Timestamp::now()) > SignedDuration::from_hours(24 * DAYS) {
-        return Err(ApiError::invalid("until", format!("is more than {DAYS} days ahead")));
+        return Err(ApiError::invalid(
+            "until",
+            format!("is more than {DAYS} days ahead"),
+        ));
     }
     act(&app, &access, &headers, (id, Act::Snooze(new.until)), &new.note).await
 }

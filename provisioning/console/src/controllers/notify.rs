@@ -23,7 +23,9 @@ use crate::{
 /// Channels, by name; never their secrets.
 #[utoipa::path(get, path = "/notification-channels", tag = "alerts", responses((status = 200, body = Channels)))]
 pub async fn channels(State(app): State<AppState>, access: Access) -> Result<Json<Channels>, ApiError> {
-    Ok(Json(Channels { items: app.db.notify().channels(&access.scope).await? }))
+    Ok(Json(Channels {
+        items: app.db.notify().channels(&access.scope).await?,
+    }))
 }
 
 /// Adds a channel.
@@ -40,7 +42,9 @@ pub async fn add_channel(
 ) -> Result<(StatusCode, Json<Channel>), ApiError> {
     let row = checked(&app, new, None).await?;
     let db = app.db.notify();
-    let id = db.set_channel(&access.scope, None, &row, &access.user.username, Timestamp::now()).await?;
+    let id = db
+        .set_channel(&access.scope, None, &row, &access.user.username, Timestamp::now())
+        .await?;
     app.changes.tell(Noun::Incident, None);
     Ok((StatusCode::CREATED, Json(db.channel(&access.scope, id).await?)))
 }
@@ -61,7 +65,14 @@ pub async fn change_channel(
     let db = app.db.notify();
     db.channel(&access.scope, id).await?;
     let row = checked(&app, new, Some(id)).await?;
-    db.set_channel(&access.scope, Some(id), &row, &access.user.username, Timestamp::now()).await?;
+    db.set_channel(
+        &access.scope,
+        Some(id),
+        &row,
+        &access.user.username,
+        Timestamp::now(),
+    )
+    .await?;
     app.changes.tell(Noun::Incident, None);
     Ok(Json(db.channel(&access.scope, id).await?))
 }
@@ -76,7 +87,10 @@ pub async fn remove_channel(
     access: Access,
     Path(id): Path<i64>,
 ) -> Result<StatusCode, ApiError> {
-    app.db.notify().remove_channel(&access.scope, id, Timestamp::now()).await?;
+    app.db
+        .notify()
+        .remove_channel(&access.scope, id, Timestamp::now())
+        .await?;
     app.changes.tell(Noun::Incident, None);
     Ok(StatusCode::NO_CONTENT)
 }
@@ -96,7 +110,10 @@ pub async fn test_channel(
     let channel = app.db.notify().channel(&access.scope, id).await?;
     let address = text("address", new.address.as_deref().unwrap_or_default(), 0, 200)?;
     if channel.kind == ChannelKind::Smtp && !address.contains('@') {
-        return Err(ApiError::invalid("address", "an e-mail needs an address to go to"));
+        return Err(ApiError::invalid(
+            "address",
+            "an e-mail needs an address to go to",
+        ));
     }
     let way = app.db.notify().way(id).await?;
     let message = Message::test(&way, address, access.user.language(), Timestamp::now());
@@ -104,8 +121,22 @@ pub async fn test_channel(
     let outcome = notify::send(&app, &way, &message).await;
     let took_ms = u32::try_from(started.elapsed().as_millis()).unwrap_or(u32::MAX);
     let error = outcome.err().map(|error| error.to_string());
-    app.db.notify().tested(&access.scope, id, &message, error.as_deref(), took_ms, Timestamp::now()).await?;
-    Ok(Json(ChannelTested { delivered: error.is_none(), error, took_ms }))
+    app.db
+        .notify()
+        .tested(
+            &access.scope,
+            id,
+            &message,
+            error.as_deref(),
+            took_ms,
+            Timestamp::now(),
+        )
+        .await?;
+    Ok(Json(ChannelTested {
+        delivered: error.is_none(),
+        error,
+        took_ms,
+    }))
 }
 
 async fn checked(app: &AppState, new: NewChannel, id: Option<i64>) -> Result<ChannelRow, ApiError> {
@@ -131,13 +162,14 @@ async fn checked(app: &AppState, new: NewChannel, id: Option<i64>) -> Result<Cha
                 None => old.smtp_host,
             };
             settings.smtp_security = new.smtp_security.unwrap_or(old.smtp_security);
-            settings.smtp_port = new.smtp_port.or((old.smtp_port != 0).then_some(old.smtp_port)).unwrap_or(
-                match settings.smtp_security {
+            settings.smtp_port = new
+                .smtp_port
+                .or((old.smtp_port != 0).then_some(old.smtp_port))
+                .unwrap_or(match settings.smtp_security {
                     SmtpSecurity::Tls => 465,
                     SmtpSecurity::Starttls => 587,
                     SmtpSecurity::None => 25,
-                },
-            );
+                });
             settings.smtp_user = match new.smtp_user {
                 Some(user) => Some(text("smtp_user", &user, 0, 200)?).filter(|user| !user.is_empty()),
                 None => old.smtp_user,
@@ -162,8 +194,15 @@ async fn checked(app: &AppState, new: NewChannel, id: Option<i64>) -> Result<Cha
             if let Some(url) = new.url {
                 secrets.url = Some(text("url", &url, 1, 2_000)?);
             }
-            let url = secrets.url.as_deref().ok_or_else(|| ApiError::invalid("url", "is missing"))?;
-            let url = app.config.notify.check_url(url).map_err(|error| ApiError::invalid("url", error))?;
+            let url = secrets
+                .url
+                .as_deref()
+                .ok_or_else(|| ApiError::invalid("url", "is missing"))?;
+            let url = app
+                .config
+                .notify
+                .check_url(url)
+                .map_err(|error| ApiError::invalid("url", error))?;
             settings.target = notify::guard::shown(&url);
         }
     }
@@ -182,7 +221,9 @@ async fn checked(app: &AppState, new: NewChannel, id: Option<i64>) -> Result<Cha
 /// How persons are reached.
 #[utoipa::path(get, path = "/notification-recipients", tag = "alerts", responses((status = 200, body = Recipients)))]
 pub async fn recipients(State(app): State<AppState>, access: Access) -> Result<Json<Recipients>, ApiError> {
-    Ok(Json(Recipients { items: app.db.notify().recipients(&access.scope).await? }))
+    Ok(Json(Recipients {
+        items: app.db.notify().recipients(&access.scope).await?,
+    }))
 }
 
 /// Sets how a person is reached through a channel. Whom that concerns at which school follows from areas and roles.
@@ -214,10 +255,18 @@ pub async fn set_recipient(
         ),
         tell_cleared: new.tell_cleared.unwrap_or(false),
     };
-    let id = db.set_recipient(&access.scope, &row, &access.user.username, Timestamp::now()).await?;
+    let id = db
+        .set_recipient(&access.scope, &row, &access.user.username, Timestamp::now())
+        .await?;
     app.changes.tell(Noun::Incident, None);
-    let found = db.recipients(&access.scope).await?.into_iter().find(|one| one.id == id);
-    Ok(Json(found.ok_or_else(|| ApiError::not_found("notification_recipient", id))?))
+    let found = db
+        .recipients(&access.scope)
+        .await?
+        .into_iter()
+        .find(|one| one.id == id);
+    Ok(Json(found.ok_or_else(|| {
+        ApiError::not_found("notification_recipient", id)
+    })?))
 }
 
 /// A person is no longer reached that way.
@@ -239,7 +288,11 @@ async fn all_escalations(app: &AppState, access: &Access) -> Result<Json<Escalat
     let (critical_minutes, warning_minutes) = ESCALATION;
     Ok(Json(Escalations {
         items: app.db.notify().escalations(&access.scope).await?,
-        default: Escalation { region_id: None, critical_minutes, warning_minutes },
+        default: Escalation {
+            region_id: None,
+            critical_minutes,
+            warning_minutes,
+        },
     }))
 }
 
@@ -263,7 +316,10 @@ pub async fn set_escalation(
 ) -> Result<Json<Escalations>, ApiError> {
     within("critical_minutes", new.critical_minutes, 0, 10_080)?;
     within("warning_minutes", new.warning_minutes, 0, 10_080)?;
-    app.db.notify().set_escalation(&access.scope, &new, &access.user.username, Timestamp::now()).await?;
+    app.db
+        .notify()
+        .set_escalation(&access.scope, &new, &access.user.username, Timestamp::now())
+        .await?;
     app.changes.tell(Noun::Incident, None);
     all_escalations(&app, &access).await
 }

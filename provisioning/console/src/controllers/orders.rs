@@ -15,9 +15,9 @@ use crate::{
     access::{Access, Role},
     api::{
         orders::{
-            NewOrder, NewPart, NewPartUse, NewRectification, OrderAct, OrderChange, OrderCounts, OrderDetail, OrderPage,
-            OrderQuery, OrderSlas, OrderSpan, OrderVerdict, OrderWork, Part, PartMove, PartQuery, PhotoForm, PhotoQuery,
-            TechnicianFigures, VerdictStep, WallCode, WorkStep,
+            NewOrder, NewPart, NewPartUse, NewRectification, OrderAct, OrderChange, OrderCounts, OrderDetail,
+            OrderPage, OrderQuery, OrderSlas, OrderSpan, OrderVerdict, OrderWork, Part, PartMove, PartQuery,
+            PhotoForm, PhotoQuery, TechnicianFigures, VerdictStep, WallCode, WorkStep,
         },
         schema,
     },
@@ -118,7 +118,11 @@ pub async fn open(
     new.title = text("title", &new.title, 2, 80)?;
     new.text = long_text(&new.text)?;
     let now = Timestamp::now();
-    let id = app.db.orders().open(&scope, &new, &access.user.username, now).await?;
+    let id = app
+        .db
+        .orders()
+        .open(&scope, &new, &access.user.username, now)
+        .await?;
     Ok((StatusCode::CREATED, shown(&app, &scope, id).await?))
 }
 
@@ -130,7 +134,10 @@ fn long_text(value: &str) -> Result<String, ApiError> {
     }
     let whole = lines.join("\n");
     if whole.chars().count() > TEXT_CHARS {
-        return Err(ApiError::invalid("text", format!("text is longer than {TEXT_CHARS} characters")));
+        return Err(ApiError::invalid(
+            "text",
+            format!("text is longer than {TEXT_CHARS} characters"),
+        ));
     }
     Ok(whole)
 }
@@ -150,7 +157,10 @@ pub async fn open_rectification(
     new.text = long_text(&new.text)?;
     let now = Timestamp::now();
     if new.due_on < today(now) {
-        return Err(ApiError::invalid("due_on", format!("due_on {} is over already", new.due_on)));
+        return Err(ApiError::invalid(
+            "due_on",
+            format!("due_on {} is over already", new.due_on),
+        ));
     }
     let orders = app.db.orders();
     let id = orders
@@ -173,11 +183,20 @@ pub async fn detail(
     Ok(Json(app.db.orders().get(&scope, id, Timestamp::now()).await?))
 }
 
-async fn act(app: &AppState, access: &Access, id: i64, what: OrderAct, note: &str) -> Result<Json<OrderDetail>, ApiError> {
+async fn act(
+    app: &AppState,
+    access: &Access,
+    id: i64,
+    what: OrderAct,
+    note: &str,
+) -> Result<Json<OrderDetail>, ApiError> {
     let scope = reach(app, access).await?;
     let note = text("note", note, 0, NOTE_CHARS)?;
     let who = (Some(access.user.id), access.user.username.as_str());
-    app.db.orders().act(&scope, id, what, who, &note, Timestamp::now()).await?;
+    app.db
+        .orders()
+        .act(&scope, id, what, who, &note, Timestamp::now())
+        .await?;
     shown(app, &scope, id).await
 }
 
@@ -245,7 +264,10 @@ pub async fn change(
 ) -> Result<Json<OrderDetail>, ApiError> {
     new.note = text("note", &new.note, 0, NOTE_CHARS)?;
     let by = &access.user.username;
-    app.db.orders().change(&access.scope, id, &new, by, Timestamp::now()).await?;
+    app.db
+        .orders()
+        .change(&access.scope, id, &new, by, Timestamp::now())
+        .await?;
     shown(&app, &access.scope, id).await
 }
 
@@ -285,7 +307,10 @@ pub async fn add_photo(
         size: drawn.size,
     };
     let who = (access.user.id, access.user.username.as_str());
-    app.db.orders().add_photo(&scope, id, &photo, who, Timestamp::now()).await?;
+    app.db
+        .orders()
+        .add_photo(&scope, id, &photo, who, Timestamp::now())
+        .await?;
     shown(&app, &scope, id).await
 }
 
@@ -332,7 +357,10 @@ pub async fn use_part(
     let scope = reach(&app, &access).await?;
     within("count", new.count.unsigned_abs(), 1, 1_000)?;
     let by = &access.user.username;
-    app.db.orders().use_part(&scope, id, &new, by, Timestamp::now()).await?;
+    app.db
+        .orders()
+        .use_part(&scope, id, &new, by, Timestamp::now())
+        .await?;
     shown(&app, &scope, id).await
 }
 
@@ -366,7 +394,11 @@ pub async fn add_part(
     new.unit = new.unit.map(|unit| text("unit", &unit, 1, 10)).transpose()?;
     within("stock", new.stock, 0, 1_000_000)?;
     let by = &access.user.username;
-    let id = app.db.orders().add_part(&access.scope, &new, by, Timestamp::now()).await?;
+    let id = app
+        .db
+        .orders()
+        .add_part(&access.scope, &new, by, Timestamp::now())
+        .await?;
     Ok((StatusCode::CREATED, one_part(&app, &access, id).await?))
 }
 
@@ -395,7 +427,10 @@ pub async fn move_part(
     new.note = text("note", &new.note, 1, NOTE_CHARS)?;
     within("change", new.change.unsigned_abs(), 1, 1_000_000)?;
     let by = &access.user.username;
-    app.db.orders().move_part(&access.scope, id, &new, by, Timestamp::now()).await?;
+    app.db
+        .orders()
+        .move_part(&access.scope, id, &new, by, Timestamp::now())
+        .await?;
     one_part(&app, &access, id).await
 }
 
@@ -432,7 +467,10 @@ pub async fn set_slas(
         rows.push((row.class, row.urgent, row.own.then_some(row.sla)));
     }
     if rows.len() > 6 {
-        return Err(ApiError::invalid("rows", "at most six rows: three classes, urgent or not"));
+        return Err(ApiError::invalid(
+            "rows",
+            "at most six rows: three classes, urgent or not",
+        ));
     }
     let orders = app.db.orders();
     orders
@@ -495,7 +533,10 @@ pub async fn evidence(
         (header::CONTENT_TYPE, "application/zip".to_owned()),
         (
             header::CONTENT_DISPOSITION,
-            format!("attachment; filename=\"order-evidence-{}-{}.zip\"", span.from, span.to),
+            format!(
+                "attachment; filename=\"order-evidence-{}-{}.zip\"",
+                span.from, span.to
+            ),
         ),
     ];
     Ok((headers, Bytes::from(bytes)).into_response())
@@ -528,7 +569,9 @@ pub async fn make_wall_codes(
     let (web, by) = (&app.config.web_url, &access.user.username);
     let orders = app.db.orders();
     Ok(Json(
-        orders.make_wall_codes(&access.scope, id, web, by, Timestamp::now()).await?,
+        orders
+            .make_wall_codes(&access.scope, id, web, by, Timestamp::now())
+            .await?,
     ))
 }
 
@@ -545,6 +588,8 @@ pub async fn renew_wall_code(
     let (web, by) = (&app.config.web_url, &access.user.username);
     let orders = app.db.orders();
     Ok(Json(
-        orders.renew_wall_code(&access.scope, id, web, by, Timestamp::now()).await?,
+        orders
+            .renew_wall_code(&access.scope, id, web, by, Timestamp::now())
+            .await?,
     ))
 }

@@ -91,7 +91,9 @@ fn say(language: Language, key: &str) -> String {
 
 fn address(request: &axum::http::Extensions) -> IpAddr {
     let of = request.get::<ConnectInfo<Caller>>();
-    of.map_or(IpAddr::from([0, 0, 0, 0]), |ConnectInfo(Caller(address))| address.ip())
+    of.map_or(IpAddr::from([0, 0, 0, 0]), |ConnectInfo(Caller(address))| {
+        address.ip()
+    })
 }
 
 /// Stands in a form; another in each hour and for each wall.
@@ -107,7 +109,10 @@ fn form_fits(code: &str, form: &str, now: Timestamp) -> bool {
 
 async fn show(State(app): State<AppState>, Path(code): Path<String>, request: Request) -> Response {
     let language = accepted_language(request.headers()).unwrap_or(app.config.language);
-    if OPENED.book(&address(request.extensions()), Instant::now()).is_err() {
+    if OPENED
+        .book(&address(request.extensions()), Instant::now())
+        .is_err()
+    {
         return plain(StatusCode::TOO_MANY_REQUESTS, language, "wall.too_many");
     }
     whole(&app, &code, language, "").await
@@ -121,7 +126,10 @@ async fn send(
     form: Result<Form<Sent>, axum::extract::rejection::FormRejection>,
 ) -> Response {
     let language = accepted_language(&headers).unwrap_or(app.config.language);
-    let from = caller.map_or(IpAddr::from([0, 0, 0, 0]), |axum::Extension(ConnectInfo(Caller(at)))| at.ip());
+    let from = caller.map_or(
+        IpAddr::from([0, 0, 0, 0]),
+        |axum::Extension(ConnectInfo(Caller(at)))| at.ip(),
+    );
     let now = Timestamp::now();
     let clock = Instant::now();
     if SENT.book(&from, clock).is_err() || REPORTED.book(&code, clock).is_err() {
@@ -175,7 +183,9 @@ fn chosen(what: &str) -> Option<(FaultClass, &'static str)> {
     if symptom.is_empty() {
         return Some((*of, ""));
     }
-    list.iter().find(|known| **known == symptom).map(|known| (*of, *known))
+    list.iter()
+        .find(|known| **known == symptom)
+        .map(|known| (*of, *known))
 }
 
 fn failed(error: &DbError, language: Language) -> Response {
@@ -193,7 +203,11 @@ fn answer(status: StatusCode, page: String) -> Response {
 
 fn plain(status: StatusCode, language: Language, key: &str) -> Response {
     let mut page = head(language);
-    let _ = write!(page, "<main><p class=\"said\">{}</p></main>", escape(&say(language, key)));
+    let _ = write!(
+        page,
+        "<main><p class=\"said\">{}</p></main>",
+        escape(&say(language, key))
+    );
     answer(status, page)
 }
 
@@ -233,7 +247,11 @@ async fn whole(app: &AppState, code: &str, language: Language, said: &str) -> Re
         escape(&room)
     );
     if !said.is_empty() {
-        let _ = write!(page, "<p class=\"said\" role=\"status\">{}</p>", escape(&say(language, said)));
+        let _ = write!(
+            page,
+            "<p class=\"said\" role=\"status\">{}</p>",
+            escape(&say(language, said))
+        );
     }
     if !orders.is_empty() {
         let _ = write!(page, "<h2>{}</h2>", escape(&say(language, "wall.reported")));
@@ -262,7 +280,11 @@ async fn whole(app: &AppState, code: &str, language: Language, said: &str) -> Re
             escape(&say(language, "wall.unsure")),
         );
     }
-    let _ = write!(page, "<p><small>{}</small></p></main>", escape(&say(language, "wall.privacy")));
+    let _ = write!(
+        page,
+        "<p><small>{}</small></p></main>",
+        escape(&say(language, "wall.privacy"))
+    );
     answer(StatusCode::OK, page)
 }
 
@@ -270,8 +292,14 @@ fn card(page: &mut String, order: &WallOrder, form: &str, language: Language) {
     let _ = write!(
         page,
         "<div class=\"card\">{} · <b>{}</b><br><small>{:06} · {}</small>",
-        escape(&say(language, &format!("wall.class.{}", faults::class_word(order.fault_class)))),
-        escape(&say(language, &format!("orders.state.{}", rules::state_word(order.state)))),
+        escape(&say(
+            language,
+            &format!("wall.class.{}", faults::class_word(order.fault_class))
+        )),
+        escape(&say(
+            language,
+            &format!("orders.state.{}", rules::state_word(order.state))
+        )),
         order.id,
         local(order.opened_at),
     );
@@ -297,7 +325,14 @@ mod tests {
     fn only_words_of_the_list_are_taken() {
         assert_eq!(chosen("display.black"), Some((FaultClass::Display, "black")));
         assert_eq!(chosen("other."), Some((FaultClass::Other, "")));
-        for what in ["", "display", "display.张三", "nothing.black", "other.black", "DISPLAY.black"] {
+        for what in [
+            "",
+            "display",
+            "display.张三",
+            "nothing.black",
+            "other.black",
+            "DISPLAY.black",
+        ] {
             assert_eq!(chosen(what), None, "{what}");
         }
     }
@@ -318,7 +353,11 @@ mod tests {
             for (class, symptoms) in SYMPTOMS {
                 let word = faults::class_word(class);
                 let mut keys = vec![format!("wall.class.{word}")];
-                keys.extend(symptoms.iter().map(|symptom| format!("wall.symptom.{word}.{symptom}")));
+                keys.extend(
+                    symptoms
+                        .iter()
+                        .map(|symptom| format!("wall.symptom.{word}.{symptom}")),
+                );
                 for key in keys {
                     assert_ne!(say(language, &key), key);
                 }

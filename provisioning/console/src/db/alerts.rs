@@ -164,7 +164,10 @@ impl Alerts<'_> {
         let top_down = |of: &dyn Fn(Node) -> bool, depth: &dyn Fn(Node) -> usize| {
             let mut own: Vec<&RuleRow> = rows.iter().filter(|row| of(row.node)).collect();
             own.sort_by_key(|row| depth(row.node));
-            Arc::new(alerts::effective(built, own.into_iter().map(|row| (row.key.as_str(), &row.rule))))
+            Arc::new(alerts::effective(
+                built,
+                own.into_iter().map(|row| (row.key.as_str(), &row.rule)),
+            ))
         };
         let otherwise = top_down(&|node| node == Node::Root, &|_| 0);
         let mut by_school = HashMap::new();
@@ -173,7 +176,9 @@ impl Alerts<'_> {
             let depth = |node| match node {
                 Node::Root => 0,
                 // Nearest first, so the last one is the topmost.
-                Node::Region(region) => place.regions.iter().rev().position(|r| *r == region).unwrap_or(0) + 1,
+                Node::Region(region) => {
+                    place.regions.iter().rev().position(|r| *r == region).unwrap_or(0) + 1
+                }
                 Node::School(_) => usize::MAX,
             };
             let here = |node| match node {
@@ -206,15 +211,24 @@ impl Alerts<'_> {
         let mut found: BTreeMap<String, RuleRow> = built_in()?
             .iter()
             .map(|(key, rule)| {
-                let row = RuleRow { id: None, key: key.clone(), node: Node::Root, rule: rule.clone(), updated: None };
+                let row = RuleRow {
+                    id: None,
+                    key: key.clone(),
+                    node: Node::Root,
+                    rule: rule.clone(),
+                    updated: None,
+                };
                 (key.clone(), row)
             })
             .collect();
         let rows = self.rows().await?;
-        let order = [Node::Root].into_iter().chain(above.into_iter().map(Node::Region)).chain(match node {
-            Node::School(_) => Some(node),
-            _ => None,
-        });
+        let order = [Node::Root]
+            .into_iter()
+            .chain(above.into_iter().map(Node::Region))
+            .chain(match node {
+                Node::School(_) => Some(node),
+                _ => None,
+            });
         for at in order {
             for row in rows.iter().filter(|row| row.node == at) {
                 found.insert(row.key.clone(), row.clone());
@@ -296,7 +310,10 @@ impl Alerts<'_> {
             .filter(|node| scope.has(*node))
             .ok_or_else(|| DbError::not_found("alert_rule", id))?;
         crate::audit::node(node);
-        sqlx::query("DELETE FROM alert_rules WHERE id = ?").bind(id).execute(&mut *tx).await?;
+        sqlx::query("DELETE FROM alert_rules WHERE id = ?")
+            .bind(id)
+            .execute(&mut *tx)
+            .await?;
         bump(&mut tx, "incident").await?;
         tx.commit().await
     }
@@ -306,7 +323,9 @@ impl Alerts<'_> {
     /// # Errors
     /// [`DbError::NotFound`] for a place out of reach.
     pub async fn list(&self, scope: &Scope, query: &AlertQuery) -> DbResult<(Vec<Alert>, u64)> {
-        self.0.need_places(scope, query.region_id, query.school_id).await?;
+        self.0
+            .need_places(scope, query.region_id, query.school_id)
+            .await?;
         let narrow = |sql: &mut QueryBuilder<Sqlite>| {
             sql.push(
                 " FROM alerts a JOIN schools s ON s.id = a.school_id LEFT JOIN devices d ON d.device_no = a.device_no

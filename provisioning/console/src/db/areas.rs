@@ -84,7 +84,8 @@ impl Areas<'_> {
     /// The database's.
     pub async fn list(&self, scope: &Scope) -> DbResult<Vec<Area>> {
         let mut reading = self.0.read.begin().await?;
-        let mut sql = QueryBuilder::<Sqlite>::new("SELECT id, region_id, name, vendor FROM areas a WHERE true");
+        let mut sql =
+            QueryBuilder::<Sqlite>::new("SELECT id, region_id, name, vendor FROM areas a WHERE true");
         if let (Some(regions), Some(schools)) = (scope.regions(), scope.schools()) {
             sql.push(" AND (region_id IN (SELECT value FROM json_each(")
                 .push_bind(regions.to_owned())
@@ -122,7 +123,11 @@ impl Areas<'_> {
                     .collect(),
                 people: people
                     .into_iter()
-                    .map(|(user_id, username, tier)| AreaPerson { user_id, username, tier })
+                    .map(|(user_id, username, tier)| AreaPerson {
+                        user_id,
+                        username,
+                        tier,
+                    })
                     .collect(),
             });
         }
@@ -221,16 +226,20 @@ impl Areas<'_> {
                 Some(true) => {}
             }
         }
-        sqlx::query("DELETE FROM area_schools WHERE area_id = ?1 OR school_id IN (SELECT value FROM json_each(?2))")
-            .bind(id)
-            .bind(to_json(&new.school_ids)?)
-            .execute(&mut *tx)
-            .await?;
-        sqlx::query("INSERT INTO area_schools (school_id, area_id) SELECT DISTINCT value, ?1 FROM json_each(?2)")
-            .bind(id)
-            .bind(to_json(&new.school_ids)?)
-            .execute(&mut *tx)
-            .await?;
+        sqlx::query(
+            "DELETE FROM area_schools WHERE area_id = ?1 OR school_id IN (SELECT value FROM json_each(?2))",
+        )
+        .bind(id)
+        .bind(to_json(&new.school_ids)?)
+        .execute(&mut *tx)
+        .await?;
+        sqlx::query(
+            "INSERT INTO area_schools (school_id, area_id) SELECT DISTINCT value, ?1 FROM json_each(?2)",
+        )
+        .bind(id)
+        .bind(to_json(&new.school_ids)?)
+        .execute(&mut *tx)
+        .await?;
         sqlx::query("DELETE FROM area_people WHERE area_id = ?")
             .bind(id)
             .execute(&mut *tx)

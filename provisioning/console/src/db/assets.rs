@@ -12,7 +12,8 @@ use super::{
 };
 use crate::{
     api::assets::{
-        Asset, AssetChange, AssetKind, AssetQuery, AssetSort, Equipment, EquipmentQuery, EquipmentRow, NewAsset,
+        Asset, AssetChange, AssetKind, AssetQuery, AssetSort, Equipment, EquipmentQuery, EquipmentRow,
+        NewAsset,
     },
     domain::{
         assets::{
@@ -158,9 +159,18 @@ fn filters(sql: &mut QueryBuilder<Sqlite>, scope: &Scope, query: &AssetQuery) {
         sql.push(" AND a.kind = ").push_bind(rules::kind_word(kind));
     }
     if let Some(managed) = query.managed {
-        sql.push(if managed { " AND a.device_no IS NOT NULL" } else { " AND a.device_no IS NULL" });
+        sql.push(if managed {
+            " AND a.device_no IS NOT NULL"
+        } else {
+            " AND a.device_no IS NULL"
+        });
     }
-    if let Some(search) = query.search.as_deref().map(str::trim).filter(|search| !search.is_empty()) {
+    if let Some(search) = query
+        .search
+        .as_deref()
+        .map(str::trim)
+        .filter(|search| !search.is_empty())
+    {
         sql.push(" AND (");
         for (at, column) in ["tag", "brand", "model", "serial"].iter().enumerate() {
             sql.push(if at == 0 { "" } else { " OR " })
@@ -177,8 +187,15 @@ impl Assets<'_> {
     ///
     /// # Errors
     /// [`DbError::NotFound`] for a school or region out of reach.
-    pub async fn list(&self, scope: &Scope, query: &AssetQuery, now: Timestamp) -> DbResult<(Vec<Asset>, u64)> {
-        self.0.need_places(scope, query.region_id, query.school_id).await?;
+    pub async fn list(
+        &self,
+        scope: &Scope,
+        query: &AssetQuery,
+        now: Timestamp,
+    ) -> DbResult<(Vec<Asset>, u64)> {
+        self.0
+            .need_places(scope, query.region_id, query.school_id)
+            .await?;
         let mut reading = self.0.read.begin().await?;
         let mut counting = QueryBuilder::<Sqlite>::new(
             "SELECT count(*) FROM assets a JOIN schools s ON s.id = a.school_id WHERE true",
@@ -262,12 +279,20 @@ impl Assets<'_> {
     /// # Errors
     /// [`DbError::NotFound`], also for one out of reach; [`DbError::AlreadyExists`] for a tag; [`DbError::Conflict`] for what a
     /// managed device says itself.
-    pub async fn change(&self, scope: &Scope, id: i64, new: &AssetChange, by: &str, now: Timestamp) -> DbResult<()> {
+    pub async fn change(
+        &self,
+        scope: &Scope,
+        id: i64,
+        new: &AssetChange,
+        by: &str,
+        now: Timestamp,
+    ) -> DbResult<()> {
         let mut tx = self.0.begin().await?;
-        let found: Option<(i64, Option<i64>)> = sqlx::query_as("SELECT school_id, device_no FROM assets WHERE id = ?")
-            .bind(id)
-            .fetch_optional(&mut *tx)
-            .await?;
+        let found: Option<(i64, Option<i64>)> =
+            sqlx::query_as("SELECT school_id, device_no FROM assets WHERE id = ?")
+                .bind(id)
+                .fetch_optional(&mut *tx)
+                .await?;
         let (school, device) = found
             .filter(|(school, _)| scope.has_school(*school))
             .ok_or_else(|| DbError::not_found("asset", id))?;
@@ -305,7 +330,10 @@ impl Assets<'_> {
         .bind(region)
         .fetch_all(&mut *tx)
         .await?;
-        let schools: HashMap<String, i64> = schools.into_iter().filter(|(_, id)| scope.has_school(*id)).collect();
+        let schools: HashMap<String, i64> = schools
+            .into_iter()
+            .filter(|(_, id)| scope.has_school(*id))
+            .collect();
         let rooms: Vec<(i64, String, i64)> = sqlx::query_as(
             "SELECT c.school_id, c.code, c.id FROM classrooms c JOIN schools s ON s.id = c.school_id
               WHERE s.region_id IN (SELECT descendant FROM region_closure WHERE ancestor = ?)",
@@ -313,8 +341,10 @@ impl Assets<'_> {
         .bind(region)
         .fetch_all(&mut *tx)
         .await?;
-        let rooms: HashMap<(i64, String), i64> =
-            rooms.into_iter().map(|(school, code, id)| ((school, code), id)).collect();
+        let rooms: HashMap<(i64, String), i64> = rooms
+            .into_iter()
+            .map(|(school, code, id)| ((school, code), id))
+            .collect();
         let (mut added, mut changed, mut same) = (0, 0, 0);
         let rows = std::mem::take(&mut table.assets);
         for row in &rows {
@@ -362,7 +392,9 @@ impl Assets<'_> {
     /// # Errors
     /// [`DbError::NotFound`] for a school or region out of reach.
     pub async fn equipment(&self, scope: &Scope, query: EquipmentQuery) -> DbResult<Equipment> {
-        self.0.need_places(scope, query.region_id, query.school_id).await?;
+        self.0
+            .need_places(scope, query.region_id, query.school_id)
+            .await?;
         let mut reading = self.0.read.begin().await?;
         let mut sql = QueryBuilder::<Sqlite>::new(
             "SELECT s.id, s.name, s.kind, c.id, c.name, trim(coalesce(c.equipment, '')) <> '',
@@ -380,7 +412,15 @@ impl Assets<'_> {
                 .push(")");
         }
         sql.push(" ORDER BY s.name, s.id, c.code, c.id");
-        type Room = (i64, String, String, Option<i64>, Option<String>, Option<bool>, String);
+        type Room = (
+            i64,
+            String,
+            String,
+            Option<i64>,
+            Option<String>,
+            Option<bool>,
+            String,
+        );
         let rows: Vec<Room> = sql.build_query_as().fetch_all(&mut *reading).await?;
         let mut schools: Vec<EquipmentRow> = Vec::new();
         for (id, school, kind, room, name, listed, assets) in rows {
@@ -395,11 +435,18 @@ impl Assets<'_> {
                     missing: Vec::new(),
                 });
             }
-            let (Some(row), Some(_)) = (schools.last_mut(), room) else { continue };
+            let (Some(row), Some(_)) = (schools.last_mut(), room) else {
+                continue;
+            };
             let assets: Vec<(String, i64)> = super::json(&assets)?;
             let kinds: Vec<(AssetKind, bool)> = assets
                 .iter()
-                .map(|(kind, interactive)| (rules::kind_of(kind).unwrap_or(AssetKind::Other), *interactive == 1))
+                .map(|(kind, interactive)| {
+                    (
+                        rules::kind_of(kind).unwrap_or(AssetKind::Other),
+                        *interactive == 1,
+                    )
+                })
                 .collect();
             row.classrooms += 1;
             if listed == Some(true) || kinds.iter().any(|(kind, _)| is_multimedia(*kind)) {
@@ -408,9 +455,9 @@ impl Assets<'_> {
                 row.missing.push(name.unwrap_or_default());
             }
             // A panel or a terminal is interactive by itself, a whiteboard with what projects on it.
-            let set = kinds.iter().any(|(kind, touch)| {
-                is_multimedia(*kind) && (*touch || matches!(kind, AssetKind::Panel))
-            });
+            let set = kinds
+                .iter()
+                .any(|(kind, touch)| is_multimedia(*kind) && (*touch || matches!(kind, AssetKind::Panel)));
             row.interactive += u32::from(set);
         }
         let query = AssetQuery {
@@ -425,7 +472,8 @@ impl Assets<'_> {
         filters(&mut counting, scope, &query);
         let incomplete: i64 = counting.build_query_scalar().fetch_one(&mut *reading).await?;
         let sum = |of: fn(&EquipmentRow) -> u32| schools.iter().map(|row| u64::from(of(row))).sum::<u64>();
-        let (classrooms, equipped, interactive) = (sum(|r| r.classrooms), sum(|r| r.equipped), sum(|r| r.interactive));
+        let (classrooms, equipped, interactive) =
+            (sum(|r| r.classrooms), sum(|r| r.equipped), sum(|r| r.interactive));
         #[expect(clippy::cast_precision_loss, reason = "classrooms of a county")]
         let ratio = (classrooms > 0).then(|| interactive as f64 / classrooms as f64);
         Ok(Equipment {
@@ -443,7 +491,13 @@ impl Assets<'_> {
     }
 }
 
-async fn write(tx: &mut SqliteConnection, id: i64, new: &AssetChange, by: &str, now: Timestamp) -> DbResult<()> {
+async fn write(
+    tx: &mut SqliteConnection,
+    id: i64,
+    new: &AssetChange,
+    by: &str,
+    now: Timestamp,
+) -> DbResult<()> {
     let date = |date: Option<Date>| date.map(|date| date.to_string());
     sqlx::query(
         "UPDATE assets SET tag = coalesce(?2, tag), brand = coalesce(?3, brand), model = coalesce(?4, model),
@@ -550,7 +604,14 @@ async fn enter(
             .execute(&mut *tx)
             .await?;
     }
-    let about = if device.is_some() { AssetChange { serial: None, ..about } } else { about };
+    let about = if device.is_some() {
+        AssetChange {
+            serial: None,
+            ..about
+        }
+    } else {
+        about
+    };
     write(tx, id, &about, by, now).await?;
     let after: String = sqlx::query_scalar(WRITTEN).bind(id).fetch_one(&mut *tx).await?;
     if before != after {

@@ -3,12 +3,7 @@
 mod plan;
 mod read;
 
-use contract::{
-    bandwidth::BandwidthResult,
-    command::CommandEnvelope,
-    id::DeviceId,
-    report::NetworkReport,
-};
+use contract::{bandwidth::BandwidthResult, command::CommandEnvelope, id::DeviceId, report::NetworkReport};
 use jiff::{SignedDuration, Timestamp};
 use sqlx::SqliteConnection;
 
@@ -227,7 +222,10 @@ impl Bandwidth<'_> {
         let followed: Vec<String> = sqlx::query_scalar("SELECT DISTINCT rule_set FROM bandwidth_follows")
             .fetch_all(&mut *tx)
             .await?;
-        if let Some(missing) = followed.iter().find(|id| new.sets.iter().all(|set| set.id != **id)) {
+        if let Some(missing) = followed
+            .iter()
+            .find(|id| new.sets.iter().all(|set| set.id != **id))
+        {
             return Err(DbError::Conflict(format!(
                 "a region follows the rules {missing:?}, which the new version does not have; keep the set or let the region \
                  follow another first"
@@ -433,12 +431,11 @@ async fn target_of(
 }
 
 async fn boards_of(connection: &mut SqliteConnection, test: &str) -> DbResult<Vec<Board>> {
-    let rows: Vec<(Option<i64>, Option<String>)> = sqlx::query_as(
-        "SELECT port_mbps, result FROM bandwidth_boards WHERE test_id = ? ORDER BY device_no",
-    )
-    .bind(test)
-    .fetch_all(connection)
-    .await?;
+    let rows: Vec<(Option<i64>, Option<String>)> =
+        sqlx::query_as("SELECT port_mbps, result FROM bandwidth_boards WHERE test_id = ? ORDER BY device_no")
+            .bind(test)
+            .fetch_all(connection)
+            .await?;
     rows.into_iter()
         .map(|(port, result)| {
             Ok(Board {

@@ -8,7 +8,9 @@ use jiff::Timestamp;
 use sqlx::{AssertSqlSafe, FromRow, QueryBuilder, Sqlite, SqliteConnection};
 
 use super::{
-    Db, DbError, DbResult, alerts::push_severity, bump, instant, json, ms,
+    Db, DbError, DbResult,
+    alerts::push_severity,
+    bump, instant, json, ms,
     scope::{Node, Scope},
     uint,
 };
@@ -114,7 +116,11 @@ impl Row {
             place: self.place.unwrap_or_default(),
             severity: Severity::of_column(&self.severity),
             cause: Cause::of_column(&self.cause),
-            evidence: if self.evidence == "{}" { Evidence::default() } else { json(&self.evidence)? },
+            evidence: if self.evidence == "{}" {
+                Evidence::default()
+            } else {
+                json(&self.evidence)?
+            },
             began_at: instant(self.began_at),
             last_at: instant(self.last_at),
             cleared_at: self.cleared_at.map(instant),
@@ -186,12 +192,17 @@ impl Incidents<'_> {
     /// # Errors
     /// [`DbError::NotFound`] for a place out of reach.
     pub async fn list(&self, scope: &Scope, query: &IncidentQuery) -> DbResult<(Vec<Incident>, u64)> {
-        self.0.need_places(scope, query.region_id, query.school_id).await?;
+        self.0
+            .need_places(scope, query.region_id, query.school_id)
+            .await?;
         // Part or whole: a storm is found by its parts' places and boards.
         let narrow = |sql: &mut QueryBuilder<Sqlite>| {
             let schools = scope.schools().map(str::to_owned);
-            sql.push(" WHERE (").push_bind(schools.clone()).push(" IS NULL OR i.school_id IN (SELECT value FROM json_each(");
-            sql.push_bind(schools.clone()).push(")) OR i.region_id IN (SELECT value FROM json_each(");
+            sql.push(" WHERE (")
+                .push_bind(schools.clone())
+                .push(" IS NULL OR i.school_id IN (SELECT value FROM json_each(");
+            sql.push_bind(schools.clone())
+                .push(")) OR i.region_id IN (SELECT value FROM json_each(");
             sql.push_bind(scope.regions().map(str::to_owned));
             sql.push(")) OR EXISTS (SELECT 1 FROM incidents p WHERE p.parent_id = i.id AND p.school_id IN (SELECT value FROM json_each(");
             sql.push_bind(schools).push("))))");
@@ -211,11 +222,14 @@ impl Incidents<'_> {
             }
             if let Some(school) = query.school_id {
                 sql.push(" AND (i.school_id = ").push_bind(school);
-                sql.push(" OR EXISTS (SELECT 1 FROM incidents p WHERE p.parent_id = i.id AND p.school_id = ").push_bind(school).push("))");
+                sql.push(" OR EXISTS (SELECT 1 FROM incidents p WHERE p.parent_id = i.id AND p.school_id = ")
+                    .push_bind(school)
+                    .push("))");
             }
             if let Some(region) = query.region_id {
                 let within = "(SELECT q.id FROM schools q JOIN region_closure rc ON rc.descendant = q.region_id WHERE rc.ancestor = ";
-                sql.push(format!(" AND (i.school_id IN {within}")).push_bind(region);
+                sql.push(format!(" AND (i.school_id IN {within}"))
+                    .push_bind(region);
                 sql.push(format!(") OR EXISTS (SELECT 1 FROM incidents p WHERE p.parent_id = i.id AND p.school_id IN {within}"));
                 sql.push_bind(region).push(")))");
             }
@@ -259,19 +273,29 @@ impl Incidents<'_> {
     pub async fn get(&self, scope: &Scope, id: i64) -> DbResult<IncidentDetail> {
         let mut reading = self.0.read.begin().await?;
         let incident = one(&mut reading, scope, id).await?;
-        let rows: Vec<Row> = sqlx::query_as(AssertSqlSafe(format!("{COLUMNS} WHERE {SEEN} AND i.parent_id = ?3 ORDER BY i.began_at, i.id")))
-            .bind(scope.schools())
-            .bind(scope.regions())
-            .bind(id)
-            .fetch_all(&mut *reading)
-            .await?;
+        let rows: Vec<Row> = sqlx::query_as(AssertSqlSafe(format!(
+            "{COLUMNS} WHERE {SEEN} AND i.parent_id = ?3 ORDER BY i.began_at, i.id"
+        )))
+        .bind(scope.schools())
+        .bind(scope.regions())
+        .bind(id)
+        .fetch_all(&mut *reading)
+        .await?;
         let parts = rows.into_iter().map(Row::incident).collect::<DbResult<_>>()?;
-        let history: Vec<(i64, Option<String>, String, String)> =
-            sqlx::query_as("SELECT at, by, what, note FROM incident_history WHERE incident_id = ? ORDER BY n")
-                .bind(id)
-                .fetch_all(&mut *reading)
-                .await?;
-        let told: Vec<(Option<String>, String, String, String, Option<i64>, Option<String>)> = sqlx::query_as(
+        let history: Vec<(i64, Option<String>, String, String)> = sqlx::query_as(
+            "SELECT at, by, what, note FROM incident_history WHERE incident_id = ? ORDER BY n",
+        )
+        .bind(id)
+        .fetch_all(&mut *reading)
+        .await?;
+        let told: Vec<(
+            Option<String>,
+            String,
+            String,
+            String,
+            Option<i64>,
+            Option<String>,
+        )> = sqlx::query_as(
             "SELECT u.display_name, c.name, n.reason, n.state, n.sent_at, n.error FROM notifications n
                JOIN notification_channels c ON c.id = n.channel_id LEFT JOIN users u ON u.id = n.user_id
               WHERE n.incident_id = ? ORDER BY n.id",
@@ -279,15 +303,21 @@ impl Incidents<'_> {
         .bind(id)
         .fetch_all(&mut *reading)
         .await?;
-        let event = |(at, by, what, note)| IncidentEvent { at: instant(at), by, what, note };
-        let message = |(user, channel, reason, state, sent_at, error): (_, _, _, _, Option<i64>, _)| IncidentTold {
-            user,
-            channel,
-            reason,
-            state,
-            sent_at: sent_at.map(instant),
-            error,
+        let event = |(at, by, what, note)| IncidentEvent {
+            at: instant(at),
+            by,
+            what,
+            note,
         };
+        let message =
+            |(user, channel, reason, state, sent_at, error): (_, _, _, _, Option<i64>, _)| IncidentTold {
+                user,
+                channel,
+                reason,
+                state,
+                sent_at: sent_at.map(instant),
+                error,
+            };
         Ok(IncidentDetail {
             incident,
             parts,
@@ -347,7 +377,10 @@ impl Incidents<'_> {
                 damage,
             })
         };
-        Ok((rows.into_iter().map(device).collect::<DbResult<_>>()?, uint(total)))
+        Ok((
+            rows.into_iter().map(device).collect::<DbResult<_>>()?,
+            uint(total),
+        ))
     }
 
     /// Somebody says something of an incident; what is said of a storm is said of its parts. It must lie within `scope` as a
@@ -355,7 +388,15 @@ impl Incidents<'_> {
     ///
     /// # Errors
     /// [`DbError::NotFound`], also for one that is only partly in reach; [`DbError::Conflict`] if it is resolved already.
-    pub async fn act(&self, scope: &Scope, id: i64, act: Act, note: &str, by: &str, now: Timestamp) -> DbResult<()> {
+    pub async fn act(
+        &self,
+        scope: &Scope,
+        id: i64,
+        act: Act,
+        note: &str,
+        by: &str,
+        now: Timestamp,
+    ) -> DbResult<()> {
         let mut tx = self.0.begin().await?;
         let found: Option<(Option<i64>, Option<i64>, Option<i64>)> =
             sqlx::query_as("SELECT region_id, school_id, resolved_at FROM incidents WHERE id = ?")
@@ -364,16 +405,22 @@ impl Incidents<'_> {
                 .await?;
         let (region, school, resolved) = found.ok_or_else(|| DbError::not_found("incident", id))?;
         let node = Node::of_columns(region, school);
-        let parts: Vec<Option<i64>> = sqlx::query_scalar("SELECT school_id FROM incidents WHERE parent_id = ?")
-            .bind(id)
-            .fetch_all(&mut *tx)
-            .await?;
-        let mine = !parts.is_empty() && parts.iter().all(|school| school.is_some_and(|school| scope.has_school(school)));
+        let parts: Vec<Option<i64>> =
+            sqlx::query_scalar("SELECT school_id FROM incidents WHERE parent_id = ?")
+                .bind(id)
+                .fetch_all(&mut *tx)
+                .await?;
+        let mine = !parts.is_empty()
+            && parts
+                .iter()
+                .all(|school| school.is_some_and(|school| scope.has_school(school)));
         if !scope.has(node) && !mine {
             return Err(DbError::not_found("incident", id));
         }
         if resolved.is_some() && act != Act::Note {
-            return Err(DbError::Conflict(format!("incident {id} is resolved already; note on it what there is to say")));
+            return Err(DbError::Conflict(format!(
+                "incident {id} is resolved already; note on it what there is to say"
+            )));
         }
         let (at, by_text) = (ms(now), by);
         let sql = match act {
@@ -393,7 +440,12 @@ impl Incidents<'_> {
                 Act::Snooze(until) => ms(until),
                 _ => at,
             };
-            sqlx::query(sql).bind(id).bind(at).bind(by_text).execute(&mut *tx).await?;
+            sqlx::query(sql)
+                .bind(id)
+                .bind(at)
+                .bind(by_text)
+                .execute(&mut *tx)
+                .await?;
         }
         let note = match act {
             Act::Snooze(until) if note.is_empty() => until.to_string(),
@@ -433,6 +485,9 @@ impl Incidents<'_> {
         .bind(scope.regions())
         .fetch_all(&self.0.read)
         .await?;
-        Ok(rows.into_iter().map(|(severity, count)| (Severity::of_column(&severity), uint(count))).collect())
+        Ok(rows
+            .into_iter()
+            .map(|(severity, count)| (Severity::of_column(&severity), uint(count)))
+            .collect())
     }
 }

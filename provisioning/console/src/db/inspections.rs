@@ -55,7 +55,8 @@ struct Row {
     by: String,
 }
 
-const FROM: &str = " FROM inspections i JOIN schools s ON s.id = i.school_id JOIN classrooms c ON c.id = i.classroom_id
+const FROM: &str =
+    " FROM inspections i JOIN schools s ON s.id = i.school_id JOIN classrooms c ON c.id = i.classroom_id
     LEFT JOIN devices d ON d.device_no = i.device_no WHERE true";
 
 fn filters(sql: &mut QueryBuilder<Sqlite>, scope: &Scope, query: &InspectionQuery) {
@@ -92,7 +93,9 @@ impl Inspections<'_> {
     /// # Errors
     /// [`DbError::NotFound`] for a school or region out of reach.
     pub async fn list(&self, scope: &Scope, query: &InspectionQuery) -> DbResult<(Vec<Inspection>, u64)> {
-        self.0.need_places(scope, query.region_id, query.school_id).await?;
+        self.0
+            .need_places(scope, query.region_id, query.school_id)
+            .await?;
         let mut reading = self.0.read.begin().await?;
         let mut counting = QueryBuilder::<Sqlite>::new("SELECT count(*)");
         filters(&mut counting, scope, query);
@@ -114,7 +117,10 @@ impl Inspections<'_> {
                 Ok(Inspection {
                     id: row.id,
                     kind: rules::inspection_of(&row.kind).unwrap_or(InspectionKind::Human),
-                    date: row.date.parse().map_err(|e: jiff::Error| DbError::Value(e.to_string()))?,
+                    date: row
+                        .date
+                        .parse()
+                        .map_err(|e: jiff::Error| DbError::Value(e.to_string()))?,
                     school_id: row.school_id,
                     school: row.school,
                     classroom_id: row.classroom_id,
@@ -160,13 +166,21 @@ impl Inspections<'_> {
         .bind(by)
         .fetch_one(&mut *tx)
         .await?;
-        let failed: Vec<&InspectionItem> =
-            new.items.iter().filter(|item| item.result == InspectionResult::Fail).collect();
+        let failed: Vec<&InspectionItem> = new
+            .items
+            .iter()
+            .filter(|item| item.result == InspectionResult::Fail)
+            .collect();
         let mut order = None;
         if new.open_order && !failed.is_empty() {
-            let mut opening = orders::Opening::at(school, OrderSource::Inspection, (OrderBy::User, by.to_owned()));
+            let mut opening =
+                orders::Opening::at(school, OrderSource::Inspection, (OrderBy::User, by.to_owned()));
             opening.classroom_id = Some(new.classroom_id);
-            opening.fault_class = Some(failed.first().map_or(FaultClass::Other, |item| class_of(&item.point)));
+            opening.fault_class = Some(
+                failed
+                    .first()
+                    .map_or(FaultClass::Other, |item| class_of(&item.point)),
+            );
             let lines: Vec<String> = failed
                 .iter()
                 .map(|item| match item.value.as_str() {
@@ -238,7 +252,15 @@ impl Inspections<'_> {
     }
 
     async fn facts(&self, device: i64, (from, to): (i64, i64)) -> DbResult<DayFacts> {
-        type Sums = (i64, i64, Option<i64>, Option<i64>, Option<f64>, Option<i64>, Option<i64>);
+        type Sums = (
+            i64,
+            i64,
+            Option<i64>,
+            Option<i64>,
+            Option<f64>,
+            Option<i64>,
+            Option<i64>,
+        );
         let (samples, clocked, free, whole, temperature, wear, pre_eol): Sums = sqlx::query_as(
             "SELECT count(*), count(wall_time), min(disk_free_bytes), max(disk_total_bytes), max(temperature_celsius),
                     max(max(coalesce(emmc_wear_percent, disk_wear_percent), coalesce(disk_wear_percent, emmc_wear_percent))),

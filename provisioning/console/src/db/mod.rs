@@ -4,10 +4,10 @@
 //! can follow behind the same functions. One connection writes, so writers queue here and not in SQLite.
 
 pub mod alerts;
+pub mod areas;
 pub mod assets;
 pub mod audit;
 pub mod bandwidth;
-pub mod areas;
 pub mod batches;
 pub mod certificates;
 pub mod claims;

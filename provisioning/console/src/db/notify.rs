@@ -13,9 +13,7 @@ use super::{
 };
 use crate::api::{
     alerts::Severity,
-    notify::{
-        Channel, ChannelKind, Escalation, Notification, NotificationQuery, Recipient, SmtpSecurity,
-    },
+    notify::{Channel, ChannelKind, Escalation, Notification, NotificationQuery, Recipient, SmtpSecurity},
 };
 
 /// Functions on channels, recipients and messages.
@@ -213,7 +211,8 @@ impl Notify<'_> {
         rows.into_iter()
             .map(|row| {
                 let settings: Settings = json(&row.settings)?;
-                let kind = ChannelKind::of_column(&row.kind).ok_or_else(|| DbError::Value(row.kind.clone()))?;
+                let kind =
+                    ChannelKind::of_column(&row.kind).ok_or_else(|| DbError::Value(row.kind.clone()))?;
                 let mail = kind == ChannelKind::Smtp;
                 Ok(Channel {
                     id: row.id,
@@ -244,7 +243,11 @@ impl Notify<'_> {
     /// # Errors
     /// [`DbError::NotFound`], also for one out of reach.
     pub async fn channel(&self, scope: &Scope, id: i64) -> DbResult<Channel> {
-        let found = self.channels(scope).await?.into_iter().find(|channel| channel.id == id);
+        let found = self
+            .channels(scope)
+            .await?
+            .into_iter()
+            .find(|channel| channel.id == id);
         found.ok_or_else(|| DbError::not_found("notification_channel", id))
     }
 
@@ -264,7 +267,9 @@ impl Notify<'_> {
         if let Some(id) = id {
             let known = self.channel(scope, id).await?;
             if known.kind != row.kind {
-                return Err(DbError::Conflict(format!("channel {id} is of another kind; add a new one instead")));
+                return Err(DbError::Conflict(format!(
+                    "channel {id} is of another kind; add a new one instead"
+                )));
             }
         }
         let (region, school) = row.node.columns();
@@ -304,12 +309,17 @@ impl Notify<'_> {
     pub async fn remove_channel(&self, scope: &Scope, id: i64, now: Timestamp) -> DbResult<()> {
         self.channel(scope, id).await?;
         let mut tx = self.0.begin().await?;
-        sqlx::query("UPDATE notification_channels SET removed_at = ?2, enabled = 0, secret = NULL WHERE id = ?1")
+        sqlx::query(
+            "UPDATE notification_channels SET removed_at = ?2, enabled = 0, secret = NULL WHERE id = ?1",
+        )
+        .bind(id)
+        .bind(ms(now))
+        .execute(&mut *tx)
+        .await?;
+        sqlx::query("DELETE FROM notification_recipients WHERE channel_id = ?")
             .bind(id)
-            .bind(ms(now))
             .execute(&mut *tx)
             .await?;
-        sqlx::query("DELETE FROM notification_recipients WHERE channel_id = ?").bind(id).execute(&mut *tx).await?;
         sqlx::query(
             "UPDATE notifications SET state = 'failed', error = 'the channel was taken away' WHERE channel_id = ? AND state IN ('waiting', 'held')",
         )
@@ -381,7 +391,13 @@ impl Notify<'_> {
     ///
     /// # Errors
     /// [`DbError::NotFound`] for the channel, also out of reach, and for the account.
-    pub async fn set_recipient(&self, scope: &Scope, new: &NewRow<'_>, by: &str, now: Timestamp) -> DbResult<i64> {
+    pub async fn set_recipient(
+        &self,
+        scope: &Scope,
+        new: &NewRow<'_>,
+        by: &str,
+        now: Timestamp,
+    ) -> DbResult<i64> {
         let channel = self.channel(scope, new.channel).await?;
         let mut tx = self.0.begin().await?;
         let user: Option<i64> = sqlx::query_scalar("SELECT id FROM users WHERE username = ?")
@@ -425,7 +441,10 @@ impl Notify<'_> {
         let channel = self.channel(scope, known.channel_id).await?;
         let mut tx = self.0.begin().await?;
         crate::audit::node(Node::of_columns(channel.region_id, channel.school_id));
-        sqlx::query("DELETE FROM notification_recipients WHERE id = ?").bind(id).execute(&mut *tx).await?;
+        sqlx::query("DELETE FROM notification_recipients WHERE id = ?")
+            .bind(id)
+            .execute(&mut *tx)
+            .await?;
         bump(&mut tx, "incident").await?;
         tx.commit().await
     }
@@ -435,13 +454,20 @@ impl Notify<'_> {
     /// # Errors
     /// The database's.
     pub async fn escalations(&self, scope: &Scope) -> DbResult<Vec<Escalation>> {
-        let rows: Vec<(i64, u32, u32)> =
-            sqlx::query_as("SELECT region_id, critical_minutes, warning_minutes FROM escalations ORDER BY region_id")
-                .fetch_all(&self.0.read)
-                .await?;
+        let rows: Vec<(i64, u32, u32)> = sqlx::query_as(
+            "SELECT region_id, critical_minutes, warning_minutes FROM escalations ORDER BY region_id",
+        )
+        .fetch_all(&self.0.read)
+        .await?;
         Ok(rows
             .into_iter()
-            .filter(|(region, ..)| if *region == 0 { scope.is_everything() } else { scope.has_region(*region) })
+            .filter(|(region, ..)| {
+                if *region == 0 {
+                    scope.is_everything()
+                } else {
+                    scope.has_region(*region)
+                }
+            })
             .map(|(region, critical_minutes, warning_minutes)| Escalation {
                 region_id: (region != 0).then_some(region),
                 critical_minutes,
@@ -454,7 +480,13 @@ impl Notify<'_> {
     ///
     /// # Errors
     /// [`DbError::NotFound`] or [`DbError::OutOfReach`] for the region.
-    pub async fn set_escalation(&self, scope: &Scope, new: &Escalation, by: &str, now: Timestamp) -> DbResult<()> {
+    pub async fn set_escalation(
+        &self,
+        scope: &Scope,
+        new: &Escalation,
+        by: &str,
+        now: Timestamp,
+    ) -> DbResult<()> {
         let node = Node::of_columns(new.region_id, None);
         self.need(scope, node).await?;
         let mut tx = self.0.begin().await?;
@@ -480,17 +512,22 @@ impl Notify<'_> {
     ///
     /// # Errors
     /// The database's.
-    pub async fn messages(&self, scope: &Scope, query: &NotificationQuery) -> DbResult<(Vec<Notification>, u64)> {
+    pub async fn messages(
+        &self,
+        scope: &Scope,
+        query: &NotificationQuery,
+    ) -> DbResult<(Vec<Notification>, u64)> {
         let narrow = "FROM notifications n JOIN notification_channels c ON c.id = n.channel_id LEFT JOIN users u ON u.id = n.user_id
               WHERE (?3 IS NULL OR n.state = ?3) AND (?4 IS NULL OR n.channel_id = ?4) AND (?5 IS NULL OR n.incident_id = ?5) AND ";
-        let total: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT count(*) {narrow} {PLACED}")))
-            .bind(scope.schools())
-            .bind(scope.regions())
-            .bind(&query.state)
-            .bind(query.channel_id)
-            .bind(query.incident_id)
-            .fetch_one(&self.0.read)
-            .await?;
+        let total: i64 =
+            sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT count(*) {narrow} {PLACED}")))
+                .bind(scope.schools())
+                .bind(scope.regions())
+                .bind(&query.state)
+                .bind(query.channel_id)
+                .bind(query.incident_id)
+                .fetch_one(&self.0.read)
+                .await?;
         let sql = format!(
             "SELECT n.id, n.channel_id, c.name AS channel, u.display_name AS user, n.incident_id, n.reason, n.severity, n.title,
                     n.text, n.created_at, n.state, n.due_at, n.tries, n.took_ms, n.error, n.sent_at {narrow} {PLACED}
@@ -507,7 +544,9 @@ impl Notify<'_> {
             .fetch_all(&self.0.read)
             .await?;
         let one = |row: MessageSql| Notification {
-            due_at: ["waiting", "held"].contains(&row.state.as_str()).then(|| instant(row.due_at)),
+            due_at: ["waiting", "held"]
+                .contains(&row.state.as_str())
+                .then(|| instant(row.due_at)),
             id: row.id,
             channel_id: row.channel_id,
             channel: row.channel,

@@ -11,9 +11,9 @@ mod sums;
 use jiff::Timestamp;
 use sqlx::SqliteConnection;
 
-pub use self::{open::Opening, photos::NewPhoto, read::WallOrder};
-pub(super) use self::open::insert;
 pub(super) use self::faults::{follow, from_fault};
+pub(super) use self::open::insert;
+pub use self::{open::Opening, photos::NewPhoto, read::WallOrder};
 use super::{Db, DbResult, areas, timetables::calendars};
 use crate::{
     api::orders::{OrderClass, OrderSla},

@@ -161,10 +161,13 @@ fn long(asked: Asked) -> Result<Duration, ApiError> {
 
 async fn admit(shared: &Shared, device: &DeviceId) -> Result<Pass, ApiError> {
     let full = || ApiError::new(Code::ProbeBusy).retry_after(AGAIN_S);
-    shared.probe_requests.book(device, Instant::now()).map_err(|wait| {
-        let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).max(1);
-        ApiError::new(Code::ProbeBusy).retry_after(seconds)
-    })?;
+    shared
+        .probe_requests
+        .book(device, Instant::now())
+        .map_err(|wait| {
+            let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).max(1);
+            ApiError::new(Code::ProbeBusy).retry_after(seconds)
+        })?;
     let now = shared.http.clock.now();
     let bandwidth = shared.http.db.bandwidth();
     let Some(open) = bandwidth.open_for(device, now).await? else {

@@ -10,7 +10,10 @@ use crate::api::assets::{AssetKind, AssetReason, InspectionItem, InspectionKind,
 /// All kinds with the words of the table, the first one that of the template.
 pub const KINDS: [(AssetKind, &[&str]); 9] = [
     (AssetKind::Terminal, &["终端", "班班通终端", "教学终端", "ops"]),
-    (AssetKind::Panel, &["一体机", "交互式一体机", "触控一体机", "智慧屏", "交互智能平板"]),
+    (
+        AssetKind::Panel,
+        &["一体机", "交互式一体机", "触控一体机", "智慧屏", "交互智能平板"],
+    ),
     (AssetKind::Projector, &["投影机", "投影仪", "投影"]),
     (AssetKind::Whiteboard, &["电子白板", "交互白板", "白板"]),
     (AssetKind::Display, &["电视机", "显示器", "电视", "液晶电视"]),
@@ -54,7 +57,11 @@ pub fn kind_named(text: &str) -> Option<AssetKind> {
 pub const fn is_multimedia(kind: AssetKind) -> bool {
     matches!(
         kind,
-        AssetKind::Terminal | AssetKind::Panel | AssetKind::Projector | AssetKind::Whiteboard | AssetKind::Display
+        AssetKind::Terminal
+            | AssetKind::Panel
+            | AssetKind::Projector
+            | AssetKind::Whiteboard
+            | AssetKind::Display
     )
 }
 
@@ -86,11 +93,19 @@ pub fn health(condition: &Condition, today: Date) -> (u8, Vec<AssetReason>) {
     let mut reasons = Vec::new();
     let mut take = |code: &str, points: i64, value: i64| {
         if let (Ok(points), true) = (u8::try_from(points), points > 0) {
-            reasons.push(AssetReason { code: code.to_owned(), points, value });
+            reasons.push(AssetReason {
+                code: code.to_owned(),
+                points,
+                value,
+            });
         }
     };
     if let Some(age) = age_years(condition.bought_on, today) {
-        take("age", (i64::from(age.saturating_sub(3)) * 12).min(48), i64::from(age));
+        take(
+            "age",
+            (i64::from(age.saturating_sub(3)) * 12).min(48),
+            i64::from(age),
+        );
     }
     if let Some(end) = condition.warranty_until
         && end < today
@@ -102,7 +117,11 @@ pub fn health(condition: &Condition, today: Date) -> (u8, Vec<AssetReason>) {
         take("wear", if wear >= 50 { wear.min(100) / 2 } else { 0 }, wear);
     }
     take("repairs", (condition.repairs * 6).min(24), condition.repairs);
-    take("repairs_failed", (condition.reopened * 4).min(12), condition.reopened);
+    take(
+        "repairs_failed",
+        (condition.reopened * 4).min(12),
+        condition.reopened,
+    );
     reasons.sort_by(|a, b| b.points.cmp(&a.points).then_with(|| a.code.cmp(&b.code)));
     let taken: u32 = reasons.iter().map(|reason| u32::from(reason.points)).sum();
     (u8::try_from(100_u32.saturating_sub(taken)).unwrap_or(0), reasons)
@@ -146,14 +165,25 @@ pub fn inspect(facts: &DayFacts) -> (InspectionResult, Vec<InspectionItem>) {
         ),
         match facts.samples {
             0 => item("clock", R::Unknown, String::new()),
-            samples => item("clock", judge(facts.clocked * 2 > samples), format!("{}/{samples}", facts.clocked)),
+            samples => item(
+                "clock",
+                judge(facts.clocked * 2 > samples),
+                format!("{}/{samples}", facts.clocked),
+            ),
         },
         match facts.disk {
             None => item("disk", R::Unknown, String::new()),
             Some((free, whole)) => item(
                 "disk",
                 judge(whole <= 0 || free.saturating_mul(20) >= whole),
-                format!("{}%", if whole > 0 { free.saturating_mul(100) / whole } else { 100 }),
+                format!(
+                    "{}%",
+                    if whole > 0 {
+                        free.saturating_mul(100) / whole
+                    } else {
+                        100
+                    }
+                ),
             ),
         },
         match facts.temperature {
@@ -210,7 +240,11 @@ mod tests {
     #[test]
     fn health_falls_with_age_wear_and_repairs_and_says_why() {
         let today = date(2026, 11, 23);
-        let new = Condition { bought_on: Some(date(2025, 9, 1)), warranty_until: Some(date(2028, 9, 1)), ..Condition::default() };
+        let new = Condition {
+            bought_on: Some(date(2025, 9, 1)),
+            warranty_until: Some(date(2028, 9, 1)),
+            ..Condition::default()
+        };
         assert_eq!(health(&new, today), (100, Vec::new()));
         let old = Condition {
             bought_on: Some(date(2017, 9, 1)),
@@ -220,10 +254,19 @@ mod tests {
             reopened: 1,
         };
         let (left, reasons) = health(&old, today);
-        let codes: Vec<_> = reasons.iter().map(|r| (r.code.as_str(), r.points, r.value)).collect();
+        let codes: Vec<_> = reasons
+            .iter()
+            .map(|r| (r.code.as_str(), r.points, r.value))
+            .collect();
         assert_eq!(
             codes,
-            [("age", 48, 9), ("wear", 40, 80), ("repairs", 24, 9), ("warranty_over", 6, 2274), ("repairs_failed", 4, 1)]
+            [
+                ("age", 48, 9),
+                ("wear", 40, 80),
+                ("repairs", 24, 9),
+                ("warranty_over", 6, 2274),
+                ("repairs_failed", 4, 1)
+            ]
         );
         assert_eq!(left, 0);
         // Nobody knows when it was bought: that is no reason to replace it.
@@ -236,14 +279,35 @@ mod tests {
         let (result, items) = inspect(&DayFacts::default());
         assert_eq!(result, InspectionResult::Unknown);
         assert_eq!(items.len(), 7);
-        let good = DayFacts { samples: 100, clocked: 100, disk: Some((50, 100)), temperature: Some(60.0), ..DayFacts::default() };
+        let good = DayFacts {
+            samples: 100,
+            clocked: 100,
+            disk: Some((50, 100)),
+            temperature: Some(60.0),
+            ..DayFacts::default()
+        };
         assert_eq!(inspect(&good).0, InspectionResult::Pass);
         for bad in [
-            DayFacts { disk: Some((4, 100)), ..good },
-            DayFacts { temperature: Some(90.0), ..good },
-            DayFacts { wear: Some(95), ..good },
-            DayFacts { pre_eol: Some(3), ..good },
-            DayFacts { lessons: Some((1, 5)), ..good },
+            DayFacts {
+                disk: Some((4, 100)),
+                ..good
+            },
+            DayFacts {
+                temperature: Some(90.0),
+                ..good
+            },
+            DayFacts {
+                wear: Some(95),
+                ..good
+            },
+            DayFacts {
+                pre_eol: Some(3),
+                ..good
+            },
+            DayFacts {
+                lessons: Some((1, 5)),
+                ..good
+            },
             DayFacts { faults: 1, ..good },
             DayFacts { clocked: 10, ..good },
         ] {

@@ -1,8 +1,9 @@
 //! What the console decides. Knows no database, no socket and no clock.
 
-pub mod bandwidth;
 pub mod alerts;
 pub mod assets;
+pub mod bandwidth;
+pub mod boot_clock;
 pub mod bulk;
 pub mod clones;
 pub mod convert;
@@ -18,10 +19,9 @@ pub mod pin;
 pub mod planner;
 pub mod progress;
 pub mod readings;
-pub mod rollup;
-pub mod boot_clock;
 pub mod records;
 pub mod review;
+pub mod rollup;
 pub mod roster;
 pub mod silence;
 pub mod timetables;

@@ -93,7 +93,10 @@ pub async fn round(app: &AppState, memory: &mut Memory, now: Timestamp) -> DbRes
     let (open, tracks) = alerts.standing().await?;
     let mut look = Look::new(&boards, memory, &open, now);
     for track in tracks {
-        look.pending.insert((track.school_id, track.device_no, track.rule), crate::db::instant(track.since));
+        look.pending.insert(
+            (track.school_id, track.device_no, track.rule),
+            crate::db::instant(track.since),
+        );
     }
     look.all(&book);
     let changed = write(app, look, &places, &boards, now).await?;
@@ -123,7 +126,9 @@ async fn refresh(
 ) -> DbResult<()> {
     let alerts = app.db.alerts();
     let back = |from: Timestamp, by: SignedDuration| from.checked_sub(by).unwrap_or(from);
-    let since = memory.read_until.map_or_else(|| back(now, STALE), |until| back(until, OVERLAP));
+    let since = memory
+        .read_until
+        .map_or_else(|| back(now, STALE), |until| back(until, OVERLAP));
     alerts.readings(&mut memory.readings, since).await?;
     memory.read_until = Some(now);
 
@@ -164,7 +169,10 @@ async fn refresh(
     });
     memory.happened_of = Some((sorted, longest, now));
 
-    let old = memory.hours.as_ref().is_none_or(|(at, _)| now.duration_since(*at).abs() > HOURS_KEPT);
+    let old = memory
+        .hours
+        .as_ref()
+        .is_none_or(|(at, _)| now.duration_since(*at).abs() > HOURS_KEPT);
     if hours && old {
         memory.hours = Some((now, alerts.class_hours(now).await?));
     }
@@ -173,11 +181,14 @@ async fn refresh(
 
 /// Whether a moment lies within hours of the week, by the schools' clocks.
 pub(crate) fn within(hours: &[Hours], now: Timestamp) -> bool {
-    let offset = jiff::tz::Offset::from_seconds(i32::from(UTC_OFFSET_MIN) * 60).unwrap_or(jiff::tz::Offset::UTC);
+    let offset =
+        jiff::tz::Offset::from_seconds(i32::from(UTC_OFFSET_MIN) * 60).unwrap_or(jiff::tz::Offset::UTC);
     let local = offset.to_datetime(now);
     let day = local.weekday().to_monday_one_offset().unsigned_abs();
     let minute = u16::from(local.hour().unsigned_abs()) * 60 + u16::from(local.minute().unsigned_abs());
-    hours.iter().any(|h| h.days.contains(&day) && (h.from_min..h.to_min).contains(&minute))
+    hours
+        .iter()
+        .any(|h| h.days.contains(&day) && (h.from_min..h.to_min).contains(&minute))
 }
 
 /// One look at all boards.
@@ -201,7 +212,12 @@ impl<'a> Look<'a> {
         }
         let open = open
             .iter()
-            .map(|one| ((one.school_id, one.device_no.unwrap_or(0), one.rule.clone()), one.id))
+            .map(|one| {
+                (
+                    (one.school_id, one.device_no.unwrap_or(0), one.rule.clone()),
+                    one.id,
+                )
+            })
             .collect();
         Self {
             by_school,
@@ -220,17 +236,31 @@ impl<'a> Look<'a> {
         let schools = std::mem::take(&mut self.by_school);
         for (school, boards) in &schools {
             let rules = book.of(*school);
-            let class = self.memory.hours.as_ref().and_then(|(_, hours)| hours.get(school));
+            let class = self
+                .memory
+                .hours
+                .as_ref()
+                .and_then(|(_, hours)| hours.get(school));
             let class = class.is_some_and(|hours| within(hours, self.now));
             // Schools first: what depends on them is part of them.
-            for (key, rule) in rules.iter().filter(|(_, rule)| engine::is_of_school(&rule.condition)) {
-                if let Condition::SchoolLost { percent, boards: least } = &rule.condition {
+            for (key, rule) in rules
+                .iter()
+                .filter(|(_, rule)| engine::is_of_school(&rule.condition))
+            {
+                if let Condition::SchoolLost {
+                    percent,
+                    boards: least,
+                } = &rule.condition
+                {
                     let presences: Vec<Presence> = boards.iter().map(|board| board.presence).collect();
                     let seen = engine::school_lost(*percent, *least, &presences);
                     self.one(key, rule, (*school, 0), gate(rule, class, seen));
                 }
             }
-            for (key, rule) in rules.iter().filter(|(_, rule)| !engine::is_of_school(&rule.condition)) {
+            for (key, rule) in rules
+                .iter()
+                .filter(|(_, rule)| !engine::is_of_school(&rule.condition))
+            {
                 for board in boards {
                     let seen = self.seen(rule, board);
                     self.one(key, rule, (*school, board.device_no), gate(rule, class, seen));
@@ -239,14 +269,24 @@ impl<'a> Look<'a> {
         }
         self.by_school = schools;
         // A rule that no longer holds, or a board that is no longer there.
-        let gone: Vec<i64> = self.open.values().copied().filter(|id| !self.visited.contains(id)).collect();
+        let gone: Vec<i64> = self
+            .open
+            .values()
+            .copied()
+            .filter(|id| !self.visited.contains(id))
+            .collect();
         self.cleared.extend(gone);
     }
 
     fn seen(&self, rule: &RuleBody, board: &BoardRow) -> Seen {
         match &rule.condition {
             Condition::Offline => engine::offline(board.presence),
-            Condition::Metric { metric, side, raise, clear } => {
+            Condition::Metric {
+                metric,
+                side,
+                raise,
+                clear,
+            } => {
                 let lately = |at: Option<Timestamp>| {
                     let lately = at.is_some_and(|at| self.now.duration_since(at) < LATELY);
                     Some(f64::from(u8::from(lately)))
@@ -264,7 +304,12 @@ impl<'a> Look<'a> {
                 };
                 engine::level(*side, *raise, *clear, value)
             }
-            Condition::Event { event, field, count, within_s } => {
+            Condition::Event {
+                event,
+                field,
+                count,
+                within_s,
+            } => {
                 let Some(happened) = self.memory.happened.get(&board.device_no) else {
                     return Seen::Good;
                 };
@@ -272,11 +317,13 @@ impl<'a> Look<'a> {
                     .iter()
                     .filter(|one| one.kind == *event)
                     .filter(|one| {
-                        field.as_ref().is_none_or(|field| match one.body.get(&field.name) {
-                            Some(serde_json::Value::String(text)) => *text == field.value,
-                            Some(other) => other.to_string() == field.value,
-                            None => false,
-                        })
+                        field
+                            .as_ref()
+                            .is_none_or(|field| match one.body.get(&field.name) {
+                                Some(serde_json::Value::String(text)) => *text == field.value,
+                                Some(other) => other.to_string() == field.value,
+                                None => false,
+                            })
                     })
                     .map(|one| one.received)
                     .collect();
@@ -312,7 +359,9 @@ impl<'a> Look<'a> {
             Some(Change::Raised { began, value }) => {
                 let parent = rule.depends_on.as_ref().filter(|parent| {
                     self.open.contains_key(&(school, 0, (*parent).clone()))
-                        || self.raised.iter().any(|(one, _)| one.school == school && one.device.is_none() && one.rule == **parent)
+                        || self.raised.iter().any(|(one, _)| {
+                            one.school == school && one.device.is_none() && one.rule == **parent
+                        })
                 });
                 let alert = NewAlert {
                     rule: key.to_owned(),
@@ -333,7 +382,11 @@ impl<'a> Look<'a> {
 }
 
 fn gate(rule: &RuleBody, class_hours: bool, seen: Seen) -> Seen {
-    if engine::looks(rule.schedule, class_hours) { seen } else { Seen::Nothing }
+    if engine::looks(rule.schedule, class_hours) {
+        seen
+    } else {
+        Seen::Nothing
+    }
 }
 
 async fn write(
@@ -343,14 +396,23 @@ async fn write(
     boards: &[BoardRow],
     now: Timestamp,
 ) -> DbResult<bool> {
-    let mut found = Found { cleared: look.cleared, tracks: look.tracks, ..Found::default() };
+    let mut found = Found {
+        cleared: look.cleared,
+        tracks: look.tracks,
+        ..Found::default()
+    };
     if !look.raised.is_empty() {
         let raised: Vec<Raised> = (0..)
             .zip(&look.raised)
             .map(|(alert, (one, of_school))| Raised {
                 alert,
                 // What depends on the school being lost is part of that.
-                topic: if one.suppressed_by.is_some() { CONNECTIVITY } else { topic(&one.rule, &one.body.condition) }.to_owned(),
+                topic: if one.suppressed_by.is_some() {
+                    CONNECTIVITY
+                } else {
+                    topic(&one.rule, &one.body.condition)
+                }
+                .to_owned(),
                 school: one.school,
                 of_school: *of_school,
                 severity: one.body.severity,
@@ -361,25 +423,38 @@ async fn write(
         let grouped = group::group(&mut open, &raised, places);
         let members: HashMap<i64, i64> = grouped.members.into_iter().collect();
         for (alert, (mut one, of_school)) in (0..).zip(look.raised) {
-            let Some(incident) = members.get(&alert) else { continue };
+            let Some(incident) = members.get(&alert) else {
+                continue;
+            };
             one.incident = *incident;
             lost(&mut found.lost, &one, of_school, boards);
             found.raised.push(one);
         }
-        found.incidents = open.into_iter().filter(|one| grouped.touched.contains(&one.id)).collect();
+        found.incidents = open
+            .into_iter()
+            .filter(|one| grouped.touched.contains(&one.id))
+            .collect();
         let maintained = app.db.alerts().maintained(now).await?;
         for one in found.incidents.iter().filter(|one| one.id < 0) {
             let quiet = match one.school {
                 Some(school) => maintained.contains(&school),
-                None => found.incidents.iter().filter(|part| part.parent == Some(one.id)).all(|part| {
-                    part.school.is_some_and(|school| maintained.contains(&school))
-                }),
+                None => found
+                    .incidents
+                    .iter()
+                    .filter(|part| part.parent == Some(one.id))
+                    .all(|part| part.school.is_some_and(|school| maintained.contains(&school))),
             };
             if quiet {
                 found.quiet.push(one.id);
             }
-            let settle = if one.topic == CONNECTIVITY || one.kind == IncidentKind::Area { SETTLE } else { SETTLE_OTHERS };
-            found.tell_at.insert(one.id, now.checked_add(settle).unwrap_or(now));
+            let settle = if one.topic == CONNECTIVITY || one.kind == IncidentKind::Area {
+                SETTLE
+            } else {
+                SETTLE_OTHERS
+            };
+            found
+                .tell_at
+                .insert(one.id, now.checked_add(settle).unwrap_or(now));
         }
     }
     if found.is_empty() {
@@ -392,7 +467,12 @@ async fn write(
 /// The boards that an alert is about: its own, or those that went with the school.
 fn lost(all: &mut Vec<Lost>, alert: &NewAlert, of_school: bool, boards: &[BoardRow]) {
     let mut add = |board: &BoardRow, at| {
-        all.push(Lost { incident: alert.incident, device: board.device_no, at, boot: board.boot.clone() });
+        all.push(Lost {
+            incident: alert.incident,
+            device: board.device_no,
+            at,
+            boot: board.boot.clone(),
+        });
     };
     if of_school {
         let first = alert.began.checked_sub(TOGETHER).unwrap_or(alert.began);
@@ -414,10 +494,17 @@ mod tests {
 
     #[test]
     fn hours_are_those_of_the_schools_clock() {
-        let hours = [Hours { days: vec![1, 2, 3, 4, 5], from_min: 480, to_min: 720 }];
+        let hours = [Hours {
+            days: vec![1, 2, 3, 4, 5],
+            from_min: 480,
+            to_min: 720,
+        }];
         // A Monday, 08:00 and 12:00 in Beijing.
         assert!(within(&hours, "2026-11-23T00:00:00Z".parse().unwrap()));
         assert!(!within(&hours, "2026-11-23T04:00:00Z".parse().unwrap()));
-        assert!(!within(&hours, "2026-11-21T01:00:00Z".parse().unwrap()), "a Saturday");
+        assert!(
+            !within(&hours, "2026-11-21T01:00:00Z".parse().unwrap()),
+            "a Saturday"
+        );
     }
 }

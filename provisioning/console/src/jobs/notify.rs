@@ -163,7 +163,10 @@ async fn tell(app: &AppState, due: &Due, from_tier: u8, now: Timestamp) -> DbRes
     // A tier with nobody who can be reached is passed over.
     while tier <= TOP {
         let people = people(app, &scene.parts, tier).await?;
-        let fresh = people.into_iter().filter(|(user, _)| !told.contains(user)).collect();
+        let fresh = people
+            .into_iter()
+            .filter(|(user, _)| !told.contains(user))
+            .collect();
         messages = compose(app, &scene, fresh, (reason, due.id, waited), now).await?;
         if !messages.is_empty() || tier == TOP {
             break;
@@ -176,19 +179,41 @@ async fn tell(app: &AppState, due: &Due, from_tier: u8, now: Timestamp) -> DbRes
             if told_channels.contains(&channel) {
                 continue;
             }
-            let parts: Vec<&Part> = scene.parts.iter().filter(|part| of.contains(&part.school_id)).collect();
+            let parts: Vec<&Part> = scene
+                .parts
+                .iter()
+                .filter(|part| of.contains(&part.school_id))
+                .collect();
             let language = app.config.language;
-            let (title, text) =
-                notify::opened(language, "notify_opened", &scene.incident, &parts, None, &app.config.web_url);
-            messages.push(message(channel, None, String::new(), due.id, "opened", scene.severity, (title, text)));
+            let (title, text) = notify::opened(
+                language,
+                "notify_opened",
+                &scene.incident,
+                &parts,
+                None,
+                &app.config.web_url,
+            );
+            messages.push(message(
+                channel,
+                None,
+                String::new(),
+                due.id,
+                "opened",
+                scene.severity,
+                (title, text),
+            ));
         }
     }
     let next = match scene.parts.first() {
         Some(part) if tier < TOP => db.escalation(part.school_id, scene.severity).await?,
         _ => None,
     };
-    let next = next.and_then(|minutes| now.checked_add(SignedDuration::from_mins(i64::from(minutes))).ok());
-    db.queue(&messages, Some((due.id, i64::from(tier), next, "told")), now).await?;
+    let next = next.and_then(|minutes| {
+        now.checked_add(SignedDuration::from_mins(i64::from(minutes)))
+            .ok()
+    });
+    db.queue(&messages, Some((due.id, i64::from(tier), next, "told")), now)
+        .await?;
     app.changes.tell(Noun::Incident, Some(due.id.to_string()));
     Ok(())
 }
@@ -199,7 +224,10 @@ async fn grown(app: &AppState, due: &Due, tier: u8, now: Timestamp) -> DbResult<
     let scene = scene(app, due).await?;
     let (told, ..) = db.told(due.id).await?;
     let people = people(app, &scene.parts, 0).await?;
-    let fresh: BTreeMap<_, _> = people.into_iter().filter(|(user, _)| !told.contains(user)).collect();
+    let fresh: BTreeMap<_, _> = people
+        .into_iter()
+        .filter(|(user, _)| !told.contains(user))
+        .collect();
     if fresh.is_empty() {
         return Ok(());
     }
@@ -208,7 +236,8 @@ async fn grown(app: &AppState, due: &Due, tier: u8, now: Timestamp) -> DbResult<
         return Ok(());
     }
     let next = due.next_tier_at.map(crate::db::instant);
-    db.queue(&messages, Some((due.id, i64::from(tier), next, "told")), now).await
+    db.queue(&messages, Some((due.id, i64::from(tier), next, "told")), now)
+        .await
 }
 
 async fn over(app: &AppState, due: &Due, cleared: Timestamp, now: Timestamp) -> DbResult<()> {
@@ -219,8 +248,13 @@ async fn over(app: &AppState, due: &Due, cleared: Timestamp, now: Timestamp) -> 
     }
     let scene = scene(app, due).await?;
     let users: BTreeSet<i64> = told.into_iter().collect();
-    let wants: HashSet<i64> =
-        db.reached(&users, now).await?.into_iter().filter(|one| one.tell_cleared).map(|one| one.user_id).collect();
+    let wants: HashSet<i64> = db
+        .reached(&users, now)
+        .await?
+        .into_iter()
+        .filter(|one| one.tell_cleared)
+        .map(|one| one.user_id)
+        .collect();
     let schools: BTreeSet<i64> = scene.parts.iter().map(|part| part.school_id).collect();
     let people = wants.into_iter().map(|user| (user, schools.clone())).collect();
     let mut messages = compose(app, &scene, people, ("cleared", due.id, None), now).await?;
@@ -228,7 +262,8 @@ async fn over(app: &AppState, due: &Due, cleared: Timestamp, now: Timestamp) -> 
     if messages.is_empty() {
         return Ok(());
     }
-    db.queue(&messages, Some((due.id, due.tier, None, "told")), now).await
+    db.queue(&messages, Some((due.id, due.tier, None, "told")), now)
+        .await
 }
 
 /// One message for each person and channel, with the schools that concern the person.
@@ -242,21 +277,43 @@ async fn compose(
     let users: BTreeSet<i64> = people.keys().copied().collect();
     let mut messages = Vec::new();
     for one in app.db.notify().reached(&users, now).await? {
-        let (Some(schools), true) = (people.get(&one.user_id), scene.severity >= Severity::of_column(&one.severity)) else {
+        let (Some(schools), true) = (
+            people.get(&one.user_id),
+            scene.severity >= Severity::of_column(&one.severity),
+        ) else {
             continue;
         };
         if reason == "cleared" && !one.tell_cleared {
             continue;
         }
-        let parts: Vec<&Part> = scene.parts.iter().filter(|part| schools.contains(&part.school_id)).collect();
+        let parts: Vec<&Part> = scene
+            .parts
+            .iter()
+            .filter(|part| schools.contains(&part.school_id))
+            .collect();
         let language = Language::from_str(&one.language).unwrap_or(app.config.language);
         let code = match reason {
             "escalated" => "notify_escalated",
             "cleared" => "notify_cleared",
             _ => "notify_opened",
         };
-        let told = notify::opened(language, code, &scene.incident, &parts, waited, &app.config.web_url);
-        let mut new = message(one.channel_id, Some(one.user_id), one.address.clone(), incident, reason, scene.severity, told);
+        let told = notify::opened(
+            language,
+            code,
+            &scene.incident,
+            &parts,
+            waited,
+            &app.config.web_url,
+        );
+        let mut new = message(
+            one.channel_id,
+            Some(one.user_id),
+            one.address.clone(),
+            incident,
+            reason,
+            scene.severity,
+            told,
+        );
         new.held_until = held(&one, scene.severity, now);
         messages.push(new);
     }
@@ -272,7 +329,17 @@ fn message(
     severity: Severity,
     (title, text): notify::Told,
 ) -> NewMessage {
-    NewMessage { channel, user, address, incident: Some(incident), reason, severity, title, text, held_until: None }
+    NewMessage {
+        channel,
+        user,
+        address,
+        incident: Some(incident),
+        reason,
+        severity,
+        title,
+        text,
+        held_until: None,
+    }
 }
 
 fn minutes(from: Timestamp, to: Timestamp) -> u32 {
@@ -281,15 +348,20 @@ fn minutes(from: Timestamp, to: Timestamp) -> u32 {
 
 /// Until when a message is held back: beyond the person's cap, or in quiet hours unless it is critical.
 fn held(one: &Reached, severity: Severity, now: Timestamp) -> Option<Timestamp> {
-    let offset = jiff::tz::Offset::from_seconds(i32::from(UTC_OFFSET_MIN) * 60).unwrap_or(jiff::tz::Offset::UTC);
+    let offset =
+        jiff::tz::Offset::from_seconds(i32::from(UTC_OFFSET_MIN) * 60).unwrap_or(jiff::tz::Offset::UTC);
     let local = offset.to_datetime(now);
     let minute = u32::from(local.hour().unsigned_abs()) * 60 + u32::from(local.minute().unsigned_abs());
     let quiet_for = quiet_for(one.quiet_from, one.quiet_to, minute);
     if let Some(minutes) = quiet_for.filter(|_| severity < Severity::Critical) {
-        return now.checked_add(SignedDuration::from_mins(i64::from(minutes))).ok();
+        return now
+            .checked_add(SignedDuration::from_mins(i64::from(minutes)))
+            .ok();
     }
     let beyond = one.lately >= i64::from(one.cap_per_hour);
-    beyond.then(|| now.checked_add(SignedDuration::from_hours(1)).ok()).flatten()
+    beyond
+        .then(|| now.checked_add(SignedDuration::from_hours(1)).ok())
+        .flatten()
 }
 
 /// Minutes until quiet hours end; none outside of them.
@@ -329,7 +401,12 @@ async fn digests(app: &AppState, now: Timestamp) -> DbResult<()> {
 ///
 /// # Errors
 /// The database's.
-pub async fn dispatch(app: &AppState, busy: &Busy, sending: &mut JoinSet<()>, now: Timestamp) -> DbResult<()> {
+pub async fn dispatch(
+    app: &AppState,
+    busy: &Busy,
+    sending: &mut JoinSet<()>,
+    now: Timestamp,
+) -> DbResult<()> {
     let mut by_channel: HashMap<i64, Vec<Waiting>> = HashMap::new();
     for one in app.db.notify().waiting(&busy.now(), now).await? {
         by_channel.entry(one.channel_id).or_default().push(one);
@@ -357,7 +434,14 @@ async fn through(app: &AppState, channel: i64, messages: Vec<Waiting>) -> DbResu
         Ok(way) => way,
         Err(DbError::NotFound { .. }) => {
             for one in messages {
-                db.tried(one.id, Err("the channel was taken away"), 0, None, Timestamp::now()).await?;
+                db.tried(
+                    one.id,
+                    Err("the channel was taken away"),
+                    0,
+                    None,
+                    Timestamp::now(),
+                )
+                .await?;
             }
             return Ok(());
         }
@@ -374,8 +458,12 @@ async fn through(app: &AppState, channel: i64, messages: Vec<Waiting>) -> DbResu
                 let wait = AGAIN.get(one.tries as usize).filter(|_| error.may_pass());
                 let again = wait.and_then(|wait| now.checked_add(*wait).ok());
                 tracing::warn!(error = %error, channel, message = one.id, tries = one.tries + 1, given_up = again.is_none(), "not sent");
-                db.tried(one.id, Err(&error.to_string()), took, again, now).await?;
-                if matches!(error, notify::SendError::Timeout { .. } | notify::SendError::Unreachable { .. }) {
+                db.tried(one.id, Err(&error.to_string()), took, again, now)
+                    .await?;
+                if matches!(
+                    error,
+                    notify::SendError::Timeout { .. } | notify::SendError::Unreachable { .. }
+                ) {
                     return Ok(());
                 }
             }

@@ -31,10 +31,14 @@ pub struct NotifyConfig {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GuardError {
     /// No address of a page.
-    #[error("{0:?} is not an https:// address that messages can be sent to (http:// only to a host of [notify] private_hosts)")]
+    #[error(
+        "{0:?} is not an https:// address that messages can be sent to (http:// only to a host of [notify] private_hosts)"
+    )]
     Url(String),
     /// Not on the list.
-    #[error("messages may not be sent to {0}; let whoever runs the console add it to hosts of [notify] in console.toml")]
+    #[error(
+        "messages may not be sent to {0}; let whoever runs the console add it to hosts of [notify] in console.toml"
+    )]
     NotAllowed(String),
     /// It lies in a network that is nobody's business.
     #[error(
@@ -51,7 +55,9 @@ pub enum GuardError {
     #[error("the name {0} cannot be looked up")]
     Unknown(String),
     /// Passwords in the clear.
-    #[error("mail goes to {0} only with TLS or STARTTLS, unless the host is in private_hosts of [notify] in console.toml")]
+    #[error(
+        "mail goes to {0} only with TLS or STARTTLS, unless the host is in private_hosts of [notify] in console.toml"
+    )]
     Clear(String),
 }
 
@@ -62,20 +68,30 @@ impl RawNotify {
     /// Names the entry.
     pub fn check(self) -> Result<NotifyConfig, String> {
         for host in self.hosts.iter().chain(&self.private_hosts) {
-            let known = Host::parse(host.trim_start_matches('[').trim_end_matches(']')).is_ok() || host.parse::<IpAddr>().is_ok();
+            let known = Host::parse(host.trim_start_matches('[').trim_end_matches(']')).is_ok()
+                || host.parse::<IpAddr>().is_ok();
             if !known || host.contains('/') {
-                return Err(format!("{host:?} is no host; write a name or an address without scheme, port and path"));
+                return Err(format!(
+                    "{host:?} is no host; write a name or an address without scheme, port and path"
+                ));
             }
         }
         let lower = |hosts: Vec<String>| hosts.into_iter().map(|host| host.to_ascii_lowercase()).collect();
-        Ok(NotifyConfig { hosts: lower(self.hosts), private_hosts: lower(self.private_hosts) })
+        Ok(NotifyConfig {
+            hosts: lower(self.hosts),
+            private_hosts: lower(self.private_hosts),
+        })
     }
 }
 
 /// A URL as people may read it: its query and path may hold a robot's key.
 pub fn shown(url: &Url) -> String {
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-    format!("{}://{}{port}/…", url.scheme(), url.host_str().unwrap_or_default())
+    format!(
+        "{}://{}{port}/…",
+        url.scheme(),
+        url.host_str().unwrap_or_default()
+    )
 }
 
 impl NotifyConfig {
@@ -85,7 +101,8 @@ impl NotifyConfig {
 
     fn host_allowed(&self, host: &str) -> Result<(), GuardError> {
         let host = host.to_ascii_lowercase();
-        let listed = ROBOTS.contains(&host.as_str()) || self.hosts.contains(&host) || self.is_private_allowed(&host);
+        let listed =
+            ROBOTS.contains(&host.as_str()) || self.hosts.contains(&host) || self.is_private_allowed(&host);
         listed.then_some(()).ok_or(GuardError::NotAllowed(host))
     }
 
@@ -138,10 +155,19 @@ impl NotifyConfig {
 
     fn pick(&self, host: &str, found: &[SocketAddr]) -> Result<SocketAddr, GuardError> {
         let private_allowed = self.is_private_allowed(&host.to_ascii_lowercase());
-        if let Some(address) = found.iter().find(|address| !private_allowed && !is_public(address.ip())) {
-            return Err(GuardError::Private { host: host.to_owned(), address: address.ip() });
+        if let Some(address) = found
+            .iter()
+            .find(|address| !private_allowed && !is_public(address.ip()))
+        {
+            return Err(GuardError::Private {
+                host: host.to_owned(),
+                address: address.ip(),
+            });
         }
-        found.first().copied().ok_or_else(|| GuardError::Unknown(host.to_owned()))
+        found
+            .first()
+            .copied()
+            .ok_or_else(|| GuardError::Unknown(host.to_owned()))
     }
 }
 
@@ -179,7 +205,10 @@ fn is_public(address: IpAddr) -> bool {
                 let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
                 is_public(IpAddr::from([a, b, c, d]))
             };
-            if s.starts_with(&[0, 0, 0, 0, 0, 0xffff]) || s.starts_with(&[0, 0, 0, 0, 0, 0]) || s.starts_with(&[0x64, 0xff9b, 0, 0, 0, 0]) {
+            if s.starts_with(&[0, 0, 0, 0, 0, 0xffff])
+                || s.starts_with(&[0, 0, 0, 0, 0, 0])
+                || s.starts_with(&[0x64, 0xff9b, 0, 0, 0, 0])
+            {
                 return inner(s[6], s[7]);
             }
             if s[0] == 0x2002 {
@@ -197,7 +226,12 @@ mod tests {
 
     fn config(hosts: &[&str], private: &[&str]) -> NotifyConfig {
         let own = |hosts: &[&str]| hosts.iter().map(|host| (*host).to_owned()).collect();
-        RawNotify { hosts: own(hosts), private_hosts: own(private) }.check().unwrap()
+        RawNotify {
+            hosts: own(hosts),
+            private_hosts: own(private),
+        }
+        .check()
+        .unwrap()
     }
 
     #[test]
@@ -229,10 +263,20 @@ mod tests {
         ] {
             assert!(config.check_url(bad).is_err(), "{bad}");
         }
-        assert_eq!(shown(&config.check_url("https://hooks.example/secret?key=1").unwrap()), "https://hooks.example/…");
+        assert_eq!(
+            shown(&config.check_url("https://hooks.example/secret?key=1").unwrap()),
+            "https://hooks.example/…"
+        );
         assert!(config.check_smtp("hooks.example", SmtpSecurity::None).is_err());
         assert!(config.check_smtp("10.0.0.7", SmtpSecurity::None).is_ok());
-        assert!(RawNotify { hosts: vec!["https://x/".into()], ..RawNotify::default() }.check().is_err());
+        assert!(
+            RawNotify {
+                hosts: vec!["https://x/".into()],
+                ..RawNotify::default()
+            }
+            .check()
+            .is_err()
+        );
     }
 
     #[test]
@@ -240,9 +284,27 @@ mod tests {
         let config = config(&["hooks.example"], &["inside.example"]);
         let at = |text: &str| [SocketAddr::new(text.parse().unwrap(), 443)];
         for private in [
-            "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1", "255.255.255.255",
-            "198.18.0.1", "::1", "::", "fe80::1", "fc00::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::a00:1", "2002:7f00:1::",
-            "2001:db8::1", "::7f00:1",
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "224.0.0.1",
+            "255.255.255.255",
+            "198.18.0.1",
+            "::1",
+            "::",
+            "fe80::1",
+            "fc00::1",
+            "ff02::1",
+            "::ffff:127.0.0.1",
+            "::ffff:10.0.0.1",
+            "64:ff9b::a00:1",
+            "2002:7f00:1::",
+            "2001:db8::1",
+            "::7f00:1",
         ] {
             let error = config.pick("hooks.example", &at(private)).unwrap_err();
             assert!(matches!(error, GuardError::Private { .. }), "{private}");

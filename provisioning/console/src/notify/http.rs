@@ -20,7 +20,10 @@ pub(super) async fn send(
     secrets: &Secrets,
     message: &Message,
 ) -> Result<(), SendError> {
-    let text = secrets.url.as_deref().ok_or_else(|| SendError::Channel("it has no address".into()))?;
+    let text = secrets
+        .url
+        .as_deref()
+        .ok_or_else(|| SendError::Channel("it has no address".into()))?;
     let mut url = config.notify.check_url(text)?;
     let host = guard::plain_host(&url).ok_or_else(|| SendError::Channel("its address has no host".into()))?;
     let target = guard::shown(&url);
@@ -29,7 +32,9 @@ pub(super) async fn send(
     let body = body(kind, message, &config.web_url).to_string();
     let mut headers = Vec::new();
     match (kind, &secrets.sign) {
-        (ChannelKind::Dingtalk, Some(secret)) => sign_dingtalk(&mut url, secret, jiff::Timestamp::now().as_millisecond()),
+        (ChannelKind::Dingtalk, Some(secret)) => {
+            sign_dingtalk(&mut url, secret, jiff::Timestamp::now().as_millisecond())
+        }
         (ChannelKind::Webhook, Some(secret)) => {
             let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
             let tag = hex::encode(hmac::sign(&key, body.as_bytes()));
@@ -39,7 +44,9 @@ pub(super) async fn send(
     }
     let failed = |error: reqwest::Error| {
         if error.is_timeout() {
-            return SendError::Timeout { target: target.clone() };
+            return SendError::Timeout {
+                target: target.clone(),
+            };
         }
         // Its words name the address with the key in it.
         let mut cause: &dyn std::error::Error = &error.without_url();
@@ -48,7 +55,10 @@ pub(super) async fn send(
             text = inner.to_string();
             cause = inner;
         }
-        SendError::Unreachable { target: target.clone(), cause: text }
+        SendError::Unreachable {
+            target: target.clone(),
+            cause: text,
+        }
     };
     let client = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
@@ -57,7 +67,10 @@ pub(super) async fn send(
         .resolve(&host, address)
         .build()
         .map_err(failed)?;
-    let mut request = client.post(url).header("content-type", "application/json").body(body);
+    let mut request = client
+        .post(url)
+        .header("content-type", "application/json")
+        .body(body);
     for (name, value) in headers {
         request = request.header(name, value);
     }
@@ -70,24 +83,44 @@ pub(super) async fn send(
             break;
         }
     }
-    let said = || String::from_utf8_lossy(&answer).chars().filter(|c| !c.is_control()).take(ANSWER_CHARS).collect::<String>();
+    let said = || {
+        String::from_utf8_lossy(&answer)
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(ANSWER_CHARS)
+            .collect::<String>()
+    };
     if !status.is_success() {
-        return Err(SendError::Refused { target, answer: format!("{status} {}", said()) });
+        return Err(SendError::Refused {
+            target,
+            answer: format!("{status} {}", said()),
+        });
     }
     // Robots say in the body what went wrong.
     if kind != ChannelKind::Webhook {
-        let code = serde_json::from_slice::<Value>(&answer).ok().and_then(|answer| answer["errcode"].as_i64());
+        let code = serde_json::from_slice::<Value>(&answer)
+            .ok()
+            .and_then(|answer| answer["errcode"].as_i64());
         if code != Some(0) {
-            return Err(SendError::Refused { target, answer: said() });
+            return Err(SendError::Refused {
+                target,
+                answer: said(),
+            });
         }
     }
     Ok(())
 }
 
 fn body(kind: ChannelKind, message: &Message, web_url: &str) -> Value {
-    let page = message.incident.filter(|_| !web_url.is_empty()).map(|id| format!("{}/incidents/{id}", web_url.trim_end_matches('/')));
+    let page = message
+        .incident
+        .filter(|_| !web_url.is_empty())
+        .map(|id| format!("{}/incidents/{id}", web_url.trim_end_matches('/')));
     let whole = format!("{}\n{}", message.title, message.text);
-    let numbers: Vec<&str> = Some(message.address.as_str()).filter(|number| !number.is_empty()).into_iter().collect();
+    let numbers: Vec<&str> = Some(message.address.as_str())
+        .filter(|number| !number.is_empty())
+        .into_iter()
+        .collect();
     match kind {
         ChannelKind::Wecom => {
             let text = json!({ "content": cut(&whole, WECOM_BYTES), "mentioned_mobile_list": numbers });

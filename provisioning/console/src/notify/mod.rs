@@ -149,6 +149,8 @@ pub async fn send(app: &AppState, way: &Way, message: &Message) -> Result<(), Se
     };
     match tokio::time::timeout(TIMEOUT, trying).await {
         Ok(done) => done,
-        Err(_) => Err(SendError::Timeout { target: way.settings.target.clone() }),
+        Err(_) => Err(SendError::Timeout {
+            target: way.settings.target.clone(),
+        }),
     }
 }

@@ -31,7 +31,10 @@ pub(super) async fn send(
     let channel = |what: String| SendError::Channel(what);
     config.check_smtp(&settings.smtp_host, settings.smtp_security)?;
     let address = config.resolve(&settings.smtp_host, settings.smtp_port).await?;
-    let mailbox = |text: &str| text.parse::<Mailbox>().map_err(|error| channel(format!("{text:?} is no e-mail address: {error}")));
+    let mailbox = |text: &str| {
+        text.parse::<Mailbox>()
+            .map_err(|error| channel(format!("{text:?} is no e-mail address: {error}")))
+    };
     let from = mailbox(&settings.smtp_from)?;
     let domain = from.email.domain().to_owned();
     let mail = lettre::Message::builder()
@@ -43,7 +46,8 @@ pub(super) async fn send(
         .body(message.text.clone())
         .map_err(|error| channel(error.to_string()))?;
     // The certificate must be the name's, though the connection goes to the address.
-    let parameters = || TlsParameters::new(settings.smtp_host.clone()).map_err(|error| channel(error.to_string()));
+    let parameters =
+        || TlsParameters::new(settings.smtp_host.clone()).map_err(|error| channel(error.to_string()));
     let tls = match settings.smtp_security {
         SmtpSecurity::Tls => Tls::Wrapper(parameters()?),
         SmtpSecurity::Starttls => Tls::Required(parameters()?),
@@ -58,7 +62,12 @@ pub(super) async fn send(
     }
     let target = settings.target.clone();
     builder.build().send(mail).await.map(|_| ()).map_err(|error| {
-        let text: String = error.to_string().chars().filter(|c| !c.is_control()).take(ANSWER_CHARS).collect();
+        let text: String = error
+            .to_string()
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(ANSWER_CHARS)
+            .collect();
         if error.is_timeout() {
             SendError::Timeout { target }
         } else if error.is_permanent() || error.is_transient() {

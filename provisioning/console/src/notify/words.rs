@@ -27,7 +27,8 @@ fn say(language: Language, code: &str, args: &[(&'static str, String)]) -> Strin
 
 /// A moment by the schools' clock.
 fn local(at: Timestamp) -> String {
-    let offset = jiff::tz::Offset::from_seconds(i32::from(UTC_OFFSET_MIN) * 60).unwrap_or(jiff::tz::Offset::UTC);
+    let offset =
+        jiff::tz::Offset::from_seconds(i32::from(UTC_OFFSET_MIN) * 60).unwrap_or(jiff::tz::Offset::UTC);
     offset.to_datetime(at).strftime("%m-%d %H:%M").to_string()
 }
 
@@ -47,13 +48,20 @@ pub fn sentences(language: Language, parts: &[&Part]) -> String {
                 ("place", part.name.clone()),
                 ("devices", part.devices.to_string()),
                 ("open", part.away.to_string()),
-                ("cause", say(language, &format!("incident_cause_{}", cause.as_str()), &[])),
+                (
+                    "cause",
+                    say(language, &format!("incident_cause_{}", cause.as_str()), &[]),
+                ),
             ];
             say(language, "incident_line", &args)
         })
         .collect();
     if parts.len() > NAMED {
-        lines.push(say(language, "incident_more", &[("count", (parts.len() - NAMED).to_string())]));
+        lines.push(say(
+            language,
+            "incident_more",
+            &[("count", (parts.len() - NAMED).to_string())],
+        ));
     }
     lines.join("\n")
 }
@@ -72,10 +80,25 @@ pub fn opened(
     seen.schools = u32::try_from(parts.len()).unwrap_or(u32::MAX);
     seen.devices = u32::try_from(parts.iter().map(|part| part.devices).sum::<i64>()).unwrap_or(0);
     let about = crate::controllers::incidents::sentence(&seen, language);
-    let title = say(language, code, &[("severity", severity(language, incident.severity)), ("title", about)]);
-    let mut lines = vec![say(language, "incident_since", &[("at", local(incident.began_at))])];
+    let title = say(
+        language,
+        code,
+        &[
+            ("severity", severity(language, incident.severity)),
+            ("title", about),
+        ],
+    );
+    let mut lines = vec![say(
+        language,
+        "incident_since",
+        &[("at", local(incident.began_at))],
+    )];
     if let Some(minutes) = waited {
-        lines.push(say(language, "notify_not_acknowledged", &[("minutes", minutes.to_string())]));
+        lines.push(say(
+            language,
+            "notify_not_acknowledged",
+            &[("minutes", minutes.to_string())],
+        ));
     }
     lines.push(sentences(language, parts));
     if !web_url.is_empty() {

@@ -20,8 +20,7 @@ use crate::{
     controllers::{receipts::local, usage::csv},
     db::{Db, scope::Scope},
     domain::{
-        faults,
-        orders as rules,
+        faults, orders as rules,
         timetables::{at, later},
     },
     error::{ApiError, Code},
@@ -51,9 +50,15 @@ pub async fn build(
     }
     let orders = db.orders().evidence(scope, span, end).await?;
     let figures = db.orders().figures(scope, span).await?;
-    let size: u64 = orders.iter().flat_map(|order| &order.photos).map(|photo| photo.size_bytes).sum();
+    let size: u64 = orders
+        .iter()
+        .flat_map(|order| &order.photos)
+        .map(|photo| photo.size_bytes)
+        .sum();
     if size > MAX_PHOTO_BYTES {
-        return Err(ApiError::new(Code::TooLarge).arg("limit", "1 GiB of photos; choose fewer days or one area"));
+        return Err(
+            ApiError::new(Code::TooLarge).arg("limit", "1 GiB of photos; choose fewer days or one area")
+        );
     }
     let data = data.to_owned();
     tokio::task::spawn_blocking(move || write(&data, span, &orders, &figures))
@@ -93,19 +98,28 @@ fn write(
     for (name, bytes) in &files {
         // No time of today in it, and photos are compressed already.
         let stored = name.ends_with(".jpg");
-        let how = if stored { CompressionMethod::Stored } else { CompressionMethod::Deflated };
+        let how = if stored {
+            CompressionMethod::Stored
+        } else {
+            CompressionMethod::Deflated
+        };
         let options = SimpleFileOptions::default()
             .compression_method(how)
             .last_modified_time(zip::DateTime::default())
             .unix_permissions(0o644);
-        zip.start_file(name.as_str(), options).map_err(ApiError::internal)?;
+        zip.start_file(name.as_str(), options)
+            .map_err(ApiError::internal)?;
         zip.write_all(bytes).map_err(ApiError::internal)?;
     }
     Ok(zip.finish().map_err(ApiError::internal)?.into_inner())
 }
 
 fn confirmed(order: &OrderDetail) -> Option<(Timestamp, String)> {
-    let event = order.events.iter().rev().find(|event| event.act == OrderAct::Confirmed)?;
+    let event = order
+        .events
+        .iter()
+        .rev()
+        .find(|event| event.act == OrderAct::Confirmed)?;
     Some((event.at, rules::by_word(event.by_kind)))
 }
 
@@ -114,25 +128,64 @@ fn when(at: Option<Timestamp>) -> String {
 }
 
 fn first(order: &OrderDetail, act: OrderAct) -> Option<Timestamp> {
-    order.events.iter().find(|event| event.act == act).map(|event| event.at)
+    order
+        .events
+        .iter()
+        .find(|event| event.act == act)
+        .map(|event| event.at)
 }
 
 fn last(order: &OrderDetail, act: OrderAct) -> Option<Timestamp> {
-    order.events.iter().rev().find(|event| event.act == act).map(|event| event.at)
+    order
+        .events
+        .iter()
+        .rev()
+        .find(|event| event.act == act)
+        .map(|event| event.at)
 }
 
 fn orders_csv(orders: &[OrderDetail]) -> Result<Vec<u8>, ApiError> {
     let columns = [
-        "id", "kind", "source", "school", "classroom", "class", "fault_class", "symptom", "title", "owner", "builder",
-        "maintainer", "state", "opened_at", "accepted_at", "on_site_at", "repaired_at", "confirmed_at", "confirmed_by",
-        "reopened", "response_wall_s", "response_class_s", "repair_wall_s", "repair_class_s", "respond_min", "repair_min",
-        "response_kept", "repair_kept", "photos", "parts",
+        "id",
+        "kind",
+        "source",
+        "school",
+        "classroom",
+        "class",
+        "fault_class",
+        "symptom",
+        "title",
+        "owner",
+        "builder",
+        "maintainer",
+        "state",
+        "opened_at",
+        "accepted_at",
+        "on_site_at",
+        "repaired_at",
+        "confirmed_at",
+        "confirmed_by",
+        "reopened",
+        "response_wall_s",
+        "response_class_s",
+        "repair_wall_s",
+        "repair_class_s",
+        "respond_min",
+        "repair_min",
+        "response_kept",
+        "repair_kept",
+        "photos",
+        "parts",
     ];
     let row = |order: &OrderDetail| {
         let (o, c) = (&order.order, &order.clocks);
         let confirmed = confirmed(order);
         let kept = |kept: Option<bool>| kept.map_or("", |kept| if kept { "yes" } else { "no" }).to_owned();
-        let parts: Vec<String> = order.parts.iter().map(|part| format!("{} × {}", part.name, part.count)).collect();
+        let parts: Vec<String> = order
+            .parts
+            .iter()
+            .map(|part| format!("{} × {}", part.name, part.count))
+            .collect();
         vec![
             format!("{:06}", o.id),
             rules::kind_word(o.kind),
@@ -153,7 +206,12 @@ fn orders_csv(orders: &[OrderDetail]) -> Result<Vec<u8>, ApiError> {
             when(last(order, OrderAct::Repaired)),
             when(confirmed.as_ref().map(|(at, _)| *at)),
             confirmed.map(|(_, by)| by).unwrap_or_default(),
-            order.events.iter().filter(|event| event.act == OrderAct::Reopened).count().to_string(),
+            order
+                .events
+                .iter()
+                .filter(|event| event.act == OrderAct::Reopened)
+                .count()
+                .to_string(),
             c.response_wall_s.to_string(),
             c.response_class_s.to_string(),
             c.repair_wall_s.to_string(),
@@ -166,7 +224,11 @@ fn orders_csv(orders: &[OrderDetail]) -> Result<Vec<u8>, ApiError> {
             parts.join("; "),
         ]
     };
-    csv(&columns.map(|name| format!("orders.column.{name}")), orders.iter().map(row), Language::ZhCn)
+    csv(
+        &columns.map(|name| format!("orders.column.{name}")),
+        orders.iter().map(row),
+        Language::ZhCn,
+    )
 }
 
 fn events_csv(orders: &[OrderDetail]) -> Result<Vec<u8>, ApiError> {
@@ -184,7 +246,11 @@ fn events_csv(orders: &[OrderDetail]) -> Result<Vec<u8>, ApiError> {
             ]
         })
     });
-    csv(&columns.map(|name| format!("orders.column.{name}")), rows, Language::ZhCn)
+    csv(
+        &columns.map(|name| format!("orders.column.{name}")),
+        rows,
+        Language::ZhCn,
+    )
 }
 
 fn orders_json(span: OrderSpan, orders: &[OrderDetail]) -> Result<Vec<u8>, ApiError> {
@@ -212,8 +278,18 @@ fn orders_json(span: OrderSpan, orders: &[OrderDetail]) -> Result<Vec<u8>, ApiEr
 /// The figures of technicians as a table.
 pub(crate) fn figures_csv(rows: &[TechnicianFigures], language: Language) -> Result<Vec<u8>, ApiError> {
     let columns = [
-        "username", "schools", "devices", "accepted", "visits", "repairs", "confirmed", "reopened", "in_time",
-        "mean_repair_class_s", "parts", "inspections",
+        "username",
+        "schools",
+        "devices",
+        "accepted",
+        "visits",
+        "repairs",
+        "confirmed",
+        "reopened",
+        "in_time",
+        "mean_repair_class_s",
+        "parts",
+        "inspections",
     ];
     let row = |row: &TechnicianFigures| {
         vec![
@@ -231,24 +307,29 @@ pub(crate) fn figures_csv(rows: &[TechnicianFigures], language: Language) -> Res
             row.inspections.to_string(),
         ]
     };
-    csv(&columns.map(|name| format!("technicians.column.{name}")), rows.iter().map(row), language)
+    csv(
+        &columns.map(|name| format!("technicians.column.{name}")),
+        rows.iter().map(row),
+        language,
+    )
 }
 
 /// Text as it stands in a page.
 pub(crate) fn escape(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut page, c| {
-        match c {
-            '&' => page.push_str("&amp;"),
-            '<' => page.push_str("&lt;"),
-            '>' => page.push_str("&gt;"),
-            '"' => page.push_str("&quot;"),
-            '\'' => page.push_str("&#39;"),
-            // What turns the direction of text could make it read as something else.
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' => {}
-            other => page.push(other),
-        }
-        page
-    })
+    text.chars()
+        .fold(String::with_capacity(text.len()), |mut page, c| {
+            match c {
+                '&' => page.push_str("&amp;"),
+                '<' => page.push_str("&lt;"),
+                '>' => page.push_str("&gt;"),
+                '"' => page.push_str("&quot;"),
+                '\'' => page.push_str("&#39;"),
+                // What turns the direction of text could make it read as something else.
+                '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' => {}
+                other => page.push(other),
+            }
+            page
+        })
 }
 
 fn hours(seconds: u64) -> String {

@@ -170,14 +170,7 @@ impl Merger<'_> {
             .map(|batch| batch::checked(batch.clone(), now))
             .collect::<Result<Vec<_>, _>>()?;
         let (mut stored, mut events) = (Vec::new(), Vec::new());
-        for batch in self
-            .db
-            .health()
-            .store(&batches, now)
-            .await?
-            .into_iter()
-            .flatten()
-        {
+        for batch in self.db.health().store(&batches, now).await?.into_iter().flatten() {
             outcome.samples += batch.new;
             furthest(&mut stored, batch.ack);
             furthest(&mut events, batch.events_ack);

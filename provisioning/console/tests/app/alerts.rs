@@ -17,7 +17,10 @@ fn sample(seq: u64, at: Timestamp, celsius: f32) -> HealthSample {
         seq,
         uptime_ms: seq * 60_000,
         wall_time: Some(at),
-        readings: Readings { temperature_celsius: Some(celsius), ..Readings::default() },
+        readings: Readings {
+            temperature_celsius: Some(celsius),
+            ..Readings::default()
+        },
     }
 }
 
@@ -34,10 +37,24 @@ async fn a_rule_is_checked_tried_and_raised_with_hysteresis() {
 
     let mut wrong = hot(80.0, 70.0);
     wrong["condition"]["metric"] = json!("fan_rpm");
-    let answer = console.ask(Method::PUT, "/alert-rules/fan", Some(json!({ "rule": wrong })), &[]).await;
+    let answer = console
+        .ask(
+            Method::PUT,
+            "/alert-rules/fan",
+            Some(json!({ "rule": wrong })),
+            &[],
+        )
+        .await;
     assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(String::from_utf8_lossy(&answer.body).contains("fan_rpm"));
-    let flutter = console.ask(Method::PUT, "/alert-rules/hot", Some(json!({ "rule": hot(70.0, 80.0) })), &[]).await;
+    let flutter = console
+        .ask(
+            Method::PUT,
+            "/alert-rules/hot",
+            Some(json!({ "rule": hot(70.0, 80.0) })),
+            &[],
+        )
+        .await;
     assert_eq!(flutter.status, StatusCode::UNPROCESSABLE_ENTITY);
 
     // An hour of samples: hot twice, once too short, once long enough.
@@ -51,7 +68,13 @@ async fn a_rule_is_checked_tried_and_raised_with_hysteresis() {
         _ => 60.0,
     };
     let samples: Vec<HealthSample> = (0..58)
-        .map(|minute| sample(minute as u64 + 1, begin + SignedDuration::from_mins(minute), celsius(minute)))
+        .map(|minute| {
+            sample(
+                minute as u64 + 1,
+                begin + SignedDuration::from_mins(minute),
+                celsius(minute),
+            )
+        })
         .collect();
     let batch = TelemetryBatch {
         device_id: device.clone(),
@@ -65,10 +88,19 @@ async fn a_rule_is_checked_tried_and_raised_with_hysteresis() {
     let batch = batch::read(&serde_json::to_vec(&batch).unwrap(), now).unwrap();
     console.app.db.health().store(&[batch], now).await.unwrap();
     let answer = console
-        .post("/alert-rules/test", json!({ "school_id": county.schools[0], "rule": hot(80.0, 70.0) }))
+        .post(
+            "/alert-rules/test",
+            json!({ "school_id": county.schools[0], "rule": hot(80.0, 70.0) }),
+        )
         .await;
     assert_eq!(answer.status, StatusCode::OK, "{:?}", answer.json());
-    assert_eq!((answer.json()["raised"].as_u64(), answer.json()["devices"].as_u64()), (Some(1), Some(1)));
+    assert_eq!(
+        (
+            answer.json()["raised"].as_u64(),
+            answer.json()["devices"].as_u64()
+        ),
+        (Some(1), Some(1))
+    );
 
     // The same by the job, now: a version of the school's own, a hot board, three minutes.
     let own = json!({ "school_id": county.schools[0], "rule": hot(50.0, 40.0) });
@@ -76,7 +108,13 @@ async fn a_rule_is_checked_tried_and_raised_with_hysteresis() {
     assert_eq!(answer.status, StatusCode::OK, "{:?}", answer.json());
     assert_eq!(answer.json()["source"], "school");
     let mut memory = jobs::alerts::Memory::default();
-    console.app.db.devices().set_online(&device, true, Some(now)).await.unwrap();
+    console
+        .app
+        .db
+        .devices()
+        .set_online(&device, true, Some(now))
+        .await
+        .unwrap();
     for step in 0..14 {
         let at = now + SignedDuration::from_secs(15 * step);
         live(&console, at).await;
@@ -86,15 +124,25 @@ async fn a_rule_is_checked_tried_and_raised_with_hysteresis() {
     assert_eq!(open["total"], 1, "{open}");
     assert_eq!(open["items"][0]["title"], "温度过高");
     let incident = open["items"][0]["incident_id"].as_i64().unwrap();
-    let answer = console.post(&format!("/incidents/{incident}/acknowledge"), json!({ "note": "明天去" })).await;
+    let answer = console
+        .post(
+            &format!("/incidents/{incident}/acknowledge"),
+            json!({ "note": "明天去" }),
+        )
+        .await;
     assert_eq!(answer.status, StatusCode::OK);
     assert!(answer.json()["history"].to_string().contains("明天去"));
     // Another process goes on where this one was: nothing is raised twice.
     let mut memory = jobs::alerts::Memory::default();
-    jobs::alerts::round(&console.app, &mut memory, now + SignedDuration::from_secs(240)).await.unwrap();
+    jobs::alerts::round(&console.app, &mut memory, now + SignedDuration::from_secs(240))
+        .await
+        .unwrap();
     assert_eq!(console.get("/alerts?rule=hot").await.json()["total"], 1);
     // Without the rule there is no alert.
-    let id = console.get(&format!("/alert-rules?school_id={}", county.schools[0])).await.json()["items"]
+    let id = console
+        .get(&format!("/alert-rules?school_id={}", county.schools[0]))
+        .await
+        .json()["items"]
         .as_array()
         .unwrap()
         .iter()
@@ -102,7 +150,10 @@ async fn a_rule_is_checked_tried_and_raised_with_hysteresis() {
         .unwrap()["id"]
         .as_i64()
         .unwrap();
-    assert_eq!(console.delete(&format!("/alert-rules/{id}")).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(
+        console.delete(&format!("/alert-rules/{id}")).await.status,
+        StatusCode::NO_CONTENT
+    );
     let mut at = now + SignedDuration::from_secs(255);
     for _ in 0..40 {
         at = at + SignedDuration::from_secs(15);
@@ -123,7 +174,12 @@ pub async fn live(console: &TestConsole, now: Timestamp) {
 #[tokio::test]
 async fn channels_go_only_where_the_operator_allows_and_keep_their_keys() {
     let console = TestConsole::signed_in().await;
-    for url in ["https://evil.example/x", "http://qyapi.weixin.qq.com/x", "https://127.0.0.1/x", "file:///etc/passwd"] {
+    for url in [
+        "https://evil.example/x",
+        "http://qyapi.weixin.qq.com/x",
+        "https://127.0.0.1/x",
+        "file:///etc/passwd",
+    ] {
         let new = json!({ "kind": "webhook", "name": "甲", "url": url });
         let answer = console.post("/notification-channels", new).await;
         assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{url}");
@@ -134,17 +190,51 @@ async fn channels_go_only_where_the_operator_allows_and_keep_their_keys() {
     assert_eq!(answer.status, StatusCode::CREATED, "{:?}", answer.json());
     let id = answer.json()["id"].as_i64().unwrap();
     let whole = String::from_utf8_lossy(&console.get("/notification-channels").await.body).into_owned();
-    assert!(whole.contains("https://oapi.dingtalk.com/…") && !whole.contains("SECRETKEY") && !whole.contains("SIGNKEY"));
+    assert!(
+        whole.contains("https://oapi.dingtalk.com/…")
+            && !whole.contains("SECRETKEY")
+            && !whole.contains("SIGNKEY")
+    );
     let way = console.app.db.notify().way(id).await.unwrap();
     let secrets = bbt_console::notify::open(&console.app, &way).unwrap();
     assert!(secrets.url.unwrap().contains("SECRETKEY"));
     assert!(!format!("{:?}", way.settings).contains("SECRETKEY"));
     // Changed without saying the secrets again: they stay.
     let new = json!({ "kind": "dingtalk", "name": "乙" });
-    let answer = console.ask(Method::PUT, &format!("/notification-channels/{id}"), Some(new), &[]).await;
-    assert_eq!((answer.status, answer.json()["name"].as_str()), (StatusCode::OK, Some("乙")));
+    let answer = console
+        .ask(
+            Method::PUT,
+            &format!("/notification-channels/{id}"),
+            Some(new),
+            &[],
+        )
+        .await;
+    assert_eq!(
+        (answer.status, answer.json()["name"].as_str()),
+        (StatusCode::OK, Some("乙"))
+    );
     let way = console.app.db.notify().way(id).await.unwrap();
-    assert!(bbt_console::notify::open(&console.app, &way).unwrap().sign.is_some());
-    assert_eq!(console.delete(&format!("/notification-channels/{id}")).await.status, StatusCode::NO_CONTENT);
-    assert!(console.app.db.notify().channels(&Scope::everything()).await.unwrap().is_empty());
+    assert!(
+        bbt_console::notify::open(&console.app, &way)
+            .unwrap()
+            .sign
+            .is_some()
+    );
+    assert_eq!(
+        console
+            .delete(&format!("/notification-channels/{id}"))
+            .await
+            .status,
+        StatusCode::NO_CONTENT
+    );
+    assert!(
+        console
+            .app
+            .db
+            .notify()
+            .channels(&Scope::everything())
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }

@@ -2,11 +2,7 @@
 
 use axum::http::Method;
 use bbt_console::{
-    api::{
-        alerts::Severity,
-        incidents::IncidentKind,
-        notify::ChannelKind,
-    },
+    api::{alerts::Severity, incidents::IncidentKind, notify::ChannelKind},
     db::{
         incidents::work::{Found, Lost, NewAlert},
         notify::{ChannelRow, NewRow, Settings, plan::NewMessage},
@@ -70,7 +66,12 @@ async fn incident(console: &TestConsole, at: &Site) -> i64 {
             last: now,
             cleared: None,
         }],
-        lost: vec![Lost { incident: -1, device: device_no, at: now, boot: None }],
+        lost: vec![Lost {
+            incident: -1,
+            device: device_no,
+            at: now,
+            boot: None,
+        }],
         ..Found::default()
     };
     console.app.db.incidents().write(&found, now).await.unwrap()[&-1]
@@ -81,13 +82,18 @@ async fn channel(console: &TestConsole, at: &Site) -> i64 {
         node: at.node,
         kind: ChannelKind::Webhook,
         name: format!("通道{}", at.mark),
-        settings: Settings { target: "https://hooks.example/…".into(), ..Settings::default() },
+        settings: Settings {
+            target: "https://hooks.example/…".into(),
+            ..Settings::default()
+        },
         secret: None,
         tells: None,
         enabled: true,
     };
     let db = console.app.db.notify();
-    db.set_channel(&Scope::everything(), None, &row, "test", Timestamp::now()).await.unwrap()
+    db.set_channel(&Scope::everything(), None, &row, "test", Timestamp::now())
+        .await
+        .unwrap()
 }
 
 async fn recipient(console: &TestConsole, at: &Site) -> (i64, String) {
@@ -102,7 +108,10 @@ async fn recipient(console: &TestConsole, at: &Site) -> (i64, String) {
         tell_cleared: false,
     };
     let db = console.app.db.notify();
-    let id = db.set_recipient(&Scope::everything(), &row, "test", Timestamp::now()).await.unwrap();
+    let id = db
+        .set_recipient(&Scope::everything(), &row, "test", Timestamp::now())
+        .await
+        .unwrap();
     (id, user.name)
 }
 
@@ -111,11 +120,18 @@ async fn window(console: &TestConsole, at: &Site) -> i64 {
     let times = (now, now + SignedDuration::from_hours(2));
     let reason = format!("检修{}", at.mark);
     let db = console.app.db.alerts();
-    db.add_window(&Scope::everything(), at.node, times, &reason, "test", now).await.unwrap()
+    db.add_window(&Scope::everything(), at.node, times, &reason, "test", now)
+        .await
+        .unwrap()
 }
 
 fn shot(method: Method, path: impl Into<String>, payload: Payload) -> Shot {
-    Shot { method, path: path.into(), payload, sign: Sign::Success }
+    Shot {
+        method,
+        path: path.into(),
+        payload,
+        sign: Sign::Success,
+    }
 }
 
 fn get(path: impl Into<String>) -> Shot {
@@ -145,11 +161,19 @@ fn with_place(at: &Site, body: Value) -> Value {
         Node::School(id) => json!({ "school_id": id }),
         _ => json!({ "region_id": at.region }),
     };
-    body.as_object_mut().unwrap().extend(place.as_object().unwrap().clone());
+    body.as_object_mut()
+        .unwrap()
+        .extend(place.as_object().unwrap().clone());
     body
 }
 
-pub async fn shots(console: &TestConsole, route: &str, at: &Site, own: bool, who: &Person) -> Option<Vec<Shot>> {
+pub async fn shots(
+    console: &TestConsole,
+    route: &str,
+    at: &Site,
+    own: bool,
+    who: &Person,
+) -> Option<Vec<Shot>> {
     let only_own = |shot: Shot| if own { vec![shot] } else { Vec::new() };
     let db = &console.app.db;
     let now = Timestamp::now();
@@ -160,31 +184,56 @@ pub async fn shots(console: &TestConsole, route: &str, at: &Site, own: bool, who
         "DELETE /alert-rules/{key}" => {
             let rule = serde_json::from_value(rule()).unwrap();
             let key = unique("k").to_lowercase().replace('-', "_");
-            let id = db.alerts().set_rule(&Scope::everything(), at.node, &key, &rule, "test", now).await.unwrap();
+            let id = db
+                .alerts()
+                .set_rule(&Scope::everything(), at.node, &key, &rule, "test", now)
+                .await
+                .unwrap();
             vec![delete(format!("/alert-rules/{id}"))]
         }
-        "POST /alert-rules/test" => vec![post("/alert-rules/test", with_place(at, json!({ "rule": rule() })))],
+        "POST /alert-rules/test" => vec![post(
+            "/alert-rules/test",
+            with_place(at, json!({ "rule": rule() })),
+        )],
         "GET /alerts" => {
             let id = incident(console, at).await;
-            vec![mentions(get("/alerts?page_size=500"), format!("\"incident_id\":{id},"))]
+            vec![mentions(
+                get("/alerts?page_size=500"),
+                format!("\"incident_id\":{id},"),
+            )]
         }
         "GET /incidents" => {
             let id = incident(console, at).await;
-            vec![mentions(get("/incidents?page_size=500&parts=true"), format!("{{\"id\":{id},\"parent_id\""))]
+            vec![mentions(
+                get("/incidents?page_size=500&parts=true"),
+                format!("{{\"id\":{id},\"parent_id\""),
+            )]
         }
         "GET /incidents/{id}" => vec![get(format!("/incidents/{}", incident(console, at).await))],
-        "GET /incidents/{id}/devices" => vec![get(format!("/incidents/{}/devices", incident(console, at).await))],
-        "POST /incidents/{id}/acknowledge" | "POST /incidents/{id}/resolve" | "POST /incidents/{id}/notes" => {
-            let path = route.trim_start_matches("POST ").replace("{id}", &incident(console, at).await.to_string());
+        "GET /incidents/{id}/devices" => {
+            vec![get(format!("/incidents/{}/devices", incident(console, at).await))]
+        }
+        "POST /incidents/{id}/acknowledge"
+        | "POST /incidents/{id}/resolve"
+        | "POST /incidents/{id}/notes" => {
+            let path = route
+                .trim_start_matches("POST ")
+                .replace("{id}", &incident(console, at).await.to_string());
             vec![post(path, json!({ "note": "在路上" }))]
         }
         "POST /incidents/{id}/snooze" => {
             let path = format!("/incidents/{}/snooze", incident(console, at).await);
-            vec![post(path, json!({ "until": now + SignedDuration::from_hours(1) }))]
+            vec![post(
+                path,
+                json!({ "until": now + SignedDuration::from_hours(1) }),
+            )]
         }
         "GET /maintenance-windows" => {
             window(console, at).await;
-            vec![mentions(get("/maintenance-windows?page_size=500"), format!("检修{}", at.mark))]
+            vec![mentions(
+                get("/maintenance-windows?page_size=500"),
+                format!("检修{}", at.mark),
+            )]
         }
         "POST /maintenance-windows" => {
             let new = json!({ "from": now, "to": now + SignedDuration::from_hours(1), "reason": "停电检修" });
@@ -196,7 +245,10 @@ pub async fn shots(console: &TestConsole, route: &str, at: &Site, own: bool, who
         }
         "GET /notification-channels" => {
             channel(console, at).await;
-            vec![mentions(get("/notification-channels"), format!("通道{}", at.mark))]
+            vec![mentions(
+                get("/notification-channels"),
+                format!("通道{}", at.mark),
+            )]
         }
         "POST /notification-channels" | "PUT /notification-channels/{id}" => {
             let new = json!({ "kind": "wecom", "name": "群", "url": "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=x" });
@@ -205,11 +257,20 @@ pub async fn shots(console: &TestConsole, route: &str, at: &Site, own: bool, who
                 return Some(vec![post("/notification-channels", new)]);
             }
             new["kind"] = json!("webhook");
-            vec![put(format!("/notification-channels/{}", channel(console, at).await), new)]
+            vec![put(
+                format!("/notification-channels/{}", channel(console, at).await),
+                new,
+            )]
         }
-        "DELETE /notification-channels/{id}" => vec![delete(format!("/notification-channels/{}", channel(console, at).await))],
+        "DELETE /notification-channels/{id}" => vec![delete(format!(
+            "/notification-channels/{}",
+            channel(console, at).await
+        ))],
         "POST /notification-channels/{id}/test" => {
-            vec![post(format!("/notification-channels/{}/test", channel(console, at).await), json!({}))]
+            vec![post(
+                format!("/notification-channels/{}/test", channel(console, at).await),
+                json!({}),
+            )]
         }
         "GET /notification-recipients" => {
             let (_, name) = recipient(console, at).await;
@@ -220,7 +281,10 @@ pub async fn shots(console: &TestConsole, route: &str, at: &Site, own: bool, who
             vec![put("/notification-recipients", new)]
         }
         "DELETE /notification-recipients/{id}" => {
-            vec![delete(format!("/notification-recipients/{}", recipient(console, at).await.0))]
+            vec![delete(format!(
+                "/notification-recipients/{}",
+                recipient(console, at).await.0
+            ))]
         }
         "GET /escalations" => only_own(get("/escalations")),
         "PUT /escalations" => {
@@ -243,7 +307,10 @@ pub async fn shots(console: &TestConsole, route: &str, at: &Site, own: bool, who
                 held_until: None,
             };
             db.notify().queue(&[message], None, now).await.unwrap();
-            vec![mentions(get("/notifications?page_size=500"), format!("消息{}", at.mark))]
+            vec![mentions(
+                get("/notifications?page_size=500"),
+                format!("消息{}", at.mark),
+            )]
         }
         _ => return None,
     })

@@ -109,7 +109,13 @@ async fn answer(console: &TestConsole, device: &DeviceId, test: &str, port: u32,
     };
     let payload = serde_json::to_vec(&telemetry).unwrap();
     let batch = batch::read(&payload, Timestamp::now()).unwrap();
-    let stored = console.app.db.health().store(&[batch], Timestamp::now()).await.unwrap();
+    let stored = console
+        .app
+        .db
+        .health()
+        .store(&[batch], Timestamp::now())
+        .await
+        .unwrap();
     assert!(stored[0].is_some());
 }
 
@@ -130,19 +136,29 @@ async fn two_boards_with_slow_ports_prove_together_what_one_cannot() {
     let b = console.enrol("b", second).await;
     let tests = format!("/schools/{school}/bandwidth-tests");
     // Never class hours, so that the time of day decides nothing.
-    put(&console, &format!("/schools/{school}/line"), json!({ "class_hours": [] })).await;
+    put(
+        &console,
+        &format!("/schools/{school}/line"),
+        json!({ "class_hours": [] }),
+    )
+    .await;
     let region = county.county;
     let follow = format!("/regions/{region}/bandwidth-rules");
     let unknown = put(&console, &follow, json!({ "rule_set": "atlantis" })).await;
     assert_eq!(unknown.status, StatusCode::NOT_FOUND);
-    let followed = put(&console, &follow, json!({ "rule_set": "bazhong" })).await.json();
+    let followed = put(&console, &follow, json!({ "rule_set": "bazhong" }))
+        .await
+        .json();
     assert_eq!(followed["effective"], "bazhong");
 
     let refused = console.post(&tests, json!({})).await;
     assert_eq!(refused.code(), "bandwidth_no_board");
     connect(&console, &a, 100).await;
     connect(&console, &b, 100).await;
-    let ordered = console.post(&tests, json!({ "device_ids": [a.as_str()] })).await.json();
+    let ordered = console
+        .post(&tests, json!({ "device_ids": [a.as_str()] }))
+        .await
+        .json();
     let id = ordered["id"].as_str().unwrap();
     assert_eq!(ordered["boards"].as_array().unwrap().len(), 1);
     let again = console.post(&tests, json!({})).await;
@@ -151,16 +167,29 @@ async fn two_boards_with_slow_ports_prove_together_what_one_cannot() {
     // A stranger to the test changes nothing.
     answer(&console, &b, id, 100, 95, 40).await;
     let now = Timestamp::now();
-    assert_eq!(console.app.db.bandwidth().decide_due(now).await.unwrap(), [0_i64; 0]);
+    assert_eq!(
+        console.app.db.bandwidth().decide_due(now).await.unwrap(),
+        [0_i64; 0]
+    );
     answer(&console, &a, id, 100, 95, 40).await;
-    assert_eq!(console.app.db.bandwidth().decide_due(now).await.unwrap(), [school]);
+    assert_eq!(
+        console.app.db.bandwidth().decide_due(now).await.unwrap(),
+        [school]
+    );
     let alone = console.get(&format!("/bandwidth/tests/{id}")).await.json();
     assert_eq!(alone["decision"]["verdict"], "port_cannot_prove");
-    assert_eq!(alone["decision"]["target"]["quote"], "互联网带宽下行达200M、上行达40M");
+    assert_eq!(
+        alone["decision"]["target"]["quote"],
+        "互联网带宽下行达200M、上行达40M"
+    );
 
     let ordered = console.post(&tests, json!({})).await.json();
     let id = ordered["id"].as_str().unwrap();
-    assert_eq!(ordered["boards"].as_array().unwrap().len(), 2, "as many as the target needs");
+    assert_eq!(
+        ordered["boards"].as_array().unwrap().len(),
+        2,
+        "as many as the target needs"
+    );
     let due = console.app.db.commands().due(now, now).await.unwrap();
     let moments: std::collections::BTreeSet<_> = due
         .iter()
@@ -178,14 +207,32 @@ async fn two_boards_with_slow_ports_prove_together_what_one_cannot() {
     assert_eq!(together["decision"]["verdict"], "met", "{together}");
     assert_eq!(together["decision"]["ports_mbps"], 200);
 
-    let month = bbt_console::domain::bandwidth::rules::local(now).strftime("%Y-%m").to_string();
-    let schools = console.get(&format!("/bandwidth/schools?month={month}&verdict=met")).await.json();
-    assert_eq!((&schools["total"], &schools["items"][0]["school_id"]), (&json!(1), &json!(school)));
-    let unknown = console.get(&format!("/bandwidth/schools?month={month}&verdict=no_figures")).await.json();
-    assert_eq!(unknown["total"], county.schools.len() - 1, "the others are unknown, not met");
+    let month = bbt_console::domain::bandwidth::rules::local(now)
+        .strftime("%Y-%m")
+        .to_string();
+    let schools = console
+        .get(&format!("/bandwidth/schools?month={month}&verdict=met"))
+        .await
+        .json();
+    assert_eq!(
+        (&schools["total"], &schools["items"][0]["school_id"]),
+        (&json!(1), &json!(school))
+    );
+    let unknown = console
+        .get(&format!("/bandwidth/schools?month={month}&verdict=no_figures"))
+        .await
+        .json();
+    assert_eq!(
+        unknown["total"],
+        county.schools.len() - 1,
+        "the others are unknown, not met"
+    );
     let of_month = console.app.db.bandwidth().month(school, &month).await.unwrap();
     assert_eq!((of_month.verdict, of_month.tests), (Verdict::Met, 2));
-    assert_eq!(console.get("/bandwidth/schools?month=2026-13").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(
+        console.get("/bandwidth/schools?month=2026-13").await.status,
+        StatusCode::NOT_FOUND
+    );
 
     evidence(&console, school, &month).await;
 }
@@ -231,24 +278,43 @@ async fn lines_are_left_alone_in_class_and_exams() {
     assert_eq!(console.post(&tests, json!({})).await.code(), "bandwidth_not_now");
     let settings = json!({ "uplink_kbps": 1_000_000, "schools_at_once": 4, "every_days": 7, "seconds": 5, "streams": 4,
         "boards_at_once": 8 });
-    assert_eq!(put(&console, "/bandwidth/settings", settings).await.status, StatusCode::OK);
+    assert_eq!(
+        put(&console, "/bandwidth/settings", settings).await.status,
+        StatusCode::OK
+    );
     let now = Timestamp::now();
     assert_eq!(bandwidth::plan(&console.app, now).await.unwrap(), 0);
     put(&console, &line, json!({ "class_hours": [] })).await;
     assert_eq!(bandwidth::plan(&console.app, now).await.unwrap(), 1);
-    assert_eq!(bandwidth::plan(&console.app, now).await.unwrap(), 0, "it runs already");
+    assert_eq!(
+        bandwidth::plan(&console.app, now).await.unwrap(),
+        0,
+        "it runs already"
+    );
     // Nobody answers: the time runs out, and that is no verdict about the line.
     let later = now + SignedDuration::from_secs(600);
-    assert_eq!(console.app.db.bandwidth().decide_due(later).await.unwrap(), [school]);
-    let found = console.get(&format!("/bandwidth/tests?school_id={school}")).await.json();
+    assert_eq!(
+        console.app.db.bandwidth().decide_due(later).await.unwrap(),
+        [school]
+    );
+    let found = console
+        .get(&format!("/bandwidth/tests?school_id={school}"))
+        .await
+        .json();
     let decision = &found["items"][0]["decision"];
-    assert_eq!((&decision["verdict"], &decision["doubts"]), (&json!("no_figures"), &json!(["board_missing"])));
+    assert_eq!(
+        (&decision["verdict"], &decision["doubts"]),
+        (&json!("no_figures"), &json!(["board_missing"]))
+    );
     // What comes late is looked at once more.
     let id = found["items"][0]["id"].as_str().unwrap();
     answer(&console, &device, id, 1_000, 300, 100).await;
     console.app.db.bandwidth().decide_due(later).await.unwrap();
     let found = console.get(&format!("/bandwidth/tests/{id}")).await.json();
-    assert_eq!(found["decision"]["verdict"], "no_target", "nobody says what it should be");
+    assert_eq!(
+        found["decision"]["verdict"], "no_target",
+        "nobody says what it should be"
+    );
     let exam = json!({ "name": "月考", "school_id": school, "from": now, "to": now + SignedDuration::from_hours(2) });
     let planned = console.post("/exams", exam).await;
     assert_eq!(planned.status, StatusCode::CREATED, "{}", planned.json());
@@ -269,19 +335,31 @@ async fn rules_are_data_and_load_without_a_rebuild() {
     let bad = put(&console, "/bandwidth/rules", rules.clone()).await;
     assert_eq!(bad.code(), "bandwidth_rules");
     rules["sets"][2]["rules"][0]["down_mbps"] = json!(500);
-    assert_eq!(put(&console, "/bandwidth/rules", rules).await.status, StatusCode::OK);
+    assert_eq!(
+        put(&console, "/bandwidth/rules", rules).await.status,
+        StatusCode::OK
+    );
     let held = console.app.db.bandwidth().rules().await.unwrap();
     assert_eq!((held.version, held.sets[2].rules[0].down_mbps), (2, Some(500)));
     let everything = Scope::everything();
     let county = console.county().await;
     let bandwidth = console.app.db.bandwidth();
     bandwidth
-        .follow(&everything, county.county, Some("bazhong"), "test", Timestamp::now())
+        .follow(
+            &everything,
+            county.county,
+            Some("bazhong"),
+            "test",
+            Timestamp::now(),
+        )
         .await
         .unwrap();
     let mut without = held;
     without.version = 3;
     without.sets.retain(|set| set.id != "bazhong");
-    let refused = bandwidth.add_rules(&without, "test", Timestamp::now()).await.unwrap_err();
+    let refused = bandwidth
+        .add_rules(&without, "test", Timestamp::now())
+        .await
+        .unwrap_err();
     assert!(refused.to_string().contains("bazhong"), "{refused}");
 }

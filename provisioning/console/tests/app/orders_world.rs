@@ -86,7 +86,8 @@ fn mentions(mut shot: Shot, word: impl Into<String>) -> Shot {
 }
 
 pub async fn new_order(console: &TestConsole, at: &Site) -> i64 {
-    let order = json!({ "classroom_id": at.classroom, "title": format!("工单{}", at.mark), "fault_class": "sound" });
+    let order =
+        json!({ "classroom_id": at.classroom, "title": format!("工单{}", at.mark), "fault_class": "sound" });
     let made = console.post("/orders", order).await;
     assert_eq!(made.status, StatusCode::CREATED, "{}", made.json());
     made.json()["order"]["id"].as_i64().unwrap()
@@ -94,7 +95,9 @@ pub async fn new_order(console: &TestConsole, at: &Site) -> i64 {
 
 async fn repaired(console: &TestConsole, at: &Site) -> i64 {
     let order = new_order(console, at).await;
-    let done = console.post(&format!("/orders/{order}/work"), json!({ "step": "repaired" })).await;
+    let done = console
+        .post(&format!("/orders/{order}/work"), json!({ "step": "repaired" }))
+        .await;
     assert!(done.status.is_success(), "{}", done.json());
     order
 }
@@ -145,13 +148,22 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, _: &Perso
         "GET /orders/{id}" => vec![get(format!("/orders/{}", new_order(console, at).await))],
         "GET /orders/{id}/photos/{photo}" => {
             let order = new_order(console, at).await;
-            vec![get(format!("/orders/{order}/photos/{}", photo(console, order).await))]
+            vec![get(format!(
+                "/orders/{order}/photos/{}",
+                photo(console, order).await
+            ))]
         }
         "POST /orders" => vec![
             post("/orders", json!({ "school_id": at.school, "title": "屏幕碎了" })),
-            post("/orders", json!({ "classroom_id": at.classroom, "title": "屏幕碎了" })),
+            post(
+                "/orders",
+                json!({ "classroom_id": at.classroom, "title": "屏幕碎了" }),
+            ),
             post("/orders", json!({ "device_id": at.device, "title": "屏幕碎了" })),
-            post("/orders", json!({ "asset_id": asset(console, at).await.0, "title": "屏幕碎了" })),
+            post(
+                "/orders",
+                json!({ "asset_id": asset(console, at).await.0, "title": "屏幕碎了" }),
+            ),
         ],
         "POST /orders/{id}/work" => {
             let order = new_order(console, at).await;
@@ -159,21 +171,35 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, _: &Perso
         }
         "POST /orders/{id}/verdict" => {
             let order = repaired(console, at).await;
-            vec![post(format!("/orders/{order}/verdict"), json!({ "step": "confirm" }))]
+            vec![post(
+                format!("/orders/{order}/verdict"),
+                json!({ "step": "confirm" }),
+            )]
         }
         "POST /orders/{id}/parts" => {
             let order = new_order(console, at).await;
             let part = part(console, at).await.0;
-            vec![post(format!("/orders/{order}/parts"), json!({ "part_id": part, "count": 1 }))]
+            vec![post(
+                format!("/orders/{order}/parts"),
+                json!({ "part_id": part, "count": 1 }),
+            )]
         }
         "POST /orders/{id}/photos" => {
             let order = new_order(console, at).await;
             let (kind, body) = multipart(&[("file", Some("a.png"), &PICTURE)]);
-            vec![shot(Method::POST, format!("/orders/{order}/photos?shows=repair"), Payload::Form(kind, body))]
+            vec![shot(
+                Method::POST,
+                format!("/orders/{order}/photos?shows=repair"),
+                Payload::Form(kind, body),
+            )]
         }
         "PATCH /orders/{id}" => {
             let order = new_order(console, at).await;
-            vec![shot(Method::PATCH, format!("/orders/{order}"), Payload::Json(json!({ "urgent": true })))]
+            vec![shot(
+                Method::PATCH,
+                format!("/orders/{order}"),
+                Payload::Json(json!({ "urgent": true })),
+            )]
         }
         "POST /rectifications" => {
             let new = json!({ "school_id": at.school, "title": "弱口令", "due_on": "2099-01-01" });
@@ -188,17 +214,29 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, _: &Perso
         }
         "GET /schools/{id}/wall-codes" => vec![get(format!("/schools/{}/wall-codes", at.school))],
         "POST /schools/{id}/wall-codes" => {
-            vec![shot(Method::POST, format!("/schools/{}/wall-codes", at.school), Payload::None)]
+            vec![shot(
+                Method::POST,
+                format!("/schools/{}/wall-codes", at.school),
+                Payload::None,
+            )]
         }
         "POST /classrooms/{id}/wall-code" => {
-            vec![shot(Method::POST, format!("/classrooms/{}/wall-code", at.classroom), Payload::None)]
+            vec![shot(
+                Method::POST,
+                format!("/classrooms/{}/wall-code", at.classroom),
+                Payload::None,
+            )]
         }
         "GET /regions/{id}/order-slas" => vec![get(format!("/regions/{}/order-slas", at.region))],
         "PUT /regions/{id}/order-slas" => {
             let sla = json!({ "clock": "wall", "respond_min": 60, "repair_min": 600 });
             let row = json!({ "class": "resource", "urgent": false, "own": true, "sla": sla });
             let body = Payload::Json(json!({ "region_id": at.region, "rows": [row] }));
-            vec![shot(Method::PUT, format!("/regions/{}/order-slas", at.region), body)]
+            vec![shot(
+                Method::PUT,
+                format!("/regions/{}/order-slas", at.region),
+                body,
+            )]
         }
         "GET /parts" => match (own, at.node) {
             // Two schools of a region have one stock above them.
@@ -214,7 +252,10 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, _: &Perso
         }
         "POST /parts/{id}/moves" => {
             let (part, _) = part(console, at).await;
-            vec![post(format!("/parts/{part}/moves"), json!({ "change": 3, "note": "采购" }))]
+            vec![post(
+                format!("/parts/{part}/moves"),
+                json!({ "change": 3, "note": "采购" }),
+            )]
         }
         "GET /areas" => {
             let (_, name) = area(console, at).await;
@@ -235,7 +276,10 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, _: &Perso
         }
         "GET /assets" => {
             let (_, tag) = asset(console, at).await;
-            vec![mentions(get(format!("/assets?search={tag}")), format!("\"tag\":\"{tag}\""))]
+            vec![mentions(
+                get(format!("/assets?search={tag}")),
+                format!("\"tag\":\"{tag}\""),
+            )]
         }
         "GET /assets/{id}" => vec![get(format!("/assets/{}", asset(console, at).await.0))],
         "GET /assets/template" => only_own(get("/assets/template")),
@@ -246,12 +290,20 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, _: &Perso
         }
         "PATCH /assets/{id}" => {
             let (asset, _) = asset(console, at).await;
-            vec![shot(Method::PATCH, format!("/assets/{asset}"), Payload::Json(json!({ "brand": "甲" })))]
+            vec![shot(
+                Method::PATCH,
+                format!("/assets/{asset}"),
+                Payload::Json(json!({ "brand": "甲" })),
+            )]
         }
         "POST /regions/{id}/assets" => {
             let csv = "学校代码,设备类型\n";
             let (kind, body) = multipart(&[("file", Some("a.csv"), csv.as_bytes())]);
-            vec![shot(Method::POST, format!("/regions/{}/assets", at.region), Payload::Form(kind, body))]
+            vec![shot(
+                Method::POST,
+                format!("/regions/{}/assets", at.region),
+                Payload::Form(kind, body),
+            )]
         }
         "GET /inspections" => {
             let note = unique(&format!("巡检-{}-", at.mark));

@@ -436,10 +436,7 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
         "GET /devices/{id}" => vec![get(format!("/devices/{}", at.device))],
         "GET /devices/{id}/identity" => vec![get(format!("/devices/{}/identity", at.device))],
         "GET /devices/{id}/health" => vec![get(format!("/devices/{}/health", at.device))],
-        "GET /devices/{id}/series" => vec![get(format!(
-            "/devices/{}/series?metrics=cpu_percent",
-            at.device
-        ))],
+        "GET /devices/{id}/series" => vec![get(format!("/devices/{}/series?metrics=cpu_percent", at.device))],
         "GET /devices/{id}/events" => vec![get(format!("/devices/{}/events", at.device))],
         "GET /fleet" => vec![
             get(format!("/fleet?school_id={}", at.school)),
@@ -895,9 +892,15 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
         "GET /regions/{id}/bandwidth-rules" => vec![get(format!("/regions/{}/bandwidth-rules", at.region))],
         "PUT /regions/{id}/bandwidth-rules" => {
             let path = format!("/regions/{}/bandwidth-rules", at.region);
-            vec![shot(Method::PUT, path, Payload::Json(json!({ "rule_set": "bazhong" })))]
+            vec![shot(
+                Method::PUT,
+                path,
+                Payload::Json(json!({ "rule_set": "bazhong" })),
+            )]
         }
-        "GET /bandwidth/schools" => vec![get("/bandwidth/schools?page_size=500").mentions(format!("\"school_id\":{},", at.school))],
+        "GET /bandwidth/schools" => {
+            vec![get("/bandwidth/schools?page_size=500").mentions(format!("\"school_id\":{},", at.school))]
+        }
         "GET /bandwidth/tests" => {
             let test = crate::bandwidth::stored(console, at.school).await;
             vec![get("/bandwidth/tests?page_size=500").mentions(test)]
@@ -911,7 +914,10 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
             vec![post(format!("/schools/{}/bandwidth-tests", at.school), json!({})).not_refused()]
         }
         "GET /schools/{id}/bandwidth-evidence" => {
-            vec![get(format!("/schools/{}/bandwidth-evidence?month=2026-11", at.school))]
+            vec![get(format!(
+                "/schools/{}/bandwidth-evidence?month=2026-11",
+                at.school
+            ))]
         }
         "GET /exams" => {
             vec![get("/exams?page_size=500").mentions(&at.exam)]

@@ -49,7 +49,9 @@ async fn webhook() -> (String, Box_) {
     let got: Box_ = Arc::default();
     async fn take(State(got): State<Box_>, Json(body): Json<Value>) {
         let text = |key: &str| body[key].as_str().unwrap_or_default().to_owned();
-        got.lock().unwrap().push((text("to"), format!("{}\n{}", text("title"), text("text"))));
+        got.lock()
+            .unwrap()
+            .push((text("to"), format!("{}\n{}", text("title"), text("text"))));
     }
     let router = Router::new().route("/hook", post(take)).with_state(got.clone());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -76,7 +78,9 @@ async fn mail() -> (u16, Box_) {
                     let answer: &[u8] = if data {
                         if line == "." {
                             data = false;
-                            sink.lock().unwrap().push((std::mem::take(&mut to), std::mem::take(&mut text)));
+                            sink.lock()
+                                .unwrap()
+                                .push((std::mem::take(&mut to), std::mem::take(&mut text)));
                             b"250 taken\r\n"
                         } else {
                             text.push_str(&line);
@@ -136,15 +140,29 @@ struct Storm {
 
 impl Storm {
     async fn sql(&self, sql: &'static str, a: i64, b: i64) {
-        sqlx::query(sql).bind(a).bind(b).execute(&self.pool).await.unwrap();
+        sqlx::query(sql)
+            .bind(a)
+            .bind(b)
+            .execute(&self.pool)
+            .await
+            .unwrap();
     }
 
     async fn round(&mut self, now: Timestamp) {
-        self.sql("UPDATE devices SET last_seen_at = ?1 WHERE online = 1 AND ?2 = 0", now.as_millisecond(), 0).await;
+        self.sql(
+            "UPDATE devices SET last_seen_at = ?1 WHERE online = 1 AND ?2 = 0",
+            now.as_millisecond(),
+            0,
+        )
+        .await;
         live(&self.console, now).await;
-        jobs::alerts::round(&self.console.app, &mut self.memory, now).await.unwrap();
+        jobs::alerts::round(&self.console.app, &mut self.memory, now)
+            .await
+            .unwrap();
         jobs::notify::plan(&self.console.app, now).await.unwrap();
-        jobs::notify::dispatch(&self.console.app, &self.busy, &mut self.sending, now).await.unwrap();
+        jobs::notify::dispatch(&self.console.app, &self.busy, &mut self.sending, now)
+            .await
+            .unwrap();
     }
 
     async fn event(&self, device: i64, boot: &str, seq: i64, kind: &str, body: &str, now: Timestamp) {
@@ -177,21 +195,35 @@ impl Storm {
 /// Twelve schools of one county that are hit, and two of another with one bad board each.
 async fn built(base: Timestamp) -> Storm {
     let folder = Folder::new();
-    std::fs::write(folder.path().join("console.toml"), "[notify]\nprivate_hosts = [\"127.0.0.1\"]\n").unwrap();
+    std::fs::write(
+        folder.path().join("console.toml"),
+        "[notify]\nprivate_hosts = [\"127.0.0.1\"]\n",
+    )
+    .unwrap();
     let console = TestConsole::in_folder(folder).await;
     let everything = Scope::everything();
     let tree = console.app.db.tree();
     let region = async |name: &str, kind, parent_id| {
-        let new = NewRegion { parent_id, kind, name: name.into(), code: None };
+        let new = NewRegion {
+            parent_id,
+            kind,
+            name: name.into(),
+            code: None,
+        };
         tree.add_region(&everything, &new).await.unwrap()
     };
-    let counties = [region("雷县", RegionKind::County, None).await, region("晴县", RegionKind::County, None).await];
+    let counties = [
+        region("雷县", RegionKind::County, None).await,
+        region("晴县", RegionKind::County, None).await,
+    ];
     let mut towns = Vec::new();
     for n in 0..3 {
         towns.push(region(&format!("雷{n}镇"), RegionKind::Township, Some(counties[0])).await);
     }
     let pool = SqlitePool::connect_with(
-        SqliteConnectOptions::new().filename(console.folder.path().join(FILE_NAME)).busy_timeout(Duration::from_secs(15)),
+        SqliteConnectOptions::new()
+            .filename(console.folder.path().join(FILE_NAME))
+            .busy_timeout(Duration::from_secs(15)),
     )
     .await
     .unwrap();
@@ -206,12 +238,36 @@ async fn built(base: Timestamp) -> Storm {
     };
     for at in 0..SCHOOLS + 2 {
         let region_id = if at < SCHOOLS { towns[at % 3] } else { counties[1] };
-        let new = NewSchool { region_id, code: format!("S{at}"), name: format!("第{at}小学"), kind: SchoolKind::School };
-        let school = storm.console.app.db.tree().add_school(&everything, &new).await.unwrap();
+        let new = NewSchool {
+            region_id,
+            code: format!("S{at}"),
+            name: format!("第{at}小学"),
+            kind: SchoolKind::School,
+        };
+        let school = storm
+            .console
+            .app
+            .db
+            .tree()
+            .add_school(&everything, &new)
+            .await
+            .unwrap();
         storm.schools.push(school);
         for n in 0..BOARDS {
-            let room = NewClassroom { school_id: school, code: format!("{n}"), name: format!("{n}班"), grade: String::new() };
-            let room = storm.console.app.db.tree().add_classroom(&everything, &room).await.unwrap();
+            let room = NewClassroom {
+                school_id: school,
+                code: format!("{n}"),
+                name: format!("{n}班"),
+                grade: String::new(),
+            };
+            let room = storm
+                .console
+                .app
+                .db
+                .tree()
+                .add_classroom(&everything, &room)
+                .await
+                .unwrap();
             let no: i64 = sqlx::query_scalar(
                 "INSERT INTO devices (id, classroom_id, serial, board, agent_version, certificate_serial, enrolled_at, online, last_seen_at, boot_id)
                  VALUES (?1, ?2, ?1, 'generic', '0.1.0', '00', ?3, 1, ?3, ?1 || '-boot-1') RETURNING device_no",
@@ -233,7 +289,13 @@ async fn built(base: Timestamp) -> Storm {
                 (8..12, 2) => (Cause::Line, Some("power_loss")),
                 _ => (Cause::Line, None),
             };
-            storm.boards.push(Board { no, school: at, truth, comes_back: !(at < 3 && n == 24), reason });
+            storm.boards.push(Board {
+                no,
+                school: at,
+                truth,
+                comes_back: !(at < 3 && n == 24),
+                reason,
+            });
         }
     }
     storm
@@ -244,7 +306,10 @@ async fn people(storm: &Storm, hook: &str, smtp: u16, hang: &str) {
     let everything = Scope::everything();
     let now = Timestamp::now();
     let channel = async |kind, name: &str, settings: Settings, url: Option<&str>, tells| {
-        let secrets = Secrets { url: url.map(str::to_owned), ..Secrets::default() };
+        let secrets = Secrets {
+            url: url.map(str::to_owned),
+            ..Secrets::default()
+        };
         let row = ChannelRow {
             node: Node::Root,
             kind,
@@ -254,10 +319,28 @@ async fn people(storm: &Storm, hook: &str, smtp: u16, hang: &str) {
             tells,
             enabled: true,
         };
-        app.db.notify().set_channel(&everything, None, &row, "test", now).await.unwrap()
+        app.db
+            .notify()
+            .set_channel(&everything, None, &row, "test", now)
+            .await
+            .unwrap()
     };
-    let hang = channel(ChannelKind::Webhook, "hang", Settings::default(), Some(hang), Some(Severity::Notice)).await;
-    let hook = channel(ChannelKind::Webhook, "hook", Settings::default(), Some(hook), None).await;
+    let hang = channel(
+        ChannelKind::Webhook,
+        "hang",
+        Settings::default(),
+        Some(hang),
+        Some(Severity::Notice),
+    )
+    .await;
+    let hook = channel(
+        ChannelKind::Webhook,
+        "hook",
+        Settings::default(),
+        Some(hook),
+        None,
+    )
+    .await;
     let server = Settings {
         target: "mail".into(),
         smtp_host: "127.0.0.1".into(),
@@ -272,10 +355,25 @@ async fn people(storm: &Storm, hook: &str, smtp: u16, hang: &str) {
     // Five technicians: four with three schools of the storm each, one with those of the other county.
     for n in 0..5 {
         let name = format!("t{n}");
-        let user = app.db.users().add(&name, &name, &hash, Language::ZhCn, now).await.unwrap();
+        let user = app
+            .db
+            .users()
+            .add(&name, &name, &hash, Language::ZhCn, now)
+            .await
+            .unwrap();
         let of = if n < 4 { n * 3..n * 3 + 3 } else { 12..14 };
         for school in of {
-            app.db.grants().add(user, Role::Technician, Node::School(storm.schools[school]), "test", now).await.unwrap();
+            app.db
+                .grants()
+                .add(
+                    user,
+                    Role::Technician,
+                    Node::School(storm.schools[school]),
+                    "test",
+                    now,
+                )
+                .await
+                .unwrap();
         }
         let row = NewRow {
             username: &name,
@@ -286,7 +384,11 @@ async fn people(storm: &Storm, hook: &str, smtp: u16, hang: &str) {
             quiet: (0, 0),
             tell_cleared: false,
         };
-        app.db.notify().set_recipient(&everything, &row, "test", now).await.unwrap();
+        app.db
+            .notify()
+            .set_recipient(&everything, &row, "test", now)
+            .await
+            .unwrap();
     }
 }
 
@@ -317,10 +419,18 @@ async fn three_hundred_boards_in_ninety_seconds() {
         let (from, to) = (15 * (step - 1), 15 * step);
         for n in 0..storm.boards.len() {
             let board = &storm.boards[n];
-            if struck(board, n) && lost_at[n] > from && lost_at[n] <= to || step == 0 && lost_at[n] == 0 && struck(board, n) {
+            if struck(board, n) && lost_at[n] > from && lost_at[n] <= to
+                || step == 0 && lost_at[n] == 0 && struck(board, n)
+            {
                 drops += usize::from(board.school < SCHOOLS);
                 let at = second(lost_at[n]).as_millisecond();
-                storm.sql("UPDATE devices SET online = 0, last_seen_at = ?1 WHERE device_no = ?2", at, board.no).await;
+                storm
+                    .sql(
+                        "UPDATE devices SET online = 0, last_seen_at = ?1 WHERE device_no = ?2",
+                        at,
+                        board.no,
+                    )
+                    .await;
             }
         }
         storm.round(second(to)).await;
@@ -328,21 +438,45 @@ async fn three_hundred_boards_in_ninety_seconds() {
     assert_eq!(drops, 300);
 
     let everything = Scope::everything();
-    let all = IncidentQuery { parts: Some(true), page_size: Some(500), ..IncidentQuery::default() };
-    let (incidents, _) = storm.console.app.db.incidents().list(&everything, &all).await.unwrap();
-    let areas: Vec<_> = incidents.iter().filter(|one| one.kind == IncidentKind::Area).collect();
+    let all = IncidentQuery {
+        parts: Some(true),
+        page_size: Some(500),
+        ..IncidentQuery::default()
+    };
+    let (incidents, _) = storm
+        .console
+        .app
+        .db
+        .incidents()
+        .list(&everything, &all)
+        .await
+        .unwrap();
+    let areas: Vec<_> = incidents
+        .iter()
+        .filter(|one| one.kind == IncidentKind::Area)
+        .collect();
     assert_eq!(areas.len(), 1, "{incidents:#?}");
-    let parts: Vec<_> = incidents.iter().filter(|one| one.parent_id == Some(areas[0].id)).collect();
-    let elsewhere: Vec<_> = incidents.iter().filter(|one| one.parent_id.is_none() && one.id != areas[0].id).collect();
+    let parts: Vec<_> = incidents
+        .iter()
+        .filter(|one| one.parent_id == Some(areas[0].id))
+        .collect();
+    let elsewhere: Vec<_> = incidents
+        .iter()
+        .filter(|one| one.parent_id.is_none() && one.id != areas[0].id)
+        .collect();
     assert_eq!((parts.len(), elsewhere.len()), (SCHOOLS, 2), "{incidents:#?}");
     assert_eq!((areas[0].devices, areas[0].schools), (300, 12));
     assert_eq!(areas[0].cause, Cause::PowerOrLine, "nobody knows yet");
 
     // One message for each person, while the other channel still hangs.
     let wait = Instant::now();
-    while hooked.lock().unwrap().len() + mailed.lock().unwrap().len() < 6 && wait.elapsed() < Duration::from_secs(8) {
+    while hooked.lock().unwrap().len() + mailed.lock().unwrap().len() < 6
+        && wait.elapsed() < Duration::from_secs(8)
+    {
         tokio::time::sleep(Duration::from_millis(20)).await;
-        jobs::notify::dispatch(&storm.console.app, &storm.busy, &mut storm.sending, second(601)).await.unwrap();
+        jobs::notify::dispatch(&storm.console.app, &storm.busy, &mut storm.sending, second(601))
+            .await
+            .unwrap();
     }
     let mut by_person: BTreeMap<String, usize> = BTreeMap::new();
     for (to, text) in hooked.lock().unwrap().iter().chain(mailed.lock().unwrap().iter()) {
@@ -351,13 +485,20 @@ async fn three_hundred_boards_in_ninety_seconds() {
             for school in ["第0小学", "第1小学", "第2小学"] {
                 assert!(text.contains(school), "{text}");
             }
-            assert!(!text.contains("第3小学") && text.contains("3 所学校失联"), "{text}");
+            assert!(
+                !text.contains("第3小学") && text.contains("3 所学校失联"),
+                "{text}"
+            );
         }
     }
     let names: Vec<(String, usize)> = by_person.into_iter().collect();
-    let expected: Vec<(String, usize)> =
-        (0..5).map(|n| (format!("t{n}@county.example"), if n < 4 { 1 } else { 2 })).collect();
-    assert_eq!(names, expected, "one message for each of the four; the fifth has two boards at two schools");
+    let expected: Vec<(String, usize)> = (0..5)
+        .map(|n| (format!("t{n}@county.example"), if n < 4 { 1 } else { 2 }))
+        .collect();
+    assert_eq!(
+        names, expected,
+        "one message for each of the four; the fifth has two boards at two schools"
+    );
 
     // They come back over a minute; one with a disk that is broken.
     for step in 41..90 {
@@ -368,15 +509,34 @@ async fn three_hundred_boards_in_ninety_seconds() {
                 continue;
             }
             let (no, reason) = (board.no, board.reason);
-            storm.sql("UPDATE devices SET online = 1, last_seen_at = ?1 WHERE device_no = ?2", now.as_millisecond(), no).await;
+            storm
+                .sql(
+                    "UPDATE devices SET online = 1, last_seen_at = ?1 WHERE device_no = ?2",
+                    now.as_millisecond(),
+                    no,
+                )
+                .await;
             if let Some(reason) = reason {
                 storm.sql("UPDATE devices SET boot_id = id || '-boot-2', report_generation = report_generation + ?1 WHERE device_no = ?2", 0, no).await;
-                let boot: String = sqlx::query_scalar("SELECT boot_id FROM devices WHERE device_no = ?").bind(no).fetch_one(&storm.pool).await.unwrap();
+                let boot: String = sqlx::query_scalar("SELECT boot_id FROM devices WHERE device_no = ?")
+                    .bind(no)
+                    .fetch_one(&storm.pool)
+                    .await
+                    .unwrap();
                 let body = format!("{{\"event\":\"booted\",\"reason\":\"{reason}\",\"by\":\"agent\"}}");
                 storm.event(no, &boot, 1, "booted", &body, now).await;
             }
             if n == 30 {
-                storm.event(no, "d-1-5-boot-2", 2, "storage", "{\"event\":\"storage\",\"what\":\"read_only\",\"detail\":\"ext4\"}", now).await;
+                storm
+                    .event(
+                        no,
+                        "d-1-5-boot-2",
+                        2,
+                        "storage",
+                        "{\"event\":\"storage\",\"what\":\"read_only\",\"detail\":\"ext4\"}",
+                        now,
+                    )
+                    .await;
             }
         }
         storm.round(now).await;
@@ -392,13 +552,31 @@ async fn three_hundred_boards_in_ninety_seconds() {
     let mut right = 0;
     for (n, board) in storm.boards.iter().enumerate() {
         if board.school < SCHOOLS {
-            right += usize::from(found.get(&board.no).is_some_and(|cause| cause == board.truth.as_str()));
+            right += usize::from(
+                found
+                    .get(&board.no)
+                    .is_some_and(|cause| cause == board.truth.as_str()),
+            );
         } else if struck(board, n) {
-            assert_eq!(found[&board.no], board.truth.as_str(), "a single board is judged by its own word");
+            assert_eq!(
+                found[&board.no],
+                board.truth.as_str(),
+                "a single board is judged by its own word"
+            );
         }
     }
-    let (incidents, _) = storm.console.app.db.incidents().list(&everything, &all).await.unwrap();
-    let parts: Vec<_> = incidents.iter().filter(|one| one.parent_id == Some(areas[0].id)).collect();
+    let (incidents, _) = storm
+        .console
+        .app
+        .db
+        .incidents()
+        .list(&everything, &all)
+        .await
+        .unwrap();
+    let parts: Vec<_> = incidents
+        .iter()
+        .filter(|one| one.parent_id == Some(areas[0].id))
+        .collect();
     let power = parts.iter().filter(|one| one.cause == Cause::Power).count();
     let line = parts.iter().filter(|one| one.cause == Cause::Line).count();
     println!(
@@ -412,14 +590,41 @@ async fn three_hundred_boards_in_ninety_seconds() {
     assert!(right * 100 >= 95 * 300, "{right} of 300");
 
     // What is left: three boards that are still away, and one with a broken disk.
-    let to_see = IncidentDeviceQuery { to_see: Some(true), ..IncidentDeviceQuery::default() };
-    let (damage, _) = storm.console.app.db.incidents().devices(&everything, areas[0].id, &to_see).await.unwrap();
+    let to_see = IncidentDeviceQuery {
+        to_see: Some(true),
+        ..IncidentDeviceQuery::default()
+    };
+    let (damage, _) = storm
+        .console
+        .app
+        .db
+        .incidents()
+        .devices(&everything, areas[0].id, &to_see)
+        .await
+        .unwrap();
     assert_eq!(damage.len(), 4, "{damage:#?}");
-    assert_eq!(damage.iter().filter(|board| board.damage == ["disk_read_only"]).count(), 1);
+    assert_eq!(
+        damage
+            .iter()
+            .filter(|board| board.damage == ["disk_read_only"])
+            .count(),
+        1
+    );
     // The one that hangs is written down as such, and nothing else waited for it.
     storm.sending.shutdown().await;
-    let hung = NotificationQuery { state: Some("sent".into()), page_size: Some(500), ..NotificationQuery::default() };
-    let (sent, _) = storm.console.app.db.notify().messages(&everything, &hung).await.unwrap();
+    let hung = NotificationQuery {
+        state: Some("sent".into()),
+        page_size: Some(500),
+        ..NotificationQuery::default()
+    };
+    let (sent, _) = storm
+        .console
+        .app
+        .db
+        .notify()
+        .messages(&everything, &hung)
+        .await
+        .unwrap();
     assert!(sent.iter().all(|message| message.channel != "hang"));
     assert!(sent.len() >= 6);
 }

@@ -114,7 +114,10 @@ pub(super) fn presence(state: Option<&str>, why: Option<&str>, since: Option<Tim
 }
 
 pub(super) fn number(row: &SqliteRow, column: &str) -> Option<f64> {
-    row.try_get_unchecked::<Option<f64>, _>(column).ok().flatten().filter(|value| value.is_finite())
+    row.try_get_unchecked::<Option<f64>, _>(column)
+        .ok()
+        .flatten()
+        .filter(|value| value.is_finite())
 }
 
 impl Alerts<'_> {
@@ -133,7 +136,11 @@ impl Alerts<'_> {
         let board = |row: BoardSql| BoardRow {
             device_no: row.device_no,
             school: row.school_id,
-            presence: presence(row.state.as_deref(), row.why.as_deref(), row.last_seen_at.map(instant)),
+            presence: presence(
+                row.state.as_deref(),
+                row.why.as_deref(),
+                row.last_seen_at.map(instant),
+            ),
             boot: row.boot_id,
             sampled: row.latest_at.map(instant),
             limited: row.limited_at.map(instant),
@@ -233,7 +240,9 @@ impl Alerts<'_> {
     /// The database's.
     pub async fn class_hours(&self, now: Timestamp) -> DbResult<HashMap<i64, Vec<crate::api::lines::Hours>>> {
         let mut reading = self.0.read.begin().await?;
-        let schools: Vec<i64> = sqlx::query_scalar("SELECT id FROM schools").fetch_all(&mut *reading).await?;
+        let schools: Vec<i64> = sqlx::query_scalar("SELECT id FROM schools")
+            .fetch_all(&mut *reading)
+            .await?;
         let mut all = HashMap::with_capacity(schools.len());
         for school in schools {
             let line = crate::db::lines::effective(&mut reading, school, now).await?;

@@ -44,7 +44,13 @@ impl Alerts<'_> {
     ///
     /// # Errors
     /// [`crate::db::DbError::NotFound`] for a place out of reach.
-    pub async fn try_rule(&self, scope: &Scope, node: Node, rule: &RuleBody, now: Timestamp) -> DbResult<RuleTest> {
+    pub async fn try_rule(
+        &self,
+        scope: &Scope,
+        node: Node,
+        rule: &RuleBody,
+        now: Timestamp,
+    ) -> DbResult<RuleTest> {
         if node != Node::Root {
             self.need(scope, node).await?;
         }
@@ -62,7 +68,9 @@ impl Alerts<'_> {
         let found = match &rule.condition {
             Condition::Metric { .. } => self.metric(&boards, rule, from, now).await?,
             Condition::Event { .. } => self.events(&boards, rule, from, now).await?,
-            Condition::Offline | Condition::SchoolLost { .. } => self.absence(&boards, rule, from, now).await?,
+            Condition::Offline | Condition::SchoolLost { .. } => {
+                self.absence(&boards, rule, from, now).await?
+            }
         };
         let mut examples: Vec<RuleTestHit> = found
             .iter()
@@ -99,7 +107,9 @@ impl Alerts<'_> {
         match node {
             Node::Root => {}
             Node::Region(id) => {
-                sql.push(" AND s.region_id IN (SELECT descendant FROM region_closure WHERE ancestor = ").push_bind(id).push(")");
+                sql.push(" AND s.region_id IN (SELECT descendant FROM region_closure WHERE ancestor = ")
+                    .push_bind(id)
+                    .push(")");
             }
             Node::School(id) => {
                 sql.push(" AND s.id = ").push_bind(id);
@@ -107,22 +117,40 @@ impl Alerts<'_> {
         }
         sql.push(" ORDER BY d.device_no");
         let rows: Vec<(i64, String, i64, String)> = sql.build_query_as().fetch_all(&self.0.read).await?;
-        let board = |(no, id, school, school_name)| Board { no, id, school, school_name };
+        let board = |(no, id, school, school_name)| Board {
+            no,
+            id,
+            school,
+            school_name,
+        };
         Ok(rows.into_iter().map(board).collect())
     }
 
-    async fn metric(&self, boards: &[Board], rule: &RuleBody, from: Timestamp, to: Timestamp) -> DbResult<Vec<Found>> {
-        let Condition::Metric { metric, side, raise, clear } = &rule.condition else {
+    async fn metric(
+        &self,
+        boards: &[Board],
+        rule: &RuleBody,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> DbResult<Vec<Found>> {
+        let Condition::Metric {
+            metric,
+            side,
+            raise,
+            clear,
+        } = &rule.condition
+        else {
             return Ok(Vec::new());
         };
         let mut found = Vec::new();
         for board in boards {
-            let rows = sqlx::query("SELECT * FROM samples WHERE device_no = ? AND at >= ? AND at <= ? ORDER BY at")
-                .bind(board.no)
-                .bind(ms(from))
-                .bind(ms(to))
-                .fetch_all(&self.0.read)
-                .await?;
+            let rows =
+                sqlx::query("SELECT * FROM samples WHERE device_no = ? AND at >= ? AND at <= ? ORDER BY at")
+                    .bind(board.no)
+                    .bind(ms(from))
+                    .bind(ms(to))
+                    .fetch_all(&self.0.read)
+                    .await?;
             let mut known: BTreeMap<&str, (f64, Timestamp)> = BTreeMap::new();
             let mut looks: Vec<(Timestamp, Seen)> = Vec::with_capacity(rows.len());
             for row in rows {
@@ -141,7 +169,10 @@ impl Alerts<'_> {
                     let (value, taken) = known.get(name)?;
                     (at.duration_since(*taken) <= STALE).then_some(*value)
                 };
-                looks.push((at, engine::level(*side, *raise, *clear, metrics::figure(metric, get))));
+                looks.push((
+                    at,
+                    engine::level(*side, *raise, *clear, metrics::figure(metric, get)),
+                ));
             }
             if let Some((last, _)) = looks.last()
                 && to.duration_since(*last) > STALE
@@ -157,8 +188,20 @@ impl Alerts<'_> {
         Ok(found)
     }
 
-    async fn events(&self, boards: &[Board], rule: &RuleBody, from: Timestamp, to: Timestamp) -> DbResult<Vec<Found>> {
-        let Condition::Event { event, field, count, within_s } = &rule.condition else {
+    async fn events(
+        &self,
+        boards: &[Board],
+        rule: &RuleBody,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> DbResult<Vec<Found>> {
+        let Condition::Event {
+            event,
+            field,
+            count,
+            within_s,
+        } = &rule.condition
+        else {
             return Ok(Vec::new());
         };
         let numbers: Vec<i64> = boards.iter().map(|board| board.no).collect();
@@ -185,15 +228,21 @@ impl Alerts<'_> {
         let within = SignedDuration::from_secs(i64::from(*within_s));
         let mut found = Vec::new();
         for board in boards {
-            let Some(times) = by_board.get(&board.no) else { continue };
+            let Some(times) = by_board.get(&board.no) else {
+                continue;
+            };
             // It changes when something happens, and when that is long ago.
-            let mut moments: Vec<Timestamp> =
-                times.iter().flat_map(|at| [*at, at.checked_add(within).unwrap_or(to)]).filter(|at| *at <= to).collect();
+            let mut moments: Vec<Timestamp> = times
+                .iter()
+                .flat_map(|at| [*at, at.checked_add(within).unwrap_or(to)])
+                .filter(|at| *at <= to)
+                .collect();
             moments.sort_unstable();
             let looks: Vec<(Timestamp, Seen)> = moments
                 .into_iter()
                 .map(|at| {
-                    let until: VecDeque<Timestamp> = times.iter().copied().filter(|time| *time <= at).collect();
+                    let until: VecDeque<Timestamp> =
+                        times.iter().copied().filter(|time| *time <= at).collect();
                     (at, engine::events(*count, *within_s, &until, at))
                 })
                 .collect();
@@ -206,7 +255,13 @@ impl Alerts<'_> {
         Ok(found)
     }
 
-    async fn absence(&self, boards: &[Board], rule: &RuleBody, from: Timestamp, to: Timestamp) -> DbResult<Vec<Found>> {
+    async fn absence(
+        &self,
+        boards: &[Board],
+        rule: &RuleBody,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> DbResult<Vec<Found>> {
         let numbers: Vec<i64> = boards.iter().map(|board| board.no).collect();
         let rows: Vec<(i64, i64, String, String)> = sqlx::query_as(
             "SELECT device_no, at, state, why FROM liveness_log WHERE at >= ? AND at <= ?
@@ -229,7 +284,10 @@ impl Alerts<'_> {
                     let all = of_school.entry(board.school).or_default();
                     all.insert(device, now);
                     let seen: Vec<Presence> = all.values().copied().collect();
-                    looks.entry(board.school).or_default().push((at, engine::school_lost(*percent, *boards, &seen)));
+                    looks
+                        .entry(board.school)
+                        .or_default()
+                        .push((at, engine::school_lost(*percent, *boards, &seen)));
                 }
                 _ => looks.entry(device).or_default().push((at, engine::offline(now))),
             }
@@ -238,7 +296,13 @@ impl Alerts<'_> {
         Ok(looks
             .into_iter()
             .filter_map(|(subject, looks)| {
-                let board = boards.iter().find(|board| if whole { board.school == subject } else { board.no == subject })?;
+                let board = boards.iter().find(|board| {
+                    if whole {
+                        board.school == subject
+                    } else {
+                        board.no == subject
+                    }
+                })?;
                 Some(Found {
                     device: (!whole).then(|| board.id.clone()),
                     school: board.school_name.clone(),

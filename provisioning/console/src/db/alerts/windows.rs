@@ -149,8 +149,17 @@ impl Alerts<'_> {
                 .push_bind(scope.regions().map(str::to_owned))
                 .push(")))");
             match query.open {
-                Some(true) => _ = sql.push(" AND w.cancelled_at IS NULL AND w.to_at > ").push_bind(ms(now)),
-                Some(false) => _ = sql.push(" AND (w.cancelled_at IS NOT NULL OR w.to_at <= ").push_bind(ms(now)).push(")"),
+                Some(true) => {
+                    _ = sql
+                        .push(" AND w.cancelled_at IS NULL AND w.to_at > ")
+                        .push_bind(ms(now))
+                }
+                Some(false) => {
+                    _ = sql
+                        .push(" AND (w.cancelled_at IS NOT NULL OR w.to_at <= ")
+                        .push_bind(ms(now))
+                        .push(")")
+                }
                 None => {}
             }
         };

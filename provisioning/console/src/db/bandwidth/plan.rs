@@ -36,12 +36,7 @@ impl Bandwidth<'_> {
     ///
     /// # Errors
     /// The database's.
-    pub async fn candidates(
-        &self,
-        before: Timestamp,
-        now: Timestamp,
-        most: u32,
-    ) -> DbResult<Vec<Candidate>> {
+    pub async fn candidates(&self, before: Timestamp, now: Timestamp, most: u32) -> DbResult<Vec<Candidate>> {
         let schools: Vec<i64> = sqlx::query_scalar(
             "SELECT s.id FROM schools s
                LEFT JOIN (SELECT school_id, max(starts_at) AS last FROM bandwidth_tests GROUP BY school_id) t ON t.school_id = s.id
@@ -94,9 +89,9 @@ impl Bandwidth<'_> {
                 Ok(Board {
                     device_no,
                     id,
-                    wired: network
-                        .as_ref()
-                        .map_or(sampled.is_some(), |n| n.link == contract::bandwidth::LinkKind::Wired),
+                    wired: network.as_ref().map_or(sampled.is_some(), |n| {
+                        n.link == contract::bandwidth::LinkKind::Wired
+                    }),
                     port_mbps: network.and_then(|n| n.port_mbps).or(sampled),
                 })
             })

@@ -192,13 +192,17 @@ impl Bandwidth<'_> {
                LEFT JOIN (SELECT school_id, count(*) AS tests, sum(doubt) AS doubtful FROM bandwidth_tests
                            WHERE state = 'decided' AND starts_at >= ",
         );
-        sql.push_bind(ms(from)).push(" AND starts_at < ").push_bind(ms(to));
+        sql.push_bind(ms(from))
+            .push(" AND starts_at < ")
+            .push_bind(ms(to));
         sql.push(
             " GROUP BY school_id) n ON n.school_id = s.id
                LEFT JOIN bandwidth_tests t ON t.id = (SELECT b.id FROM bandwidth_tests b
                    WHERE b.school_id = s.id AND b.state = 'decided' AND b.starts_at >= ",
         );
-        sql.push_bind(ms(from)).push(" AND b.starts_at < ").push_bind(ms(to));
+        sql.push_bind(ms(from))
+            .push(" AND b.starts_at < ")
+            .push_bind(ms(to));
         sql.push(
             " ORDER BY CASE b.verdict WHEN 'met' THEN 0 WHEN 'not_met' THEN 0 WHEN 'port_cannot_prove' THEN 1
                             WHEN 'no_target' THEN 2 ELSE 3 END, b.starts_at DESC, b.id LIMIT 1) WHERE 1 = 1",
@@ -251,10 +255,9 @@ impl Bandwidth<'_> {
             match body {
                 Some(body) => rules.push(json(&body)?),
                 None => {
-                    let built_in = crate::domain::bandwidth::rules::parse(
-                        crate::domain::bandwidth::rules::BUILT_IN,
-                    )
-                    .map_err(DbError::Value)?;
+                    let built_in =
+                        crate::domain::bandwidth::rules::parse(crate::domain::bandwidth::rules::BUILT_IN)
+                            .map_err(DbError::Value)?;
                     if built_in.version == version {
                         rules.push(built_in);
                     }

@@ -71,7 +71,11 @@ pub struct Found {
 impl Found {
     /// Whether there is anything to write.
     pub fn is_empty(&self) -> bool {
-        self.raised.is_empty() && self.cleared.is_empty() && self.tracks.is_empty() && self.incidents.is_empty() && self.lost.is_empty()
+        self.raised.is_empty()
+            && self.cleared.is_empty()
+            && self.tracks.is_empty()
+            && self.incidents.is_empty()
+            && self.lost.is_empty()
     }
 }
 
@@ -215,12 +219,14 @@ impl Incidents<'_> {
                     .await?;
                 }
                 None => {
-                    sqlx::query("DELETE FROM alert_tracks WHERE rule = ? AND school_id = ? AND device_no = ?")
-                        .bind(rule)
-                        .bind(school)
-                        .bind(device)
-                        .execute(&mut *tx)
-                        .await?;
+                    sqlx::query(
+                        "DELETE FROM alert_tracks WHERE rule = ? AND school_id = ? AND device_no = ?",
+                    )
+                    .bind(rule)
+                    .bind(school)
+                    .bind(device)
+                    .execute(&mut *tx)
+                    .await?;
                 }
             }
         }
@@ -277,7 +283,10 @@ impl Incidents<'_> {
         .bind(to_json(&devices)?)
         .fetch_all(&self.0.read)
         .await?;
-        Ok(rows.into_iter().map(|(device, boot, reason)| (device, (boot, reason))).collect())
+        Ok(rows
+            .into_iter()
+            .map(|(device, boot, reason)| (device, (boot, reason)))
+            .collect())
     }
 
     /// Writes what boards showed since, and why they and their schools went.
@@ -309,7 +318,10 @@ impl Incidents<'_> {
             .await?;
         }
         for (id, cause, evidence) in stories {
-            let before: String = sqlx::query_scalar("SELECT cause FROM incidents WHERE id = ?").bind(id).fetch_one(&mut *tx).await?;
+            let before: String = sqlx::query_scalar("SELECT cause FROM incidents WHERE id = ?")
+                .bind(id)
+                .fetch_one(&mut *tx)
+                .await?;
             sqlx::query("UPDATE incidents SET cause = ?2, evidence = ?3 WHERE id = ?1")
                 .bind(id)
                 .bind(cause.as_str())
@@ -353,7 +365,11 @@ impl Incidents<'_> {
         }
         let mut tx = self.0.begin().await?;
         for id in over {
-            sqlx::query("UPDATE incidents SET cleared_at = ?2 WHERE id = ?1").bind(id).bind(ms(now)).execute(&mut *tx).await?;
+            sqlx::query("UPDATE incidents SET cleared_at = ?2 WHERE id = ?1")
+                .bind(id)
+                .bind(ms(now))
+                .execute(&mut *tx)
+                .await?;
             // What is no matter of presence is over for its boards as well.
             sqlx::query(
                 "UPDATE incident_devices SET back_at = ?2 WHERE incident_id = ?1 AND back_at IS NULL
@@ -386,12 +402,15 @@ async fn incident(
     ids: &mut BTreeMap<i64, i64>,
     now: Timestamp,
 ) -> DbResult<()> {
-    let parent = one.parent.map(|parent| ids.get(&parent).copied().unwrap_or(parent));
+    let parent = one
+        .parent
+        .map(|parent| ids.get(&parent).copied().unwrap_or(parent));
     if one.id > 0 {
-        let before: (Option<i64>, Option<i64>) = sqlx::query_as("SELECT parent_id, cleared_at FROM incidents WHERE id = ?")
-            .bind(one.id)
-            .fetch_one(&mut *tx)
-            .await?;
+        let before: (Option<i64>, Option<i64>) =
+            sqlx::query_as("SELECT parent_id, cleared_at FROM incidents WHERE id = ?")
+                .bind(one.id)
+                .fetch_one(&mut *tx)
+                .await?;
         sqlx::query(
             "UPDATE incidents SET parent_id = ?2, kind = ?3, region_id = ?4, severity = ?5, began_at = ?6, last_at = ?7, cleared_at = ?8
               WHERE id = ?1",
@@ -407,7 +426,15 @@ async fn incident(
         .execute(&mut *tx)
         .await?;
         if before.0 != parent {
-            log(tx, one.id, "joined", &parent.map(|p| p.to_string()).unwrap_or_default(), None, now).await?;
+            log(
+                tx,
+                one.id,
+                "joined",
+                &parent.map(|p| p.to_string()).unwrap_or_default(),
+                None,
+                now,
+            )
+            .await?;
         }
         if before.1.is_some() && one.cleared.is_none() {
             log(tx, one.id, "reopened", "", None, now).await?;

@@ -216,7 +216,11 @@ impl Notify<'_> {
     ///
     /// # Errors
     /// The database's.
-    pub async fn groups(&self, schools: &BTreeSet<i64>, severity: Severity) -> DbResult<Vec<(i64, BTreeSet<i64>)>> {
+    pub async fn groups(
+        &self,
+        schools: &BTreeSet<i64>,
+        severity: Severity,
+    ) -> DbResult<Vec<(i64, BTreeSet<i64>)>> {
         let rows: Vec<(i64, String, i64)> = sqlx::query_as(
             "SELECT c.id, c.tells, s.id FROM notification_channels c JOIN schools s
                  ON s.id IN (SELECT value FROM json_each(?1))
@@ -294,7 +298,10 @@ impl Notify<'_> {
             .await?;
         }
         if let Some((id, tier, next, what)) = incident {
-            let before: i64 = sqlx::query_scalar("SELECT tier FROM incidents WHERE id = ?").bind(id).fetch_one(&mut *tx).await?;
+            let before: i64 = sqlx::query_scalar("SELECT tier FROM incidents WHERE id = ?")
+                .bind(id)
+                .fetch_one(&mut *tx)
+                .await?;
             sqlx::query("UPDATE incidents SET tier = ?2, next_tier_at = ?3 WHERE id = ?1")
                 .bind(id)
                 .bind(tier)
@@ -302,7 +309,11 @@ impl Notify<'_> {
                 .execute(&mut *tx)
                 .await?;
             if before != tier || !messages.is_empty() {
-                let what = if tier > 0 && before != tier { "escalated" } else { what };
+                let what = if tier > 0 && before != tier {
+                    "escalated"
+                } else {
+                    what
+                };
                 incidents::log(&mut tx, id, what, &messages.len().to_string(), None, now).await?;
             }
         }
@@ -413,7 +424,11 @@ impl Notify<'_> {
     /// # Errors
     /// The database's.
     pub async fn subject(&self, incident: i64) -> DbResult<crate::api::incidents::Incident> {
-        let found = self.0.incidents().get(&crate::db::scope::Scope::everything(), incident).await?;
+        let found = self
+            .0
+            .incidents()
+            .get(&crate::db::scope::Scope::everything(), incident)
+            .await?;
         Ok(found.incident)
     }
 

@@ -237,7 +237,11 @@ impl Orders<'_> {
         now: Timestamp,
     ) -> DbResult<OrderState> {
         let mut tx = self.0.begin().await?;
-        let by = By { kind: OrderBy::User, name, user };
+        let by = By {
+            kind: OrderBy::User,
+            name,
+            user,
+        };
         let school = standing(&mut tx, scope, id).await?.school_id;
         let state = act(&mut tx, scope, id, what, &by, note, now).await?;
         crate::audit::object("order", id);
@@ -261,15 +265,20 @@ impl Orders<'_> {
         now: Timestamp,
     ) -> DbResult<()> {
         let mut tx = self.0.begin().await?;
-        let by = By { kind: OrderBy::User, name, user: None };
+        let by = By {
+            kind: OrderBy::User,
+            name,
+            user: None,
+        };
         let before = standing(&mut tx, scope, id).await?;
         crate::audit::object("order", id);
         crate::audit::node(Node::School(before.school_id));
         if let Some(user) = new.assign_to {
-            let known: Option<String> = sqlx::query_scalar("SELECT username FROM users WHERE id = ? AND disabled_at IS NULL")
-                .bind(user)
-                .fetch_optional(&mut *tx)
-                .await?;
+            let known: Option<String> =
+                sqlx::query_scalar("SELECT username FROM users WHERE id = ? AND disabled_at IS NULL")
+                    .bind(user)
+                    .fetch_optional(&mut *tx)
+                    .await?;
             let known = known.ok_or_else(|| DbError::not_found("user", user))?;
             super::super::users::need(&mut tx, scope, user).await?;
             act(&mut tx, scope, id, OrderAct::Assigned, &by, &known, now).await?;
@@ -287,12 +296,15 @@ impl Orders<'_> {
                 .or_else(|| rules::class_of(&before.class))
                 .unwrap_or(crate::api::orders::OrderClass::Infrastructure);
             if rules::over(before.facts().state) {
-                return Err(DbError::Conflict("the order is over; what it concerns is not changed any more".to_owned()));
+                return Err(DbError::Conflict(
+                    "the order is over; what it concerns is not changed any more".to_owned(),
+                ));
             }
-            let (opened, round): (i64, i64) = sqlx::query_as("SELECT opened_at, round_since FROM orders WHERE id = ?")
-                .bind(id)
-                .fetch_one(&mut *tx)
-                .await?;
+            let (opened, round): (i64, i64) =
+                sqlx::query_as("SELECT opened_at, round_since FROM orders WHERE id = ?")
+                    .bind(id)
+                    .fetch_one(&mut *tx)
+                    .await?;
             let (respond_due, _) = due(&mut tx, before.school_id, class, urgent, instant(opened)).await?;
             let (_, repair_due) = due(&mut tx, before.school_id, class, urgent, instant(round)).await?;
             sqlx::query(
@@ -334,8 +346,16 @@ impl Orders<'_> {
         .fetch_optional(&mut *tx)
         .await?;
         known.ok_or_else(|| DbError::not_found("order", id))?;
-        let by = By { kind: OrderBy::Qr, name: "", user: None };
-        let what = if fixed { OrderAct::Confirmed } else { OrderAct::Reopened };
+        let by = By {
+            kind: OrderBy::Qr,
+            name: "",
+            user: None,
+        };
+        let what = if fixed {
+            OrderAct::Confirmed
+        } else {
+            OrderAct::Reopened
+        };
         act(&mut tx, &Scope::everything(), id, what, &by, "", now).await?;
         tx.commit().await
     }
@@ -354,7 +374,11 @@ impl Orders<'_> {
         .bind(before)
         .fetch_all(&self.0.read)
         .await?;
-        let by = By { kind: OrderBy::Console, name: "", user: None };
+        let by = By {
+            kind: OrderBy::Console,
+            name: "",
+            user: None,
+        };
         let everything = Scope::everything();
         let closed = ended.len();
         for (id, state) in ended {
@@ -378,7 +402,11 @@ impl Orders<'_> {
         .bind(rules::MAX_TIER)
         .fetch_all(&self.0.read)
         .await?;
-        let by = By { kind: OrderBy::Console, name: "", user: None };
+        let by = By {
+            kind: OrderBy::Console,
+            name: "",
+            user: None,
+        };
         let mut climbed = Vec::new();
         for (id, school, class, urgent, tier, since) in overdue {
             let mut tx = self.0.begin_quiet().await?;
@@ -391,7 +419,16 @@ impl Orders<'_> {
                 }
             }
             let tier = tier + 1;
-            act(&mut tx, &Scope::everything(), id, OrderAct::Climbed, &by, &tier.to_string(), now).await?;
+            act(
+                &mut tx,
+                &Scope::everything(),
+                id,
+                OrderAct::Climbed,
+                &by,
+                &tier.to_string(),
+                now,
+            )
+            .await?;
             sqlx::query("UPDATE orders SET tier = ?2, climbed_at = ?3 WHERE id = ?1")
                 .bind(id)
                 .bind(tier)
@@ -419,12 +456,14 @@ impl Orders<'_> {
             let mut tx = self.0.begin_quiet().await?;
             let class = rules::class_of(&class).unwrap_or(crate::api::orders::OrderClass::Infrastructure);
             let (respond, repair) = due(&mut tx, school, class, urgent, instant(since)).await?;
-            sqlx::query("UPDATE orders SET respond_due = ?2, repair_due = coalesce(repair_due, ?3) WHERE id = ?1")
-                .bind(id)
-                .bind(ms(respond))
-                .bind(ms(repair))
-                .execute(&mut *tx)
-                .await?;
+            sqlx::query(
+                "UPDATE orders SET respond_due = ?2, repair_due = coalesce(repair_due, ?3) WHERE id = ?1",
+            )
+            .bind(id)
+            .bind(ms(respond))
+            .bind(ms(repair))
+            .execute(&mut *tx)
+            .await?;
             tx.commit().await?;
         }
         Ok(count)

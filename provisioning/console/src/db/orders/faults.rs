@@ -18,7 +18,11 @@ use crate::{
 const ENDED: &str = "报修已结束";
 
 /// Opens the order of a fault that has just come.
-pub(in crate::db) async fn from_fault(tx: &mut SqliteConnection, fault: &str, now: Timestamp) -> DbResult<i64> {
+pub(in crate::db) async fn from_fault(
+    tx: &mut SqliteConnection,
+    fault: &str,
+    now: Timestamp,
+) -> DbResult<i64> {
     let (device, room, school, class, symptom): (i64, i64, i64, String, String) = sqlx::query_as(
         "SELECT f.device_no, c.id, c.school_id, f.class, f.symptom FROM faults f JOIN classrooms c ON c.id = f.classroom_id
           WHERE f.id = ?",
@@ -51,9 +55,13 @@ pub(in crate::db) async fn follow(
             .bind(fault)
             .fetch_optional(&mut *tx)
             .await?;
-    let Some((order, state)) = order else { return Ok(()) };
+    let Some((order, state)) = order else {
+        return Ok(());
+    };
     let state = rules::state_of(&state).unwrap_or(OrderState::Closed);
-    let Some(what) = rules::act_for(state, repair) else { return Ok(()) };
+    let Some(what) = rules::act_for(state, repair) else {
+        return Ok(());
+    };
     let user: Option<i64> = match by {
         None => None,
         Some(name) => {
@@ -64,7 +72,11 @@ pub(in crate::db) async fn follow(
         }
     };
     let by = By {
-        kind: if by.is_some() { OrderBy::User } else { OrderBy::Board },
+        kind: if by.is_some() {
+            OrderBy::User
+        } else {
+            OrderBy::Board
+        },
         name: by.unwrap_or_default(),
         user,
     };

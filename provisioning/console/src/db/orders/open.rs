@@ -6,7 +6,9 @@ use sqlx::SqliteConnection;
 
 use super::{Orders, acts, due};
 use crate::{
-    api::orders::{NewOrder, NewRectification, OrderAct, OrderBy, OrderClass, OrderKind, OrderSource, OrderState},
+    api::orders::{
+        NewOrder, NewRectification, OrderAct, OrderBy, OrderClass, OrderKind, OrderSource, OrderState,
+    },
     db::{
         DbError, DbResult, areas, bump, ms,
         scope::{Node, Scope},
@@ -147,7 +149,11 @@ pub(in crate::db) async fn insert(tx: &mut SqliteConnection, new: &Opening, now:
     .bind(new.due_on.map(|date| date.to_string()))
     .fetch_one(&mut *tx)
     .await?;
-    let by = acts::By { kind: new.by.0, name: &new.by.1, user: None };
+    let by = acts::By {
+        kind: new.by.0,
+        name: &new.by.1,
+        user: None,
+    };
     acts::log(tx, id, OrderAct::Opened, OrderState::New, &by, "", now).await?;
     bump(tx, "order").await?;
     Ok(id)
@@ -228,10 +234,11 @@ impl Orders<'_> {
                 opening.device_no = device;
             }
             if let Some(device) = device {
-                opening.classroom_id = sqlx::query_scalar("SELECT classroom_id FROM devices WHERE device_no = ?")
-                    .bind(device)
-                    .fetch_optional(&mut *tx)
-                    .await?;
+                opening.classroom_id =
+                    sqlx::query_scalar("SELECT classroom_id FROM devices WHERE device_no = ?")
+                        .bind(device)
+                        .fetch_optional(&mut *tx)
+                        .await?;
             }
         }
         if let Some(asset) = new.asset_id {
@@ -324,7 +331,9 @@ impl Orders<'_> {
         .bind(code)
         .fetch_optional(&mut *tx)
         .await?;
-        let Some((room, school)) = room else { return Ok(None) };
+        let Some((room, school)) = room else {
+            return Ok(None);
+        };
         let same: Option<(i64, String)> = sqlx::query_as(
             "SELECT id, state FROM orders WHERE classroom_id = ?1 AND fault_class = ?2 AND kind = 'repair'
                 AND state IN ('new', 'accepted', 'on_site', 'reopened') ORDER BY id LIMIT 1",
@@ -333,7 +342,11 @@ impl Orders<'_> {
         .bind(faults::class_word(fault))
         .fetch_optional(&mut *tx)
         .await?;
-        let by = acts::By { kind: OrderBy::Qr, name: "", user: None };
+        let by = acts::By {
+            kind: OrderBy::Qr,
+            name: "",
+            user: None,
+        };
         if let Some((order, state)) = same {
             let told: i64 =
                 sqlx::query_scalar("SELECT count(*) FROM order_events WHERE order_id = ? AND act = 'again'")
@@ -362,11 +375,12 @@ impl Orders<'_> {
         opening.class = rules::class_for(fault);
         opening.symptom = faults::symptom(symptom).to_owned();
         // The one board of the room, where there is one.
-        let boards: Vec<i64> =
-            sqlx::query_scalar("SELECT device_no FROM devices WHERE classroom_id = ? AND replaced_at IS NULL LIMIT 2")
-                .bind(room)
-                .fetch_all(&mut *tx)
-                .await?;
+        let boards: Vec<i64> = sqlx::query_scalar(
+            "SELECT device_no FROM devices WHERE classroom_id = ? AND replaced_at IS NULL LIMIT 2",
+        )
+        .bind(room)
+        .fetch_all(&mut *tx)
+        .await?;
         if let [one] = boards.as_slice() {
             opening.device_no = Some(*one);
         }
@@ -392,13 +406,21 @@ impl Orders<'_> {
                 AND NOT EXISTS (SELECT 1 FROM incident_devices d JOIN orders o ON o.device_no = d.device_no
                                  WHERE d.incident_id = i.id AND o.state IN ('new', 'accepted', 'on_site', 'reopened'))
               ORDER BY i.id LIMIT 100";
-        let waiting: Vec<i64> = sqlx::query_scalar(DUE).bind(before).fetch_all(&self.0.read).await?;
+        let waiting: Vec<i64> = sqlx::query_scalar(DUE)
+            .bind(before)
+            .fetch_all(&self.0.read)
+            .await?;
         let mut opened = 0;
         for incident in waiting {
             let mut tx = self.0.begin_quiet().await?;
             let mut opening = Opening::at(0, OrderSource::Incident, (OrderBy::Console, String::new()));
-            let new = NewOrder { incident_id: Some(incident), ..NewOrder::default() };
-            opening.school_id = self.place(&mut tx, &Scope::everything(), &new, &mut opening).await?;
+            let new = NewOrder {
+                incident_id: Some(incident),
+                ..NewOrder::default()
+            };
+            opening.school_id = self
+                .place(&mut tx, &Scope::everything(), &new, &mut opening)
+                .await?;
             let about: Option<(String, String)> =
                 sqlx::query_as("SELECT topic, severity FROM incidents WHERE id = ?")
                     .bind(incident)
@@ -407,7 +429,11 @@ impl Orders<'_> {
             let (topic, severity) = about.unwrap_or_default();
             opening.incident_id = Some(incident);
             opening.symptom = faults::symptom(&topic).to_owned();
-            opening.fault_class = Some(if topic == "connectivity" { FaultClass::Network } else { FaultClass::Other });
+            opening.fault_class = Some(if topic == "connectivity" {
+                FaultClass::Network
+            } else {
+                FaultClass::Other
+            });
             opening.urgent = severity == "critical";
             insert(&mut tx, &opening, now).await?;
             tx.commit().await?;

@@ -8,7 +8,10 @@ use super::{
     acts::{self, By},
 };
 use crate::{
-    api::orders::{NewPart, NewPartUse, OrderAct, OrderBy, OrderClass, OrderSla, OrderSlaRow, OrderSlas, Part, PartMove, PartQuery, PartUse},
+    api::orders::{
+        NewPart, NewPartUse, OrderAct, OrderBy, OrderClass, OrderSla, OrderSlaRow, OrderSlas, Part, PartMove,
+        PartQuery, PartUse,
+    },
     db::{
         DbError, DbResult, bump, ms,
         scope::{Node, Scope},
@@ -54,7 +57,13 @@ pub(super) async fn used(tx: &mut SqliteConnection, order: i64, until: Timestamp
     .await?;
     Ok(rows
         .into_iter()
-        .map(|(part_id, code, name, unit, count)| PartUse { part_id, code, name, unit, count })
+        .map(|(part_id, code, name, unit, count)| PartUse {
+            part_id,
+            code,
+            name,
+            unit,
+            count,
+        })
         .collect())
 }
 
@@ -76,15 +85,17 @@ async fn take(
             "there are {stock} of part {part}; take fewer, or enter what was bought first"
         )));
     }
-    sqlx::query("INSERT INTO part_moves (part_id, order_id, change, at, by, note) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
-        .bind(part)
-        .bind(order)
-        .bind(change)
-        .bind(ms(now))
-        .bind(by)
-        .bind(note)
-        .execute(tx)
-        .await?;
+    sqlx::query(
+        "INSERT INTO part_moves (part_id, order_id, change, at, by, note) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )
+    .bind(part)
+    .bind(order)
+    .bind(change)
+    .bind(ms(now))
+    .bind(by)
+    .bind(note)
+    .execute(tx)
+    .await?;
     Ok(())
 }
 
@@ -158,7 +169,14 @@ impl Orders<'_> {
     ///
     /// # Errors
     /// [`DbError::NotFound`], also for one out of reach; [`DbError::Conflict`] for more than there are.
-    pub async fn move_part(&self, scope: &Scope, id: i64, new: &PartMove, by: &str, now: Timestamp) -> DbResult<()> {
+    pub async fn move_part(
+        &self,
+        scope: &Scope,
+        id: i64,
+        new: &PartMove,
+        by: &str,
+        now: Timestamp,
+    ) -> DbResult<()> {
         let mut tx = self.0.begin().await?;
         let region: Option<i64> = sqlx::query_scalar("SELECT region_id FROM parts WHERE id = ?")
             .bind(id)
@@ -179,7 +197,14 @@ impl Orders<'_> {
     ///
     /// # Errors
     /// [`DbError::NotFound`] for order or part (of the stock of a region above the school); [`DbError::Conflict`].
-    pub async fn use_part(&self, scope: &Scope, order: i64, new: &NewPartUse, by: &str, now: Timestamp) -> DbResult<()> {
+    pub async fn use_part(
+        &self,
+        scope: &Scope,
+        order: i64,
+        new: &NewPartUse,
+        by: &str,
+        now: Timestamp,
+    ) -> DbResult<()> {
         let mut tx = self.0.begin().await?;
         let school = acts::standing(&mut tx, scope, order).await?.school_id;
         let part: Option<String> = sqlx::query_scalar(
@@ -206,8 +231,21 @@ impl Orders<'_> {
                 )));
             }
         }
-        take(&mut tx, new.part_id, Some(order), -i64::from(new.count), "", by, now).await?;
-        let who = By { kind: OrderBy::User, name: by, user: None };
+        take(
+            &mut tx,
+            new.part_id,
+            Some(order),
+            -i64::from(new.count),
+            "",
+            by,
+            now,
+        )
+        .await?;
+        let who = By {
+            kind: OrderBy::User,
+            name: by,
+            user: None,
+        };
         let note = format!("{part} × {}", new.count);
         acts::act(&mut tx, scope, order, OrderAct::Parts, &who, &note, now).await?;
         crate::audit::object("order", order);
@@ -249,7 +287,10 @@ impl Orders<'_> {
                 },
             ));
         }
-        Ok(OrderSlas { region_id: region, rows })
+        Ok(OrderSlas {
+            region_id: region,
+            rows,
+        })
     }
 
     /// Sets what a region allows itself; rows that are not `own` (any more) are as above it. Orders that are under way keep

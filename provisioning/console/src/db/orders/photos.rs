@@ -41,16 +41,18 @@ pub(super) async fn of(tx: &mut SqliteConnection, order: i64) -> DbResult<Vec<Or
     .await?;
     Ok(rows
         .into_iter()
-        .map(|(id, hash, shows, width, height, size_bytes, added_at, added_by)| OrderPhoto {
-            id,
-            hash,
-            shows: rules::shows_of(&shows).unwrap_or_default(),
-            width,
-            height,
-            size_bytes: uint(size_bytes),
-            added_at: instant(added_at),
-            added_by,
-        })
+        .map(
+            |(id, hash, shows, width, height, size_bytes, added_at, added_by)| OrderPhoto {
+                id,
+                hash,
+                shows: rules::shows_of(&shows).unwrap_or_default(),
+                width,
+                height,
+                size_bytes: uint(size_bytes),
+                added_at: instant(added_at),
+                added_by,
+            },
+        )
         .collect())
 }
 
@@ -94,8 +96,21 @@ impl Orders<'_> {
         .await?
         .rows_affected();
         if added > 0 {
-            let by = By { kind: OrderBy::User, name, user: Some(user) };
-            acts::act(&mut tx, scope, order, OrderAct::Photo, &by, &rules::shows_word(new.shows), now).await?;
+            let by = By {
+                kind: OrderBy::User,
+                name,
+                user: Some(user),
+            };
+            acts::act(
+                &mut tx,
+                scope,
+                order,
+                OrderAct::Photo,
+                &by,
+                &rules::shows_word(new.shows),
+                now,
+            )
+            .await?;
         }
         crate::audit::object("order", order);
         crate::audit::node(Node::School(school));
@@ -176,11 +191,13 @@ impl Orders<'_> {
     ) -> DbResult<WallCode> {
         let school = self.0.need_classroom(scope, room).await?;
         let mut tx = self.0.begin().await?;
-        sqlx::query("UPDATE classroom_codes SET revoked_at = ?2 WHERE classroom_id = ?1 AND revoked_at IS NULL")
-            .bind(room)
-            .bind(ms(now))
-            .execute(&mut *tx)
-            .await?;
+        sqlx::query(
+            "UPDATE classroom_codes SET revoked_at = ?2 WHERE classroom_id = ?1 AND revoked_at IS NULL",
+        )
+        .bind(room)
+        .bind(ms(now))
+        .execute(&mut *tx)
+        .await?;
         new_code(&mut tx, room, by, now).await?;
         crate::audit::object("classroom", room);
         crate::audit::node(Node::School(school));
@@ -202,10 +219,14 @@ async fn room(tx: &mut SqliteConnection, scope: &Scope, order: i64) -> DbResult<
         .fetch_one(tx)
         .await?;
     if rules::over(standing.facts().state) {
-        return Err(DbError::Conflict("the order is over; nothing is added to it any more".to_owned()));
+        return Err(DbError::Conflict(
+            "the order is over; nothing is added to it any more".to_owned(),
+        ));
     }
     if usize::try_from(photos).unwrap_or(usize::MAX) >= MAX_PHOTOS {
-        return Err(DbError::Conflict(format!("the order has {photos} photos; {MAX_PHOTOS} are kept of one")));
+        return Err(DbError::Conflict(format!(
+            "the order has {photos} photos; {MAX_PHOTOS} are kept of one"
+        )));
     }
     Ok(standing.school_id)
 }
@@ -218,13 +239,15 @@ async fn new_code(tx: &mut SqliteConnection, room: i64, by: &str, now: Timestamp
         .iter()
         .map(|byte| char::from(LETTERS[usize::from(byte % 32)]))
         .collect();
-    sqlx::query("INSERT INTO classroom_codes (code, classroom_id, created_at, created_by) VALUES (?1, ?2, ?3, ?4)")
-        .bind(code)
-        .bind(room)
-        .bind(ms(now))
-        .bind(by)
-        .execute(tx)
-        .await?;
+    sqlx::query(
+        "INSERT INTO classroom_codes (code, classroom_id, created_at, created_by) VALUES (?1, ?2, ?3, ?4)",
+    )
+    .bind(code)
+    .bind(room)
+    .bind(ms(now))
+    .bind(by)
+    .execute(tx)
+    .await?;
     Ok(())
 }
 
@@ -242,7 +265,9 @@ async fn codes(db: &Db, school: i64, web: &str) -> DbResult<Vec<WallCode>> {
         .map(|(classroom_id, classroom, code)| WallCode {
             classroom_id,
             classroom,
-            url: code.as_ref().map(|code| format!("{}/r/{code}", web.trim_end_matches('/'))),
+            url: code
+                .as_ref()
+                .map(|code| format!("{}/r/{code}", web.trim_end_matches('/'))),
             code,
         })
         .collect())

@@ -64,7 +64,8 @@ const COLUMNS: &str = "SELECT o.id, o.kind, o.source, o.fault_id, o.incident_id,
         coalesce(nullif(u.display_name, ''), u.username) AS assigned_name, o.state, o.since, o.opened_at, o.accepted_at,
         o.respond_due, o.repair_due, o.tier, o.round,
         (SELECT count(*) FROM order_photos p WHERE p.order_id = o.id) AS photos";
-const FROM: &str = " FROM orders o JOIN schools s ON s.id = o.school_id LEFT JOIN classrooms c ON c.id = o.classroom_id
+const FROM: &str =
+    " FROM orders o JOIN schools s ON s.id = o.school_id LEFT JOIN classrooms c ON c.id = o.classroom_id
     LEFT JOIN devices d ON d.device_no = o.device_no LEFT JOIN areas a ON a.id = o.area_id
     LEFT JOIN users u ON u.id = o.assigned_to WHERE true";
 const OPEN: &str = "o.state NOT IN ('closed', 'cancelled')";
@@ -74,10 +75,16 @@ impl Row {
     fn shown(self, now: Timestamp) -> Order {
         let state = rules::state_of(&self.state).unwrap_or(OrderState::Closed);
         let running = rules::unmended(state);
-        let respond_due = self.respond_due.filter(|_| running && self.accepted_at.is_none()).map(instant);
+        let respond_due = self
+            .respond_due
+            .filter(|_| running && self.accepted_at.is_none())
+            .map(instant);
         let repair_due = self.repair_due.filter(|_| running).map(instant);
         Order {
-            overdue: [respond_due, repair_due].into_iter().flatten().any(|due| due <= now),
+            overdue: [respond_due, repair_due]
+                .into_iter()
+                .flatten()
+                .any(|due| due <= now),
             id: self.id,
             kind: rules::kind_of(&self.kind).unwrap_or_default(),
             source: rules::source_of(&self.source).unwrap_or(OrderSource::Hand),
@@ -159,7 +166,8 @@ fn filters(sql: &mut QueryBuilder<Sqlite>, scope: &Scope, query: &OrderQuery, me
         sql.push(" AND o.opened_at >= ").push_bind(day_begins(from));
     }
     if let Some(to) = query.to {
-        sql.push(" AND o.opened_at < ").push_bind(day_begins(later(to, 1)));
+        sql.push(" AND o.opened_at < ")
+            .push_bind(day_begins(later(to, 1)));
     }
     if let Some(school) = query.school_id {
         sql.push(" AND o.school_id = ").push_bind(school);
@@ -192,7 +200,9 @@ impl Orders<'_> {
         me: i64,
         now: Timestamp,
     ) -> DbResult<(Vec<Order>, u64)> {
-        self.0.need_places(scope, query.region_id, query.school_id).await?;
+        self.0
+            .need_places(scope, query.region_id, query.school_id)
+            .await?;
         let mut reading = self.0.read.begin().await?;
         let mut counting = QueryBuilder::<Sqlite>::new("SELECT count(*)");
         filters(&mut counting, scope, query, me, now);
@@ -224,20 +234,32 @@ impl Orders<'_> {
     pub async fn counts(&self, scope: &Scope, now: Timestamp) -> DbResult<OrderCounts> {
         let mut reading = self.0.read.begin().await?;
         let mut sql = QueryBuilder::<Sqlite>::new("SELECT o.state, count(*)");
-        let query = OrderQuery { open: Some(true), ..OrderQuery::default() };
+        let query = OrderQuery {
+            open: Some(true),
+            ..OrderQuery::default()
+        };
         filters(&mut sql, scope, &query, 0, now);
         sql.push(" GROUP BY o.state");
         let open: Vec<(String, i64)> = sql.build_query_as().fetch_all(&mut *reading).await?;
         let mut sql = QueryBuilder::<Sqlite>::new("SELECT count(*)");
-        let query = OrderQuery { overdue: Some(true), ..OrderQuery::default() };
+        let query = OrderQuery {
+            overdue: Some(true),
+            ..OrderQuery::default()
+        };
         filters(&mut sql, scope, &query, 0, now);
         let overdue: i64 = sql.build_query_scalar().fetch_one(&mut *reading).await?;
         let mut sql = QueryBuilder::<Sqlite>::new("SELECT count(*)");
-        let query = OrderQuery { from: Some(today(now)), ..OrderQuery::default() };
+        let query = OrderQuery {
+            from: Some(today(now)),
+            ..OrderQuery::default()
+        };
         filters(&mut sql, scope, &query, 0, now);
         let new: i64 = sql.build_query_scalar().fetch_one(&mut *reading).await?;
         Ok(OrderCounts {
-            open: open.into_iter().map(|(state, count)| (state, uint(count))).collect(),
+            open: open
+                .into_iter()
+                .map(|(state, count)| (state, uint(count)))
+                .collect(),
             overdue: uint(overdue),
             today: uint(new),
         })
@@ -274,16 +296,18 @@ pub(super) async fn detail(
     narrow_to_schools(&mut one, "o.school_id", scope);
     let row: Option<Row> = one.build_query_as().fetch_optional(&mut *tx).await?;
     let order = row.ok_or_else(|| DbError::not_found("order", id))?.shown(now);
-    let (text, due_on): (String, Option<String>) = sqlx::query_as("SELECT text, due_on FROM orders WHERE id = ?")
-        .bind(id)
-        .fetch_one(&mut *tx)
-        .await?;
-    let standing = acts::standing(tx, scope, id).await?;
-    let rows: Vec<EventRow> =
-        sqlx::query_as("SELECT act, state, at, by_kind, by, note FROM order_events WHERE order_id = ? ORDER BY n")
+    let (text, due_on): (String, Option<String>) =
+        sqlx::query_as("SELECT text, due_on FROM orders WHERE id = ?")
             .bind(id)
-            .fetch_all(&mut *tx)
+            .fetch_one(&mut *tx)
             .await?;
+    let standing = acts::standing(tx, scope, id).await?;
+    let rows: Vec<EventRow> = sqlx::query_as(
+        "SELECT act, state, at, by_kind, by, note FROM order_events WHERE order_id = ? ORDER BY n",
+    )
+    .bind(id)
+    .fetch_all(&mut *tx)
+    .await?;
     let happened = acts::events(tx, id).await?;
     let clocks = clocks(tx, &order, &happened, now).await?;
     Ok(OrderDetail {
@@ -390,7 +414,9 @@ impl Orders<'_> {
         .bind(code)
         .fetch_optional(&self.0.read)
         .await?;
-        let Some((id, school, room)) = room else { return Ok(None) };
+        let Some((id, school, room)) = room else {
+            return Ok(None);
+        };
         let rows: Vec<(i64, String, String, i64)> = sqlx::query_as(
             "SELECT id, fault_class, state, opened_at FROM orders
               WHERE classroom_id = ? AND kind = 'repair' AND state NOT IN ('closed', 'cancelled')

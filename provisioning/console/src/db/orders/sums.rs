@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use super::{Orders, read};
 use crate::{
-    api::orders::{OrderAct, OrderClocks, OrderDetail, OrderQuery, OrderSpan, TechnicianFigures},
     api::MAX_PAGE_SIZE,
+    api::orders::{OrderAct, OrderClocks, OrderDetail, OrderQuery, OrderSpan, TechnicianFigures},
     db::{DbResult, scope::Scope, uint},
     domain::timetables::later,
 };
@@ -20,7 +20,12 @@ impl Orders<'_> {
     ///
     /// # Errors
     /// [`crate::db::DbError::NotFound`] for a region out of reach.
-    pub async fn evidence(&self, scope: &Scope, span: OrderSpan, end: Timestamp) -> DbResult<Vec<OrderDetail>> {
+    pub async fn evidence(
+        &self,
+        scope: &Scope,
+        span: OrderSpan,
+        end: Timestamp,
+    ) -> DbResult<Vec<OrderDetail>> {
         let mut query = OrderQuery {
             from: Some(span.from),
             to: Some(span.to),
@@ -142,14 +147,14 @@ impl Orders<'_> {
                     .bind(n)
                     .fetch_one(&mut *reading)
                     .await?;
-                let detail = read::detail(&mut reading, &Scope::everything(), *order, crate::db::instant(at)).await?;
+                let detail =
+                    read::detail(&mut reading, &Scope::everything(), *order, crate::db::instant(at)).await?;
                 let clocks: OrderClocks = self.until(&mut reading, &detail, *n).await?;
                 taken.push(clocks.repair_class_s);
                 person.in_time += u64::from(clocks.repair_kept == Some(true));
             }
-            person.mean_repair_class_s = (!taken.is_empty()).then(|| {
-                taken.iter().sum::<u64>() / u64::try_from(taken.len()).unwrap_or(1)
-            });
+            person.mean_repair_class_s = (!taken.is_empty())
+                .then(|| taken.iter().sum::<u64>() / u64::try_from(taken.len()).unwrap_or(1));
         }
         Ok(people.into_values().collect())
     }

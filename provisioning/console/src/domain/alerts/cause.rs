@@ -21,7 +21,10 @@ const FAILED: [&str; 3] = ["watchdog", "crash", "thermal"];
 
 /// Counts what boards showed. `were_online`: boards of the school that were there before.
 pub fn evidence<'a>(returns: impl IntoIterator<Item = &'a Return>, were_online: u32) -> Evidence {
-    let mut found = Evidence { were_online, ..Evidence::default() };
+    let mut found = Evidence {
+        were_online,
+        ..Evidence::default()
+    };
     for shown in returns {
         found.lost += 1;
         match shown {
@@ -103,17 +106,39 @@ mod tests {
     use super::*;
 
     fn rebooted(reason: &str) -> Return {
-        Return::Rebooted { reason: Some(reason.to_owned()) }
+        Return::Rebooted {
+            reason: Some(reason.to_owned()),
+        }
     }
 
     #[test]
     fn the_power_up_tells_power_from_line() {
-        let power = [rebooted("power_loss"), rebooted("power_loss"), rebooted("unknown"), Return::SameBoot, Return::Away];
+        let power = [
+            rebooted("power_loss"),
+            rebooted("power_loss"),
+            rebooted("unknown"),
+            Return::SameBoot,
+            Return::Away,
+        ];
         let found = evidence(&power, 5);
-        assert_eq!((found.lost, found.rebooted, found.power_loss, found.same_boot, found.away), (5, 3, 2, 1, 1));
+        assert_eq!(
+            (
+                found.lost,
+                found.rebooted,
+                found.power_loss,
+                found.same_boot,
+                found.away
+            ),
+            (5, 3, 2, 1, 1)
+        );
         assert!(is_of_school(&found));
         assert_eq!(of_school(&found, None), Cause::Power);
-        let line = [Return::SameBoot, Return::SameBoot, rebooted("restart"), rebooted("power_loss")];
+        let line = [
+            Return::SameBoot,
+            Return::SameBoot,
+            rebooted("restart"),
+            rebooted("power_loss"),
+        ];
         assert_eq!(of_school(&evidence(&line, 4), None), Cause::Line);
         // With all boards away nothing is known, unless the neighbours know.
         let away = evidence(&[Return::Away, Return::Away], 2);
@@ -132,12 +157,18 @@ mod tests {
         assert_eq!(of_board(&rebooted("unknown"), None), Cause::Unknown);
         // What went with its school went for the school's reason.
         assert_eq!(of_board(&rebooted("watchdog"), Some(Cause::Power)), Cause::Power);
-        assert_eq!(of_board(&Return::Away, Some(Cause::PowerOrLine)), Cause::PowerOrLine);
+        assert_eq!(
+            of_board(&Return::Away, Some(Cause::PowerOrLine)),
+            Cause::PowerOrLine
+        );
     }
 
     #[test]
     fn most_of_several() {
-        assert_eq!(most([Cause::Power, Cause::Power, Cause::Line]), Some(Cause::Power));
+        assert_eq!(
+            most([Cause::Power, Cause::Power, Cause::Line]),
+            Some(Cause::Power)
+        );
         assert_eq!(most([Cause::Power, Cause::Line]), None);
         assert_eq!(most([Cause::Unknown]), None);
     }

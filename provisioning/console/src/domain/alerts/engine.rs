@@ -72,7 +72,8 @@ pub enum Change {
 
 /// One look.
 pub fn step(track: Track, seen: Seen, for_s: u32, now: Timestamp) -> (Track, Option<Change>) {
-    let long_enough = |since: Timestamp| now.duration_since(since) >= SignedDuration::from_secs(i64::from(for_s));
+    let long_enough =
+        |since: Timestamp| now.duration_since(since) >= SignedDuration::from_secs(i64::from(for_s));
     match (track, seen) {
         (Track::Quiet, Seen::Bad { since, value }) => {
             let began = since.unwrap_or(now).min(now);
@@ -106,7 +107,10 @@ pub fn level(side: Side, raise: f64, clear: f64, value: Option<f64>) -> Seen {
         Side::Below => (value <= raise, value >= clear),
     };
     match (bad, good) {
-        (true, _) => Seen::Bad { since: None, value: Some(value) },
+        (true, _) => Seen::Bad {
+            since: None,
+            value: Some(value),
+        },
         (_, true) => Seen::Good,
         _ => Seen::Between,
     }
@@ -130,7 +134,10 @@ pub enum Presence {
 pub const fn offline(presence: Presence) -> Seen {
     match presence {
         Presence::There => Seen::Good,
-        Presence::Gone { since } => Seen::Bad { since: Some(since), value: None },
+        Presence::Gone { since } => Seen::Bad {
+            since: Some(since),
+            value: None,
+        },
         Presence::Elsewhere => Seen::Nothing,
     }
 }
@@ -153,7 +160,10 @@ pub fn school_lost(percent: u8, boards: u32, of: &[Presence]) -> Seen {
     let were_there = there + lost;
     let enough = lost >= (boards as usize).min(of.len().max(1));
     if lost > 0 && enough && lost * 100 >= usize::from(percent) * were_there {
-        return Seen::Bad { since, value: Some(lost as f64) };
+        return Seen::Bad {
+            since,
+            value: Some(lost as f64),
+        };
     }
     // One that lost a board long ago and no other since is as good as it was.
     Seen::Good
@@ -165,7 +175,10 @@ pub fn together(sorted: &[Timestamp]) -> (usize, Option<Timestamp>) {
     let mut window: VecDeque<Timestamp> = VecDeque::new();
     for at in sorted {
         window.push_back(*at);
-        while window.front().is_some_and(|first| at.duration_since(*first) > TOGETHER) {
+        while window
+            .front()
+            .is_some_and(|first| at.duration_since(*first) > TOGETHER)
+        {
             window.pop_front();
         }
         if window.len() > best.0 {
@@ -181,7 +194,10 @@ pub fn events(count: u32, within_s: u32, at: &VecDeque<Timestamp>, now: Timestam
     let recent = || at.iter().filter(|at| now.duration_since(**at) < within);
     let found = recent().count();
     if found >= count as usize {
-        return Seen::Bad { since: recent().last().copied(), value: Some(found as f64) };
+        return Seen::Bad {
+            since: recent().last().copied(),
+            value: Some(found as f64),
+        };
     }
     Seen::Good
 }

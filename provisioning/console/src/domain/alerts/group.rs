@@ -100,7 +100,11 @@ pub fn group(open: &mut Vec<Open>, raised: &[Raised], places: &BTreeMap<i64, Pla
                 open.push(Open {
                     id: next,
                     parent: None,
-                    kind: if raised.of_school { IncidentKind::School } else { IncidentKind::Device },
+                    kind: if raised.of_school {
+                        IncidentKind::School
+                    } else {
+                        IncidentKind::Device
+                    },
                     topic: raised.topic.clone(),
                     school: Some(raised.school),
                     region: None,
@@ -130,9 +134,16 @@ fn joins(one: &Open, raised: &Raised) -> bool {
     if one.school != Some(raised.school) || one.topic != raised.topic || one.kind == IncidentKind::Area {
         return false;
     }
-    let within = if raised.topic == CONNECTIVITY { JOIN_CONNECTIVITY } else { JOIN };
+    let within = if raised.topic == CONNECTIVITY {
+        JOIN_CONNECTIVITY
+    } else {
+        JOIN
+    };
     // Boards of a school that is lost belong to it for as long as it is.
-    (one.kind == IncidentKind::School && one.cleared.is_none() && !raised.of_school && raised.began <= one.last + within)
+    (one.kind == IncidentKind::School
+        && one.cleared.is_none()
+        && !raised.of_school
+        && raised.began <= one.last + within)
         || near(one.last, raised.began, within)
 }
 
@@ -163,9 +174,15 @@ fn storms(open: &mut Vec<Open>, places: &BTreeMap<i64, Place>, next: &mut i64, d
         let storm = open.iter().position(|one| {
             one.kind == IncidentKind::Area
                 && one.cleared.is_none()
-                && parts.iter().filter_map(|at| open.get(*at)).any(|part| near(part.began, one.last, STORM))
+                && parts
+                    .iter()
+                    .filter_map(|at| open.get(*at))
+                    .any(|part| near(part.began, one.last, STORM))
                 && one.region.is_some_and(|region| {
-                    region == county || places.values().any(|p| p.county == county && p.regions.contains(&region))
+                    region == county
+                        || places
+                            .values()
+                            .any(|p| p.county == county && p.regions.contains(&region))
                 })
         });
         let mut storm = match storm {
@@ -179,7 +196,13 @@ fn storms(open: &mut Vec<Open>, places: &BTreeMap<i64, Place>, next: &mut i64, d
 }
 
 /// A storm begins where enough schools were lost within [`STORM`] of each other.
-fn begin(open: &mut Vec<Open>, parts: &[usize], county: i64, next: &mut i64, done: &mut Grouped) -> Option<usize> {
+fn begin(
+    open: &mut Vec<Open>,
+    parts: &[usize],
+    county: i64,
+    next: &mut i64,
+    done: &mut Grouped,
+) -> Option<usize> {
     let whole: Vec<&Open> = parts
         .iter()
         .filter_map(|at| open.get(*at))
@@ -208,7 +231,13 @@ fn begin(open: &mut Vec<Open>, parts: &[usize], county: i64, next: &mut i64, don
     Some(open.len() - 1)
 }
 
-fn join_storm(open: &mut [Open], storm: usize, parts: &[usize], places: &BTreeMap<i64, Place>, done: &mut Grouped) {
+fn join_storm(
+    open: &mut [Open],
+    storm: usize,
+    parts: &[usize],
+    places: &BTreeMap<i64, Place>,
+    done: &mut Grouped,
+) {
     let Some(mut area) = open.get(storm).cloned() else {
         return;
     };
@@ -245,7 +274,10 @@ fn join_storm(open: &mut [Open], storm: usize, parts: &[usize], places: &BTreeMa
         let inside = part
             .school
             .and_then(|school| places.get(&school))
-            .is_some_and(|place| area.region.is_some_and(|region| lowest_common(&place.regions, &[region]).is_some()));
+            .is_some_and(|place| {
+                area.region
+                    .is_some_and(|region| lowest_common(&place.regions, &[region]).is_some())
+            });
         if part.parent.is_none() && inside && part.began >= area.began && near(part.began, area.last, STORM) {
             part.parent = Some(area.id);
             touch(done, part.id);

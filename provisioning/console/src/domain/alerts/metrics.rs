@@ -18,13 +18,23 @@ pub const DERIVED: [&str; 5] = [
 
 /// Tags of events (see [`contract::event::EventKind`]) that rules can wait for.
 pub const EVENTS: [&str; 9] = [
-    "booted", "usb", "app", "tamper", "player_error", "clock_step", "link", "storage", "bandwidth",
+    "booted",
+    "usb",
+    "app",
+    "tamper",
+    "player_error",
+    "clock_step",
+    "link",
+    "storage",
+    "bandwidth",
 ];
 
 static READINGS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
     let schema = schemars::schema_for!(Readings);
     let properties = schema.get("properties").and_then(serde_json::Value::as_object);
-    properties.map(|fields| fields.keys().cloned().collect()).unwrap_or_default()
+    properties
+        .map(|fields| fields.keys().cloned().collect())
+        .unwrap_or_default()
 });
 
 /// Names of all readings, from the contract itself.

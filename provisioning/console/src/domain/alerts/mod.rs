@@ -34,7 +34,9 @@ pub enum RuleError {
     #[error("the rules cannot be read: {0}")]
     Read(String),
     /// A reading that no board gives.
-    #[error("the rule {key} looks at the metric {metric:?}, which nothing measures; see GET /alert-metrics for those there are")]
+    #[error(
+        "the rule {key} looks at the metric {metric:?}, which nothing measures; see GET /alert-metrics for those there are"
+    )]
     UnknownMetric {
         /// Its key.
         key: String,
@@ -42,7 +44,9 @@ pub enum RuleError {
         metric: String,
     },
     /// An event that no board tells.
-    #[error("the rule {key} waits for the event {event:?}, which no board tells; see GET /alert-metrics for those there are")]
+    #[error(
+        "the rule {key} waits for the event {event:?}, which no board tells; see GET /alert-metrics for those there are"
+    )]
     UnknownEvent {
         /// Its key.
         key: String,
@@ -127,7 +131,9 @@ pub fn parse(text: &str) -> Result<Rules, RuleError> {
 pub fn is_key(text: &str) -> bool {
     (1..=40).contains(&text.len())
         && text.starts_with(|c: char| c.is_ascii_lowercase())
-        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        && text
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
 }
 
 /// Checks a rule.
@@ -136,18 +142,33 @@ pub fn is_key(text: &str) -> bool {
 /// Names the field and what is wrong with it.
 pub fn check(key: &str, rule: &RuleBody) -> Result<(), RuleError> {
     let refuse = |field, problem: &str| {
-        Err(RuleError::Value { key: key.to_owned(), field, problem: problem.to_owned() })
+        Err(RuleError::Value {
+            key: key.to_owned(),
+            field,
+            problem: problem.to_owned(),
+        })
     };
     if !is_key(key) {
-        return refuse("key", "must be 1 to 40 small letters, digits and _, a letter first");
+        return refuse(
+            "key",
+            "must be 1 to 40 small letters, digits and _, a letter first",
+        );
     }
     if rule.for_s > MOST_FOR_S {
         return refuse("rule.for_s", "is more than a day (86400)");
     }
     match &rule.condition {
-        Condition::Metric { metric, side, raise, clear } => {
+        Condition::Metric {
+            metric,
+            side,
+            raise,
+            clear,
+        } => {
             if !metrics::is_known(metric) {
-                return Err(RuleError::UnknownMetric { key: key.to_owned(), metric: metric.clone() });
+                return Err(RuleError::UnknownMetric {
+                    key: key.to_owned(),
+                    metric: metric.clone(),
+                });
             }
             if !raise.is_finite() || !clear.is_finite() {
                 return refuse("rule.condition.raise", "and clear must be numbers");
@@ -172,9 +193,17 @@ pub fn check(key: &str, rule: &RuleBody) -> Result<(), RuleError> {
                 return refuse("rule.condition.boards", "must be 1 to 1000");
             }
         }
-        Condition::Event { event, field, count, within_s } => {
+        Condition::Event {
+            event,
+            field,
+            count,
+            within_s,
+        } => {
             if !metrics::EVENTS.contains(&event.as_str()) {
-                return Err(RuleError::UnknownEvent { key: key.to_owned(), event: event.clone() });
+                return Err(RuleError::UnknownEvent {
+                    key: key.to_owned(),
+                    event: event.clone(),
+                });
             }
             if !(1..=1_000).contains(count) {
                 return refuse("rule.condition.count", "must be 1 to 1000");
@@ -185,7 +214,10 @@ pub fn check(key: &str, rule: &RuleBody) -> Result<(), RuleError> {
             if let Some(field) = field
                 && (!is_key(&field.name) || field.value.is_empty() || field.value.chars().count() > 200)
             {
-                return refuse("rule.condition.field", "must have a field's name and a value of at most 200 characters");
+                return refuse(
+                    "rule.condition.field",
+                    "must have a field's name and a value of at most 200 characters",
+                );
             }
         }
     }
@@ -206,10 +238,7 @@ pub fn topic<'a>(key: &'a str, condition: &Condition) -> &'a str {
 
 /// The rules of a place: those built in, then each version from the top down; the nearest wins, and one that is off is not
 /// there.
-pub fn effective<'a>(
-    built_in: &Rules,
-    top_down: impl IntoIterator<Item = (&'a str, &'a RuleBody)>,
-) -> Rules {
+pub fn effective<'a>(built_in: &Rules, top_down: impl IntoIterator<Item = (&'a str, &'a RuleBody)>) -> Rules {
     let mut rules = built_in.clone();
     for (key, body) in top_down {
         rules.insert(key.to_owned(), body.clone());
@@ -265,8 +294,18 @@ mod tests {
         assert!(check("hot", &body(metric("temperature_celsius", 80.0, 70.0))).is_ok());
         assert!(check("hot", &body(metric("temperature_celsius", 80.0, 80.0))).is_err());
         assert!(check("hot", &body(metric("temperature_celsius", f64::NAN, 80.0))).is_err());
-        let event = Condition::Event { event: "earthquake".into(), field: None, count: 1, within_s: 60 };
-        assert!(check("shake", &body(event)).unwrap_err().to_string().contains("earthquake"));
+        let event = Condition::Event {
+            event: "earthquake".into(),
+            field: None,
+            count: 1,
+            within_s: 60,
+        };
+        assert!(
+            check("shake", &body(event))
+                .unwrap_err()
+                .to_string()
+                .contains("earthquake")
+        );
         assert!(check("Upper", &body(Condition::Offline)).is_err());
     }
 
@@ -279,6 +318,9 @@ mod tests {
         school.enabled = false;
         assert_eq!(effective(built, [("hot", &county)])["hot"].for_s, 7);
         assert!(!effective(built, [("hot", &county), ("hot", &school)]).contains_key("hot"));
-        assert_eq!(effective(built, [("hot", &school), ("hot", &county)])["hot"].for_s, 7);
+        assert_eq!(
+            effective(built, [("hot", &school), ("hot", &county)])["hot"].for_s,
+            7
+        );
     }
 }

@@ -28,7 +28,9 @@ pub fn replay(looks: &[(Timestamp, Seen)], for_s: u32, to: Timestamp) -> Vec<Hit
     let end = (to, Seen::Nothing);
     for (at, seen) in looks.iter().chain([&end]) {
         if let Track::Pending { since } | Track::Easing { since } = track {
-            let due = since.checked_add(SignedDuration::from_secs(i64::from(for_s))).unwrap_or(since);
+            let due = since
+                .checked_add(SignedDuration::from_secs(i64::from(for_s)))
+                .unwrap_or(since);
             if due <= *at {
                 take(&mut track, last, due);
             }
@@ -49,8 +51,16 @@ mod tests {
 
     #[test]
     fn it_is_raised_between_two_looks_if_that_is_when_it_was_long_enough() {
-        let bad = Seen::Bad { since: None, value: None };
-        let looks = [(at(0), bad), (at(500), Seen::Good), (at(1_000), bad), (at(1_020), Seen::Good)];
+        let bad = Seen::Bad {
+            since: None,
+            value: None,
+        };
+        let looks = [
+            (at(0), bad),
+            (at(500), Seen::Good),
+            (at(1_000), bad),
+            (at(1_020), Seen::Good),
+        ];
         assert_eq!(replay(&looks, 60, at(2_000)), [(at(60), Some(at(560)))]);
         assert_eq!(replay(&looks[..1], 60, at(2_000)), [(at(60), None)]);
         assert!(replay(&looks[..1], 60, at(30)).is_empty());

@@ -98,7 +98,9 @@ pub fn table(sheets: &[Sheet]) -> AssetTable {
     let mut table = AssetTable::default();
     let mut found = false;
     for sheet in sheets {
-        let Some((at, places)) = headings(sheet) else { continue };
+        let Some((at, places)) = headings(sheet) else {
+            continue;
+        };
         found = true;
         let mut complete = true;
         for (column, place) in COLUMNS.iter().zip(&places) {
@@ -112,7 +114,13 @@ pub fn table(sheets: &[Sheet]) -> AssetTable {
             continue;
         }
         for row in sheet.rows.iter().filter(|row| row.number > at) {
-            let cell = |column: usize| places.get(column).copied().flatten().and_then(|at| row.cells.get(at));
+            let cell = |column: usize| {
+                places
+                    .get(column)
+                    .copied()
+                    .flatten()
+                    .and_then(|at| row.cells.get(at))
+            };
             if (0..COLUMNS.len()).all(|column| matches!(cell(column), None | Some(Cell::Empty))) {
                 continue;
             }
@@ -159,7 +167,11 @@ fn one(table: &mut AssetTable, sheet: &Sheet, row: &Row, places: &[Option<usize>
     };
     let mut texts: Vec<Option<String>> = Vec::with_capacity(COLUMNS.len());
     for (at, column) in COLUMNS.iter().enumerate() {
-        let cell = places.get(at).copied().flatten().and_then(|place| row.cells.get(place));
+        let cell = places
+            .get(at)
+            .copied()
+            .flatten()
+            .and_then(|place| row.cells.get(place));
         let dated = at == 11 || at == 12;
         let text = match cell {
             None | Some(Cell::Empty) => {
@@ -176,9 +188,9 @@ fn one(table: &mut AssetTable, sheet: &Sheet, row: &Row, places: &[Option<usize>
                 wrong(at, "roster_broken", &[("found", error.clone())]);
                 None
             }
-            Some(Cell::Number(number)) if dated => Some(
-                spreadsheet_day(*number).map_or_else(|| number.to_string(), |date| date.to_string()),
-            ),
+            Some(Cell::Number(number)) if dated => {
+                Some(spreadsheet_day(*number).map_or_else(|| number.to_string(), |date| date.to_string()))
+            }
             Some(Cell::Number(number)) => match whole(*number) {
                 Some(text) => Some(text),
                 None => {
@@ -254,24 +266,38 @@ fn one(table: &mut AssetTable, sheet: &Sheet, row: &Row, places: &[Option<usize>
     });
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "checked to be whole and below 10^15")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "checked to be whole and below 10^15"
+)]
 fn whole(number: f64) -> Option<String> {
     (number.fract() == 0.0 && (0.0..1e15).contains(&number)).then(|| (number as i64).to_string())
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "checked to be a day of this or the next century")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "checked to be a day of this or the next century"
+)]
 fn spreadsheet_day(number: f64) -> Option<Date> {
     // 1990 to 2100.
     (32_874.0..73_415.0)
         .contains(&number)
-        .then(|| SPREADSHEET_BEGINS.checked_add((number.trunc() as i32).days()).ok())
+        .then(|| {
+            SPREADSHEET_BEGINS
+                .checked_add((number.trunc() as i32).days())
+                .ok()
+        })
         .flatten()
 }
 
 /// 2021-09-01, 2021/9/1, 2021.9.1, 2021年9月1日, 2021年9月, 20210901.
 pub(crate) fn day(word: &str) -> Option<Date> {
     let parts: Vec<i16> = if word.len() == 8 && word.bytes().all(|c| c.is_ascii_digit()) {
-        vec![word[..4].parse().ok()?, word[4..6].parse().ok()?, word[6..].parse().ok()?]
+        vec![
+            word[..4].parse().ok()?,
+            word[4..6].parse().ok()?,
+            word[6..].parse().ok()?,
+        ]
     } else {
         word.split(['-', '/', '.', '年', '月', '日'])
             .map(str::trim)
@@ -315,7 +341,9 @@ fn twice(table: &mut AssetTable) {
 /// The writer's.
 pub fn xlsx_template() -> Result<Vec<u8>, XlsxError> {
     let mut book = Workbook::new();
-    let heading = Format::new().set_bold().set_background_color(Color::RGB(0xDD_EB_F7));
+    let heading = Format::new()
+        .set_bold()
+        .set_background_color(Color::RGB(0xDD_EB_F7));
     let text = Format::new().set_num_format("@");
     let example = text.clone().set_font_color(Color::Gray);
     let sheet = book.add_worksheet().set_name("设备台账")?;
@@ -357,28 +385,67 @@ mod tests {
 
     #[test]
     fn rows_are_read_and_what_is_wrong_has_its_place() {
-        let good = of("学校代码,班级代码,设备类型,资产编号,序列号,交互,购置日期\n0001,0301,一体机,ZC1,SN1,是,2021/9/1\n0001,,投影仪,,,,\n");
-        assert_eq!((good.rows, good.fault_count, good.assets.len()), (2, 0, 2), "{:?}", good.faults);
+        let good = of(
+            "学校代码,班级代码,设备类型,资产编号,序列号,交互,购置日期\n0001,0301,一体机,ZC1,SN1,是,2021/9/1\n0001,,投影仪,,,,\n",
+        );
+        assert_eq!(
+            (good.rows, good.fault_count, good.assets.len()),
+            (2, 0, 2),
+            "{:?}",
+            good.faults
+        );
         let first = &good.assets[0];
-        assert_eq!((first.school.as_str(), first.kind), ("0001", Some(AssetKind::Panel)));
-        assert_eq!((first.interactive, first.bought_on), (Some(true), Some(date(2021, 9, 1))));
+        assert_eq!(
+            (first.school.as_str(), first.kind),
+            ("0001", Some(AssetKind::Panel))
+        );
+        assert_eq!(
+            (first.interactive, first.bought_on),
+            (Some(true), Some(date(2021, 9, 1)))
+        );
         assert_eq!(good.assets[1].classroom, None);
-        let bad = of("学校代码,设备类型,资产编号,购置日期,交互\n,一体机,A,,\n1,黑板,B,,\n1,一体机,B,去年,\n1,一体机,C,,也许\n1,终端,C2,,\n1,终端,C2,,\n");
+        let bad = of(
+            "学校代码,设备类型,资产编号,购置日期,交互\n,一体机,A,,\n1,黑板,B,,\n1,一体机,B,去年,\n1,一体机,C,,也许\n1,终端,C2,,\n1,终端,C2,,\n",
+        );
         let codes: Vec<_> = bad.faults.iter().map(|f| (f.row, f.code)).collect();
         assert_eq!(
             codes,
-            [(2, "roster_missing"), (3, "asset_kind"), (4, "asset_date"), (5, "asset_yes_no"), (7, "asset_twice")]
+            [
+                (2, "roster_missing"),
+                (3, "asset_kind"),
+                (4, "asset_date"),
+                (5, "asset_yes_no"),
+                (7, "asset_twice")
+            ]
         );
         assert_eq!(of("姓名,电话\n甲,1\n").faults[0].code, "asset_no_table");
-        assert_eq!(of("学校代码,品牌\n1,甲\n").faults[0].code, "roster_heading_missing");
+        assert_eq!(
+            of("学校代码,品牌\n1,甲\n").faults[0].code,
+            "roster_heading_missing"
+        );
     }
 
     #[test]
     fn days_as_people_write_them() {
-        for word in ["2021-09-01", "2021/9/1", "2021.9.1", "2021年9月1日", "2021年9月", "20210901"] {
+        for word in [
+            "2021-09-01",
+            "2021/9/1",
+            "2021.9.1",
+            "2021年9月1日",
+            "2021年9月",
+            "20210901",
+        ] {
             assert_eq!(day(word), Some(date(2021, 9, 1)), "{word}");
         }
-        for word in ["", "2021", "2021-13-01", "1-1-1", "0000-00-00", "去年", "2021-09-31"] {
+        for word in [
+            "",
+            "2021",
+            "2021-13-01",
+            "1-1-1",
+            "0000-00-00",
+            "去年",
+            "2021-09-31",
+        ] {
             assert_eq!(day(word), None, "{word}");
         }
         assert_eq!(spreadsheet_day(44_440.0), Some(date(2021, 9, 1)));

@@ -75,10 +75,12 @@ pub fn files(evidence: &Evidence) -> Result<Vec<File>, String> {
 /// The list of files that is to be signed.
 pub fn manifest(evidence: &Evidence, files: &[File]) -> Manifest {
     let hash = |bytes: &[u8]| {
-        Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+        Sha256::digest(bytes)
+            .iter()
+            .fold(String::new(), |mut text, byte| {
+                let _ = write!(text, "{byte:02x}");
+                text
+            })
     };
     Manifest {
         school: evidence.month.code.clone(),
@@ -176,7 +178,8 @@ fn table(evidence: &Evidence) -> Result<Vec<u8>, csv::Error> {
 
 /// A text that no spreadsheet takes for a formula, without marks that turn the writing round.
 fn plain(text: &str) -> String {
-    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let turns =
+        |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let text: String = text.chars().filter(|c| !turns(*c) && !c.is_control()).collect();
     if text.starts_with(['=', '+', '-', '@']) {
         format!("'{text}")
@@ -244,9 +247,10 @@ fn page(evidence: &Evidence) -> String {
         if let Some(decision) = &test.decision {
             for (name, direction) in [("下行", decision.down), ("上行", decision.up)] {
                 let Some(direction) = direction else { continue };
-                let target = direction
-                    .target_kbps
-                    .map_or_else(|| "—".to_owned(), |kbps| format!("{} Mbit/s", mbps(u64::from(kbps))));
+                let target = direction.target_kbps.map_or_else(
+                    || "—".to_owned(),
+                    |kbps| format!("{} Mbit/s", mbps(u64::from(kbps))),
+                );
                 let _ = writeln!(
                     html,
                     "<p>{name}：{} Mbit/s（净荷 {}），标准 {target}，{}</p>",
@@ -277,7 +281,9 @@ fn page(evidence: &Evidence) -> String {
                 link(board),
                 rate(board.down),
                 rate(board.up),
-                board.other_bytes.map_or_else(|| "—".to_owned(), |b| format!("{} KB", b / 1_000)),
+                board
+                    .other_bytes
+                    .map_or_else(|| "—".to_owned(), |b| format!("{} KB", b / 1_000)),
             );
         }
         html.push_str("</table></section>\n");

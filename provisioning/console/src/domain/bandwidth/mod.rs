@@ -112,9 +112,10 @@ pub fn decide(boards: &[Board], target: &Target, last_kbps: Option<u64>) -> Deci
     {
         doubts.push(Doubt::UnlikeLast);
     }
-    let ports = together.iter().map(|b| b.port()).try_fold(0_u32, |sum, port| {
-        port.map(|mbps| sum.saturating_add(mbps))
-    });
+    let ports = together
+        .iter()
+        .map(|b| b.port())
+        .try_fold(0_u32, |sum, port| port.map(|mbps| sum.saturating_add(mbps)));
     doubts.sort_unstable();
     Decision {
         verdict: overall(target, down.as_ref(), up.as_ref()),

@@ -84,7 +84,12 @@ pub fn duration(seconds: u32) -> SignedDuration {
 }
 
 /// What is to be ordered now. Doubts come first, then whoever waits longest; where several wait alike, the order is mixed.
-pub fn plan(now: Timestamp, settings: &Settings, candidates: &[Candidate], running: &[Running]) -> Vec<Start> {
+pub fn plan(
+    now: Timestamp,
+    settings: &Settings,
+    candidates: &[Candidate],
+    running: &[Running],
+) -> Vec<Start> {
     let Some(uplink) = settings.uplink_kbps else {
         return Vec::new();
     };
@@ -184,9 +189,7 @@ pub fn is_free(line: &EffectiveLine, from: Timestamp, long: SignedDuration) -> b
 
 /// Whether an exam is on between two moments.
 pub fn exam_between(line: &EffectiveLine, begin: Timestamp, end: Timestamp) -> bool {
-    line.exams
-        .iter()
-        .any(|exam| exam.from <= end && begin <= exam.to)
+    line.exams.iter().any(|exam| exam.from <= end && begin <= exam.to)
 }
 
 /// Whether a moment is within hours of the week.
@@ -227,7 +230,9 @@ pub fn choose(boards: &[Board], expected_kbps: Option<u32>, most: usize) -> Vec<
 
 /// A number that looks like chance and is the same each time.
 fn mixed(school: i64, salt: u64) -> u64 {
-    let mut z = school.unsigned_abs().wrapping_add(salt.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let mut z = school
+        .unsigned_abs()
+        .wrapping_add(salt.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)

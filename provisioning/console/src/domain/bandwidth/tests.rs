@@ -57,7 +57,11 @@ fn verdict(boards: &[super::Board], mbps: u32) -> Verdict {
 fn a_port_of_100_never_proves_200_and_two_do() {
     // Whatever it says it saw.
     for mbps in [90, 95, 100, 200, 1_000] {
-        assert_eq!(verdict(&[board(Some(100), mbps)], 200), Verdict::PortCannotProve, "{mbps}");
+        assert_eq!(
+            verdict(&[board(Some(100), mbps)], 200),
+            Verdict::PortCannotProve,
+            "{mbps}"
+        );
     }
     let pair = [board(Some(100), 95), board(Some(100), 95)];
     assert_eq!(verdict(&pair, 200), Verdict::Met);
@@ -68,12 +72,20 @@ fn a_port_of_100_never_proves_200_and_two_do() {
 #[test]
 fn a_slow_line_is_told_from_a_slow_port() {
     assert_eq!(verdict(&[board(Some(1_000), 95)], 200), Verdict::NotMet);
-    assert_eq!(verdict(&[board(Some(100), 47)], 200), Verdict::NotMet, "the port was half empty");
+    assert_eq!(
+        verdict(&[board(Some(100), 47)], 200),
+        Verdict::NotMet,
+        "the port was half empty"
+    );
     assert_eq!(
         verdict(&[board(Some(100), 47), board(Some(100), 47)], 200),
         Verdict::NotMet
     );
-    assert_eq!(verdict(&[board(None, 95)], 200), Verdict::PortCannotProve, "unknown port");
+    assert_eq!(
+        verdict(&[board(None, 95)], 200),
+        Verdict::PortCannotProve,
+        "unknown port"
+    );
     let mut radio = board(None, 95);
     if let Some(result) = &mut radio.result {
         result.link = LinkKind::Wireless;
@@ -150,7 +162,10 @@ fn nonsense_counts_as_nothing() {
     assert_eq!(rate(&measured(1_000_000, 0), None), None);
     assert_eq!(rate(&measured(1_000_000, 999), None), None);
     assert_eq!(rate(&measured(u64::MAX, 10_000), None), None);
-    assert_eq!(rate(&measured(1_250_000, 1_000), None).unwrap().payload_kbps, 10_000);
+    assert_eq!(
+        rate(&measured(1_250_000, 1_000), None).unwrap().payload_kbps,
+        10_000
+    );
 }
 
 #[test]
@@ -160,9 +175,16 @@ fn rules_are_data_of_five_regions_and_bad_ones_are_refused_by_name() {
     assert_eq!(ids, ["guangxi", "anhui", "bazhong", "taizhou", "hunan"]);
     let of = |set, year, paid| rules::target(&rules, Some(set), year, paid);
     let bazhong = of("bazhong", 2026, None);
-    assert_eq!((bazhong.down_kbps, bazhong.up_kbps), (Some(200_000), Some(40_000)));
+    assert_eq!(
+        (bazhong.down_kbps, bazhong.up_kbps),
+        (Some(200_000), Some(40_000))
+    );
     assert_eq!(bazhong.quote.as_deref(), Some("互联网带宽下行达200M、上行达40M"));
-    assert_eq!(of("bazhong", 2019, Some(50_000)).from, TargetFrom::Contract, "not yet begun");
+    assert_eq!(
+        of("bazhong", 2019, Some(50_000)).from,
+        TargetFrom::Contract,
+        "not yet begun"
+    );
     assert_eq!(of("hunan", 2026, Some(50_000)).down_kbps, Some(50_000));
     assert_eq!(of("hunan", 2026, None).from, TargetFrom::Nobody);
     let anhui = rules.sets.iter().find(|set| set.id == "anhui").unwrap();
@@ -173,7 +195,11 @@ fn rules_are_data_of_five_regions_and_bad_ones_are_refused_by_name() {
     );
     let text = rules::BUILT_IN;
     for (from, to, says) in [
-        ("tolerance_percent = 3", "tolerance_percent = 50", "tolerance_percent is 50"),
+        (
+            "tolerance_percent = 3",
+            "tolerance_percent = 50",
+            "tolerance_percent is 50",
+        ),
         ("id = \"hunan\"", "id = \"anhui\"", "two sets"),
         ("id = \"hunan\"", "id = \"湖南\"", "the id"),
         ("down_mbps = 200", "down_mbps = 0", "a rate is 0"),
@@ -248,7 +274,11 @@ fn few_at_a_time_and_never_more_than_the_console_can_give() {
         uplink_kbps: Some(500_000),
         ..settings()
     };
-    assert_eq!(plan(now, &narrow, &schools, &[]).len(), 2, "2 × 200 of 500 Mbit/s");
+    assert_eq!(
+        plan(now, &narrow, &schools, &[]).len(),
+        2,
+        "2 × 200 of 500 Mbit/s"
+    );
     let busy = [Running {
         school: 99,
         expected_kbps: 400_000,
@@ -258,7 +288,11 @@ fn few_at_a_time_and_never_more_than_the_console_can_give() {
         uplink_kbps: Some(50_000),
         ..settings()
     };
-    assert_eq!(plan(now, &tiny, &schools, &[]).len(), 1, "a fast line is tested alone");
+    assert_eq!(
+        plan(now, &tiny, &schools, &[]).len(),
+        1,
+        "a fast line is tested alone"
+    );
     let begins: std::collections::BTreeSet<_> = starts.iter().map(|s| s.starts_at).collect();
     assert!(begins.len() > 1 && begins.iter().all(|at| *at >= now + LEAD));
     // In the course of an evening everybody has a turn.

@@ -85,7 +85,9 @@ impl Hours {
         }
         let first = today(from);
         for date in dates(first, later(first, HORIZON_DAYS)) {
-            let Some((begin, end)) = self.open(date) else { continue };
+            let Some((begin, end)) = self.open(date) else {
+                continue;
+            };
             let begin = begin.max(from);
             let here = end.duration_since(begin).as_secs();
             if here <= 0 {

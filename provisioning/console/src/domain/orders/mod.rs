@@ -156,7 +156,9 @@ pub fn after(
             }
             Ok(S::Cancelled)
         }
-        OrderAct::Assigned | OrderAct::Climbed | OrderAct::Parts | OrderAct::Again if !over(state) => Ok(state),
+        OrderAct::Assigned | OrderAct::Climbed | OrderAct::Parts | OrderAct::Again if !over(state) => {
+            Ok(state)
+        }
         OrderAct::Noted | OrderAct::Photo => Ok(state),
         _ => not_now,
     }
@@ -180,7 +182,10 @@ pub fn next(facts: Facts<'_>, now: Timestamp) -> Vec<OrderAct> {
     .into_iter()
     // A note may be asked for, evidence may be added: the step as such is open.
     .filter(|act| {
-        let able = Facts { evidence: true, ..facts };
+        let able = Facts {
+            evidence: true,
+            ..facts
+        };
         after(able, *act, "\0", "-", now).is_ok()
     })
     .collect()
@@ -281,7 +286,11 @@ pub fn measure(events: &[(OrderAct, OrderState, Timestamp)], hours: &Hours, now:
     for (act, state, at) in events.iter().skip(1).copied() {
         let answered = matches!(
             act,
-            OrderAct::Accepted | OrderAct::OnSite | OrderAct::Repaired | OrderAct::Closed | OrderAct::Cancelled
+            OrderAct::Accepted
+                | OrderAct::OnSite
+                | OrderAct::Repaired
+                | OrderAct::Closed
+                | OrderAct::Cancelled
         );
         if answered && !measured.responded {
             measured.response = Both::between(hours, opened, at);

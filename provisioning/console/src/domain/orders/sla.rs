@@ -71,8 +71,17 @@ mod tests {
     fn every_class_and_urgency_has_its_figures_and_what_cannot_wait_has_less() {
         let raw: Raw = toml::from_str(DATA).unwrap();
         assert_eq!((raw.version, raw.sla.len()), (1, 6));
-        for class in [OrderClass::Infrastructure, OrderClass::Application, OrderClass::Resource] {
-            let of = |urgent| built_in().iter().find(|row| row.class == class && row.urgent == urgent).unwrap();
+        for class in [
+            OrderClass::Infrastructure,
+            OrderClass::Application,
+            OrderClass::Resource,
+        ] {
+            let of = |urgent| {
+                built_in()
+                    .iter()
+                    .find(|row| row.class == class && row.urgent == urgent)
+                    .unwrap()
+            };
             assert!(of(true).sla.respond_min < of(false).sla.respond_min, "{class:?}");
         }
     }

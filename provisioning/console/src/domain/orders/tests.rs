@@ -59,12 +59,28 @@ fn hours() -> Hours {
             weeks: 20,
         }),
         bells: vec![
-            Bell { number: 1, from_min: 480, to_min: 520 },
-            Bell { number: 7, from_min: 920, to_min: 960 },
+            Bell {
+                number: 1,
+                from_min: 480,
+                to_min: 520,
+            },
+            Bell {
+                number: 7,
+                from_min: 920,
+                to_min: 960,
+            },
         ],
         days: vec![
-            CalendarDay { date: date(2026, 10, 1), like: None, name: "国庆节".into() },
-            CalendarDay { date: date(2026, 10, 10), like: Some(4), name: "调休".into() },
+            CalendarDay {
+                date: date(2026, 10, 1),
+                like: None,
+                name: "国庆节".into(),
+            },
+            CalendarDay {
+                date: date(2026, 10, 10),
+                like: Some(4),
+                name: "调休".into(),
+            },
         ],
         ..EffectiveCalendar::default()
     })
@@ -104,8 +120,14 @@ fn what_does_not_fit_is_refused() {
         let refused = after(facts(state), act, "li", "why", noon()).unwrap_err();
         assert_eq!(refused, Refusal::NotNow { state, act });
     }
-    assert_eq!(after(facts(OrderState::New), OrderAct::Cancelled, "li", "", noon()), Err(Refusal::NoReason));
-    assert_eq!(after(facts(OrderState::Repaired), OrderAct::Closed, "li", "", noon()), Err(Refusal::NoReason));
+    assert_eq!(
+        after(facts(OrderState::New), OrderAct::Cancelled, "li", "", noon()),
+        Err(Refusal::NoReason)
+    );
+    assert_eq!(
+        after(facts(OrderState::Repaired), OrderAct::Closed, "li", "", noon()),
+        Err(Refusal::NoReason)
+    );
 }
 
 #[test]
@@ -114,27 +136,57 @@ fn seven_days_to_open_it_again() {
     let just = repaired + REOPEN_FOR;
     let late = just + SignedDuration::from_secs(1);
     for state in [OrderState::Repaired, OrderState::Confirmed, OrderState::Closed] {
-        assert_eq!(after(facts(state), OrderAct::Reopened, "", "", just), Ok(OrderState::Reopened));
-        assert_eq!(after(facts(state), OrderAct::Reopened, "", "", late), Err(Refusal::TooLate));
+        assert_eq!(
+            after(facts(state), OrderAct::Reopened, "", "", just),
+            Ok(OrderState::Reopened)
+        );
+        assert_eq!(
+            after(facts(state), OrderAct::Reopened, "", "", late),
+            Err(Refusal::TooLate)
+        );
     }
 }
 
 #[test]
 fn a_rectification_needs_evidence_and_somebody_else_who_checks_it() {
-    let base = Facts { kind: OrderKind::Rectification, ..facts(OrderState::OnSite) };
-    let shown = Facts { evidence: true, ..base };
+    let base = Facts {
+        kind: OrderKind::Rectification,
+        ..facts(OrderState::OnSite)
+    };
+    let shown = Facts {
+        evidence: true,
+        ..base
+    };
     assert_eq!(
         after(base, OrderAct::Repaired, "zhang", "", noon()),
         Err(Refusal::NoEvidence(OrderAct::Repaired))
     );
-    assert_eq!(after(shown, OrderAct::Repaired, "zhang", "", noon()), Ok(OrderState::Repaired));
-    let done = Facts { state: OrderState::Repaired, ..shown };
-    assert_eq!(after(done, OrderAct::Confirmed, "zhang", "", noon()), Err(Refusal::OwnWork));
-    assert_eq!(after(done, OrderAct::Confirmed, "li", "", noon()), Ok(OrderState::Confirmed));
+    assert_eq!(
+        after(shown, OrderAct::Repaired, "zhang", "", noon()),
+        Ok(OrderState::Repaired)
+    );
+    let done = Facts {
+        state: OrderState::Repaired,
+        ..shown
+    };
+    assert_eq!(
+        after(done, OrderAct::Confirmed, "zhang", "", noon()),
+        Err(Refusal::OwnWork)
+    );
+    assert_eq!(
+        after(done, OrderAct::Confirmed, "li", "", noon()),
+        Ok(OrderState::Confirmed)
+    );
     // Nobody ends it unchecked, whatever they say.
     assert!(after(done, OrderAct::Closed, "li", "急", noon()).is_err());
-    let bare = Facts { state: OrderState::Repaired, ..base };
-    assert!(matches!(after(bare, OrderAct::Confirmed, "li", "", noon()), Err(Refusal::NoEvidence(_))));
+    let bare = Facts {
+        state: OrderState::Repaired,
+        ..base
+    };
+    assert!(matches!(
+        after(bare, OrderAct::Confirmed, "li", "", noon()),
+        Err(Refusal::NoEvidence(_))
+    ));
 }
 
 #[test]
@@ -150,13 +202,19 @@ fn hours_of_teaching_are_the_calendars() {
     assert_eq!(hours.seconds(friday, monday), 7_200);
     assert_eq!(hours.seconds(monday, friday), 0);
     assert_eq!(hours.after(friday, 120, OrderClock::Class), monday);
-    assert_eq!(hours.after(friday, 120, OrderClock::Wall), at(date(2026, 11, 6), 1_020));
+    assert_eq!(
+        hours.after(friday, 120, OrderClock::Wall),
+        at(date(2026, 11, 6), 1_020)
+    );
     // Without bells and term: 8 to 17, Monday to Friday.
     let plain = Hours::new(EffectiveCalendar::default());
     assert_eq!(plain.seconds(friday, monday), 3 * 3_600);
     // After the term nobody teaches: still it is due some day.
     let july = at(date(2027, 7, 20), 600);
-    assert_eq!(hours.after(july, 60, OrderClock::Class), at(date(2027, 9, 18), 960));
+    assert_eq!(
+        hours.after(july, 60, OrderClock::Class),
+        at(date(2027, 9, 18), 960)
+    );
 }
 
 #[test]
@@ -175,9 +233,21 @@ fn clocks_are_measured_and_the_time_of_asking_does_not_count() {
         (A::Confirmed, S::Confirmed, day(4, 600)),
     ];
     let found = measure(&events, &hours(), day(9, 0));
-    assert_eq!(found.response, Both { wall_s: 1_800, class_s: 1_800 });
+    assert_eq!(
+        found.response,
+        Both {
+            wall_s: 1_800,
+            class_s: 1_800
+        }
+    );
     // 18 hours and 20 minutes on the wall; two hours and 20 minutes of teaching.
-    assert_eq!(found.repair, Both { wall_s: 18 * 3_600 + 1_200, class_s: 2 * 3_600 + 1_200 });
+    assert_eq!(
+        found.repair,
+        Both {
+            wall_s: 18 * 3_600 + 1_200,
+            class_s: 2 * 3_600 + 1_200
+        }
+    );
     assert!(found.responded && found.repaired);
     let running = measure(&events[..1], &hours(), day(2, 950));
     assert!(!running.responded && !running.repaired);
@@ -189,9 +259,18 @@ fn an_order_and_its_fault_speak_of_the_same() {
     for state in STATES {
         assert_eq!(act_for(state, repair_for(state)), None, "{state:?}: no echo");
     }
-    assert_eq!(act_for(OrderState::New, RepairState::UnderWay), Some(OrderAct::Accepted));
-    assert_eq!(act_for(OrderState::Repaired, RepairState::Confirmed), Some(OrderAct::Confirmed));
-    assert_eq!(act_for(OrderState::Closed, RepairState::Reopened), Some(OrderAct::Reopened));
+    assert_eq!(
+        act_for(OrderState::New, RepairState::UnderWay),
+        Some(OrderAct::Accepted)
+    );
+    assert_eq!(
+        act_for(OrderState::Repaired, RepairState::Confirmed),
+        Some(OrderAct::Confirmed)
+    );
+    assert_eq!(
+        act_for(OrderState::Closed, RepairState::Reopened),
+        Some(OrderAct::Reopened)
+    );
 }
 
 #[test]

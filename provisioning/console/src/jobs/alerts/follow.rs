@@ -32,15 +32,24 @@ pub(super) async fn round(app: &AppState, boards: &[BoardRow], now: Timestamp) -
         return Ok(false);
     }
     let by_device: HashMap<i64, &BoardRow> = boards.iter().map(|board| (board.device_no, board)).collect();
-    let fresh = |one: &Followed| one.back_at.is_none_or(|back| now.duration_since(instant(back)) < WAITED);
-    let devices: Vec<i64> = followed.iter().filter(|one| fresh(one)).map(|one| one.device_no).collect();
+    let fresh = |one: &Followed| {
+        one.back_at
+            .is_none_or(|back| now.duration_since(instant(back)) < WAITED)
+    };
+    let devices: Vec<i64> = followed
+        .iter()
+        .filter(|one| fresh(one))
+        .map(|one| one.device_no)
+        .collect();
     let power_ups = incidents.power_ups(&devices).await?;
 
     let mut before: HashMap<(i64, i64), Followed> = HashMap::new();
     let mut of_incident: BTreeMap<i64, Vec<Followed>> = BTreeMap::new();
     for mut one in followed {
         before.insert((one.incident_id, one.device_no), one.clone());
-        let there = by_device.get(&one.device_no).is_some_and(|board| board.presence == Presence::There);
+        let there = by_device
+            .get(&one.device_no)
+            .is_some_and(|board| board.presence == Presence::There);
         if one.back_at.is_none() && there {
             one.back_at = Some(ms(now));
         }
@@ -49,13 +58,18 @@ pub(super) async fn round(app: &AppState, boards: &[BoardRow], now: Timestamp) -
             && let Some((boot, reason)) = power_ups.get(&one.device_no)
         {
             one.boot_after = Some(boot.clone());
-            one.boot_reason = reason.clone().filter(|_| one.boot_before.as_deref() != Some(boot));
+            one.boot_reason = reason
+                .clone()
+                .filter(|_| one.boot_before.as_deref() != Some(boot));
         }
         of_incident.entry(one.incident_id).or_default().push(one);
     }
 
     let mut judged = Judged::default();
-    let parts: Vec<&Story> = stories.iter().filter(|one| one.kind != IncidentKind::Area.as_str()).collect();
+    let parts: Vec<&Story> = stories
+        .iter()
+        .filter(|one| one.kind != IncidentKind::Area.as_str())
+        .collect();
     // Twice: a school that says nothing of itself hears what its neighbours say.
     for _ in 0..2 {
         for story in &parts {
@@ -63,13 +77,20 @@ pub(super) async fn round(app: &AppState, boards: &[BoardRow], now: Timestamp) -
             judged.part(story, own, boards, &stories, now);
         }
     }
-    for story in stories.iter().filter(|one| one.kind == IncidentKind::Area.as_str()) {
+    for story in stories
+        .iter()
+        .filter(|one| one.kind == IncidentKind::Area.as_str())
+    {
         judged.area(story, &stories);
     }
 
     let mut changed_boards = Vec::new();
     for one in of_incident.into_values().flatten() {
-        let cause = judged.boards.get(&(one.incident_id, one.device_no)).copied().unwrap_or(Cause::Unknown);
+        let cause = judged
+            .boards
+            .get(&(one.incident_id, one.device_no))
+            .copied()
+            .unwrap_or(Cause::Unknown);
         let was = before.get(&(one.incident_id, one.device_no));
         let same = was.is_some_and(|was| {
             (was.back_at, &was.boot_after, &was.boot_reason, was.cause.as_str())
@@ -102,9 +123,13 @@ fn shown(one: &Followed, now: Timestamp) -> Return {
         return Return::Away;
     };
     match (&one.boot_before, &one.boot_after) {
-        (Some(before), Some(after)) if before != after => Return::Rebooted { reason: one.boot_reason.clone() },
+        (Some(before), Some(after)) if before != after => Return::Rebooted {
+            reason: one.boot_reason.clone(),
+        },
         (Some(_), Some(_)) if now.duration_since(back) >= SAYS => Return::SameBoot,
-        (None, Some(_)) if one.boot_reason.is_some() => Return::Rebooted { reason: one.boot_reason.clone() },
+        (None, Some(_)) if one.boot_reason.is_some() => Return::Rebooted {
+            reason: one.boot_reason.clone(),
+        },
         _ => Return::Away,
     }
 }
@@ -116,7 +141,14 @@ struct Judged {
 }
 
 impl Judged {
-    fn part(&mut self, story: &Story, own: &[Followed], boards: &[BoardRow], stories: &[Story], now: Timestamp) {
+    fn part(
+        &mut self,
+        story: &Story,
+        own: &[Followed],
+        boards: &[BoardRow],
+        stories: &[Story],
+        now: Timestamp,
+    ) {
         let returns: Vec<Return> = own.iter().map(|one| shown(one, now)).collect();
         let still_there = boards
             .iter()
@@ -124,18 +156,27 @@ impl Judged {
             .filter(|board| !own.iter().any(|one| one.device_no == board.device_no))
             .count();
         let were = own.len() + still_there;
-        let were = u32::try_from(were).unwrap_or(u32::MAX).max(evidence_of(story).were_online);
+        let were = u32::try_from(were)
+            .unwrap_or(u32::MAX)
+            .max(evidence_of(story).were_online);
         let evidence = cause::evidence(&returns, were);
         let whole = story.kind == IncidentKind::School.as_str() || cause::is_of_school(&evidence);
         let school = whole.then(|| {
             let neighbours = stories
                 .iter()
-                .filter(|other| other.parent_id.is_some() && other.parent_id == story.parent_id && other.id != story.id)
+                .filter(|other| {
+                    other.parent_id.is_some() && other.parent_id == story.parent_id && other.id != story.id
+                })
                 .filter_map(|other| self.stories.get(&other.id).map(|(cause, _)| *cause));
             cause::of_school(&evidence, cause::most(neighbours))
         });
-        let causes: Vec<Cause> = returns.iter().map(|shown| cause::of_board(shown, school)).collect();
-        let all = school.or_else(|| cause::most(causes.iter().copied())).unwrap_or(Cause::Unknown);
+        let causes: Vec<Cause> = returns
+            .iter()
+            .map(|shown| cause::of_board(shown, school))
+            .collect();
+        let all = school
+            .or_else(|| cause::most(causes.iter().copied()))
+            .unwrap_or(Cause::Unknown);
         for (one, cause) in own.iter().zip(causes) {
             self.boards.insert((one.incident_id, one.device_no), cause);
         }
@@ -159,7 +200,11 @@ impl Judged {
             sum.away += part.away;
         }
         let most = cause::most(parts.iter().map(|(cause, _)| *cause));
-        let cause = most.unwrap_or(if parts.is_empty() { Cause::Unknown } else { Cause::PowerOrLine });
+        let cause = most.unwrap_or(if parts.is_empty() {
+            Cause::Unknown
+        } else {
+            Cause::PowerOrLine
+        });
         self.stories.insert(story.id, (cause, sum));
     }
 }

@@ -7,7 +7,10 @@ fn at(second: i64) -> Timestamp {
 }
 
 fn bad() -> Seen {
-    Seen::Bad { since: None, value: Some(1.0) }
+    Seen::Bad {
+        since: None,
+        value: Some(1.0),
+    }
 }
 
 #[test]
@@ -37,7 +40,13 @@ fn it_is_raised_after_so_long_and_over_after_so_long() {
     assert_eq!(
         log,
         [
-            (120, Change::Raised { began: at(60), value: Some(1.0) }),
+            (
+                120,
+                Change::Raised {
+                    began: at(60),
+                    value: Some(1.0)
+                }
+            ),
             (320, Change::Cleared)
         ]
     );
@@ -46,11 +55,29 @@ fn it_is_raised_after_so_long_and_over_after_so_long() {
 
 #[test]
 fn what_began_before_the_look_counts_from_its_beginning() {
-    let since = Seen::Bad { since: Some(at(-100)), value: None };
+    let since = Seen::Bad {
+        since: Some(at(-100)),
+        value: None,
+    };
     let (track, change) = step(Track::Quiet, since, 60, at(0));
-    assert_eq!((track, change), (Track::Raised, Some(Change::Raised { began: at(-100), value: None })));
-    let ahead = Seen::Bad { since: Some(at(100)), value: None };
-    assert_eq!(step(Track::Quiet, ahead, 60, at(0)).0, Track::Pending { since: at(0) });
+    assert_eq!(
+        (track, change),
+        (
+            Track::Raised,
+            Some(Change::Raised {
+                began: at(-100),
+                value: None
+            })
+        )
+    );
+    let ahead = Seen::Bad {
+        since: Some(at(100)),
+        value: None,
+    };
+    assert_eq!(
+        step(Track::Quiet, ahead, 60, at(0)).0,
+        Track::Pending { since: at(0) }
+    );
 }
 
 #[test]
@@ -63,7 +90,10 @@ fn a_school_is_lost_when_enough_went_together() {
     assert!(!lost(&[gone(0), there]), "one of two is one board");
     assert!(lost(&[gone(0)]), "a teaching point has one board");
     assert!(!lost(&[gone(0), gone(4_000), there, there]), "not together");
-    assert!(lost(&[gone(-90_000), gone(0), gone(10)]), "one that was away for a day proves nothing");
+    assert!(
+        lost(&[gone(-90_000), gone(0), gone(10)]),
+        "one that was away for a day proves nothing"
+    );
     assert_eq!(school_lost(50, 2, &[Presence::Elsewhere]), Seen::Nothing);
     assert_eq!(school_lost(50, 2, &[there]), Seen::Good);
 }
@@ -71,7 +101,9 @@ fn a_school_is_lost_when_enough_went_together() {
 #[test]
 fn events_count_within_their_stretch() {
     let times: VecDeque<_> = [at(0), at(50), at(100)].into();
-    assert!(matches!(events(3, 200, &times, at(110)), Seen::Bad { since: Some(since), .. } if since == at(100)));
+    assert!(
+        matches!(events(3, 200, &times, at(110)), Seen::Bad { since: Some(since), .. } if since == at(100))
+    );
     assert_eq!(events(3, 100, &times, at(110)), Seen::Good);
 }
 

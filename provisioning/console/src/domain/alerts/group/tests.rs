@@ -10,8 +10,20 @@ fn at(second: i64) -> Timestamp {
 fn places() -> BTreeMap<i64, Place> {
     let mut places = BTreeMap::new();
     for school in 0..30 {
-        places.insert(school, Place { regions: vec![10 + school % 3, 1], county: 1 });
-        places.insert(100 + school, Place { regions: vec![20, 2], county: 2 });
+        places.insert(
+            school,
+            Place {
+                regions: vec![10 + school % 3, 1],
+                county: 1,
+            },
+        );
+        places.insert(
+            100 + school,
+            Place {
+                regions: vec![20, 2],
+                county: 2,
+            },
+        );
     }
     places
 }
@@ -28,7 +40,11 @@ fn lost(alert: i64, school: i64, second: i64) -> Raised {
 }
 
 fn board(alert: i64, school: i64, second: i64) -> Raised {
-    Raised { of_school: false, severity: Severity::Warning, ..lost(alert, school, second) }
+    Raised {
+        of_school: false,
+        severity: Severity::Warning,
+        ..lost(alert, school, second)
+    }
 }
 
 #[test]
@@ -49,14 +65,21 @@ fn a_storm_is_one_parent_and_one_incident_for_each_school() {
     }
     let areas: Vec<&Open> = open.iter().filter(|one| one.kind == IncidentKind::Area).collect();
     assert_eq!((areas.len(), open.len()), (1, 13), "{open:#?}");
-    assert!(open.iter().all(|one| one.id == areas[0].id || one.parent == Some(areas[0].id)));
+    assert!(
+        open.iter()
+            .all(|one| one.id == areas[0].id || one.parent == Some(areas[0].id))
+    );
     assert_eq!(areas[0].region, Some(1));
 }
 
 #[test]
 fn two_schools_are_no_storm_and_another_county_is_another_storm() {
     let mut open = Vec::new();
-    group(&mut open, &[lost(1, 0, 0), lost(2, 1, 5), lost(3, 100, 5)], &places());
+    group(
+        &mut open,
+        &[lost(1, 0, 0), lost(2, 1, 5), lost(3, 100, 5)],
+        &places(),
+    );
     assert_eq!(open.len(), 3);
     assert!(open.iter().all(|one| one.parent.is_none()));
     // A third one an hour later is none either.
@@ -74,16 +97,33 @@ fn boards_lost_one_by_one_all_over_a_county_are_no_storm() {
     let raised: Vec<Raised> = (0..20).map(|n| board(n, n, n)).collect();
     group(&mut open, &raised, &places());
     assert_eq!(open.len(), 20);
-    assert!(open.iter().all(|one| one.kind == IncidentKind::Device && one.parent.is_none()));
+    assert!(
+        open.iter()
+            .all(|one| one.kind == IncidentKind::Device && one.parent.is_none())
+    );
 }
 
 #[test]
 fn another_topic_is_another_incident_and_a_long_while_later_too() {
     let mut open = Vec::new();
-    let hot = Raised { topic: "hot".into(), ..board(2, 0, 0) };
+    let hot = Raised {
+        topic: "hot".into(),
+        ..board(2, 0, 0)
+    };
     group(&mut open, &[board(1, 0, 0), hot.clone()], &places());
     assert_eq!(open.len(), 2);
-    group(&mut open, &[board(3, 0, 500), Raised { alert: 4, began: at(40_000), ..hot }], &places());
+    group(
+        &mut open,
+        &[
+            board(3, 0, 500),
+            Raised {
+                alert: 4,
+                began: at(40_000),
+                ..hot
+            },
+        ],
+        &places(),
+    );
     assert_eq!(open.len(), 2);
     group(&mut open, &[board(5, 0, 5_000)], &places());
     assert_eq!(open.len(), 3);
