@@ -83,10 +83,9 @@ pub struct Measured {
 impl Measured {
     /// Payload rate in kbit/s.
     pub const fn kbps(&self) -> u64 {
-        if self.ms == 0 {
-            0
-        } else {
-            self.payload_bytes.saturating_mul(8) / self.ms
+        match self.payload_bytes.saturating_mul(8).checked_div(self.ms) {
+            Some(kbps) => kbps,
+            None => 0,
         }
     }
 }

@@ -186,6 +186,16 @@ async fn one(connection: &mut SqliteConnection, scope: &Scope, id: i64) -> DbRes
     row.ok_or_else(|| DbError::not_found("incident", id))?.incident()
 }
 
+/// Who was told: name, channel, reason, state, when, why not.
+type Told = (
+    Option<String>,
+    String,
+    String,
+    String,
+    Option<i64>,
+    Option<String>,
+);
+
 impl Incidents<'_> {
     /// Incidents within `scope`: open ones first, then the newest. Titles are empty; the caller knows the language.
     ///
@@ -288,14 +298,7 @@ impl Incidents<'_> {
         .bind(id)
         .fetch_all(&mut *reading)
         .await?;
-        let told: Vec<(
-            Option<String>,
-            String,
-            String,
-            String,
-            Option<i64>,
-            Option<String>,
-        )> = sqlx::query_as(
+        let told: Vec<Told> = sqlx::query_as(
             "SELECT u.display_name, c.name, n.reason, n.state, n.sent_at, n.error FROM notifications n
                JOIN notification_channels c ON c.id = n.channel_id LEFT JOIN users u ON u.id = n.user_id
               WHERE n.incident_id = ? ORDER BY n.id",

@@ -1,7 +1,7 @@
 //! How devices are: what the database knows of them, put to [`crate::domain::liveness`], and kept.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, hash_map::Entry},
     sync::Arc,
 };
 
@@ -177,12 +177,9 @@ impl Liveness<'_> {
         let mut schools: HashMap<i64, (Vec<Hours>, Arc<EffectiveCalendar>)> = HashMap::new();
         let mut all = HashMap::with_capacity(rooms.len());
         for (room, school, periods) in rooms {
-            if !schools.contains_key(&school) {
-                let known = of_school(&mut reading, school, now).await?;
-                schools.insert(school, known);
-            }
-            let Some((on_hours, calendar)) = schools.get(&school) else {
-                continue;
+            let (on_hours, calendar) = match schools.entry(school) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => new.insert(of_school(&mut reading, school, now).await?),
             };
             let periods: Vec<TimetablePeriod> = periods.as_deref().map_or(Ok(Vec::new()), json)?;
             all.insert(
@@ -381,7 +378,8 @@ fn judge(
 ) -> DbResult<Vec<DeviceLiveness>> {
     let need = |room| schedules.of(room).map_or(Need::No, |schedule| schedule.need(now));
     let mut needs: HashMap<i64, Need> = HashMap::new();
-    let mut schools: BTreeMap<i64, Vec<(Option<bool>, Option<Timestamp>, Need)>> = BTreeMap::new();
+    type Boards = Vec<(Option<bool>, Option<Timestamp>, Need)>;
+    let mut schools: BTreeMap<i64, Boards> = BTreeMap::new();
     for row in &rows {
         let needed = *needs
             .entry(row.classroom_id)

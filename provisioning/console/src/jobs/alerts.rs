@@ -321,7 +321,7 @@ impl<'a> Look<'a> {
                             .as_ref()
                             .is_none_or(|field| match one.body.get(&field.name) {
                                 Some(serde_json::Value::String(text)) => *text == field.value,
-                                Some(other) => other.to_string() == field.value,
+                                Some(other) => format!("{other}") == field.value,
                                 None => false,
                             })
                     })

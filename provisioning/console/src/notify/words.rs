@@ -33,7 +33,7 @@ fn local(at: Timestamp) -> String {
 }
 
 /// How bad, in a word.
-pub fn severity(language: Language, severity: Severity) -> String {
+pub(super) fn severity(language: Language, severity: Severity) -> String {
     say(language, &format!("severity_{}", severity.as_str()), &[])
 }
 

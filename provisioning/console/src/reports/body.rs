@@ -68,7 +68,7 @@ impl Kind {
         };
         let from = Date::new(date.year(), first_month, 1).unwrap_or(date);
         let to = from
-            .checked_add(i32::from(months).months())
+            .checked_add(months.months())
             .and_then(|next| next.checked_sub(1.day()))
             .unwrap_or(date);
         (from, to)

@@ -156,7 +156,7 @@ async fn a_rule_is_checked_tried_and_raised_with_hysteresis() {
     );
     let mut at = now + SignedDuration::from_secs(255);
     for _ in 0..40 {
-        at = at + SignedDuration::from_secs(15);
+        at += SignedDuration::from_secs(15);
         live(&console, at).await;
         jobs::alerts::round(&console.app, &mut memory, at).await.unwrap();
     }

@@ -307,7 +307,7 @@ async fn a_technician_with_an_area_sees_that_area_and_what_was_given_to_them() {
     let area = json!({ "region_id": county.county, "name": "东片", "school_ids": [county.schools[0]],
         "people": [{ "user_id": li.id, "tier": 0 }] });
     post(&console, "/areas", area).await;
-    let admin = std::mem::replace(&mut console.cookie, Some(li.cookie.clone()));
+    let admin = console.cookie.replace(li.cookie.clone());
     let list = console.get("/orders").await.json();
     assert_eq!(
         (&list["total"], &list["items"][0]["id"]),

@@ -301,7 +301,7 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, _: &Perso
             let (kind, body) = multipart(&[("file", Some("a.csv"), csv.as_bytes())]);
             vec![shot(
                 Method::POST,
-                format!("/regions/{}/assets", at.region),
+                format!("/regions/{}/assets?apply=false", at.region),
                 Payload::Form(kind, body),
             )]
         }

@@ -37,7 +37,7 @@ static COUNT: AtomicU32 = AtomicU32::new(1);
 
 /// A word that stands nowhere else.
 pub fn unique(of: &str) -> String {
-    format!("{of}{}", COUNT.fetch_add(1, Ordering::Relaxed))
+    format!("{of}{:05}", COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Two hours to come in which no other exam is held.

@@ -438,10 +438,14 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
         "GET /devices/{id}/health" => vec![get(format!("/devices/{}/health", at.device))],
         "GET /devices/{id}/series" => vec![get(format!("/devices/{}/series?metrics=cpu_percent", at.device))],
         "GET /devices/{id}/events" => vec![get(format!("/devices/{}/events", at.device))],
-        "GET /fleet" => vec![
-            get(format!("/fleet?school_id={}", at.school)),
-            get(format!("/fleet?region_id={}", at.region)),
-        ],
+        "GET /fleet" => {
+            let mut shots = vec![get(format!("/fleet?school_id={}", at.school))];
+            // Whoever is at a school has no region to ask about.
+            if let Node::Region(region) = at.node {
+                shots.push(get(format!("/fleet?region_id={region}")));
+            }
+            shots
+        }
         "GET /devices/{id}/commands" => vec![get(format!("/devices/{}/commands", at.device))],
         "PATCH /devices/{id}" => {
             let device = at.new_device(console).await;

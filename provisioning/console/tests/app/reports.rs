@@ -206,7 +206,8 @@ async fn the_golden_month_is_as_it_was_worked_out_by_hand() {
     let report = make(console, "month", "2026-09-17", golden.county.county).await;
     let is = figures(console, report).await;
     // name, value, numerator, denominator, unknown.
-    let by_hand: &[(&str, Option<&str>, Option<i64>, Option<i64>, i64)] = &[
+    type Row = (&'static str, Option<&'static str>, Option<i64>, Option<i64>, i64);
+    let by_hand: &[Row] = &[
         ("devices_told", Some("66.67%"), Some(2), Some(3), 0),
         // a: 14,400 + 12,600 of two days; b: 27,000 of one; silent weekdays 20 + 21 + 22.
         ("device_on_rate", Some("66.67%"), Some(54_000), Some(81_000), 63),

@@ -412,18 +412,16 @@ async fn three_hundred_boards_in_ninety_seconds() {
         .enumerate()
         .map(|(n, board)| (board.school as i64 * 5 + (n as i64 * 7919) % 30).min(90))
         .collect();
-    let struck = |board: &Board, n: usize| board.school < SCHOOLS || n % BOARDS == 0;
+    let struck = |board: &Board, n: usize| board.school < SCHOOLS || n.is_multiple_of(BOARDS);
     let mut drops = 0;
     let started = Instant::now();
     for step in 0..40 {
         let (from, to) = (15 * (step - 1), 15 * step);
-        for n in 0..storm.boards.len() {
-            let board = &storm.boards[n];
-            if struck(board, n) && lost_at[n] > from && lost_at[n] <= to
-                || step == 0 && lost_at[n] == 0 && struck(board, n)
-            {
+        for (n, (board, lost)) in storm.boards.iter().zip(&lost_at).enumerate() {
+            let now = (*lost > from && *lost <= to) || (step == 0 && *lost == 0);
+            if now && struck(board, n) {
                 drops += usize::from(board.school < SCHOOLS);
-                let at = second(lost_at[n]).as_millisecond();
+                let at = second(*lost).as_millisecond();
                 storm
                     .sql(
                         "UPDATE devices SET online = 0, last_seen_at = ?1 WHERE device_no = ?2",

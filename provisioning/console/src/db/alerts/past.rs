@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// How far back a rule is tried: as long as samples are kept whole.
-pub const PAST: SignedDuration = SignedDuration::from_hours(7 * 24);
+pub(super) const PAST: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// Most boards whose samples are looked at.
 const MOST: usize = 100;
 const EXAMPLES: usize = 10;

@@ -195,7 +195,7 @@ pub fn events(count: u32, within_s: u32, at: &VecDeque<Timestamp>, now: Timestam
     let found = recent().count();
     if found >= count as usize {
         return Seen::Bad {
-            since: recent().last().copied(),
+            since: recent().next_back().copied(),
             value: Some(found as f64),
         };
     }

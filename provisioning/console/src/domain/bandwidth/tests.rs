@@ -14,9 +14,9 @@ use crate::{
 };
 
 /// A board that saw `mbps` of payload downwards.
-fn board(port: Option<u32>, mbps: u64) -> super::Board {
+fn board(port: Option<u32>, mbps: u64) -> Board {
     let payload_bytes = mbps * 1_000_000 / 8 * 10;
-    super::Board {
+    Board {
         port_mbps: port,
         result: Some(BandwidthResult {
             test: "t".into(),
@@ -49,7 +49,7 @@ fn target(down_mbps: Option<u32>) -> Target {
     }
 }
 
-fn verdict(boards: &[super::Board], mbps: u32) -> Verdict {
+fn verdict(boards: &[Board], mbps: u32) -> Verdict {
     decide(boards, &target(Some(mbps)), None).verdict
 }
 
@@ -112,7 +112,7 @@ fn only_what_the_test_itself_carried_counts() {
 
 #[test]
 fn what_is_missing_or_out_of_step_is_not_added_up() {
-    let silent = super::Board {
+    let silent = Board {
         port_mbps: Some(100),
         result: None,
     };
