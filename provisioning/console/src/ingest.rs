@@ -24,7 +24,10 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 
-use self::batch::{Batch, BatchError};
+use self::{
+    batch::{Batch, BatchError},
+    limit::Kind,
+};
 use crate::{
     app::{AppState, Counters, Noun},
     broker::Incoming,
@@ -41,6 +44,8 @@ const MAX_REPORT_LESSONS: usize = 20_000;
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// So long is a round kept while the database refuses it; not for ever, or one bad message would stop a county.
 const TRIES: u32 = 600;
+/// After so many its messages are stored one by one, and those that alone fail are refused.
+const TRIES_TOGETHER: u32 = 5;
 
 /// Takes messages in until the channel ends.
 pub async fn run(app: AppState, mut incoming: mpsc::Receiver<Incoming>, outlet: impl Outlet) {
@@ -56,29 +61,47 @@ pub async fn run(app: AppState, mut incoming: mpsc::Receiver<Incoming>, outlet: 
                 Err(_) => break,
             }
         }
-        store_with_patience(&app, &outlet, &round).await;
+        store_with_patience(&app, &outlet, round).await;
     }
 }
 
 /// Stores a round, again and again while the database refuses: a device says a report or a status only once, and the
 /// broker has had its acknowledgement already. Everything in a round may be stored twice.
-async fn store_with_patience(app: &AppState, outlet: &impl Outlet, round: &Round) {
-    for _ in 0..TRIES {
-        match round.store(app, outlet).await {
-            Ok(()) => {
-                if let Some(begun) = round.begun {
-                    app.counters.rounds.observe(begun.elapsed());
-                }
-                return;
+///
+/// One message that the database will never take must not hold up the others: after [`TRIES_TOGETHER`] each is stored by
+/// itself, and what fails while the database takes other things is refused.
+async fn store_with_patience(app: &AppState, outlet: &impl Outlet, round: Round) {
+    let begun = round.begun;
+    let mut owed = vec![round];
+    for tried in 0..TRIES {
+        if tried == TRIES_TOGETHER {
+            owed = owed.into_iter().flat_map(Round::apart).collect();
+        }
+        let mut rounds = owed.into_iter();
+        let mut left = Vec::new();
+        for round in rounds.by_ref() {
+            let Err(error) = round.store(app, outlet).await else {
+                continue;
+            };
+            tracing::error!(error = %error, "messages of devices could not be stored; they are kept and tried again");
+            if tried < TRIES_TOGETHER || !round.give_up(app, &error.to_string()).await {
+                // It is the database that fails: the others wait as well.
+                left.push(round);
+                break;
             }
-            Err(error) => {
-                tracing::error!(error = %error, "messages of devices could not be stored; they are kept and tried again");
+        }
+        left.extend(rounds);
+        owed = left;
+        if owed.is_empty() {
+            if let Some(begun) = begun {
+                app.counters.rounds.observe(begun.elapsed());
             }
+            return;
         }
         tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
     }
     tracing::error!(
-        messages = round.messages,
+        rounds = owed.len(),
         "messages of devices were given up; samples are sent again by their devices"
     );
 }
@@ -105,9 +128,25 @@ impl Round {
         Counters::add(&app.counters.messages, 1);
         let topic = match Topic::parse(&message.topic) {
             Ok(topic) => topic,
-            Err(error) => return refuse(app, &message.topic, &error.to_string(), None).await,
+            Err(error) => {
+                refuse(app, &message.topic, &error.to_string(), None).await;
+                return;
+            }
         };
+        let kind = match topic.leaf {
+            Leaf::Presence => Kind::Presence,
+            _ => Kind::Said,
+        };
+        let postage = limit::postage(message.payload.len());
+        let paid = app.limits.allow(&topic.device, kind, postage, Instant::now());
+        // A report or a status is said only once: a good one is taken from a device that speaks too often as well.
+        if !paid && !matches!(topic.leaf, Leaf::Report | Leaf::Status) {
+            return self.limit(&topic.device);
+        }
         if let Err(reason) = self.take(app, &topic, &message, app.clock.now()) {
+            if !paid {
+                return self.limit(&topic.device);
+            }
             if let Reason::Foreign { .. } = reason {
                 let counted = async {
                     app.db.devices().count_misuse(&topic.device).await?;
@@ -119,6 +158,61 @@ impl Round {
             }
             refuse(app, &message.topic, &reason.to_string(), Some(&topic.device)).await;
         }
+    }
+
+    fn limit(&mut self, device: &DeviceId) {
+        *self.limited.entry(device.clone()).or_default() += 1;
+    }
+
+    /// Each message as a round of its own, in the order in which [`Self::store`] stores them.
+    fn apart(self) -> Vec<Self> {
+        let presences = self.presences.into_iter().map(|one| Self {
+            presences: vec![one],
+            ..Self::default()
+        });
+        let reports = self.reports.into_iter().map(|one| Self {
+            reports: vec![one],
+            ..Self::default()
+        });
+        let statuses = self.statuses.into_iter().map(|one| Self {
+            statuses: vec![one],
+            ..Self::default()
+        });
+        let batches = self.batches.into_iter().map(|one| Self {
+            batches: vec![one],
+            ..Self::default()
+        });
+        let limited = self.limited.into_iter().map(|one| Self {
+            limited: BTreeMap::from([one]),
+            ..Self::default()
+        });
+        let messages = presences.chain(reports).chain(statuses);
+        messages.chain(batches).chain(limited).collect()
+    }
+
+    /// Refuses the one message of a round that [`Self::apart`] made. Whether it did: where not even that can be noted, it is
+    /// the database that fails and not the message.
+    async fn give_up(&self, app: &AppState, error: &str) -> bool {
+        let message = None
+            .or(self.presences.first().map(|p| (&p.device_id, Leaf::Presence)))
+            .or(self.reports.first().map(|(r, _)| (&r.device_id, Leaf::Report)))
+            .or(self.statuses.first().map(|s| (&s.device_id, Leaf::Status)))
+            .or(self
+                .batches
+                .first()
+                .map(|b| (&b.batch.device_id, Leaf::Telemetry)));
+        let Some((device, leaf)) = message else {
+            // Only a count of what was not taken.
+            return true;
+        };
+        let topic = Topic::new(device.clone(), leaf).to_string();
+        refuse(
+            app,
+            &topic,
+            &format!("the database refuses it: {error}"),
+            Some(device),
+        )
+        .await
     }
 
     fn take(
@@ -136,8 +230,8 @@ impl Round {
                 let taken = batch::read(&message.payload, now)?;
                 speaks_for(topic, &taken.batch.device_id)?;
                 let cost = limit::cost(&taken.batch);
-                if !app.limits.allow(&topic.device, cost, Instant::now()) {
-                    *self.limited.entry(topic.device.clone()).or_default() += 1;
+                if !app.limits.allow(&topic.device, Kind::Said, cost, Instant::now()) {
+                    self.limit(&topic.device);
                     return Ok(());
                 }
                 self.samples += taken.batch.samples.len();
@@ -335,8 +429,8 @@ async fn stranger(app: &AppState, device: &DeviceId, leaf: Leaf) {
     .await;
 }
 
-/// Counts, logs and keeps what was refused, here or at the broker's door.
-pub(crate) async fn refuse(app: &AppState, topic: &str, reason: &str, device: Option<&DeviceId>) {
+/// Counts, logs and keeps what was refused, here or at the broker's door. Whether it could be kept.
+pub(crate) async fn refuse(app: &AppState, topic: &str, reason: &str, device: Option<&DeviceId>) -> bool {
     let cut = |text: &str| text.chars().take(300).collect::<String>();
     let (topic, reason) = (cut(topic), cut(reason));
     Counters::add(&app.counters.rejected, 1);
@@ -346,12 +440,13 @@ pub(crate) async fn refuse(app: &AppState, topic: &str, reason: &str, device: Op
         device.id = device.map(DeviceId::as_str),
         "message of a device refused"
     );
-    if let Err(error) = app
+    let noted = app
         .db
         .system()
         .reject(&topic, &reason, device.map(DeviceId::as_str), Timestamp::now())
-        .await
-    {
+        .await;
+    if let Err(error) = &noted {
         tracing::error!(error = %error, "the refused message could not be noted");
     }
+    noted.is_ok()
 }

@@ -16,7 +16,7 @@ const LIVE_MS: i64 = 120_000;
 /// The console's own clock is not better than this.
 const SLACK_MS: i64 = 10_000;
 /// No board runs for so long; an uptime beyond proves nothing.
-const MAX_UPTIME_MS: i64 = 5 * 366 * 86_400_000;
+pub const MAX_UPTIME_MS: i64 = 5 * 366 * 86_400_000;
 
 /// How a moment was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

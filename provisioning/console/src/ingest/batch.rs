@@ -1,20 +1,28 @@
 //! A batch of telemetry as it came, made into one that may be stored: unpacked, read with patience, cleared of what cannot be
 //! true. One bad figure does not cost the others, and a batch that could never be read would never be acknowledged.
 
-use std::io::Read;
+use std::{collections::HashSet, io::Read};
 
 use contract::{
     event::{DeviceEvent, EventKind, MAX_BATCH_EVENTS},
     health::{MAX_BATCH_SAMPLES, Readings, TelemetryBatch},
+    id::BootId,
 };
 use flate2::read::GzDecoder;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
-use crate::{broker::MAX_PAYLOAD_BYTES, domain::readings};
+use crate::{
+    broker::MAX_PAYLOAD_BYTES,
+    domain::{boot_clock::MAX_UPTIME_MS, readings},
+};
 
 /// Power-ups that one batch may declare forgotten.
 const MAX_FORGOTTEN: usize = 1_000;
+/// Power-ups that one batch may name. A board fills a batch across power-ups, so after a night of a bad socket it may name one
+/// for each of its 500 samples, beside those that it forgot; refusing that would refuse it for ever. What many of them cost is
+/// [`super::limit::cost`]'s.
+const MAX_BOOTS: usize = 1_000;
 /// An event takes no more room than this, as JSON.
 const MAX_EVENT_BYTES: usize = 16 * 1_024;
 /// No board of ours ran before then.
@@ -169,7 +177,33 @@ fn bounds(batch: &TelemetryBatch) -> Result<(), BatchError> {
     if !batch.events.iter().all(|event| counts(event.seq)) {
         return refuse("an event's seq is 0 or too large; it counts from 1".to_owned());
     }
+    let lasts = |uptime_ms: u64| i64::try_from(uptime_ms).is_ok_and(|uptime| uptime <= MAX_UPTIME_MS);
+    let mut uptimes = batch
+        .samples
+        .iter()
+        .map(|sample| sample.uptime_ms)
+        .chain(batch.events.iter().map(|event| event.uptime_ms));
+    if let Some(uptime) = uptimes.find(|uptime| !lasts(*uptime)) {
+        return refuse(format!(
+            "an uptime of {uptime} ms; allowed are {MAX_UPTIME_MS}, which is five years"
+        ));
+    }
+    let boots = boots(batch).len();
+    if boots > MAX_BOOTS {
+        return refuse(format!("{boots} power-ups in one batch; allowed are {MAX_BOOTS}"));
+    }
     Ok(())
+}
+
+/// The power-ups that a batch names.
+pub(super) fn boots(batch: &TelemetryBatch) -> HashSet<&BootId> {
+    let samples = batch.samples.iter().map(|sample| &sample.boot_id);
+    let events = batch.events.iter().map(|event| &event.boot_id);
+    let forgotten = batch.forgotten.iter().chain(&batch.events_forgotten);
+    samples
+        .chain(events)
+        .chain(forgotten.map(|place| &place.boot_id))
+        .collect()
 }
 
 fn clear(batch: &mut TelemetryBatch, now: Timestamp) -> u64 {
@@ -322,6 +356,32 @@ mod tests {
         zero["seq"] = json!(0);
         assert!(matches!(
             read(&batch(&[zero], &[]), now()),
+            Err(BatchError::Bounds(_))
+        ));
+        let mut ancient = sample(json!({}));
+        ancient["uptime_ms"] = json!(MAX_UPTIME_MS + 1);
+        let event = json!({ "boot_id": "b1", "seq": 1, "uptime_ms": u64::MAX, "event": "other" });
+        for (samples, events) in [(vec![ancient.clone()], vec![]), (vec![], vec![event])] {
+            assert!(matches!(
+                read(&batch(&samples, &events), now()),
+                Err(BatchError::Bounds(_))
+            ));
+        }
+        ancient["uptime_ms"] = json!(MAX_UPTIME_MS);
+        assert!(read(&batch(&[ancient], &[]), now()).is_ok());
+        let naming = |boots: usize| {
+            let forgotten = |from: usize, to: usize| -> Vec<Value> {
+                (from..to)
+                    .map(|n| json!({ "boot_id": format!("b{n}"), "up_to_seq": 1 }))
+                    .collect()
+            };
+            json!({ "device_id": "d1", "samples": [], "forgotten": forgotten(0, 600),
+                "events_forgotten": forgotten(600, boots) })
+            .to_string()
+        };
+        assert!(read(naming(MAX_BOOTS).as_bytes(), now()).is_ok());
+        assert!(matches!(
+            read(naming(MAX_BOOTS + 1).as_bytes(), now()),
             Err(BatchError::Bounds(_))
         ));
         let event = json!({ "boot_id": "b1", "seq": 1, "uptime_ms": 5, "event": "other" });

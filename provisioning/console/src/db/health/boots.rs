@@ -6,7 +6,7 @@ use contract::id::BootId;
 use sqlx::{FromRow, SqliteConnection};
 
 use super::super::DbResult;
-use crate::domain::boot_clock::{BootClock, Pair};
+use crate::domain::boot_clock::{BootClock, MAX_UPTIME_MS, Pair};
 
 /// Rows looked at in the first step of closing a gap; each step more looks at more.
 const GAP_STEP: i64 = 64;
@@ -88,12 +88,13 @@ pub(super) async fn restamp(tx: &mut SqliteConnection, device: i64, boot: &Boot)
     let Some(epoch) = boot.clock.epoch_ms() else {
         return Ok(());
     };
+    // An uptime beyond the bound says nothing, and adding to it would leave the integers.
     // What was stamped by another pair than the one that counts now, or by none. The tolerance is domain::boot_clock's.
     let anchor = boot.clock.pair.map_or(0, |pair| pair.uptime_ms);
     let from: i64 = if boot.clock.pair.is_some() { 2 } else { 1 };
     let stale = "INSERT INTO rollup_stale (hour, device_no)
         SELECT DISTINCT at / 3600000, device_no FROM samples
-         WHERE device_no = ?1 AND boot_no = ?2
+         WHERE device_no = ?1 AND boot_no = ?2 AND uptime_ms BETWEEN 0 AND ?5
            AND (at_from <> 0 OR abs(at - ?3 - uptime_ms) > 2000 + abs(uptime_ms - ?4) / 5000)
         ON CONFLICT DO NOTHING";
     sqlx::query(stale)
@@ -101,14 +102,15 @@ pub(super) async fn restamp(tx: &mut SqliteConnection, device: i64, boot: &Boot)
         .bind(boot.no)
         .bind(epoch)
         .bind(anchor)
+        .bind(MAX_UPTIME_MS)
         .execute(&mut *tx)
         .await?;
     // Again afterwards for where they went; those that moved now have `at_from` of this round.
     for update in [
         "UPDATE samples SET at = ?3 + uptime_ms, at_from = ?5 WHERE device_no = ?1 AND boot_no = ?2
-            AND (at_from <> 0 OR abs(at - ?3 - uptime_ms) > 2000 + abs(uptime_ms - ?4) / 5000)",
+            AND uptime_ms BETWEEN 0 AND ?6 AND (at_from <> 0 OR abs(at - ?3 - uptime_ms) > 2000 + abs(uptime_ms - ?4) / 5000)",
         "UPDATE device_events SET at = ?3 + uptime_ms, at_from = ?5 WHERE device_no = ?1 AND boot_no = ?2
-            AND (at_from <> 0 OR abs(at - ?3 - uptime_ms) > 2000 + abs(uptime_ms - ?4) / 5000)",
+            AND uptime_ms BETWEEN 0 AND ?6 AND (at_from <> 0 OR abs(at - ?3 - uptime_ms) > 2000 + abs(uptime_ms - ?4) / 5000)",
     ] {
         sqlx::query(update)
             .bind(device)
@@ -116,6 +118,7 @@ pub(super) async fn restamp(tx: &mut SqliteConnection, device: i64, boot: &Boot)
             .bind(epoch)
             .bind(anchor)
             .bind(from)
+            .bind(MAX_UPTIME_MS)
             .execute(&mut *tx)
             .await?;
     }
