@@ -3,8 +3,11 @@
 mod files;
 mod tables;
 
+use std::time::Duration;
+
 use axum::{Json, extract::State, http::StatusCode};
 use jiff::{Timestamp, civil::Date};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 pub(crate) use self::files::{bundle, check, make_file, seal};
 pub use self::{
@@ -29,7 +32,7 @@ use crate::{
         scope::Scope,
     },
     domain::{indicators::Dictionary, timetables},
-    error::ApiError,
+    error::{ApiError, Code},
 };
 
 /// Longest reason.
@@ -37,6 +40,18 @@ const REASON_CHARS: usize = 200;
 const NOTE_CHARS: usize = 100;
 /// Before that nothing of ours was built.
 const FIRST_YEAR: i16 = 2020;
+/// Reports and exports of whole tables at a time: each holds a county's days in memory.
+static WORKING: Semaphore = Semaphore::const_new(1);
+/// Longest wait for the one before.
+const WAIT: Duration = Duration::from_secs(20);
+
+/// The right to work out a report or an export; waits for the one before for a while, then says that the console is busy.
+pub(crate) async fn turn() -> Result<SemaphorePermit<'static>, ApiError> {
+    match tokio::time::timeout(WAIT, WORKING.acquire()).await {
+        Ok(permit) => permit.map_err(ApiError::internal),
+        Err(_) => Err(ApiError::new(Code::Busy)),
+    }
+}
 
 /// The built-in dictionary.
 pub(crate) fn dictionary() -> Result<&'static Dictionary, ApiError> {
@@ -93,6 +108,7 @@ pub async fn add(
     let now = Timestamp::now();
     let (place, days) = asked(&new, now)?;
     let reports = app.db.reports();
+    let _turn = turn().await?;
     let body = reports
         .work_out(&access.scope, place, new.kind, days, now)
         .await?;
@@ -250,6 +266,7 @@ async fn renew(app: &AppState, access: &Access, id: i64, why: &str) -> Result<Js
     let reports = app.db.reports();
     let found = reports.version(&access.scope, id, None).await?;
     let days = (found.report.from, found.report.to);
+    let _turn = turn().await?;
     let body = reports
         .work_out(
             &access.scope,
@@ -364,6 +381,7 @@ pub async fn check_again(
 ) -> Result<Json<ReportCheck>, ApiError> {
     let found = app.db.reports().version(&access.scope, id, query.version).await?;
     let keys = app.keys.all();
+    let _turn = turn().await?;
     Ok(Json(
         check(&app.db, &access.scope, found, &keys, Timestamp::now()).await?,
     ))

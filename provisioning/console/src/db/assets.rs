@@ -67,17 +67,22 @@ struct Row {
     reopened: i64,
 }
 
+// Both ways to an order, and the last day that a board told of, are found by an index each: a county has some ten thousand
+// rows here, and boards that never tell their wear have a week of samples.
 const COLUMNS: &str = "SELECT a.id, a.school_id, s.name AS school, a.classroom_id, c.name AS classroom, d.id AS device_id, a.kind,
         a.tag, a.brand, a.model, a.serial, a.interactive, a.owner, a.builder, a.maintainer, a.bought_on, a.warranty_until,
         a.note, a.retired_at, a.updated_at, a.updated_by,
         (SELECT max(coalesce(x.emmc_wear_percent, 0), coalesce(x.disk_wear_percent, 0)) FROM samples x
           WHERE x.device_no = a.device_no AND (x.emmc_wear_percent IS NOT NULL OR x.disk_wear_percent IS NOT NULL)
+            AND x.at > (SELECT max(y.at) - 86400000 FROM samples y WHERE y.device_no = a.device_no)
           ORDER BY x.at DESC LIMIT 1) AS wear,
-        (SELECT count(*) FROM orders o WHERE (o.asset_id = a.id OR o.device_no = a.device_no) AND o.kind = 'repair'
-            AND o.repaired_at IS NOT NULL AND o.opened_at > ";
+        (SELECT count(*) FROM orders o WHERE o.id IN (SELECT i.id FROM orders i WHERE i.asset_id = a.id
+                UNION SELECT i.id FROM orders i WHERE i.device_no = a.device_no) AND o.kind = 'repair'
+            AND o.repaired_at IS NOT NULL AND +o.opened_at > ";
 const COLUMNS_2: &str = ") AS repairs,
-        (SELECT coalesce(sum(o.round - 1), 0) FROM orders o WHERE (o.asset_id = a.id OR o.device_no = a.device_no)
-            AND o.kind = 'repair' AND o.opened_at > ";
+        (SELECT coalesce(sum(o.round - 1), 0) FROM orders o WHERE o.id IN (SELECT i.id FROM orders i WHERE i.asset_id = a.id
+                UNION SELECT i.id FROM orders i WHERE i.device_no = a.device_no)
+            AND o.kind = 'repair' AND +o.opened_at > ";
 const FROM: &str = ") AS reopened FROM assets a JOIN schools s ON s.id = a.school_id LEFT JOIN classrooms c ON c.id = a.classroom_id
     LEFT JOIN devices d ON d.device_no = a.device_no WHERE true";
 

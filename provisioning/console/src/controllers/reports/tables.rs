@@ -8,7 +8,7 @@ use axum::{
 };
 use jiff::civil::Date;
 
-use super::{Path, Query, dictionary};
+use super::{Path, Query, dictionary, turn};
 use crate::{
     access::Access,
     api::{
@@ -30,8 +30,8 @@ use crate::{
 const DAYS: i32 = 400;
 /// Most rows of a register's file.
 const FILE_ROWS: i64 = 100_000;
-/// Most rows of an exported table.
-pub(crate) const EXPORT_ROWS: usize = 2_000_000;
+/// Most rows of an exported table; all of them are in memory at once.
+pub(crate) const EXPORT_ROWS: usize = 200_000;
 
 /// What each figure means, how it is worked out, and which plan asks for it.
 #[utoipa::path(get, path = "/indicators", tag = "reports", responses((status = 200, body = Dictionary)))]
@@ -162,12 +162,17 @@ pub async fn export(
     let table = ExportTable::of(&table).ok_or_else(|| ApiError::not_found("table", table))?;
     let days = days(table, query.from, query.to)?;
     let places = (query.region_id, query.school_id);
+    let turn = turn().await?;
     let rows = app
         .db
         .reports()
         .export(&access.scope, table, places, days, EXPORT_ROWS)
         .await?;
-    let made = tokio::task::spawn_blocking(move || written(table, query.format, &rows));
+    let made = tokio::task::spawn_blocking(move || {
+        // Kept until the work is done, also where nobody waits for it any more.
+        let _turn = turn;
+        written(table, query.format, &rows)
+    });
     let (ending, kind, bytes) = made
         .await
         .map_err(ApiError::internal)?

@@ -1,6 +1,6 @@
 //! What a rule would have done: readings, events and states of the last days.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use sqlx::{QueryBuilder, Row as _, Sqlite};
@@ -9,7 +9,7 @@ use super::Alerts;
 use crate::{
     api::alerts::{Condition, RuleBody, RuleTest, RuleTestHit},
     db::{
-        DbResult, instant, ms,
+        DbError, DbResult, instant, ms,
         scope::{Node, Scope, narrow_to_schools},
         to_json,
     },
@@ -24,6 +24,8 @@ use crate::{
 pub(super) const PAST: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// Most boards whose samples are looked at.
 const MOST: usize = 100;
+/// Most events of one board, the newest ones.
+const MOST_EVENTS: i64 = 20_000;
 const EXAMPLES: usize = 10;
 
 struct Board {
@@ -207,11 +209,13 @@ impl Alerts<'_> {
         let numbers: Vec<i64> = boards.iter().map(|board| board.no).collect();
         let path = field.as_ref().map(|field| format!("$.{}", field.name));
         let rows: Vec<(i64, i64)> = sqlx::query_as(
-            "SELECT device_no, received_at FROM device_events WHERE kind = ?1 AND received_at >= ?2 AND received_at <= ?3
+            "SELECT device_no, received_at FROM (
+             SELECT device_no, received_at, row_number() OVER (PARTITION BY device_no ORDER BY received_at DESC) AS n
+               FROM device_events WHERE kind = ?1 AND received_at >= ?2 AND received_at <= ?3
                 AND device_no IN (SELECT value FROM json_each(?4))
                 AND (?5 IS NULL OR CASE json_type(body, ?5) WHEN 'true' THEN 'true' WHEN 'false' THEN 'false'
-                     ELSE CAST(json_extract(body, ?5) AS TEXT) END = ?6)
-              ORDER BY device_no, received_at",
+                     ELSE CAST(json_extract(body, ?5) AS TEXT) END = ?6))
+              WHERE n <= ?7 ORDER BY device_no, received_at",
         )
         .bind(event)
         .bind(ms(from))
@@ -219,40 +223,32 @@ impl Alerts<'_> {
         .bind(to_json(&numbers)?)
         .bind(path)
         .bind(field.as_ref().map(|field| field.value.clone()))
+        .bind(MOST_EVENTS)
         .fetch_all(&self.0.read)
         .await?;
-        let mut by_board: BTreeMap<i64, VecDeque<Timestamp>> = BTreeMap::new();
+        let mut by_board: BTreeMap<i64, Vec<Timestamp>> = BTreeMap::new();
         for (device, at) in rows {
-            by_board.entry(device).or_default().push_back(instant(at));
+            by_board.entry(device).or_default().push(instant(at));
         }
-        let within = SignedDuration::from_secs(i64::from(*within_s));
-        let mut found = Vec::new();
-        for board in boards {
-            let Some(times) = by_board.get(&board.no) else {
-                continue;
+        let (count, within_s, for_s) = (*count, *within_s, rule.for_s);
+        let mut hits: BTreeMap<i64, Vec<Hit>> = tokio::task::spawn_blocking(move || {
+            let of = |(board, times): (i64, Vec<Timestamp>)| {
+                (board, replay(&looks_at(&times, count, within_s, to), for_s, to))
             };
-            // It changes when something happens, and when that is long ago.
-            let mut moments: Vec<Timestamp> = times
-                .iter()
-                .flat_map(|at| [*at, at.checked_add(within).unwrap_or(to)])
-                .filter(|at| *at <= to)
-                .collect();
-            moments.sort_unstable();
-            let looks: Vec<(Timestamp, Seen)> = moments
-                .into_iter()
-                .map(|at| {
-                    let until: VecDeque<Timestamp> =
-                        times.iter().copied().filter(|time| *time <= at).collect();
-                    (at, engine::events(*count, *within_s, &until, at))
+            by_board.into_iter().map(of).collect()
+        })
+        .await
+        .map_err(|e| DbError::Value(e.to_string()))?;
+        Ok(boards
+            .iter()
+            .filter_map(|board| {
+                Some(Found {
+                    device: Some(board.id.clone()),
+                    school: board.school_name.clone(),
+                    hits: hits.remove(&board.no)?,
                 })
-                .collect();
-            found.push(Found {
-                device: Some(board.id.clone()),
-                school: board.school_name.clone(),
-                hits: replay(&looks, rule.for_s, to),
-            });
-        }
-        Ok(found)
+            })
+            .collect())
     }
 
     async fn absence(
@@ -310,5 +306,62 @@ impl Alerts<'_> {
                 })
             })
             .collect())
+    }
+}
+
+/// What events at sorted `times` say until `to`, whenever that changes: when one happens, and when one is long ago.
+fn looks_at(times: &[Timestamp], count: u32, within_s: u32, to: Timestamp) -> Vec<(Timestamp, Seen)> {
+    let within = SignedDuration::from_secs(i64::from(within_s));
+    let mut moments: Vec<Timestamp> = times
+        .iter()
+        .flat_map(|at| [*at, at.checked_add(within).unwrap_or(to)])
+        .filter(|at| *at <= to)
+        .collect();
+    moments.sort_unstable();
+    // Times in [old, new) are the events of late.
+    let (mut old, mut new) = (0, 0);
+    moments
+        .into_iter()
+        .map(|at| {
+            while times.get(new).is_some_and(|time| *time <= at) {
+                new += 1;
+            }
+            while old < new
+                && times
+                    .get(old)
+                    .is_some_and(|time| at.duration_since(*time) >= within)
+            {
+                old += 1;
+            }
+            let newest = times.get(old..new).and_then(<[Timestamp]>::last).copied();
+            (at, engine::counted(count, new - old, newest))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use super::*;
+
+    #[test]
+    fn the_window_slides_as_the_engine_counts() {
+        let at = |second: i64| Timestamp::from_second(1_790_000_000 + second).unwrap();
+        let times: Vec<Timestamp> = [0, 5, 5, 9, 30, 31, 70, 200].map(at).into();
+        for (count, within_s) in [(1, 10), (3, 10), (2, 1), (2, 60), (8, 500)] {
+            let looks = looks_at(&times, count, within_s, at(100));
+            assert!(!looks.is_empty());
+            for (moment, seen) in looks {
+                let known: VecDeque<Timestamp> = times.iter().copied().filter(|at| *at <= moment).collect();
+                assert_eq!(seen, engine::events(count, within_s, &known, moment));
+            }
+        }
+        // A storm of a week is gone through in one pass.
+        let storm: Vec<Timestamp> = (0..300_000).map(at).collect();
+        assert_eq!(
+            looks_at(&storm, 5, 604_800, at(700_000)).len(),
+            300_000 + 95_200 + 1
+        );
     }
 }

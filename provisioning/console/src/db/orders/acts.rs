@@ -16,6 +16,9 @@ use crate::{
     },
 };
 
+/// Orders that are read at once when all are looked through.
+const AT_ONCE: i64 = 500;
+
 /// Whose word an act is.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::db) struct By<'a> {
@@ -367,78 +370,130 @@ impl Orders<'_> {
     /// The database's.
     pub async fn settle(&self, now: Timestamp) -> DbResult<(usize, Vec<(i64, i64, u8)>)> {
         let before = ms(now.checked_sub(rules::REOPEN_FOR).unwrap_or(Timestamp::MIN));
-        let ended: Vec<(i64, String)> = sqlx::query_as(
-            "SELECT id, state FROM orders WHERE state IN ('repaired', 'confirmed') AND since <= ?
-                AND NOT (kind = 'rectification' AND state = 'repaired') ORDER BY id LIMIT 200",
-        )
-        .bind(before)
-        .fetch_all(&self.0.read)
-        .await?;
         let by = By {
             kind: OrderBy::Console,
             name: "",
             user: None,
         };
         let everything = Scope::everything();
-        let closed = ended.len();
-        for (id, state) in ended {
-            let mut tx = self.0.begin_quiet().await?;
-            let note = if state == "confirmed" { "" } else { UNCONFIRMED };
-            act(&mut tx, &everything, id, OrderAct::Closed, &by, note, now).await?;
-            tx.commit().await?;
+        let (mut closed, mut last) = (0, 0);
+        loop {
+            let ended: Vec<(i64, String)> = sqlx::query_as(
+                "SELECT id, state FROM orders WHERE state IN ('repaired', 'confirmed') AND since <= ?1 AND id > ?2
+                    AND NOT (kind = 'rectification' AND state = 'repaired') ORDER BY id LIMIT ?3",
+            )
+            .bind(before)
+            .bind(last)
+            .bind(AT_ONCE)
+            .fetch_all(&self.0.read)
+            .await?;
+            let Some((end, _)) = ended.last() else { break };
+            last = *end;
+            for (id, state) in ended {
+                let mut tx = self.0.begin_quiet().await?;
+                let note = if state == "confirmed" { "" } else { UNCONFIRMED };
+                match act(&mut tx, &everything, id, OrderAct::Closed, &by, note, now).await {
+                    Ok(_) => {}
+                    // Somebody was quicker, or the rules refuse it: no reason to leave the others.
+                    Err(DbError::Conflict(why)) => {
+                        tracing::debug!(order = id, why, "an order was not ended");
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                }
+                tx.commit().await?;
+                closed += 1;
+            }
         }
         Ok((closed, self.climb(now).await?))
     }
 
     async fn climb(&self, now: Timestamp) -> DbResult<Vec<(i64, i64, u8)>> {
         type Due = (i64, i64, String, bool, u8, Option<i64>);
-        let overdue: Vec<Due> = sqlx::query_as(
-            "SELECT id, school_id, class, urgent, tier, climbed_at FROM orders
-              WHERE state IN ('new', 'accepted', 'on_site', 'reopened') AND tier < ?2
-                AND ((accepted_at IS NULL AND respond_due <= ?1) OR repair_due <= ?1)
-              ORDER BY id LIMIT 500",
-        )
-        .bind(ms(now))
-        .bind(rules::MAX_TIER)
-        .fetch_all(&self.0.read)
-        .await?;
+        let mut climbed = Vec::new();
+        let mut last = 0;
+        loop {
+            let overdue: Vec<Due> = sqlx::query_as(
+                "SELECT id, school_id, class, urgent, tier, climbed_at FROM orders
+                  WHERE state IN ('new', 'accepted', 'on_site', 'reopened') AND tier < ?2 AND id > ?3
+                    AND ((accepted_at IS NULL AND respond_due <= ?1) OR repair_due <= ?1)
+                  ORDER BY id LIMIT ?4",
+            )
+            .bind(ms(now))
+            .bind(rules::MAX_TIER)
+            .bind(last)
+            .bind(AT_ONCE)
+            .fetch_all(&self.0.read)
+            .await?;
+            let Some((end, ..)) = overdue.last() else {
+                return Ok(climbed);
+            };
+            last = *end;
+            let mut climbing = Vec::new();
+            {
+                let mut reading = self.0.read.begin().await?;
+                for (id, school, class, urgent, tier, since) in overdue {
+                    if let Some(since) = since {
+                        // One tier after the other, each with the time that an answer may take.
+                        let class =
+                            rules::class_of(&class).unwrap_or(crate::api::orders::OrderClass::Infrastructure);
+                        let (again, _) = due(&mut reading, school, class, urgent, instant(since)).await?;
+                        if again > now {
+                            continue;
+                        }
+                    }
+                    climbing.push((id, school, tier));
+                }
+            }
+            for (id, school, tier) in climbing {
+                if self.climb_one(id, tier, now).await? {
+                    climbed.push((id, school, tier + 1));
+                }
+            }
+        }
+    }
+
+    /// Lets an order climb from a tier; `false`: it does not stand so any more, or the rules refuse it.
+    async fn climb_one(&self, id: i64, tier: u8, now: Timestamp) -> DbResult<bool> {
         let by = By {
             kind: OrderBy::Console,
             name: "",
             user: None,
         };
-        let mut climbed = Vec::new();
-        for (id, school, class, urgent, tier, since) in overdue {
-            let mut tx = self.0.begin_quiet().await?;
-            if let Some(since) = since {
-                // One tier after the other, each with the time that an answer may take.
-                let class = rules::class_of(&class).unwrap_or(crate::api::orders::OrderClass::Infrastructure);
-                let (again, _) = due(&mut tx, school, class, urgent, instant(since)).await?;
-                if again > now {
-                    continue;
-                }
-            }
-            let tier = tier + 1;
-            act(
-                &mut tx,
-                &Scope::everything(),
-                id,
-                OrderAct::Climbed,
-                &by,
-                &tier.to_string(),
-                now,
-            )
-            .await?;
-            sqlx::query("UPDATE orders SET tier = ?2, climbed_at = ?3 WHERE id = ?1")
-                .bind(id)
-                .bind(tier)
-                .bind(ms(now))
-                .execute(&mut *tx)
-                .await?;
-            tx.commit().await?;
-            climbed.push((id, school, tier));
+        let mut tx = self.0.begin_quiet().await?;
+        let stands = sqlx::query(
+            "UPDATE orders SET tier = ?2 + 1, climbed_at = ?3 WHERE id = ?1 AND tier = ?2
+                AND ((accepted_at IS NULL AND respond_due <= ?3) OR repair_due <= ?3)",
+        )
+        .bind(id)
+        .bind(tier)
+        .bind(ms(now))
+        .execute(&mut *tx)
+        .await?;
+        if stands.rows_affected() == 0 {
+            return Ok(false);
         }
-        Ok(climbed)
+        let note = (tier + 1).to_string();
+        let done = act(
+            &mut tx,
+            &Scope::everything(),
+            id,
+            OrderAct::Climbed,
+            &by,
+            &note,
+            now,
+        )
+        .await;
+        match done {
+            Ok(_) => {}
+            Err(DbError::Conflict(why)) => {
+                tracing::debug!(order = id, why, "an overdue order did not climb");
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
+        }
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// Works out when orders that came without it are due: those made before the console knew the schools' hours.

@@ -192,10 +192,14 @@ pub fn together(sorted: &[Timestamp]) -> (usize, Option<Timestamp>) {
 pub fn events(count: u32, within_s: u32, at: &VecDeque<Timestamp>, now: Timestamp) -> Seen {
     let within = SignedDuration::from_secs(i64::from(within_s));
     let recent = || at.iter().filter(|at| now.duration_since(**at) < within);
-    let found = recent().count();
+    counted(count, recent().count(), recent().next_back().copied())
+}
+
+/// What so many events of late, and the newest of them, say.
+pub const fn counted(count: u32, found: usize, newest: Option<Timestamp>) -> Seen {
     if found >= count as usize {
         return Seen::Bad {
-            since: recent().next_back().copied(),
+            since: newest,
             value: Some(found as f64),
         };
     }
