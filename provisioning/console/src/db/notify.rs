@@ -9,7 +9,7 @@ use sqlx::{FromRow, QueryBuilder, Sqlite};
 use super::{
     Db, DbError, DbResult, bump, instant, json, ms,
     scope::{Node, Scope},
-    to_json, uint,
+    to_json, uint, users,
 };
 use crate::api::{
     alerts::Severity,
@@ -390,7 +390,7 @@ impl Notify<'_> {
     /// Sets how a person is reached through a channel; answers the row id.
     ///
     /// # Errors
-    /// [`DbError::NotFound`] for the channel, also out of reach, and for the account.
+    /// [`DbError::NotFound`] for the channel and for the account, also out of reach.
     pub async fn set_recipient(
         &self,
         scope: &Scope,
@@ -404,7 +404,15 @@ impl Notify<'_> {
             .bind(new.username)
             .fetch_optional(&mut *tx)
             .await?;
-        let user = user.ok_or_else(|| DbError::not_found("user", new.username))?;
+        let unknown = || DbError::not_found("user", new.username);
+        let user = user.ok_or_else(unknown)?;
+        // Who is out of reach is told as unknown, and by the name that was given: no row id goes out.
+        users::need(&mut tx, scope, user)
+            .await
+            .map_err(|error| match error {
+                DbError::NotFound { .. } => unknown(),
+                other => other,
+            })?;
         let id: i64 = sqlx::query_scalar(
             "INSERT INTO notification_recipients (user_id, channel_id, address, severity, cap_per_hour, quiet_from, quiet_to,
                 tell_cleared, updated_at, updated_by) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)

@@ -435,7 +435,7 @@ async fn write(
             .filter(|one| grouped.touched.contains(&one.id))
             .collect();
         let maintained = app.db.alerts().maintained(now).await?;
-        for one in found.incidents.iter().filter(|one| one.id < 0) {
+        for one in &found.incidents {
             let quiet = match one.school {
                 Some(school) => maintained.contains(&school),
                 None => found

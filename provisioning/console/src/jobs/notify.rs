@@ -21,7 +21,7 @@ use crate::{
     app::{AppState, Noun},
     config::Language,
     db::{
-        DbError, DbResult,
+        DbError, DbResult, json,
         notify::plan::{Due, NewMessage, Part, Reached, Waiting},
     },
     domain::line::UTC_OFFSET_MIN,
@@ -82,26 +82,30 @@ pub async fn run(app: AppState, stopping: CancellationToken) {
         }
         while sending.try_join_next().is_some() {}
         let now = Timestamp::now();
-        let done = async {
-            plan(&app, now).await?;
-            dispatch(&app, &busy, &mut sending, now).await
-        };
-        if let Err(error) = done.await {
+        // What cannot be planned holds up nothing that waits already.
+        if let Err(error) = plan(&app, now).await {
             tracing::error!(error = %error, "people could not be told of incidents");
+        }
+        if let Err(error) = dispatch(&app, &busy, &mut sending, now).await {
+            tracing::error!(error = %error, "messages that wait could not be read");
         }
     }
     sending.shutdown().await;
 }
 
-/// Works out who is to be told what by now, and queues it.
+/// Works out who is to be told what by now, and queues it. An incident that cannot be told is logged, and the next one's turn.
 ///
 /// # Errors
-/// The database's.
+/// The database's, of which incidents there are and of digests.
 pub async fn plan(app: &AppState, now: Timestamp) -> DbResult<()> {
-    for due in app.db.notify().due(now).await? {
-        incident(app, &due, now).await?;
+    let due = app.db.notify().due(now).await;
+    for due in due.as_deref().unwrap_or_default() {
+        if let Err(error) = incident(app, due, now).await {
+            tracing::error!(error = %error, incident = due.id, "people could not be told of an incident");
+        }
     }
-    digests(app, now).await
+    digests(app, now).await?;
+    due.map(|_| ())
 }
 
 async fn incident(app: &AppState, due: &Due, now: Timestamp) -> DbResult<()> {
@@ -155,7 +159,7 @@ async fn people(app: &AppState, parts: &[Part], tier: u8) -> DbResult<BTreeMap<i
 async fn tell(app: &AppState, due: &Due, from_tier: u8, now: Timestamp) -> DbResult<()> {
     let db = app.db.notify();
     let scene = scene(app, due).await?;
-    let (told, told_channels, _) = db.told(due.id).await?;
+    let told = db.told(due.id).await?;
     let waited = (from_tier > 0).then(|| minutes(crate::db::instant(due.began_at), now));
     let reason = if from_tier == 0 { "opened" } else { "escalated" };
     let mut tier = from_tier;
@@ -165,7 +169,7 @@ async fn tell(app: &AppState, due: &Due, from_tier: u8, now: Timestamp) -> DbRes
         let people = people(app, &scene.parts, tier).await?;
         let fresh = people
             .into_iter()
-            .filter(|(user, _)| !told.contains(user))
+            .filter(|(user, _)| !told.users.contains(user))
             .collect();
         messages = compose(app, &scene, fresh, (reason, due.id, waited), now).await?;
         if !messages.is_empty() || tier == TOP {
@@ -176,7 +180,7 @@ async fn tell(app: &AppState, due: &Due, from_tier: u8, now: Timestamp) -> DbRes
     if from_tier == 0 {
         let schools: BTreeSet<i64> = scene.parts.iter().map(|part| part.school_id).collect();
         for (channel, of) in db.groups(&schools, scene.severity).await? {
-            if told_channels.contains(&channel) {
+            if told.channels.contains(&channel) {
                 continue;
             }
             let parts: Vec<&Part> = scene
@@ -222,11 +226,11 @@ async fn tell(app: &AppState, due: &Due, from_tier: u8, now: Timestamp) -> DbRes
 async fn grown(app: &AppState, due: &Due, tier: u8, now: Timestamp) -> DbResult<()> {
     let db = app.db.notify();
     let scene = scene(app, due).await?;
-    let (told, ..) = db.told(due.id).await?;
+    let told = db.told(due.id).await?;
     let people = people(app, &scene.parts, 0).await?;
     let fresh: BTreeMap<_, _> = people
         .into_iter()
-        .filter(|(user, _)| !told.contains(user))
+        .filter(|(user, _)| !told.users.contains(user))
         .collect();
     if fresh.is_empty() {
         return Ok(());
@@ -242,20 +246,19 @@ async fn grown(app: &AppState, due: &Due, tier: u8, now: Timestamp) -> DbResult<
 
 async fn over(app: &AppState, due: &Due, cleared: Timestamp, now: Timestamp) -> DbResult<()> {
     let db = app.db.notify();
-    let (told, _, done) = db.told(due.id).await?;
-    if done || now.duration_since(cleared) < OVER {
+    let users: BTreeSet<i64> = db.told(due.id).await?.unended.into_iter().collect();
+    if users.is_empty() || now.duration_since(cleared) < OVER {
         return Ok(());
     }
     let scene = scene(app, due).await?;
-    let users: BTreeSet<i64> = told.into_iter().collect();
+    let schools: BTreeSet<i64> = scene.parts.iter().map(|part| part.school_id).collect();
     let wants: HashSet<i64> = db
-        .reached(&users, now)
+        .reached(&users, &schools, now)
         .await?
         .into_iter()
         .filter(|one| one.tell_cleared)
         .map(|one| one.user_id)
         .collect();
-    let schools: BTreeSet<i64> = scene.parts.iter().map(|part| part.school_id).collect();
     let people = wants.into_iter().map(|user| (user, schools.clone())).collect();
     let mut messages = compose(app, &scene, people, ("cleared", due.id, None), now).await?;
     messages.retain(|message| message.reason == "cleared");
@@ -276,7 +279,8 @@ async fn compose(
 ) -> DbResult<Vec<NewMessage>> {
     let users: BTreeSet<i64> = people.keys().copied().collect();
     let mut messages = Vec::new();
-    for one in app.db.notify().reached(&users, now).await? {
+    let all: BTreeSet<i64> = people.values().flatten().copied().collect();
+    for one in app.db.notify().reached(&users, &all, now).await? {
         let (Some(schools), true) = (
             people.get(&one.user_id),
             scene.severity >= Severity::of_column(&one.severity),
@@ -286,11 +290,16 @@ async fn compose(
         if reason == "cleared" && !one.tell_cleared {
             continue;
         }
+        // What a channel of one place may carry: schools of that place only.
+        let placed: BTreeSet<i64> = json(&one.schools)?;
         let parts: Vec<&Part> = scene
             .parts
             .iter()
-            .filter(|part| schools.contains(&part.school_id))
+            .filter(|part| schools.contains(&part.school_id) && placed.contains(&part.school_id))
             .collect();
+        if parts.is_empty() {
+            continue;
+        }
         let language = Language::from_str(&one.language).unwrap_or(app.config.language);
         let code = match reason {
             "escalated" => "notify_escalated",

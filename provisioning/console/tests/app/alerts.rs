@@ -1,7 +1,22 @@
 //! Rules, windows and channels over the API: what is refused, what is kept secret, what a rule would have done.
 
 use axum::http::{Method, StatusCode};
-use bbt_console::{db::scope::Scope, ingest::batch, jobs};
+use bbt_console::{
+    access::Role,
+    api::{
+        alerts::Severity,
+        incidents::IncidentKind,
+        notify::{ChannelKind, NotificationQuery},
+    },
+    db::{
+        incidents::work::Found,
+        notify::{ChannelRow, NewRow, Settings},
+        scope::{Node, Scope},
+    },
+    domain::alerts::group::Open,
+    ingest::batch,
+    jobs,
+};
 use contract::{
     health::{HealthSample, Readings, TelemetryBatch},
     id::BootId,
@@ -9,7 +24,10 @@ use contract::{
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use crate::common::TestConsole;
+use crate::{
+    common::TestConsole,
+    people::{self, World},
+};
 
 fn sample(seq: u64, at: Timestamp, celsius: f32) -> HealthSample {
     HealthSample {
@@ -237,4 +255,188 @@ async fn channels_go_only_where_the_operator_allows_and_keep_their_keys() {
             .unwrap()
             .is_empty()
     );
+}
+
+async fn channel(console: &TestConsole, node: Node) -> i64 {
+    let row = ChannelRow {
+        node,
+        kind: ChannelKind::Webhook,
+        name: people::unique("通道"),
+        settings: Settings::default(),
+        secret: None,
+        tells: None,
+        enabled: true,
+    };
+    let db = console.app.db.notify();
+    db.set_channel(&Scope::everything(), None, &row, "test", Timestamp::now())
+        .await
+        .unwrap()
+}
+
+fn recipient(username: &str, channel: i64) -> NewRow<'_> {
+    NewRow {
+        username,
+        channel,
+        address: "",
+        severity: Severity::Warning,
+        cap: 6,
+        quiet: (0, 0),
+        tell_cleared: false,
+    }
+}
+
+/// Why what was told through a channel was told, the oldest first.
+async fn told(console: &TestConsole, channel: i64) -> Vec<String> {
+    let query = NotificationQuery {
+        channel_id: Some(channel),
+        ..NotificationQuery::default()
+    };
+    let db = console.app.db.notify();
+    let (mut all, _) = db.messages(&Scope::everything(), &query).await.unwrap();
+    all.reverse();
+    all.into_iter().map(|one| one.reason).collect()
+}
+
+#[tokio::test]
+async fn nobody_of_another_county_is_told_through_a_channel() {
+    let world = World::new().await;
+    let (console, db) = (&world.console, world.console.app.db.notify());
+    let now = Timestamp::now();
+    let (own, other) = (&world.county, &world.neighbour);
+    let stranger = world.person(&[(Role::Technician, other.node)]).await;
+    let local = world.person(&[(Role::Technician, own.node)]).await;
+    let (ours, theirs) = (
+        channel(console, own.node).await,
+        channel(console, other.node).await,
+    );
+
+    let scope = console.app.db.resolve_scope(&[own.node], false).await.unwrap();
+    let refused = db
+        .set_recipient(&scope, &recipient(&stranger.name, ours), "test", now)
+        .await
+        .unwrap_err();
+    let unknown = db
+        .set_recipient(&scope, &recipient("nobody", ours), "test", now)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        refused.to_string().replace(&stranger.name, "X"),
+        unknown.to_string().replace("nobody", "X")
+    );
+    db.set_recipient(&scope, &recipient(&local.name, ours), "test", now)
+        .await
+        .unwrap();
+
+    // Somebody above both counties set it, or it is from before that was refused.
+    for channel in [ours, theirs] {
+        db.set_recipient(
+            &Scope::everything(),
+            &recipient(&stranger.name, channel),
+            "test",
+            now,
+        )
+        .await
+        .unwrap();
+    }
+    let found = Found {
+        incidents: vec![Open {
+            id: -1,
+            parent: None,
+            kind: IncidentKind::Device,
+            topic: "connectivity".into(),
+            school: Some(other.school),
+            region: None,
+            severity: Severity::Critical,
+            began: now,
+            last: now,
+            cleared: None,
+        }],
+        tell_at: [(-1, now)].into(),
+        ..Found::default()
+    };
+    console.app.db.incidents().write(&found, now).await.unwrap();
+    jobs::notify::plan(&console.app, now).await.unwrap();
+    assert_eq!(told(console, theirs).await, ["opened"]);
+    assert_eq!(told(console, ours).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn what_joins_after_a_window_or_comes_back_is_told() {
+    let console = TestConsole::signed_in().await;
+    let county = console.county().await;
+    let school = Node::School(county.schools[0]);
+    let everything = Scope::everything();
+    // A Monday, ten o'clock in Beijing.
+    let base: Timestamp = "2099-01-05T02:00:00Z".parse().unwrap();
+    let minute = |n: i64| base + SignedDuration::from_mins(n);
+    let mut boards = vec![console.enrol("d-0", county.classrooms[0]).await];
+    for n in 1..5 {
+        let room = people::classroom(&console, county.schools[0], &people::unique("室")).await;
+        boards.push(console.enrol(&format!("d-{n}"), room).await);
+    }
+    let name = people::unique("technician-");
+    people::person(&console, &name, &[(Role::Technician, school)]).await;
+    let way = channel(&console, school).await;
+    let db = console.app.db.clone();
+    db.notify()
+        .set_recipient(&everything, &recipient(&name, way), "test", base)
+        .await
+        .unwrap();
+    db.alerts()
+        .add_window(&everything, school, (base, minute(6)), "检修", "test", base)
+        .await
+        .unwrap();
+
+    let mut memory = jobs::alerts::Memory::default();
+    let mut seen = Vec::new();
+    for step in 0..80 {
+        let at = base + SignedDuration::from_secs(15 * step);
+        for (n, board) in boards.iter().enumerate() {
+            let online = match n {
+                0 => !(minute(1)..minute(12)).contains(&at),
+                1 => !(minute(7)..minute(12)).contains(&at) && at < minute(15),
+                _ => true,
+            };
+            db.devices()
+                .set_online(board, online, online.then_some(at))
+                .await
+                .unwrap();
+        }
+        live(&console, at).await;
+        jobs::alerts::round(&console.app, &mut memory, at).await.unwrap();
+        jobs::notify::plan(&console.app, at).await.unwrap();
+        let open = db.incidents().open().await.unwrap();
+        let mut open = open.iter().filter(|one| one.topic == "connectivity");
+        if let Some(id) = open.next().map(|one| one.id) {
+            assert!(open.next().is_none(), "one incident all the while");
+            if at == minute(12) {
+                let answer = console
+                    .post(&format!("/incidents/{id}/acknowledge"), json!({}))
+                    .await;
+                assert_eq!(answer.status, StatusCode::OK, "{:?}", answer.json());
+            }
+            let now = db.incidents().get(&everything, id).await.unwrap().incident;
+            let state = (
+                now.quiet,
+                now.cleared_at.is_some(),
+                now.acknowledged_at.is_some(),
+                told(&console, way).await.len(),
+            );
+            if seen.last() != Some(&state) {
+                seen.push(state);
+            }
+        }
+    }
+    let expected = [
+        (true, false, false, 0),
+        // The second board joins when the window is over.
+        (false, false, false, 0),
+        (false, false, false, 1),
+        (false, false, true, 1),
+        (false, true, true, 1),
+        // It goes again.
+        (false, false, false, 1),
+        (false, false, false, 2),
+    ];
+    assert_eq!(seen, expected);
 }

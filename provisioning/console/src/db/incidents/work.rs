@@ -60,11 +60,11 @@ pub struct Found {
     pub tracks: Vec<(String, i64, i64, Option<Timestamp>)>,
     /// New or changed incidents. Ids below zero are new.
     pub incidents: Vec<Open>,
-    /// In a maintenance window.
+    /// Of these, those in a maintenance window.
     pub quiet: Vec<i64>,
     /// Boards to add.
     pub lost: Vec<Lost>,
-    /// When new incidents are told of.
+    /// When they are told of, if nobody has been.
     pub tell_at: HashMap<i64, Timestamp>,
 }
 
@@ -406,13 +406,25 @@ async fn incident(
         .parent
         .map(|parent| ids.get(&parent).copied().unwrap_or(parent));
     if one.id > 0 {
-        let before: (Option<i64>, Option<i64>) =
-            sqlx::query_as("SELECT parent_id, cleared_at FROM incidents WHERE id = ?")
+        let before: (Option<i64>, Option<i64>, bool, i64) =
+            sqlx::query_as("SELECT parent_id, cleared_at, quiet, tier FROM incidents WHERE id = ?")
                 .bind(one.id)
                 .fetch_one(&mut *tx)
                 .await?;
+        let reopened = before.1.is_some() && one.cleared.is_none();
+        // Quiet only as long as a window holds: what joins or comes back after it is told.
+        let quiet = found.quiet.contains(&one.id) && (before.2 || reopened);
+        let anew = reopened || before.2 || before.3 < 0;
+        let tell_at = found
+            .tell_at
+            .get(&one.id)
+            .copied()
+            .filter(|_| anew && !quiet && one.cleared.is_none());
         sqlx::query(
-            "UPDATE incidents SET parent_id = ?2, kind = ?3, region_id = ?4, severity = ?5, began_at = ?6, last_at = ?7, cleared_at = ?8
+            "UPDATE incidents SET parent_id = ?2, kind = ?3, region_id = ?4, severity = ?5, began_at = ?6, last_at = ?7, cleared_at = ?8,
+                quiet = ?9, next_tier_at = CASE WHEN ?10 IS NULL THEN next_tier_at ELSE min(coalesce(next_tier_at, ?10), ?10) END,
+                tier = CASE WHEN ?11 THEN -1 ELSE tier END, acknowledged_at = CASE WHEN ?11 THEN NULL ELSE acknowledged_at END,
+                acknowledged_by = CASE WHEN ?11 THEN NULL ELSE acknowledged_by END
               WHERE id = ?1",
         )
         .bind(one.id)
@@ -423,6 +435,9 @@ async fn incident(
         .bind(ms(one.began))
         .bind(ms(one.last))
         .bind(one.cleared.map(ms))
+        .bind(quiet)
+        .bind(tell_at.map(ms))
+        .bind(reopened)
         .execute(&mut *tx)
         .await?;
         if before.0 != parent {
@@ -436,7 +451,7 @@ async fn incident(
             )
             .await?;
         }
-        if before.1.is_some() && one.cleared.is_none() {
+        if reopened {
             log(tx, one.id, "reopened", "", None, now).await?;
         }
         return Ok(());

@@ -68,6 +68,19 @@ pub struct Reached {
     pub language: String,
     /// Messages of the last hour.
     pub lately: i64,
+    /// Of the schools asked for, those under the channel's place, as JSON.
+    pub schools: String,
+}
+
+/// Who knows of an incident or a part of it.
+#[derive(Debug, Clone, Default)]
+pub struct Told {
+    /// Persons, since it began or was last reopened.
+    pub users: HashSet<i64>,
+    /// The same of channels as such.
+    pub channels: HashSet<i64>,
+    /// Persons who were told of it and not yet that it is over.
+    pub unended: HashSet<i64>,
 }
 
 /// A message to be sent.
@@ -138,7 +151,7 @@ pub struct Held {
 }
 
 impl Notify<'_> {
-    /// Incidents at the top that are to be told by now, or were and are not over.
+    /// Incidents at the top that are to be told by now, or were and are not over, or are for less than an hour.
     ///
     /// # Errors
     /// The database's.
@@ -146,7 +159,7 @@ impl Notify<'_> {
         Ok(sqlx::query_as(
             "SELECT id, severity, tier, cleared_at, acknowledged_at, next_tier_at, began_at FROM incidents
               WHERE parent_id IS NULL AND resolved_at IS NULL AND quiet = 0 AND (snoozed_until IS NULL OR snoozed_until <= ?1)
-                AND (next_tier_at <= ?1 OR (kind = 'area' AND tier >= 0 AND cleared_at IS NULL) OR (tier >= 0 AND cleared_at > ?2))
+                AND (next_tier_at <= ?1 OR (kind = 'area' AND tier >= 0 AND cleared_at IS NULL) OR cleared_at > ?2)
               ORDER BY id",
         )
         .bind(ms(now))
@@ -174,40 +187,61 @@ impl Notify<'_> {
     ///
     /// # Errors
     /// The database's.
-    pub async fn told(&self, incident: i64) -> DbResult<(HashSet<i64>, HashSet<i64>, bool)> {
-        let rows: Vec<(Option<i64>, i64, String)> = sqlx::query_as(
-            "SELECT n.user_id, n.channel_id, n.reason FROM notifications n JOIN incidents p ON p.id = n.incident_id
-              WHERE p.id = ?1 OR p.parent_id = ?1",
+    pub async fn told(&self, incident: i64) -> DbResult<Told> {
+        let rows: Vec<(Option<i64>, i64, bool, bool, bool)> = sqlx::query_as(
+            "WITH said AS (SELECT n.id, n.user_id, n.channel_id, n.reason, n.created_at FROM notifications n JOIN incidents p ON p.id = n.incident_id
+                            WHERE p.id = ?1 OR p.parent_id = ?1)
+             SELECT user_id, channel_id, reason = 'cleared',
+                    created_at >= coalesce((SELECT max(at) FROM incident_history WHERE incident_id = ?1 AND what = 'reopened'), 0),
+                    created_at > coalesce((SELECT max(created_at) FROM said WHERE reason = 'cleared'), 0)
+               FROM said ORDER BY id",
         )
         .bind(incident)
         .fetch_all(&self.0.read)
         .await?;
-        let cleared = rows.iter().any(|(_, _, reason)| reason == "cleared");
-        let (mut users, mut channels) = (HashSet::new(), HashSet::new());
-        for (user, channel, _) in rows {
+        let mut told = Told::default();
+        for (user, channel, ended, lately, unended) in rows {
             match user {
-                Some(user) => _ = users.insert(user),
-                None => _ = channels.insert(channel),
+                Some(user) => {
+                    if lately && !ended {
+                        told.users.insert(user);
+                    }
+                    if unended {
+                        told.unended.insert(user);
+                    }
+                }
+                None if lately => _ = told.channels.insert(channel),
+                None => {}
             }
         }
-        Ok((users, channels, cleared))
+        Ok(told)
     }
 
-    /// How persons are reached, through channels that are on.
+    /// How persons are reached about some of `schools`, through channels that are on and whose place holds one of them.
     ///
     /// # Errors
     /// The database's.
-    pub async fn reached(&self, users: &BTreeSet<i64>, now: Timestamp) -> DbResult<Vec<Reached>> {
+    pub async fn reached(
+        &self,
+        users: &BTreeSet<i64>,
+        schools: &BTreeSet<i64>,
+        now: Timestamp,
+    ) -> DbResult<Vec<Reached>> {
         Ok(sqlx::query_as(
-            "SELECT p.user_id, p.channel_id, p.address, p.severity, p.cap_per_hour, p.quiet_from, p.quiet_to, p.tell_cleared, u.language,
+            "SELECT * FROM (
+             SELECT p.user_id, p.channel_id, p.address, p.severity, p.cap_per_hour, p.quiet_from, p.quiet_to, p.tell_cleared, u.language,
+                    (SELECT json_group_array(s.id) FROM schools s WHERE s.id IN (SELECT value FROM json_each(?3))
+                        AND (c.school_id = s.id OR (c.school_id IS NULL AND c.region_id IS NULL)
+                             OR s.region_id IN (SELECT descendant FROM region_closure WHERE ancestor = c.region_id))) AS schools,
                     (SELECT count(*) FROM notifications n WHERE n.user_id = p.user_id AND n.channel_id = p.channel_id
                         AND n.created_at > ?2 AND n.state IN ('waiting', 'sent') AND n.reason <> 'test') AS lately
                FROM notification_recipients p JOIN users u ON u.id = p.user_id JOIN notification_channels c ON c.id = p.channel_id
               WHERE c.enabled = 1 AND c.removed_at IS NULL AND p.user_id IN (SELECT value FROM json_each(?1))
-              ORDER BY p.user_id, p.channel_id",
+             ) WHERE schools <> '[]' ORDER BY user_id, channel_id",
         )
         .bind(to_json(users)?)
         .bind(ms(now.checked_sub(SignedDuration::from_hours(1)).unwrap_or(now)))
+        .bind(to_json(schools)?)
         .fetch_all(&self.0.read)
         .await?)
     }

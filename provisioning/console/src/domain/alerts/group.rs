@@ -84,6 +84,7 @@ pub fn group(open: &mut Vec<Open>, raised: &[Raised], places: &BTreeMap<i64, Pla
     let mut in_order: Vec<&Raised> = raised.iter().collect();
     in_order.sort_by_key(|raised| (!raised.of_school, raised.began, raised.alert));
     for raised in in_order {
+        let mut parent = None;
         let found = open.iter_mut().find(|one| joins(one, raised));
         let id = match found {
             Some(one) => {
@@ -91,6 +92,7 @@ pub fn group(open: &mut Vec<Open>, raised: &[Raised], places: &BTreeMap<i64, Pla
                 one.began = one.began.min(raised.began);
                 one.severity = one.severity.max(raised.severity);
                 one.cleared = None;
+                parent = one.parent;
                 if raised.of_school {
                     one.kind = IncidentKind::School;
                 }
@@ -118,6 +120,14 @@ pub fn group(open: &mut Vec<Open>, raised: &[Raised], places: &BTreeMap<i64, Pla
             }
         };
         touch(&mut done, id);
+        // A storm of which a part goes on is not over.
+        let storm = open
+            .iter_mut()
+            .find(|one| Some(one.id) == parent && one.cleared.is_some());
+        if let Some(storm) = storm {
+            storm.cleared = None;
+            touch(&mut done, storm.id);
+        }
         done.members.push((raised.alert, id));
     }
     storms(open, places, &mut next, &mut done);

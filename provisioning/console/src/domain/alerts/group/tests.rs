@@ -170,3 +170,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_storm_goes_on_when_a_part_comes_back_into_it() {
+    let mut open = Vec::new();
+    let raised: Vec<Raised> = (0..3).map(|school| lost(school + 1, school, school)).collect();
+    group(&mut open, &raised, &places());
+    let storm = open.iter().find(|one| one.kind == IncidentKind::Area).unwrap().id;
+    for one in &mut open {
+        one.cleared = Some(at(200));
+    }
+    let done = group(&mut open, &[lost(9, 1, 300)], &places());
+    let storm = open.iter().find(|one| one.id == storm).unwrap();
+    assert_eq!(storm.cleared, None);
+    assert!(done.touched.contains(&storm.id));
+    let going_on = open.iter().filter(|one| one.cleared.is_none()).count();
+    assert_eq!(going_on, 2, "the storm and its one part");
+}
