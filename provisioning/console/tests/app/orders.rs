@@ -289,6 +289,25 @@ async fn what_is_overdue_climbs_tier_by_tier_and_the_area_says_to_whom() {
 }
 
 #[tokio::test]
+async fn everything_overdue_climbs_however_much_it_is() {
+    let console = TestConsole::signed_in().await;
+    let county = console.county().await;
+    let orders = console.app.db.orders();
+    let everything = Scope::everything();
+    let new = NewOrder {
+        classroom_id: Some(county.classrooms[0]),
+        title: "黑屏".into(),
+        urgent: true,
+        ..NewOrder::default()
+    };
+    for _ in 0..501 {
+        orders.open(&everything, &new, "x", monday()).await.unwrap();
+    }
+    assert_eq!(orders.settle(later(61)).await.unwrap().1.len(), 501);
+    assert_eq!(orders.settle(later(62)).await.unwrap().1, []);
+}
+
+#[tokio::test]
 async fn a_technician_with_an_area_sees_that_area_and_what_was_given_to_them() {
     let mut console = TestConsole::signed_in().await;
     let county = console.county().await;
