@@ -99,6 +99,8 @@ fn unpack(payload: &[u8]) -> Result<Vec<u8>, BatchError> {
 /// does not know (kept as [`EventKind::Other`], so that its place in the sequence is taken).
 fn with_patience(json: &[u8]) -> Option<(TelemetryBatch, u64)> {
     let mut value: Value = serde_json::from_slice(json).ok()?;
+    // A word or a list has no fields to be put back.
+    value.as_object()?;
     let mut left_out = 0;
     let list = |value: &mut Value, key: &str| -> Vec<Value> {
         value
@@ -294,6 +296,10 @@ mod tests {
         assert_eq!((first.readings.cpu_percent, first.readings.peers), (None, None));
         assert_eq!(first.readings.disk_free_bytes, Some(7));
         assert_eq!(second.readings.cpu_percent, Some(3.0));
+        for word in ["\"nonsense\"", "[]", "7", "null"] {
+            let read = super::read(word.as_bytes(), now());
+            assert!(matches!(read, Err(BatchError::Malformed(_))), "{word}");
+        }
         // A bare NaN is no JSON at all.
         let bare = br#"{"device_id":"d1","samples":[{"boot_id":"b1","seq":1,"uptime_ms":1,"readings":{"cpu_percent":NaN}}]}"#;
         assert!(matches!(super::read(bare, now()), Err(BatchError::Malformed(_))));

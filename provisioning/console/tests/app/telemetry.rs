@@ -1,6 +1,11 @@
 //! What devices say, taken in; the broker is a notebook.
 
-use bbt_console::{app::AppState, broker::Incoming, db::scope::Scope, ingest::Round};
+use bbt_console::{
+    app::AppState,
+    broker::Incoming,
+    db::scope::Scope,
+    ingest::{Round, batch::Batch, run},
+};
 use bytes::Bytes;
 use contract::{
     health::{BootSeq, IngestAck},
@@ -652,4 +657,107 @@ async fn the_fleet_is_counted_by_state_and_reason() {
         .await
         .unwrap();
     assert_eq!(history.len(), 2);
+}
+
+#[tokio::test]
+async fn an_uptime_of_ages_does_not_stop_another_boards_samples() {
+    let (console, device, notebook) = console_with_d1().await;
+    let other = console.enrol("d2", 2).await;
+    let mut ages = sample("b1", 1);
+    ages["uptime_ms"] = json!(u64::MAX);
+    let mut clock = sample("b1", 2);
+    clock["wall_time"] = json!(Timestamp::now() - SignedDuration::from_hours(1));
+    let mut both = ages.clone();
+    both["wall_time"] = json!(Timestamp::now());
+    let good = |seq| ("bbt/v1/d/d2/telemetry", batch("d2", vec![sample("b1", seq)]));
+    let ours = |sample| (TELEMETRY, batch("d1", vec![sample]));
+    // The one with a clock makes the console stamp again what is stored of the power-up.
+    let round = [
+        ours(ages.clone()),
+        good(1),
+        ours(both),
+        ours(clock.clone()),
+        good(2),
+    ];
+    hear(&console.app, &notebook, &round).await;
+    assert_eq!(stored(&console, &other).await, [ack("b1", 1), ack("b1", 2)]);
+    assert_eq!(stored(&console, &device).await, [ack("b1", 2)]);
+    assert_eq!(console.app.counters.shown().rejected, 2);
+    // One that was stored by an earlier version.
+    ages["seq"] = json!(3);
+    ages["boot_id"] = json!("b2");
+    let old = Batch {
+        batch: serde_json::from_value(batch("d1", vec![ages])).unwrap(),
+        implausible: 0,
+    };
+    let health = console.app.db.health();
+    health.store(&[old], Timestamp::now()).await.unwrap();
+    let mut first = sample("b2", 1);
+    first["uptime_ms"] = json!(1);
+    hear(&console.app, &notebook, &[ours(first)]).await;
+    clock["boot_id"] = json!("b2");
+    hear(&console.app, &notebook, &[ours(clock), good(3)]).await;
+    assert_eq!(stored(&console, &other).await.len(), 3);
+}
+
+#[tokio::test]
+async fn what_the_database_will_never_take_is_refused_alone() {
+    let (console, device, notebook) = console_with_d1().await;
+    let other = console.enrol("d2", 2).await;
+    let file = console.folder.path().join(bbt_console::db::FILE_NAME);
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
+    let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+    sqlx::query(
+        "CREATE TRIGGER never BEFORE INSERT ON samples WHEN NEW.seq = 13 BEGIN SELECT RAISE(ABORT, 'never'); END",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+    pool.close().await;
+    let (send, incoming) = tokio::sync::mpsc::channel(8);
+    for (device, seq) in [("d1", 13), ("d2", 1), ("d1", 1)] {
+        let payload = batch(device, vec![sample("b1", seq)]).to_string().into();
+        let topic = format!("bbt/v1/d/{device}/telemetry");
+        let message = Incoming {
+            topic,
+            payload,
+            retain: false,
+        };
+        send.send(message).await.unwrap();
+    }
+    drop(send);
+    let whole = run(console.app.clone(), incoming, &notebook);
+    tokio::time::timeout(std::time::Duration::from_secs(60), whole)
+        .await
+        .expect("the round ends");
+    assert_eq!(acks(&notebook), [ack("b1", 1), ack("b1", 1)]);
+    assert_eq!(stored(&console, &device).await, [ack("b1", 1)]);
+    assert_eq!(stored(&console, &other).await, [ack("b1", 1)]);
+    let system = console.get("/system").await.json();
+    let rejects = system["rejects"].as_array().unwrap();
+    assert_eq!(rejects.len(), 1);
+    assert_eq!(rejects[0]["device"], "d1");
+    assert!(rejects[0]["reason"].as_str().unwrap().contains("never"));
+}
+
+#[tokio::test]
+async fn nonsense_and_flapping_are_paid_for() {
+    let (console, _, notebook) = console_with_d1().await;
+    let presence = |n: u32| {
+        let said = json!({ "device_id": "d1", "boot_id": "b1", "online": n.is_multiple_of(2) });
+        ("bbt/v1/d/d1/presence", said)
+    };
+    hear(
+        &console.app,
+        &notebook,
+        &(0..700).map(presence).collect::<Vec<_>>(),
+    )
+    .await;
+    let flapped = console.app.counters.shown().limited;
+    assert!((80..=100).contains(&flapped), "{flapped}");
+    let nonsense: Vec<_> = (0..700).map(|_| (TELEMETRY, json!("nonsense"))).collect();
+    hear(&console.app, &notebook, &nonsense).await;
+    let shown = console.app.counters.shown();
+    assert!((600..=640).contains(&shown.rejected), "{}", shown.rejected);
+    assert_eq!(shown.limited - flapped, 700 - shown.rejected);
 }
