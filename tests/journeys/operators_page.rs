@@ -35,6 +35,7 @@ async fn a_first_day_by_the_page_alone() -> Result<()> {
             .env("BBT_URL", county.stand.url())
             .env("BBT_USER", county.stand.username)
             .env("BBT_PASSWORD", &county.stand.password)
+            .env("BBT_BRIEF", "1")
             .output()?;
         let text = format!(
             "{}{}",
