@@ -1,4 +1,4 @@
-//! Journey: three hours of samples in three minutes without a console: the agent's memory stays as it is.
+//! Journey: more than an hour of samples in 80 s without a console: the agent's memory stays as it is.
 
 #![allow(clippy::print_stdout)]
 
@@ -14,7 +14,7 @@ use system_tests::{
 async fn memory_is_flat_while_the_console_is_away() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let how = Soak {
-        lasts: Duration::from_secs(180),
+        lasts: Duration::from_secs(80),
         sample_every_s: 1,
         look_every: Duration::from_secs(1),
     };
@@ -27,7 +27,7 @@ async fn memory_is_flat_while_the_console_is_away() -> Result<()> {
     ensure!(late <= early + 2048, "it grows: {early} KiB, then {late} KiB");
     ensure!(late <= 96 * 1024, "{late} KiB");
     ensure!(
-        seen.outbox_bytes > 20_000,
+        seen.outbox_bytes > 8_000,
         "nothing was kept: {} bytes",
         seen.outbox_bytes
     );
