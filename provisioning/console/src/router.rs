@@ -164,6 +164,8 @@ fn closed() -> OpenApiRouter<AppState> {
         .routes(routes!(crate::controllers::audit::verify))
         .routes(routes!(system::system))
         .routes(routes!(crate::controllers::trust::standing))
+        .routes(routes!(crate::controllers::views::list, crate::controllers::views::add))
+        .routes(routes!(crate::controllers::views::change, crate::controllers::views::remove))
         .merge(records())
         .merge(alerting())
         .merge(work_orders())
@@ -322,6 +324,7 @@ pub fn openapi() -> Value {
         json!({ "session": { "type": "apiKey", "in": "cookie", "name": auth::COOKIE } });
     document["security"] = json!([{ "session": [] }]);
     name_operations(&mut document);
+    crate::api::answers::complete(&mut document);
     document
 }
 

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod alerts;
+pub mod answers;
 pub mod assets;
 pub mod audit;
 pub mod bandwidth;
@@ -43,6 +44,7 @@ pub mod trust;
 pub mod usage;
 pub mod usb;
 pub mod users;
+pub mod views;
 pub mod vocab;
 
 /// Most rows in one page.

@@ -58,6 +58,7 @@ fn kind_of(segment: &str) -> &str {
         "faults" => "fault",
         "orders" => "order",
         "areas" => "area",
+        "views" => "view",
         "assets" => "asset",
         "parts" => "part",
         "notices" => "notice",

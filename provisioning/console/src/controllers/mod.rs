@@ -43,6 +43,7 @@ pub mod trust;
 pub mod usage;
 pub mod usb;
 pub mod users;
+pub mod views;
 pub mod vocab;
 pub mod wall;
 

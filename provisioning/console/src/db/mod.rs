@@ -57,6 +57,7 @@ pub mod trust;
 mod tx;
 pub mod usage;
 pub mod users;
+pub mod views;
 pub mod wanted;
 
 use std::{path::Path, time::Duration};

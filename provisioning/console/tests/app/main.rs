@@ -51,4 +51,5 @@ mod timetables;
 mod tree;
 mod trust;
 mod usb;
+mod views;
 mod vocab;

@@ -255,6 +255,25 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
             let (_, other, _) = session(console, if own { who.id } else { at.user }).await;
             vec![delete(format!("/account/sessions/{other}"))]
         }
+        "GET /views" => {
+            let name = unique("视图");
+            crate::views::save(console, who.id, &name).await;
+            only_own(get("/views").mentions(name))
+        }
+        "POST /views" => {
+            let new = json!({ "list": "devices", "name": unique("视图"), "query": "state=offline" });
+            only_own(post("/views", new))
+        }
+        "PUT /views/{id}" => {
+            let name = unique("视图");
+            let id = crate::views::save(console, if own { who.id } else { at.user }, &name).await;
+            let body = Payload::Json(json!({ "name": name, "query": "" }));
+            vec![shot(Method::PUT, format!("/views/{id}"), body)]
+        }
+        "DELETE /views/{id}" => {
+            let id = crate::views::save(console, if own { who.id } else { at.user }, &unique("视图")).await;
+            vec![delete(format!("/views/{id}"))]
+        }
 
         "GET /overview" => vec![Shot {
             sign: Sign::Counts,

@@ -20,7 +20,7 @@ const fn name(role: Role) -> &'static str {
 /// What an action is called on the page; an action without a name fails.
 fn meaning(action: &str) -> &'static str {
     match action {
-        "account.own" => "自己的账号：资料、密码、第二因素、登录会话",
+        "account.own" => "自己的账号：资料、密码、第二因素、登录会话、保存的视图",
         "overview.read" => "总览与变化通知",
         "tree.read" => "看区域、学校、教室",
         "regions.write" => "新建区域、改名",
