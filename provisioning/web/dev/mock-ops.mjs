@@ -3,7 +3,7 @@
 /** Actions that the console's matrix may not name yet, so that the pages can be looked at. */
 export const OPS_ACTIONS = ["incidents.write", "maintenance.write", "orders.work", "assets.read", "assets.write", "areas.read", "areas.write", "inspections.read", "inspections.write"];
 
-export function ops({ on, ok, problem, page, iso, tell, empty, regions, schools, classrooms, devices }) {
+export function ops({ shared, on, ok, problem, page, iso, tell, empty, regions, schools, classrooms, devices }) {
   const HOUR = 3600e3;
   const MIN = 60e3;
   const roomOf = (id) => classrooms.find((c) => c.id === id);
@@ -25,7 +25,8 @@ export function ops({ on, ok, problem, page, iso, tell, empty, regions, schools,
   const historyOf = new Map();
   const history = (i) => { if (!historyOf.has(i.id)) historyOf.set(i.id, [{ at: i.began_at, by: null, what: "opened", note: "" }, ...(i.devices > 5 ? [{ at: iso(49 * MIN), by: null, what: "joined", note: `${i.devices}` }, { at: iso(44 * MIN), by: null, what: "cause", note: "" }] : []), { at: iso(43 * MIN), by: null, what: "told", note: "" }, ...(i.acknowledged_at ? [{ at: i.acknowledged_at, by: i.acknowledged_by, what: "acknowledged", note: "已电话联系供电所" }] : []), ...(i.resolved_at ? [{ at: i.cleared_at, by: null, what: "cleared", note: "" }, { at: i.resolved_at, by: null, what: "resolved", note: "" }] : [])]); return historyOf.get(i.id); };
   const told = (i) => (i.id === 6 ? [{ user: null, channel: "运维群机器人", reason: "opened", state: "failed", sent_at: null, error: "connect 203.0.113.9:443: timed out after 5 s" }] : [{ user: "chen.gong", channel: "县邮箱", reason: "opened", state: "sent", sent_at: iso(43 * MIN), error: null }, { user: "zhang.min", channel: "县邮箱", reason: "escalated", state: "sent", sent_at: iso(41 * MIN), error: null }, { user: null, channel: "运维群机器人", reason: "opened", state: "held", sent_at: null, error: null }]);
-  const detail = (i) => ({ incident: i, parts: incidents.filter((x) => x.parent_id === i.id), history: history(i), told: told(i) });
+  const detail = (i) => ({ incident: i, parts: incidents.filter((x) => x.parent_id === i.id), history: history(i), told: told(i), orders: shared.orders.filter((o) => o.incident_id === i.id || incidents.some((x) => x.id === o.incident_id && x.parent_id === i.id)) });
+  shared.incidents = incidents;
   on("GET", "/api/v1/incidents", ({ q }) => ok(page(incidents.filter((i) => (q.get("parts") === "true" || !i.parent_id) && (!q.get("open") || (q.get("open") === "true") === !i.resolved_at) && (!q.get("cause") || i.cause === q.get("cause")) && (!q.get("severity") || ["notice", "warning", "critical"].indexOf(i.severity) >= ["notice", "warning", "critical"].indexOf(q.get("severity"))) && (!i.school_id || inPlace(q, i.school_id))), q)));
   on("GET", "/api/v1/incidents/{id}", ({ params }) => incident404(params.id, (i) => ok(detail(i))));
   const hit = (i) => devices.filter((d) => { const c = roomOf(d.classroom_id); return i.kind === "area" ? true : i.devices > 1 ? c.school_id === i.school_id : `${schoolOf(c.school_id).name} ${c.name}` === i.place; }).slice(0, i.devices);
@@ -78,9 +79,6 @@ export function ops({ on, ok, problem, page, iso, tell, empty, regions, schools,
   on("GET", "/api/v1/notification-recipients", () => ok({ items: recipients }));
   on("PUT", "/api/v1/notification-recipients", ({ json }) => { const r = recipient(recipients.length + 1, json.username, json.username, json.channel_id, json.address ?? "", json); recipients.push(r); return ok(r); });
   on("DELETE", "/api/v1/notification-recipients/{id}", ({ params }) => { recipients.splice(recipients.findIndex((x) => x.id === Number(params.id)), 1); return { status: 204 }; });
-  const escalations = { items: [{ region_id: 1, critical_minutes: 30, warning_minutes: 240 }], default: { region_id: null, critical_minutes: 30, warning_minutes: 0 } };
-  on("GET", "/api/v1/escalations", () => ok(escalations));
-  on("PUT", "/api/v1/escalations", ({ json }) => { if (json.region_id) escalations.items = [...escalations.items.filter((e) => e.region_id !== json.region_id), json]; else escalations.default = json; return ok(escalations); });
   const messages = empty ? [] : [["sent", null], ["waiting", "connect 203.0.113.9:443: timed out after 5 s"], ["held", null], ["failed", "550 5.1.1 mailbox unavailable"], ["digested", null]].map(([state, error], i) => ({ id: 9 - i, channel_id: i === 1 ? 2 : 1, channel: i === 1 ? "运维群机器人" : "县邮箱", user: i === 1 ? null : "chen.gong", incident_id: 7, reason: ["opened", "opened", "grown", "escalated", "cleared"][i], severity: "critical", title: "青山县：2 所学校 26 台终端失联", text: "原因：停电。", created_at: iso((43 + i) * MIN), state, due_at: state === "waiting" ? iso(-2 * MIN) : null, tries: state === "sent" ? 1 : i, took_ms: state === "sent" ? 312 : 5002, error, sent_at: state === "sent" ? iso(43 * MIN) : null }));
   on("GET", "/api/v1/notifications", ({ q }) => ok(page(messages.filter((m) => !q.get("state") || m.state === q.get("state")), q)));
   const windows = empty ? [] : [

@@ -1,6 +1,6 @@
 // The mock's work orders, spare parts and codes for walls.
 
-export function orders({ on, ok, problem, page, iso, hex, tell, empty, schools, classrooms, devices }) {
+export function orders({ shared, on, ok, problem, page, iso, hex, tell, empty, schools, classrooms, devices }) {
   const HOUR = 3600e3;
   const MIN = 60e3;
   const schoolOf = (id) => schools.find((s) => s.id === Number(id));
@@ -26,6 +26,7 @@ export function orders({ on, ok, problem, page, iso, hex, tell, empty, schools, 
     order(22, 1, undefined, "", "on_site", 90, { kind: "rectification", source: "hand", fault_class: null, class: "application", title: "关闭多余的远程桌面端口", classroom_id: null, classroom: null, device_id: null, overdue: false }),
     order(21, 19, "body", "cable", "cancelled", 200),
   ];
+  shared.orders = all;
   const events = new Map();
   const ORDERED = ["accepted", "on_site", "repaired", "confirmed", "closed"];
   const eventsOf = (o) => {
@@ -46,7 +47,7 @@ export function orders({ on, ok, problem, page, iso, hex, tell, empty, schools, 
     const passed = (Date.now() - Date.parse(o.opened_at)) / 1000;
     const responded = o.assigned_to !== null;
     const repaired = ["repaired", "confirmed", "closed"].includes(o.state);
-    return { order: { ...o, photos: photos.get(o.id)?.length ?? 0 }, text: o.source === "hand" ? "市通报：3389 端口对校园网开放。" : "", due_on: o.kind === "rectification" ? new Date(Date.now() + 5 * 864e5).toISOString().slice(0, 10) : null,
+    return { incident: shared.incidents.find((i) => i.id === o.incident_id) ?? null, order: { ...o, photos: photos.get(o.id)?.length ?? 0 }, told: [{ user: "陈工", channel: "企业微信", reason: "order", state: "sent", sent_at: o.opened_at, error: null }], text: o.source === "hand" ? "市通报：3389 端口对校园网开放。" : "", due_on: o.kind === "rectification" ? new Date(Date.now() + 5 * 864e5).toISOString().slice(0, 10) : null,
       clocks: { response_wall_s: Math.round(responded ? 2400 : passed), response_class_s: Math.round(responded ? 1500 : passed * 0.3), responded, repair_wall_s: Math.round(repaired ? 7300 : passed), repair_class_s: Math.round(repaired ? 4100 : passed * 0.3), repaired, allowed: { clock: "class", respond_min: 60, repair_min: 480 }, response_kept: responded ? true : o.overdue ? false : null, repair_kept: repaired ? true : o.overdue && responded ? false : null },
       events: eventsOf(o), photos: photos.get(o.id) ?? [], parts: used.get(o.id) ?? [], next: NEXT[o.state] };
   };
@@ -56,7 +57,7 @@ export function orders({ on, ok, problem, page, iso, hex, tell, empty, schools, 
   on("GET", "/api/v1/orders/counts", () => { const open = {}; for (const o of all) if (!OVER.includes(o.state)) open[o.state] = (open[o.state] ?? 0) + 1; return ok({ open, overdue: all.filter((o) => o.overdue).length, today: all.filter((o) => Date.now() - Date.parse(o.opened_at) < 10 * HOUR).length }); });
   on("GET", "/api/v1/orders/{id}", ({ params }) => order404(params.id, (o) => ok(detail(o))));
   const make = (more) => { const o = { ...order(all.length ? Math.max(...all.map((x) => x.id)) + 1 : 1, 0, "other", "", "new", 0), source: "hand", overdue: false, ...more }; all.unshift(o); tell("order", o.id); return ok(detail(o), 201); };
-  on("POST", "/api/v1/orders", ({ json }) => { const c = roomOf(json.classroom_id); const s = schoolOf(json.school_id ?? c?.school_id); return make({ title: json.title, fault_class: json.fault_class, urgent: Boolean(json.urgent), school_id: s.id, school: s.name, classroom_id: c?.id ?? null, classroom: c?.name ?? null, device_id: null }); });
+  on("POST", "/api/v1/orders", ({ json }) => { const c = roomOf(json.classroom_id); const s = schoolOf(json.school_id ?? c?.school_id); return make({ incident_id: json.incident_id ?? null, ...(json.incident_id ? { source: "incident" } : {}), title: json.title, fault_class: json.fault_class, urgent: Boolean(json.urgent), school_id: s.id, school: s.name, classroom_id: c?.id ?? null, classroom: c?.name ?? null, device_id: null }); });
   on("POST", "/api/v1/rectifications", ({ json }) => make({ kind: "rectification", fault_class: null, class: "application", title: json.title, school_id: json.school_id, school: schoolOf(json.school_id).name, classroom_id: null, classroom: null, device_id: null }));
   const did = (o, act, by, note, by_kind = "user") => { eventsOf(o).push({ act, state: o.state, at: iso(), by_kind, by, note: note ?? "" }); tell("order", o.id); return ok(detail(o)); };
   const STATE = { accept: "accepted", on_site: "on_site", repaired: "repaired", confirm: "confirmed", reopen: "reopened", close: "closed" };
@@ -65,7 +66,6 @@ export function orders({ on, ok, problem, page, iso, hex, tell, empty, schools, 
   on("PATCH", "/api/v1/orders/{id}", ({ params, json }) => order404(params.id, (o) => { if (json.cancel) Object.assign(o, { state: "cancelled", since: iso() }); if (json.urgent !== undefined) o.urgent = json.urgent; if (json.assign_to) Object.assign(o, { assigned_to: json.assign_to, assigned_name: "陈工（恒讯科技）" }); return did(o, json.cancel ? "cancelled" : json.assign_to ? "assigned" : "noted", "admin", json.note); }));
   on("POST", "/api/v1/orders/{id}/photos", ({ params, q }) => order404(params.id, (o) => { photos.set(o.id, [...(photos.get(o.id) ?? []), { id: Math.floor(Math.random() * 1e6), hash: hex(64), shows: q.get("shows") ?? "fault", width: 1600, height: 1200, size_bytes: 390000, added_at: iso(), added_by: "admin" }]); return did(o, "photo", "admin", ""); }));
   on("GET", "/api/v1/orders/{id}/photos/{photo}", () => ({ status: 200, raw: `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 400 300"><rect width="400" height="300" fill="#c9d5df"/><rect x="60" y="50" width="280" height="170" rx="6" fill="#20303d"/><path d="M90 90l120 60-70 40 170 10" stroke="#9fd0f0" stroke-width="5" fill="none"/></svg>`, headers: { "content-type": "image/svg+xml" } }));
-  on("GET", "/api/v1/parts", () => ok([{ id: 1, region_id: 1, code: "TF-86", name: "触摸框排线", unit: "条", stock: 6, low_at: 2, low: false }, { id: 2, region_id: 1, code: "PSU-12", name: "12 V 电源", unit: "个", stock: 1, low_at: 2, low: true }, { id: 3, region_id: 1, code: "RC-01", name: "遥控器", unit: "个", stock: 0, low_at: 5, low: true }]));
   on("POST", "/api/v1/orders/{id}/parts", ({ params, json }) => order404(params.id, (o) => { used.set(o.id, [...(used.get(o.id) ?? []), { part_id: json.part_id, code: "PSU-12", name: "12 V 电源", unit: "个", count: json.count }]); return did(o, "parts", "admin", ""); }));
   const codes = new Map(classrooms.map((c) => [c.id, c.id % 5 === 0 ? null : `R${String(c.id).padStart(3, "0")}K9TX`]));
   const wall = (school) => classrooms.filter((c) => c.school_id === Number(school)).map((c) => ({ classroom_id: c.id, classroom: c.name, code: codes.get(c.id), url: codes.get(c.id) ? `https://console.qingshan.example/r/${codes.get(c.id)}` : null }));

@@ -12,6 +12,7 @@ import { assets, figures, fleet, reports } from "./mock-figures.mjs";
 import { ops } from "./mock-ops.mjs";
 import { orders } from "./mock-orders.mjs";
 import { people } from "./mock-people.mjs";
+import { settings } from "./mock-settings.mjs";
 import { teaching } from "./mock-teaching.mjs";
 
 const PORT = Number(process.env.PORT ?? 8090);
@@ -168,15 +169,17 @@ const problem = (status, code, message, detail = "") => ({ status, body: { type:
 const ok = (body, status = 200) => ({ status, body });
 let signed = new Set();
 
+settings({ on, ok, problem, iso, rand, empty: EMPTY, regions, schools, classrooms, devices });
 people({ on, ok, problem, page, iso, hex, tell, empty: EMPTY, regions, schools, devices });
 catalogue({ on, ok, problem, page, iso, hex, empty: EMPTY, lessons, schools, classrooms, devices, lessonOf: (id) => LESSON_OF.get(id) });
 teaching({ on, ok, problem, page, iso, hex, tell, empty: EMPTY, regions, schools, classrooms, devices, lessons, lessonOf: (id) => LESSON_OF.get(id), under });
-ops({ on, ok, problem, page, iso, hex, tell, empty: EMPTY, regions, schools, classrooms, devices });
+const shared = { orders: [], incidents: [] };
+ops({ on, ok, problem, page, iso, hex, tell, shared, empty: EMPTY, regions, schools, classrooms, devices });
 assets({ on, ok, page, iso, empty: EMPTY, schools, classrooms, devices });
 fleet({ on, ok, iso, hex, rand, empty: EMPTY, devices });
 reports({ on, ok, problem, page, iso, hex, empty: EMPTY, schools, classrooms, devices });
 figures({ on, ok, problem, page, iso, hex, rand, empty: EMPTY, regions, schools, classrooms, devices });
-orders({ on, ok, problem, page, iso, hex, tell, empty: EMPTY, schools, classrooms, devices });
+orders({ on, ok, problem, page, iso, hex, tell, shared, empty: EMPTY, schools, classrooms, devices });
 enrol({ on, ok, problem, iso, hex, tell, empty: EMPTY, classrooms, schools, devices, tickets });
 on("DELETE", "/api/v1/session", () => { signed = new Set(); return { status: 204 }; });
 on("GET", "/api/v1/tree", () => ok({ regions: regions.map((r) => ({ ...r, schools: schools.filter((s) => s.region_id === r.id).map((s) => {

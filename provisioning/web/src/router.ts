@@ -24,6 +24,7 @@ export const router = createRouter({
     { path: "/diag", name: "diag", component: () => import("./pages/Diag.vue"), meta: { title: "page.diag", open: true } },
     { path: "/m", name: "phone", component: () => import("./pages/Phone.vue"), meta: { title: "page.phone", action: "orders.read" } },
     { path: "/m/orders/:id(\\d+)", name: "phone-order", component: () => import("./pages/PhoneOrder.vue"), props: (to) => ({ id: Number(to.params.id) }), meta: { title: "page.order", action: "orders.read" } },
+    { path: "/wall", name: "wall", component: () => import("./pages/Wall.vue"), meta: { title: "page.wall", action: "overview.read" } },
     { path: "/claim", name: "claim", component: () => import("./pages/Claim.vue"), meta: { title: "page.claim", action: "claims.decide" } },
     {
       path: "/",
@@ -53,8 +54,10 @@ export const router = createRouter({
         { path: "orders", name: "orders", component: () => import("./pages/Orders.vue"), meta: { title: "page.orders", menu: "/orders", action: "orders.read" } },
         { path: "orders/:id(\\d+)", name: "order", component: () => import("./pages/Order.vue"), props: (to) => ({ id: Number(to.params.id) }), meta: { title: "page.order", menu: "/orders", action: "orders.read" } },
         { path: "alert-settings", name: "alert-settings", component: () => import("./pages/AlertSettings.vue"), meta: { title: "page.alertSettings", menu: "/incidents", action: "alerts.read" } },
+        { path: "order-settings", name: "order-settings", component: () => import("./pages/OrderSettings.vue"), meta: { title: "page.orderSettings", menu: "/orders", action: "orders.read" } },
         { path: "wall-codes", name: "wall-codes", component: () => import("./pages/WallCodes.vue"), meta: { title: "page.wallCodes", menu: "/orders", action: "orders.read" } },
         { path: "bandwidth", name: "bandwidth", component: () => import("./pages/Bandwidth.vue"), meta: { title: "page.bandwidth", menu: "/bandwidth", action: "bandwidth.read" } },
+        { path: "bandwidth/rules", name: "bandwidth-rules", component: () => import("./pages/BandwidthRules.vue"), meta: { title: "page.bandwidthRules", menu: "/bandwidth", action: "bandwidth.rules_read" } },
         { path: "assets", name: "assets", component: () => import("./pages/Assets.vue"), meta: { title: "page.assets", menu: "/assets", action: "assets.read" } },
         { path: "reports", name: "reports", component: () => import("./pages/Reports.vue"), meta: { title: "page.reports", menu: "/reports", action: "reports.read" } },
         { path: "reports/:id(\\d+)", name: "report", component: () => import("./pages/Report.vue"), props: (to) => ({ id: Number(to.params.id) }), meta: { title: "page.report", menu: "/reports", action: "reports.read" } },

@@ -13,6 +13,10 @@ export type AssetChange = Schemas["AssetChange"];
 export type AssetReport = Schemas["AssetReport"];
 export type EquipmentRow = Schemas["EquipmentRow"];
 export type Area = Schemas["Area"];
+export type NewArea = Schemas["NewArea"];
+export type AreaPerson = Schemas["AreaPerson"];
+export type NewAsset = Schemas["NewAsset"];
+export type NewInspection = Schemas["NewInspection"];
 export type Inspection = Schemas["Inspection"];
 export type InspectionResult = Schemas["InspectionResult"];
 
@@ -28,5 +32,9 @@ export const assets = {
     return send<AssetReport>(fileUrl(`/regions/${region}/assets`, apply ? { apply } : {}), form, () => {}).done;
   },
   areas: () => call<Area[]>("get", "/areas"),
+  addArea: (body: NewArea) => call<Area>("post", "/areas", { body }),
+  setArea: (id: number, body: NewArea) => call<Area>("put", `/areas/${id}`, { body }),
+  removeArea: (id: number) => call<void>("delete", `/areas/${id}`),
+  inspect: (body: NewInspection) => call<Schemas["InspectionKept"]>("post", "/inspections", { body }),
   inspections: (query: Paged & Place & { from: string; to: string; result?: InspectionResult }) => call<Schemas["InspectionPage"]>("get", "/inspections", { query }),
 };

@@ -1,5 +1,6 @@
 /** What went wrong, what belongs together, by which rules, and who was told of it. */
 
+import type { Order } from "./orders";
 import { call } from "./raw";
 import type { components } from "./schema";
 
@@ -10,7 +11,7 @@ export const SEVERITIES = ["critical", "warning", "notice"] as const satisfies r
 export type Cause = Schemas["IncidentCause"];
 export const CAUSES = ["power", "line", "power_or_line", "device", "unknown"] as const satisfies readonly Cause[];
 export type Incident = Schemas["Incident"];
-export type IncidentDetail = Schemas["IncidentDetail"];
+export type IncidentDetail = Schemas["IncidentDetail"] & { orders?: Order[] };
 export type IncidentDevice = Schemas["IncidentDevice"];
 export type IncidentTold = Schemas["IncidentTold"];
 export type Alert = Schemas["Alert"];
@@ -57,6 +58,7 @@ export type NewChannel = Schemas["NewChannel"];
 export type Recipient = Schemas["Recipient"];
 export type NewRecipient = Schemas["NewRecipient"];
 export type Escalation = Schemas["Escalation"];
+export type Escalations = Schemas["Escalations"];
 export type Notification = Schemas["Notification"];
 export const notify = {
   channels: () => call<Schemas["Channels"]>("get", "/notification-channels").then((found) => found.items),

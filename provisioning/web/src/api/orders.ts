@@ -1,6 +1,6 @@
 /** Work orders, spare parts, and what each region allows itself. */
 
-import type { Paged, Place } from "./incidents";
+import type { Incident, IncidentTold, Paged, Place } from "./incidents";
 import { call, fileUrl } from "./raw";
 import type { components } from "./schema";
 import { send, type Sending } from "./upload";
@@ -13,7 +13,7 @@ export const ORDER_STATES = ["new", "reopened", "accepted", "on_site", "repaired
 export type OrderClass = Schemas["OrderClass"];
 export const ORDER_CLASSES = ["infrastructure", "application", "resource"] as const satisfies readonly OrderClass[];
 export type OrderAct = Schemas["OrderAct"];
-export type OrderDetail = Schemas["OrderDetail"];
+export type OrderDetail = Schemas["OrderDetail"] & { incident?: Incident | null; told?: IncidentTold[] };
 export type OrderPhoto = Schemas["OrderPhoto"];
 export type NewOrder = Schemas["NewOrder"];
 export type NewRectification = Schemas["NewRectification"];
@@ -51,6 +51,13 @@ export const parts = {
   list: (query: { region_id?: number; low?: boolean }) => call<Part[]>("get", "/parts", { query }),
   create: (body: Schemas["NewPart"]) => call<Part>("post", "/parts", { body }),
   move: (id: number, change: number, note: string) => call<Part>("post", `/parts/${id}/moves`, { body: { change, note } }),
+};
+
+export type OrderSlas = Schemas["OrderSlas"];
+export type OrderSlaRow = Schemas["OrderSlaRow"];
+export const slas = {
+  get: (region: number) => call<OrderSlas>("get", `/regions/${region}/order-slas`),
+  set: (region: number, rows: OrderSlaRow[]) => call<OrderSlas>("put", `/regions/${region}/order-slas`, { body: { region_id: region, rows } }),
 };
 
 export type WallCode = Schemas["WallCode"];

@@ -26,7 +26,7 @@ const en: typeof zhCN = {
     doubts: "This verdict is in doubt; it is tested again", boards: "Boards that took part ({count}; {seconds} s each way, {streams} connections each)",
     port: "Port", other: "Other traffic", rtt: "Round trip", inStep: "In step", yes: "yes", no: "no",
     evidence: "Evidence of this month",
-    settings: "How tests are planned", saved: "Saved", rules: "Rules (version {version})", rule: "From {year}: down {down}, up {up} Mbit/s, access {access}%",
+    settings: "How tests are planned", saved: "Saved",
     set: { uplink: "Of the console's own line, at most (Mbit/s)", uplinkText: "Left empty, nothing is tested by itself.", schools_at_once: "Schools at a time", every_days: "Each school every (days)", seconds: "Seconds each way", streams: "Connections a board", boards_at_once: "Boards at a time" },
   },
 };

@@ -24,7 +24,7 @@ export default {
     doubts: "这个结论有疑点，会自动重测", boards: "参加的终端（{count} 台，每个方向 {seconds} 秒，每台 {streams} 个连接）",
     port: "端口", other: "其他流量", rtt: "往返时延", inStep: "同时开始", yes: "是", no: "否",
     evidence: "下载本月达标证据包",
-    settings: "检测安排", saved: "已保存", rules: "执行的标准（第 {version} 版）", rule: "{year} 年起：下行 {down}、上行 {up} Mbit/s，接入率 {access}%",
+    settings: "检测安排", saved: "已保存",
     set: { uplink: "控制台线路最多给检测用（Mbit/s）", uplinkText: "不填就不自动检测，只能人工检测。", schools_at_once: "同时检测几所学校", every_days: "每所学校几天测一次", seconds: "每个方向几秒", streams: "每台几个连接", boards_at_once: "一校最多几台一起测" },
   },
 };
