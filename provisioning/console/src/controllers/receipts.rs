@@ -22,6 +22,7 @@ use crate::{
     domain::line::UTC_OFFSET_MIN,
     error::{ApiError, accepted_language},
     messages,
+    reports::clean,
 };
 
 /// A spreadsheet of before this mark takes the table for GBK.
@@ -158,18 +159,7 @@ pub(crate) fn local(at: Timestamp) -> String {
 
 /// Names and details come from people and boards: a cell that a spreadsheet would reckon out is made text.
 pub(super) fn harmless(cell: &str) -> String {
-    let flat: String = cell
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
-    if flat
-        .trim_start()
-        .starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠'])
-    {
-        format!("'{flat}")
-    } else {
-        flat
-    }
+    clean::cell(cell)
 }
 
 #[cfg(test)]

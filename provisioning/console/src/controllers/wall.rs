@@ -34,7 +34,7 @@ use crate::{
     domain::{faults, orders as rules},
     error::accepted_language,
     messages,
-    orders::pack::escape,
+    reports::clean::html as escape,
 };
 
 const BODY_BYTES: usize = 4 << 10;

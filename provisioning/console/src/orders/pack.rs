@@ -25,6 +25,7 @@ use crate::{
     },
     error::{ApiError, Code},
     photos,
+    reports::clean,
 };
 
 /// Photos of one pack, in bytes all together.
@@ -314,24 +315,6 @@ pub(crate) fn figures_csv(rows: &[TechnicianFigures], language: Language) -> Res
     )
 }
 
-/// Text as it stands in a page.
-pub(crate) fn escape(text: &str) -> String {
-    text.chars()
-        .fold(String::with_capacity(text.len()), |mut page, c| {
-            match c {
-                '&' => page.push_str("&amp;"),
-                '<' => page.push_str("&lt;"),
-                '>' => page.push_str("&gt;"),
-                '"' => page.push_str("&quot;"),
-                '\'' => page.push_str("&#39;"),
-                // What turns the direction of text could make it read as something else.
-                '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' => {}
-                other => page.push(other),
-            }
-            page
-        })
-}
-
 fn hours(seconds: u64) -> String {
     format!("{}:{:02}", seconds / 3_600, seconds % 3_600 / 60)
 }
@@ -368,15 +351,15 @@ fn page(span: OrderSpan, orders: &[OrderDetail]) -> String {
             page,
             "<tr><td>{:06}<td>{}<td>{}<td>{}<td>{}<td>{}<td>{}<td>{}<td>{}<td>{kept}<td>{}<td>",
             o.id,
-            escape(&o.school),
-            escape(o.classroom.as_deref().unwrap_or("")),
-            escape(&what),
-            escape(&o.maintainer),
+            clean::html(&o.school),
+            clean::html(o.classroom.as_deref().unwrap_or("")),
+            clean::html(&what),
+            clean::html(&o.maintainer),
             say(format!("orders.state.{}", rules::state_word(o.state))),
             local(o.opened_at),
             hours(c.response_class_s),
             hours(c.repair_class_s),
-            escape(&confirmed),
+            clean::html(&confirmed),
         );
         for photo in &order.photos {
             let _ = write!(page, "<a href=\"photos/{0}.jpg\">{1}</a> ", photo.hash, photo.id);

@@ -11,7 +11,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::rules::local;
-use crate::api::bandwidth::{BandwidthBoard, BandwidthMonth, BandwidthTest, BoardRate, Rules};
+use crate::{
+    api::bandwidth::{BandwidthBoard, BandwidthMonth, BandwidthTest, BoardRate, Rules},
+    reports::clean,
+};
 
 /// Everything that goes in.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -151,10 +154,10 @@ fn table(evidence: &Evidence) -> Result<Vec<u8>, csv::Error> {
             };
             let text = |value: Option<String>| value.unwrap_or_default();
             writer.write_record([
-                plain(&test.id),
+                clean::cell(&test.id),
                 moment(test.starts_at),
-                plain(&board.device_id),
-                plain(&board.classroom),
+                clean::cell(&board.device_id),
+                clean::cell(&board.classroom),
                 text(board.port_mbps.map(|mbps| mbps.to_string())),
                 link(board).to_owned(),
                 of(board.down, |r| r.payload_kbps),
@@ -168,24 +171,12 @@ fn table(evidence: &Evidence) -> Result<Vec<u8>, csv::Error> {
                     Some(false) => "否".to_owned(),
                     None => String::new(),
                 },
-                plain(board.failed.as_deref().unwrap_or_default()),
+                clean::cell(board.failed.as_deref().unwrap_or_default()),
                 verdict.to_owned(),
             ])?;
         }
     }
     writer.into_inner().map_err(|e| e.into_error().into())
-}
-
-/// A text that no spreadsheet takes for a formula, without marks that turn the writing round.
-fn plain(text: &str) -> String {
-    let turns =
-        |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let text: String = text.chars().filter(|c| !turns(*c) && !c.is_control()).collect();
-    if text.starts_with(['=', '+', '-', '@']) {
-        format!("'{text}")
-    } else {
-        text
-    }
 }
 
 const fn link(board: &BandwidthBoard) -> &'static str {
@@ -206,14 +197,6 @@ fn mbps(kbps: u64) -> String {
     format!("{}.{}", kbps / 1_000, kbps % 1_000 / 100)
 }
 
-fn escaped(text: &str) -> String {
-    plain(text)
-        .replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
-}
-
 /// A page to be printed.
 fn page(evidence: &Evidence) -> String {
     let month = &evidence.month;
@@ -227,9 +210,9 @@ fn page(evidence: &Evidence) -> String {
     let _ = writeln!(
         html,
         "<h1>宽带达标证据</h1><p>{}（{}） · {}</p><p class=\"v\">{}</p>",
-        escaped(&month.school),
-        escaped(&month.code),
-        escaped(&month.month),
+        clean::html(&month.school),
+        clean::html(&month.code),
+        clean::html(&month.month),
         month.verdict.zh()
     );
     let _ = writeln!(
@@ -242,7 +225,7 @@ fn page(evidence: &Evidence) -> String {
             html,
             "<section><h2>{}</h2><p><small>测试 {}</small></p>",
             moment(test.starts_at),
-            escaped(&test.id)
+            clean::html(&test.id)
         );
         if let Some(decision) = &test.decision {
             for (name, direction) in [("下行", decision.down), ("上行", decision.up)] {
@@ -263,7 +246,7 @@ fn page(evidence: &Evidence) -> String {
                 let _ = writeln!(
                     html,
                     "<p><small>依据：“{}”（规则第 {} 版，容差 {}%）</small></p>",
-                    escaped(quote),
+                    clean::html(quote),
                     decision.target.rules_version,
                     decision.target.tolerance_percent
                 );
@@ -276,7 +259,7 @@ fn page(evidence: &Evidence) -> String {
             let _ = writeln!(
                 html,
                 "<tr><td>{}</td><td class=\"n\">{}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>",
-                escaped(&board.classroom),
+                clean::html(&board.classroom),
                 board.port_mbps.map_or_else(|| "—".to_owned(), |m| m.to_string()),
                 link(board),
                 rate(board.down),
