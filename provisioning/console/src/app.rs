@@ -77,6 +77,8 @@ pub struct Parts {
     pub changes: Changes,
     /// Wakes the publisher when something is owed.
     pub owed: Notify,
+    /// Wakes whoever works out how devices are when one came or went.
+    pub presence: Notify,
     /// What came in since the start.
     pub counters: Counters,
     /// How often devices may speak.
@@ -87,6 +89,8 @@ pub struct Parts {
     pub connections: AtomicU64,
     /// Cancelled when the console stops; long answers end then.
     pub stopping: CancellationToken,
+    /// The backup that this process makes, if it does.
+    pub backups: crate::backup::job::Runner,
     /// When the process started.
     pub started: Instant,
 }
@@ -175,11 +179,13 @@ impl AppState {
             oidc,
             changes: Changes::default(),
             owed: Notify::new(),
+            presence: Notify::new(),
             counters: Counters::default(),
             limits: Limits::default(),
             link: OnceLock::new(),
             connections: AtomicU64::new(u64::MAX),
             stopping: CancellationToken::new(),
+            backups: crate::backup::job::Runner::default(),
             started: Instant::now(),
         })))
     }

@@ -15,8 +15,8 @@ use bytes::Bytes;
 use contract::{
     command::CommandStatus,
     event::{DeviceEvent, EventKind},
-    health::IngestAck,
-    id::DeviceId,
+    health::{BootSeq, IngestAck, TelemetryBatch},
+    id::{BootId, DeviceId},
     report::{DeviceReport, Presence},
     topic::{Direction, Leaf, Topic},
 };
@@ -272,6 +272,7 @@ impl Round {
             let news = app.db.devices().presences(&self.presences, now).await?;
             for (presence, news) in self.presences.iter().zip(news) {
                 if news {
+                    app.presence.notify_one();
                     arrived |= presence.online;
                     changed.insert(presence.device_id.clone());
                 }
@@ -290,7 +291,10 @@ impl Round {
                     ReportOutcome::Stale => {
                         tracing::debug!(device.id = %report.device_id, "older report ignored")
                     }
-                    ReportOutcome::UnknownDevice => stranger(app, &report.device_id, Leaf::Report).await,
+                    ReportOutcome::UnknownDevice => {
+                        app.db.backups().stranger(report, now).await?;
+                        stranger(app, &report.device_id, Leaf::Report).await;
+                    }
                 }
             }
         }
@@ -311,7 +315,8 @@ impl Round {
         if !self.batches.is_empty() {
             let outcomes = app.db.health().store(&self.batches, now).await?;
             for (taken, stored) in self.batches.iter().zip(outcomes) {
-                let device = &taken.batch.device_id;
+                let batch = &taken.batch;
+                let device = &batch.device_id;
                 let Some(stored) = stored else {
                     stranger(app, device, Leaf::Telemetry).await;
                     continue;
@@ -328,7 +333,9 @@ impl Round {
                 for event in news {
                     happened(app, device, event).await?;
                 }
-                acknowledge(outlet, device, stored).await;
+                if !batch.quiet || falls_short(&taken.batch, &stored) {
+                    acknowledge(outlet, device, stored).await;
+                }
                 changed.insert(device.clone());
             }
         }
@@ -356,6 +363,16 @@ async fn happened(_app: &AppState, device: &DeviceId, event: &DeviceEvent) -> Db
         tracing::warn!(device.id = %device, ?what, "a device says that somebody tampers with it");
     }
     Ok(())
+}
+
+/// Whether something before what a batch brought is missing: a device that asks for no ack has to know of it.
+fn falls_short(batch: &TelemetryBatch, stored: &Stored) -> bool {
+    let has = |ack: &[BootSeq], boot: &BootId, seq: u64| {
+        ack.iter().any(|word| word.boot_id == *boot && word.up_to_seq >= seq)
+    };
+    let samples = batch.samples.iter().all(|sample| has(&stored.ack, &sample.boot_id, sample.seq));
+    let events = batch.events.iter().all(|event| has(&stored.events_ack, &event.boot_id, event.seq));
+    !(samples && events)
 }
 
 /// After the commit only: from here on the device may forget.

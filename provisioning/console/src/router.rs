@@ -104,8 +104,8 @@ fn closed() -> OpenApiRouter<AppState> {
         .routes(routes!(timetables::planned::school_readiness))
         .routes(routes!(system::overview))
         .routes(routes!(roster::template))
-        .routes(routes!(devices::list))
-        .routes(routes!(devices::detail, devices::relocate))
+        .merge(fleet())
+        .merge(tables())
         .routes(routes!(identity::identity))
         .routes(routes!(identity::revoke))
         .routes(routes!(identity::stolen))
@@ -113,7 +113,6 @@ fn closed() -> OpenApiRouter<AppState> {
         .routes(routes!(health::series))
         .routes(routes!(crate::controllers::series::series))
         .routes(routes!(crate::controllers::series::events))
-        .routes(routes!(crate::controllers::fleet::counts))
         .routes(routes!(commands::add, commands::list))
         .routes(routes!(tickets::add, tickets::list))
         .routes(routes!(tickets::revoke))
@@ -164,6 +163,16 @@ fn closed() -> OpenApiRouter<AppState> {
         .routes(routes!(crate::controllers::audit::verify))
         .routes(routes!(system::system))
         .routes(routes!(crate::controllers::trust::standing))
+        .routes(routes!(
+            crate::controllers::backup::list,
+            crate::controllers::backup::start
+        ))
+        .routes(routes!(crate::controllers::backup::download))
+        .routes(routes!(
+            crate::controllers::backup::conflicts,
+            crate::controllers::backup::decide
+        ))
+        .routes(routes!(crate::controllers::backup::confirm_withdrawals))
         .routes(routes!(crate::controllers::views::list, crate::controllers::views::add))
         .routes(routes!(crate::controllers::views::change, crate::controllers::views::remove))
         .merge(records())
@@ -171,6 +180,35 @@ fn closed() -> OpenApiRouter<AppState> {
         .merge(work_orders())
         .merge(reports())
         .merge(bandwidth())
+}
+
+/// Devices: the list, one of them, many of them.
+fn fleet() -> OpenApiRouter<AppState> {
+    use crate::controllers::{device_bulk, fleet};
+    OpenApiRouter::new()
+        .routes(routes!(devices::list))
+        .routes(routes!(devices::choices))
+        .routes(routes!(device_bulk::order))
+        .routes(routes!(devices::detail, devices::relocate))
+        .routes(routes!(devices::network))
+        .routes(routes!(devices::timeline))
+        .routes(routes!(fleet::counts))
+}
+
+/// Lists as tables for a spreadsheet.
+fn tables() -> OpenApiRouter<AppState> {
+    use crate::controllers::exports;
+    OpenApiRouter::new()
+        .routes(routes!(exports::devices))
+        .routes(routes!(exports::schools))
+        .routes(routes!(exports::classrooms))
+        .routes(routes!(exports::lessons))
+        .routes(routes!(exports::pushes))
+        .routes(routes!(exports::incident_list))
+        .routes(routes!(exports::order_list))
+        .routes(routes!(exports::assets))
+        .routes(routes!(exports::audit))
+        .routes(routes!(exports::users))
 }
 
 /// What schools' lines carry.
@@ -218,6 +256,7 @@ fn reports() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(reports::list, reports::add))
         .routes(routes!(reports::detail))
+        .routes(routes!(reports::preview))
         .routes(routes!(reports::figures))
         .routes(routes!(reports::rows))
         .routes(routes!(reports::file))

@@ -4,13 +4,19 @@ use contract::{
     enrol::Placement,
     health::Readings,
     id::{BootId, DeviceId, LessonId},
+    report::NetworkReport,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Page, identity::DeviceStanding, page_of, schema};
-pub use crate::domain::progress::DeviceState;
+use super::{
+    Page,
+    identity::DeviceStanding,
+    listing::{Column, Sorted, Words},
+    page_of, schema,
+};
+pub use crate::domain::liveness::{State as DeviceState, Why as DeviceWhy};
 
 /// One device in a list.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -36,8 +42,12 @@ pub struct DeviceSummary {
     pub classroom_id: i64,
     /// Name of the classroom.
     pub classroom: String,
-    /// Whether it is there.
+    /// How it is.
     pub state: DeviceState,
+    /// Why it is taken for that.
+    pub state_why: DeviceWhy,
+    /// Since when it is so; none: it was never heard of.
+    pub state_since: Option<Timestamp>,
     /// When anything was last heard from it.
     pub last_seen_at: Option<Timestamp>,
     /// When it got its identity.
@@ -106,6 +116,9 @@ pub struct DeviceDetail {
     pub lessons: Vec<DeviceLesson>,
     /// Power-ups, newest first, at most 50.
     pub boots: Vec<DeviceBoot>,
+    /// How it is connected, by its own word; none: it has not said so yet.
+    #[schema(value_type = Option<schema::NetworkReport>)]
+    pub network: Option<NetworkReport>,
     /// When the newest sample was taken.
     pub latest_at: Option<Timestamp>,
     /// The newest sample.
@@ -184,49 +197,144 @@ pub struct DeviceBoot {
     pub forgotten_up_to: u64,
 }
 
-/// How a list of devices is ordered; `-` in front turns it round.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
-pub enum DeviceSort {
+/// A column of the list of devices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceColumn {
     /// Region, school, classroom.
     #[default]
-    #[serde(rename = "place")]
     Place,
-    /// Longest silent first.
-    #[serde(rename = "last_seen_at")]
-    LastSeen,
-    /// Last heard first.
-    #[serde(rename = "-last_seen_at")]
-    LastSeenDown,
-    /// Oldest first.
-    #[serde(rename = "enrolled_at")]
-    Enrolled,
-    /// Newest first.
-    #[serde(rename = "-enrolled_at")]
-    EnrolledDown,
-    /// Least free room first.
-    #[serde(rename = "disk_free_bytes")]
-    DiskFree,
-    /// Hottest first.
-    #[serde(rename = "-temperature_celsius")]
-    TemperatureDown,
+    /// Its id.
+    Id,
+    /// Serial number.
+    Serial,
+    /// Board model.
+    Board,
+    /// Version of the agent.
+    AgentVersion,
+    /// Name of the region.
+    Region,
+    /// Name of the school.
+    School,
+    /// Name of the classroom.
+    Classroom,
+    /// How it is: offline, unknown, online, off.
+    State,
+    /// Since when it is so.
+    StateSince,
+    /// When it was heard last.
+    LastSeenAt,
+    /// When it got its identity.
+    EnrolledAt,
+    /// Lessons complete.
+    LessonsReady,
+    /// Lessons that cannot be completed.
+    LessonsFailed,
+    /// Lessons that it should hold.
+    LessonsAssigned,
+    /// Lessons still on their way.
+    LessonsArriving,
+    /// Size of its disk.
+    DiskTotalBytes,
+    /// Free room on it.
+    DiskFreeBytes,
+    /// Busy share of the processor.
+    CpuPercent,
+    /// Memory in use.
+    MemoryPercent,
+    /// Hottest sensor.
+    TemperatureCelsius,
+    /// How it stands.
+    Standing,
 }
 
-/// Which devices, in which order.
-#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+impl Column for DeviceColumn {}
+
+/// How a list of devices is ordered; rows without a value come last either way.
+pub type DeviceSort = Sorted<DeviceColumn>;
+
+/// How far a device is with all that it should hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceLessons {
+    /// It should hold nothing.
+    None,
+    /// All complete.
+    Ready,
+    /// Some on their way.
+    Arriving,
+    /// At least one cannot be completed as things are.
+    Failed,
+}
+
+/// Which devices; what is left out does not narrow. Words that may be several are given with commas.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, IntoParams, ToSchema)]
 #[into_params(parameter_in = Query)]
-pub struct DeviceQuery {
+#[serde(default)]
+pub struct DeviceFilter {
     /// In this region or below it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub region_id: Option<i64>,
     /// In this school.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub school_id: Option<i64>,
     /// In this classroom.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub classroom_id: Option<i64>,
-    /// In this state.
-    pub state: Option<DeviceState>,
+    /// In one of these states: `online`, `offline`, `off`, `unknown`.
+    #[serde(skip_serializing_if = "Words::is_empty")]
+    #[param(value_type = Option<String>, pattern = "^(online|offline|off|unknown)(,(online|offline|off|unknown))*$")]
+    #[schema(value_type = Option<String>, pattern = "^(online|offline|off|unknown)(,(online|offline|off|unknown))*$")]
+    pub state: Words<DeviceState>,
+    /// Taken for that for one of these reasons, e.g. `lost`, `silent`, `never_heard`.
+    #[serde(skip_serializing_if = "Words::is_empty")]
+    #[param(value_type = Option<String>, pattern = "^(connected|lost|after_hours|never_heard|not_watched|broker_down|line_down|silent)(,(connected|lost|after_hours|never_heard|not_watched|broker_down|line_down|silent))*$")]
+    #[schema(value_type = Option<String>, pattern = "^(connected|lost|after_hours|never_heard|not_watched|broker_down|line_down|silent)(,(connected|lost|after_hours|never_heard|not_watched|broker_down|line_down|silent))*$")]
+    pub why: Words<DeviceWhy>,
+    /// Standing so: `active`, `revoked`, `stolen`.
+    #[serde(skip_serializing_if = "Words::is_empty")]
+    #[param(value_type = Option<String>, pattern = "^(active|replaced|revoked|stolen)(,(active|replaced|revoked|stolen))*$")]
+    #[schema(value_type = Option<String>, pattern = "^(active|replaced|revoked|stolen)(,(active|replaced|revoked|stolen))*$")]
+    pub standing: Words<DeviceStanding>,
+    /// With this board model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub board: Option<String>,
+    /// With this version of the agent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent_version: Option<String>,
+    /// So far with their lessons: `none`, `ready`, `arriving`, `failed`.
+    #[serde(skip_serializing_if = "Words::is_empty")]
+    #[param(value_type = Option<String>, pattern = "^(none|ready|arriving|failed)(,(none|ready|arriving|failed))*$")]
+    #[schema(value_type = Option<String>, pattern = "^(none|ready|arriving|failed)(,(none|ready|arriving|failed))*$")]
+    pub lessons: Words<DeviceLessons>,
+    /// At least so hot, in °C.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temperature_from: Option<f32>,
+    /// With less free room than this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disk_free_below_bytes: Option<u64>,
+    /// With a smaller share of its disk free than this, in percent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disk_free_below_percent: Option<f32>,
+    /// Not heard since then, or never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[param(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub silent_since: Option<Timestamp>,
     /// Part of id, serial, school or classroom.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub q: Option<String>,
-    /// Order.
-    #[param(inline)]
+}
+
+/// Which rows of the list, in which order.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct DeviceListing {
+    /// Name of a column, `-` before it turns the order round: `place` (default), `id`, `serial`, `board`, `agent_version`,
+    /// `region`, `school`, `classroom`, `state`, `state_since`, `last_seen_at`, `enrolled_at`, `lessons_ready`,
+    /// `lessons_failed`, `lessons_assigned`, `lessons_arriving`, `disk_total_bytes`, `disk_free_bytes`, `cpu_percent`,
+    /// `memory_percent`, `temperature_celsius`, `standing`. Rows without a value come last either way.
+    #[param(value_type = Option<String>, pattern = "^-?(place|id|serial|board|agent_version|region|school|classroom|state|state_since|last_seen_at|enrolled_at|lessons_ready|lessons_failed|lessons_assigned|lessons_arriving|disk_total_bytes|disk_free_bytes|cpu_percent|memory_percent|temperature_celsius|standing)$")]
     pub sort: Option<DeviceSort>,
     /// From 1.
     pub page: Option<u32>,
@@ -234,11 +342,34 @@ pub struct DeviceQuery {
     pub page_size: Option<u32>,
 }
 
-impl DeviceQuery {
+impl DeviceListing {
     /// Which rows.
     pub fn page(&self) -> Page {
         Page::new(self.page, self.page_size)
     }
+
+    /// In which order.
+    pub fn sort(&self) -> DeviceSort {
+        self.sort.unwrap_or_default()
+    }
+}
+
+/// What devices can be narrowed to, with how many there are of each.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DeviceChoices {
+    /// Board models.
+    pub boards: Vec<DeviceChoice>,
+    /// Versions of the agent.
+    pub agent_versions: Vec<DeviceChoice>,
+}
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DeviceChoice {
+    /// As devices say it.
+    pub value: String,
+    /// Devices.
+    pub count: u64,
 }
 
 /// Moves a device.

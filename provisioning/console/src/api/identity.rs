@@ -21,6 +21,18 @@ pub enum DeviceStanding {
     Stolen,
 }
 
+impl DeviceStanding {
+    /// As in the database and on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Replaced => "replaced",
+            Self::Revoked => "revoked",
+            Self::Stolen => "stolen",
+        }
+    }
+}
+
 /// One certificate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Certificate {

@@ -61,4 +61,5 @@ contract_schemas! {
     RepairState = contract::records::RepairState;
     NoticeLevel = contract::command::NoticeLevel;
     Weeks = contract::classroom::Weeks;
+    NetworkReport = contract::report::NetworkReport;
 }

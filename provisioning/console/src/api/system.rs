@@ -9,11 +9,14 @@ use utoipa::ToSchema;
 pub struct Overview {
     /// Enrolled devices.
     pub devices_total: u32,
-    /// Connected.
+    /// 在线.
     pub online: u32,
-    /// Gone.
+    /// 离线: they should be there, and are not.
     pub offline: u32,
-    /// Not heard of since the console started, or never.
+    /// 已关机: they are not there, and need not be.
+    #[serde(default)]
+    pub off: u32,
+    /// 未知.
     pub unknown: u32,
     /// Lessons on offer.
     pub lessons: u32,

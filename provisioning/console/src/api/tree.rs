@@ -94,8 +94,14 @@ pub struct SchoolSummary {
     pub classrooms: u32,
     /// Devices in it.
     pub devices: u32,
-    /// Of these, connected now.
+    /// Of these, 在线.
     pub online: u32,
+    /// Of these, 离线: they should be there, and are not.
+    pub offline: u32,
+    /// Of these, 已关机: they are not there, and need not be.
+    pub off: u32,
+    /// Of these, 未知.
+    pub unknown: u32,
 }
 
 /// One school with its classrooms.

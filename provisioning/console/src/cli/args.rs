@@ -76,6 +76,21 @@ pub enum Command {
     /// Areas of responsibility (包区).
     #[command(subcommand)]
     Area(super::orders::AreaCommand),
+    /// Alerts (告警) and their rules.
+    #[command(subcommand)]
+    Alert(super::alerts::AlertCommand),
+    /// Incidents (事件): what belongs together.
+    #[command(subcommand)]
+    Incident(super::alerts::IncidentCommand),
+    /// Maintenance windows (维护时段) in which nobody is told.
+    #[command(subcommand)]
+    Window(super::alerts::WindowCommand),
+    /// Ways to people (通知渠道), who is reached how, and what became of messages.
+    #[command(subcommand)]
+    Channel(super::alerts::ChannelCommand),
+    /// When the next tier is told of what nobody took (升级).
+    #[command(subcommand)]
+    Escalation(super::alerts::EscalationCommand),
     /// Notices to many boards (通知).
     #[command(subcommand)]
     Notice(super::records::NoticeCommand),
@@ -137,6 +152,16 @@ pub enum Command {
     Series(super::fleet::Series),
     /// Print the API's OpenAPI document.
     Openapi,
+    /// Everything as one encrypted file (备份): made, tried, put back.
+    #[command(subcommand)]
+    Backup(super::backup::Backup),
+    /// What is to be decided after an older backup was put back (恢复后的冲突).
+    #[command(subcommand)]
+    Restore(super::backup::Restore),
+    /// Print the completion script of a shell.
+    Completion(super::completion::Completion),
+    /// Print the manual page, or write all of them.
+    Man(super::completion::Man),
 }
 
 /// `init`.
@@ -369,8 +394,8 @@ pub enum Roster {
 #[derive(Debug, Subcommand)]
 pub enum Device {
     /// List the devices.
-    List(Format),
-    /// Show one device with its lessons.
+    List(Box<super::device_lists::DeviceList>),
+    /// Show one device with its network and its lessons.
     Show {
         /// Which.
         id: DeviceId,
@@ -384,6 +409,9 @@ pub enum Device {
     /// How it stands.
     #[command(flatten)]
     Standing(super::standing::StandingCommand),
+    /// What happened to it, its network, and orders to many.
+    #[command(flatten)]
+    More(super::device_lists::MoreDevice),
 }
 
 /// `device command`.

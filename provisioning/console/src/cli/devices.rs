@@ -4,58 +4,20 @@ use contract::command::{CommandBody, NoticeLevel};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    admin::{BY, all, plain},
+    admin::{BY, plain},
     args::{Device, DeviceCommand, Health},
+    device_lists,
     show::{bytes, list, or_dash, word},
 };
 use crate::{
-    api::{MAX_PAGE_SIZE, devices::DeviceQuery},
     controllers::commands,
     db::{Db, scope::Scope},
 };
 
 pub(super) async fn device(command: Device, db: &Db) -> anyhow::Result<()> {
     match command {
-        Device::List(format) => {
-            let devices = all(|page| {
-                let query = DeviceQuery {
-                    page: Some(page),
-                    page_size: Some(MAX_PAGE_SIZE),
-                    ..Default::default()
-                };
-                async move { db.devices().list(&Scope::everything(), &query).await }
-            })
-            .await?;
-            list(
-                format,
-                &devices,
-                &[
-                    "ID",
-                    "SCHOOL",
-                    "CLASSROOM",
-                    "STATE",
-                    "READY",
-                    "ASSIGNED",
-                    "LAST SEEN",
-                    "AGENT",
-                ],
-                || {
-                    let row = |d: &crate::api::devices::DeviceSummary| {
-                        vec![
-                            d.id.to_string(),
-                            d.school.clone(),
-                            d.classroom.clone(),
-                            word(&d.state),
-                            d.lessons_ready.to_string(),
-                            d.lessons_assigned.to_string(),
-                            or_dash(d.last_seen_at),
-                            d.agent_version.clone(),
-                        ]
-                    };
-                    devices.iter().map(row).collect()
-                },
-            )
-        }
+        Device::List(list) => device_lists::devices(*list, db).await,
+        Device::More(more) => device_lists::more(more, db).await,
         Device::Show { id, format } => {
             let device = db.devices().detail(&Scope::everything(), &id).await?;
             list(
@@ -76,13 +38,18 @@ pub(super) async fn device(command: Device, db: &Db) -> anyhow::Result<()> {
                     };
                     let s = &device.summary;
                     println!(
-                        "{} {} {} {}: {}",
+                        "{} {} {} {}: {} ({}) since {}",
                         s.id,
                         s.region,
                         s.school,
                         s.classroom,
-                        word(&s.state)
+                        word(&s.state),
+                        word(&s.state_why),
+                        or_dash(s.state_since)
                     );
+                    let network = device_lists::network_rows(device.network.as_ref());
+                    let network: Vec<String> = network.iter().map(|row| row.join(" ")).collect();
+                    println!("network: {}", network.join(", "));
                     device.lessons.iter().map(row).collect()
                 },
             )

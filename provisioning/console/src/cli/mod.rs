@@ -3,9 +3,11 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod admin;
+mod alerts;
 mod answers;
 mod args;
 mod audit;
+mod backup;
 mod bandwidth;
 mod broker;
 mod bulk;
@@ -13,6 +15,8 @@ mod ca;
 mod claim;
 mod clock;
 mod clone;
+mod completion;
+mod device_lists;
 mod devices;
 mod exams;
 mod fleet;
@@ -112,6 +116,9 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let by = by();
     match cli.command {
         Command::Openapi => println!("{}", serde_json::to_string_pretty(&router::openapi())?),
+        Command::Completion(wish) => completion::completion(&wish),
+        Command::Man(wish) => completion::man(&wish)?,
+        Command::Backup(command) => return by.scope(backup::backup(command, &cli.data)).await,
         Command::Serve => serve::serve(&cli.data).await?,
         Command::Init(init) => by.scope(setup::init(&cli.data, init)).await?,
         command => {

@@ -18,7 +18,7 @@ use crate::{
     error::ApiError,
 };
 
-const DEFAULT_TTL_S: u32 = 600;
+pub(crate) const DEFAULT_TTL_S: u32 = 600;
 
 /// Orders something of a device. Sent as soon as the device is there, until it expires.
 #[utoipa::path(post, path = "/devices/{id}/commands", tag = "devices", params(("id" = String, Path)),

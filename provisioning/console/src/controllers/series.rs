@@ -131,7 +131,11 @@ fn tier(step: Option<&str>) -> Result<Option<Tier>, ApiError> {
     }
 }
 
-fn span(
+/// A stretch of time that was asked for, or the usual one up to now.
+///
+/// # Errors
+/// It ends before it begins.
+pub(crate) fn span(
     from: Option<Timestamp>,
     to: Option<Timestamp>,
     usual: SignedDuration,

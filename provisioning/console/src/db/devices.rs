@@ -1,7 +1,12 @@
 //! Devices as people see them: list, detail, enrolment, moving. What devices themselves say is in [`owed`] and below.
 
+pub mod bulk;
+pub mod counts;
 pub mod enrol;
+pub mod list;
+pub mod network;
 pub mod owed;
+pub mod timeline;
 
 use contract::{
     health::Readings,
@@ -17,8 +22,7 @@ use super::{
     standing, uint, wanted,
 };
 use crate::api::devices::{
-    DeviceBoot, DeviceDetail, DeviceLesson, DeviceLessonState, DeviceQuery, DeviceSort, DeviceState,
-    DeviceSummary,
+    DeviceBoot, DeviceDetail, DeviceLesson, DeviceLessonState, DeviceState, DeviceSummary, DeviceWhy,
 };
 
 /// Functions on devices.
@@ -45,7 +49,9 @@ pub(super) struct SummaryRow {
     school: String,
     classroom_id: i64,
     classroom: String,
-    online: Option<bool>,
+    state: String,
+    why: String,
+    since: Option<i64>,
     last_seen_at: Option<i64>,
     enrolled_at: i64,
     lessons_ready: i64,
@@ -63,19 +69,12 @@ pub(super) struct SummaryRow {
 }
 
 pub(super) const SUMMARY: &str = "SELECT d.device_no, d.id, d.serial, d.board, d.agent_version, r.id AS region_id,
-    r.name AS region, s.id AS school_id, s.name AS school, c.id AS classroom_id, c.name AS classroom, d.online,
-    d.last_seen_at, d.enrolled_at,
-    (SELECT count(*) FROM assigned_lessons a JOIN device_lessons l ON l.device_no = a.device_no
-      AND l.lesson_id = a.lesson_id AND l.version = a.version AND l.state = 'ready'
-      WHERE a.device_no = d.device_no) AS lessons_ready,
-    (SELECT count(*) FROM assigned_lessons a JOIN device_lessons l ON l.device_no = a.device_no
-      AND l.lesson_id = a.lesson_id AND l.version = a.version AND l.state = 'failed'
-      WHERE a.device_no = d.device_no) AS lessons_failed,
-    (SELECT count(*) FROM assigned_lessons a WHERE a.device_no = d.device_no) AS lessons_assigned,
-    d.wanted_generation, d.held_generation, d.disk_total_bytes, d.disk_free_bytes, d.cpu_percent, d.memory_percent,
-    d.temperature_celsius, d.player_urls, d.standing
-    FROM devices d JOIN classrooms c ON c.id = d.classroom_id JOIN schools s ON s.id = c.school_id
-    JOIN regions r ON r.id = s.region_id ";
+    r.name AS region, s.id AS school_id, s.name AS school, c.id AS classroom_id, c.name AS classroom, n.state, n.why, n.since,
+    d.last_seen_at, d.enrolled_at, d.lessons_ready, d.lessons_failed, d.lessons_assigned, d.wanted_generation,
+    d.held_generation, d.disk_total_bytes, d.disk_free_bytes, d.cpu_percent, d.memory_percent, d.temperature_celsius,
+    d.player_urls, d.standing
+    FROM devices d JOIN device_now n ON n.device_no = d.device_no JOIN classrooms c ON c.id = d.classroom_id
+    JOIN schools s ON s.id = c.school_id JOIN regions r ON r.id = s.region_id ";
 
 fn small(count: i64) -> u32 {
     u32::try_from(count).unwrap_or(0)
@@ -94,7 +93,9 @@ impl SummaryRow {
             school: self.school,
             classroom_id: self.classroom_id,
             classroom: self.classroom,
-            state: DeviceState::of(self.online),
+            state: DeviceState::of_column(&self.state),
+            state_why: DeviceWhy::of_column(&self.why),
+            state_since: self.since.map(instant),
             last_seen_at: self.last_seen_at.map(instant),
             enrolled_at: instant(self.enrolled_at),
             lessons_ready: small(self.lessons_ready),
@@ -168,68 +169,10 @@ struct MoreRow {
     misuse: i64,
     undeliverable: Option<String>,
     held_back: Option<String>,
+    network: Option<String>,
 }
 
 impl Devices<'_> {
-    /// One page of devices within `scope` and how many there are.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn list(&self, scope: &Scope, query: &DeviceQuery) -> DbResult<(Vec<DeviceSummary>, u64)> {
-        let filter = |sql: &mut QueryBuilder<Sqlite>| {
-            sql.push(" WHERE d.replaced_at IS NULL");
-            narrow_to_schools(sql, "s.id", scope);
-            if let Some(region) = query.region_id {
-                sql.push(" AND s.region_id IN (SELECT descendant FROM region_closure WHERE ancestor = ");
-                sql.push_bind(region).push(")");
-            }
-            if let Some(school) = query.school_id {
-                sql.push(" AND s.id = ").push_bind(school);
-            }
-            if let Some(classroom) = query.classroom_id {
-                sql.push(" AND c.id = ").push_bind(classroom);
-            }
-            if let Some(state) = query.state {
-                sql.push(" AND d.online IS ").push_bind(state.column());
-            }
-            if let Some(q) = query.q.as_deref().map(str::trim).filter(|q| !q.is_empty()) {
-                sql.push(
-                    " AND instr(lower(d.id || ' ' || d.serial || ' ' || s.name || ' ' || c.name), lower(",
-                );
-                sql.push_bind(q.to_owned()).push(")) > 0");
-            }
-        };
-        let mut count = QueryBuilder::new(
-            "SELECT count(*) FROM devices d JOIN classrooms c ON c.id = d.classroom_id JOIN schools s ON s.id = c.school_id",
-        );
-        filter(&mut count);
-        let total: i64 = count.build_query_scalar().fetch_one(&self.0.read).await?;
-        let mut list = QueryBuilder::new(SUMMARY);
-        filter(&mut list);
-        list.push(" ORDER BY ");
-        list.push(match query.sort.unwrap_or_default() {
-            DeviceSort::Place => "r.id, s.code, c.code",
-            DeviceSort::LastSeen => "d.last_seen_at IS NOT NULL, d.last_seen_at",
-            DeviceSort::LastSeenDown => "d.last_seen_at DESC",
-            DeviceSort::Enrolled => "d.enrolled_at",
-            DeviceSort::EnrolledDown => "d.enrolled_at DESC",
-            DeviceSort::DiskFree => "d.disk_free_bytes IS NULL, d.disk_free_bytes",
-            DeviceSort::TemperatureDown => "d.temperature_celsius DESC",
-        });
-        let page = query.page();
-        list.push(", d.device_no LIMIT ")
-            .push_bind(page.limit())
-            .push(" OFFSET ")
-            .push_bind(page.offset());
-        let rows: Vec<SummaryRow> = list.build_query_as().fetch_all(&self.0.read).await?;
-        Ok((
-            rows.into_iter()
-                .map(SummaryRow::summary)
-                .collect::<DbResult<_>>()?,
-            uint(total),
-        ))
-    }
-
     /// One device in short.
     ///
     /// # Errors
@@ -250,7 +193,8 @@ impl Devices<'_> {
     pub async fn detail(&self, scope: &Scope, device: &DeviceId) -> DbResult<DeviceDetail> {
         let summary = self.summary(scope, device).await?;
         let more: MoreRow = sqlx::query_as(
-            "SELECT d.device_no, d.boot_id, d.dropped_total, d.misuse, d.undeliverable, d.held_back, p.id AS predecessor
+            "SELECT d.device_no, d.boot_id, d.dropped_total, d.misuse, d.undeliverable, d.held_back, d.network,
+                    p.id AS predecessor
                    FROM devices d LEFT JOIN devices p ON p.device_no = d.predecessor_no WHERE d.id = ?",
         )
         .bind(device.as_str())
@@ -306,6 +250,7 @@ impl Devices<'_> {
             misuse: uint(more.misuse),
             undeliverable: more.undeliverable,
             held_back: more.held_back,
+            network: more.network.as_deref().map(json).transpose()?,
             lessons: lessons
                 .into_iter()
                 .map(LessonRow::lesson)

@@ -274,9 +274,9 @@ impl Liveness<'_> {
             scope.need_school(school)?;
         }
         let rows: Vec<(String, String, i64)> = sqlx::query_as(
-            "SELECT coalesce(l.state, 'unknown'), coalesce(l.why, 'never_heard'), count(*)
+            "SELECT n.state, n.why, count(*)
                FROM devices d JOIN classrooms c ON c.id = d.classroom_id JOIN schools s ON s.id = c.school_id
-               LEFT JOIN device_liveness l ON l.device_no = d.device_no
+               JOIN device_now n ON n.device_no = d.device_no
               WHERE d.replaced_at IS NULL AND d.standing = 'active'
                 AND (?1 IS NULL OR s.id IN (SELECT value FROM json_each(?1)))
                 AND (?2 IS NULL OR s.region_id IN (SELECT descendant FROM region_closure WHERE ancestor = ?2))

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     api::system::{Overview, Reject},
     app::Noun,
+    domain::liveness::State,
 };
 
 /// Refused messages that are kept.
@@ -31,10 +32,6 @@ impl Db {
 
 #[derive(FromRow)]
 struct OverviewRow {
-    devices_total: i64,
-    online: i64,
-    offline: i64,
-    unknown: i64,
     lessons: i64,
     pushes_active: i64,
     ready: i64,
@@ -136,22 +133,15 @@ impl System<'_> {
     pub async fn overview(&self, scope: &Scope, lessons_scope: &Scope, now: Timestamp) -> DbResult<Overview> {
         let hour_ago = now.saturating_sub(SignedDuration::from_hours(1)).unwrap_or(now);
         let mut sql = QueryBuilder::<Sqlite>::new(
-            "WITH d AS (SELECT d.* FROM devices d JOIN classrooms c ON c.id = d.classroom_id WHERE d.replaced_at IS NULL",
+            "WITH d AS (SELECT d.device_no, d.lessons_ready, d.lessons_failed, d.lessons_assigned FROM devices d
+                          JOIN classrooms c ON c.id = d.classroom_id WHERE d.replaced_at IS NULL",
         );
         narrow_to_schools(&mut sql, "c.school_id", scope);
         sql.push(
             ")
-             SELECT (SELECT count(*) FROM d) AS devices_total,
-                    (SELECT count(*) FROM d WHERE online = 1) AS online,
-                    (SELECT count(*) FROM d WHERE online = 0) AS offline,
-                    (SELECT count(*) FROM d WHERE online IS NULL) AS unknown,
-                    (SELECT count(*) FROM d JOIN assigned_lessons a ON a.device_no = d.device_no
-                       JOIN device_lessons l ON l.device_no = a.device_no
-                       AND l.lesson_id = a.lesson_id AND l.version = a.version AND l.state = 'ready') AS ready,
-                    (SELECT count(*) FROM d JOIN assigned_lessons a ON a.device_no = d.device_no
-                       JOIN device_lessons l ON l.device_no = a.device_no
-                       AND l.lesson_id = a.lesson_id AND l.version = a.version AND l.state = 'failed') AS failed,
-                    (SELECT count(*) FROM d JOIN assigned_lessons a ON a.device_no = d.device_no) AS assigned,
+             SELECT (SELECT coalesce(sum(lessons_ready), 0) FROM d) AS ready,
+                    (SELECT coalesce(sum(lessons_failed), 0) FROM d) AS failed,
+                    (SELECT coalesce(sum(lessons_assigned), 0) FROM d) AS assigned,
                     (SELECT count(*) FROM lessons l WHERE l.retired_at IS NULL",
         );
         lessons::narrow_to_visible(&mut sql, lessons_scope);
@@ -165,11 +155,17 @@ impl System<'_> {
         sql.push(") AS samples");
         let row: OverviewRow = sql.build_query_as().fetch_one(&self.0.read).await?;
         let n = |count: i64| u32::try_from(count).unwrap_or(0);
+        let states = self.0.devices().by_state(scope).await?;
+        let of = |wanted: Option<State>| {
+            let counts = states.iter().filter(|(state, _)| wanted.is_none_or(|w| w == *state));
+            u32::try_from(counts.map(|(_, count)| count).sum::<u64>()).unwrap_or(u32::MAX)
+        };
         Ok(Overview {
-            devices_total: n(row.devices_total),
-            online: n(row.online),
-            offline: n(row.offline),
-            unknown: n(row.unknown),
+            devices_total: of(None),
+            online: of(Some(State::Online)),
+            offline: of(Some(State::Offline)),
+            off: of(Some(State::Off)),
+            unknown: of(Some(State::Unknown)),
             lessons: n(row.lessons),
             pushes_active: n(row.pushes_active),
             lessons_arriving: n(row.assigned - row.ready - row.failed),

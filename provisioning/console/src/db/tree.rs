@@ -4,7 +4,8 @@ use sqlx::FromRow;
 
 use super::{Db, DbError, DbResult, bump, scope::Scope};
 use crate::api::{
-    devices::DeviceQuery,
+    MAX_PAGE_SIZE, Page,
+    devices::{DeviceFilter, DeviceSort},
     tree::{
         Classroom, NewClassroom, NewRegion, NewSchool, Region, RegionKind, School, SchoolKind, SchoolSummary,
         Tree,
@@ -56,6 +57,9 @@ struct SchoolRow {
     classrooms: i64,
     devices: i64,
     online: i64,
+    offline: i64,
+    off: i64,
+    unknown: i64,
 }
 
 #[derive(FromRow)]
@@ -100,11 +104,14 @@ fn mbps(column: Option<i64>) -> Option<u32> {
 const SCHOOLS: &str = "SELECT s.id, s.region_id, r.name AS region, s.code, s.name, s.kind,
     s.contracted_down_mbps, s.contracted_up_mbps,
     (SELECT count(*) FROM classrooms c WHERE c.school_id = s.id) AS classrooms,
-    (SELECT count(*) FROM classrooms c JOIN devices d ON d.classroom_id = c.id
-      WHERE c.school_id = s.id AND d.replaced_at IS NULL) AS devices,
-    (SELECT count(*) FROM classrooms c JOIN devices d ON d.classroom_id = c.id
-      WHERE c.school_id = s.id AND d.replaced_at IS NULL AND d.online = 1) AS online
+    coalesce(n.devices, 0) AS devices, coalesce(n.online, 0) AS online, coalesce(n.offline, 0) AS offline,
+    coalesce(n.off, 0) AS off, coalesce(n.unknown, 0) AS unknown
     FROM schools s JOIN regions r ON r.id = s.region_id
+    LEFT JOIN (SELECT c.school_id, count(*) AS devices, count(*) FILTER (WHERE n.state = 'online') AS online,
+                      count(*) FILTER (WHERE n.state = 'offline') AS offline, count(*) FILTER (WHERE n.state = 'off') AS off,
+                      count(*) FILTER (WHERE n.state = 'unknown') AS unknown
+                 FROM devices d JOIN device_now n ON n.device_no = d.device_no JOIN classrooms c ON c.id = d.classroom_id
+                WHERE d.replaced_at IS NULL AND (?1 IS NULL OR c.school_id = ?1) GROUP BY c.school_id) n ON n.school_id = s.id
     WHERE (?1 IS NULL OR s.id = ?1) AND (?2 IS NULL OR s.id IN (SELECT value FROM json_each(?2))) ORDER BY s.code";
 
 impl Places<'_> {
@@ -157,6 +164,9 @@ impl Places<'_> {
                     classrooms: small(s.classrooms),
                     devices: small(s.devices),
                     online: small(s.online),
+                    offline: small(s.offline),
+                    off: small(s.off),
+                    unknown: small(s.unknown),
                 });
             }
         }
@@ -174,12 +184,16 @@ impl Places<'_> {
             .fetch_optional(&self.0.read)
             .await?;
         let school = school.ok_or_else(|| DbError::not_found("school", id))?;
-        let query = DeviceQuery {
+        let filter = DeviceFilter {
             school_id: Some(id),
-            page_size: Some(super::super::api::MAX_PAGE_SIZE),
             ..Default::default()
         };
-        let (devices, _) = self.0.devices().list(scope, &query).await?;
+        let all = Page::new(None, Some(MAX_PAGE_SIZE));
+        let (devices, _) = self
+            .0
+            .devices()
+            .list(scope, &filter, DeviceSort::default(), all)
+            .await?;
         let rows = self.classrooms(scope, Some(id)).await?;
         let mut classrooms: Vec<Classroom> = rows;
         for device in devices {

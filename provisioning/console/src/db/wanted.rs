@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use contract::assignment::AssignedLesson;
 use sqlx::{FromRow, SqliteConnection};
 
-use super::{DbResult, instant, int, ms, parse, to_json, uint};
+use super::{DbResult, devices::counts::recount, instant, int, ms, parse, to_json, uint};
 use crate::domain::wanted::{Claim, wanted};
 
 /// Devices worked out in one query; bounds the memory.
@@ -163,5 +163,5 @@ async fn replace(tx: &mut SqliteConnection, device: i64, lessons: &[AssignedLess
         .bind(device)
         .execute(&mut *tx)
         .await?;
-    Ok(())
+    recount(tx, device).await
 }

@@ -22,7 +22,7 @@ pub const SILENT: SignedDuration = SignedDuration::from_mins(20);
 /// How a device is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-#[schema(as = Liveness)]
+#[schema(as = DeviceState)]
 pub enum State {
     /// 在线.
     Online,

@@ -1,39 +1,7 @@
-//! How far devices are with what was pushed to them, and whether they are there.
+//! How far devices are with what was pushed to them.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-
-/// Whether a device is there, for people.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum DeviceState {
-    /// Connected.
-    Online,
-    /// Gone.
-    Offline,
-    /// Not heard of since the console started, or never.
-    Unknown,
-}
-
-impl DeviceState {
-    /// From the column: `None` is not heard of.
-    pub fn of(online: Option<bool>) -> Self {
-        match online {
-            Some(true) => Self::Online,
-            Some(false) => Self::Offline,
-            None => Self::Unknown,
-        }
-    }
-
-    /// The column that [`Self::of`] reads as this state.
-    pub fn column(self) -> Option<bool> {
-        match self {
-            Self::Online => Some(true),
-            Self::Offline => Some(false),
-            Self::Unknown => None,
-        }
-    }
-}
 
 /// How far one device is with the lessons of one push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]

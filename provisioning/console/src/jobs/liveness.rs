@@ -16,6 +16,8 @@ use crate::{
 };
 
 const EVERY: Duration = Duration::from_secs(10);
+/// When devices come and go it looks at once, but no more often than this: a county comes within a minute in the morning.
+const AT_ONCE: Duration = Duration::from_secs(1);
 /// Timetables and calendars are read again this often.
 const SCHEDULES: Duration = Duration::from_secs(60);
 /// A longer silence of this job is a stretch in which nobody watched.
@@ -32,6 +34,12 @@ pub async fn run(app: AppState, stopping: CancellationToken) {
         tokio::select! {
             () = stopping.cancelled() => return,
             _ = clock.tick() => {}
+            () = app.presence.notified() => {
+                tokio::select! {
+                    () = stopping.cancelled() => return,
+                    () = tokio::time::sleep(AT_ONCE) => {}
+                }
+            }
         }
         if let Err(error) = look(&app, &mut schedules).await {
             tracing::error!(error = %error, "how the devices are could not be worked out");

@@ -204,6 +204,7 @@ async fn note(app: &AppState, device: &DeviceId, online: bool) -> DbResult<()> {
         .set_online(device, online, Some(Timestamp::now()))
         .await?
     {
+        app.presence.notify_one();
         app.device_changed(device);
     }
     Ok(())
@@ -237,6 +238,7 @@ async fn presume(app: &AppState, online: &Arc<dyn Sessions>) -> DbResult<()> {
             devices = gone,
             "devices that did not come back are taken for gone"
         );
+        app.presence.notify_one();
         app.changed(Noun::Device, None);
     }
     Ok(())

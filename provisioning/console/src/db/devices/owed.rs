@@ -9,7 +9,7 @@ use contract::{
 use jiff::Timestamp;
 use sqlx::{FromRow, QueryBuilder, Sqlite, SqliteConnection};
 
-use super::super::{Db, DbResult, bandwidth, instant, int, lines, ms, parse, receipts, to_json, uint};
+use super::super::{Db, DbResult, backup, bandwidth, instant, int, lines, ms, parse, receipts, to_json, uint};
 use super::Devices;
 
 /// Assignments published in one round at most.
@@ -170,13 +170,16 @@ impl Devices<'_> {
     /// # Errors
     /// The database's.
     pub async fn due(&self, retry_before: Timestamp) -> DbResult<Vec<Due>> {
-        let rows: Vec<(i64, String, i64)> = sqlx::query_as(
+        // A restored console gives nothing to a device that may be ahead of it.
+        let rows: Vec<(i64, String, i64)> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
             "SELECT device_no, id, wanted_generation FROM devices
-              WHERE standing = 'active' AND replaced_at IS NULL AND wanted_generation > 0 AND (published_generation < wanted_generation
+              WHERE standing = 'active' AND replaced_at IS NULL AND device_no NOT IN ({HELD})
+                AND wanted_generation > 0 AND (published_generation < wanted_generation
                  OR (online = 1 AND undeliverable IS NULL AND held_generation < wanted_generation
                      AND (published_at < ?1 OR published_at > ?1 + 60000)))
               ORDER BY published_generation = wanted_generation, online IS NOT 1, device_no LIMIT ?2",
-        )
+            HELD = backup::HELD,
+        )))
         // Published in the future: the clock was set back since.
         .bind(ms(retry_before))
         .bind(AT_ONCE)
@@ -326,6 +329,7 @@ async fn take_over(
     if uint(generation) > report.generation {
         return Ok(ReportOutcome::Stale);
     }
+    backup::note_report(tx, device_no, report, now).await?;
     sqlx::query(
         // A device ahead of us has heard a console that knew more: this one was restored from an older copy. It goes on
         // above that generation, or no device would ever listen to it again.
@@ -394,6 +398,7 @@ async fn take_over(
         });
         insert.build().persistent(false).execute(&mut *tx).await?;
     }
+    super::counts::recount(tx, device_no).await?;
     receipts::note_arrivals(tx, device_no, now).await?;
     Ok(ReportOutcome::Stored)
 }

@@ -1,0 +1,120 @@
+//! One order to many devices.
+
+use contract::{command::NoticeLevel, id::DeviceId};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{
+    devices::{DeviceFilter, DeviceState},
+    schema,
+};
+
+/// What many devices can be told at once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum BulkOrder {
+    /// Restart the operating system.
+    Reboot {
+        /// Seconds to wait first, 0–600, so that a notice can be read.
+        delay_s: u32,
+    },
+    /// Show words on the classrooms' players.
+    Notice {
+        /// How loudly. Whoever sends may send 10 urgent ones in an hour.
+        #[schema(value_type = schema::NoticeLevel)]
+        level: NoticeLevel,
+        /// 1–80 characters.
+        title: String,
+        /// At most 500 characters.
+        #[serde(default)]
+        text: String,
+        /// Seconds on screen, 5–86,400.
+        show_for_s: u32,
+    },
+    /// Measure the lines of their schools, each school once, with as many boards as that needs. For who may do so.
+    TestBandwidth {
+        /// Also in class hours; never in an exam.
+        #[serde(default)]
+        forced: bool,
+    },
+}
+
+/// An order to many devices.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BulkCommand {
+    /// To these, at most 1,000; or to all that `filter` finds. One of both.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>, max_items = 1000)]
+    pub ids: Vec<DeviceId>,
+    /// To all that it finds, at most 1,000.
+    #[serde(default)]
+    pub filter: Option<DeviceFilter>,
+    /// What they are told.
+    pub order: BulkOrder,
+    /// Seconds after which a device that was not there does it no more, 30–86,400, default 600.
+    #[serde(default)]
+    pub ttl_s: Option<u32>,
+    /// Only says what would happen. Sending must be asked for: `false`.
+    #[serde(default = "yes")]
+    pub dry_run: bool,
+    /// How many devices the dry run said; needed to send. When there are others by now, nothing is sent.
+    #[serde(default)]
+    pub expected: Option<u32>,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// What came, or would come, of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct BulkAnswer {
+    /// Nothing was sent.
+    pub dry_run: bool,
+    /// Devices that get the order.
+    pub devices: u32,
+    /// Of these, connected now; the others get it when they come, until it expires.
+    pub online: u32,
+    /// Classrooms they stand in.
+    pub classrooms: u32,
+    /// Schools of those.
+    pub schools: u32,
+    /// Devices that were named and do not get it.
+    pub skipped: u32,
+    /// Device by device, by place.
+    pub items: Vec<BulkDevice>,
+}
+
+/// What came of it on one device.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct BulkDevice {
+    /// Which.
+    #[schema(value_type = String)]
+    pub device_id: DeviceId,
+    /// Its school; empty where there is no such device.
+    pub school: String,
+    /// Its classroom.
+    pub classroom: String,
+    /// How it is.
+    pub state: DeviceState,
+    /// What came of it.
+    pub result: BulkResult,
+    /// The order, once it is given; of a line's test the test.
+    pub command_id: Option<String>,
+    /// Why it does not get it: `not_found`, `revoked`, `stolen`, `replaced`, `not_allowed`,
+    /// `console_failed`, or the code of what kept the line's test from being ordered.
+    pub reason: Option<String>,
+}
+
+/// What came of a bulk order on one device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BulkResult {
+    /// It would get the order.
+    Ready,
+    /// It got it; see its commands for what becomes of it.
+    Queued,
+    /// It does not get it.
+    Skipped,
+}
