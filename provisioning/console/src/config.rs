@@ -13,6 +13,7 @@ use figment::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::backup::job::{Plan as BackupPlan, RawPlan as RawBackup};
 use crate::notify::guard::{NotifyConfig, RawNotify};
 use crate::oidc::config::{OidcConfig, RawOidc};
 use crate::pki::{DEVICE_CERTIFICATE_DAYS, LONGEST_ABSENCE_DAYS, Lifetime};
@@ -107,6 +108,8 @@ pub struct Config {
     pub listen_metrics: Option<SocketAddr>,
     /// Where security events are told as syslog.
     pub syslog: Option<Target>,
+    /// When backups are made, and for whom.
+    pub backup: Option<BackupPlan>,
 }
 
 /// Certificate and key of the web listener.
@@ -166,6 +169,7 @@ struct RawConfig {
     listen_metrics: Option<SocketAddr>,
     syslog: Option<String>,
     syslog_ca: Option<PathBuf>,
+    backup: Option<RawBackup>,
 }
 
 impl Config {
@@ -361,7 +365,13 @@ impl Config {
             Some(Ok(target)) => Some(target),
             Some(Err(problem)) => return refuse("syslog", problem),
         };
+        let backup = match raw.backup.map(|plan| plan.check(data)) {
+            None => None,
+            Some(Ok(plan)) => Some(plan),
+            Some(Err(problem)) => return refuse("backup", problem),
+        };
         Ok(Self {
+            backup,
             listen_metrics: raw.listen_metrics,
             syslog,
             oidc,

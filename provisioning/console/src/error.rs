@@ -248,6 +248,10 @@ codes! {
     BandwidthNoBoard = "bandwidth_no_board", CONFLICT;
     /// Rules for lines that contradict themselves; the detail says where.
     BandwidthRules = "bandwidth_rules", UNPROCESSABLE_ENTITY;
+    /// There is no plan for backups, so it is not known where to and for whom.
+    BackupNoPlan = "backup_no_plan", CONFLICT;
+    /// A backup is being made already.
+    BackupRunning = "backup_running", CONFLICT;
     /// A fault of the console.
     Internal = "internal", INTERNAL_SERVER_ERROR;
 }

@@ -194,6 +194,20 @@ pub async fn page(app: &AppState, now: Timestamp) -> DbResult<String> {
     ] {
         page.line(&format!("bbt_devices{{state=\"{state}\"}}"), count as f64);
     }
+    let backups = crate::backup::job::standing(app, now).await?;
+    if let Some(at) = backups.last_good_at {
+        page.gauge(
+            "bbt_backup_last_success_timestamp_seconds",
+            "When the last good backup was made.",
+            at.as_second() as f64,
+        );
+    }
+    let overdue = if backups.overdue { 1.0 } else { 0.0 };
+    page.gauge(
+        "bbt_backup_overdue",
+        "Whether no good backup was made for longer than the plan allows.",
+        overdue,
+    );
     if let Some(bytes) = resident_bytes() {
         page.gauge("process_resident_memory_bytes", "Resident memory.", bytes);
     }

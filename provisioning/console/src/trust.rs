@@ -181,6 +181,10 @@ pub async fn ensure_first_root(
 /// # Errors
 /// The database's, or signing failed.
 pub async fn sign_due(db: &Db, keys: &SigningKeys, now: Timestamp) -> anyhow::Result<bool> {
+    // Signing now would take back what a lost console withdrew after the copy was made.
+    if db.backups().withdrawals_wait().await? {
+        return Ok(false);
+    }
     let state = db.trust().snapshot().await?;
     let runs_out = state.expires_at.is_none_or(|end| end < later(now, SNAPSHOT_LEFT));
     if state.signed >= state.wanted {

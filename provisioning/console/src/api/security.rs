@@ -22,6 +22,8 @@ pub enum SecurityKind {
     ConsoleClock,
     /// The root's key lies on the console's own disk. Detail: `path`.
     RootKeyOnline,
+    /// No good backup for longer than the plan allows. Detail: `last_good`, `allowed_hours`, `error`.
+    BackupOverdue,
     /// A word of a newer console.
     #[serde(other)]
     Other,
@@ -38,6 +40,7 @@ impl SecurityKind {
             Self::BreakGlassUsed => "break_glass_used",
             Self::ConsoleClock => "console_clock",
             Self::RootKeyOnline => "root_key_online",
+            Self::BackupOverdue => "backup_overdue",
             Self::Other => "other",
         }
     }
@@ -51,6 +54,7 @@ impl SecurityKind {
             Self::BreakGlassUsed,
             Self::ConsoleClock,
             Self::RootKeyOnline,
+            Self::BackupOverdue,
         ]
         .into_iter()
         .find(|kind| kind.as_str() == text)

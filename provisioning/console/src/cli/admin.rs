@@ -26,6 +26,11 @@ pub(super) async fn run(command: Command, config: &Config, db: &Db) -> anyhow::R
         Command::Order(command) => super::orders::order(command, config, db).await?,
         Command::Asset(command) => super::orders::asset(command, db).await?,
         Command::Area(command) => super::orders::area(command, db).await?,
+        Command::Alert(command) => super::alerts::alert(command, db).await?,
+        Command::Incident(command) => super::alerts::incident(command, db).await?,
+        Command::Window(command) => super::alerts::window(command, db).await?,
+        Command::Channel(command) => super::alerts::channel(command, config, db).await?,
+        Command::Escalation(command) => super::alerts::escalation(command, db).await?,
         Command::Notice(command) => super::records::notice(command, db).await?,
         Command::Report(command) => return super::reports::report(command, config, db).await,
         Command::Timetable(command) => return super::timetables::timetable(command, config, db).await,
@@ -48,7 +53,13 @@ pub(super) async fn run(command: Command, config: &Config, db: &Db) -> anyhow::R
         Command::Fleet(command) => super::fleet::fleet(command, db).await?,
         Command::Events(command) => super::fleet::events(command, db).await?,
         Command::Series(command) => super::fleet::series(command, db).await?,
-        Command::Serve | Command::Init(_) | Command::Openapi => anyhow::bail!("not an admin subcommand"),
+        Command::Restore(command) => super::backup::restore(command, db).await?,
+        Command::Serve
+        | Command::Init(_)
+        | Command::Openapi
+        | Command::Backup(_)
+        | Command::Completion(_)
+        | Command::Man(_) => anyhow::bail!("not an admin subcommand"),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -7,6 +7,7 @@ pub mod alerts;
 pub mod areas;
 pub mod assets;
 pub mod audit;
+pub mod backup;
 pub mod bandwidth;
 pub mod batches;
 pub mod certificates;

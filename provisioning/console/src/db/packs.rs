@@ -161,7 +161,9 @@ const ASSIGNED: &str =
     FROM devices d
     LEFT JOIN assigned_lessons a ON a.device_no = d.device_no
     LEFT JOIN lesson_versions v ON v.lesson_id = a.lesson_id AND v.version = a.version
-    WHERE d.standing = 'active' AND d.replaced_at IS NULL AND d.wanted_generation > 0 AND ";
+    WHERE d.standing = 'active' AND d.replaced_at IS NULL AND d.wanted_generation > 0
+      AND d.device_no NOT IN (SELECT r.device_no FROM restored_devices r WHERE r.state IN ('waiting', 'conflict', 'kept'))
+      AND ";
 
 fn narrow_to_visible(sql: &mut QueryBuilder<Sqlite>, scope: &Scope) {
     let (Some(regions), Some(schools)) = (scope.regions(), scope.schools()) else {

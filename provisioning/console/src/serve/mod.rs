@@ -134,6 +134,7 @@ impl Console {
         tasks.spawn(jobs::alerts::run(app.clone(), stopping.clone()));
         tasks.spawn(jobs::notify::run(app.clone(), stopping.clone()));
         tasks.spawn(jobs::audit::run(app.clone(), stopping.clone()));
+        tasks.spawn(crate::backup::job::run(app.clone(), stopping.clone()));
         tasks.spawn(jobs::bandwidth::run(app.clone(), stopping.clone()));
         tasks.spawn(jobs::gc::run(app.clone(), stopping.clone()));
         tasks.spawn(jobs::orders::run(app.clone(), stopping.clone()));

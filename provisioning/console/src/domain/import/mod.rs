@@ -424,6 +424,11 @@ impl Importer {
         ))
     }
 
+    /// The highest version that devices have had of a lesson although this console, restored from a copy, does not know it.
+    async fn floor(&self, lesson: &LessonId) -> Result<u32, Reason> {
+        self.db.backups().version_floor(lesson).await.map_err(database)
+    }
+
     /// Gives the manifest its number, or says that this content is the newest version already.
     async fn is_unchanged(
         &self,
@@ -432,7 +437,7 @@ impl Importer {
     ) -> Result<Option<(Change, ReviewState)>, Reason> {
         let latest = self.db.lessons().latest(&manifest.id).await.map_err(database)?;
         let Some(latest) = latest else {
-            manifest.version = 1;
+            manifest.version = 1 + self.floor(&manifest.id).await?;
             return Ok(None);
         };
         // A version whose manifest the store has lost cannot be fetched by anybody; it is followed by an equal one.
@@ -454,7 +459,7 @@ impl Importer {
         });
         let same = same_sources || latest.content_digest == examined.content_digest;
         if again || !same || self.objects.manifest(latest.manifest).await.is_err() {
-            manifest.version = latest.version + 1;
+            manifest.version = latest.version.max(self.floor(&manifest.id).await?) + 1;
             return Ok(None);
         }
         manifest.version = latest.version;
