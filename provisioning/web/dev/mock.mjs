@@ -1,6 +1,7 @@
 // A stand-in console for working on the pages: SPEC-shaped answers from memory, serving dist/ under the real CSP.
 //   node dev/mock.mjs            two schools, a few dozen devices, lessons arriving
 //   MOCK=empty node dev/mock.mjs a county on its first day
+//   MOCK_DEVICES=5000 …          a whole county with coordinates
 // Any user name signs in with the password "demo-demo"; some names choose other rights, see mock-people.mjs.
 import { createReadStream, existsSync, statSync } from "node:fs";
 import { createServer } from "node:http";
@@ -8,6 +9,7 @@ import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 import { catalogue } from "./mock-catalogue.mjs";
 import { enrol } from "./mock-enrol.mjs";
+import { county, lists } from "./mock-lists.mjs";
 import { assets, figures, fleet, reports } from "./mock-figures.mjs";
 import { ops } from "./mock-ops.mjs";
 import { orders } from "./mock-orders.mjs";
@@ -33,8 +35,8 @@ const regions = EMPTY ? [] : [
   { id: 3, parent_id: 1, kind: "township", name: "石门乡" },
 ];
 const schools = EMPTY ? [] : [
-  { id: 1, region_id: 2, code: "3145000101", name: "云溪镇中心小学", kind: "school", contracted_down_mbps: 100, contracted_up_mbps: 30 },
-  { id: 2, region_id: 3, code: "3145000102", name: "石门乡大坪教学点", kind: "teaching_point", contracted_down_mbps: 20, contracted_up_mbps: 4 },
+  { id: 1, region_id: 2, code: "3145000101", name: "云溪镇中心小学", kind: "school", contracted_down_mbps: 100, contracted_up_mbps: 30, latitude: 25.412, longitude: 110.318 },
+  { id: 2, region_id: 3, code: "3145000102", name: "石门乡大坪教学点", kind: "teaching_point", contracted_down_mbps: 20, contracted_up_mbps: 4, latitude: 25.503, longitude: 110.402 },
 ];
 const grades = ["一年级", "二年级", "三年级", "四年级", "五年级", "六年级"];
 const classrooms = EMPTY ? [] : [
@@ -69,6 +71,7 @@ const devices = EMPTY ? [] : classrooms.filter((c) => c.id !== 32).map((c, i) =>
     ],
   };
 });
+if (!EMPTY) county({ regions, schools, classrooms, devices, count: Number(process.env.MOCK_DEVICES ?? 0), iso, rand, hex, GiB });
 const roomOf = (id) => classrooms.find((c) => c.id === id);
 const schoolOf = (id) => schools.find((s) => s.id === id);
 const regionOf = (id) => regions.find((r) => r.id === id);
@@ -185,7 +188,7 @@ on("DELETE", "/api/v1/session", () => { signed = new Set(); return { status: 204
 on("GET", "/api/v1/tree", () => ok({ regions: regions.map((r) => ({ ...r, schools: schools.filter((s) => s.region_id === r.id).map((s) => {
   const rooms = classrooms.filter((c) => c.school_id === s.id);
   const here = devices.filter((d) => rooms.some((c) => c.id === d.classroom_id));
-  return { id: s.id, name: s.name, kind: s.kind, code: s.code, classrooms: rooms.length, devices: here.length, online: here.filter((d) => d.state === "online").length };
+  return { id: s.id, name: s.name, kind: s.kind, code: s.code, classrooms: rooms.length, devices: here.length, online: here.filter((d) => d.state === "online").length, offline: here.filter((d) => d.state === "offline").length, latitude: s.latitude ?? null, longitude: s.longitude ?? null };
 }) })) }));
 const next = (rows) => rows.reduce((n, r) => Math.max(n, r.id), 0) + 1;
 on("POST", "/api/v1/regions", ({ json }) => { const r = { parent_id: null, ...json, id: next(regions) }; regions.push(r); return ok(r, 201); });
@@ -205,14 +208,7 @@ on("GET", "/api/v1/overview", () => {
   const count = (s) => devices.filter((d) => d.state === s).length;
   return ok({ devices_total: devices.length, online: count("online"), offline: count("offline"), unknown: count("unknown"), lessons: lessons.length, pushes_active: pushes.filter((p) => !p.withdrawn_at).length, lessons_arriving: all.filter((l) => l.state === "fetching" || l.state === "queued").length, failed: all.filter((l) => l.state === "failed").length, samples_last_hour: count("online") * 60 });
 });
-on("GET", "/api/v1/devices", ({ q }) => {
-  let rows = devices.map(summary);
-  if (q.get("state")) rows = rows.filter((d) => d.state === q.get("state"));
-  if (q.get("school_id")) rows = rows.filter((d) => d.school_id === Number(q.get("school_id")));
-  if (q.get("region_id")) rows = rows.filter((d) => under(Number(q.get("region_id"))).includes(schoolOf(d.school_id).region_id));
-  if (q.get("q")) rows = rows.filter((d) => `${d.id} ${d.serial} ${d.school} ${d.classroom}`.includes(q.get("q")));
-  return ok(page(rows, q));
-});
+lists({ on, ok, problem, page, iso, hex, tell, empty: EMPTY, devices, schools, summary, under });
 const deviceOr404 = (id, then) => { const d = devices.find((x) => x.id === id); return d ? then(d) : problem(404, "device_unknown", `没有编号为 ${id} 的终端。请从终端列表中重新选择。`); };
 on("GET", "/api/v1/devices/{id}", ({ params }) => deviceOr404(params.id, (d) => ok({ ...summary(d), lessons: lessonRows(d), boots: boots(d), boot_id: null, samples_dropped: 0, misuse: d === devices[3] ? 1 : 0, latest_at: d.last_seen_at, latest: {} })));
 on("PATCH", "/api/v1/devices/{id}", ({ params, json }) => deviceOr404(params.id, (d) => { d.classroom_id = json.classroom_id; tell("device", d.id); return ok(summary(d)); }));

@@ -54,7 +54,6 @@ const en: typeof zhCN = {
     ended: "Your session has ended. Please sign in again.",
   },
   notFound: { title: "No such page", text: "There is nothing at {path}; it may have been removed, or the link was mistyped.", home: "To the overview" },
-  deviceState: { online: "Online", offline: "Offline", unknown: "Unknown" },
   lessonState: { ready: "Ready", fetching: "Fetching", queued: "Queued", failed: "Failed", waiting: "Waiting" },
   commandState: {
     queued: "Waiting", sent: "Sent", accepted: "Received", executing: "Under way",
@@ -157,21 +156,15 @@ const en: typeof zhCN = {
   },
   devices: {
     note: "Every device and its live state",
-    export: "Export CSV",
     add: "Enrol a device",
     search: "Classroom, school, serial or id",
     anyState: "Any state",
-    anySchool: "Any school",
     count: "one device | {count} devices",
     noMatch: "No device fits",
     noMatchText: "Try another word, or clear the filters.",
     clear: "Clear filters",
     none: "No device has enrolled yet",
     noneText: "Make an enrolment ticket for a classroom; a technician carries it to the device, which then appears here.",
-    csv: {
-      id: "Device", state: "State", region: "Region", school: "School", classroom: "Classroom", serial: "Serial", board: "Board", agent: "Agent",
-      lessonsReady: "Lessons ready", lessonsAssigned: "Lessons assigned", diskFree: "Free disk (bytes)", lastSeen: "Last seen",
-    },
   },
   failure: {
     disk_full: "No room on the device",

@@ -52,7 +52,6 @@ export default {
     ended: "登录已过期，请重新登录。",
   },
   notFound: { title: "没有这一页", text: "地址 {path} 不存在，可能已被删除，或链接抄错了。", home: "回到总览" },
-  deviceState: { online: "在线", offline: "离线", unknown: "未知" },
   lessonState: { ready: "已就绪", fetching: "下载中", queued: "排队中", failed: "失败", waiting: "等待终端" },
   commandState: {
     queued: "待送达", sent: "已发出", accepted: "终端已收到", executing: "执行中",
@@ -155,21 +154,15 @@ export default {
   },
   devices: {
     note: "全部终端及其实时状态",
-    export: "导出 CSV",
     add: "注册新终端",
     search: "搜索教室、学校、序列号或编号",
     anyState: "全部状态",
-    anySchool: "全部学校",
     count: "共 {count} 台",
     noMatch: "没有符合条件的终端",
     noMatchText: "换个关键词，或清除筛选条件。",
     clear: "清除筛选",
     none: "还没有终端注册",
     noneText: "为教室签发注册码，由技术人员带到终端上；注册后终端会出现在这里。",
-    csv: {
-      id: "终端编号", state: "状态", region: "区域", school: "学校", classroom: "教室", serial: "序列号", board: "主板", agent: "程序版本",
-      lessonsReady: "已就绪课程", lessonsAssigned: "应有课程", diskFree: "可用空间（字节）", lastSeen: "最近联系",
-    },
   },
   failure: {
     disk_full: "终端空间不足",

@@ -1,0 +1,26 @@
+/** What happened to a device, and one order to many. */
+export default {
+  deviceTab: { timeline: "Timeline" },
+  timeline: {
+    kinds: "Kinds", all: "All kinds", none: "Nothing yet", leftOut: "Left out, for want of the right to see it: {kinds}",
+    kind: { event: "Device", command: "Command", state: "State", alert: "Alert", incident: "Incident", order: "Order", push: "Push", identity: "Identity", audit: "Person" },
+    command: "{what}: {state}", order: { reboot: "Restart", notice: "Notice", test_bandwidth: "Line test", unknown: "Another command" }, state: "{state} ({why})",
+    raised: "Alert: {rule}", cleared: "Alert cleared: {rule}", lost: "Part of incident {number} {title}", back: "Back, incident {number} {title}", orderStep: "Order {number}: {step}",
+    push: "{what}: {lessons}", pushed: { pushed: "Lessons pushed", arrived: "Lessons arrived", withdrawn: "Push withdrawn" },
+    identity: { enrolled: "Enrolled", replaced: "Replaced by another device", revoked: "Revoked", stolen: "Reported stolen", unlocked: "No longer stolen", renewed: "Certificate renewed", copied: "A copied disk", copy_decided: "Copied disk decided", warned: "Something odd about who it is" },
+    audit: "{what} ({outcome})",
+  },
+  bulk: {
+    tooMany: "At most {most} at once; narrow the list first", test_bandwidth: "Line test",
+    title: { notice: "A notice to the selected devices", reboot: "Restart the selected devices", test_bandwidth: "Test the lines of the selected devices' schools" },
+    rebootText: "Where a lesson is going on the picture is away for about a minute.", testText: "Each school once; where several boards are needed the console picks them. Never during an exam.", forced: "Also in class hours (may disturb lessons)",
+    check: "See which classrooms", sums: "{devices} devices in {classrooms} classrooms of {schools} schools, {online} online", away: "{count} are not online: they do it when they come, until it expires.",
+    rooms: "{count} classrooms", allRooms: "List all {count} classrooms", skipped: "{count} more will not do it: {why}",
+    confirm: { notice: "Send to {classrooms} classrooms", reboot: "Restart {devices} devices in {classrooms} classrooms", test_bandwidth: "Start the tests" },
+    done: "Ordered on {count} devices; see “Commands” of each for what becomes of it", result: "Result", results: { ready: "Would do it", queued: "Ordered" },
+  },
+  bulkReason: {
+    not_found: "No such device", revoked: "Revoked", stolen: "Reported stolen", replaced: "Replaced", not_allowed: "Not allowed", console_failed: "The console failed; try again", class_hours: "Class hours", exam: "An exam",
+    no_board: "No board to do it", running: "Already running", busy: "Already running",
+  },
+};
