@@ -116,6 +116,55 @@ fn the_agents_core_forbids_the_clock() {
     }
 }
 
+/// A file with tests that no target has would never be run.
+#[test]
+fn every_file_with_tests_is_a_journey() {
+    let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let metadata = MetadataCommand::new()
+        .manifest_path(here.join("Cargo.toml"))
+        .no_deps()
+        .exec()
+        .unwrap();
+    let package = metadata
+        .packages
+        .iter()
+        .find(|package| package.name == "system-tests");
+    let targets: BTreeSet<_> = package
+        .unwrap()
+        .targets
+        .iter()
+        .map(|target| target.src_path.clone().into_std_path_buf())
+        .collect();
+    let mut todo = vec![here.join("journeys"), here.join("house")];
+    let mut seen = 0;
+    while let Some(path) = todo.pop() {
+        if path.is_dir() {
+            todo.extend(
+                std::fs::read_dir(path)
+                    .unwrap()
+                    .map(|entry| entry.unwrap().path()),
+            );
+            continue;
+        }
+        if path.extension().is_none_or(|extension| extension != "rs") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        if ["#[test]", "#[tokio::test"]
+            .iter()
+            .any(|mark| text.lines().any(|line| line.starts_with(mark)))
+        {
+            seen += 1;
+            assert!(
+                targets.contains(&path),
+                "{} is no [[test]] of tests/Cargo.toml: its tests never run",
+                path.display()
+            );
+        }
+    }
+    assert!(seen > 30, "only {seen} files with tests were found");
+}
+
 /// The root holds the seven rooms, the README, licence, lock and dot files, and nothing else.
 #[test]
 fn the_root_is_tidy() {

@@ -21,7 +21,7 @@ use crate::{
 
 const PLAYER: u16 = 8008;
 const IPERF: u16 = 5201;
-/// One second is not counted, here and there.
+/// How long a way is measured in the bench. One second is not counted, here and there.
 pub const SECONDS: u32 = 8;
 /// Connections, here and there.
 pub const STREAMS: u32 = 8;
@@ -138,9 +138,9 @@ impl Measured {
     ///
     /// # Errors
     /// It is refused, or never decided.
-    pub async fn test(&self, boards: &[usize]) -> Result<Value> {
+    pub async fn test(&self, boards: &[usize], seconds: u32) -> Result<Value> {
         let ids: Vec<&String> = boards.iter().filter_map(|n| self.devices.get(*n)).collect();
-        let body = json!({ "device_ids": ids, "seconds": SECONDS, "streams": STREAMS });
+        let body = json!({ "device_ids": ids, "seconds": seconds, "streams": STREAMS });
         let path = format!("/schools/{}/bandwidth-tests", self.school_id);
         let ordered = self.console.post(&path, body).await?;
         let path = format!("/bandwidth/tests/{}", ordered["id"].as_str().context("no test")?);
@@ -218,7 +218,7 @@ pub fn shape_port(school: &School, board: usize, mbps: u32) -> Result<()> {
 ///
 /// # Errors
 /// iperf3 is not there (`cargo xtask setup` installs it), or fails.
-pub async fn iperf(school: &School, board: usize) -> Result<Rates> {
+pub async fn iperf(school: &School, board: usize, seconds: u32) -> Result<Rates> {
     let netns = school.boards.get(board).context("no such board")?.clone();
     let mut server = school
         .console
@@ -241,7 +241,7 @@ pub async fn iperf(school: &School, board: usize) -> Result<Rates> {
                 "-p",
                 &IPERF.to_string(),
             ]);
-            command.args(["-t", &(SECONDS - 1).to_string(), "-P", &STREAMS.to_string()]);
+            command.args(["-t", &(seconds - 1).to_string(), "-P", &STREAMS.to_string()]);
             if reverse {
                 command.arg("-R");
             }

@@ -287,22 +287,45 @@ impl Listener {
         }
     }
 
+    /// The next message, topic and payload; none if the time or the listener ends first.
+    async fn next(&mut self, end: Instant) -> Result<Option<(String, String)>> {
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            let Ok(line) = timeout(left, self.line()).await else {
+                return Ok(None);
+            };
+            let Some(line) = line? else { return Ok(None) };
+            if let Some(message) = line.strip_prefix("MESSAGE ") {
+                let (topic, payload) = message.split_once(' ').unwrap_or((message, ""));
+                return Ok(Some((topic.to_owned(), payload.to_owned())));
+            }
+        }
+    }
+
     async fn messages(&mut self, during: Duration) -> Result<Vec<(String, String)>> {
         let end = Instant::now() + during;
         let mut messages = Vec::new();
-        loop {
-            let left = end.saturating_duration_since(Instant::now());
-            match timeout(left, self.line()).await {
-                Ok(Ok(Some(line))) => {
-                    if let Some(message) = line.strip_prefix("MESSAGE ") {
-                        let (topic, payload) = message.split_once(' ').unwrap_or((message, ""));
-                        messages.push((topic.to_owned(), payload.to_owned()));
-                    }
-                }
-                Ok(Ok(None)) | Err(_) => return Ok(messages),
-                Ok(Err(error)) => return Err(error),
+        while let Some(message) = self.next(end).await? {
+            messages.push(message);
+        }
+        Ok(messages)
+    }
+
+    /// Whether something on this topic comes, however early within the time.
+    pub async fn hears(&mut self, topic: &str, within: Duration) -> Result<bool> {
+        let end = Instant::now() + within;
+        while let Some((heard, _)) = self.next(end).await? {
+            if heard == topic {
+                return Ok(true);
             }
         }
+        Ok(false)
+    }
+
+    /// The topic of the next message, if one comes within the time.
+    pub async fn one(&mut self, within: Duration) -> Result<BTreeSet<String>> {
+        let next = self.next(Instant::now() + within).await?;
+        Ok(next.into_iter().map(|(topic, _)| topic).collect())
     }
 
     /// Topics of what it hears.
@@ -339,7 +362,7 @@ impl Listener {
 #[derive(Debug)]
 pub struct Mosquitto {
     program: PathBuf,
-    _child: Child,
+    child: Child,
 }
 
 impl Mosquitto {
@@ -376,10 +399,12 @@ impl Mosquitto {
             ensure!(Instant::now() < end, "mosquitto does not listen: {}", said());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        Ok(Self {
-            program,
-            _child: child,
-        })
+        Ok(Self { program, child })
+    }
+
+    /// Kills it (SIGKILL) and waits until it is gone.
+    pub async fn kill(mut self) -> Result<()> {
+        Ok(self.child.kill().await?)
     }
 
     /// Its name and version.

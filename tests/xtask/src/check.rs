@@ -2,10 +2,10 @@
 
 use std::{process::Command, time::Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::{
-    setup,
+    built, queue, setup,
     sh::{self, answers, cargo, root},
 };
 
@@ -14,6 +14,50 @@ pub(crate) struct Options {
     /// Leave out format, lints, licences and the book: only build and test.
     #[arg(long)]
     only_tests: bool,
+    /// Journeys at once; each starts a console, a broker and several agents.
+    #[arg(long, default_value_t = AT_ONCE)]
+    jobs: usize,
+}
+
+const AT_ONCE: usize = 2;
+
+#[derive(clap::Args)]
+pub(crate) struct Journeys {
+    /// Only these; all if none is named.
+    names: Vec<String>,
+    /// So many at once.
+    #[arg(long, default_value_t = AT_ONCE)]
+    jobs: usize,
+    /// So many times, to find what flickers.
+    #[arg(long, default_value_t = 1)]
+    times: u32,
+    /// Go on after a time in which one failed.
+    #[arg(long)]
+    keep_going: bool,
+}
+
+/// Builds everything and runs journeys, nothing else.
+pub(crate) fn journeys(options: &Journeys) -> Result<()> {
+    setup::everything()?;
+    let built = built::everything()?;
+    let mut failed = 0;
+    for time in 1..=options.times {
+        println!("\n== journeys, {time} of {}", options.times);
+        let logs = built.logs().join(time.to_string());
+        match queue::run(built.journeys(&options.names)?, options.jobs, &logs) {
+            Err(error) if options.keep_going => {
+                println!("   {error:#}");
+                failed += 1;
+            }
+            done => drop(done?),
+        }
+    }
+    ensure!(
+        failed == 0,
+        "{failed} of {} times something failed",
+        options.times
+    );
+    Ok(())
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -48,23 +92,22 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         setup::npm(&web, &["test"])?;
         setup::npm(&root().join("agent/daemon/player-ui"), &["run", "check"])
     })?;
-    // The journeys start the real programs, so those are built first.
+    let mut built = None;
     step("build", || {
-        run_cargo(&["build", "-p", "bbt-console", "-p", "bbt-agent"])
+        built = Some(built::everything()?);
+        Ok(())
     })?;
+    let built = built.context("nothing was built")?;
     step("tests", || {
-        run_cargo(&["test", "--workspace", "--exclude", "system-tests"])
+        notes.extend(queue::run(built.crates(), 1, &built.logs())?);
+        Ok(())
     })?;
-    // One at a time: each starts a console, a broker and several agents.
+    step("examples in the documentation", || {
+        run_cargo(&["test", "--workspace", "--doc", "--quiet"])
+    })?;
     step("house and journeys", || {
-        run_cargo(&[
-            "test",
-            "-p",
-            "system-tests",
-            "--",
-            "--test-threads=1",
-            "--nocapture",
-        ])
+        notes.extend(queue::run(built.journeys(&[])?, options.jobs, &built.logs())?);
+        Ok(())
     })?;
     println!("\n== all green in {} s", start.elapsed().as_secs());
     for note in notes {

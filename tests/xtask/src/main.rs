@@ -2,8 +2,10 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod bench;
+mod built;
 mod check;
 mod demo;
+mod queue;
 mod setup;
 mod sh;
 mod soak;
@@ -25,6 +27,8 @@ enum Command {
     Demo(demo::Options),
     /// Every check and every test.
     Test(check::Options),
+    /// The journeys only, or some of them, once or often.
+    Journeys(check::Journeys),
     /// A thousand power cuts in each operation of the store of lessons; `--help` after `--` says more. Needs root.
     Powercut {
         /// E.g. `--cuts 1000`, `--only fetch`, `--seed 7`, `--without-fsync`, `--recovery 500`.
@@ -47,6 +51,7 @@ fn main() -> std::process::ExitCode {
         Command::Setup => setup::everything(),
         Command::Demo(options) => demo::run(options),
         Command::Test(options) => check::run(&options),
+        Command::Journeys(options) => check::journeys(&options),
         Command::Powercut { args } => sh::run(
             sh::cargo()
                 .args(["run", "--quiet", "-p", "powercut", "--"])

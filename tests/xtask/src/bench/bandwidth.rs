@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde_json::Value;
 use system_tests::{
-    bandwidth::{Measured, Rates, iperf, line, payload, shape_port},
+    bandwidth::{Measured, Rates, SECONDS, iperf, line, payload, shape_port},
     stand::Bins,
 };
 
@@ -27,8 +27,8 @@ pub(crate) fn run(bins: &Bins, options: &Options) -> Result<()> {
         );
         for mbps in &options.lines {
             school.shape(line(mbps * 1_000))?;
-            let peer = iperf(school, 0).await?;
-            let test = measured.test(&[0]).await?;
+            let peer = iperf(school, 0, SECONDS).await?;
+            let test = measured.test(&[0], SECONDS).await?;
             row(*mbps, peer, payload(&test)?, &test);
         }
         school.shape(line(200_000))?;
@@ -37,7 +37,7 @@ pub(crate) fn run(bins: &Bins, options: &Options) -> Result<()> {
             ("the other", &[2][..]),
             ("both together", &[1, 2][..]),
         ] {
-            let test = measured.test(boards).await?;
+            let test = measured.test(boards, SECONDS).await?;
             println!(
                 "200 Mbit/s, {what}: {} (counted {} down, {} up kbit/s; ports {} Mbit/s; doubts {})",
                 test["decision"]["verdict"],
