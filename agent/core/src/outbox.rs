@@ -7,9 +7,13 @@
 //! ```text
 //! Push ─▶ Append ─▶ Appended ─▶ Send (one batch outstanding) ─▶ Acked ─▶ Forget
 //!                                 ▲── no ack for 15 s, 30 s, … 10 min, or reconnected ──┘
+//! nothing behind: Send quietly, without asking for an ack; with the first batch after `ask_every` one is asked for
 //! behind by more than one batch: the newest record goes first, by itself; then the backlog, oldest first, paced
 //! over the byte cap: Drop the oldest, counted and declared to the console as forgotten
 //! ```
+//!
+//! An ack costs the line as much as a sample does, so what is said quietly is confirmed by one ack for many. It stays held
+//! until then: an ack that falls short of it, none that comes, or a new connection, and it is all said again.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -122,6 +126,8 @@ pub struct Limits {
     pub max_batch_bytes: u64,
     /// From one batch of a backlog to the next at least: boards that return together share the console.
     pub pace: Duration,
+    /// While nothing is behind an ack is asked for this often; zero: with each batch.
+    pub ask_every: Duration,
 }
 
 /// A sample before it has its number.
@@ -202,6 +208,8 @@ pub struct Batch {
     pub forgotten: Vec<BootSeq>,
     /// Records dropped unsent since the device was enrolled.
     pub dropped_total: u64,
+    /// No ack is asked for.
+    pub quiet: bool,
 }
 
 /// Records of one boot without a gap.
@@ -258,6 +266,11 @@ pub struct Outbox<R: Record = HealthSample> {
     paced: Millis,
     /// The newest record of the current power-up that went out by itself.
     live: u64,
+    /// Everything of the current power-up up to here went out, the last of it perhaps quietly; 0 is nothing, and what is
+    /// held goes (again).
+    told: u64,
+    /// From then on a batch asks for an ack.
+    ask_at: Millis,
     effects: VecDeque<Effect<R>>,
 }
 
@@ -281,6 +294,8 @@ impl<R: Record> Outbox<R> {
             due: None,
             paced: Millis::default(),
             live: 0,
+            told: 0,
+            ask_at: Millis::default(),
             effects: VecDeque::new(),
             current,
         };
@@ -338,7 +353,7 @@ impl<R: Record> Outbox<R> {
                 self.lost = 0;
                 // What went out by itself may have been lost with the line.
                 self.live = 0;
-                self.due = Some(now);
+                self.tell_again(now);
                 self.paced = now;
             }
             Event::Disconnected => {
@@ -348,9 +363,16 @@ impl<R: Record> Outbox<R> {
             Event::Acked(stored) => {
                 // An ack without progress says nothing about the batch on its way: its deadline stands.
                 for word in stored {
+                    let falls_short = word.boot_id == self.current && word.up_to_seq < self.told;
                     if self.acked(&word) {
                         self.resend_at = None;
                         self.lost = 0;
+                        self.ask_at = now + self.limits.ask_every;
+                    }
+                    if falls_short && self.resend_at.is_none() {
+                        self.tell_again(now);
+                    } else if word.boot_id == self.current && !falls_short {
+                        self.told = 0;
                     }
                 }
                 if self.due.is_none() && self.resend_at.is_none() {
@@ -373,6 +395,13 @@ impl<R: Record> Outbox<R> {
         self.write_next();
     }
 
+    /// What is held may not have come: it goes again, and an ack is asked for.
+    fn tell_again(&mut self, now: Millis) {
+        self.told = 0;
+        self.ask_at = now;
+        self.due = Some(now);
+    }
+
     /// The next thing to do, oldest first.
     pub fn next_effect(&mut self) -> Option<Effect<R>> {
         self.effects.pop_front()
@@ -386,7 +415,7 @@ impl<R: Record> Outbox<R> {
         if self.resend_at.is_some() {
             return self.resend_at;
         }
-        self.wakes_at()
+        self.wakes_at().into_iter().chain(self.asks_anyway_at()).min()
     }
 
     /// The ack did not come: sends again what is not acknowledged by now. Or what waited is due.
@@ -394,8 +423,11 @@ impl<R: Record> Outbox<R> {
         if self.resend_at.is_some_and(|at| at <= now) {
             self.resend_at = None;
             self.lost += 1;
-            self.due = Some(now);
+            self.tell_again(now);
             self.paced = now;
+        }
+        if self.resend_at.is_none() && self.asks_anyway_at().is_some_and(|at| at <= now) {
+            self.tell_again(now);
         }
         self.send_if_idle(now);
     }
@@ -450,6 +482,7 @@ impl<R: Record> Outbox<R> {
                     }],
                     forgotten: std::mem::take(&mut forgotten),
                     dropped_total: self.dropped_total,
+                    quiet: false,
                 });
             }
             if !forgotten.is_empty() {
@@ -457,6 +490,7 @@ impl<R: Record> Outbox<R> {
                     ranges: Vec::new(),
                     forgotten,
                     dropped_total: self.dropped_total,
+                    quiet: false,
                 });
             }
         }
@@ -542,7 +576,45 @@ impl<R: Record> Outbox<R> {
     fn wakes_at(&self) -> Option<Millis> {
         let due = self.due?;
         // Before it is on the disk there is nothing to send.
-        (self.bytes > 0 || self.any_forgotten()).then(|| due.max(self.paced))
+        let untold = self.bytes > 0 && !self.fresh().is_some_and(|batch| batch.ranges.is_empty());
+        (untold || self.any_forgotten()).then(|| due.max(self.paced))
+    }
+
+    /// What was said quietly is asked about by then, though nothing new gives a reason to.
+    fn asks_anyway_at(&self) -> Option<Millis> {
+        (self.told > 0).then(|| self.ask_at + self.limits.ask_every)
+    }
+
+    /// What is held and was not told yet, if it is all of this power-up, without a gap and fits one batch; else `None`.
+    fn fresh(&self) -> Option<Batch> {
+        let behind = self.boots.iter().any(|(id, boot)| {
+            boot.forgotten_up_to().is_some() || *id != self.current && !boot.held.is_empty()
+        });
+        if behind {
+            return None;
+        }
+        let boot = self.boots.get(&self.current)?;
+        let untold = boot.held.partition_point(|(seq, _)| *seq <= self.told);
+        let mut batch = Batch {
+            dropped_total: self.dropped_total,
+            ..Batch::default()
+        };
+        let records = boot.held.range(untold..);
+        let total: u64 = records.clone().map(|(_, bytes)| u64::from(*bytes)).sum();
+        let Some(((first, _), (last, _))) = records.clone().next().zip(records.clone().next_back()) else {
+            return Some(batch);
+        };
+        let count = records.len();
+        let one = count <= R::MOST_IN_BATCH && (count == 1 || total <= self.limits.max_batch_bytes);
+        if !one || last - first + 1 != count as u64 || self.told > 0 && *first != self.told + 1 {
+            return None;
+        }
+        batch.ranges.push(Range {
+            boot_id: self.current.clone(),
+            from_seq: *first,
+            to_seq: *last,
+        });
+        Some(batch)
     }
 
     fn any_forgotten(&self) -> bool {
@@ -560,18 +632,42 @@ impl<R: Record> Outbox<R> {
         if self.resend_at.is_some() || !due || now < self.paced {
             return;
         }
-        let batch = self.batch();
+        let fresh = self.fresh();
+        let told = fresh
+            .as_ref()
+            .and_then(|batch| batch.ranges.last())
+            .map(|range| range.to_seq);
+        let (mut batch, all) = match fresh {
+            Some(batch) => (batch, true),
+            None => {
+                self.told = 0;
+                let batch = self.batch();
+                let all = self.ends_backlog(&batch);
+                (batch, all)
+            }
+        };
         if batch.ranges.is_empty() && batch.forgotten.is_empty() {
             if self.writing.is_none() {
                 self.due = None;
             }
             return;
         }
+        if let Some(told) = told {
+            self.told = told;
+            batch.quiet = now < self.ask_at;
+        }
+        if batch.quiet {
+            if self.writing.is_none() {
+                self.due = None;
+            }
+            self.effects.push_back(Effect::Send(batch));
+            return;
+        }
         let wait = RESEND_AFTER
             .saturating_mul(1 << self.lost.min(8))
             .min(RESEND_AT_MOST);
         self.resend_at = Some(now + wait);
-        if self.ends_backlog(&batch) {
+        if all {
             if self.writing.is_none() {
                 self.due = None;
             }
@@ -591,7 +687,7 @@ impl<R: Record> Outbox<R> {
         let Some((newest, _)) = boot.held.back() else {
             return;
         };
-        let behind = self.resend_at.is_some() || !self.ends_backlog(&self.batch());
+        let behind = self.resend_at.is_some() || self.fresh().is_none() && !self.ends_backlog(&self.batch());
         if *newest <= self.live || !behind {
             return;
         }
@@ -605,6 +701,7 @@ impl<R: Record> Outbox<R> {
             ranges: vec![range],
             forgotten: Vec::new(),
             dropped_total: self.dropped_total,
+            quiet: true,
         }));
     }
 

@@ -34,6 +34,7 @@ const ROOMY: Limits = Limits {
     max_bytes: 1_000_000,
     max_batch_bytes: 1000,
     pace: Duration::ZERO,
+    ask_every: Duration::ZERO,
 };
 
 /// The log on the disk, as the shell keeps it: survives restarts, forgets only as told.
@@ -246,6 +247,93 @@ fn a_patient_sample_waits_for_company_and_a_console_that_does_not_answer_is_aske
 }
 
 #[test]
+fn what_is_not_behind_is_said_quietly_and_confirmed_by_one_ack_for_many() {
+    const MINUTE: u64 = 60_000;
+    let limits = Limits {
+        ask_every: Duration::from_secs(900),
+        ..ROOMY
+    };
+    let mut outbox = Samples::resume(Saved::default(), boot(1), limits);
+    let sent = |outbox: &mut Samples| {
+        let mut sent = Vec::new();
+        while let Some(effect) = outbox.next_effect() {
+            if let Effect::Send(batch) = effect {
+                let range = &batch.ranges[0];
+                sent.push((range.from_seq, range.to_seq, batch.quiet));
+            }
+        }
+        sent
+    };
+    let push_at = |outbox: &mut Samples, seq: u64, minute: u64| {
+        let now = Millis(minute * MINUTE);
+        outbox.handle_timeout(now);
+        outbox.handle(Event::Push(measured(seq)), now);
+        outbox.handle(Event::Appended { seq, bytes: 50 }, now);
+    };
+    let push = |outbox: &mut Samples, seq: u64| push_at(outbox, seq, seq);
+    let ack = |outbox: &mut Samples, up_to_seq: u64, now: u64| {
+        let boot_id = boot(1);
+        outbox.handle(Event::Acked(vec![BootSeq { boot_id, up_to_seq }]), Millis(now));
+    };
+    outbox.handle(Event::Connected, Millis(0));
+    push(&mut outbox, 1);
+    assert_eq!(sent(&mut outbox), [(1, 1, false)], "the first one asks");
+    ack(&mut outbox, 1, MINUTE + 100);
+    for seq in 2..=15 {
+        push(&mut outbox, seq);
+        assert_eq!(sent(&mut outbox), [(seq, seq, true)]);
+    }
+    push(&mut outbox, 16);
+    assert_eq!(sent(&mut outbox), [(16, 16, true)], "100 ms too early");
+    push(&mut outbox, 17);
+    assert_eq!(
+        sent(&mut outbox),
+        [(17, 17, false)],
+        "asks for all of them, and says only what is new"
+    );
+    assert_eq!(outbox.held(), 16, "nothing is forgotten before the ack");
+    ack(&mut outbox, 17, 17 * MINUTE + 100);
+    assert_eq!((outbox.held(), sent(&mut outbox)), (0, vec![]));
+
+    // One is lost on its way: the console hears the next one, and says what it has.
+    push(&mut outbox, 18);
+    push(&mut outbox, 19);
+    assert_eq!(sent(&mut outbox), [(18, 18, true), (19, 19, true)]);
+    ack(&mut outbox, 17, 19 * MINUTE + 100);
+    assert_eq!(
+        sent(&mut outbox),
+        [(18, 19, false)],
+        "again, and an ack is asked for"
+    );
+    ack(&mut outbox, 17, 19 * MINUTE + 200);
+    assert_eq!(
+        sent(&mut outbox),
+        [],
+        "an old word says nothing of what is on its way"
+    );
+    ack(&mut outbox, 19, 19 * MINUTE + 300);
+
+    // The last ones are lost, and nothing new comes: it is asked all the same.
+    push(&mut outbox, 20);
+    assert_eq!(sent(&mut outbox), [(20, 20, true)]);
+    assert_eq!(
+        outbox.poll_timeout(),
+        Some(Millis(19 * MINUTE + 300 + 2 * 900_000))
+    );
+    outbox.handle_timeout(Millis(49 * MINUTE + 300));
+    assert_eq!(sent(&mut outbox), [(20, 20, false)]);
+    ack(&mut outbox, 20, 50 * MINUTE);
+    assert_eq!(outbox.poll_timeout(), None);
+
+    // With a new connection everything that is not confirmed goes again.
+    push_at(&mut outbox, 21, 51);
+    assert_eq!(sent(&mut outbox), [(21, 21, true)]);
+    outbox.handle(Event::Disconnected, Millis(60 * MINUTE));
+    outbox.handle(Event::Connected, Millis(60 * MINUTE));
+    assert_eq!(sent(&mut outbox), [(21, 21, false)]);
+}
+
+#[test]
 fn a_failed_write_gives_its_number_to_the_next_sample_and_is_counted() {
     let mut outbox = Samples::resume(Saved::default(), boot(1), ROOMY);
     outbox.handle(Event::Push(measured(1)), Millis(0));
@@ -289,7 +377,7 @@ fn over_the_cap_the_oldest_go_are_counted_and_declared() {
         Limits {
             max_bytes: 400,
             max_batch_bytes: 1000,
-            pace: Duration::ZERO,
+            ..ROOMY
         },
     );
     let word = |n, up_to_seq| {
@@ -408,7 +496,7 @@ struct Console {
 }
 
 impl Console {
-    fn ingest(&mut self, batch: &Batch, samples: &[(usize, u64)]) -> IngestAck {
+    fn ingest(&mut self, batch: &Batch, samples: &[(usize, u64)]) -> Option<IngestAck> {
         let mut named = BTreeSet::new();
         for word in &batch.forgotten {
             let up_to = self.contiguous.entry(number(&word.boot_id)).or_default();
@@ -429,11 +517,13 @@ impl Console {
                 up_to_seq: *up_to,
             }
         });
-        IngestAck {
+        let stored: Vec<_> = stored.collect();
+        let whole = samples.iter().all(|(n, seq)| self.contiguous[n] >= *seq);
+        (!batch.quiet || !whole).then(|| IngestAck {
             device_id: DeviceId::new("d").unwrap(),
-            stored: stored.collect(),
+            stored,
             events: Vec::new(),
-        }
+        })
     }
 }
 
@@ -457,8 +547,10 @@ proptest! {
     fn whatever_is_lost_repeated_or_restarted_every_sample_arrives_and_none_again_after_its_ack(
         steps in prop::collection::vec(any_step(), 0..120),
         small_cap in any::<bool>(),
+        asks in 0u32..4,
     ) {
-        let limits = Limits { max_bytes: if small_cap { 500 } else { 1_000_000 }, max_batch_bytes: 350, pace: Duration::ZERO };
+        let limits = Limits { max_bytes: if small_cap { 500 } else { 1_000_000 }, max_batch_bytes: 350,
+            pace: Duration::ZERO, ask_every: RESEND_AFTER * asks * 2 };
         let mut log = Log { current: 1, ..Log::default() };
         let mut outbox = Samples::resume(log.saved(), boot(1), limits);
         let mut console = Console::default();
@@ -481,7 +573,7 @@ proptest! {
                 }
                 Step::Deliver => if let Some((batch, samples)) = up.pop_front() {
                     let samples: Vec<(usize, u64)> = samples;
-                    down.push_back(console.ingest(&batch, &samples));
+                    down.extend(console.ingest(&batch, &samples));
                 },
                 Step::LoseUp => { up.pop_front(); }
                 Step::DeliverAck => if let Some(ack) = down.pop_front() {

@@ -405,6 +405,7 @@ impl Worker {
             events: Vec::new(),
             events_forgotten: Vec::new(),
             events_dropped_total: 0,
+            quiet: batch.quiet,
         };
         let read = match stream {
             Stream::Samples => self.log.read(&batch.ranges).map(|samples| {

@@ -368,10 +368,17 @@ async fn happened(_app: &AppState, device: &DeviceId, event: &DeviceEvent) -> Db
 /// Whether something before what a batch brought is missing: a device that asks for no ack has to know of it.
 fn falls_short(batch: &TelemetryBatch, stored: &Stored) -> bool {
     let has = |ack: &[BootSeq], boot: &BootId, seq: u64| {
-        ack.iter().any(|word| word.boot_id == *boot && word.up_to_seq >= seq)
+        ack.iter()
+            .any(|word| word.boot_id == *boot && word.up_to_seq >= seq)
     };
-    let samples = batch.samples.iter().all(|sample| has(&stored.ack, &sample.boot_id, sample.seq));
-    let events = batch.events.iter().all(|event| has(&stored.events_ack, &event.boot_id, event.seq));
+    let samples = batch
+        .samples
+        .iter()
+        .all(|sample| has(&stored.ack, &sample.boot_id, sample.seq));
+    let events = batch
+        .events
+        .iter()
+        .all(|event| has(&stored.events_ack, &event.boot_id, event.seq));
     !(samples && events)
 }
 

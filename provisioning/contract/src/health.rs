@@ -174,6 +174,10 @@ pub struct TelemetryBatch {
     /// Events that were dropped unsent since the device was enrolled.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub events_dropped_total: u64,
+    /// No ack is asked for: the device asks for one with a later batch. The console answers all the same where something that
+    /// came before is missing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub quiet: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]

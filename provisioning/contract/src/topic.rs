@@ -26,7 +26,7 @@ pub enum Leaf {
     Assignment,
     /// Down, QoS 1: `Signed<CommandEnvelope>`.
     Command,
-    /// Down, QoS 1: `IngestAck`.
+    /// Down, QoS 0: `IngestAck`.
     Ack,
     /// Down, retained, QoS 1: `Signed<SchoolPlan>`.
     School,
@@ -36,7 +36,7 @@ pub enum Leaf {
     Classroom,
     /// Up, retained, QoS 1: `DeviceReport`.
     Report,
-    /// Up, QoS 1: `TelemetryBatch`.
+    /// Up, QoS 0: `TelemetryBatch`.
     Telemetry,
     /// Up, QoS 1: `CommandStatus`.
     Status,
@@ -91,6 +91,15 @@ impl Leaf {
                 Direction::Down
             }
             Self::Report | Self::Telemetry | Self::Status | Self::Presence => Direction::Up,
+        }
+    }
+
+    /// Quality of service between device and broker. Of telemetry only the console's `IngestAck` says that it came, and a lost
+    /// one is asked for again: the broker's own word on either says nothing and costs the line.
+    pub const fn qos(self) -> u8 {
+        match self {
+            Self::Telemetry | Self::Ack => 0,
+            _ => 1,
         }
     }
 

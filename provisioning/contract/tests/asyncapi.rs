@@ -141,7 +141,7 @@ fn document() -> Value {
         operations[format!("{action}_{leaf}")] = json!({
             "action": action,
             "channel": { "$ref": format!("#/channels/{leaf}") },
-            "bindings": { "mqtt": { "qos": 1, "retain": message.leaf.retained(), "bindingVersion": "0.2.0" } },
+            "bindings": { "mqtt": { "qos": message.leaf.qos(), "retain": message.leaf.retained(), "bindingVersion": "0.2.0" } },
         });
     }
     json!({

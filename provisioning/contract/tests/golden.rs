@@ -155,6 +155,7 @@ fn batch() -> TelemetryBatch {
         }],
         events: Vec::new(),
         events_dropped_total: 0,
+        quiet: false,
         events_forgotten: Vec::new(),
     }
 }

@@ -142,6 +142,7 @@ fn receipts() {
             }],
             events: Vec::new(),
             events_dropped_total: 0,
+            quiet: false,
             events_forgotten: Vec::new(),
         }],
         commands: vec![],

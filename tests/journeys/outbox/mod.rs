@@ -84,6 +84,7 @@ impl Board {
                 max_bytes: 48 * 1024 * 1024,
                 max_batch_bytes: 192 * 1024,
                 pace: Duration::from_millis(200),
+                ask_every: Duration::from_secs(180),
             },
             first_sent: None,
         };
@@ -216,6 +217,7 @@ impl Board {
             events: Vec::new(),
             events_forgotten: Vec::new(),
             events_dropped_total: 0,
+            quiet: batch.quiet,
         };
         if of_samples {
             let log = &self.samples.as_ref().context("not open")?.1;

@@ -151,7 +151,7 @@ impl Bands {
                 }
             };
             if left_band || due {
-                readings::set(&mut left, name, Some(value));
+                readings::set(&mut left, name, Some(no_finer(value)));
                 *last = Last {
                     sent: Some((value, now)),
                     owed: 0.0,
@@ -160,6 +160,15 @@ impl Bands {
             }
         }
         Sifted { readings: left, news }
+    }
+}
+
+/// With two decimals: no band is as narrow, and digits of noise are what gzip cannot pack.
+fn no_finer(value: f64) -> f64 {
+    if value.abs() < 1e6 {
+        (value * 100.0).round() / 100.0
+    } else {
+        value
     }
 }
 
@@ -242,6 +251,20 @@ mod tests {
         assert_eq!(
             bands.sift(&much, at(6060)).readings.network_rx_bytes,
             Some(5_100_000)
+        );
+    }
+
+    #[test]
+    fn digits_of_noise_are_not_sent_and_bytes_are_exact() {
+        let look = Readings {
+            cpu_percent: Some(12.345_678),
+            disk_total_bytes: Some(61_000_000_123),
+            ..Readings::default()
+        };
+        let sent = Bands::new().sift(&look, at(0)).readings;
+        assert_eq!(
+            (sent.cpu_percent, sent.disk_total_bytes),
+            (Some(12.35), Some(61_000_000_123))
         );
     }
 

@@ -226,6 +226,9 @@ pub struct AliveNote {
     pub ended: Ended,
     /// The last trusted time in it.
     pub wall_time: Option<Timestamp>,
+    /// Bytes left of the line's budget; less than nothing is owed.
+    #[serde(default)]
+    pub budget: Option<i64>,
 }
 
 /// How a power-up ended.
@@ -442,6 +445,7 @@ mod tests {
             boot_id: BootId::new("b").unwrap(),
             ended,
             wall_time: "2026-11-23T08:00:00Z".parse().ok(),
+            budget: None,
         };
         let facts = |ended| BootFacts {
             note: Some(note(ended)),

@@ -17,7 +17,7 @@ export function brief(lesson, index) {
 
 // What POST /dev {home: {…}} puts over what follows from the lessons.
 export const world = {
-  token: 'dev-token', over: {}, uses: [], settings: { language: 'zh-CN', usb_play: true, session: null }, own: [], faults: [],
+  token: 'dev-token', over: {}, uses: [], troubles: [], settings: { language: 'zh-CN', usb_play: true, session: null }, own: [], faults: [],
   examTries: 5, examPin: '246810', technicianPin: '135790',
 };
 
@@ -144,6 +144,7 @@ export const disks = { on_board: true, disks: [], note: null };
 
 const WRITES = {
   '/api/use': (b) => { world.uses.push(b); return [204, null]; },
+  '/api/trouble': (b) => { world.troubles.push(b); return [204, null]; },
   '/api/exam/pin': examPin,
   '/api/exam/close': () => { if (world.over.exam) world.over.exam.state = 'silent'; return [200, world.over.exam || {}]; },
   '/api/faults': (b) => {

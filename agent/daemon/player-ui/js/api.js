@@ -76,4 +76,39 @@
       if (event !== 'playing') { BBT.data.refresh(); }
     });
   };
+
+  /* What could not be shown, for the technician: a code of letters, digits and `_ - . :`, and the lesson or null. Never a
+     sentence, an address or what somebody typed. The board counts; a page in a loop may say so often in ten minutes. */
+  var TROUBLES = 12, TROUBLES_MS = 600000, EACH_MS = 3000;
+  var told = [], toldLast = {};
+  BBT.trouble = function (code, lesson) {
+    var now = Date.now(), body, key;
+    code = String(code).replace(/[^A-Za-z0-9_.:-]+/g, '_').slice(0, 80);
+    key = code + ' ' + (lesson ? lesson.id : '');
+    told = told.filter(function (at) { return now - at < TROUBLES_MS; });
+    if (!code || told.length >= TROUBLES || now - (toldLast[key] || 0) < EACH_MS) { return; }
+    if (BBT.data && BBT.data.home && !BBT.data.home.on_board) { return; }
+    told.push(now);
+    toldLast[key] = now;
+    body = { code: code };
+    if (lesson) { body.lesson = lesson.id; }
+    BBT.api.post('api/trouble', body);
+  };
+
+  /* 2 NETWORK, 3 DECODE, 4 SRC_NOT_SUPPORTED; 1 is a person who went on. */
+  BBT.mediaTrouble = function (media, lesson) {
+    var code = media.error ? media.error.code : 0;
+    if (code !== 1) { BBT.trouble('MEDIA_ERR_' + (['0', '1', 'NETWORK', 'DECODE', 'SRC_NOT_SUPPORTED'][code] || code), lesson); }
+  };
+
+  /* Mistakes of the page's own scripts: the file's name and the line, not what was said. */
+  window.addEventListener('error', function (event) {
+    var file;
+    if (!event.filename) { return; }
+    file = event.filename.split(/[?#]/)[0].split('/').pop();
+    BBT.trouble('SCRIPT:' + file + ':' + (event.lineno || 0), null);
+  });
+  window.addEventListener('unhandledrejection', function (event) {
+    BBT.trouble('PROMISE:' + ((event.reason && event.reason.name) || 'Error'), null);
+  });
 }());

@@ -36,7 +36,10 @@
     ['timeupdate', 'play', 'pause', 'seeked', 'durationchange'].forEach(function (name) { audio.addEventListener(name, draw); });
     audio.addEventListener('play', function () { word('playing'); });
     audio.addEventListener('pause', function () { word('paused'); });
-    audio.addEventListener('error', function () { time.textContent = t('media.failed_text'); });
+    audio.addEventListener('error', function () {
+      BBT.mediaTrouble(audio, lesson);
+      time.textContent = t('media.failed_text');
+    });
     timer = window.setInterval(function () { if (!audio.paused) { word('playing'); } }, 10000);
     draw();
     return {

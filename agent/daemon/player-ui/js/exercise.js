@@ -3,6 +3,8 @@
   'use strict';
   var BBT = window.BBT;
   var h = BBT.h, t = BBT.t;
+  /* An exercise that is not loaded by then counts as one that does not come. */
+  var LATE_MS = 30000;
 
   /* The exercise comes from a name and a port of its own, so from another origin: it can reach neither this page nor what
      another lesson stored. `allow-same-origin` gives it its own origin, not ours. Without it every exercise would be an
@@ -17,6 +19,7 @@
 
   BBT.viewers.html5 = function (context) {
     var place = h('div', { 'class': 'exercise' });
+    var late;
 
     function open() {
       var wait = BBT.message({ icon: 'html5', title: t('exercise.loading') });
@@ -29,7 +32,12 @@
       BBT.empty(place);
       place.appendChild(wait);
       place.appendChild(frame);
+      /* It is another origin, whose mistakes this page cannot see: only that it does not come. */
+      window.clearTimeout(late);
+      late = window.setTimeout(function () { BBT.trouble('FRAME_LATE', context.lesson); }, LATE_MS);
+      frame.addEventListener('error', function () { BBT.trouble('FRAME', context.lesson); });
       frame.addEventListener('load', function () {
+        window.clearTimeout(late);
         if (wait.parentNode) { place.removeChild(wait); }
         frame.classList.add('exercise-loaded');
         frame.focus();
@@ -41,7 +49,10 @@
       el: place, trapped: true,
       tools: [BBT.button({ icon: 'again', text: t('exercise.restart'), onclick: open })],
       mounted: open,
-      destroy: function () { BBT.empty(place); }
+      destroy: function () {
+        window.clearTimeout(late);
+        BBT.empty(place);
+      }
     };
   };
 

@@ -417,7 +417,10 @@
     });
     media.addEventListener('pause', save);
     media.addEventListener('volumechange', drawVolume);
-    media.addEventListener('error', function () { context.fail(t('media.failed_text')); });
+    media.addEventListener('error', function () {
+      BBT.mediaTrouble(media, context.lesson);
+      context.fail(t('media.failed_text'));
+    });
 
     function save() { if (duration()) { where.save(media.currentTime, duration()); } }
     saver = window.setInterval(function () {

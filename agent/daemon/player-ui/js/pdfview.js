@@ -302,7 +302,7 @@
         arrange();
         layout();
         refresh();
-      }, function () { context.fail(t('pdf.broken_text')); });
+      }, function () { context.fail(t('pdf.broken_text'), 'PDF_PAGE'); });
     }
 
     function scale(by) {
@@ -350,7 +350,7 @@
       ],
       mounted: function () {
         giveUp = BBT.openPdf(context.item.url, opened, function (why) {
-          context.fail(why === 'unread' ? null : t('pdf.' + why + '_text'));
+          context.fail(why === 'unread' ? null : t('pdf.' + why + '_text'), 'PDF_' + why.toUpperCase());
         });
         el.focus();
       },

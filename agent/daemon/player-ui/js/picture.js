@@ -113,7 +113,7 @@
       zoom(scale * (event.deltaY < 0 ? 1.15 : 1 / 1.15), event.clientX, event.clientY);
     });
     img.addEventListener('load', fit);
-    img.addEventListener('error', function () { context.fail(); });
+    img.addEventListener('error', function () { context.fail(null, 'PICTURE'); });
     window.addEventListener('resize', fit);
 
     if (strip) {

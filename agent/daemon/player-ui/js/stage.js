@@ -10,7 +10,7 @@
   var IDLE_MS = 600000;
 
   /* By kind: function (context) → {el, tools, seek?, immersive?, mounted?, key?, leaving?(go), trapped?, destroy?}; context is
-     {lesson, item, items, index, position, fail(text), hasNext, next(), go(index), told(event, position, duration)}. */
+     {lesson, item, items, index, position, fail(text, code), hasNext, next(), go(index), told(event, position, duration)}. */
   BBT.viewers = {};
 
   /* What is done with an item is counted: opened, playing, paused, finished. Documents play while somebody works at them. */
@@ -115,9 +115,10 @@
       [].forEach.call(document.querySelectorAll('.dock > .seek'), function (old) { old.parentNode.removeChild(old); });
     }
 
-    function fail(text) {
-      var area = el.querySelector('.stage');
+    function fail(text, code) {
+      var area = el.querySelector('.stage'), shown = options.source();
       if (!area) { return; }
+      if (code) { BBT.trouble(code, shown && shown.lesson); }
       area.appendChild(h('div', { 'class': 'stage-fail' }, [BBT.message({
         icon: 'warn', 'class': 'message-failed', title: t('item.failed_title'), text: text || t('item.failed_text'),
         button: BBT.button({

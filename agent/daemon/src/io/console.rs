@@ -1,6 +1,9 @@
 //! Small questions to the console over HTTPS with the device's certificate: time, standing, renewal.
 
-use std::time::Duration;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use contract::api::Problem;
 use jiff::Timestamp;
@@ -11,6 +14,25 @@ use super::whole_reason;
 /// Largest answer that is read.
 const MAX_BYTES: usize = 256 * 1024;
 const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Bodies of questions that were asked since somebody looked, both ways, for the line's budget. There is one line.
+static ASKED: Mutex<Vec<usize>> = Mutex::new(Vec::new());
+/// More are counted as one.
+const MOST_ASKED: usize = 64;
+
+/// The lengths of what was asked and answered since the last look, one for each question.
+pub fn take_traffic() -> Vec<usize> {
+    std::mem::take(&mut *ASKED.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+fn count(bodies: usize) {
+    let mut asked = ASKED.lock().unwrap_or_else(PoisonError::into_inner);
+    if asked.len() < MOST_ASKED {
+        asked.push(bodies);
+    } else if let Some(last) = asked.last_mut() {
+        *last = last.saturating_add(bodies);
+    }
+}
 
 /// What came back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,6 +117,7 @@ pub async fn ask_up_to(
         Err(error) => return Answer::Nothing(whole_reason(&error)),
     };
     let mut request = client.request(method, url);
+    let length = body.as_ref().map_or(0, Vec::len);
     if let Some(body) = body {
         request = request
             .header(reqwest::header::CONTENT_TYPE, "application/json")
@@ -118,6 +141,7 @@ pub async fn ask_up_to(
             Err(error) => return Answer::Nothing(whole_reason(&error)),
         }
     }
+    count(length + bytes.len());
     if status.is_success() {
         return Answer::Good(bytes);
     }

@@ -29,8 +29,10 @@ pub struct Snapshot {
     pub events_dropped: u64,
     /// Bytes of both outboxes' records.
     pub outbox_bytes: u64,
-    /// Bytes left of what health may cost the line.
-    pub budget_bytes: u64,
+    /// Bytes left of what the board may cost the line beside lessons; less than nothing is owed.
+    pub budget_bytes: i64,
+    /// Bytes that crossed the line beside lessons since the agent started, all told, as far as they are counted.
+    pub line_bytes: u64,
     /// MQTT payload both ways since the agent started.
     pub mqtt_bytes: u64,
     /// Whether the console can be reached.
@@ -105,6 +107,7 @@ fn text(snapshot: &Snapshot) -> String {
         snapshot.events_dropped as f64,
     );
     line("health_budget_bytes", "gauge", snapshot.budget_bytes as f64);
+    line("line_bytes_total", "counter", snapshot.line_bytes as f64);
     line("mqtt_payload_bytes_total", "counter", snapshot.mqtt_bytes as f64);
     for name in NAMES {
         if let Some(value) = get(&snapshot.readings, name).filter(|value| value.is_finite()) {

@@ -2,14 +2,18 @@
 //!
 //! Each connection starts clean: a new client, nothing carried over. What is owed is remembered above (outbox, journal,
 //! report), not in this library's queues, which lose or repeat messages across connections. QoS 1 here only means that
-//! the broker has it; a sample is forgotten on the console's own word alone.
+//! the broker has it; a sample is forgotten on the console's own word alone, and so telemetry and its acks go at QoS 0: the
+//! broker's own word would cost the line two packets more and say nothing.
+//!
+//! The library pings at even distances, whatever else was said. Most of that is not needed: this file pings when nothing was
+//! said or heard for long enough.
 
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use agent_core::backoff::{Backoff, Dice};
@@ -24,7 +28,7 @@ use contract::{
 use rumqttc::{
     Outgoing, TlsConfiguration, Transport,
     v5::{
-        AsyncClient, ConnectionError, Event, EventLoop, MqttOptions,
+        AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, Request,
         mqttbytes::{
             QoS,
             v5::{ConnectReturnCode, DisconnectReasonCode, Filter, LastWill, Packet, SubscribeReasonCode},
@@ -39,8 +43,17 @@ use crate::clock;
 
 /// Largest payload that is read: an assignment of ten thousand lessons fits.
 const MAX_PACKET_BYTES: u32 = 8 * 1024 * 1024;
-/// Pings are most of what a silent board costs its line. A broker misses a board without power after half as long again.
-const KEEP_ALIVE: Duration = Duration::from_secs(120);
+/// Pings are most of what a silent board costs its line. A broker misses a board without power after half as long again; boards
+/// of a school whose line is gone are missed within this of each other (the console's `liveness::TOGETHER` is more).
+const KEEP_ALIVE: Duration = Duration::from_secs(150);
+/// A ping goes a little sooner than it must.
+const PING_AFTER: Duration = Duration::from_secs(145);
+/// So long may nothing be heard though we speak: a line that is dead one way is found out.
+const DEAF: Duration = Duration::from_secs(300);
+/// An answer to a ping takes no longer; after the second ping without one the connection is given up.
+const PONG_WITHIN: Duration = Duration::from_secs(45);
+/// The library's own pings are put off for ever.
+const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 const CONNECT_TIMEOUT_S: u64 = 20;
 /// Waits between two tries to connect.
 const RECONNECT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
@@ -69,6 +82,8 @@ pub enum MqttEvent {
     },
     /// The line or the broker is not there, or broke off without a word on us; tried again as well.
     Unavailable,
+    /// A ping went out.
+    Pinged,
 }
 
 /// Who connects where.
@@ -141,8 +156,16 @@ impl MqttLink {
 fn publish(client: &AsyncClient, device_id: &DeviceId, leaf: Leaf, payload: Vec<u8>) -> bool {
     let topic = Topic::new(device_id.clone(), leaf).to_string();
     client
-        .try_publish(topic, QoS::AtLeastOnce, leaf.retained(), payload)
+        .try_publish(topic, quality(leaf), leaf.retained(), payload)
         .is_ok()
+}
+
+/// Whether the broker is to say that it has it.
+const fn quality(leaf: Leaf) -> QoS {
+    match leaf.qos() {
+        0 => QoS::AtMostOnce,
+        _ => QoS::AtLeastOnce,
+    }
 }
 
 fn presence(device_id: &DeviceId, boot_id: &BootId, online: bool) -> Vec<u8> {
@@ -301,17 +324,39 @@ impl Line {
 
     /// One connection from beginning to end; why it ended comes back.
     async fn connection(&self, client: AsyncClient, mut line: EventLoop) -> End {
+        let mut silence: Option<Silence> = None;
         loop {
+            let ping_at = silence.as_ref().map(Silence::ping_at);
             let event = tokio::select! {
+                // What the line is in the middle of is never broken off by a ping that is due as well.
+                biased;
                 () = self.stop.cancelled() => {
                     goodbye(&client, &mut line).await;
                     return End::line("stopped");
                 }
                 event = line.poll() => event,
+                () = sleep_until(ping_at) => {
+                    line.pending.push_back(Request::PingReq);
+                    continue;
+                }
             };
             let packet = match event {
-                Ok(Event::Incoming(packet)) => packet,
-                Ok(Event::Outgoing(_)) => continue,
+                Ok(Event::Incoming(packet)) => {
+                    if let Some(silence) = &mut silence {
+                        silence.heard(matches!(packet, Packet::PingResp(_)), Instant::now());
+                    }
+                    packet
+                }
+                Ok(Event::Outgoing(sent)) => {
+                    let is_ping = sent == Outgoing::PingReq;
+                    if let Some(silence) = &mut silence {
+                        silence.said(is_ping, Instant::now());
+                    }
+                    if is_ping && self.events.send(MqttEvent::Pinged).await.is_err() {
+                        return End::line("stopped");
+                    }
+                    continue;
+                }
                 Err(error) => {
                     return End {
                         reason: whole_reason(&error),
@@ -321,6 +366,8 @@ impl Line {
             };
             let event = match packet {
                 Packet::ConnAck(_) => {
+                    silence = Some(Silence::new(line.options.keep_alive(), Instant::now()));
+                    line.options.set_keep_alive(NEVER);
                     self.greet(&client);
                     continue;
                 }
@@ -379,7 +426,7 @@ impl Line {
         let filters = down().map(|leaf| {
             Filter::new(
                 Topic::new(self.who.device_id.clone(), leaf).to_string(),
-                QoS::AtLeastOnce,
+                quality(leaf),
             )
         });
         // The queue of a new client is empty; both packets fit.
@@ -398,6 +445,61 @@ impl Line {
     fn set_client(&self, client: Option<AsyncClient>) -> bool {
         let mut slot = self.client.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *slot, client).is_some()
+    }
+}
+
+/// When to ping.
+#[derive(Debug)]
+struct Silence {
+    ping_after: Duration,
+    said: Instant,
+    heard: Instant,
+    /// A ping that is not answered yet.
+    asked: Option<Instant>,
+}
+
+impl Silence {
+    /// The broker wants to hear something within `keep_alive`; zero is never.
+    fn new(keep_alive: Duration, now: Instant) -> Self {
+        let margin = KEEP_ALIVE.saturating_sub(PING_AFTER);
+        let ping_after = if keep_alive.is_zero() {
+            DEAF
+        } else {
+            keep_alive.saturating_sub(margin).max(margin)
+        };
+        Self {
+            ping_after,
+            said: now,
+            heard: now,
+            asked: None,
+        }
+    }
+
+    fn said(&mut self, is_ping: bool, now: Instant) {
+        self.said = now;
+        if is_ping {
+            self.asked = Some(now);
+        }
+    }
+
+    fn heard(&mut self, is_pong: bool, now: Instant) {
+        self.heard = now;
+        if is_pong {
+            self.asked = None;
+        }
+    }
+
+    fn ping_at(&self) -> Instant {
+        let due = (self.said + self.ping_after).min(self.heard + DEAF);
+        // The library ends the connection at a second one without an answer to the first.
+        self.asked.map_or(due, |asked| asked + PONG_WITHIN)
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -440,6 +542,30 @@ mod tests {
             assert_eq!(found.iter().any(needed), ends, "{refused:?}");
         }
         assert!(refused_leaves(&[]).iter().any(needed), "no answer is no yes");
+    }
+
+    #[test]
+    fn who_speaks_need_not_ping_and_who_hears_nothing_does() {
+        let begun = Instant::now();
+        let at = |s: u64| begun + Duration::from_secs(s);
+        let mut silence = Silence::new(KEEP_ALIVE, begun);
+        assert_eq!(silence.ping_at(), at(145));
+        // A sample each minute, and not a word back.
+        for minute in 1..=5 {
+            silence.said(false, at(minute * 60));
+        }
+        assert_eq!(silence.ping_at(), at(300), "the line may be dead the other way");
+        silence.heard(false, at(290));
+        assert_eq!(silence.ping_at(), at(445));
+        silence.said(true, at(445));
+        assert_eq!(silence.ping_at(), at(490), "the second one ends the connection");
+        silence.heard(false, at(446));
+        assert_eq!(silence.ping_at(), at(490), "something else is no answer to it");
+        silence.heard(true, at(447));
+        assert_eq!(silence.ping_at(), at(590));
+        // A broker that wants to hear us more often is obeyed.
+        assert_eq!(Silence::new(Duration::from_secs(30), begun).ping_at(), at(25));
+        assert_eq!(Silence::new(Duration::ZERO, begun).ping_at(), at(300));
     }
 
     #[test]

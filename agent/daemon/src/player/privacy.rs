@@ -420,6 +420,7 @@ mod tests {
             events: events.collect(),
             events_forgotten: vec![word],
             events_dropped_total: 1,
+            quiet: true,
         };
         let mut keys = BTreeSet::new();
         keys_of(&serde_json::to_value(&batch).unwrap(), &mut keys);

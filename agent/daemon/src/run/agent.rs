@@ -70,6 +70,8 @@ const EVENT_BYTES: u64 = 6 * 1024 * 1024;
 const BATCH_BYTES: u64 = 192 * 1024;
 /// From one message of a backlog to the next.
 const BACKLOG_PACE: Duration = Duration::from_secs(2);
+/// So often samples are confirmed where none is missing; what happens is confirmed each time.
+const ASK_EVERY: Duration = Duration::from_secs(1800);
 
 /// What every identity on this board finds, one after the other.
 #[derive(Debug)]
@@ -218,10 +220,11 @@ impl Agent {
             exam.core.is_on(),
             now,
         );
-        let limits = |max_bytes| outbox::Limits {
+        let limits = |max_bytes, ask_every| outbox::Limits {
             max_bytes,
             max_batch_bytes: BATCH_BYTES,
             pace: BACKLOG_PACE,
+            ask_every,
         };
 
         let signed = [
@@ -277,12 +280,20 @@ impl Agent {
 
         let mut agent = Self {
             lessons: Lessons::resume(settings, kept.assignment, rand::random()),
-            outbox: Outbox::resume(kept.outbox, house.boot_id.clone(), limits(SAMPLE_BYTES)),
-            events: Outbox::resume(kept.events, house.boot_id.clone(), limits(EVENT_BYTES)),
+            outbox: Outbox::resume(
+                kept.outbox,
+                house.boot_id.clone(),
+                limits(SAMPLE_BYTES, ASK_EVERY),
+            ),
+            events: Outbox::resume(
+                kept.events,
+                house.boot_id.clone(),
+                limits(EVENT_BYTES, Duration::ZERO),
+            ),
             commands,
             health: Health::new(config.health.interval, now),
             metrics: house.metrics.clone(),
-            watching: Watching::new(kept.boot, house.lessons.trouble(), now),
+            watching: Watching::new(kept.boot, &house.boot_id, house.lessons.trouble(), now),
             report: Report::resume(generation),
             renewal: renewal_of(&config, &identity, &house.folder),
             config,
@@ -336,6 +347,7 @@ impl Agent {
         if let (Some(told), Some(renewal)) = (agent.time.clock.told_time(now), &mut agent.renewal) {
             renewal.told(told, now);
         }
+        agent.note_paid();
         agent.ask_as_copy(now);
         agent.membership = agent.membership_now();
         agent.player_urls = agent.find_player_urls();
@@ -372,8 +384,12 @@ impl Agent {
 
     /// Sends to the console if there is a connection; says whether.
     pub(super) fn publish(&self, leaf: Leaf, payload: Vec<u8>) -> bool {
-        self.watching.sent(payload.len());
-        self.link.as_ref().is_some_and(|link| link.publish(leaf, payload))
+        let bytes = payload.len();
+        let gone = self.link.as_ref().is_some_and(|link| link.publish(leaf, payload));
+        if gone {
+            self.watching.published(leaf, bytes);
+        }
+        gone
     }
 
     /// Lets every core see the time, performs all effects, and says when to come back.

@@ -6,6 +6,7 @@ use agent_core::{
     Millis,
     bandwidth::{Bench, Effect, Event},
     commands,
+    health::budget::Traffic,
     manners::Phase,
 };
 use contract::{
@@ -29,6 +30,8 @@ use crate::{
 
 /// The network is looked at this often: a look costs some hundred bytes.
 const LOOK_EVERY: Duration = Duration::from_secs(600);
+/// And this often where the line's budget is short.
+const LOOK_SELDOM: Duration = Duration::from_secs(1800);
 /// And so long after the console was found.
 const LOOK_SOON: Duration = Duration::from_secs(2);
 
@@ -124,7 +127,9 @@ impl Agent {
     /// A look at the network is over.
     pub(super) fn on_network(&mut self, seen: Seen, now: Millis) {
         self.line.looking = false;
-        self.line.look_at = now + LOOK_EVERY;
+        let ample = self.watching.budget.is_ample();
+        self.line.look_at = now + if ample { LOOK_EVERY } else { LOOK_SELDOM };
+        self.watching.crossed(Traffic::Looked);
         self.dirty |= self.line.seen.report != seen.report;
         self.line.seen = seen;
         self.line.fresh = true;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use agent_core::{
     Millis, commands,
+    health::budget::Traffic,
     identity::standing,
     lessons::{self, Verdict},
     outbox, report,
@@ -24,10 +25,11 @@ use crate::{
 impl Agent {
     pub(super) fn on_mqtt(&mut self, event: MqttEvent) {
         let now = clock::now();
-        self.dirty |= !matches!(event, MqttEvent::Unavailable);
+        self.dirty |= !matches!(event, MqttEvent::Unavailable | MqttEvent::Pinged);
         match event {
             MqttEvent::Connected => {
                 self.online = true;
+                self.watching.connected();
                 self.player_urls = self.find_player_urls();
                 self.time.clock.reachable(now);
                 let floor = self.time.clock.floor(now);
@@ -53,6 +55,7 @@ impl Agent {
                 self.report.handle(report::Event::Disconnected, now);
             }
             MqttEvent::Unavailable => return self.shut_out.broken(),
+            MqttEvent::Pinged => return self.watching.crossed(Traffic::Ping),
             MqttEvent::Refused { not_authorized } => {
                 if not_authorized {
                     self.shut_out.refused(now);
@@ -62,7 +65,7 @@ impl Agent {
                 return self.standings.handle(standing::Event::Refused, now);
             }
             MqttEvent::Incoming(leaf, payload) => {
-                self.watching.received(payload.len());
+                self.watching.published(leaf, payload.len());
                 if let Err(error) = self.incoming(leaf, &payload, now) {
                     tracing::warn!(topic = leaf.as_str(), error = %format!("{error:#}"), "ignored a message");
                 }
@@ -190,7 +193,6 @@ impl Agent {
             }
             Answer::Batch(payload) => {
                 // If the line is gone, the outbox sends it again.
-                self.watching.budget.spend(payload.len(), now);
                 self.publish(Leaf::Telemetry, payload);
             }
             Answer::Journalled(id, Ok(())) => self.commands.handle(commands::Event::Journalled(id), now),

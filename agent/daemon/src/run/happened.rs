@@ -4,10 +4,7 @@ use agent_core::{Millis, outbox};
 use contract::{event::EventKind, health::IngestAck};
 
 use super::agent::Agent;
-use crate::{
-    clock,
-    keeper::{Stream, Task},
-};
+use crate::keeper::{Stream, Task};
 
 impl Agent {
     /// Notes something down that the console is to know of.
@@ -17,7 +14,7 @@ impl Agent {
         }
         let happened = outbox::Happened {
             uptime_ms: now.0,
-            wall_time: self.time.clock.read(clock::system(), now).time,
+            wall_time: self.wall_time(now),
             what,
         };
         self.events.handle(outbox::Event::Push(happened), now);

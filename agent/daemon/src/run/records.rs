@@ -41,8 +41,12 @@ use crate::{
 
 /// Use is written this long after it changed: what a power cut costs.
 const WRITE_AFTER: Duration = Duration::from_secs(20);
-/// How often what changed is told.
-const TELL_EVERY: Duration = Duration::from_secs(300);
+/// How often what changed is told, where nobody waits for it: a question costs the line as much as a dozen samples.
+const TELL_EVERY: Duration = Duration::from_secs(1800);
+/// The same where the line's budget is short.
+const TELL_SELDOM: Duration = Duration::from_secs(7200);
+/// Somebody waits for it.
+const TELL_SOON: Duration = Duration::from_secs(2);
 /// After a connect, and after something that somebody waits for, within this.
 const SPREAD: Duration = Duration::from_secs(30);
 /// How often repairs are asked for while a fault is open.
@@ -175,9 +179,8 @@ impl Telling {
         }
     }
 
-    /// Something is new; `soon` if somebody waits for it.
-    fn news(&mut self, soon: bool, now: Millis) {
-        let wait = if soon { Duration::from_secs(2) } else { TELL_EVERY };
+    /// Something is new, and may wait so long.
+    fn news(&mut self, wait: Duration, now: Millis) {
         let at = now + wait + self.dice.up_to(SPREAD);
         self.due = Some(self.due.map_or(at, |due| due.min(at)));
     }
@@ -266,7 +269,7 @@ impl Agent {
 
     /// Somebody waits for what was noted down.
     pub(super) fn records_soon(&mut self, now: Millis) {
-        self.records.telling.news(true, now);
+        self.records.telling.news(TELL_SOON, now);
     }
 
     pub(super) fn records_connected(&mut self, now: Millis) {
@@ -289,7 +292,10 @@ impl Agent {
         }
         let untold = self.exam.core.untold().next().is_some() || !self.records.usage.untold().is_empty();
         if untold && self.records.telling.due.is_none() && !self.records.telling.under_way {
-            self.records.telling.news(false, now);
+            let ample = self.watching.budget.is_ample();
+            self.records
+                .telling
+                .news(if ample { TELL_EVERY } else { TELL_SELDOM }, now);
         }
         if self.online && self.records.telling.begins(now) {
             self.tell_records(now);
@@ -419,7 +425,7 @@ impl Agent {
             return;
         }
         self.keep_faults();
-        self.records.telling.news(true, now);
+        self.records.telling.news(TELL_SOON, now);
         let named = |view: &FaultView| {
             view.report.as_ref().is_some_and(|report| report.id == id)
                 || view.repair.as_ref().is_some_and(|repair| repair.fault == id)
@@ -591,23 +597,23 @@ mod tests {
     }
 
     #[test]
-    fn the_console_is_told_soon_after_a_connect_and_of_news_every_five_minutes() {
+    fn the_console_is_told_soon_after_a_connect_and_of_news_every_half_hour() {
         let mut telling = Telling::new(1);
         assert!(!telling.begins(at(0)), "nothing to tell");
         telling.connected(at(0));
         assert!(telling.begins(at(31)));
         assert!(!telling.begins(at(31)), "one at a time");
         telling.ended(None, at(32));
-        telling.news(false, at(100));
-        assert!(!telling.begins(at(399)) && telling.begins(at(431)));
-        telling.ended(None, at(432));
-        telling.news(false, at(500));
-        telling.news(true, at(500));
-        assert!(telling.begins(at(533)), "somebody waits for it");
+        telling.news(TELL_EVERY, at(100));
+        assert!(!telling.begins(at(1_899)) && telling.begins(at(1_931)));
+        telling.ended(None, at(1_932));
+        telling.news(TELL_EVERY, at(2_000));
+        telling.news(TELL_SOON, at(2_000));
+        assert!(telling.begins(at(2_033)), "somebody waits for it");
         // What is new while the console is being told does not wait for the next round.
-        telling.news(true, at(533));
-        telling.ended(Some(TELL_EVERY), at(534));
-        assert!(telling.begins(at(566)));
+        telling.news(TELL_SOON, at(2_033));
+        telling.ended(Some(TELL_EVERY), at(2_034));
+        assert!(telling.begins(at(2_066)));
     }
 
     #[test]

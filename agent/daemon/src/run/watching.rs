@@ -15,7 +15,7 @@ use agent_core::{
     Millis,
     health::{
         bands::{Bands, Sifted},
-        budget::Budget,
+        budget::{Budget, Traffic},
         happenings::{AliveNote, BootFacts, Clocks, Ended, Happenings, Sight, boot_reason, off_s, short},
     },
     outbox,
@@ -23,15 +23,17 @@ use agent_core::{
 use contract::{
     event::{EventKind, StorageFault},
     health::Readings,
-    id::LessonId,
+    id::{BootId, LessonId},
     report::LessonState,
     time::ClockTrust,
+    topic::Leaf,
 };
+use jiff::{Timestamp, Unit};
 
 use super::agent::Agent;
 use crate::{
     clock,
-    io::{metrics::Snapshot, probes},
+    io::{console, metrics::Snapshot, probes},
     keeper::Task,
 };
 
@@ -80,17 +82,27 @@ pub(super) struct Watching {
     /// Generation of the school's plan whose sampling is followed.
     plan: Option<u64>,
     player_errors: u32,
-    /// Bytes of MQTT both ways.
+    /// Payload of MQTT both ways.
     line_bytes: AtomicU64,
     line_total: u64,
+    /// What crossed the line, all told, and is not in the budget yet.
+    crossed: AtomicU64,
+    /// The next connection is in the budget already.
+    connection_paid: bool,
     trouble: Trouble,
 }
 
 impl Watching {
-    pub(super) fn new(boot: BootFacts, trouble: Trouble, now: Millis) -> Self {
+    pub(super) fn new(boot: BootFacts, boot_id: &BootId, trouble: Trouble, now: Millis) -> Self {
+        let mut budget = Budget::resume(boot.note.as_ref().and_then(|note| note.budget), now);
+        let connection_paid = boot.note.as_ref().is_none_or(|note| note.boot_id != *boot_id);
+        if connection_paid {
+            // A power-up that is cut short before its first note has cost this all the same.
+            budget.spend(Traffic::Connected, now);
+        }
         Self {
             bands: Bands::new(),
-            budget: Budget::new(now),
+            budget,
             happenings: Happenings::default(),
             look_at: now,
             looks: 0,
@@ -101,18 +113,42 @@ impl Watching {
             player_errors: 0,
             line_bytes: AtomicU64::new(0),
             line_total: 0,
+            crossed: AtomicU64::new(0),
+            connection_paid,
             trouble,
         }
     }
 
-    /// Payload that went up.
-    pub(super) fn sent(&self, bytes: usize) {
+    /// A payload of MQTT went up or came down.
+    pub(super) fn published(&self, leaf: Leaf, bytes: usize) {
         self.line_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.crossed(match leaf.qos() {
+            0 => Traffic::Told(bytes),
+            _ => Traffic::Confirmed(bytes),
+        });
     }
 
-    /// Payload that came down.
-    pub(super) fn received(&self, bytes: usize) {
-        self.sent(bytes);
+    /// There is a connection to the broker.
+    pub(super) fn connected(&mut self) {
+        // The first one of a power-up is in the budget already.
+        if !mem::take(&mut self.connection_paid) {
+            self.crossed(Traffic::Connected);
+        }
+    }
+
+    /// Something crossed the line.
+    pub(super) fn crossed(&self, traffic: Traffic) {
+        self.crossed.fetch_add(traffic.bytes(), Ordering::Relaxed);
+    }
+
+    fn settle_budget(&mut self, now: Millis) {
+        let asked = console::take_traffic()
+            .into_iter()
+            .map(|bodies| Traffic::Asked(bodies).bytes());
+        let bytes = self.crossed.swap(0, Ordering::Relaxed) + asked.sum::<u64>();
+        if bytes > 0 {
+            self.budget.spend_bytes(bytes, now);
+        }
     }
 }
 
@@ -123,6 +159,7 @@ impl Agent {
             self.storage_fault(what, &detail, now);
         }
         self.follow_sampling(now);
+        self.watching.settle_budget(now);
         if now < self.watching.look_at {
             return;
         }
@@ -158,6 +195,9 @@ impl Agent {
         }
         let (reason, by) = boot_reason(&facts);
         let off_s = off_s(facts.note.as_ref(), wall_time, now);
+        self.watching
+            .budget
+            .was_off(Duration::from_secs(off_s.unwrap_or(0)));
         tracing::info!(?reason, ?by, off_s, "why the board had been off");
         self.happened(EventKind::Booted { reason, by, off_s }, now);
         // After the event, in the same queue: a cut between them tells it twice rather than never.
@@ -176,7 +216,20 @@ impl Agent {
             boot_id: self.boot_id.clone(),
             ended,
             wall_time: self.time.clock.read(clock::system(), now).time,
+            budget: Some(self.watching.budget.left()),
         }));
+    }
+
+    /// What this power-up has cost already is kept at once: the mains may go before the first note of its own.
+    pub(super) fn note_paid(&self) {
+        let facts = self.watching.boot.as_ref();
+        let other = |note: &&AliveNote| note.boot_id != self.boot_id;
+        if let Some(note) = facts.and_then(|facts| facts.note.as_ref()).filter(other) {
+            let _ = self.keeper.give(Task::KeepAlive(AliveNote {
+                budget: Some(self.watching.budget.left()),
+                ..note.clone()
+            }));
+        }
     }
 
     /// The agent is told to end.
@@ -225,16 +278,23 @@ impl Agent {
             events_dropped: self.events.dropped_total(),
             outbox_bytes: self.outbox.held_bytes() + self.events.held_bytes(),
             budget_bytes: self.watching.budget.left(),
+            line_bytes: self.watching.budget.spent(),
             mqtt_bytes: self.watching.line_total,
             online: self.online,
         });
         let measured = outbox::Measured {
             uptime_ms: now.0,
-            wall_time: self.time.clock.read(clock::system(), now).time,
+            wall_time: self.wall_time(now),
             readings: left,
         };
         self.outbox
             .handle(outbox::Event::PushPatient(measured, patience), now);
+    }
+
+    /// The wall clock if it is trusted, no finer than the uptime: digits that nobody reads cost the line.
+    pub(super) fn wall_time(&self, now: Millis) -> Option<Timestamp> {
+        let time = self.time.clock.read(clock::system(), now).time?;
+        Some(time.round(Unit::Millisecond).unwrap_or(time))
     }
 
     /// What is there was looked at.

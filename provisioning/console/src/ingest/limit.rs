@@ -156,6 +156,7 @@ mod tests {
             events: Vec::new(),
             events_forgotten: Vec::new(),
             events_dropped_total: 0,
+            quiet: false,
         };
         assert_eq!(cost(&batch(60_000)), 0.0);
         assert_eq!(cost(&batch(10_000)), 0.0);
@@ -193,6 +194,7 @@ mod tests {
                 .collect(),
             events_forgotten: Vec::new(),
             events_dropped_total: 0,
+            quiet: false,
         };
         assert_eq!(cost(&naming(20, 20, 20)), 0.0);
         assert_eq!(cost(&naming(500, 0, 0)), 240.0);

@@ -106,6 +106,7 @@ async fn answer(console: &TestConsole, device: &DeviceId, test: &str, port: u32,
         }],
         events_forgotten: Vec::new(),
         events_dropped_total: 0,
+        quiet: false,
     };
     let payload = serde_json::to_vec(&telemetry).unwrap();
     let batch = batch::read(&payload, Timestamp::now()).unwrap();

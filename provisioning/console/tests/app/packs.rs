@@ -72,6 +72,7 @@ fn receipt(device: &DeviceId, number: u64) -> DiskReceipt {
                 .collect(),
             events: Vec::new(),
             events_dropped_total: 0,
+            quiet: false,
             events_forgotten: Vec::new(),
         }],
         commands: vec![],

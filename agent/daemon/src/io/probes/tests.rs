@@ -229,6 +229,7 @@ fn the_kernel_says_why_the_board_was_off() {
         boot_id: BootId::new("b").unwrap(),
         ended: Ended::Not,
         wall_time: "2020-01-01T00:00:00Z".parse().ok(),
+        budget: None,
     };
     let nothing = BootFacts {
         note: Some(note.clone()),

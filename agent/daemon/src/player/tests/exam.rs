@@ -259,6 +259,35 @@ async fn use_is_a_lesson_or_a_disk_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn trouble_is_a_code_and_at_most_a_lesson() {
+    let lesson = sample();
+    let (bench, mut words) = heard(&lesson).await;
+    for said in [
+        json!({ "code": "MEDIA_ERR_DECODE", "lesson": "math-3" }),
+        json!({ "code": "SCRIPT:media.js:420" }),
+    ] {
+        assert_eq!(write(bench.at, "/api/trouble", &said).await.0, 204, "{said}");
+        let Ok(Word::Trouble { code, lesson }) = words.try_recv() else {
+            panic!("no word")
+        };
+        assert_eq!(code, said["code"]);
+        assert_eq!(lesson.is_some(), said.get("lesson").is_some());
+    }
+    for wrong in [
+        json!({}),
+        json!({ "code": "" }),
+        json!({ "code": "李老师说放不了" }),
+        json!({ "code": "<img src=x>" }),
+        json!({ "code": "A".repeat(81) }),
+        json!({ "code": "A", "text": "more" }),
+        json!({ "code": "A", "lesson": "../etc" }),
+    ] {
+        assert_eq!(write(bench.at, "/api/trouble", &wrong).await.0, 400, "{wrong}");
+    }
+    assert!(words.try_recv().is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_fault_is_chosen_and_answered() {
     let lesson = sample();
     let (bench, mut words) = heard(&lesson).await;
