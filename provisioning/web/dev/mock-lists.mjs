@@ -61,7 +61,7 @@ export function lists({ on, ok, problem, page, iso, hex, devices, schools, summa
     const can = items.filter((i) => i.result !== "skipped");
     return ok({ dry_run: json.dry_run, devices: can.length, online: can.filter((i) => i.state === "online").length, classrooms: new Set(can.map((i) => i.school + i.classroom)).size, schools: new Set(can.map((i) => i.school)).size, skipped: items.length - can.length, items });
   });
-  on("GET", "/api/v1/devices/{id}/timeline", ({ params, q }) => {
+  on("GET", "/api/v1/devices/{id}/timeline", ({ q }) => {
     const H = 3600e3;
     const e = (ago, kind, what, reference = null, by = null, detail = {}) => ({ at: iso(ago), kind, what, reference, by, detail });
     const all = empty ? [] : [
@@ -76,7 +76,7 @@ export function lists({ on, ok, problem, page, iso, hex, devices, schools, summa
 
   let id = 3;
   const views = empty ? [] : [
-    { id: 1, list: "devices", name: "失联超过一天", query: "state=offline&silent=1", columns: [], mine: true, owner: "王老师", shared: true, region_id: 1, school_id: null, place: "青山县", updated_at: iso(86400e3) },
+    { id: 1, list: "devices", name: "离线超过一天", query: "state=offline&silent=1", columns: [], mine: true, owner: "王老师", shared: true, region_id: 1, school_id: null, place: "青山县", updated_at: iso(86400e3) },
     { id: 2, list: "devices", name: "太热的", query: "hot=60&sort=-temperature_celsius", columns: ["state", "place", "temperature", "disk", "agent", "seen"], mine: true, owner: "王老师", shared: false, region_id: null, school_id: null, place: null, updated_at: iso(86400e3) },
     { id: 3, list: "devices", name: "没装新版本的", query: "agent=0.0.9", columns: [], mine: false, owner: "张敏", shared: true, region_id: 1, school_id: null, place: "青山县", updated_at: iso(86400e3) },
   ];

@@ -24,7 +24,9 @@ export interface List<Row extends object = object, F extends Record<string, stri
   /** Filters and order as a text, for a saved view. */
   text: ComputedRef<string>;
   choose: (columns: string[] | null) => void;
-  sort: (by: string) => void;
+  orderBy: (by: string) => void;
+  turn: (page: number) => void;
+  resize: (rows: number) => void;
   clear: () => void;
   apply: (query: Query, columns?: string[]) => void;
   /** Rows that were ticked, also of other pages. */
@@ -105,7 +107,9 @@ export function useList<Row extends object, F extends Record<string, string>>(
     shown: computed(() => chosenColumns(spec.columns, state.columns ?? usualColumns(spec.columns, wide.value))),
     text: computed(() => viewText(spec, { ...state, filter: plain() })),
     choose,
-    sort: (by) => (state.sort = by),
+    orderBy: (by) => (state.sort = by),
+    turn: (page) => (state.page = page),
+    resize: (rows) => (state.size = rows),
     clear: () => Object.assign(filter, spec.filters),
     apply: (query, columns) => {
       const wanted = readList(spec, query);

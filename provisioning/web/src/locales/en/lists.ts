@@ -21,4 +21,6 @@ export default {
     pages: "Pages", devices: "Devices", schools: "Schools", lessons: "Lessons", orders: "Work orders", order: "Work order {number}", incident: "Incident {number}", incidents: "Incidents",
     found: "{count} results", nothing: "Nothing found for “{query}”", failed: "Some results could not be fetched: {message}", keys: "↑ ↓ choose, Enter opens, Esc closes", searching: "Searching…",
   },
+  lessons: { owner: "Belongs to" },
+  pushes: { count: "{count} pushes", neededBy: "Needed by", by: "Pushed by" },
 };

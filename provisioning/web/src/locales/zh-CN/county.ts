@@ -3,9 +3,9 @@ export default {
   page: { wall: "大屏" },
   wall: { open: "大屏模式（按 Esc 返回，F 全屏）", title: "{name} 班班通运行情况" },
   county: {
-    schools: "各校终端", allSchools: "查看全部学校", view: "看法", bySize: "按规模", byPlace: "按位置", treeMap: "学校按终端数量大小排列，颜色表示失联的多少", map: "学校按经纬度标出，颜色和形状表示失联的多少",
-    awayOf: "{all} 台中 {away} 台失联", awayShort: "{away} 台失联", allThere: "{all} 台，没有失联",
-    level: { none: "没有终端", fine: "没有失联", some: "少量失联", many: "失联较多", most: "大半失联" },
+    schools: "各校终端", allSchools: "查看全部学校", view: "看法", bySize: "按规模", byPlace: "按位置", treeMap: "学校按终端数量大小排列，颜色表示离线的多少", map: "学校按经纬度标出，颜色和形状表示离线的多少",
+    awayOf: "{all} 台中 {away} 台离线", awayShort: "{away} 台离线", allThere: "{all} 台，没有离线",
+    level: { none: "没有终端", fine: "没有离线", some: "少量离线", many: "离线较多", most: "大半离线" },
     incidents: "未结束的事件", incidentsBy: "严重 {critical} · 警告 {warning} · 提示 {notice}",
     noneLate: "没有超时", arriving: "正在送达的课程", failed: "{count} 个送达失败", pushes: "{count} 次推送进行中",
     lines: "本月宽带达标", linesOf: "达标 {met} 所 · 未达标 {not} 所 · 还不能定 {open} 所", linesNone: "本月还没有测速",
@@ -14,6 +14,6 @@ export default {
   deviceLessons: { ready: "全部就绪", arriving: "还在下载", failed: "有失败的", none: "没有课程" },
   devices: {
     region: "区域", standing: "身份", since: "状态始于", anyPlace: "全部位置", anyLessons: "课程不限", more: "更多条件", moreOn: "更多条件（{count}）", choice: "{value}（{count} 台）",
-    hot: "温度至少", hotHint: "°C，例如 75", full: "空间不足", fullHint: "可用少于百分之几，例如 10", silent: "多久没联系", silentDays: "{n} 天以上",
+    hot: "温度至少", hotHint: "°C，例如 75", full: "空间不足", fullHint: "可用低于 %，例如 10", silent: "多久没联系", silentDays: "{n} 天以上",
   },
 };
