@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Page, alerts::Severity, page_of};
+use super::{Page, alerts::Severity, orders::Order, page_of};
 
 /// How large an incident is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -154,7 +154,7 @@ page_of!(
     IncidentPage, Incident);
 
 /// One incident with its parts and its history.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct IncidentDetail {
     /// The incident.
     pub incident: Incident,
@@ -164,6 +164,9 @@ pub struct IncidentDetail {
     pub history: Vec<IncidentEvent>,
     /// Who was told what.
     pub told: Vec<IncidentTold>,
+    /// Work orders within the reader's reach, oldest first: those for it and for its parts (`incident_id` names which), and
+    /// open ones of other sources on its boards.
+    pub orders: Vec<Order>,
 }
 
 /// One step of an incident.

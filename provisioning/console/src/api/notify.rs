@@ -263,6 +263,8 @@ pub struct Notification {
     pub user: Option<String>,
     /// About which incident.
     pub incident_id: Option<i64>,
+    /// About which work order.
+    pub order_id: Option<i64>,
     /// `opened`, `grown`, `escalated`, `cleared`, `digest`, `test`, `order`.
     pub reason: String,
     /// How bad.
@@ -301,6 +303,8 @@ pub struct NotificationQuery {
     pub channel_id: Option<i64>,
     /// Only about this incident.
     pub incident_id: Option<i64>,
+    /// Only about this work order.
+    pub order_id: Option<i64>,
     /// From 1.
     pub page: Option<u32>,
     /// 1–500, default 50.

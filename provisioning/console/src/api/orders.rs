@@ -7,7 +7,11 @@ use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Page, page_of, schema};
+use super::{
+    Page,
+    incidents::{Incident, IncidentTold},
+    page_of, schema,
+};
 
 /// What an order is for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
@@ -241,6 +245,8 @@ pub struct OrderDetail {
     pub order: Order,
     /// What was written when it was opened.
     pub text: String,
+    /// The incident that it is for.
+    pub incident: Option<Incident>,
     /// By when a notice demands the rectification.
     pub due_on: Option<Date>,
     /// Its clocks.
@@ -251,6 +257,8 @@ pub struct OrderDetail {
     pub photos: Vec<OrderPhoto>,
     /// Spare parts used.
     pub parts: Vec<PartUse>,
+    /// Who was told of it, oldest first.
+    pub told: Vec<IncidentTold>,
     /// What may be done now, as acts; whether this person may is for their role.
     pub next: Vec<OrderAct>,
 }
@@ -347,6 +355,8 @@ pub struct OrderQuery {
     pub device_id: Option<String>,
     /// Only of this area.
     pub area_id: Option<i64>,
+    /// Only for this incident and its parts.
+    pub incident_id: Option<i64>,
     /// From 1.
     pub page: Option<u32>,
     /// 1–500, default 50.
@@ -376,7 +386,8 @@ pub struct NewOrder {
     /// The piece of equipment.
     #[serde(default)]
     pub asset_id: Option<i64>,
-    /// The incident it is for; an incident has one order at most.
+    /// The incident it is for; an incident has one order at most. Of one of several schools, each school has its own: say which
+    /// school.
     #[serde(default)]
     pub incident_id: Option<i64>,
     /// What is wrong; left out: other.

@@ -163,6 +163,40 @@ pub struct ReportFigures {
     pub days: Vec<ReportDay>,
 }
 
+/// Of which running time a preview is.
+#[derive(Debug, Clone, Copy, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct PreviewQuery {
+    /// Month, quarter or year.
+    #[param(inline)]
+    pub kind: ReportKind,
+    /// Of a region and all below…
+    pub region_id: Option<i64>,
+    /// …or of one school.
+    pub school_id: Option<i64>,
+}
+
+/// What a report of the running time would say of the days that are over. It is kept nowhere: it cannot be handed in or frozen.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ReportPreview {
+    /// First day of the time.
+    pub from: Date,
+    /// Its last day, which is still to come.
+    pub to: Date,
+    /// The last day that is counted: yesterday.
+    pub until: Date,
+    /// Version of the dictionary.
+    pub dictionary: String,
+    /// Nothing at all is known of that time yet.
+    pub empty: bool,
+    /// Of all, then of each school, by indicator.
+    pub figures: Vec<ShownFigure>,
+    /// Schools in it.
+    pub schools: Vec<ReportSchool>,
+    /// Each day up to `until`.
+    pub days: Vec<ReportDay>,
+}
+
 /// A school of a report.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct ReportSchool {

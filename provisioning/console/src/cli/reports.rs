@@ -13,12 +13,12 @@ use super::{
 };
 use crate::{
     api::reports::{
-        ExportFormat, ExportTable, ManualFigureChange, NewReport, RegisterFormat, RegisterKind, Report,
-        ReportFormat, ReportKind, ReportQuery, ReportStepKind,
+        ExportFormat, ExportTable, ManualFigureChange, NewReport, PreviewQuery, RegisterFormat, RegisterKind, Report,
+        ReportFormat, ReportKind, ReportQuery, ReportStepKind, ShownFigure,
     },
     config::{Config, Language},
     controllers::reports::{
-        asked, bundle, check, checked_manual, days, dictionary, figures_of, make_file, seal, written,
+        asked, bundle, check, checked_manual, days, dictionary, figures_of, make_file, preview_of, seal, written,
     },
     db::{Db, registers::Asked, scope::Scope},
     pki::{self, keys::SigningKeys},
@@ -27,8 +27,8 @@ use crate::{
 
 /// Rows of a register's file.
 const FILE_ROWS: i64 = 1_000_000;
-/// Rows of an exported table.
-const EXPORT_ROWS: usize = 20_000_000;
+/// Rows of an exported table of a format that is made in memory; a CSV is written as it is read and has no bound.
+const EXPORT_ROWS: usize = 1_000_000;
 
 /// `report`.
 #[derive(Debug, Subcommand)]
@@ -47,6 +47,21 @@ pub enum ReportCommand {
         /// Of this school.
         #[arg(long)]
         school: Option<i64>,
+    },
+    /// Show what a report of the running month, quarter or year would say of its days that are over; nothing is kept of it.
+    Preview {
+        /// How long.
+        #[arg(long, value_enum, default_value = "month")]
+        kind: Kind,
+        /// Of this region and all below.
+        #[arg(long, conflicts_with = "school")]
+        region: Option<i64>,
+        /// Of this school.
+        #[arg(long)]
+        school: Option<i64>,
+        /// How to print.
+        #[command(flatten)]
+        format: Format,
     },
     /// List the reports, newest first.
     List(Format),
@@ -226,6 +241,19 @@ pub enum ReportCommand {
 
 type Kind = ReportKind;
 
+const FIGURE_HEAD: [&str; 6] = ["figure", "value", "numerator", "denominator", "unknown", "why"];
+
+fn figure_row(shown: &ShownFigure) -> Vec<String> {
+    vec![
+        shown.name.clone(),
+        or_dash(shown.value.as_ref()),
+        or_dash(shown.figure.num),
+        or_dash(shown.figure.den),
+        shown.figure.unknown.to_string(),
+        shown.figure.why.clone().unwrap_or_default(),
+    ]
+}
+
 /// Runs one.
 pub(super) async fn report(command: ReportCommand, config: &Config, db: &Db) -> anyhow::Result<ExitCode> {
     let (scope, now, reports) = (Scope::everything(), Timestamp::now(), db.reports());
@@ -245,6 +273,22 @@ pub(super) async fn report(command: ReportCommand, config: &Config, db: &Db) -> 
             let (place, days) = asked(&new, now).map_err(plain)?;
             let body = reports.work_out(&scope, place, kind, days, now).await?;
             println!("{}", reports.add(place, &body, BY, now).await?);
+        }
+        ReportCommand::Preview {
+            kind,
+            region,
+            school,
+            format,
+        } => {
+            let query = PreviewQuery {
+                kind,
+                region_id: region,
+                school_id: school,
+            };
+            let preview = preview_of(db, &scope, query, now).await.map_err(plain)?;
+            list(format, &preview, &FIGURE_HEAD, || {
+                preview.figures.iter().map(figure_row).collect()
+            })?;
         }
         ReportCommand::List(format) => {
             let found = all(|page| {
@@ -275,19 +319,8 @@ pub(super) async fn report(command: ReportCommand, config: &Config, db: &Db) -> 
         }
         ReportCommand::Show { id, version, format } => {
             let figures = figures_of(reports.version(&scope, id, version).await?).map_err(plain)?;
-            let head = ["figure", "value", "numerator", "denominator", "unknown", "why"];
-            list(format, &figures, &head, || {
-                let row = |shown: &crate::api::reports::ShownFigure| {
-                    vec![
-                        shown.name.clone(),
-                        or_dash(shown.value.as_ref()),
-                        or_dash(shown.figure.num),
-                        or_dash(shown.figure.den),
-                        shown.figure.unknown.to_string(),
-                        shown.figure.why.clone().unwrap_or_default(),
-                    ]
-                };
-                figures.figures.iter().map(row).collect()
+            list(format, &figures, &FIGURE_HEAD, || {
+                figures.figures.iter().map(figure_row).collect()
             })?;
         }
         ReportCommand::Rows {
@@ -472,6 +505,13 @@ pub(super) async fn report(command: ReportCommand, config: &Config, db: &Db) -> 
                 let table = ExportTable::of(name)
                     .with_context(|| format!("there is no table {name}; see: report catalogue"))?;
                 let days = days(table, from, to).map_err(plain)?;
+                if matches!(format, ExportFormat::Csv) {
+                    let file = out.join(format!("{name}.csv"));
+                    stream(&reports, table, (region, school), days, &file)
+                        .await
+                        .with_context(|| format!("Failed to write {}", file.display()))?;
+                    continue;
+                }
                 let rows = reports
                     .export(&scope, table, (region, school), days, EXPORT_ROWS)
                     .await?;
@@ -482,6 +522,28 @@ pub(super) async fn report(command: ReportCommand, config: &Config, db: &Db) -> 
         ReportCommand::Days { from, to } => println!("{}", db.device_days().fill(from, to, now).await?),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A table as CSV, written as it is read.
+async fn stream(
+    reports: &crate::db::reports::Reports<'_>,
+    table: &ExportTable,
+    places: (Option<i64>, Option<i64>),
+    days: (Date, Date),
+    file: &std::path::Path,
+) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    let mut into = std::io::BufWriter::new(std::fs::File::create(file)?);
+    into.write_all(b"\xef\xbb\xbf")?;
+    let mut writer = table.csv_into(into)?;
+    reports
+        .export_each(&Scope::everything(), table, places, days, |row| {
+            let written = writer.write_record(ExportTable::record(&row));
+            written.map_err(|error| crate::db::DbError::Value(error.to_string()))
+        })
+        .await?;
+    writer.flush()?;
+    Ok(())
 }
 
 fn write(path: &std::path::Path, bytes: &[u8]) -> anyhow::Result<()> {

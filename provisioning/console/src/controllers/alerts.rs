@@ -1,11 +1,11 @@
 //! Rules, what they raised, and maintenance windows.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, convert::Infallible};
 
 use axum::{
     Json,
-    extract::State,
-    http::{HeaderMap, StatusCode},
+    extract::{FromRequestParts, State},
+    http::{HeaderMap, StatusCode, request::Parts},
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -45,6 +45,14 @@ pub(crate) fn language(app: &AppState, headers: &HeaderMap) -> Language {
     accepted_language(headers).unwrap_or(app.config.language)
 }
 
+impl FromRequestParts<AppState> for Language {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Infallible> {
+        Ok(language(app, &parts.headers))
+    }
+}
+
 /// What people read of a rule.
 pub(crate) fn title_of(key: &str, name: &str, language: Language) -> String {
     if !name.is_empty() {
@@ -55,7 +63,8 @@ pub(crate) fn title_of(key: &str, name: &str, language: Language) -> String {
     if said == code { key.to_owned() } else { said }
 }
 
-fn shown(row: RuleRow, language: Language) -> AlertRule {
+/// A rule as people read it.
+pub(crate) fn shown(row: RuleRow, language: Language) -> AlertRule {
     let (region_id, school_id) = row.node.columns();
     AlertRule {
         title: title_of(&row.key, &row.rule.name, language),
@@ -70,7 +79,11 @@ fn shown(row: RuleRow, language: Language) -> AlertRule {
     }
 }
 
-fn checked(key: &str, mut rule: RuleBody) -> Result<RuleBody, ApiError> {
+/// A rule as it can be written.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn checked(key: &str, mut rule: RuleBody) -> Result<RuleBody, ApiError> {
     alerts::check(key, &rule).map_err(|error| ApiError::invalid(error.field(), error))?;
     rule.name = text("rule.name", &rule.name, 0, 60)?;
     let built_in = alerts::built_in().map_err(ApiError::internal)?;
@@ -186,6 +199,11 @@ pub async fn test_rule(
 /// What rules can look at.
 #[utoipa::path(get, path = "/alert-metrics", tag = "alerts", responses((status = 200, body = AlertMetrics)))]
 pub async fn metric_list(_: Access) -> Json<AlertMetrics> {
+    Json(all_metrics())
+}
+
+/// The same.
+pub(crate) fn all_metrics() -> AlertMetrics {
     let reading = |name: &String| AlertMetric {
         name: name.clone(),
         derived: false,
@@ -194,14 +212,14 @@ pub async fn metric_list(_: Access) -> Json<AlertMetrics> {
         name: (*name).to_owned(),
         derived: true,
     };
-    Json(AlertMetrics {
+    AlertMetrics {
         metrics: metrics::DERIVED
             .iter()
             .map(derived)
             .chain(metrics::readings().iter().map(reading))
             .collect(),
         events: metrics::EVENTS.map(str::to_owned).to_vec(),
-    })
+    }
 }
 
 /// Alerts: open ones first, then the newest.
@@ -240,6 +258,23 @@ pub async fn windows(
     Ok(Json(MaintenancePage::new(found, query.page())))
 }
 
+/// Why a window is set, if it can be set so.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn window_reason(new: &NewMaintenance, now: Timestamp) -> Result<String, ApiError> {
+    if new.to <= new.from || new.to <= now {
+        return Err(ApiError::invalid("to", "must be after from, and not past"));
+    }
+    if new.to.duration_since(new.from) > SignedDuration::from_hours(24 * DAYS) {
+        return Err(ApiError::invalid(
+            "to",
+            format!("is more than {DAYS} days after from"),
+        ));
+    }
+    text("reason", &new.reason, 1, 200)
+}
+
 /// Sets a stretch in which nobody is told because somebody works there. Alerts are still written down.
 #[utoipa::path(post, path = "/maintenance-windows", tag = "alerts", request_body = NewMaintenance, responses(
     (status = 201, body = MaintenanceWindow),
@@ -256,16 +291,7 @@ pub async fn add_window(
         return Err(ApiError::invalid("region_id", "give region_id or school_id"));
     }
     let now = Timestamp::now();
-    if new.to <= new.from || new.to <= now {
-        return Err(ApiError::invalid("to", "must be after from, and not past"));
-    }
-    if new.to.duration_since(new.from) > SignedDuration::from_hours(24 * DAYS) {
-        return Err(ApiError::invalid(
-            "to",
-            format!("is more than {DAYS} days after from"),
-        ));
-    }
-    let reason = text("reason", &new.reason, 1, 200)?;
+    let reason = window_reason(&new, now)?;
     let db = app.db.alerts();
     let by = &access.user.username;
     let id = db

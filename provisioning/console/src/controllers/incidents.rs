@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     Body, Path, Query,
     alerts::{language, title_of},
+    orders::narrowed,
     text,
 };
 use crate::{
@@ -27,9 +28,9 @@ use crate::{
     messages,
 };
 
-const NOTE_CHARS: usize = 500;
+pub(crate) const NOTE_CHARS: usize = 500;
 /// The longest snooze.
-const DAYS: i64 = 30;
+pub(crate) const DAYS: i64 = 30;
 
 /// A sentence about an incident.
 pub(crate) fn sentence(incident: &Incident, language: Language) -> String {
@@ -48,7 +49,8 @@ pub(crate) fn sentence(incident: &Incident, language: Language) -> String {
     messages::text(language, code, &args)
 }
 
-fn titled(mut incident: Incident, language: Language) -> Incident {
+/// An incident with its sentence.
+pub(crate) fn titled(mut incident: Incident, language: Language) -> Incident {
     incident.title = sentence(&incident, language);
     incident
 }
@@ -66,6 +68,9 @@ async fn detailed(
         .into_iter()
         .map(|part| titled(part, language))
         .collect();
+    let seen = access.reach(&app.db, "orders.read").await?;
+    let seen = narrowed(app, access, &seen).await?;
+    found.orders = app.db.orders().of_incident(&seen, id, Timestamp::now()).await?;
     Ok(Json(found))
 }
 

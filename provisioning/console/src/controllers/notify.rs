@@ -15,9 +15,15 @@ use crate::{
         schema,
     },
     app::{AppState, Noun},
-    db::notify::{ChannelRow, ESCALATION, NewRow, Secrets, Settings},
+    config::{Config, Language},
+    db::{
+        Db,
+        notify::{ChannelRow, ESCALATION, NewRow, Secrets, Settings},
+        scope::Scope,
+    },
     error::ApiError,
     notify::{self, Message},
+    pki::Sealer,
 };
 
 /// Channels, by name; never their secrets.
@@ -40,7 +46,7 @@ pub async fn add_channel(
     access: Access,
     Body(new): Body<NewChannel>,
 ) -> Result<(StatusCode, Json<Channel>), ApiError> {
-    let row = checked(&app, new, None).await?;
+    let row = checked(&app.db, &app.config, &app.seal, new, None).await?;
     let db = app.db.notify();
     let id = db
         .set_channel(&access.scope, None, &row, &access.user.username, Timestamp::now())
@@ -64,7 +70,7 @@ pub async fn change_channel(
 ) -> Result<Json<Channel>, ApiError> {
     let db = app.db.notify();
     db.channel(&access.scope, id).await?;
-    let row = checked(&app, new, Some(id)).await?;
+    let row = checked(&app.db, &app.config, &app.seal, new, Some(id)).await?;
     db.set_channel(
         &access.scope,
         Some(id),
@@ -107,7 +113,26 @@ pub async fn test_channel(
     Path(id): Path<i64>,
     Body(new): Body<ChannelTest>,
 ) -> Result<Json<ChannelTested>, ApiError> {
-    let channel = app.db.notify().channel(&access.scope, id).await?;
+    let language = access.user.language();
+    Ok(Json(
+        tested(&app.db, &app.config, &app.seal, &access.scope, id, &new, language).await?,
+    ))
+}
+
+/// Sends a test through a channel at once, and notes how that went.
+///
+/// # Errors
+/// The channel is out of reach, or needs another address.
+pub(crate) async fn tested(
+    db: &Db,
+    config: &Config,
+    seal: &Sealer,
+    scope: &Scope,
+    id: i64,
+    new: &ChannelTest,
+    language: Language,
+) -> Result<ChannelTested, ApiError> {
+    let channel = db.notify().channel(scope, id).await?;
     let address = text("address", new.address.as_deref().unwrap_or_default(), 0, 200)?;
     if channel.kind == ChannelKind::Smtp && !address.contains('@') {
         return Err(ApiError::invalid(
@@ -115,35 +140,37 @@ pub async fn test_channel(
             "an e-mail needs an address to go to",
         ));
     }
-    let way = app.db.notify().way(id).await?;
-    let message = Message::test(&way, address, access.user.language(), Timestamp::now());
+    let way = db.notify().way(id).await?;
+    let message = Message::test(&way, address, language, Timestamp::now());
     let started = std::time::Instant::now();
-    let outcome = notify::send(&app, &way, &message).await;
+    let outcome = notify::send(config, seal, &way, &message).await;
     let took_ms = u32::try_from(started.elapsed().as_millis()).unwrap_or(u32::MAX);
     let error = outcome.err().map(|error| error.to_string());
-    app.db
-        .notify()
-        .tested(
-            &access.scope,
-            id,
-            &message,
-            error.as_deref(),
-            took_ms,
-            Timestamp::now(),
-        )
+    db.notify()
+        .tested(scope, id, &message, error.as_deref(), took_ms, Timestamp::now())
         .await?;
-    Ok(Json(ChannelTested {
+    Ok(ChannelTested {
         delivered: error.is_none(),
         error,
         took_ms,
-    }))
+    })
 }
 
-async fn checked(app: &AppState, new: NewChannel, id: Option<i64>) -> Result<ChannelRow, ApiError> {
+/// A channel as it can be written: where to is allowed, and secrets are sealed. What is left out of one that is there stays.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) async fn checked(
+    db: &Db,
+    config: &Config,
+    seal: &Sealer,
+    new: NewChannel,
+    id: Option<i64>,
+) -> Result<ChannelRow, ApiError> {
     let known = match id {
         Some(id) => {
-            let way = app.db.notify().way(id).await?;
-            let secrets = notify::open(app, &way).map_err(ApiError::internal)?;
+            let way = db.notify().way(id).await?;
+            let secrets = notify::open(seal, &way).map_err(ApiError::internal)?;
             Some((way.settings, secrets))
         }
         None => None,
@@ -185,7 +212,7 @@ async fn checked(app: &AppState, new: NewChannel, id: Option<i64>) -> Result<Cha
                 secrets.password = Some(password).filter(|password| !password.is_empty());
             }
             settings.target = format!("{}:{}", settings.smtp_host, settings.smtp_port);
-            app.config
+            config
                 .notify
                 .check_smtp(&settings.smtp_host, settings.smtp_security)
                 .map_err(|error| ApiError::invalid("smtp_host", error))?;
@@ -198,15 +225,14 @@ async fn checked(app: &AppState, new: NewChannel, id: Option<i64>) -> Result<Cha
                 .url
                 .as_deref()
                 .ok_or_else(|| ApiError::invalid("url", "is missing"))?;
-            let url = app
-                .config
+            let url = config
                 .notify
                 .check_url(url)
                 .map_err(|error| ApiError::invalid("url", error))?;
             settings.target = notify::guard::shown(&url);
         }
     }
-    let sealed = notify::seal(app, &secrets).map_err(ApiError::internal)?;
+    let sealed = notify::seal(seal, &secrets).map_err(ApiError::internal)?;
     Ok(ChannelRow {
         node,
         kind: new.kind,
@@ -226,6 +252,32 @@ pub async fn recipients(State(app): State<AppState>, access: Access) -> Result<J
     }))
 }
 
+/// How a person is reached, as it can be written.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn recipient_row<'a>(
+    new: &'a NewRecipient,
+    address: &'a str,
+    kind: ChannelKind,
+) -> Result<NewRow<'a>, ApiError> {
+    if kind == ChannelKind::Smtp && !notify::smtp::is_address(address) {
+        return Err(ApiError::invalid("address", "is no e-mail address"));
+    }
+    Ok(NewRow {
+        username: &new.username,
+        channel: new.channel_id,
+        address,
+        severity: new.severity.unwrap_or(Severity::Warning),
+        cap: within("cap_per_hour", new.cap_per_hour.unwrap_or(6), 1, 60)?,
+        quiet: (
+            within("quiet_from", new.quiet_from.unwrap_or(0), 0, 1_439)?,
+            within("quiet_to", new.quiet_to.unwrap_or(0), 0, 1_439)?,
+        ),
+        tell_cleared: new.tell_cleared.unwrap_or(false),
+    })
+}
+
 /// Sets how a person is reached through a channel. Whom that concerns at which school follows from areas and roles.
 #[utoipa::path(put, path = "/notification-recipients", tag = "alerts", request_body = NewRecipient, responses(
     (status = 200, body = Recipient),
@@ -240,21 +292,7 @@ pub async fn set_recipient(
     let db = app.db.notify();
     let channel = db.channel(&access.scope, new.channel_id).await?;
     let address = text("address", &new.address, 0, 200)?;
-    if channel.kind == ChannelKind::Smtp && !notify::smtp::is_address(&address) {
-        return Err(ApiError::invalid("address", "is no e-mail address"));
-    }
-    let row = NewRow {
-        username: &new.username,
-        channel: new.channel_id,
-        address: &address,
-        severity: new.severity.unwrap_or(Severity::Warning),
-        cap: within("cap_per_hour", new.cap_per_hour.unwrap_or(6), 1, 60)?,
-        quiet: (
-            within("quiet_from", new.quiet_from.unwrap_or(0), 0, 1_439)?,
-            within("quiet_to", new.quiet_to.unwrap_or(0), 0, 1_439)?,
-        ),
-        tell_cleared: new.tell_cleared.unwrap_or(false),
-    };
+    let row = recipient_row(&new, &address, channel.kind)?;
     let id = db
         .set_recipient(&access.scope, &row, &access.user.username, Timestamp::now())
         .await?;

@@ -10,7 +10,7 @@ use axum::{
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
-use super::{Body, Path, Query, roster::receive, text, usage::stretch, within};
+use super::{Body, Path, Query, incidents::titled, roster::receive, text, usage::stretch, within};
 use crate::{
     access::{Access, Role},
     api::{
@@ -22,7 +22,9 @@ use crate::{
         schema,
     },
     app::{AppState, Noun},
+    config::Language,
     db::{
+        DbError,
         orders::NewPhoto,
         scope::{Node, Scope},
     },
@@ -53,23 +55,54 @@ impl From<PhotoError> for ApiError {
 /// A technician who looks after areas sees those, and schools where an order was given to them; everybody else what their
 /// roles reach.
 async fn reach(app: &AppState, access: &Access) -> Result<Scope, ApiError> {
+    narrowed(app, access, &access.scope).await
+}
+
+/// The same of what another action reaches.
+pub(super) async fn narrowed(app: &AppState, access: &Access, scope: &Scope) -> Result<Scope, ApiError> {
     if access.grants.iter().any(|held| held.role != Role::Technician) {
-        return Ok(access.scope.clone());
+        return Ok(scope.clone());
     }
     let own = app.db.areas().schools_of(access.user.id).await?;
     if own.is_empty() {
-        return Ok(access.scope.clone());
+        return Ok(scope.clone());
     }
     let nodes: Vec<Node> = own
         .into_iter()
-        .filter(|school| access.scope.has_school(*school))
+        .filter(|school| scope.has_school(*school))
         .map(Node::School)
         .collect();
     Ok(app.db.resolve_scope(&nodes, false).await?)
 }
 
-async fn shown(app: &AppState, scope: &Scope, id: i64) -> Result<Json<OrderDetail>, ApiError> {
-    let found = app.db.orders().get(scope, id, Timestamp::now()).await?;
+/// An order with the incident it is for, where the reader may see that.
+async fn with_incident(
+    app: &AppState,
+    access: &Access,
+    scope: &Scope,
+    id: i64,
+    language: Language,
+) -> Result<OrderDetail, ApiError> {
+    let mut found = app.db.orders().get(scope, id, Timestamp::now()).await?;
+    if let Some(incident) = found.order.incident_id {
+        let seen = access.reach(&app.db, "alerts.read").await?;
+        found.incident = match app.db.incidents().one(&seen, incident).await {
+            Ok(incident) => Some(titled(incident, language)),
+            Err(DbError::NotFound { .. }) => None,
+            Err(error) => return Err(error.into()),
+        };
+    }
+    Ok(found)
+}
+
+async fn shown(
+    app: &AppState,
+    access: &Access,
+    scope: &Scope,
+    id: i64,
+    language: Language,
+) -> Result<Json<OrderDetail>, ApiError> {
+    let found = with_incident(app, access, scope, id, language).await?;
     app.changed(Noun::Order, id.to_string());
     if found.order.fault_id.is_some()
         && let Some(device) = &found.order.device_id
@@ -112,6 +145,7 @@ pub async fn counts(State(app): State<AppState>, access: Access) -> Result<Json<
 pub async fn open(
     State(app): State<AppState>,
     access: Access,
+    language: Language,
     Body(mut new): Body<NewOrder>,
 ) -> Result<(StatusCode, Json<OrderDetail>), ApiError> {
     let scope = reach(&app, &access).await?;
@@ -123,7 +157,7 @@ pub async fn open(
         .orders()
         .open(&scope, &new, &access.user.username, now)
         .await?;
-    Ok((StatusCode::CREATED, shown(&app, &scope, id).await?))
+    Ok((StatusCode::CREATED, shown(&app, &access, &scope, id, language).await?))
 }
 
 /// A text of several lines.
@@ -151,6 +185,7 @@ fn long_text(value: &str) -> Result<String, ApiError> {
 pub async fn open_rectification(
     State(app): State<AppState>,
     access: Access,
+    language: Language,
     Body(mut new): Body<NewRectification>,
 ) -> Result<(StatusCode, Json<OrderDetail>), ApiError> {
     new.title = text("title", &new.title, 2, 80)?;
@@ -166,7 +201,7 @@ pub async fn open_rectification(
     let id = orders
         .open_rectification(&access.scope, &new, &access.user.username, now)
         .await?;
-    Ok((StatusCode::CREATED, shown(&app, &access.scope, id).await?))
+    Ok((StatusCode::CREATED, shown(&app, &access, &access.scope, id, language).await?))
 }
 
 /// One order with all that happened.
@@ -177,17 +212,18 @@ pub async fn open_rectification(
 pub async fn detail(
     State(app): State<AppState>,
     access: Access,
+    language: Language,
     Path(id): Path<i64>,
 ) -> Result<Json<OrderDetail>, ApiError> {
     let scope = reach(&app, &access).await?;
-    Ok(Json(app.db.orders().get(&scope, id, Timestamp::now()).await?))
+    Ok(Json(with_incident(&app, &access, &scope, id, language).await?))
 }
 
 async fn act(
     app: &AppState,
     access: &Access,
-    id: i64,
-    what: OrderAct,
+    language: Language,
+    (id, what): (i64, OrderAct),
     note: &str,
 ) -> Result<Json<OrderDetail>, ApiError> {
     let scope = reach(app, access).await?;
@@ -197,7 +233,7 @@ async fn act(
         .orders()
         .act(&scope, id, what, who, &note, Timestamp::now())
         .await?;
-    shown(app, &scope, id).await
+    shown(app, access, &scope, id, language).await
 }
 
 /// A word of whoever works on it.
@@ -211,6 +247,7 @@ async fn act(
 pub async fn work(
     State(app): State<AppState>,
     access: Access,
+    language: Language,
     Path(id): Path<i64>,
     Body(new): Body<OrderWork>,
 ) -> Result<Json<OrderDetail>, ApiError> {
@@ -223,7 +260,7 @@ pub async fn work(
             OrderAct::Noted
         }
     };
-    act(&app, &access, id, what, &new.note).await
+    act(&app, &access, language, (id, what), &new.note).await
 }
 
 /// A verdict on a repair: it works, it does not, it is over.
@@ -237,6 +274,7 @@ pub async fn work(
 pub async fn verdict(
     State(app): State<AppState>,
     access: Access,
+    language: Language,
     Path(id): Path<i64>,
     Body(new): Body<OrderVerdict>,
 ) -> Result<Json<OrderDetail>, ApiError> {
@@ -245,7 +283,7 @@ pub async fn verdict(
         VerdictStep::Reopen => OrderAct::Reopened,
         VerdictStep::Close => OrderAct::Closed,
     };
-    act(&app, &access, id, what, &new.note).await
+    act(&app, &access, language, (id, what), &new.note).await
 }
 
 /// Who does it, how urgent it is, what it concerns, or that it ends without a repair.
@@ -259,6 +297,7 @@ pub async fn verdict(
 pub async fn change(
     State(app): State<AppState>,
     access: Access,
+    language: Language,
     Path(id): Path<i64>,
     Body(mut new): Body<OrderChange>,
 ) -> Result<Json<OrderDetail>, ApiError> {
@@ -268,7 +307,7 @@ pub async fn change(
         .orders()
         .change(&access.scope, id, &new, by, Timestamp::now())
         .await?;
-    shown(&app, &access.scope, id).await
+    shown(&app, &access, &access.scope, id, language).await
 }
 
 /// Adds a photo (JPEG or PNG, at most 5 MB, at most 8 of one order). It is drawn anew: nothing that the camera wrote stays.
@@ -283,6 +322,7 @@ pub async fn change(
 pub async fn add_photo(
     State(app): State<AppState>,
     access: Access,
+    language: Language,
     Path(id): Path<i64>,
     Query(query): Query<PhotoQuery>,
     form: Multipart,
@@ -311,7 +351,7 @@ pub async fn add_photo(
         .orders()
         .add_photo(&scope, id, &photo, who, Timestamp::now())
         .await?;
-    shown(&app, &scope, id).await
+    shown(&app, &access, &scope, id, language).await
 }
 
 /// A photo of an order.
@@ -351,6 +391,7 @@ pub async fn photo(
 pub async fn use_part(
     State(app): State<AppState>,
     access: Access,
+    language: Language,
     Path(id): Path<i64>,
     Body(new): Body<NewPartUse>,
 ) -> Result<Json<OrderDetail>, ApiError> {
@@ -361,7 +402,7 @@ pub async fn use_part(
         .orders()
         .use_part(&scope, id, &new, by, Timestamp::now())
         .await?;
-    shown(&app, &scope, id).await
+    shown(&app, &access, &scope, id, language).await
 }
 
 /// Spare parts, those to be bought first.

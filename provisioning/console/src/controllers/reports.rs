@@ -19,8 +19,8 @@ use crate::{
     access::Access,
     api::{
         reports::{
-            FigureQuery, FigureRowPage, ManualFigure, ManualFigureChange, MonthQuery, NewReport, ReportCheck,
-            ReportDay, ReportDetail, ReportFigures, ReportPage, ReportQuery, ReportSchool, ReportStepKind,
+            FigureQuery, FigureRowPage, ManualFigure, ManualFigureChange, MonthQuery, NewReport, PreviewQuery, ReportCheck,
+            ReportDay, ReportDetail, ReportFigures, ReportPage, ReportPreview, ReportQuery, ReportSchool, ReportStepKind,
             ShownFigure, VersionQuery, WithReason,
         },
         schema,
@@ -33,6 +33,7 @@ use crate::{
     },
     domain::{indicators::Dictionary, timetables},
     error::{ApiError, Code},
+    reports::body::Body as ReportBody,
 };
 
 /// Longest reason.
@@ -58,18 +59,20 @@ pub(crate) fn dictionary() -> Result<&'static Dictionary, ApiError> {
     Dictionary::get().map_err(ApiError::internal)
 }
 
+fn place_asked(region: Option<i64>, school: Option<i64>) -> Result<Place, ApiError> {
+    match (region, school) {
+        (Some(region), None) => Ok(Place::Region(region)),
+        (None, Some(school)) => Ok(Place::School(school)),
+        _ => Err(ApiError::invalid(
+            "region_id",
+            "give either region_id or school_id",
+        )),
+    }
+}
+
 /// The place of a new report and its days, which have to be over.
 pub(crate) fn asked(new: &NewReport, now: Timestamp) -> Result<(Place, (Date, Date)), ApiError> {
-    let place = match (new.region_id, new.school_id) {
-        (Some(region), None) => Place::Region(region),
-        (None, Some(school)) => Place::School(school),
-        _ => {
-            return Err(ApiError::invalid(
-                "region_id",
-                "give either region_id or school_id",
-            ));
-        }
-    };
+    let place = place_asked(new.region_id, new.school_id)?;
     let (from, to) = new.kind.around(new.date);
     if to >= timetables::today(now) || from.year() < FIRST_YEAR {
         return Err(ApiError::invalid(
@@ -156,8 +159,29 @@ pub async fn figures(
 
 /// What a version says, for people.
 pub(crate) fn figures_of(found: Stored) -> Result<ReportFigures, ApiError> {
+    let shown = shown_of(found.body)?;
+    Ok(ReportFigures {
+        version: found.version,
+        state: found.state,
+        digest: found.digest,
+        dictionary: shown.dictionary,
+        empty: shown.empty,
+        figures: shown.figures,
+        schools: shown.schools,
+        days: shown.days,
+    })
+}
+
+struct Shown {
+    dictionary: String,
+    empty: bool,
+    figures: Vec<ShownFigure>,
+    schools: Vec<ReportSchool>,
+    days: Vec<ReportDay>,
+}
+
+fn shown_of(body: ReportBody) -> Result<Shown, ApiError> {
     let dictionary = dictionary()?;
-    let body = found.body;
     let figures = body
         .figures
         .into_iter()
@@ -182,10 +206,7 @@ pub(crate) fn figures_of(found: Stored) -> Result<ReportFigures, ApiError> {
         silent: day.silent,
         online_s: day.online_s,
     };
-    Ok(ReportFigures {
-        version: found.version,
-        state: found.state,
-        digest: found.digest,
+    Ok(Shown {
         dictionary: body.dictionary,
         empty: body.empty,
         figures,
@@ -200,6 +221,60 @@ pub(crate) fn figures_of(found: Stored) -> Result<ReportFigures, ApiError> {
             })
             .collect(),
         days: dates.zip(&body.days).map(day).collect(),
+    })
+}
+
+/// What a report of the running month, quarter or year would say of its days that are over; nothing is kept of it.
+#[utoipa::path(get, path = "/report-preview", tag = "reports", params(PreviewQuery), responses(
+    (status = 200, body = ReportPreview),
+    (status = 404, body = schema::Problem, content_type = "application/problem+json"),
+    (status = 422, body = schema::Problem, content_type = "application/problem+json"),
+))]
+pub async fn preview(
+    State(app): State<AppState>,
+    access: Access,
+    Query(query): Query<PreviewQuery>,
+) -> Result<Json<ReportPreview>, ApiError> {
+    Ok(Json(
+        preview_of(&app.db, &access.scope, query, Timestamp::now()).await?,
+    ))
+}
+
+/// The same.
+///
+/// # Errors
+/// The place is out of reach, or no day of the time is over.
+pub(crate) async fn preview_of(
+    db: &Db,
+    scope: &Scope,
+    query: PreviewQuery,
+    now: Timestamp,
+) -> Result<ReportPreview, ApiError> {
+    let place = place_asked(query.region_id, query.school_id)?;
+    let today = timetables::today(now);
+    let (from, to) = query.kind.around(today);
+    let until = timetables::later(today, -1);
+    if until < from {
+        return Err(ApiError::invalid(
+            "kind",
+            format!("{from} to {to} began today; there is something to see tomorrow"),
+        ));
+    }
+    let _turn = turn().await?;
+    let body = db
+        .reports()
+        .work_out(scope, place, query.kind, (from, until), now)
+        .await?;
+    let shown = shown_of(body)?;
+    Ok(ReportPreview {
+        from,
+        to,
+        until,
+        dictionary: shown.dictionary,
+        empty: shown.empty,
+        figures: shown.figures,
+        schools: shown.schools,
+        days: shown.days,
     })
 }
 

@@ -196,6 +196,31 @@ type Told = (
     Option<String>,
 );
 
+/// Who was told of what a column of `notifications n` names, oldest first.
+pub(super) async fn told_of(
+    connection: &mut SqliteConnection,
+    column: &'static str,
+    id: i64,
+) -> DbResult<Vec<IncidentTold>> {
+    let rows: Vec<Told> = sqlx::query_as(AssertSqlSafe(format!(
+        "SELECT u.display_name, c.name, n.reason, n.state, n.sent_at, n.error FROM notifications n
+           JOIN notification_channels c ON c.id = n.channel_id LEFT JOIN users u ON u.id = n.user_id
+          WHERE {column} = ? ORDER BY n.id"
+    )))
+    .bind(id)
+    .fetch_all(connection)
+    .await?;
+    let one = |(user, channel, reason, state, sent_at, error): Told| IncidentTold {
+        user,
+        channel,
+        reason,
+        state,
+        sent_at: sent_at.map(instant),
+        error,
+    };
+    Ok(rows.into_iter().map(one).collect())
+}
+
 impl Incidents<'_> {
     /// Incidents within `scope`: open ones first, then the newest. Titles are empty; the caller knows the language.
     ///
@@ -276,6 +301,15 @@ impl Incidents<'_> {
         Ok((items, uint(total)))
     }
 
+    /// One incident.
+    ///
+    /// # Errors
+    /// [`DbError::NotFound`], also for one out of reach.
+    pub async fn one(&self, scope: &Scope, id: i64) -> DbResult<Incident> {
+        let mut reading = self.0.read.acquire().await?;
+        one(&mut reading, scope, id).await
+    }
+
     /// One incident with its parts, history, and who was told.
     ///
     /// # Errors
@@ -298,34 +332,20 @@ impl Incidents<'_> {
         .bind(id)
         .fetch_all(&mut *reading)
         .await?;
-        let told: Vec<Told> = sqlx::query_as(
-            "SELECT u.display_name, c.name, n.reason, n.state, n.sent_at, n.error FROM notifications n
-               JOIN notification_channels c ON c.id = n.channel_id LEFT JOIN users u ON u.id = n.user_id
-              WHERE n.incident_id = ? ORDER BY n.id",
-        )
-        .bind(id)
-        .fetch_all(&mut *reading)
-        .await?;
+        let told = told_of(&mut reading, "n.incident_id", id).await?;
         let event = |(at, by, what, note)| IncidentEvent {
             at: instant(at),
             by,
             what,
             note,
         };
-        let message =
-            |(user, channel, reason, state, sent_at, error): (_, _, _, _, Option<i64>, _)| IncidentTold {
-                user,
-                channel,
-                reason,
-                state,
-                sent_at: sent_at.map(instant),
-                error,
-            };
         Ok(IncidentDetail {
             incident,
             parts,
             history: history.into_iter().map(event).collect(),
-            told: told.into_iter().map(message).collect(),
+            told,
+            // Whoever asks for them says when.
+            orders: Vec::new(),
         })
     }
 

@@ -1,5 +1,7 @@
-//! Channels, recipients, and messages. What is to be told, and to whom, is worked out in [`plan`].
+//! Channels, recipients, and messages. What is to be told, and to whom, is worked out in [`plan`];
+//! what happened to work orders is in [`news`].
 
+pub mod news;
 pub mod plan;
 
 use jiff::Timestamp;
@@ -160,6 +162,7 @@ struct MessageSql {
     channel: String,
     user: Option<String>,
     incident_id: Option<i64>,
+    order_id: Option<i64>,
     reason: String,
     severity: String,
     title: String,
@@ -526,7 +529,8 @@ impl Notify<'_> {
         query: &NotificationQuery,
     ) -> DbResult<(Vec<Notification>, u64)> {
         let narrow = "FROM notifications n JOIN notification_channels c ON c.id = n.channel_id LEFT JOIN users u ON u.id = n.user_id
-              WHERE (?3 IS NULL OR n.state = ?3) AND (?4 IS NULL OR n.channel_id = ?4) AND (?5 IS NULL OR n.incident_id = ?5) AND ";
+              WHERE (?3 IS NULL OR n.state = ?3) AND (?4 IS NULL OR n.channel_id = ?4) AND (?5 IS NULL OR n.incident_id = ?5)
+                AND (?6 IS NULL OR n.order_id = ?6) AND ";
         let total: i64 =
             sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT count(*) {narrow} {PLACED}")))
                 .bind(scope.schools())
@@ -534,12 +538,13 @@ impl Notify<'_> {
                 .bind(&query.state)
                 .bind(query.channel_id)
                 .bind(query.incident_id)
+                .bind(query.order_id)
                 .fetch_one(&self.0.read)
                 .await?;
         let sql = format!(
-            "SELECT n.id, n.channel_id, c.name AS channel, u.display_name AS user, n.incident_id, n.reason, n.severity, n.title,
+            "SELECT n.id, n.channel_id, c.name AS channel, u.display_name AS user, n.incident_id, n.order_id, n.reason, n.severity, n.title,
                     n.text, n.created_at, n.state, n.due_at, n.tries, n.took_ms, n.error, n.sent_at {narrow} {PLACED}
-              ORDER BY n.id DESC LIMIT ?6 OFFSET ?7"
+              ORDER BY n.id DESC LIMIT ?7 OFFSET ?8"
         );
         let rows: Vec<MessageSql> = sqlx::query_as(sqlx::AssertSqlSafe(sql))
             .bind(scope.schools())
@@ -547,6 +552,7 @@ impl Notify<'_> {
             .bind(&query.state)
             .bind(query.channel_id)
             .bind(query.incident_id)
+                .bind(query.order_id)
             .bind(query.page().limit())
             .bind(query.page().offset())
             .fetch_all(&self.0.read)
@@ -560,6 +566,7 @@ impl Notify<'_> {
             channel: row.channel,
             user: row.user,
             incident_id: row.incident_id,
+            order_id: row.order_id,
             reason: row.reason,
             severity: Severity::of_column(&row.severity),
             title: row.title,

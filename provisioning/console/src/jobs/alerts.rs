@@ -106,7 +106,10 @@ pub async fn round(app: &AppState, memory: &mut Memory, now: Timestamp) -> DbRes
         .incidents()
         .settle(now.checked_sub(RESOLVE).unwrap_or(now), now)
         .await?;
-    if changed || followed || settled {
+    // After what is over was ended: that is not told any more.
+    let maintained = alerts.maintained(now).await?;
+    let unquiet = app.db.incidents().end_quiet(&maintained, now).await?;
+    if changed || followed || settled || unquiet {
         app.changes.tell(Noun::Incident, None);
     }
     Ok(())

@@ -1,5 +1,7 @@
 //! Tells people: first who is responsible for a school, then, unless somebody takes it, the next tier. Each channel has its own
-//! way out, so one that hangs holds up no other.
+//! way out, so one that hangs holds up no other. What is told of work orders is in [`orders`].
+
+mod orders;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -103,6 +105,9 @@ pub async fn plan(app: &AppState, now: Timestamp) -> DbResult<()> {
         if let Err(error) = incident(app, due, now).await {
             tracing::error!(error = %error, incident = due.id, "people could not be told of an incident");
         }
+    }
+    if let Err(error) = orders::plan(app, now).await {
+        tracing::error!(error = %error, "people could not be told of work orders");
     }
     digests(app, now).await?;
     due.map(|_| ())
@@ -343,6 +348,7 @@ fn message(
         user,
         address,
         incident: Some(incident),
+        order: None,
         reason,
         severity,
         title,
@@ -391,6 +397,7 @@ async fn digests(app: &AppState, now: Timestamp) -> DbResult<()> {
             user: Some(held.user_id),
             address: held.address.clone(),
             incident: None,
+            order: None,
             reason: "digest",
             severity: match held.worst {
                 2 => Severity::Critical,
@@ -458,7 +465,7 @@ async fn through(app: &AppState, channel: i64, messages: Vec<Waiting>) -> DbResu
     };
     for one in messages {
         let started = std::time::Instant::now();
-        let outcome = notify::send(app, &way, &Message::from(&one)).await;
+        let outcome = notify::send(&app.config, &app.seal, &way, &Message::from(&one)).await;
         let took = u32::try_from(started.elapsed().as_millis()).unwrap_or(u32::MAX);
         let now = Timestamp::now();
         match outcome {

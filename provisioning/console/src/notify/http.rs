@@ -112,10 +112,14 @@ pub(super) async fn send(
 }
 
 fn body(kind: ChannelKind, message: &Message, web_url: &str) -> Value {
-    let page = message
-        .incident
+    let about = match (message.order, message.incident) {
+        (Some(id), _) => Some(format!("orders/{id}")),
+        (None, Some(id)) => Some(format!("incidents/{id}")),
+        (None, None) => None,
+    };
+    let page = about
         .filter(|_| !web_url.is_empty())
-        .map(|id| format!("{}/incidents/{id}", web_url.trim_end_matches('/')));
+        .map(|path| format!("{}/{path}", web_url.trim_end_matches('/')));
     let whole = format!("{}\n{}", message.title, message.text);
     let numbers: Vec<&str> = Some(message.address.as_str())
         .filter(|number| !number.is_empty())
@@ -136,6 +140,7 @@ fn body(kind: ChannelKind, message: &Message, web_url: &str) -> Value {
             "title": message.title,
             "text": message.text,
             "incident_id": message.incident,
+            "order_id": message.order,
             "to": message.address,
             "url": page,
             "made_at": message.made,

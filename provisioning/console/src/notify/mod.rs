@@ -10,13 +10,13 @@ use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 
-pub use self::words::{Told, opened, sentences};
+pub use self::words::{Told, opened, order, sentences};
 use crate::{
     api::{alerts::Severity, notify::ChannelKind},
-    app::AppState,
-    config::Language,
+    config::{Config, Language},
     db::notify::{Secrets, Way, plan::Waiting},
     messages,
+    pki::Sealer,
 };
 
 /// One try of one message, from looking the name up to the answer.
@@ -32,6 +32,8 @@ pub struct Message {
     pub address: String,
     /// About which incident.
     pub incident: Option<i64>,
+    /// About which order.
+    pub order: Option<i64>,
     /// Why.
     pub reason: String,
     /// How bad.
@@ -52,6 +54,7 @@ impl Message {
             id: format!("test-{}-{}", way.id, now.as_millisecond()),
             address,
             incident: None,
+            order: None,
             reason: "test".into(),
             severity: Severity::Notice,
             title: messages::text(language, "notify_test_title", &args),
@@ -67,6 +70,7 @@ impl From<&Waiting> for Message {
             id: format!("n-{}", row.id),
             address: row.address.clone(),
             incident: row.incident_id,
+            order: row.order_id,
             reason: row.reason.clone(),
             severity: Severity::of_column(&row.severity),
             title: row.title.clone(),
@@ -120,17 +124,17 @@ impl SendError {
 ///
 /// # Errors
 /// The system gives no randomness.
-pub fn seal(app: &AppState, secrets: &Secrets) -> anyhow::Result<Vec<u8>> {
-    Ok(app.seal.seal(PURPOSE, &serde_json::to_vec(secrets)?)?)
+pub fn seal(sealer: &Sealer, secrets: &Secrets) -> anyhow::Result<Vec<u8>> {
+    Ok(sealer.seal(PURPOSE, &serde_json::to_vec(secrets)?)?)
 }
 
 /// Opens them.
 ///
 /// # Errors
 /// They were sealed under another unlock secret.
-pub fn open(app: &AppState, way: &Way) -> anyhow::Result<Secrets> {
+pub fn open(sealer: &Sealer, way: &Way) -> anyhow::Result<Secrets> {
     match &way.secret {
-        Some(sealed) => Ok(serde_json::from_slice(&app.seal.open(PURPOSE, sealed)?)?),
+        Some(sealed) => Ok(serde_json::from_slice(&sealer.open(PURPOSE, sealed)?)?),
         None => Ok(Secrets::default()),
     }
 }
@@ -139,12 +143,17 @@ pub fn open(app: &AppState, way: &Way) -> anyhow::Result<Secrets> {
 ///
 /// # Errors
 /// Why it did not go out; names the other side, and no secret.
-pub async fn send(app: &AppState, way: &Way, message: &Message) -> Result<(), SendError> {
-    let secrets = open(app, way).map_err(|error| SendError::Channel(error.to_string()))?;
+pub async fn send(
+    config: &Config,
+    sealer: &Sealer,
+    way: &Way,
+    message: &Message,
+) -> Result<(), SendError> {
+    let secrets = open(sealer, way).map_err(|error| SendError::Channel(error.to_string()))?;
     let trying = async {
         match way.kind {
-            ChannelKind::Smtp => smtp::send(&app.config.notify, &way.settings, &secrets, message).await,
-            _ => http::send(&app.config, way.kind, &secrets, message).await,
+            ChannelKind::Smtp => smtp::send(&config.notify, &way.settings, &secrets, message).await,
+            _ => http::send(config, way.kind, &secrets, message).await,
         }
     };
     match tokio::time::timeout(TIMEOUT, trying).await {

@@ -1,4 +1,4 @@
-//! What a message about an incident says, in the reader's language.
+//! What a message about an incident or a work order says, in the reader's language.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::{
         incidents::{Cause, Incident},
     },
     config::Language,
-    db::notify::plan::Part,
+    db::notify::{news::News, plan::Part},
     domain::line::UTC_OFFSET_MIN,
     messages,
 };
@@ -106,4 +106,46 @@ pub fn opened(
         lines.push(say(language, "notify_open_page", &[("url", url)]));
     }
     (title, lines.join("\n"))
+}
+
+/// What somebody is told of a work order, by the code of its title: `notify_order_given`, `…_offered`, `…_reopened`, `…_climbed`.
+pub fn order(language: Language, code: &str, news: &News, web_url: &str) -> Told {
+    let place = news.classroom.as_ref().map_or_else(
+        || news.school.clone(),
+        |classroom| format!("{} {classroom}", news.school),
+    );
+    let what = match (news.title.as_str(), news.fault_class.as_str()) {
+        ("", "" | "other") => String::new(),
+        ("", class) => say(language, &format!("wall.class.{class}"), &[]),
+        (title, _) => title.to_owned(),
+    };
+    let name = [
+        ("id", news.id.to_string()),
+        ("place", place),
+        ("what", what),
+        ("tier", news.tier.to_string()),
+    ];
+    let mut lines = vec![say(
+        language,
+        "notify_order_since",
+        &[("at", local(crate::db::instant(news.opened_at)))],
+    )];
+    if news.urgent {
+        lines.push(say(language, "notify_order_urgent", &[]));
+    }
+    let due = |code, at| say(language, code, &[("at", local(crate::db::instant(at)))]);
+    if let (None, Some(at)) = (news.accepted_at, news.respond_due) {
+        lines.push(due("notify_order_respond_by", at));
+    }
+    if let Some(at) = news.repair_due {
+        lines.push(due("notify_order_repair_by", at));
+    }
+    if let ("notify_order_climbed", Some(who)) = (code, &news.assigned) {
+        lines.push(say(language, "notify_order_with", &[("who", who.clone())]));
+    }
+    if !web_url.is_empty() {
+        let url = format!("{}/orders/{}", web_url.trim_end_matches('/'), news.id);
+        lines.push(say(language, "notify_open_page", &[("url", url)]));
+    }
+    (say(language, code, &name).trim_end().to_owned(), lines.join("\n"))
 }

@@ -209,6 +209,10 @@ pub async fn shots(
                 format!("{{\"id\":{id},\"parent_id\""),
             )]
         }
+        "GET /incidents/export.csv" => {
+            let id = incident(console, at).await;
+            vec![mentions(get("/incidents/export.csv?parts=true"), format!("\r\n{id},"))]
+        }
         "GET /incidents/{id}" => vec![get(format!("/incidents/{}", incident(console, at).await))],
         "GET /incidents/{id}/devices" => {
             vec![get(format!("/incidents/{}/devices", incident(console, at).await))]
@@ -300,6 +304,7 @@ pub async fn shots(
                 user: None,
                 address: String::new(),
                 incident: None,
+                order: None,
                 reason: "test",
                 severity: Severity::Notice,
                 title: format!("消息{}", at.mark),

@@ -21,7 +21,7 @@ const MONTH: Date = Date::constant(2026, 3, 1);
 
 pub fn mine(route: &str) -> bool {
     let path = route.split(' ').nth(1).unwrap_or_default();
-    ["/reports", "/registers", "/catalogue", "/indicators"]
+    ["/reports", "/report-preview", "/registers", "/catalogue", "/indicators"]
         .iter()
         .any(|begin| path.starts_with(begin))
         || path == "/schools/{id}/manual-figures"
@@ -97,6 +97,13 @@ pub async fn shots(world: &World, route: &str, at: &Site, own: bool) -> Vec<Shot
             let path = format!("/schools/{}/manual-figures", at.school);
             shot(Method::PUT, path, Payload::Json(figure), Sign::Success)
         }
+        // On the first of a month there is nothing to see yet.
+        "GET /report-preview" => shot(
+            Method::GET,
+            format!("/report-preview?kind=month&{of}"),
+            Payload::None,
+            Sign::NotRefused,
+        ),
         "GET /reports" => {
             let (_, digest) = report(world, place(at)).await;
             shot(

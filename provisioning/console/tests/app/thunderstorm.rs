@@ -315,7 +315,7 @@ async fn people(storm: &Storm, hook: &str, smtp: u16, hang: &str) {
             kind,
             name: name.to_owned(),
             settings,
-            secret: Some(notify::seal(app, &secrets).unwrap()),
+            secret: Some(notify::seal(&app.seal, &secrets).unwrap()),
             tells,
             enabled: true,
         };

@@ -1,6 +1,6 @@
 //! What the alerts job writes: alerts raised and over, incidents they belong to, boards that come back, and why they went.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
 use sqlx::{FromRow, SqliteConnection};
@@ -334,6 +334,42 @@ impl Incidents<'_> {
         }
         bump(&mut tx, "incident").await?;
         tx.commit().await
+    }
+
+    /// What began in a maintenance window and still goes on is told when the window ends: of incidents that are kept quiet, those
+    /// at a school that is none of `maintained` (of a storm: at least one school of it) are told now. Answers whether there were any.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn end_quiet(&self, maintained: &HashSet<i64>, now: Timestamp) -> DbResult<bool> {
+        let ended: Vec<i64> = sqlx::query_scalar(
+            "SELECT i.id FROM incidents i
+              WHERE i.quiet = 1 AND i.resolved_at IS NULL AND i.cleared_at IS NULL
+                AND (i.school_id NOT IN (SELECT value FROM json_each(?1))
+                     OR EXISTS (SELECT 1 FROM incidents p WHERE p.parent_id = i.id AND p.cleared_at IS NULL AND p.resolved_at IS NULL
+                                   AND p.school_id NOT IN (SELECT value FROM json_each(?1))))
+              ORDER BY i.id",
+        )
+        .bind(to_json(maintained)?)
+        .fetch_all(&self.0.read)
+        .await?;
+        if ended.is_empty() {
+            return Ok(false);
+        }
+        let mut tx = self.0.begin().await?;
+        for id in ended {
+            sqlx::query(
+                "UPDATE incidents SET quiet = 0, next_tier_at = CASE WHEN tier < 0 THEN ?2 ELSE next_tier_at END WHERE id = ?1",
+            )
+            .bind(id)
+            .bind(ms(now))
+            .execute(&mut *tx)
+            .await?;
+            log(&mut tx, id, "window_ended", "", None, now).await?;
+        }
+        bump(&mut tx, "incident").await?;
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// Ends what is over: an incident is cleared when none of its alerts (or parts) is open, and resolved a while after that if

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
-use sqlx::FromRow;
+use sqlx::{FromRow, SqliteConnection};
 
 use super::{ESCALATION, Notify};
 use crate::{
@@ -94,6 +94,8 @@ pub struct NewMessage {
     pub address: String,
     /// About which incident.
     pub incident: Option<i64>,
+    /// About which order.
+    pub order: Option<i64>,
     /// Why.
     pub reason: &'static str,
     /// How bad.
@@ -117,6 +119,8 @@ pub struct Waiting {
     pub address: String,
     /// About which incident.
     pub incident_id: Option<i64>,
+    /// About which order.
+    pub order_id: Option<i64>,
     /// Why.
     pub reason: String,
     /// How bad.
@@ -148,6 +152,29 @@ pub struct Held {
     pub titles: String,
     /// The worst of them (0 to 2).
     pub worst: i64,
+}
+
+/// Writes one message.
+pub(super) async fn insert(tx: &mut SqliteConnection, one: &NewMessage, now: Timestamp) -> DbResult<()> {
+    sqlx::query(
+        "INSERT INTO notifications (channel_id, user_id, address, incident_id, order_id, reason, severity, title, text, created_at, state, due_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(one.channel)
+    .bind(one.user)
+    .bind(&one.address)
+    .bind(one.incident)
+    .bind(one.order)
+    .bind(one.reason)
+    .bind(one.severity.as_str())
+    .bind(&one.title)
+    .bind(&one.text)
+    .bind(ms(now))
+    .bind(if one.held_until.is_some() { "held" } else { "waiting" })
+    .bind(ms(one.held_until.unwrap_or(now)))
+    .execute(tx)
+    .await?;
+    Ok(())
 }
 
 impl Notify<'_> {
@@ -313,23 +340,7 @@ impl Notify<'_> {
     ) -> DbResult<()> {
         let mut tx = self.0.begin().await?;
         for one in messages {
-            sqlx::query(
-                "INSERT INTO notifications (channel_id, user_id, address, incident_id, reason, severity, title, text, created_at, state, due_at)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            )
-            .bind(one.channel)
-            .bind(one.user)
-            .bind(&one.address)
-            .bind(one.incident)
-            .bind(one.reason)
-            .bind(one.severity.as_str())
-            .bind(&one.title)
-            .bind(&one.text)
-            .bind(ms(now))
-            .bind(if one.held_until.is_some() { "held" } else { "waiting" })
-            .bind(ms(one.held_until.unwrap_or(now)))
-            .execute(&mut *tx)
-            .await?;
+            insert(&mut tx, one, now).await?;
         }
         if let Some((id, tier, next, what)) = incident {
             let before: i64 = sqlx::query_scalar("SELECT tier FROM incidents WHERE id = ?")
@@ -361,7 +372,7 @@ impl Notify<'_> {
     /// The database's.
     pub async fn waiting(&self, busy: &HashSet<i64>, now: Timestamp) -> DbResult<Vec<Waiting>> {
         Ok(sqlx::query_as(
-            "SELECT id, channel_id, address, incident_id, reason, severity, title, text, created_at, tries FROM notifications
+            "SELECT id, channel_id, address, incident_id, order_id, reason, severity, title, text, created_at, tries FROM notifications
               WHERE state = 'waiting' AND due_at <= ?1 AND channel_id NOT IN (SELECT value FROM json_each(?2))
               ORDER BY id LIMIT 500",
         )

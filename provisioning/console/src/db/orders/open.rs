@@ -178,6 +178,9 @@ impl Orders<'_> {
         opening.text.clone_from(&new.text);
         opening.urgent = new.urgent;
         if let Some(incident) = new.incident_id {
+            let incident = part_at(&mut tx, incident, place).await?.ok_or_else(|| {
+                DbError::Conflict(format!("incident {incident} is not at school {place}"))
+            })?;
             let taken: Option<i64> = sqlx::query_scalar("SELECT id FROM orders WHERE incident_id = ?")
                 .bind(incident)
                 .fetch_optional(&mut *tx)
@@ -189,6 +192,7 @@ impl Orders<'_> {
             }
             opening.incident_id = Some(incident);
             opening.source = OrderSource::Incident;
+            crate::audit::note("incident_id", incident);
         }
         let id = insert(&mut tx, &opening, now).await?;
         crate::audit::object("order", id);
@@ -208,6 +212,11 @@ impl Orders<'_> {
     ) -> DbResult<i64> {
         let mut school = new.school_id;
         if let Some(incident) = new.incident_id {
+            // Of a storm, whoever reaches the school alone may name it.
+            let incident = match school {
+                Some(school) => part_at(tx, incident, school).await?.unwrap_or(incident),
+                None => incident,
+            };
             let found: Option<(Option<i64>, Option<i64>, Option<i64>)> = sqlx::query_as(
                 "SELECT i.school_id, i.region_id,
                         (SELECT CASE count(*) WHEN 1 THEN max(device_no) END FROM incident_devices d WHERE d.incident_id = i.id)
@@ -441,6 +450,19 @@ impl Orders<'_> {
         }
         Ok(opened)
     }
+}
+
+/// The incident at this school: of one of several schools the part there, so that each school can have its order. `None`: it has
+/// nothing to do with the school.
+async fn part_at(tx: &mut SqliteConnection, incident: i64, school: i64) -> DbResult<Option<i64>> {
+    Ok(sqlx::query_scalar(
+        "SELECT id FROM incidents WHERE (id = ?1 OR parent_id = ?1) AND school_id = ?2
+          ORDER BY id <> ?1, resolved_at IS NOT NULL, id LIMIT 1",
+    )
+    .bind(incident)
+    .bind(school)
+    .fetch_optional(tx)
+    .await?)
 }
 
 /// Row, school and classroom of a board within reach.

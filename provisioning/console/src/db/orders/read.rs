@@ -11,7 +11,7 @@ use crate::{
         OrderQuery, OrderSource, OrderState,
     },
     db::{
-        DbError, DbResult, instant, ms,
+        DbError, DbResult, incidents, instant, ms,
         scope::{Scope, narrow_to_schools},
         uint,
     },
@@ -178,6 +178,13 @@ fn filters(sql: &mut QueryBuilder<Sqlite>, scope: &Scope, query: &OrderQuery, me
     if let Some(area) = query.area_id {
         sql.push(" AND o.area_id = ").push_bind(area);
     }
+    if let Some(incident) = query.incident_id {
+        sql.push(" AND o.incident_id IN (SELECT id FROM incidents WHERE id = ")
+            .push_bind(incident)
+            .push(" OR parent_id = ")
+            .push_bind(incident)
+            .push(")");
+    }
     if let Some(device) = &query.device_id {
         sql.push(" AND d.id = ").push_bind(device.clone());
     }
@@ -225,6 +232,29 @@ impl Orders<'_> {
             .push_bind(page.offset());
         let rows: Vec<Row> = list.build_query_as().fetch_all(&mut *reading).await?;
         Ok((rows.into_iter().map(|row| row.shown(now)).collect(), uint(total)))
+    }
+
+    /// Orders within `scope` for an incident or its parts, and open ones of other sources on its boards; oldest first.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn of_incident(&self, scope: &Scope, incident: i64, now: Timestamp) -> DbResult<Vec<Order>> {
+        let mut sql = QueryBuilder::<Sqlite>::new(
+            "WITH p AS (SELECT id FROM incidents WHERE id = ",
+        );
+        sql.push_bind(incident)
+            .push(" OR parent_id = ")
+            .push_bind(incident)
+            .push(") ")
+            .push(COLUMNS)
+            .push(FROM)
+            .push(" AND (o.incident_id IN (SELECT id FROM p) OR (o.device_no IN (SELECT x.device_no FROM incident_devices x JOIN p ON p.id = x.incident_id) AND ")
+            .push(OPEN)
+            .push("))");
+        narrow_to_schools(&mut sql, "o.school_id", scope);
+        sql.push(" ORDER BY o.id LIMIT 500");
+        let rows: Vec<Row> = sql.build_query_as().fetch_all(&self.0.read).await?;
+        Ok(rows.into_iter().map(|row| row.shown(now)).collect())
     }
 
     /// How many there are.
@@ -312,6 +342,8 @@ pub(super) async fn detail(
     let clocks = clocks(tx, &order, &happened, now).await?;
     Ok(OrderDetail {
         text,
+        // The caller knows the reader's language and reach.
+        incident: None,
         due_on: due_on.as_deref().and_then(|date| date.parse().ok()),
         clocks,
         events: rows
@@ -327,6 +359,7 @@ pub(super) async fn detail(
             .collect(),
         photos: super::photos::of(tx, id).await?,
         parts: super::parts::used(tx, id, now).await?,
+        told: incidents::told_of(tx, "n.order_id", id).await?,
         next: rules::next(standing.facts(), now),
         order,
     })
