@@ -248,6 +248,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/assets/export.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The ledger of equipment as a table, with the same filters. */
+        get: operations["get_assets_export.csv"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/assets/template": {
         parameters: {
             query?: never;
@@ -320,6 +337,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/audit/export.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The audit log as a table, with the same filters, newest first. What can be checked is `GET /audit/export`. */
+        get: operations["get_audit_export.csv"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/audit/verify": {
         parameters: {
             query?: never;
@@ -329,6 +363,41 @@ export interface paths {
         };
         /** Whether the log is as it was written; tells counts only, whoever asks. */
         get: operations["get_audit_verify"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/backups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Backups, their plan, how the last one ended, and how far one is that is being made. */
+        get: operations["get_backups"];
+        put?: never;
+        /** Begins a backup; it is made in the background into the plan's folder, encrypted for the plan's recipient. */
+        post: operations["post_backups"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/backups/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A backup's file, as it is: encrypted. Each download is in the audit log. */
+        get: operations["get_backups_name"];
         put?: never;
         post?: never;
         delete?: never;
@@ -543,6 +612,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/classrooms/export.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Classrooms with who answers for them and what stands there, as a table. */
+        get: operations["get_classrooms_export.csv"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/classrooms/{id}": {
         parameters: {
             query?: never;
@@ -743,8 +829,62 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Devices, one page. */
+        /** Devices, one page: narrowed by any of the filters, ordered by any column. */
         get: operations["get_devices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/devices/bulk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * One order to many devices: restart, a notice, or a test of their lines. A dry run says how many devices and classrooms
+         *     that would be; sending needs that number, so that what is confirmed is what happens. The answer names every device.
+         */
+        post: operations["post_devices_bulk"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/devices/choices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Board models and agent versions there are, for filters. */
+        get: operations["get_devices_choices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/devices/export.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The list of devices as a table, with the same filters and order. */
+        get: operations["get_devices_export.csv"];
         put?: never;
         post?: never;
         delete?: never;
@@ -840,6 +980,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/devices/{id}/network": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How a device is connected, how well, and what went over its line, with the history of both. */
+        get: operations["get_devices_id_network"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/devices/{id}/replace": {
         parameters: {
             query?: never;
@@ -902,6 +1059,26 @@ export interface paths {
         put?: never;
         /** Reports a device stolen: as revoked, and it wipes its secrets and locks itself when it next calls. */
         post: operations["post_devices_id_stolen"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/devices/{id}/timeline": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Everything that happened to a device, newest first: what it told, what it was ordered, how it was, alerts, incidents, work
+         *     orders, pushes, its identity, and what people did to it. What the reader may not see elsewhere is not told here.
+         */
+        get: operations["get_devices_id_timeline"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1189,6 +1366,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/incidents/export.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The list of incidents as a table, with the same filters. */
+        get: operations["get_incidents_export.csv"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/incidents/{id}": {
         parameters: {
             query?: never;
@@ -1409,6 +1603,23 @@ export interface paths {
         put?: never;
         /** Uploads a lesson as a draft: the part `meta` (JSON), then one part `file` for each file. */
         post: operations["post_lessons"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/lessons/export.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The list of lessons as a table, with the same filters. */
+        get: operations["get_lessons_export.csv"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1887,6 +2098,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/orders/export.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The list of work orders as a table, with the same filters. */
+        get: operations["get_orders_export.csv"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/orders/{id}": {
         parameters: {
             query?: never;
@@ -2143,6 +2371,23 @@ export interface paths {
         put?: never;
         /** Pushes lessons to a node of the tree. */
         post: operations["post_pushes"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/pushes/export.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The list of pushes as a table, with the same filters. */
+        get: operations["get_pushes_export.csv"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -2477,6 +2722,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/report-preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a report of the running month, quarter or year would say of its days that are over; nothing is kept of it. */
+        get: operations["get_report_preview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/reports": {
         parameters: {
             query?: never;
@@ -2682,6 +2944,47 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/restore-conflicts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Devices that are ahead of the copy from which this console was restored: nothing is assigned to them before somebody
+         *     decides.
+         */
+        get: operations["get_restore_conflicts"];
+        put?: never;
+        /** Decides about devices that are ahead of the copy. */
+        post: operations["post_restore_conflicts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/restore-conflicts/withdrawals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Says that every lesson that was withdrawn since the copy was made is withdrawn here again; newer lists are signed from now
+         *     on.
+         */
+        post: operations["post_restore_conflicts_withdrawals"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/reviews": {
         parameters: {
             query?: never;
@@ -2744,6 +3047,23 @@ export interface paths {
         put?: never;
         /** Adds a school. */
         post: operations["post_schools"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/schools/export.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Schools with the states of their devices, as a table. */
+        get: operations["get_schools_export.csv"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -3335,6 +3655,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/users/export.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The list of accounts as a table, with the same filters. */
+        get: operations["get_users_export.csv"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/users/{id}": {
         parameters: {
             query?: never;
@@ -3451,6 +3788,42 @@ export interface paths {
         post?: never;
         /** Takes somebody's second factor away, e.g. with a lost phone. */
         delete: operations["delete_users_id_totp"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/views": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Saved views: one's own, and those that others share with a place at which one holds a role, above it or below it. */
+        get: operations["get_views"];
+        put?: never;
+        /** Saves a view. */
+        post: operations["post_views"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/views/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Changes one of one's own views. */
+        put: operations["put_views_id"];
+        post?: never;
+        /** Takes one of one's own views away. */
+        delete: operations["delete_views_id"];
         options?: never;
         head?: never;
         patch?: never;
@@ -4139,6 +4512,104 @@ export interface components {
             /** @description Whether what it signs is believed in its school. */
             trusted: boolean;
         };
+        /** @description One file. */
+        BackupFile: {
+            /**
+             * Format: int64
+             * @description Its size.
+             */
+            bytes: number;
+            /** @description Whether it holds the bytes of lessons. */
+            lessons: boolean;
+            /**
+             * Format: date-time
+             * @description When it was begun.
+             */
+            made_at: string;
+            /** @description Its name. */
+            name: string;
+        };
+        /** @description When backups are made, and for whom. */
+        BackupPlan: {
+            /**
+             * Format: int32
+             * @description Older than this, the last good one is overdue.
+             */
+            allowed_hours: number;
+            /**
+             * Format: int32
+             * @description Hours from one to the next.
+             */
+            every_hours: number;
+            /** @description Where they lie on the console's machine. */
+            folder: string;
+            /**
+             * Format: int32
+             * @description So many are kept.
+             */
+            keep: number;
+            /** @description Whether they hold the bytes of lessons. */
+            lessons: boolean;
+            /** @description For whom they are encrypted (age, X25519). */
+            recipient: string;
+        };
+        /** @description How far a backup is. */
+        BackupProgress: {
+            /**
+             * Format: int64
+             * @description Bytes read so far.
+             */
+            done_bytes: number;
+            /** @description Its file's name. */
+            name: string;
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            started_at: string;
+            /**
+             * Format: int64
+             * @description All bytes to be read; 0 while they are being counted.
+             */
+            total_bytes: number;
+        };
+        /** @description How a backup ended. */
+        BackupResult: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /**
+             * Format: int64
+             * @description Its size.
+             */
+            bytes: number;
+            /** @description Why there is none; for the technician, not translated. */
+            error?: string | null;
+            /** @description Its file's name. */
+            name: string;
+            /**
+             * Format: int64
+             * @description How long it took.
+             */
+            took_s: number;
+        };
+        /** @description Backups and their plan. */
+        Backups: {
+            /** @description Files in the plan's folder, newest first. */
+            items: components["schemas"]["BackupFile"][];
+            last?: components["schemas"]["BackupResult"] | null;
+            /**
+             * Format: date-time
+             * @description When the last good one was made.
+             */
+            last_good_at?: string | null;
+            /** @description No good one within what the plan allows. */
+            overdue: boolean;
+            plan?: components["schemas"]["BackupPlan"] | null;
+            running?: components["schemas"]["BackupProgress"] | null;
+        };
         /** @description What one board gave to a test. */
         BandwidthBoard: {
             /** @description Its classroom. */
@@ -4586,6 +5057,112 @@ export interface components {
             /** @description Whether the console is connected. */
             up: boolean;
         };
+        /** @description What came, or would come, of it. */
+        BulkAnswer: {
+            /**
+             * Format: int32
+             * @description Classrooms they stand in.
+             */
+            classrooms: number;
+            /**
+             * Format: int32
+             * @description Devices that get the order.
+             */
+            devices: number;
+            /** @description Nothing was sent. */
+            dry_run: boolean;
+            /** @description Device by device, by place. */
+            items: components["schemas"]["BulkDevice"][];
+            /**
+             * Format: int32
+             * @description Of these, connected now; the others get it when they come, until it expires.
+             */
+            online: number;
+            /**
+             * Format: int32
+             * @description Schools of those.
+             */
+            schools: number;
+            /**
+             * Format: int32
+             * @description Devices that were named and do not get it.
+             */
+            skipped: number;
+        };
+        /** @description An order to many devices. */
+        BulkCommand: {
+            /** @description Only says what would happen. Sending must be asked for: `false`. */
+            dry_run?: boolean;
+            /**
+             * Format: int32
+             * @description How many devices the dry run said; needed to send. When there are others by now, nothing is sent.
+             */
+            expected?: number | null;
+            filter?: components["schemas"]["DeviceFilter"] | null;
+            /** @description To these, at most 1,000; or to all that `filter` finds. One of both. */
+            ids?: string[];
+            /** @description What they are told. */
+            order: components["schemas"]["BulkOrder"];
+            /**
+             * Format: int32
+             * @description Seconds after which a device that was not there does it no more, 30–86,400, default 600.
+             */
+            ttl_s?: number | null;
+        };
+        /** @description What came of it on one device. */
+        BulkDevice: {
+            /** @description Its classroom. */
+            classroom: string;
+            /** @description The order, once it is given; of a line's test the test. */
+            command_id?: string | null;
+            /** @description Which. */
+            device_id: string;
+            /**
+             * @description Why it does not get it: `not_found`, `revoked`, `stolen`, `replaced`, `not_allowed`,
+             *     `console_failed`, or the code of what kept the line's test from being ordered.
+             */
+            reason?: string | null;
+            /** @description What came of it. */
+            result: components["schemas"]["BulkResult"];
+            /** @description Its school; empty where there is no such device. */
+            school: string;
+            /** @description How it is. */
+            state: components["schemas"]["DeviceState"];
+        };
+        /** @description What many devices can be told at once. */
+        BulkOrder: {
+            /**
+             * Format: int32
+             * @description Seconds to wait first, 0–600, so that a notice can be read.
+             */
+            delay_s: number;
+            /** @enum {string} */
+            kind: "reboot";
+        } | {
+            /** @enum {string} */
+            kind: "notice";
+            /** @description How loudly. Whoever sends may send 10 urgent ones in an hour. */
+            level: components["schemas"]["NoticeLevel"];
+            /**
+             * Format: int32
+             * @description Seconds on screen, 5–86,400.
+             */
+            show_for_s: number;
+            /** @description At most 500 characters. */
+            text?: string;
+            /** @description 1–80 characters. */
+            title: string;
+        } | {
+            /** @description Also in class hours; never in an exam. */
+            forced?: boolean;
+            /** @enum {string} */
+            kind: "test_bandwidth";
+        };
+        /**
+         * @description What came of a bulk order on one device.
+         * @enum {string}
+         */
+        BulkResult: "ready" | "queued" | "skipped";
         /** @description A day that is not as the week says (放假、调休). */
         CalendarDay: {
             /**
@@ -5153,6 +5730,33 @@ export interface components {
              */
             password: string;
         };
+        /** @description A lesson in which a device and this console's set for it differ. */
+        ConflictLesson: {
+            /**
+             * Format: int32
+             * @description What the device has; none: nothing.
+             */
+            device_version?: number | null;
+            /**
+             * Format: int32
+             * @description The newest version known here; none: upload the lesson again.
+             */
+            known_version?: number | null;
+            /** @description Which. */
+            lesson_id: string;
+            /** @description Its name, where it is known here. */
+            title: string;
+            /**
+             * Format: int32
+             * @description What would be assigned; none: nothing, so the device would give it up.
+             */
+            wanted_version?: number | null;
+        };
+        /**
+         * @description How a conflict stands.
+         * @enum {string}
+         */
+        ConflictState: "conflict" | "kept" | "reassigned";
         /** @description A program that converts. */
         ConvertTool: {
             /** @description Whether it is here. */
@@ -5205,6 +5809,26 @@ export interface components {
             /** @description The password, where it was made here; shown this once. */
             password?: string | null;
         };
+        /** @description A decision about several. */
+        Decide: {
+            /** @description What becomes of them. */
+            decision: components["schemas"]["Decision"];
+            /** @description Which devices, 1 to 1,000; left out: all undecided ones within reach. */
+            devices?: string[] | null;
+        };
+        /** @description How many it was. */
+        Decided: {
+            /**
+             * Format: int64
+             * @description Devices.
+             */
+            devices: number;
+        };
+        /**
+         * @description What becomes of a device that is ahead.
+         * @enum {string}
+         */
+        Decision: "keep" | "reassign";
         /**
          * @description What was done to a version, as its history tells.
          * @enum {string}
@@ -5235,6 +5859,23 @@ export interface components {
              */
             samples: number;
         };
+        /** @description One of them. */
+        DeviceChoice: {
+            /**
+             * Format: int64
+             * @description Devices.
+             */
+            count: number;
+            /** @description As devices say it. */
+            value: string;
+        };
+        /** @description What devices can be narrowed to, with how many there are of each. */
+        DeviceChoices: {
+            /** @description Versions of the agent. */
+            agent_versions: components["schemas"]["DeviceChoice"][];
+            /** @description Board models. */
+            boards: components["schemas"]["DeviceChoice"][];
+        };
         /** @description One device with everything known of it. */
         DeviceDetail: components["schemas"]["DeviceSummary"] & {
             /** @description The power-up it speaks of. */
@@ -5259,6 +5900,7 @@ export interface components {
              * @description Payloads that it sent in another device's name. Should be 0.
              */
             misuse: number;
+            network?: components["schemas"]["NetworkReport"] | null;
             /** @description The device whose place it took. */
             predecessor?: string | null;
             /**
@@ -5297,6 +5939,86 @@ export interface components {
             seq: number;
             /** @description All that the device said of it; its fields are in the reference of messages (`DeviceEvent`). */
             what: Record<string, never>;
+        };
+        /** @description Which devices; what is left out does not narrow. Words that may be several are given with commas. */
+        DeviceFilter: {
+            /**
+             * @description With this version of the agent.
+             * @default null
+             */
+            agent_version: string | null;
+            /**
+             * @description With this board model.
+             * @default null
+             */
+            board: string | null;
+            /**
+             * Format: int64
+             * @description In this classroom.
+             * @default null
+             */
+            classroom_id: number | null;
+            /**
+             * Format: int64
+             * @description With less free room than this.
+             * @default null
+             */
+            disk_free_below_bytes: number | null;
+            /**
+             * Format: float
+             * @description With a smaller share of its disk free than this, in percent.
+             * @default null
+             */
+            disk_free_below_percent: number | null;
+            /**
+             * @description So far with their lessons: `none`, `ready`, `arriving`, `failed`.
+             * @default
+             */
+            lessons: string | null;
+            /**
+             * @description Part of id, serial, school or classroom.
+             * @default null
+             */
+            q: string | null;
+            /**
+             * Format: int64
+             * @description In this region or below it.
+             * @default null
+             */
+            region_id: number | null;
+            /**
+             * Format: int64
+             * @description In this school.
+             * @default null
+             */
+            school_id: number | null;
+            /**
+             * Format: date-time
+             * @description Not heard since then, or never.
+             * @default null
+             */
+            silent_since: string | null;
+            /**
+             * @description Standing so: `active`, `revoked`, `stolen`.
+             * @default
+             */
+            standing: string | null;
+            /**
+             * @description In one of these states: `online`, `offline`, `off`, `unknown`.
+             * @default
+             */
+            state: string | null;
+            /**
+             * Format: float
+             * @description At least so hot, in °C.
+             * @default null
+             */
+            temperature_from: number | null;
+            /**
+             * @description Taken for that for one of these reasons, e.g. `lost`, `silent`, `never_heard`.
+             * @default
+             */
+            why: string | null;
         };
         /** @description Everything about a device's identity. */
         DeviceIdentity: {
@@ -5361,6 +6083,53 @@ export interface components {
          * @enum {string}
          */
         DeviceLessonState: "waiting" | "queued" | "fetching" | "ready" | "failed";
+        /** @description How a device is connected. */
+        DeviceNetwork: {
+            /**
+             * Format: float
+             * @description Loss on the way to the console.
+             */
+            console_loss_percent?: number | null;
+            /**
+             * Format: float
+             * @description Round trip to the console.
+             */
+            console_rtt_ms?: number | null;
+            /**
+             * Format: float
+             * @description Time that a name takes to be found.
+             */
+            dns_ms?: number | null;
+            /**
+             * Format: float
+             * @description Round trip to the school's gateway.
+             */
+            gateway_rtt_ms?: number | null;
+            /**
+             * @description The same over the stretch of time: `wifi_signal_percent`, `gateway_rtt_ms`, `console_rtt_ms`, `console_loss_percent`,
+             *     `dns_ms`, `link_mbps`, `network_rx_bytes`, `network_tx_bytes`, `fetched_bytes`, `lan_in_bytes`, `lan_out_bytes`,
+             *     `telemetry_bytes`.
+             */
+            history: components["schemas"]["SeriesSet"];
+            /**
+             * Format: date-time
+             * @description When the newest sample was taken, from which the figures here are.
+             */
+            latest_at?: string | null;
+            /**
+             * Format: int32
+             * @description Negotiated speed of its port.
+             */
+            link_mbps?: number | null;
+            report?: components["schemas"]["NetworkReport"] | null;
+            /** @description What went over its ports, by class; the last 24 hours, 7 days and 30 days. */
+            traffic: components["schemas"]["DeviceTraffic"][];
+            /**
+             * Format: int32
+             * @description Strength of the Wi-Fi signal.
+             */
+            wifi_signal_percent?: number | null;
+        };
         /** @description Devices, one page. */
         DevicePage: {
             /** @description The rows of this page. */
@@ -5433,10 +6202,10 @@ export interface components {
          */
         DeviceStanding: "active" | "replaced" | "revoked" | "stolen";
         /**
-         * @description Whether a device is there, for people.
+         * @description How a device is.
          * @enum {string}
          */
-        DeviceState: "online" | "offline" | "unknown";
+        DeviceState: "online" | "offline" | "off" | "unknown";
         /** @description One device in a list. */
         DeviceSummary: {
             /** @description Version of the agent. */
@@ -5522,8 +6291,15 @@ export interface components {
             serial: string;
             /** @description How it stands with the console. */
             standing: components["schemas"]["DeviceStanding"];
-            /** @description Whether it is there. */
+            /** @description How it is. */
             state: components["schemas"]["DeviceState"];
+            /**
+             * Format: date-time
+             * @description Since when it is so; none: it was never heard of.
+             */
+            state_since?: string | null;
+            /** @description Why it is taken for that. */
+            state_why: components["schemas"]["LivenessReason"];
             /**
              * Format: float
              * @description Newest sample: hottest sensor.
@@ -5534,6 +6310,44 @@ export interface components {
              * @description Generation of what it should hold.
              */
             wanted_generation: number;
+        };
+        /** @description Bytes of one device by class. */
+        DeviceTraffic: {
+            /**
+             * Format: int32
+             * @description In so many hours up to now.
+             */
+            hours: number;
+            /**
+             * Format: int64
+             * @description Lessons given to boards of the same school.
+             */
+            lessons_given_bytes: number;
+            /**
+             * Format: int64
+             * @description Lessons from boards of the same school.
+             */
+            lessons_lan_bytes: number;
+            /**
+             * Format: int64
+             * @description Lessons over the school's line.
+             */
+            lessons_line_bytes: number;
+            /**
+             * Format: int64
+             * @description All that came in, by whatever program of the board.
+             */
+            rx_bytes: number;
+            /**
+             * Format: int64
+             * @description Reports, summaries and events to the console.
+             */
+            telemetry_bytes: number;
+            /**
+             * Format: int64
+             * @description All that went out.
+             */
+            tx_bytes: number;
         };
         /**
          * @description Why nobody knows.
@@ -6098,7 +6912,7 @@ export interface components {
              */
             count: number;
             /** @description How they are. */
-            state: components["schemas"]["Liveness"];
+            state: components["schemas"]["DeviceState"];
             /** @description Why they are taken for that. */
             why: components["schemas"]["LivenessReason"];
         };
@@ -6360,6 +7174,11 @@ export interface components {
             history: components["schemas"]["IncidentEvent"][];
             /** @description The incident. */
             incident: components["schemas"]["Incident"];
+            /**
+             * @description Work orders within the reader's reach, oldest first: those for it and for its parts (`incident_id` names which), and
+             *     open ones of other sources on its boards.
+             */
+            orders: components["schemas"]["Order"][];
             /** @description Its parts, within the reader's reach. */
             parts: components["schemas"]["Incident"][];
             /** @description Who was told what. */
@@ -7178,6 +7997,8 @@ export interface components {
              */
             streams: number;
         };
+        /** @description How a board is connected. */
+        LinkKind: "wired" | "wireless" | "mobile" | "none";
         /** @description One thing found. */
         LintFinding: {
             /** @description The file in the lesson. */
@@ -7233,11 +8054,6 @@ export interface components {
             /** @description The programs that convert, and whether they are installed on the server. */
             tools: components["schemas"]["ConvertTool"][];
         };
-        /**
-         * @description How a device is.
-         * @enum {string}
-         */
-        Liveness: "online" | "offline" | "off" | "unknown";
         /**
          * @description Why it is taken for that.
          * @enum {string}
@@ -7375,6 +8191,26 @@ export interface components {
              */
             classroom_id: number;
         };
+        /** @description How a board is connected. */
+        NetworkReport: {
+            /** @description The console's name is found. */
+            dns?: boolean | null;
+            /** @description The gateway answers. */
+            gateway?: boolean | null;
+            /** @description It has an IPv4 address other than link-local. */
+            ipv4: boolean;
+            /** @description It has a global IPv6 address. */
+            ipv6: boolean;
+            /** @description The way of its default route. */
+            link: components["schemas"]["LinkKind"];
+            /** @description Paid by volume, by the school's plan or the system's word. */
+            metered: boolean;
+            /**
+             * Format: uint32
+             * @description Negotiated speed of that port in Mbit/s.
+             */
+            port_mbps?: number | null;
+        };
         /**
          * @description Why it never arrives.
          * @enum {string}
@@ -7415,6 +8251,11 @@ export interface components {
         NewAuthors: {
             /** @description Boards of the school; whoever is not named may not. */
             device_ids: string[];
+        };
+        /** @description What goes into a backup. */
+        NewBackup: {
+            /** @description Whether the bytes of lessons go in; left out: as the plan says. */
+            lessons?: boolean | null;
         };
         /** @description A test that somebody orders now. */
         NewBandwidthTest: {
@@ -7655,7 +8496,8 @@ export interface components {
             fault_class?: components["schemas"]["FaultClass"] | null;
             /**
              * Format: int64
-             * @description The incident it is for; an incident has one order at most.
+             * @description The incident it is for; an incident has one order at most. Of one of several schools, each school has its own: say which
+             *     school.
              */
             incident_id?: number | null;
             /**
@@ -7965,6 +8807,11 @@ export interface components {
             /** @description Name for signing in, 1–64 characters. */
             username: string;
         };
+        /** @description A view to save. */
+        NewView: components["schemas"]["ViewBody"] & {
+            /** @description Which list: 1–40 of `a`–`z`, `0`–`9`, `_`, `-`. */
+            list: string;
+        };
         /**
          * @description What a node of the tree is.
          * @enum {string}
@@ -8181,6 +9028,11 @@ export interface components {
              * @description About which incident.
              */
             incident_id?: number | null;
+            /**
+             * Format: int64
+             * @description About which work order.
+             */
+            order_id?: number | null;
             /** @description `opened`, `grown`, `escalated`, `cleared`, `digest`, `test`, `order`. */
             reason: string;
             /**
@@ -8518,6 +9370,7 @@ export interface components {
             due_on?: string | null;
             /** @description Oldest first. */
             events: components["schemas"]["OrderEvent"][];
+            incident?: components["schemas"]["Incident"] | null;
             /** @description What may be done now, as acts; whether this person may is for their role. */
             next: components["schemas"]["OrderAct"][];
             /** @description The order. */
@@ -8528,6 +9381,8 @@ export interface components {
             photos: components["schemas"]["OrderPhoto"][];
             /** @description What was written when it was opened. */
             text: string;
+            /** @description Who was told of it, oldest first. */
+            told: components["schemas"]["IncidentTold"][];
         };
         /** @description One event. */
         OrderEvent: {
@@ -8690,12 +9545,17 @@ export interface components {
             lessons_arriving: number;
             /**
              * Format: int32
-             * @description Gone.
+             * @description 已关机: they are not there, and need not be.
+             */
+            off?: number;
+            /**
+             * Format: int32
+             * @description 离线: they should be there, and are not.
              */
             offline: number;
             /**
              * Format: int32
-             * @description Connected.
+             * @description 在线.
              */
             online: number;
             /**
@@ -8710,7 +9570,7 @@ export interface components {
             samples_last_hour: number;
             /**
              * Format: int32
-             * @description Not heard of since the console started, or never.
+             * @description 未知.
              */
             unknown: number;
         };
@@ -10075,6 +10935,34 @@ export interface components {
              */
             total: number;
         };
+        /** @description What a report of the running time would say of the days that are over. It is kept nowhere: it cannot be handed in or frozen. */
+        ReportPreview: {
+            /** @description Each day up to `until`. */
+            days: components["schemas"]["ReportDay"][];
+            /** @description Version of the dictionary. */
+            dictionary: string;
+            /** @description Nothing at all is known of that time yet. */
+            empty: boolean;
+            /** @description Of all, then of each school, by indicator. */
+            figures: components["schemas"]["ShownFigure"][];
+            /**
+             * Format: date
+             * @description First day of the time.
+             */
+            from: string;
+            /** @description Schools in it. */
+            schools: components["schemas"]["ReportSchool"][];
+            /**
+             * Format: date
+             * @description Its last day, which is still to come.
+             */
+            to: string;
+            /**
+             * Format: date
+             * @description The last day that is counted: yesterday.
+             */
+            until: string;
+        };
         /** @description A school of a report. */
         ReportSchool: {
             /** @description Official code. */
@@ -10150,6 +11038,107 @@ export interface components {
              * @description Left out: one is made and told once.
              */
             password?: string | null;
+        };
+        /** @description A device that is ahead of the copy. */
+        RestoreConflict: {
+            /** @description Where. */
+            classroom: string;
+            /**
+             * Format: int64
+             * @description The newest assignment that the copy knew.
+             */
+            copy_generation: number;
+            /**
+             * Format: date-time
+             * @description When somebody decided.
+             */
+            decided_at?: string | null;
+            /** @description Who. */
+            decided_by?: string | null;
+            /**
+             * Format: int64
+             * @description The assignment that the device followed when it was first heard.
+             */
+            device_generation: number;
+            /** @description Which. */
+            device_id: string;
+            /**
+             * Format: date-time
+             * @description When it was first heard.
+             */
+            heard_at: string;
+            /** @description Lessons in which it and this console's set differ now, at most 50. */
+            lessons: components["schemas"]["ConflictLesson"][];
+            /** @description Where. */
+            school: string;
+            /** @description How it stands. */
+            state: components["schemas"]["ConflictState"];
+            /**
+             * Format: int64
+             * @description What this console would assign under.
+             */
+            wanted_generation: number;
+            /** @description It holds a newer list of withdrawals than the copy. */
+            withdrawals_newer: boolean;
+        };
+        /** @description What is to be decided after restoring an older copy. */
+        RestoreConflicts: {
+            /** @description Devices that are ahead of the copy, undecided ones first, at most 1,000. */
+            items: components["schemas"]["RestoreConflict"][];
+            restored?: components["schemas"]["Restored"] | null;
+            /** @description Devices that the copy does not know, at most 1,000; told only to whom the whole install is open. */
+            strangers: components["schemas"]["Stranger"][];
+            /** @description No newer list of withdrawals is signed before this is settled. */
+            withdrawals_wait: boolean;
+        };
+        /** @description How far a restored console is. */
+        Restored: {
+            /**
+             * Format: int64
+             * @description Devices that are ahead of the copy, undecided.
+             */
+            conflicts: number;
+            /**
+             * Format: int64
+             * @description Devices that are ahead and are left as they are.
+             */
+            kept: number;
+            /** @description Whether the copy held the bytes of lessons. */
+            lessons: boolean;
+            /**
+             * Format: date-time
+             * @description When the copy was made.
+             */
+            made_at: string;
+            /**
+             * Format: int64
+             * @description Devices that were ahead and were given this console's set.
+             */
+            reassigned: number;
+            /**
+             * Format: date-time
+             * @description When it was put back.
+             */
+            restored_at: string;
+            /**
+             * Format: int64
+             * @description Devices that are not ahead of the copy.
+             */
+            same: number;
+            /**
+             * Format: int64
+             * @description Devices that were not heard since: nothing is assigned to them before.
+             */
+            waiting: number;
+            /**
+             * Format: date-time
+             * @description When somebody said that they were.
+             */
+            withdrawals_confirmed_at?: string | null;
+            /** @description Who. */
+            withdrawals_confirmed_by?: string | null;
+            /** @description Devices hold a newer list of withdrawals than the copy: lessons withdrawn since must be withdrawn here again. */
+            withdrawals_newer: boolean;
         };
         /** @description One line of the history. */
         ReviewEntry: {
@@ -10654,9 +11643,24 @@ export interface components {
             name: string;
             /**
              * Format: int32
-             * @description Of these, connected now.
+             * @description Of these, 已关机: they are not there, and need not be.
+             */
+            off: number;
+            /**
+             * Format: int32
+             * @description Of these, 离线: they should be there, and are not.
+             */
+            offline: number;
+            /**
+             * Format: int32
+             * @description Of these, 在线.
              */
             online: number;
+            /**
+             * Format: int32
+             * @description Of these, 未知.
+             */
+            unknown: number;
         };
         /** @description One thing to look at; repeats within an hour count up. */
         SecurityEvent: {
@@ -10707,7 +11711,7 @@ export interface components {
          * @description What happened.
          * @enum {string}
          */
-        SecurityKind: "ticket_guessing" | "clone_suspected" | "dead_identity_called" | "foreign_name" | "break_glass_used" | "console_clock" | "root_key_online" | "other";
+        SecurityKind: "ticket_guessing" | "clone_suspected" | "dead_identity_called" | "foreign_name" | "break_glass_used" | "console_clock" | "root_key_online" | "backup_overdue" | "other";
         /** @description 自审 is done. */
         SelfCheck: {
             /** @description A remark for the reviewers, at most 500 characters. */
@@ -10962,6 +11966,31 @@ export interface components {
          * @enum {string}
          */
         SmtpSecurity: "tls" | "starttls" | "none";
+        /** @description A device that the copy does not know. */
+        Stranger: {
+            /** @description Its id. */
+            device_id: string;
+            /**
+             * Format: date-time
+             * @description When it was first heard.
+             */
+            first_seen_at: string;
+            /**
+             * Format: int64
+             * @description The assignment it follows.
+             */
+            generation: number;
+            /**
+             * Format: date-time
+             * @description When it was last heard.
+             */
+            last_seen_at: string;
+            /**
+             * Format: int64
+             * @description How many lessons it has.
+             */
+            lessons: number;
+        };
         /** @description One WebVTT track. */
         Subtitle: {
             /** @description The track's name on the page. */
@@ -11213,6 +12242,38 @@ export interface components {
          * @enum {string}
          */
         Tier: "raw" | "5m" | "1h";
+        /** @description A page of it, newest first. */
+        Timeline: {
+            /** @description The entries. */
+            items: components["schemas"]["TimelineEntry"][];
+            /** @description Kinds that the reader may not see and that were left out. */
+            left_out: components["schemas"]["TimelineKind"][];
+            /** @description Where older ones begin; none: there are no more. */
+            next?: string | null;
+        };
+        /** @description One thing that happened. */
+        TimelineEntry: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /** @description Who did it, where somebody did. */
+            by?: string | null;
+            /** @description What else is known of it. */
+            detail: Record<string, never>;
+            /** @description Where it comes from. */
+            kind: components["schemas"]["TimelineKind"];
+            /** @description Id or number of what it is about, for a link. */
+            reference?: string | null;
+            /** @description What happened, as a word; see [`TimelineKind`]. */
+            what: string;
+        };
+        /**
+         * @description Where an entry comes from.
+         * @enum {string}
+         */
+        TimelineKind: "event" | "command" | "state" | "alert" | "incident" | "order" | "push" | "identity" | "audit";
         /** @description The timetable of a classroom. */
         Timetable: {
             /** @description Its name. */
@@ -11684,6 +12745,71 @@ export interface components {
          * @enum {string}
          */
         VerdictStep: "confirm" | "reopen" | "close";
+        /** @description A saved view of a list. */
+        View: {
+            /** @description Shown columns, by the page's words; empty: those that the page shows by itself. */
+            columns: string[];
+            /**
+             * Format: int64
+             * @description Its id.
+             */
+            id: number;
+            /** @description Which list, by the page's word: `devices`, `orders` … */
+            list: string;
+            /** @description Whether it is the reader's own; only then it can be changed. */
+            mine: boolean;
+            /** @description Its name for people. */
+            name: string;
+            /** @description Whose it is, as people know them. */
+            owner: string;
+            /** @description Name of that place. */
+            place?: string | null;
+            /** @description The page's query string without `?`: filters and order. */
+            query: string;
+            /**
+             * Format: int64
+             * @description The region it is shared with; neither region nor school: the whole install.
+             */
+            region_id?: number | null;
+            /**
+             * Format: int64
+             * @description The school it is shared with.
+             */
+            school_id?: number | null;
+            /** @description Whether others see it: whoever holds a role at its place, above or below it. */
+            shared: boolean;
+            /**
+             * Format: date-time
+             * @description When it was last changed.
+             */
+            updated_at: string;
+        };
+        /** @description How a view is from now on. */
+        ViewBody: {
+            /** @description At most 40, each 1–40 of `a`–`z`, `A`–`Z`, `0`–`9`, `_`, `-`. */
+            columns?: string[];
+            /** @description 1–60 characters, unique among one's own of the same list. */
+            name: string;
+            /** @description At most 2,000 characters. */
+            query?: string;
+            /**
+             * Format: int64
+             * @description With a region; with neither region nor school it is shared with the whole install, which takes a role there.
+             */
+            region_id?: number | null;
+            /**
+             * Format: int64
+             * @description With a school.
+             */
+            school_id?: number | null;
+            /** @description Whether others see it. */
+            shared?: boolean;
+        };
+        /** @description Saved views, one's own first. */
+        ViewList: {
+            /** @description All of them. */
+            items: components["schemas"]["View"][];
+        };
         /** @description All vocabularies. */
         Vocabularies: {
             /** @description 学段, 学科, 版本, 年级, 册次, 资源类型, 授权范围, in this order. */
@@ -11803,7 +12929,62 @@ export interface components {
          */
         WorkStep: "accept" | "on_site" | "repaired" | "note";
     };
-    responses: never;
+    responses: {
+        /** @description Path, query or body cannot be read (`bad_request`). */
+        BadRequest: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Too much at once, or the clock cannot be believed; try again (`busy`, `clock_doubtful`). */
+        Busy: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description No session, or it ran out (`not_signed_in`). */
+        NotSignedIn: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The person's roles do not allow it (`forbidden`), or another site's page asked (`foreign_origin`). */
+        Refused: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The body is larger than allowed (`too_large`). */
+        TooLarge: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The body's type is not the expected one (`unsupported_media_type`). */
+        UnsupportedMediaType: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+    };
     parameters: never;
     requestBodies: never;
     headers: never;
@@ -11828,6 +13009,8 @@ export interface operations {
                     "application/json": components["schemas"]["Account"];
                 };
             };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
         };
     };
     patch_account: {
@@ -11849,6 +13032,11 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -11857,6 +13045,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     post_account_password: {
@@ -11878,6 +13067,7 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: components["responses"]["BadRequest"];
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -11886,6 +13076,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            403: components["responses"]["Refused"];
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -11894,6 +13085,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -11910,6 +13103,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     get_account_sessions: {
@@ -11929,6 +13123,8 @@ export interface operations {
                     "application/json": components["schemas"]["SessionList"];
                 };
             };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
         };
     };
     delete_account_sessions_id: {
@@ -11948,6 +13144,9 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -11956,6 +13155,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     post_account_totp: {
@@ -11979,6 +13179,7 @@ export interface operations {
                     "application/json": components["schemas"]["TotpSetup"];
                 };
             };
+            400: components["responses"]["BadRequest"];
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -11987,6 +13188,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            403: components["responses"]["Refused"];
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -11995,6 +13197,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -12003,6 +13207,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     delete_account_totp: {
@@ -12024,6 +13229,7 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: components["responses"]["BadRequest"];
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -12032,6 +13238,9 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            403: components["responses"]["Refused"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -12040,6 +13249,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     post_account_totp_confirm: {
@@ -12061,6 +13271,7 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: components["responses"]["BadRequest"];
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -12069,6 +13280,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            403: components["responses"]["Refused"];
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -12077,6 +13289,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -12085,6 +13299,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     get_alert_metrics: {
@@ -12104,6 +13319,8 @@ export interface operations {
                     "application/json": components["schemas"]["AlertMetrics"];
                 };
             };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
         };
     };
     get_alert_rules: {
@@ -12128,6 +13345,9 @@ export interface operations {
                     "application/json": components["schemas"]["AlertRules"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -12159,6 +13379,9 @@ export interface operations {
                     "application/json": components["schemas"]["RuleTest"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -12167,6 +13390,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -12175,6 +13400,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     put_alert_rules_key: {
@@ -12200,6 +13426,8 @@ export interface operations {
                     "application/json": components["schemas"]["AlertRule"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -12216,6 +13444,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -12224,6 +13454,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     delete_alert_rules_key: {
@@ -12243,6 +13474,9 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -12251,6 +13485,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     get_alerts: {
@@ -12289,6 +13524,9 @@ export interface operations {
                     "application/json": components["schemas"]["AlertPage"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -12316,6 +13554,8 @@ export interface operations {
                     "application/json": components["schemas"]["Area"][];
                 };
             };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
         };
     };
     post_areas: {
@@ -12339,6 +13579,9 @@ export interface operations {
                     "application/json": components["schemas"]["Area"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -12355,6 +13598,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -12363,6 +13608,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     put_areas_id: {
@@ -12388,6 +13634,9 @@ export interface operations {
                     "application/json": components["schemas"]["Area"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -12404,6 +13653,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -12412,6 +13663,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     delete_areas_id: {
@@ -12431,6 +13683,9 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -12439,6 +13694,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     get_assets: {
@@ -12481,6 +13737,9 @@ export interface operations {
                     "application/json": components["schemas"]["AssetPage"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -12512,6 +13771,9 @@ export interface operations {
                     "application/json": components["schemas"]["Asset"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -12521,6 +13783,70 @@ export interface operations {
                 };
             };
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: components["responses"]["Busy"];
+        };
+    };
+    "get_assets_export.csv": {
+        parameters: {
+            query?: {
+                /** @description Only of this region. */
+                region_id?: number;
+                /** @description Only of this school. */
+                school_id?: number;
+                /** @description Only of this classroom. */
+                classroom_id?: number;
+                /** @description Only of this kind. */
+                kind?: "terminal" | "panel" | "projector" | "whiteboard" | "display" | "computer" | "sound" | "network" | "other";
+                /** @description Only managed devices, or only what is not managed. */
+                managed?: boolean;
+                /** @description Only equipment in use that lacks owner, builder or maintainer (谁主管、谁建设、谁运维). */
+                incomplete?: boolean;
+                /** @description Those taken out of use as well. */
+                retired?: boolean;
+                /** @description In tag, brand, model or serial. */
+                search?: string;
+                /** @description How it is sorted. */
+                sort?: "place" | "health";
+                /** @description From 1. */
+                page?: number;
+                /** @description 1–500, default 50. */
+                page_size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -12555,6 +13881,8 @@ export interface operations {
                     "application/octet-stream": number[];
                 };
             };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
         };
     };
     get_assets_id: {
@@ -12576,6 +13904,9 @@ export interface operations {
                     "application/json": components["schemas"]["Asset"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -12609,6 +13940,9 @@ export interface operations {
                     "application/json": components["schemas"]["Asset"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -12625,6 +13959,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -12633,6 +13969,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     get_audit: {
@@ -12671,6 +14008,9 @@ export interface operations {
                     "application/json": components["schemas"]["AuditPage"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
         };
     };
     get_audit_export: {
@@ -12709,6 +14049,58 @@ export interface operations {
                     "application/x-ndjson": string;
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
+        };
+    };
+    "get_audit_export.csv": {
+        parameters: {
+            query?: {
+                /** @description From then on. */
+                from?: string | null;
+                /** @description Before then. */
+                to?: string | null;
+                /** @description Exactly this actor. */
+                actor?: string | null;
+                /** @description This action, or all that begin with it and a dot (`devices`). */
+                action?: string | null;
+                /** @description This object: its id, or `kind:id`. */
+                object?: string | null;
+                /** @description Text in actor, action, object, address or detail. */
+                q?: string | null;
+                /** @description `done`, `refused` or `failed`. */
+                outcome?: string | null;
+                /** @description Page, from 1. */
+                page?: number | null;
+                /** @description Rows in a page. */
+                page_size?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     get_audit_verify: {
@@ -12726,6 +14118,98 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AuditVerified"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
+        };
+    };
+    get_backups: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Backups"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
+        };
+    };
+    post_backups: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewBackup"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BackupProgress"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            503: components["responses"]["Busy"];
+        };
+    };
+    get_backups_name: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": number[];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -12747,6 +14231,8 @@ export interface operations {
                     "application/json": components["schemas"]["BandwidthRules"];
                 };
             };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
         };
     };
     put_bandwidth_rules: {
@@ -12770,6 +14256,9 @@ export interface operations {
                     "application/json": components["schemas"]["BandwidthRules"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -12778,6 +14267,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -12786,6 +14277,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     get_bandwidth_schools: {
@@ -12816,6 +14308,9 @@ export interface operations {
                     "application/json": components["schemas"]["BandwidthMonthPage"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -12843,6 +14338,8 @@ export interface operations {
                     "application/json": components["schemas"]["BandwidthSettings"];
                 };
             };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
         };
     };
     put_bandwidth_settings: {
@@ -12866,6 +14363,11 @@ export interface operations {
                     "application/json": components["schemas"]["BandwidthSettings"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -12874,6 +14376,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     get_bandwidth_tests: {
@@ -12902,6 +14405,9 @@ export interface operations {
                     "application/json": components["schemas"]["BandwidthTestPage"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -12931,6 +14437,9 @@ export interface operations {
                     "application/json": components["schemas"]["LineTest"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -12958,6 +14467,8 @@ export interface operations {
                     "application/json": components["schemas"]["Catalogue"];
                 };
             };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
         };
     };
     get_catalogue_table: {
@@ -12990,6 +14501,9 @@ export interface operations {
                     "application/octet-stream": string;
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -13033,6 +14547,8 @@ export interface operations {
                     "application/json": components["schemas"]["ClaimList"];
                 };
             };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
         };
     };
     get_claims_by_fingerprint_fingerprint: {
@@ -13054,6 +14570,9 @@ export interface operations {
                     "application/json": components["schemas"]["Claim"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -13087,6 +14606,9 @@ export interface operations {
                     "application/json": components["schemas"]["ClaimApproved"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -13103,6 +14625,9 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            503: components["responses"]["Busy"];
         };
     };
     post_claims_id_refuse: {
@@ -13122,6 +14647,9 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -13138,6 +14666,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     post_classrooms: {
@@ -13161,7 +14690,56 @@ export interface operations {
                     "application/json": components["schemas"]["Created"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: components["responses"]["Busy"];
+        };
+    };
+    "get_classrooms_export.csv": {
+        parameters: {
+            query?: {
+                /** @description In this region or below it. */
+                region_id?: number;
+                /** @description In this school. */
+                school_id?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -13200,6 +14778,9 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -13208,6 +14789,9 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            503: components["responses"]["Busy"];
         };
     };
     get_classrooms_id_periods: {
@@ -13234,6 +14818,9 @@ export interface operations {
                     "application/json": components["schemas"]["PeriodOpening"][];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -13276,6 +14863,9 @@ export interface operations {
                     "application/json": components["schemas"]["PlannedList"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -13317,6 +14907,9 @@ export interface operations {
                     "application/json": components["schemas"]["PlannedList"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -13333,6 +14926,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -13341,6 +14936,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     get_classrooms_id_timetable: {
@@ -13362,6 +14958,9 @@ export interface operations {
                     "application/json": components["schemas"]["Timetable"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -13395,6 +14994,9 @@ export interface operations {
                     "application/json": components["schemas"]["Timetable"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -13403,6 +15005,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -13411,6 +15015,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     post_classrooms_id_timetable: {
@@ -13441,6 +15046,9 @@ export interface operations {
                     "application/json": components["schemas"]["TimetableReport"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -13457,6 +15065,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -13465,6 +15074,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     "get_classrooms_id_timetable.yaml": {
@@ -13486,6 +15096,9 @@ export interface operations {
                     "application/yaml": string;
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -13515,6 +15128,9 @@ export interface operations {
                     "application/json": components["schemas"]["WallCode"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -13523,6 +15139,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     get_clones: {
@@ -13545,6 +15162,9 @@ export interface operations {
                     "application/json": components["schemas"]["Clones"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
         };
     };
     post_clones_id_accept: {
@@ -13564,6 +15184,9 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -13580,6 +15203,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     post_clones_id_dismiss: {
@@ -13599,6 +15223,9 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -13615,6 +15242,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     post_clones_id_enrol: {
@@ -13640,6 +15268,9 @@ export interface operations {
                     "application/json": components["schemas"]["EnrolledClone"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -13656,6 +15287,9 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            503: components["responses"]["Busy"];
         };
     };
     "get_county.json": {
@@ -13675,6 +15309,8 @@ export interface operations {
                     "application/json": components["schemas"]["CountyFile"];
                 };
             };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
         };
     };
     get_devices: {
@@ -13686,12 +15322,35 @@ export interface operations {
                 school_id?: number;
                 /** @description In this classroom. */
                 classroom_id?: number;
-                /** @description In this state. */
-                state?: components["schemas"]["DeviceState"];
+                /** @description In one of these states: `online`, `offline`, `off`, `unknown`. */
+                state?: string;
+                /** @description Taken for that for one of these reasons, e.g. `lost`, `silent`, `never_heard`. */
+                why?: string;
+                /** @description Standing so: `active`, `revoked`, `stolen`. */
+                standing?: string;
+                /** @description With this board model. */
+                board?: string;
+                /** @description With this version of the agent. */
+                agent_version?: string;
+                /** @description So far with their lessons: `none`, `ready`, `arriving`, `failed`. */
+                lessons?: string;
+                /** @description At least so hot, in °C. */
+                temperature_from?: number;
+                /** @description With less free room than this. */
+                disk_free_below_bytes?: number;
+                /** @description With a smaller share of its disk free than this, in percent. */
+                disk_free_below_percent?: number;
+                /** @description Not heard since then, or never. */
+                silent_since?: string;
                 /** @description Part of id, serial, school or classroom. */
                 q?: string;
-                /** @description Order. */
-                sort?: "place" | "last_seen_at" | "-last_seen_at" | "enrolled_at" | "-enrolled_at" | "disk_free_bytes" | "-temperature_celsius";
+                /**
+                 * @description Name of a column, `-` before it turns the order round: `place` (default), `id`, `serial`, `board`, `agent_version`,
+                 *     `region`, `school`, `classroom`, `state`, `state_since`, `last_seen_at`, `enrolled_at`, `lessons_ready`,
+                 *     `lessons_failed`, `lessons_assigned`, `lessons_arriving`, `disk_total_bytes`, `disk_free_bytes`, `cpu_percent`,
+                 *     `memory_percent`, `temperature_celsius`, `standing`. Rows without a value come last either way.
+                 */
+                sort?: string;
                 /** @description From 1. */
                 page?: number;
                 /** @description 1–500, default 50. */
@@ -13709,6 +15368,161 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DevicePage"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
+        };
+    };
+    post_devices_bulk: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BulkCommand"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkAnswer"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: components["responses"]["Busy"];
+        };
+    };
+    get_devices_choices: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeviceChoices"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
+        };
+    };
+    "get_devices_export.csv": {
+        parameters: {
+            query?: {
+                /** @description In this region or below it. */
+                region_id?: number;
+                /** @description In this school. */
+                school_id?: number;
+                /** @description In this classroom. */
+                classroom_id?: number;
+                /** @description In one of these states: `online`, `offline`, `off`, `unknown`. */
+                state?: string;
+                /** @description Taken for that for one of these reasons, e.g. `lost`, `silent`, `never_heard`. */
+                why?: string;
+                /** @description Standing so: `active`, `revoked`, `stolen`. */
+                standing?: string;
+                /** @description With this board model. */
+                board?: string;
+                /** @description With this version of the agent. */
+                agent_version?: string;
+                /** @description So far with their lessons: `none`, `ready`, `arriving`, `failed`. */
+                lessons?: string;
+                /** @description At least so hot, in °C. */
+                temperature_from?: number;
+                /** @description With less free room than this. */
+                disk_free_below_bytes?: number;
+                /** @description With a smaller share of its disk free than this, in percent. */
+                disk_free_below_percent?: number;
+                /** @description Not heard since then, or never. */
+                silent_since?: string;
+                /** @description Part of id, serial, school or classroom. */
+                q?: string;
+                /**
+                 * @description Name of a column, `-` before it turns the order round: `place` (default), `id`, `serial`, `board`, `agent_version`,
+                 *     `region`, `school`, `classroom`, `state`, `state_since`, `last_seen_at`, `enrolled_at`, `lessons_ready`,
+                 *     `lessons_failed`, `lessons_assigned`, `lessons_arriving`, `disk_total_bytes`, `disk_free_bytes`, `cpu_percent`,
+                 *     `memory_percent`, `temperature_celsius`, `standing`. Rows without a value come last either way.
+                 */
+                sort?: string;
+                /** @description From 1. */
+                page?: number;
+                /** @description 1–500, default 50. */
+                page_size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -13732,6 +15546,9 @@ export interface operations {
                     "application/json": components["schemas"]["DeviceDetail"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -13765,6 +15582,9 @@ export interface operations {
                     "application/json": components["schemas"]["DeviceSummary"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -13773,6 +15593,9 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            503: components["responses"]["Busy"];
         };
     };
     get_devices_id_commands: {
@@ -13794,6 +15617,9 @@ export interface operations {
                     "application/json": components["schemas"]["Command"][];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -13827,6 +15653,9 @@ export interface operations {
                     "application/json": components["schemas"]["Command"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -13835,6 +15664,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -13843,6 +15674,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     get_devices_id_events: {
@@ -13876,6 +15708,9 @@ export interface operations {
                     "application/json": components["schemas"]["DeviceEventList"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -13920,6 +15755,9 @@ export interface operations {
                     "application/json": components["schemas"]["HealthSeries"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -13957,7 +15795,55 @@ export interface operations {
                     "application/json": components["schemas"]["DeviceIdentity"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_devices_id_network: {
+        parameters: {
+            query?: {
+                /** @description From then on; default: 24 hours before `to`. */
+                from?: string;
+                /** @description Before then; default: now. At most 31 days after `from`. */
+                to?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeviceNetwork"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -13990,6 +15876,9 @@ export interface operations {
                     "application/json": components["schemas"]["IssuedTicket"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -14006,6 +15895,9 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            503: components["responses"]["Busy"];
         };
     };
     post_devices_id_revoke: {
@@ -14031,6 +15923,9 @@ export interface operations {
                     "application/json": components["schemas"]["DeviceIdentity"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -14047,6 +15942,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -14055,6 +15952,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     get_devices_id_series: {
@@ -14085,6 +15983,9 @@ export interface operations {
                     "application/json": components["schemas"]["SeriesSet"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -14126,6 +16027,9 @@ export interface operations {
                     "application/json": components["schemas"]["DeviceIdentity"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -14135,6 +16039,56 @@ export interface operations {
                 };
             };
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: components["responses"]["Busy"];
+        };
+    };
+    get_devices_id_timeline: {
+        parameters: {
+            query?: {
+                /** @description Only of these kinds, with commas: `event`, `command`, `state`, `alert`, `incident`, `order`, `push`, `identity`, `audit`. */
+                kinds?: string;
+                /** @description Where to go on: `next` of the page before. */
+                before?: string;
+                /** @description 1–500, default 100. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Timeline"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -14171,6 +16125,9 @@ export interface operations {
                     "application/json": components["schemas"]["Unlocked"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -14219,6 +16176,9 @@ export interface operations {
                     "application/json": components["schemas"]["Equipment"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -14246,6 +16206,8 @@ export interface operations {
                     "application/json": components["schemas"]["Escalations"];
                 };
             };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
         };
     };
     put_escalations: {
@@ -14269,6 +16231,8 @@ export interface operations {
                     "application/json": components["schemas"]["Escalations"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -14285,6 +16249,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -14293,6 +16259,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     get_events: {
@@ -14312,6 +16279,8 @@ export interface operations {
                     "text/event-stream": components["schemas"]["Changed"];
                 };
             };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
         };
     };
     get_exams: {
@@ -14340,6 +16309,9 @@ export interface operations {
                     "application/json": components["schemas"]["ExamPage"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -14371,6 +16343,9 @@ export interface operations {
                     "application/json": components["schemas"]["ExamWithPin"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -14387,6 +16362,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -14395,6 +16372,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     get_exams_id: {
@@ -14416,6 +16394,9 @@ export interface operations {
                     "application/json": components["schemas"]["Exam"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -14449,6 +16430,9 @@ export interface operations {
                     "application/json": components["schemas"]["Exam"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -14465,6 +16449,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -14473,6 +16459,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     post_exams_id_cancel: {
@@ -14494,6 +16481,9 @@ export interface operations {
                     "application/json": components["schemas"]["Exam"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -14510,6 +16500,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     post_exams_id_pin: {
@@ -14535,6 +16526,9 @@ export interface operations {
                     "application/json": components["schemas"]["ExamWithPin"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -14551,6 +16545,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -14559,6 +16555,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     get_exams_id_records: {
@@ -14589,6 +16586,9 @@ export interface operations {
                     "application/json": components["schemas"]["ExamRecords"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -14618,6 +16618,9 @@ export interface operations {
                     "text/csv": string;
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -14648,6 +16651,9 @@ export interface operations {
                     "application/json": components["schemas"]["ClassroomRecord"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -14692,6 +16698,9 @@ export interface operations {
                     "application/json": components["schemas"]["FaultPage"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -14721,6 +16730,9 @@ export interface operations {
                     "application/json": components["schemas"]["FaultDetail"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -14754,6 +16766,9 @@ export interface operations {
                     "application/json": components["schemas"]["FaultDetail"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -14770,6 +16785,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -14778,6 +16795,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     get_fleet: {
@@ -14802,6 +16820,9 @@ export interface operations {
                     "application/json": components["schemas"]["FleetCounts"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -14852,7 +16873,71 @@ export interface operations {
                     "application/json": components["schemas"]["IncidentPage"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get_incidents_export.csv": {
+        parameters: {
+            query?: {
+                /** @description Only those that are (not) resolved. */
+                open?: boolean;
+                /** @description Only those at the top (default), or all with their parts. */
+                parts?: boolean;
+                /** @description Only of this severity and worse. */
+                severity?: components["schemas"]["AlertSeverity"];
+                /** @description Only with this cause. */
+                cause?: components["schemas"]["IncidentCause"];
+                /** @description Only of this region. */
+                region_id?: number;
+                /** @description Only of this school. */
+                school_id?: number;
+                /** @description Only with this board. */
+                device_id?: string;
+                /** @description Begun at or after. */
+                from?: string;
+                /** @description Begun before. */
+                to?: string;
+                /** @description From 1. */
+                page?: number;
+                /** @description 1–500, default 50. */
+                page_size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -14881,6 +16966,9 @@ export interface operations {
                     "application/json": components["schemas"]["IncidentDetail"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -14914,6 +17002,9 @@ export interface operations {
                     "application/json": components["schemas"]["IncidentDetail"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -14930,6 +17021,9 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            503: components["responses"]["Busy"];
         };
     };
     get_incidents_id_devices: {
@@ -14958,6 +17052,9 @@ export interface operations {
                     "application/json": components["schemas"]["IncidentDevicePage"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -14991,6 +17088,9 @@ export interface operations {
                     "application/json": components["schemas"]["IncidentDetail"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -14999,6 +17099,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -15007,6 +17109,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     post_incidents_id_resolve: {
@@ -15032,6 +17135,9 @@ export interface operations {
                     "application/json": components["schemas"]["IncidentDetail"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -15048,6 +17154,9 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            503: components["responses"]["Busy"];
         };
     };
     post_incidents_id_snooze: {
@@ -15073,6 +17182,9 @@ export interface operations {
                     "application/json": components["schemas"]["IncidentDetail"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -15089,6 +17201,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -15097,6 +17211,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     get_indicators: {
@@ -15116,6 +17231,8 @@ export interface operations {
                     "application/json": components["schemas"]["IndicatorDictionary"];
                 };
             };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
         };
     };
     get_inspections: {
@@ -15154,6 +17271,9 @@ export interface operations {
                     "application/json": components["schemas"]["InspectionPage"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -15185,6 +17305,9 @@ export interface operations {
                     "application/json": components["schemas"]["InspectionKept"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -15193,6 +17316,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -15201,6 +17326,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     post_lesson_imports: {
@@ -15233,6 +17359,9 @@ export interface operations {
                     "application/json": components["schemas"]["LessonImportReport"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -15249,6 +17378,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -15257,6 +17387,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
             507: {
                 headers: {
                     [name: string]: unknown;
@@ -15287,6 +17418,9 @@ export interface operations {
                     "application/octet-stream": number[];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
         };
     };
     get_lesson_opening: {
@@ -15321,6 +17455,9 @@ export interface operations {
                     "application/json": components["schemas"]["LessonOpening"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -15371,6 +17508,9 @@ export interface operations {
                     "text/csv": string;
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -15431,6 +17571,9 @@ export interface operations {
                     "application/json": components["schemas"]["LessonPage"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
         };
     };
     post_lessons: {
@@ -15463,6 +17606,9 @@ export interface operations {
                     "application/json": components["schemas"]["Uploaded"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -15471,6 +17617,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -15479,7 +17626,63 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
             507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get_lessons_export.csv": {
+        parameters: {
+            query?: {
+                /** @description 学科. */
+                subject?: string;
+                /** @description 年级. */
+                grade?: string;
+                /** @description 学段. */
+                stage?: string;
+                /** @description 版本. */
+                edition?: string;
+                /** @description 册次. */
+                volume?: string;
+                /** @description 资源类型. */
+                resource_type?: string;
+                /** @description Only lessons whose shown version is in this state. */
+                state?: components["schemas"]["ReviewState"];
+                /** @description Only what can be pushed, at its released version. */
+                released?: boolean;
+                /** @description Part of title, chapter or id. */
+                q?: string;
+                /** @description Whether retired ones are listed, too. */
+                retired?: boolean;
+                /** @description From 1. */
+                page?: number;
+                /** @description 1–500, default 50. */
+                page_size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -15508,6 +17711,9 @@ export interface operations {
                     "application/json": components["schemas"]["LessonDetail"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -15535,6 +17741,9 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -15543,6 +17752,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     get_lessons_id_files_path: {
@@ -15573,6 +17783,9 @@ export interface operations {
                     "application/octet-stream": number[];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -15613,6 +17826,9 @@ export interface operations {
                     "application/json": components["schemas"]["LintReport"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -15646,6 +17862,9 @@ export interface operations {
                     "application/json": components["schemas"]["LessonDetail"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -15662,6 +17881,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -15670,6 +17891,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     get_lessons_id_review: {
@@ -15694,6 +17916,9 @@ export interface operations {
                     "application/json": components["schemas"]["LessonReview"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -15727,6 +17952,9 @@ export interface operations {
                     "application/json": components["schemas"]["LessonReview"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -15743,6 +17971,9 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            503: components["responses"]["Busy"];
         };
     };
     post_lessons_id_review_first: {
@@ -15768,6 +17999,9 @@ export interface operations {
                     "application/json": components["schemas"]["LessonReview"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -15784,6 +18018,9 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            503: components["responses"]["Busy"];
         };
     };
     post_lessons_id_review_release: {
@@ -15809,6 +18046,9 @@ export interface operations {
                     "application/json": components["schemas"]["LessonReview"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -15825,6 +18065,9 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            503: components["responses"]["Busy"];
         };
     };
     post_lessons_id_review_second: {
@@ -15850,6 +18093,9 @@ export interface operations {
                     "application/json": components["schemas"]["LessonReview"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -15866,6 +18112,9 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            503: components["responses"]["Busy"];
         };
     };
     post_lessons_id_review_self_check: {
@@ -15891,6 +18140,9 @@ export interface operations {
                     "application/json": components["schemas"]["LessonReview"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -15907,6 +18159,9 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            503: components["responses"]["Busy"];
         };
     };
     post_lessons_id_withdraw: {
@@ -15932,6 +18187,9 @@ export interface operations {
                     "application/json": components["schemas"]["Withdrawn"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -15948,6 +18206,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -15956,6 +18216,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     get_lint_rules: {
@@ -15975,6 +18236,8 @@ export interface operations {
                     "application/json": components["schemas"]["LintRules"];
                 };
             };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
         };
     };
     get_maintenance_windows: {
@@ -16001,6 +18264,9 @@ export interface operations {
                     "application/json": components["schemas"]["MaintenancePage"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
         };
     };
     post_maintenance_windows: {
@@ -16024,6 +18290,9 @@ export interface operations {
                     "application/json": components["schemas"]["MaintenanceWindow"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -16032,6 +18301,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -16040,6 +18311,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     post_maintenance_windows_id_cancel: {
@@ -16061,6 +18333,9 @@ export interface operations {
                     "application/json": components["schemas"]["MaintenanceWindow"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -16077,6 +18352,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     get_notices: {
@@ -16101,6 +18377,9 @@ export interface operations {
                     "application/json": components["schemas"]["NoticePage"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
         };
     };
     post_notices: {
@@ -16124,6 +18403,9 @@ export interface operations {
                     "application/json": components["schemas"]["Notice"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -16140,6 +18422,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -16156,6 +18440,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     post_notices_preview: {
@@ -16179,6 +18464,9 @@ export interface operations {
                     "application/json": components["schemas"]["NoticePreview"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -16187,6 +18475,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -16195,6 +18485,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     get_notices_id: {
@@ -16216,6 +18507,9 @@ export interface operations {
                     "application/json": components["schemas"]["Notice"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -16250,6 +18544,9 @@ export interface operations {
                     "application/json": components["schemas"]["NoticeDevicePage"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -16277,6 +18574,8 @@ export interface operations {
                     "application/json": components["schemas"]["Channels"];
                 };
             };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
         };
     };
     post_notification_channels: {
@@ -16300,6 +18599,8 @@ export interface operations {
                     "application/json": components["schemas"]["Channel"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -16316,6 +18617,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -16324,6 +18627,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     put_notification_channels_id: {
@@ -16349,6 +18653,9 @@ export interface operations {
                     "application/json": components["schemas"]["Channel"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -16365,6 +18672,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -16373,6 +18682,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     delete_notification_channels_id: {
@@ -16392,6 +18702,9 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -16400,6 +18713,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     post_notification_channels_id_test: {
@@ -16425,6 +18739,9 @@ export interface operations {
                     "application/json": components["schemas"]["ChannelTested"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -16433,6 +18750,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -16441,6 +18760,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     get_notification_recipients: {
@@ -16460,6 +18780,8 @@ export interface operations {
                     "application/json": components["schemas"]["Recipients"];
                 };
             };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
         };
     };
     put_notification_recipients: {
@@ -16483,6 +18805,9 @@ export interface operations {
                     "application/json": components["schemas"]["Recipient"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -16491,6 +18816,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -16499,6 +18826,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     delete_notification_recipients_id: {
@@ -16518,6 +18846,9 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -16526,6 +18857,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     get_notifications: {
@@ -16537,6 +18869,8 @@ export interface operations {
                 channel_id?: number;
                 /** @description Only about this incident. */
                 incident_id?: number;
+                /** @description Only about this work order. */
+                order_id?: number;
                 /** @description From 1. */
                 page?: number;
                 /** @description 1–500, default 50. */
@@ -16556,6 +18890,9 @@ export interface operations {
                     "application/json": components["schemas"]["NotificationPage"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
         };
     };
     "get_order_evidence.zip": {
@@ -16584,6 +18921,9 @@ export interface operations {
                     "application/zip": number[];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -16633,6 +18973,8 @@ export interface operations {
                 device_id?: string;
                 /** @description Only of this area. */
                 area_id?: number;
+                /** @description Only for this incident and its parts. */
+                incident_id?: number;
                 /** @description From 1. */
                 page?: number;
                 /** @description 1–500, default 50. */
@@ -16652,6 +18994,9 @@ export interface operations {
                     "application/json": components["schemas"]["OrderPage"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -16683,6 +19028,9 @@ export interface operations {
                     "application/json": components["schemas"]["OrderDetail"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -16699,6 +19047,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -16707,6 +19057,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     get_orders_counts: {
@@ -16724,6 +19075,81 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["OrderCounts"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
+        };
+    };
+    "get_orders_export.csv": {
+        parameters: {
+            query?: {
+                /** @description Only those that are (not) over: neither closed nor cancelled. */
+                open?: boolean;
+                /** @description Only in this state. */
+                state?: "new" | "accepted" | "on_site" | "repaired" | "confirmed" | "closed" | "reopened" | "cancelled";
+                /** @description Only of this kind. */
+                kind?: "repair" | "rectification";
+                /** @description Only of this class. */
+                class?: "infrastructure" | "application" | "resource";
+                /** @description Only from this source. */
+                source?: "incident" | "fault" | "qr" | "hand" | "inspection";
+                /** @description Only those that are (not) overdue. */
+                overdue?: boolean;
+                /** @description Only those given to whoever asks, and those nobody has of their areas. */
+                mine?: boolean;
+                /** @description Opened from this day on. */
+                from?: string;
+                /** @description Opened up to this day. */
+                to?: string;
+                /** @description Only of this region. */
+                region_id?: number;
+                /** @description Only of this school. */
+                school_id?: number;
+                /** @description Only of this classroom. */
+                classroom_id?: number;
+                /** @description Only of this board. */
+                device_id?: string;
+                /** @description Only of this area. */
+                area_id?: number;
+                /** @description Only for this incident and its parts. */
+                incident_id?: number;
+                /** @description From 1. */
+                page?: number;
+                /** @description 1–500, default 50. */
+                page_size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -16747,6 +19173,9 @@ export interface operations {
                     "application/json": components["schemas"]["OrderDetail"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -16780,6 +19209,9 @@ export interface operations {
                     "application/json": components["schemas"]["OrderDetail"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -16796,6 +19228,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -16804,6 +19238,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     post_orders_id_parts: {
@@ -16829,6 +19264,9 @@ export interface operations {
                     "application/json": components["schemas"]["OrderDetail"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -16845,6 +19283,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -16853,6 +19293,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     post_orders_id_photos: {
@@ -16881,6 +19322,9 @@ export interface operations {
                     "application/json": components["schemas"]["OrderDetail"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -16905,6 +19349,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -16913,6 +19358,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     get_orders_id_photos_photo: {
@@ -16935,6 +19381,9 @@ export interface operations {
                     "image/jpeg": number[];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -16968,6 +19417,9 @@ export interface operations {
                     "application/json": components["schemas"]["OrderDetail"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -16984,6 +19436,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -16992,6 +19446,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     post_orders_id_work: {
@@ -17017,6 +19472,9 @@ export interface operations {
                     "application/json": components["schemas"]["OrderDetail"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -17033,6 +19491,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -17041,6 +19501,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     get_overview: {
@@ -17060,6 +19521,8 @@ export interface operations {
                     "application/json": components["schemas"]["Overview"];
                 };
             };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
         };
     };
     post_pack_receipts: {
@@ -17083,6 +19546,9 @@ export interface operations {
                     "application/json": components["schemas"]["ReceiptAnswers"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -17091,6 +19557,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -17099,6 +19566,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     get_packs: {
@@ -17123,6 +19591,9 @@ export interface operations {
                     "application/json": components["schemas"]["PackPage"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
         };
     };
     post_packs: {
@@ -17146,6 +19617,9 @@ export interface operations {
                     "application/json": components["schemas"]["Pack"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -17162,6 +19636,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -17170,6 +19646,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     get_packs_id_download: {
@@ -17199,6 +19676,9 @@ export interface operations {
                     "application/octet-stream": number[];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -17247,6 +19727,9 @@ export interface operations {
                     "application/json": components["schemas"]["Part"][];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -17278,6 +19761,9 @@ export interface operations {
                     "application/json": components["schemas"]["Part"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -17294,6 +19780,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -17302,6 +19790,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     post_parts_id_moves: {
@@ -17327,6 +19816,9 @@ export interface operations {
                     "application/json": components["schemas"]["Part"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -17343,6 +19835,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -17351,6 +19845,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     post_plans: {
@@ -17374,6 +19869,9 @@ export interface operations {
                     "application/json": components["schemas"]["PlanReport"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -17390,6 +19888,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -17398,6 +19898,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     post_push_forecast: {
@@ -17428,6 +19929,9 @@ export interface operations {
                     "application/json": components["schemas"]["Forecast"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -17444,6 +19948,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -17452,6 +19958,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     get_pushes: {
@@ -17478,6 +19985,9 @@ export interface operations {
                     "application/json": components["schemas"]["PushPage"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
         };
     };
     post_pushes: {
@@ -17501,6 +20011,9 @@ export interface operations {
                     "application/json": components["schemas"]["Push"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -17517,6 +20030,46 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: components["responses"]["Busy"];
+        };
+    };
+    "get_pushes_export.csv": {
+        parameters: {
+            query?: {
+                /** @description Whether withdrawn ones are listed, too; default yes. */
+                withdrawn?: boolean;
+                /** @description From 1. */
+                page?: number;
+                /** @description 1–500, default 50. */
+                page_size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -17546,6 +20099,9 @@ export interface operations {
                     "application/json": components["schemas"]["Push"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -17575,6 +20131,9 @@ export interface operations {
                     "application/json": components["schemas"]["Push"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -17583,6 +20142,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     get_pushes_id_devices: {
@@ -17609,6 +20169,9 @@ export interface operations {
                     "application/json": components["schemas"]["PushDevicePage"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -17645,6 +20208,9 @@ export interface operations {
                     "application/json": components["schemas"]["Forecast"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -17682,6 +20248,9 @@ export interface operations {
                     "application/json": components["schemas"]["ReceiptSummary"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -17720,6 +20289,9 @@ export interface operations {
                     "application/json": components["schemas"]["ReceiptPage"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -17749,6 +20321,9 @@ export interface operations {
                     "text/csv": string;
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -17779,6 +20354,9 @@ export interface operations {
                     "application/json": components["schemas"]["Readiness"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
         };
     };
     post_rectifications: {
@@ -17802,6 +20380,9 @@ export interface operations {
                     "application/json": components["schemas"]["OrderDetail"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -17810,6 +20391,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -17818,6 +20401,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     post_regions: {
@@ -17841,6 +20425,9 @@ export interface operations {
                     "application/json": components["schemas"]["Created"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -17849,6 +20436,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -17857,6 +20446,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     patch_regions_id: {
@@ -17880,6 +20470,9 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -17888,6 +20481,9 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            503: components["responses"]["Busy"];
         };
     };
     post_regions_id_assets: {
@@ -17918,6 +20514,9 @@ export interface operations {
                     "application/json": components["schemas"]["AssetReport"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -17934,6 +20533,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -17942,6 +20542,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     get_regions_id_bandwidth_rules: {
@@ -17963,6 +20564,9 @@ export interface operations {
                     "application/json": components["schemas"]["BandwidthFollowed"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -17996,6 +20600,9 @@ export interface operations {
                     "application/json": components["schemas"]["BandwidthFollowed"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -18004,6 +20611,9 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            503: components["responses"]["Busy"];
         };
     };
     get_regions_id_calendar: {
@@ -18025,6 +20635,9 @@ export interface operations {
                     "application/json": components["schemas"]["RegionCalendar"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -18058,6 +20671,9 @@ export interface operations {
                     "application/json": components["schemas"]["RegionCalendar"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -18066,6 +20682,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -18074,6 +20692,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     get_regions_id_line: {
@@ -18095,6 +20714,9 @@ export interface operations {
                     "application/json": components["schemas"]["RegionLine"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -18128,6 +20750,9 @@ export interface operations {
                     "application/json": components["schemas"]["RegionLine"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -18136,6 +20761,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -18144,6 +20771,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     get_regions_id_order_slas: {
@@ -18165,6 +20793,9 @@ export interface operations {
                     "application/json": components["schemas"]["OrderSlas"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -18198,6 +20829,9 @@ export interface operations {
                     "application/json": components["schemas"]["OrderSlas"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -18206,6 +20840,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -18214,6 +20850,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     post_regions_id_roster: {
@@ -18244,6 +20881,9 @@ export interface operations {
                     "application/json": components["schemas"]["RosterReport"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -18260,6 +20900,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -18268,6 +20909,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     put_regions_id_technician_pin: {
@@ -18291,6 +20933,9 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -18299,6 +20944,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -18307,6 +20954,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     get_registers_kind: {
@@ -18341,6 +20989,9 @@ export interface operations {
                     "application/json": components["schemas"]["RegisterPage"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -18389,6 +21040,54 @@ export interface operations {
                     "application/octet-stream": string;
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_report_preview: {
+        parameters: {
+            query: {
+                /** @description Month, quarter or year. */
+                kind: "month" | "quarter" | "year";
+                /** @description Of a region and all below… */
+                region_id?: number;
+                /** @description …or of one school. */
+                school_id?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportPreview"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -18437,6 +21136,9 @@ export interface operations {
                     "application/json": components["schemas"]["ReportPage"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
         };
     };
     post_reports: {
@@ -18460,6 +21162,9 @@ export interface operations {
                     "application/json": components["schemas"]["ReportDetail"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -18476,6 +21181,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -18484,6 +21191,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     get_reports_id: {
@@ -18505,6 +21213,9 @@ export interface operations {
                     "application/json": components["schemas"]["ReportDetail"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -18534,6 +21245,9 @@ export interface operations {
                     "application/json": components["schemas"]["ReportDetail"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -18550,6 +21264,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     get_reports_id_check: {
@@ -18574,6 +21289,9 @@ export interface operations {
                     "application/json": components["schemas"]["ReportCheck"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -18607,6 +21325,9 @@ export interface operations {
                     "application/json": components["schemas"]["ReportDetail"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -18623,6 +21344,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -18631,6 +21354,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     get_reports_id_figures: {
@@ -18655,6 +21379,9 @@ export interface operations {
                     "application/json": components["schemas"]["ReportFigures"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -18692,6 +21419,9 @@ export interface operations {
                     "application/json": components["schemas"]["FigureRowPage"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -18726,6 +21456,9 @@ export interface operations {
                     "application/octet-stream": string;
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -18763,6 +21496,9 @@ export interface operations {
                     "application/json": components["schemas"]["ReportDetail"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -18779,6 +21515,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     post_reports_id_refresh: {
@@ -18800,6 +21537,9 @@ export interface operations {
                     "application/json": components["schemas"]["ReportDetail"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -18816,6 +21556,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     post_reports_id_return: {
@@ -18841,6 +21582,9 @@ export interface operations {
                     "application/json": components["schemas"]["ReportDetail"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -18857,6 +21601,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -18865,6 +21611,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     post_reports_id_submit: {
@@ -18886,6 +21633,9 @@ export interface operations {
                     "application/json": components["schemas"]["ReportDetail"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -18902,6 +21652,105 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
+        };
+    };
+    get_restore_conflicts: {
+        parameters: {
+            query?: {
+                /** @description Only these. */
+                state?: components["schemas"]["ConflictState"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RestoreConflicts"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
+        };
+    };
+    post_restore_conflicts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Decide"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Decided"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: components["responses"]["Busy"];
+        };
+    };
+    post_restore_conflicts_withdrawals: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: components["responses"]["Busy"];
         };
     };
     get_reviews: {
@@ -18934,6 +21783,9 @@ export interface operations {
                     "application/json": components["schemas"]["ReviewPage"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
         };
     };
     get_roles: {
@@ -18953,6 +21805,8 @@ export interface operations {
                     "application/json": components["schemas"]["RoleList"];
                 };
             };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
         };
     };
     get_roster_template: {
@@ -18975,6 +21829,9 @@ export interface operations {
                     "application/octet-stream": number[];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
         };
     };
     post_schools: {
@@ -18998,6 +21855,9 @@ export interface operations {
                     "application/json": components["schemas"]["Created"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -19006,7 +21866,45 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: components["responses"]["Busy"];
+        };
+    };
+    "get_schools_export.csv": {
+        parameters: {
+            query?: {
+                /** @description In this region or below it. */
+                region_id?: number;
+                /** @description In this school. */
+                school_id?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -19035,6 +21933,9 @@ export interface operations {
                     "application/json": components["schemas"]["School"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -19066,6 +21967,9 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -19074,6 +21978,9 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            503: components["responses"]["Busy"];
         };
     };
     get_schools_id_authors: {
@@ -19095,6 +22002,9 @@ export interface operations {
                     "application/json": components["schemas"]["Author"][];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -19128,6 +22038,9 @@ export interface operations {
                     "application/json": components["schemas"]["Author"][];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -19136,6 +22049,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -19144,6 +22059,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     get_schools_id_bandwidth_evidence: {
@@ -19168,6 +22084,9 @@ export interface operations {
                     "application/zip": number[];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -19201,6 +22120,9 @@ export interface operations {
                     "application/json": components["schemas"]["LineTest"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -19217,6 +22139,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -19225,6 +22149,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     get_schools_id_calendar: {
@@ -19246,6 +22171,9 @@ export interface operations {
                     "application/json": components["schemas"]["SchoolCalendar"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -19279,6 +22207,9 @@ export interface operations {
                     "application/json": components["schemas"]["SchoolCalendar"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -19287,6 +22218,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -19295,6 +22228,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     get_schools_id_line: {
@@ -19316,6 +22250,9 @@ export interface operations {
                     "application/json": components["schemas"]["SchoolLine"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -19349,6 +22286,9 @@ export interface operations {
                     "application/json": components["schemas"]["SchoolLine"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -19357,6 +22297,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -19365,6 +22307,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     get_schools_id_manual_figures: {
@@ -19389,6 +22332,9 @@ export interface operations {
                     "application/json": components["schemas"]["ManualFigure"][];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -19422,6 +22368,9 @@ export interface operations {
                     "application/json": components["schemas"]["ManualFigure"][];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -19430,6 +22379,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -19438,6 +22389,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     get_schools_id_readiness: {
@@ -19462,6 +22414,9 @@ export interface operations {
                     "application/json": components["schemas"]["SchoolReadinessDetail"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -19493,6 +22448,9 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -19501,6 +22459,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -19509,6 +22469,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     get_schools_id_timetables: {
@@ -19530,6 +22491,9 @@ export interface operations {
                     "application/json": components["schemas"]["TimetableSummary"][];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -19568,6 +22532,9 @@ export interface operations {
                     "application/json": components["schemas"]["TimetableReport"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -19584,6 +22551,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -19592,6 +22560,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     get_schools_id_wall_codes: {
@@ -19613,6 +22582,9 @@ export interface operations {
                     "application/json": components["schemas"]["WallCode"][];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -19642,6 +22614,9 @@ export interface operations {
                     "application/json": components["schemas"]["WallCode"][];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -19650,6 +22625,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     get_security_events: {
@@ -19672,6 +22648,9 @@ export interface operations {
                     "application/json": components["schemas"]["SecurityEvents"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
         };
     };
     post_security_events_id_acknowledge: {
@@ -19691,6 +22670,9 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -19699,6 +22681,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     get_session: {
@@ -19726,6 +22709,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            403: components["responses"]["Refused"];
         };
     };
     post_session: {
@@ -19749,6 +22733,7 @@ export interface operations {
                     "application/json": components["schemas"]["Session"];
                 };
             };
+            400: components["responses"]["BadRequest"];
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -19765,6 +22750,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -19773,6 +22760,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     delete_session: {
@@ -19790,6 +22778,8 @@ export interface operations {
                 };
                 content?: never;
             };
+            403: components["responses"]["Refused"];
+            503: components["responses"]["Busy"];
         };
     };
     get_session_oidc: {
@@ -19810,6 +22800,7 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: components["responses"]["BadRequest"];
         };
     };
     get_session_oidc_callback: {
@@ -19834,6 +22825,7 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: components["responses"]["BadRequest"];
         };
     };
     get_session_options: {
@@ -19872,6 +22864,8 @@ export interface operations {
                     "application/json": components["schemas"]["System"];
                 };
             };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
         };
     };
     get_technician_figures: {
@@ -19900,6 +22894,9 @@ export interface operations {
                     "application/json": components["schemas"]["TechnicianFigures"][];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -19944,6 +22941,9 @@ export interface operations {
                     "text/csv": string;
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -19979,6 +22979,8 @@ export interface operations {
                     "application/json": components["schemas"]["BatchList"];
                 };
             };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
         };
     };
     post_ticket_batches: {
@@ -20002,6 +23004,9 @@ export interface operations {
                     "application/json": components["schemas"]["IssuedBatch"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -20018,6 +23023,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -20026,6 +23033,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     delete_ticket_batches_id: {
@@ -20045,6 +23053,9 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -20053,6 +23064,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     "get_ticket_batches_id_sheet.pdf": {
@@ -20074,6 +23086,9 @@ export interface operations {
                     "application/pdf": number[];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -20111,6 +23126,9 @@ export interface operations {
                     "application/zip": number[];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -20146,6 +23164,8 @@ export interface operations {
                     "application/json": components["schemas"]["TicketList"];
                 };
             };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
         };
     };
     post_tickets: {
@@ -20169,6 +23189,9 @@ export interface operations {
                     "application/json": components["schemas"]["IssuedTicket"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -20177,6 +23200,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -20185,6 +23210,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     delete_tickets_id: {
@@ -20204,6 +23230,9 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -20220,6 +23249,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     get_timetables_template: {
@@ -20242,6 +23272,9 @@ export interface operations {
                     "application/octet-stream": number[];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
         };
     };
     get_tree: {
@@ -20261,6 +23294,8 @@ export interface operations {
                     "application/json": components["schemas"]["Tree"];
                 };
             };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
         };
     };
     get_trust: {
@@ -20280,6 +23315,8 @@ export interface operations {
                     "application/json": components["schemas"]["TrustStanding"];
                 };
             };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
         };
     };
     get_usage: {
@@ -20320,6 +23357,9 @@ export interface operations {
                     "application/json": components["schemas"]["Usage"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -20376,6 +23416,9 @@ export interface operations {
                     "text/csv": string;
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -20415,6 +23458,9 @@ export interface operations {
                     "application/json": components["schemas"]["UsbAnswers"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -20423,6 +23469,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -20431,6 +23478,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     get_users: {
@@ -20457,6 +23505,9 @@ export interface operations {
                     "application/json": components["schemas"]["UserPage"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
         };
     };
     post_users: {
@@ -20480,6 +23531,9 @@ export interface operations {
                     "application/json": components["schemas"]["CreatedUser"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -20496,6 +23550,46 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: components["responses"]["Busy"];
+        };
+    };
+    "get_users_export.csv": {
+        parameters: {
+            query?: {
+                /** @description Part of a name. */
+                q?: string;
+                /** @description From 1. */
+                page?: number;
+                /** @description 1–500, default 50. */
+                page_size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -20525,6 +23619,9 @@ export interface operations {
                     "application/json": components["schemas"]["UserSummary"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -20552,6 +23649,9 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -20568,6 +23668,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     patch_users_id: {
@@ -20591,6 +23692,9 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -20607,6 +23711,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -20615,6 +23721,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     post_users_id_grants: {
@@ -20640,6 +23747,8 @@ export interface operations {
                     "application/json": components["schemas"]["Created"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -20656,6 +23765,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -20664,6 +23775,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     delete_users_id_grants_grant: {
@@ -20684,6 +23796,9 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -20700,6 +23815,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     post_users_id_password: {
@@ -20725,6 +23841,9 @@ export interface operations {
                     "application/json": components["schemas"]["PasswordReset"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -20741,6 +23860,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -20749,6 +23870,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     get_users_id_sessions: {
@@ -20770,6 +23892,9 @@ export interface operations {
                     "application/json": components["schemas"]["SessionList"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -20798,6 +23923,9 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -20806,6 +23934,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
         };
     };
     delete_users_id_totp: {
@@ -20825,6 +23954,9 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -20833,6 +23965,185 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            503: components["responses"]["Busy"];
+        };
+    };
+    get_views: {
+        parameters: {
+            query?: {
+                /** @description Only of this list. */
+                list?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ViewList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
+        };
+    };
+    post_views: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewView"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["View"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: components["responses"]["Busy"];
+        };
+    };
+    put_views_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ViewBody"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["View"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: components["responses"]["Busy"];
+        };
+    };
+    delete_views_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: components["responses"]["Busy"];
         };
     };
     get_vocabularies: {
@@ -20852,6 +24163,8 @@ export interface operations {
                     "application/json": components["schemas"]["Vocabularies"];
                 };
             };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
         };
     };
 }
