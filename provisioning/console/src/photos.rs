@@ -126,6 +126,45 @@ pub fn keep(data: &Path, drawn: &Drawn) -> Result<(), PhotoError> {
     Ok(())
 }
 
+/// Pictures that were kept before `before`, by their hashes, and leavings of writes that were cut short are removed. Blocking.
+///
+/// # Errors
+/// The folder cannot be listed.
+pub fn old(data: &Path, before: std::time::SystemTime) -> std::io::Result<Vec<String>> {
+    let entries = match std::fs::read_dir(data.join(FOLDER)) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut hashes = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let aged = entry.metadata().and_then(|meta| meta.modified());
+        if !aged.is_ok_and(|at| at < before) {
+            continue;
+        }
+        let name = entry.file_name();
+        let Some(name) = name.to_str() else { continue };
+        match name.strip_suffix(".jpg").filter(|hash| place(data, hash).is_some()) {
+            Some(hash) => hashes.push(hash.to_owned()),
+            None if name.starts_with("part-") => std::fs::remove_file(entry.path())?,
+            None => {}
+        }
+    }
+    Ok(hashes)
+}
+
+/// Removes a picture that no order names. Blocking.
+///
+/// # Errors
+/// The disk's.
+pub fn remove(data: &Path, hash: &str) -> std::io::Result<()> {
+    match place(data, hash) {
+        Some(path) => std::fs::remove_file(path),
+        None => Ok(()),
+    }
+}
+
 /// Reads a picture. Blocking.
 ///
 /// # Errors

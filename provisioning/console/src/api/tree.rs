@@ -1,7 +1,7 @@
 //! Regions, schools, classrooms.
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::devices::DeviceSummary;
 
@@ -102,6 +102,16 @@ pub struct SchoolSummary {
     pub off: u32,
     /// Of these, 未知.
     pub unknown: u32,
+}
+
+/// Which places.
+#[derive(Debug, Clone, Copy, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct PlaceFilter {
+    /// In this region or below it.
+    pub region_id: Option<i64>,
+    /// In this school.
+    pub school_id: Option<i64>,
 }
 
 /// One school with its classrooms.

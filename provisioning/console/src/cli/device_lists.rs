@@ -41,7 +41,7 @@ fn sort(text: &str) -> Result<DeviceSort, String> {
 
 /// Which devices.
 #[derive(Debug, Clone, Default, Args)]
-pub struct Which {
+pub(super) struct Which {
     /// In this region or below it.
     #[arg(long)]
     region: Option<i64>,
@@ -190,7 +190,7 @@ pub struct Bulk {
 
 /// What many devices can be told.
 #[derive(Debug, Subcommand)]
-pub enum Order {
+pub(super) enum Order {
     /// Restart the operating system.
     Reboot {
         /// Seconds to wait first, 0–600.

@@ -5,9 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use axum::{extract::State, http::HeaderMap, response::Response};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio::sync::Semaphore;
-use utoipa::IntoParams;
 
 use super::{
     Query, incidents, orders,
@@ -26,6 +25,7 @@ use crate::{
         orders::{Order, OrderQuery},
         pushes::{Push, PushQuery},
         schema,
+        tree::{PlaceFilter, SchoolSummary},
         users::{UserQuery, UserSummary},
     },
     app::AppState,
@@ -189,16 +189,6 @@ pub(crate) async fn devices_csv(
     table(language, &columns, rows.iter().map(row))
 }
 
-/// Which places.
-#[derive(Debug, Clone, Copy, Default, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct PlaceFilter {
-    /// In this region or below it.
-    pub region_id: Option<i64>,
-    /// In this school.
-    pub school_id: Option<i64>,
-}
-
 /// Schools with the states of their devices, as a table.
 #[utoipa::path(get, path = "/schools/export.csv", tag = "tree", params(PlaceFilter), responses(
     (status = 200, body = String, content_type = "text/csv"),
@@ -213,7 +203,7 @@ pub async fn schools(
     let _turn = turn().await?;
     let language = language(&app, &headers);
     let schools = placed(&app.db, &access.scope, places).await?;
-    let row = |(region, s): &(String, crate::api::tree::SchoolSummary)| {
+    let row = |(region, s): &(String, SchoolSummary)| {
         vec![
             region.clone(),
             s.code.clone(),
@@ -247,7 +237,7 @@ async fn placed(
     db: &Db,
     scope: &Scope,
     places: PlaceFilter,
-) -> Result<Vec<(String, crate::api::tree::SchoolSummary)>, ApiError> {
+) -> Result<Vec<(String, SchoolSummary)>, ApiError> {
     db.need_places(scope, places.region_id, places.school_id).await?;
     let tree = db.tree().all(scope).await?;
     // Parents stand before their children, so one walk finds all below.

@@ -100,7 +100,7 @@ impl DeviceDays<'_> {
             .map(|device| (device, missing(device)))
             .filter(|(_, dates)| !dates.is_empty())
             .collect();
-        self.make(due, now).await
+        self.make(due, false, now).await
     }
 
     /// Makes yesterday's rows, and again those of earlier days of which samples came in since; how many were written.
@@ -131,7 +131,9 @@ impl DeviceDays<'_> {
         } else {
             Vec::new()
         };
-        let mut written = self.again(&late, now).await?;
+        let mut written = self.again(&late, false, now).await?;
+        let moved = self.moved(now).await?;
+        written += self.again(&moved, true, now).await?;
         // Days the console was off for are filled as well, a month back at most: older ones when a report asks for them.
         let from = from.max(timetables::later(yesterday, -31));
         written += self.fill(from, yesterday, now).await?;
@@ -144,11 +146,34 @@ impl DeviceDays<'_> {
         .bind(yesterday.to_string())
         .execute(&mut *tx)
         .await?;
+        for (device, day) in &moved {
+            sqlx::query("DELETE FROM device_days_stale WHERE device_no = ? AND day = ?")
+                .bind(device)
+                .bind(day)
+                .execute(&mut *tx)
+                .await?;
+        }
         tx.commit().await?;
         Ok(written)
     }
 
-    async fn again(&self, late: &[(i64, i64)], now: Timestamp) -> DbResult<u64> {
+    /// Days whose samples went elsewhere when a clock was put right, once their hours are condensed anew; those of today are
+    /// made when the day is over.
+    async fn moved(&self, now: Timestamp) -> DbResult<Vec<(i64, i64)>> {
+        Ok(sqlx::query_as(
+            "SELECT s.device_no, s.day FROM device_days_stale s
+              WHERE s.day < (?1 + ?2) / 86400000 AND NOT EXISTS (SELECT 1 FROM rollup_stale r
+                    WHERE r.device_no = s.device_no AND r.hour BETWEEN (s.day * 86400000 - ?2) / 3600000
+                                                                   AND (s.day * 86400000 - ?2) / 3600000 + 23)
+              LIMIT 10000",
+        )
+        .bind(ms(now))
+        .bind(i64::from(crate::domain::line::UTC_OFFSET_MIN) * 60_000)
+        .fetch_all(&self.0.read)
+        .await?)
+    }
+
+    async fn again(&self, late: &[(i64, i64)], shrinks: bool, now: Timestamp) -> DbResult<u64> {
         let mut by_device: BTreeMap<i64, Vec<Date>> = BTreeMap::new();
         for (device, day) in late {
             let date = timetables::later(Date::constant(1970, 1, 1), i32::try_from(*day).unwrap_or(0));
@@ -167,10 +192,10 @@ impl DeviceDays<'_> {
             .iter()
             .map(|device| (device, by_device.remove(&device.device_no).unwrap_or_default()))
             .collect();
-        self.make(due, now).await
+        self.make(due, shrinks, now).await
     }
 
-    async fn make(&self, due: Vec<(&DeviceRow, Vec<Date>)>, now: Timestamp) -> DbResult<u64> {
+    async fn make(&self, due: Vec<(&DeviceRow, Vec<Date>)>, shrinks: bool, now: Timestamp) -> DbResult<u64> {
         let mut reading = self.0.read.acquire().await?;
         let (mut waiting, mut written) = (Vec::new(), 0);
         // Of the school at hand: its class hours by day.
@@ -211,15 +236,16 @@ impl DeviceDays<'_> {
                 });
             }
             if waiting.len() >= AT_ONCE {
-                written += self.keep(&mut waiting, now).await?;
+                written += self.keep(&mut waiting, shrinks, now).await?;
             }
         }
-        written += self.keep(&mut waiting, now).await?;
+        written += self.keep(&mut waiting, shrinks, now).await?;
         Ok(written)
     }
 
-    /// What is known of a day only grows: raw samples are thrown away after some days, and what they said stays.
-    async fn keep(&self, rows: &mut Vec<Made>, now: Timestamp) -> DbResult<u64> {
+    /// What is known of a day only grows: raw samples are thrown away after some days, and what they said stays. Unless they
+    /// turned out to be of another day: then it `shrinks`.
+    async fn keep(&self, rows: &mut Vec<Made>, shrinks: bool, now: Timestamp) -> DbResult<u64> {
         if rows.is_empty() {
             return Ok(0);
         }
@@ -232,7 +258,7 @@ impl DeviceDays<'_> {
                  ON CONFLICT (device_no, date) DO UPDATE SET online_s = excluded.online_s,
                     screen_on_s = excluded.screen_on_s, samples = excluded.samples, verdict = excluded.verdict,
                     expected_s = excluded.expected_s, made_at = excluded.made_at
-                  WHERE excluded.samples > device_days.samples",
+                  WHERE ?10 OR excluded.samples > device_days.samples",
             )
             .bind(row.device_no)
             .bind(row.date.to_string())
@@ -243,6 +269,7 @@ impl DeviceDays<'_> {
             .bind(row.samples)
             .bind(row.verdict)
             .bind(ms(now))
+            .bind(shrinks)
             .execute(&mut *tx)
             .await?;
         }

@@ -230,6 +230,13 @@ impl Rollups<'_> {
                 (SELECT device_no, at FROM presence_log WHERE at < ?1 ORDER BY at LIMIT ?3)",
             "DELETE FROM liveness_log WHERE (device_no, at) IN
                 (SELECT device_no, at FROM liveness_log WHERE at < ?1 ORDER BY at LIMIT ?3)",
+            // Last, so that a power-up goes with the last thing that was kept of it; the one that the device speaks of stays.
+            "DELETE FROM boots WHERE boot_no IN
+                (SELECT b.boot_no FROM boots b WHERE b.first_seen_at < ?1
+                    AND NOT EXISTS (SELECT 1 FROM samples s WHERE s.device_no = b.device_no AND s.boot_no = b.boot_no)
+                    AND NOT EXISTS (SELECT 1 FROM device_events e WHERE e.device_no = b.device_no AND e.boot_no = b.boot_no)
+                    AND NOT EXISTS (SELECT 1 FROM devices d WHERE d.device_no = b.device_no AND d.boot_id = b.boot_id)
+                  ORDER BY b.first_seen_at LIMIT ?3)",
         ] {
             removed.others += self.step(sql, (days_ago(HOURS_DAYS), 0), most).await?;
         }

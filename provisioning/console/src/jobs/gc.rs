@@ -1,5 +1,5 @@
-//! Removes what is of no more use: objects that no lesson names (leavings of imports that were refused or cut short), sealed
-//! codes of tickets that ran out, claims of boards long gone.
+//! Removes what is of no more use: objects that no lesson and photos that no order names (leavings of what was refused or cut
+//! short), sealed codes of tickets that ran out, claims of boards long gone.
 
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use crate::{
     app::AppState,
     db::DbError,
     objects::{ObjectError, SWEEP_AFTER, Swept},
+    photos,
 };
 
 const EVERY: Duration = Duration::from_secs(3_600);
@@ -41,6 +42,11 @@ pub async fn run(app: AppState, stopping: CancellationToken) {
         }
         if let Err(error) = tidy(&app).await {
             tracing::error!(error = %error, "tickets and claims could not be tidied");
+        }
+        match sweep_photos(&app, Timestamp::now()).await {
+            Ok(0) => {}
+            Ok(removed) => tracing::info!(removed, "photos that no order names removed"),
+            Err(error) => tracing::error!(error = format!("{error:#}"), "photos could not be swept"),
         }
         // A listing of all objects is slow work; on a thread of its own it holds up nobody.
         let (app, runtime) = (app.clone(), Handle::current());
@@ -78,6 +84,22 @@ async fn tidy(app: &AppState) -> Result<(), DbError> {
         );
     }
     Ok(())
+}
+
+/// Removes pictures that no order names: leavings of uploads that were cut short. Those younger than a day are left, a row
+/// may be about to name them. Answers how many.
+///
+/// # Errors
+/// Stops at the first failure.
+pub async fn sweep_photos(app: &AppState, now: Timestamp) -> anyhow::Result<u64> {
+    let before = std::time::SystemTime::from(now.saturating_sub(SignedDuration::try_from(SWEEP_AFTER)?)?);
+    let data = app.config.data.clone();
+    let old = spawn_blocking(move || photos::old(&data, before)).await??;
+    let unnamed = app.db.orders().unnamed_photos(&old).await?;
+    let removed = unnamed.len() as u64;
+    let data = app.config.data.clone();
+    spawn_blocking(move || unnamed.iter().try_for_each(|hash| photos::remove(&data, hash))).await??;
+    Ok(removed)
 }
 
 /// One sweep; objects younger than a day are left, an import may be about to name them.

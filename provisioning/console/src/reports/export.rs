@@ -320,18 +320,32 @@ impl Table {
     /// # Errors
     /// It cannot be written.
     pub fn csv(&self, rows: &[Vec<Value>]) -> Result<Vec<u8>, csv::Error> {
-        let mut writer = csv::WriterBuilder::new()
-            .terminator(csv::Terminator::CRLF)
-            .from_writer(b"\xef\xbb\xbf".to_vec());
-        writer.write_record(self.columns.iter().map(|column| column.name))?;
+        let mut writer = self.csv_into(b"\xef\xbb\xbf".to_vec())?;
         for row in rows {
-            writer.write_record(row.iter().map(|value| match value {
-                Value::Null => String::new(),
-                Value::Integer(number) => number.to_string(),
-                Value::Text(text) => clean::cell(text),
-            }))?;
+            writer.write_record(Self::record(row))?;
         }
         writer.into_inner().map_err(|error| error.into_error().into())
+    }
+
+    /// The same into any place, row by row: headed, and behind the mark of UTF-8 that the caller has written.
+    ///
+    /// # Errors
+    /// The place's.
+    pub fn csv_into<W: std::io::Write>(&self, into: W) -> Result<csv::Writer<W>, csv::Error> {
+        let mut writer = csv::WriterBuilder::new()
+            .terminator(csv::Terminator::CRLF)
+            .from_writer(into);
+        writer.write_record(self.columns.iter().map(|column| column.name))?;
+        Ok(writer)
+    }
+
+    /// A row as a CSV has it; no cell is a formula.
+    pub fn record(row: &[Value]) -> impl Iterator<Item = String> {
+        row.iter().map(|value| match value {
+            Value::Null => String::new(),
+            Value::Integer(number) => number.to_string(),
+            Value::Text(text) => clean::cell(text),
+        })
     }
 
     /// As JSON: the table's name, the version, and one object for each row.

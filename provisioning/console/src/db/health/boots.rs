@@ -6,7 +6,10 @@ use contract::id::BootId;
 use sqlx::{FromRow, SqliteConnection};
 
 use super::super::DbResult;
-use crate::domain::boot_clock::{BootClock, MAX_UPTIME_MS, Pair};
+use crate::domain::{
+    boot_clock::{BootClock, MAX_UPTIME_MS, Pair},
+    line::UTC_OFFSET_MIN,
+};
 
 /// Rows looked at in the first step of closing a gap; each step more looks at more.
 const GAP_STEP: i64 = 64;
@@ -105,6 +108,28 @@ pub(super) async fn restamp(tx: &mut SqliteConnection, device: i64, boot: &Boot)
         .bind(MAX_UPTIME_MS)
         .execute(&mut *tx)
         .await?;
+    // What was worked out of the days that they leave no longer holds, and is not only added to.
+    sqlx::query(
+        "INSERT INTO device_days_stale (device_no, day)
+            SELECT DISTINCT ?1, (at + ?6) / 86400000 FROM samples
+             WHERE device_no = ?1 AND boot_no = ?2 AND uptime_ms BETWEEN 0 AND ?5
+               AND (at_from <> 0 OR abs(at - ?3 - uptime_ms) > 2000 + abs(uptime_ms - ?4) / 5000)
+               AND (at + ?6) / 86400000 <> (?3 + uptime_ms + ?6) / 86400000
+            UNION
+            SELECT DISTINCT ?1, (?3 + uptime_ms + ?6) / 86400000 FROM samples
+             WHERE device_no = ?1 AND boot_no = ?2 AND uptime_ms BETWEEN 0 AND ?5
+               AND (at_from <> 0 OR abs(at - ?3 - uptime_ms) > 2000 + abs(uptime_ms - ?4) / 5000)
+               AND (at + ?6) / 86400000 <> (?3 + uptime_ms + ?6) / 86400000
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(device)
+    .bind(boot.no)
+    .bind(epoch)
+    .bind(anchor)
+    .bind(MAX_UPTIME_MS)
+    .bind(i64::from(UTC_OFFSET_MIN) * 60_000)
+    .execute(&mut *tx)
+    .await?;
     // Again afterwards for where they went; those that moved now have `at_from` of this round.
     for update in [
         "UPDATE samples SET at = ?3 + uptime_ms, at_from = ?5 WHERE device_no = ?1 AND boot_no = ?2

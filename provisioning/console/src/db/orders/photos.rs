@@ -12,7 +12,7 @@ use crate::{
     db::{
         Db, DbError, DbResult, bump, instant, int, ms,
         scope::{Node, Scope},
-        uint,
+        to_json, uint,
     },
     domain::orders::{self as rules, MAX_PHOTOS},
 };
@@ -64,6 +64,19 @@ impl Orders<'_> {
     pub async fn may_add_photo(&self, scope: &Scope, order: i64) -> DbResult<()> {
         let mut reading = self.0.read.begin().await?;
         room(&mut reading, scope, order).await.map(drop)
+    }
+
+    /// Of these hashes, those that no order names.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn unnamed_photos(&self, hashes: &[String]) -> DbResult<Vec<String>> {
+        Ok(sqlx::query_scalar(
+            "SELECT value FROM json_each(?) WHERE value NOT IN (SELECT hash FROM order_photos)",
+        )
+        .bind(to_json(&hashes)?)
+        .fetch_all(&self.0.read)
+        .await?)
     }
 
     /// Adds a photo that is kept; the same picture again changes nothing.

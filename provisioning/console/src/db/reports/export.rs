@@ -1,5 +1,6 @@
 //! Rows of the tables that other programs get.
 
+use futures_util::TryStreamExt;
 use jiff::civil::Date;
 use sqlx::{Row as _, ValueRef as _};
 
@@ -19,10 +20,36 @@ impl Reports<'_> {
         &self,
         scope: &Scope,
         table: &Table,
-        (region, school): (Option<i64>, Option<i64>),
-        (from, to): (Date, Date),
+        places: (Option<i64>, Option<i64>),
+        days: (Date, Date),
         most: usize,
     ) -> DbResult<Vec<Vec<Value>>> {
+        let mut rows = Vec::new();
+        self.export_each(scope, table, places, days, |row| {
+            if rows.len() >= most {
+                return Err(DbError::Conflict(format!(
+                    "the table has more than {most} rows there; ask for fewer days or one school"
+                )));
+            }
+            rows.push(row);
+            Ok(())
+        })
+        .await?;
+        Ok(rows)
+    }
+
+    /// The same, row by row as they are read, so that no memory holds them all.
+    ///
+    /// # Errors
+    /// [`DbError::NotFound`] for a place out of reach; what `each` answers ends it.
+    pub async fn export_each(
+        &self,
+        scope: &Scope,
+        table: &Table,
+        (region, school): (Option<i64>, Option<i64>),
+        (from, to): (Date, Date),
+        mut each: impl FnMut(Vec<Value>) -> DbResult<()>,
+    ) -> DbResult<()> {
         self.0.need_places(scope, region, school).await?;
         let schools: Vec<i64> = sqlx::query_scalar(
             "SELECT id FROM schools
@@ -34,20 +61,6 @@ impl Reports<'_> {
         .bind(scope.schools())
         .fetch_all(&self.0.read)
         .await?;
-        let sql = format!("SELECT * FROM ({}) LIMIT {}", table.sql, most.saturating_add(1));
-        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
-            .bind(to_json(&schools)?)
-            .bind(from.to_string())
-            .bind(to.to_string())
-            .bind(ms(timetables::at(from, 0)))
-            .bind(ms(timetables::at(timetables::later(to, 1), 0)))
-            .fetch_all(&self.0.read)
-            .await?;
-        if rows.len() > most {
-            return Err(DbError::Conflict(format!(
-                "the table has more than {most} rows there; ask for fewer days or one school"
-            )));
-        }
         let cell = |row: &sqlx::sqlite::SqliteRow, at: usize, kind: ColumnType| -> DbResult<Value> {
             if row.try_get_raw(at)?.is_null() {
                 return Ok(Value::Null);
@@ -57,11 +70,17 @@ impl Reports<'_> {
                 ColumnType::Text => Value::Text(row.try_get(at)?),
             })
         };
-        rows.iter()
-            .map(|row| {
-                let columns = table.columns.iter().enumerate();
-                columns.map(|(at, column)| cell(row, at, column.kind)).collect()
-            })
-            .collect()
+        let mut rows = sqlx::query(table.sql)
+            .bind(to_json(&schools)?)
+            .bind(from.to_string())
+            .bind(to.to_string())
+            .bind(ms(timetables::at(from, 0)))
+            .bind(ms(timetables::at(timetables::later(to, 1), 0)))
+            .fetch(&self.0.read);
+        while let Some(row) = rows.try_next().await? {
+            let columns = table.columns.iter().enumerate();
+            each(columns.map(|(at, column)| cell(&row, at, column.kind)).collect::<DbResult<_>>()?)?;
+        }
+        Ok(())
     }
 }
