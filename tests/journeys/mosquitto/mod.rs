@@ -348,13 +348,22 @@ impl Listener {
             .collect())
     }
 
-    /// Whether its session is still its own: one that was pushed out is told so, or connects again by itself.
+    /// Whether its session is still its own: one that was pushed out is told so, or connects again by itself after a second.
     pub async fn stays(&mut self) -> Result<bool> {
-        self.messages(Duration::from_millis(500)).await?;
-        let count = |what: &str| self.said.iter().filter(|line| line.contains(what)).count();
-        Ok(count("received DISCONNECT") == 0
-            && count("received CONNACK") == 1
-            && self.child.try_wait()?.is_none())
+        let end = Instant::now() + Duration::from_secs(3);
+        loop {
+            let count = |what: &str| self.said.iter().filter(|line| line.contains(what)).count();
+            if count("received DISCONNECT") > 0 || count("received CONNACK") != 1 {
+                return Ok(false);
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            let Ok(line) = timeout(left, self.line()).await else {
+                return Ok(true);
+            };
+            if line?.is_none() {
+                return Ok(false);
+            }
+        }
     }
 }
 
