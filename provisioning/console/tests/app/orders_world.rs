@@ -12,8 +12,9 @@ use crate::{
     recipes::{Payload, Shot, Sign},
 };
 
-const ROUTES: [&str; 35] = [
+const ROUTES: [&str; 37] = [
     "GET /orders",
+    "GET /orders/export.csv",
     "GET /orders/counts",
     "GET /orders/{id}",
     "GET /orders/{id}/photos/{photo}",
@@ -40,6 +41,7 @@ const ROUTES: [&str; 35] = [
     "PUT /areas/{id}",
     "DELETE /areas/{id}",
     "GET /assets",
+    "GET /assets/export.csv",
     "GET /assets/{id}",
     "GET /assets/template",
     "GET /equipment",
@@ -143,6 +145,10 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, _: &Perso
         "GET /orders" => {
             new_order(console, at).await;
             vec![mentions(get("/orders?page_size=500"), format!("工单{}", at.mark))]
+        }
+        "GET /orders/export.csv" => {
+            new_order(console, at).await;
+            vec![mentions(get("/orders/export.csv"), format!("工单{}", at.mark))]
         }
         "GET /orders/counts" => only_own(get("/orders/counts")),
         "GET /orders/{id}" => vec![get(format!("/orders/{}", new_order(console, at).await))],
@@ -280,6 +286,10 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, _: &Perso
                 get(format!("/assets?search={tag}")),
                 format!("\"tag\":\"{tag}\""),
             )]
+        }
+        "GET /assets/export.csv" => {
+            let (_, tag) = asset(console, at).await;
+            vec![mentions(get("/assets/export.csv"), tag)]
         }
         "GET /assets/{id}" => vec![get(format!("/assets/{}", asset(console, at).await.0))],
         "GET /assets/template" => only_own(get("/assets/template")),

@@ -10,6 +10,7 @@ use bbt_console::{
 };
 use contract::hardware::Hardware;
 use futures_util::StreamExt;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -55,7 +56,7 @@ fn shot(method: Method, path: impl Into<String>, payload: Payload) -> Shot {
     }
 }
 
-fn get(path: impl Into<String>) -> Shot {
+pub fn get(path: impl Into<String>) -> Shot {
     shot(Method::GET, path, Payload::None)
 }
 
@@ -285,6 +286,8 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
         }],
         "GET /tree" => vec![get("/tree").mentions(&at.mark)],
         "GET /schools/{id}" => vec![get(format!("/schools/{}", at.school))],
+        "GET /schools/export.csv" => vec![get("/schools/export.csv").mentions(&at.mark)],
+        "GET /classrooms/export.csv" => vec![get("/classrooms/export.csv").mentions(at.device.as_str())],
         "POST /regions" => {
             let name = unique("镇");
             vec![post(
@@ -453,6 +456,26 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
             get(format!("/devices?q={}&page_size=500", at.device)).mentions(at.device.as_str()),
         ],
         "GET /devices/{id}" => vec![get(format!("/devices/{}", at.device))],
+        "GET /devices/export.csv" => vec![get("/devices/export.csv").mentions(at.device.as_str())],
+        "GET /devices/choices" => {
+            let board = unique(&format!("board-{}-", at.mark));
+            let report = json!({
+                "device_id": at.new_device(console).await, "boot_id": "b1", "generation": 1, "assignment_generation": 0,
+                "agent_version": "1.0.0", "board": board, "lessons": [],
+                "disk": { "total_bytes": 1, "free_bytes": 1, "lesson_bytes": 0 },
+            });
+            let report = (serde_json::from_value(report).unwrap(), false);
+            console
+                .app
+                .db
+                .devices()
+                .reports(&[report], jiff::Timestamp::now())
+                .await
+                .unwrap();
+            vec![get("/devices/choices").mentions(board)]
+        }
+        "GET /devices/{id}/network" => vec![get(format!("/devices/{}/network", at.device))],
+        "GET /devices/{id}/timeline" => vec![get(format!("/devices/{}/timeline", at.device))],
         "GET /devices/{id}/identity" => vec![get(format!("/devices/{}/identity", at.device))],
         "GET /devices/{id}/health" => vec![get(format!("/devices/{}/health", at.device))],
         "GET /devices/{id}/series" => vec![get(format!("/devices/{}/series?metrics=cpu_percent", at.device))],
@@ -487,6 +510,16 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
         "POST /devices/{id}/commands" => {
             let order = json!({ "body": { "kind": "reboot", "delay_s": 5 } });
             vec![post(format!("/devices/{}/commands", at.device), order)]
+        }
+        "POST /devices/bulk" => {
+            let order = json!({ "kind": "reboot", "delay_s": 5 });
+            vec![
+                post(
+                    "/devices/bulk",
+                    json!({ "ids": [at.device], "order": order, "dry_run": false, "expected": 1 }),
+                ),
+                post("/devices/bulk", json!({ "filter": { "school_id": at.school }, "order": order })),
+            ]
         }
         "POST /devices/{id}/revoke" => {
             let device = at.new_device(console).await;
@@ -656,6 +689,7 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
         }
 
         "GET /lessons" => vec![get("/lessons?page_size=500").mentions(&at.lesson)],
+        "GET /lessons/export.csv" => vec![get("/lessons/export.csv").mentions(&at.lesson)],
         "GET /lessons/{id}" => vec![get(format!("/lessons/{}", at.lesson))],
         "GET /lessons/{id}/lint" => vec![get(format!("/lessons/{}/lint", at.lesson))],
         "GET /lint-rules" => only_own(get("/lint-rules")),
@@ -727,6 +761,7 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
         "DELETE /lessons/{id}" => vec![delete(format!("/lessons/{}", at.new_lesson(console).await))],
 
         "GET /pushes" => vec![get("/pushes?page_size=500").mentions(&at.mark)],
+        "GET /pushes/export.csv" => vec![get("/pushes/export.csv").mentions(&at.mark)],
         "GET /pushes/{id}" => vec![get(format!("/pushes/{}", at.push))],
         "GET /pushes/{id}/devices" => vec![get(format!("/pushes/{}/devices", at.push))],
         "GET /pushes/{id}/forecast" => vec![get(format!("/pushes/{}/forecast", at.push))],
@@ -822,6 +857,7 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
         }
 
         "GET /users" => vec![get("/users?page_size=500").mentions(format!("user-{}-", at.mark))],
+        "GET /users/export.csv" => vec![get("/users/export.csv").mentions(format!("user-{}-", at.mark))],
         "GET /users/{id}" => vec![get(format!("/users/{}", at.user))],
         "GET /users/{id}/sessions" => vec![get(format!("/users/{}/sessions", at.user))],
         "GET /roles" => only_own(get("/roles")),
@@ -884,9 +920,39 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
             ]
         }
         "GET /audit/export" => vec![get("/audit/export").mentions(at.device.as_str())],
+        "GET /audit/export.csv" => {
+            vec![get(format!("/audit/export.csv?object=device:{}", at.device)).mentions(at.device.as_str())]
+        }
         "GET /audit/verify" => only_own(get("/audit/verify")),
         "GET /system" => only_own(get("/system")),
         "GET /trust" => only_own(get("/trust")),
+        "GET /backups" => only_own(get("/backups")),
+        // There is no plan here: that is told to those who may know of it.
+        "GET /backups/{name}" => only_own(
+            get("/backups/bbt-console-20261123T010203Z-full.tar.zst.age").not_refused(),
+        ),
+        "POST /backups" => only_own(post("/backups", json!({})).not_refused()),
+        "GET /restore-conflicts" => {
+            let device = ahead_of_the_copy(world, at).await;
+            vec![get("/restore-conflicts").mentions(device)]
+        }
+        "POST /restore-conflicts" => {
+            let device = ahead_of_the_copy(world, at).await;
+            vec![post(
+                "/restore-conflicts",
+                json!({ "devices": [device], "decision": "keep" }),
+            )]
+        }
+        "POST /restore-conflicts/withdrawals" => {
+            console
+                .app
+                .db
+                .backups()
+                .mark_restored(Timestamp::now(), true, Timestamp::now())
+                .await
+                .unwrap();
+            only_own(post("/restore-conflicts/withdrawals", json!({})))
+        }
 
         "GET /usage" | "GET /usage.csv" | "GET /lesson-opening" | "GET /lesson-opening.csv" => {
             let path = route.trim_start_matches("GET ");
@@ -1016,4 +1082,18 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
         }
         _ => return None,
     })
+}
+
+/// A device of the site that follows an assignment which the copy, from which the console was restored, does not know.
+async fn ahead_of_the_copy(world: &World, at: &Site) -> String {
+    let device = at.new_device(&world.console).await;
+    let db = &world.console.app.db;
+    let now = Timestamp::now();
+    db.backups().mark_restored(now, true, now).await.unwrap();
+    let report = json!({ "device_id": device, "boot_id": "b1", "generation": 1, "assignment_generation": 7,
+        "agent_version": "0.1.0", "board": "generic", "lessons": [],
+        "disk": { "total_bytes": 1, "free_bytes": 1, "lesson_bytes": 0 } });
+    let report = serde_json::from_value(report).unwrap();
+    db.devices().reports(&[(report, false)], now).await.unwrap();
+    device.to_string()
 }

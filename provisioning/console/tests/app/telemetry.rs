@@ -323,6 +323,7 @@ async fn only_the_newest_refusals_are_kept() {
 #[tokio::test]
 async fn presence_is_believed_and_forgotten_at_a_restart() {
     let (console, _, notebook) = console_with_d1().await;
+    never_needed(&console, 1).await;
     let presence = |online: bool| json!({ "device_id": "d1", "boot_id": "b1", "online": online });
     let state = async |console: &TestConsole| {
         console.get("/devices/d1").await.json()["state"]
@@ -341,7 +342,10 @@ async fn presence_is_believed_and_forgotten_at_a_restart() {
     console.app.db.devices().forget_presence().await.unwrap();
     assert_eq!(state(&console).await, "unknown");
     assert_eq!(console.app.db.devices().presume_gone().await.unwrap(), 1);
-    assert_eq!(state(&console).await, "offline");
+    assert_eq!(state(&console).await, "unknown", "until that is judged");
+    judge(&console.app).await;
+    // Nobody misses it.
+    assert_eq!(state(&console).await, "off");
     hear(
         &console.app,
         &notebook,
@@ -354,7 +358,31 @@ async fn presence_is_believed_and_forgotten_at_a_restart() {
         &[("bbt/v1/d/d1/presence", presence(false))],
     )
     .await;
-    assert_eq!(state(&console).await, "offline");
+    judge(&console.app).await;
+    let device = console.get("/devices/d1").await.json();
+    assert_eq!(
+        (&device["state"], &device["state_why"]),
+        (&json!("off"), &json!("after_hours"))
+    );
+    assert!(device["state_since"].is_string());
+}
+
+/// The school's boards are never powered, so that no test depends on the time of day.
+pub async fn never_needed(console: &TestConsole, school: i64) {
+    let line = Some(json!({ "on_hours": [] }));
+    let path = format!("/schools/{school}/line");
+    let set = console.ask(axum::http::Method::PUT, &path, line, &[]).await;
+    assert!(set.status.is_success(), "{}", set.json());
+}
+
+/// What the job does every few seconds.
+pub async fn judge(app: &AppState) -> usize {
+    let now = Timestamp::now();
+    let schedules = app.db.liveness().schedules(None, now).await.unwrap();
+    bbt_console::jobs::liveness::refresh(app, &schedules, true, now)
+        .await
+        .unwrap()
+        .len()
 }
 
 #[tokio::test]
@@ -386,6 +414,35 @@ async fn a_long_history_is_thinned_evenly_with_both_ends() {
         .await
         .json();
     assert_eq!(none["total"], 0);
+}
+
+#[tokio::test]
+async fn a_quiet_batch_is_answered_only_where_something_before_it_is_missing() {
+    let (console, device, notebook) = console_with_d1().await;
+    let quiet = |samples: Vec<Value>| {
+        let mut batch = batch("d1", samples);
+        batch["quiet"] = json!(true);
+        (TELEMETRY, batch)
+    };
+    let asking = |samples: Vec<Value>| (TELEMETRY, batch("d1", samples));
+    hear(&console.app, &notebook, &[quiet(vec![sample("b1", 1)])]).await;
+    hear(&console.app, &notebook, &[quiet(vec![sample("b1", 2), sample("b1", 3)])]).await;
+    assert_eq!(acks(&notebook), []);
+    hear(&console.app, &notebook, &[asking(vec![sample("b1", 4)])]).await;
+    assert_eq!(acks(&notebook), [ack("b1", 4)], "one for all");
+    // 5 was lost on its way.
+    hear(&console.app, &notebook, &[quiet(vec![sample("b1", 6)])]).await;
+    assert_eq!(acks(&notebook), [ack("b1", 4)], "the device has to know of it");
+    let again = [quiet(vec![sample("b1", 5), sample("b1", 6)])];
+    hear(&console.app, &notebook, &again).await;
+    assert_eq!(acks(&notebook), []);
+    let mut events = batch("d1", vec![]);
+    events["events"] = json!([event("b1", 2)]);
+    events["quiet"] = json!(true);
+    hear(&console.app, &notebook, &[(TELEMETRY, events)]).await;
+    assert_eq!(events_ack(&notebook), [ack("b1", 0)], "the same for events");
+    let keys = stored(&console, &device).await;
+    assert_eq!(keys, (1..=6).map(|seq| ack("b1", seq)).collect::<Vec<_>>());
 }
 
 fn events_ack(notebook: &Notebook) -> Vec<(String, u64)> {
@@ -619,14 +676,7 @@ async fn the_fleet_is_counted_by_state_and_reason() {
     let (console, device, notebook) = console_with_d1().await;
     console.enrol("d2", 2).await;
     let app = &console.app;
-    let refresh = async || {
-        let now = Timestamp::now();
-        let schedules = app.db.liveness().schedules(None, now).await.unwrap();
-        bbt_console::jobs::liveness::refresh(app, &schedules, true, now)
-            .await
-            .unwrap()
-            .len()
-    };
+    let refresh = async || judge(app).await;
     assert_eq!(refresh().await, 2);
     assert_eq!(refresh().await, 0, "nothing changed");
     let fleet = console.get("/fleet").await.json();
