@@ -752,7 +752,14 @@ pub async fn users(
         let grants: Vec<String> = u
             .grants
             .iter()
-            .map(|grant| format!("{} @ {}", word(language, "role", &grant.role), grant.node.name))
+            .map(|grant| {
+                // The whole install has no name of its own.
+                let node = match grant.node.name.as_str() {
+                    "" => word(language, "node", &grant.node.kind),
+                    name => name.to_owned(),
+                };
+                format!("{} @ {node}", word(language, "role", &grant.role))
+            })
             .collect();
         vec![
             u.username.clone(),

@@ -181,12 +181,17 @@ async fn measure(
     running.stats.take_latencies();
     let (cpu, start) = (processor_s(pid)?, Instant::now());
     let batches = running.stats.batches.load(Ordering::Relaxed);
-    let mut asked = Vec::new();
+    let (mut asked, mut listed) = (Vec::new(), Vec::new());
     while start.elapsed() < Duration::from_secs(options.steady_s) {
         if let Some(console) = console {
             let one = Instant::now();
             console.get("/fleet").await?;
             asked.push(one.elapsed().as_secs_f64() * 1_000.0);
+            let one = Instant::now();
+            console
+                .get("/devices?state=online&sort=-temperature_celsius")
+                .await?;
+            listed.push(one.elapsed().as_secs_f64() * 1_000.0);
         }
         tokio::time::sleep(Duration::from_secs(2)).await;
     }
@@ -213,6 +218,12 @@ async fn measure(
             "GET /fleet meanwhile                  p50 {:.1} ms, p99 {:.1} ms",
             at(&asked, 50.0),
             at(&asked, 99.0)
+        );
+        listed.sort_by(f64::total_cmp);
+        println!(
+            "GET /devices, filtered and ordered    p50 {:.1} ms, p95 {:.1} ms",
+            at(&listed, 50.0),
+            at(&listed, 95.0)
         );
     }
     running.stop().await;
