@@ -1,7 +1,7 @@
 //! One order to many devices.
 
 use contract::{command::NoticeLevel, id::DeviceId};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use utoipa::ToSchema;
 
 use super::{
@@ -47,8 +47,8 @@ pub struct BulkCommand {
     #[serde(default)]
     #[schema(value_type = Vec<String>, max_items = 1000)]
     pub ids: Vec<DeviceId>,
-    /// To all that it finds, at most 1,000.
-    #[serde(default)]
+    /// To all that it finds, at most 1,000. A field that there is not is refused: it would narrow nothing.
+    #[serde(default, deserialize_with = "strict")]
     pub filter: Option<DeviceFilter>,
     /// What they are told.
     pub order: BulkOrder,
@@ -65,6 +65,37 @@ pub struct BulkCommand {
 
 const fn yes() -> bool {
     true
+}
+
+/// Fields of [`DeviceFilter`], which as a query lets others pass: page and order stand beside it there.
+const FIELDS: [&str; 14] = [
+    "region_id",
+    "school_id",
+    "classroom_id",
+    "state",
+    "why",
+    "standing",
+    "board",
+    "agent_version",
+    "lessons",
+    "temperature_from",
+    "disk_free_below_bytes",
+    "disk_free_below_percent",
+    "silent_since",
+    "q",
+];
+
+fn strict<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DeviceFilter>, D::Error> {
+    let Some(fields) = Option::<serde_json::Map<String, serde_json::Value>>::deserialize(deserializer)? else {
+        return Ok(None);
+    };
+    if let Some(unknown) = fields.keys().find(|key| !FIELDS.contains(&key.as_str())) {
+        return Err(D::Error::custom(format!(
+            "the filter has no field {unknown:?}; there are {}",
+            FIELDS.join(", ")
+        )));
+    }
+    serde_json::from_value(fields.into()).map(Some).map_err(D::Error::custom)
 }
 
 /// What came, or would come, of it.
@@ -117,4 +148,40 @@ pub enum BulkResult {
     Queued,
     /// It does not get it.
     Skipped,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::listing::Words;
+
+    #[test]
+    fn a_filter_that_is_misspelt_is_refused_and_no_field_is_forgotten() {
+        let order = |filter: serde_json::Value| {
+            serde_json::from_value::<BulkCommand>(
+                serde_json::json!({ "filter": filter, "order": { "kind": "reboot", "delay_s": 0 } }),
+            )
+        };
+        assert!(order(serde_json::json!({ "region_id": 1, "stat": "offline" })).is_err());
+        assert!(order(serde_json::json!({ "region_id": 1, "state": "offline" })).unwrap().dry_run);
+        let all = DeviceFilter {
+            region_id: Some(1),
+            school_id: Some(1),
+            classroom_id: Some(1),
+            state: Words(vec![DeviceState::Off]),
+            why: Words(vec![crate::api::devices::DeviceWhy::Lost]),
+            standing: Words(vec![crate::api::identity::DeviceStanding::Active]),
+            board: Some("x".into()),
+            agent_version: Some("1".into()),
+            lessons: Words(vec![crate::api::devices::DeviceLessons::Failed]),
+            temperature_from: Some(1.0),
+            disk_free_below_bytes: Some(1),
+            disk_free_below_percent: Some(1.0),
+            silent_since: Some(jiff::Timestamp::UNIX_EPOCH),
+            q: Some("x".into()),
+        };
+        let written = serde_json::to_value(&all).unwrap();
+        assert_eq!(written.as_object().unwrap().len(), FIELDS.len());
+        assert_eq!(order(written).unwrap().filter, Some(all));
+    }
 }

@@ -292,11 +292,12 @@ async fn an_order_to_many_needs_a_choice_and_stays_within_bounds() {
         (json!({}), StatusCode::UNPROCESSABLE_ENTITY),
         (json!({ "filter": {} }), StatusCode::UNPROCESSABLE_ENTITY),
         (json!({ "ids": ["a"], "filter": { "state": "online" } }), StatusCode::UNPROCESSABLE_ENTITY),
+        (json!({ "filter": { "stat": "online" } }), StatusCode::BAD_REQUEST),
         (json!({ "ids": ["nobody"] }), StatusCode::NOT_FOUND),
         (json!({ "filter": { "school_id": 99 } }), StatusCode::NOT_FOUND),
         (json!({ "ids": ["a"], "order": { "kind": "reboot", "delay_s": 601 } }), StatusCode::UNPROCESSABLE_ENTITY),
         (json!({ "ids": ["a"], "ttl_s": 1 }), StatusCode::UNPROCESSABLE_ENTITY),
-        (json!({ "ids": ["a"], "order": { "kind": "screenshot" } }), StatusCode::UNPROCESSABLE_ENTITY),
+        (json!({ "ids": ["a"], "order": { "kind": "screenshot" } }), StatusCode::BAD_REQUEST),
     ] {
         let answer = console.post("/devices/bulk", reboot(wrong.clone())).await;
         assert_eq!(answer.status, status, "{wrong}: {}", answer.json());
