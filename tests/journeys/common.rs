@@ -168,8 +168,13 @@ pub fn free_port_pair() -> Result<u16> {
     free_port()
 }
 
-/// The kit, made once for all journeys beside the build.
+/// The kit, made once for all journeys beside the build; who comes while another makes it waits.
 pub fn kit_folder() -> Result<Vec<PathBuf>> {
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("kit");
-    kit::make(&dir, &kit::Tools::find()?, &mut |what| println!("making {what}"))
+    let beside = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    std::fs::create_dir_all(beside)?;
+    let lock = std::fs::File::create(beside.join("kit.lock"))?;
+    lock.lock().context("Failed to wait for the lessons' maker")?;
+    kit::make(&beside.join("kit"), &kit::Tools::find()?, &mut |what| {
+        println!("making {what}");
+    })
 }
