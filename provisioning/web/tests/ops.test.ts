@@ -72,10 +72,11 @@ describe("a time that somebody took", () => {
     expect(clock(0)).toEqual({ key: "minutes", a: 0, b: 0 });
     expect(clock(-5)).toEqual({ key: "minutes", a: 0, b: 0 });
     expect(clock(59 * 60 + 29)).toEqual({ key: "minutes", a: 59, b: 0 });
-    expect(clock(59 * 60 + 30)).toEqual({ key: "hours", a: 1, b: 0 });
+    expect(clock(59 * 60 + 30)).toEqual({ key: "wholeHours", a: 1, b: 0 });
     expect(clock(11_700)).toEqual({ key: "hours", a: 3, b: 15 });
     expect(clock(48 * 3600 - 60)).toEqual({ key: "hours", a: 47, b: 59 });
     expect(clock(50 * 3600)).toEqual({ key: "days", a: 2, b: 2 });
+    expect(clock(48 * 3600)).toEqual({ key: "wholeDays", a: 2, b: 0 });
   });
 });
 

@@ -1,6 +1,5 @@
 /** What went wrong, what belongs together, by which rules, and who was told of it. */
 
-import type { Order } from "./orders";
 import { call } from "./raw";
 import type { components } from "./schema";
 
@@ -11,7 +10,7 @@ export const SEVERITIES = ["critical", "warning", "notice"] as const satisfies r
 export type Cause = Schemas["IncidentCause"];
 export const CAUSES = ["power", "line", "power_or_line", "device", "unknown"] as const satisfies readonly Cause[];
 export type Incident = Schemas["Incident"];
-export type IncidentDetail = Schemas["IncidentDetail"] & { orders?: Order[] };
+export type IncidentDetail = Schemas["IncidentDetail"];
 export type IncidentDevice = Schemas["IncidentDevice"];
 export type IncidentTold = Schemas["IncidentTold"];
 export type Alert = Schemas["Alert"];

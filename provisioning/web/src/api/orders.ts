@@ -1,6 +1,6 @@
 /** Work orders, spare parts, and what each region allows itself. */
 
-import type { Incident, IncidentTold, Paged, Place } from "./incidents";
+import type { Paged, Place } from "./incidents";
 import { call, fileUrl } from "./raw";
 import type { components } from "./schema";
 import { send, type Sending } from "./upload";
@@ -13,7 +13,7 @@ export const ORDER_STATES = ["new", "reopened", "accepted", "on_site", "repaired
 export type OrderClass = Schemas["OrderClass"];
 export const ORDER_CLASSES = ["infrastructure", "application", "resource"] as const satisfies readonly OrderClass[];
 export type OrderAct = Schemas["OrderAct"];
-export type OrderDetail = Schemas["OrderDetail"] & { incident?: Incident | null; told?: IncidentTold[] };
+export type OrderDetail = Schemas["OrderDetail"];
 export type OrderPhoto = Schemas["OrderPhoto"];
 export type NewOrder = Schemas["NewOrder"];
 export type NewRectification = Schemas["NewRectification"];

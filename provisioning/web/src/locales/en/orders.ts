@@ -7,7 +7,7 @@ const en: typeof zhCN = {
     orders: { read: "See work orders", open: "Open work orders", work: "Accept, visit, repair", photos: "Add photos to orders", verdict: "Confirm or return a repair", manage: "Assign and cancel orders, open rectifications", figures: "Take away evidence" },
     walls: { write: "Make codes for walls" }, order_slas: { read: "See times allowed", write: "Change times allowed" }, parts: { read: "See spare parts", write: "Change the stock of parts" },
   },
-  clock: { minutes: "{a} min", hours: "{a} h {b} min", days: "{a} d {b} h" },
+  clock: { minutes: "{a} min", hours: "{a} h {b} min", wholeHours: "{a} h", days: "{a} d {b} h", wholeDays: "{a} d" },
   orderState: { new: "New", accepted: "Accepted", on_site: "On site", repaired: "To be confirmed", confirmed: "Confirmed", closed: "Closed", reopened: "Reopened", cancelled: "Cancelled" },
   rectifyState: { new: "Notice given", accepted: "Taken", on_site: "Under way", repaired: "To be re-checked", confirmed: "Re-check passed", closed: "Closed", reopened: "Re-check failed", cancelled: "Cancelled" },
   orderKind: { repair: "Repair", rectification: "Security rectification" },

@@ -5,7 +5,7 @@ export default {
     orders: { read: "查看工单", open: "开工单", work: "受理、到场、维修", photos: "给工单加照片", verdict: "确认或退回维修", manage: "派单、取消工单和开整改单", figures: "下载考核材料" },
     walls: { write: "生成墙上二维码" }, order_slas: { read: "查看响应和维修时限", write: "修改响应和维修时限" }, parts: { read: "查看备件库存", write: "修改备件库存" },
   },
-  clock: { minutes: "{a} 分钟", hours: "{a} 小时 {b} 分", days: "{a} 天 {b} 小时" },
+  clock: { minutes: "{a} 分钟", hours: "{a} 小时 {b} 分", wholeHours: "{a} 小时", days: "{a} 天 {b} 小时", wholeDays: "{a} 天" },
   orderState: { new: "待受理", accepted: "已受理", on_site: "已到场", repaired: "待确认", confirmed: "已确认", closed: "已关闭", reopened: "重新打开", cancelled: "已取消" },
   rectifyState: { new: "已通报", accepted: "已接收", on_site: "整改中", repaired: "待复查", confirmed: "复查通过", closed: "已关闭", reopened: "复查未过", cancelled: "已取消" },
   orderKind: { repair: "维修", rectification: "网络安全整改" },

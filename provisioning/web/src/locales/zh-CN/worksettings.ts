@@ -35,6 +35,9 @@ export default {
     title: "登记巡检", note: "到了现场，看一项记一项；没有看的不用选。", room: "教室", rest: "其余都正常", value: "看到什么（可以不填）", result: "{point}的结果", chosen: "已记 {count} 项", order: "工单 {id}", save: "登记", saved: "巡检已登记", savedOrder: "巡检已登记，并开了工单", look: "查看工单",
   },
   assetNew: { title: "登记设备", made: "设备已登记", wholeSchool: "不在教室里（归学校）", interactiveText: "能触摸、能互动" },
+  alertRule: {
+    school_lost: "学校整体失联", offline: "终端离线", disk_full: "课程磁盘快满", emmc_reserve: "存储芯片备用块将用完", emmc_worn: "存储芯片寿命将尽", disk_worn: "硬盘寿命将尽", disk_sectors: "硬盘坏块增多", hot: "温度过高", memory_short: "内存紧张", busy: "处理器长时间满载", line_lossy: "到控制台的线路丢包", wifi_weak: "无线信号弱", port_slow: "网口降速", lessons_failed: "有课程无法补齐", outbox_long: "待上报数据积压", reports_limited: "上报过于频繁", readings_implausible: "读数不可信", disk_read_only: "磁盘变为只读", disk_failing: "磁盘写入失败", files_corrupt: "课程文件损坏", crashes: "反复崩溃", watchdog: "反复被看门狗重启", overheated: "过热关机", player_failing: "播放器反复出错", case_opened: "机壳被打开", pin_tries: "技术员密码多次输错", agent_changed: "终端程序被改动", usb_unlisted: "插入未许可的 USB 设备", app_unlisted: "运行未许可的程序",
+  },
   network: {
     tab: "网络", link: "连接方式", port: "端口速率", addresses: "地址", both: "IPv4 和 IPv6", v4: "只有 IPv4", v6: "只有 IPv6", noAddress: "没有地址", metered: "按量计费",
     gateway: "网关", dns: "域名解析", console: "到控制台", answers: "通", silent: "不通", unknown: "未知", rtt: "{ms} 毫秒", loss: "丢失 {percent}", wifi: "无线信号",
