@@ -33,7 +33,7 @@ export const WRITES = [
   "session.open", "session.close", "account.own", "users.write", "regions.write", "schools.write", "classrooms.write", "roster.import",
   "tickets.issue", "claims.decide", "clones.decide", "devices.enrol", "devices.renew", "devices.renewed", "devices.move", "devices.command", "devices.standing", "devices.replace",
   "lessons.write", "lessons.self_check", "lessons.review_first", "lessons.review_second", "lessons.admit", "lessons.release", "lessons.withdraw",
-  "pushes.write", "packs.write", "packs.receipts", "lines.write", "lines.defaults", "authors.write", "timetables.write", "calendars.defaults", "technician_pin.write", "plans.write", "exams.write", "faults.write", "notices.write", "security.acknowledge",
+  "backups.write", "backups.download", "restore.decide", "restore.withdrawals", "pushes.write", "packs.write", "packs.receipts", "lines.write", "lines.defaults", "authors.write", "timetables.write", "calendars.defaults", "technician_pin.write", "plans.write", "exams.write", "faults.write", "notices.write", "security.acknowledge",
   "bandwidth.follow", "bandwidth.test", "bandwidth.rules", "alerts.rules", "incidents.write", "maintenance.write", "notifications.write",
   "orders.open", "orders.work", "orders.photos", "orders.verdict", "orders.manage", "orders.figures", "walls.write", "order_slas.write", "parts.write", "reports.write", "reports.review", "areas.write", "assets.write", "assets.import", "inspections.write",
 ] as const;
