@@ -39,7 +39,7 @@ async fn a_clock_put_right_takes_a_days_samples_away_from_the_day_that_had_them(
     let hours = SignedDuration::from_hours;
     let day = timetables::later(timetables::today(Timestamp::now()), 2);
     let morning = timetables::at(day, 8 * 60);
-    let sample = |seq: u64, wall: Option<Timestamp>| json!({ "boot_id": "b1", "seq": seq, "uptime_ms": seq * 60_000, "wall_time": wall });
+    let sample = |seq: u64, wall: Option<Timestamp>| json!({ "boot_id": "b1", "seq": seq, "uptime_ms": seq * 60_000, "wall_time": wall, "readings": {} });
     store(&console, (1..=20).map(|seq| sample(seq, None)).collect(), morning + hours(2)).await;
     let app = &console.app;
     let night = morning + hours(18);
@@ -70,7 +70,7 @@ async fn a_power_up_goes_when_nothing_of_it_is_kept_and_the_running_one_stays() 
     let console = console_with_d1().await;
     let now = Timestamp::now();
     for boot in ["b1", "b2"] {
-        let sample = json!({ "boot_id": boot, "seq": 1, "uptime_ms": 60_000 });
+        let sample = json!({ "boot_id": boot, "seq": 1, "uptime_ms": 60_000, "readings": {} });
         store(&console, vec![sample], now).await;
     }
     let report = json!({
