@@ -45,7 +45,7 @@ pub(crate) fn journeys(options: &Journeys) -> Result<()> {
         println!("\n== journeys, {time} of {}", options.times);
         let logs = built.logs().join(time.to_string());
         match queue::run(built.journeys(&options.names)?, options.jobs, &logs) {
-            Err(error) if options.keep_going => {
+            Err(error) if options.keep_going && !error.is::<queue::Ended>() => {
                 println!("   {error:#}");
                 failed += 1;
             }

@@ -104,8 +104,8 @@ async fn rows(mut waiting: VecDeque<Job>, at_once: usize, logs: &Path, done: &mu
         }
         let ended = tokio::select! {
             ended = running.join_next() => ended,
-            _ = interrupt.recv() => bail!("interrupted"),
-            _ = terminate.recv() => bail!("told to end"),
+            _ = interrupt.recv() => return Err(Ended.into()),
+            _ = terminate.recv() => return Err(Ended.into()),
         };
         let Some(ended) = ended else { return Ok(()) };
         let ended = ended.context("Failed to wait for a test program")?;
@@ -151,6 +151,18 @@ async fn one(job: Job, log: PathBuf) -> Done {
         log,
     }
 }
+
+/// Somebody ended the run.
+#[derive(Debug)]
+pub(crate) struct Ended;
+
+impl std::fmt::Display for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the run was ended")
+    }
+}
+
+impl std::error::Error for Ended {}
 
 /// The program and all that it started, unless they left its group: none of them outlives it.
 struct Group(Pid);
