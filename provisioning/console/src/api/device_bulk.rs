@@ -86,7 +86,8 @@ const FIELDS: [&str; 14] = [
 ];
 
 fn strict<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DeviceFilter>, D::Error> {
-    let Some(fields) = Option::<serde_json::Map<String, serde_json::Value>>::deserialize(deserializer)? else {
+    let Some(fields) = Option::<serde_json::Map<String, serde_json::Value>>::deserialize(deserializer)?
+    else {
         return Ok(None);
     };
     if let Some(unknown) = fields.keys().find(|key| !FIELDS.contains(&key.as_str())) {
@@ -95,7 +96,9 @@ fn strict<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DeviceFil
             FIELDS.join(", ")
         )));
     }
-    serde_json::from_value(fields.into()).map(Some).map_err(D::Error::custom)
+    serde_json::from_value(fields.into())
+        .map(Some)
+        .map_err(D::Error::custom)
 }
 
 /// What came, or would come, of it.
@@ -163,7 +166,11 @@ mod tests {
             )
         };
         assert!(order(serde_json::json!({ "region_id": 1, "stat": "offline" })).is_err());
-        assert!(order(serde_json::json!({ "region_id": 1, "state": "offline" })).unwrap().dry_run);
+        assert!(
+            order(serde_json::json!({ "region_id": 1, "state": "offline" }))
+                .unwrap()
+                .dry_run
+        );
         let all = DeviceFilter {
             region_id: Some(1),
             school_id: Some(1),

@@ -89,7 +89,10 @@ impl<'de, C: Column> Deserialize<'de> for Sorted<C> {
             Some(name) => (true, name),
             None => (false, text.as_str()),
         };
-        Ok(Self { by: word(name)?, down })
+        Ok(Self {
+            by: word(name)?,
+            down,
+        })
     }
 }
 
@@ -100,7 +103,8 @@ mod tests {
 
     #[test]
     fn words_and_orders_are_read_as_they_are_written() {
-        let filter: DeviceFilter = serde_json::from_value(serde_json::json!({ "state": "offline,unknown" })).unwrap();
+        let filter: DeviceFilter =
+            serde_json::from_value(serde_json::json!({ "state": "offline,unknown" })).unwrap();
         assert_eq!(filter.state.0, [DeviceState::Offline, DeviceState::Unknown]);
         assert_eq!(
             serde_json::to_value(&filter).unwrap(),

@@ -235,7 +235,16 @@ pub(super) async fn devices(command: DeviceList, db: &Db) -> anyhow::Result<()> 
     })
     .await?;
     let head = [
-        "ID", "SCHOOL", "CLASSROOM", "STATE", "WHY", "SINCE", "READY", "ASSIGNED", "LAST SEEN", "AGENT",
+        "ID",
+        "SCHOOL",
+        "CLASSROOM",
+        "STATE",
+        "WHY",
+        "SINCE",
+        "READY",
+        "ASSIGNED",
+        "LAST SEEN",
+        "AGENT",
     ];
     list(command.format, &devices, &head, || {
         let row = |d: &DeviceSummary| {
@@ -278,19 +287,24 @@ pub(super) async fn more(command: MoreDevice, db: &Db) -> anyhow::Result<()> {
                 .devices()
                 .timeline(&Scope::everything(), &id, &kinds, cursor.as_ref(), limit)
                 .await?;
-            list(format, &timeline, &["AT", "KIND", "WHAT", "ABOUT", "BY", "DETAIL"], || {
-                let row = |e: &TimelineEntry| {
-                    vec![
-                        e.at.to_string(),
-                        word(&e.kind),
-                        e.what.clone(),
-                        or_dash(e.reference.as_deref()),
-                        or_dash(e.by.as_deref()),
-                        e.detail.to_string(),
-                    ]
-                };
-                timeline.items.iter().map(row).collect()
-            })?;
+            list(
+                format,
+                &timeline,
+                &["AT", "KIND", "WHAT", "ABOUT", "BY", "DETAIL"],
+                || {
+                    let row = |e: &TimelineEntry| {
+                        vec![
+                            e.at.to_string(),
+                            word(&e.kind),
+                            e.what.clone(),
+                            or_dash(e.reference.as_deref()),
+                            or_dash(e.by.as_deref()),
+                            e.detail.to_string(),
+                        ]
+                    };
+                    timeline.items.iter().map(row).collect()
+                },
+            )?;
             if let (false, Some(next)) = (format.json, &timeline.next) {
                 println!("older ones: --before {next}");
             }
@@ -312,10 +326,16 @@ async fn network(id: &DeviceId, hours: i64, format: Format, db: &Db) -> anyhow::
         let mut rows = network_rows(found.report.as_ref());
         let ms = |value: Option<f32>| or_dash(value.map(|v| format!("{v:.1} ms")));
         let figures = [
-            ("Wi-Fi signal", or_dash(found.wifi_signal_percent.map(|v| format!("{v} %")))),
+            (
+                "Wi-Fi signal",
+                or_dash(found.wifi_signal_percent.map(|v| format!("{v} %"))),
+            ),
             ("gateway round trip", ms(found.gateway_rtt_ms)),
             ("console round trip", ms(found.console_rtt_ms)),
-            ("console loss", or_dash(found.console_loss_percent.map(|v| format!("{v:.1} %")))),
+            (
+                "console loss",
+                or_dash(found.console_loss_percent.map(|v| format!("{v:.1} %"))),
+            ),
             ("DNS", ms(found.dns_ms)),
         ];
         rows.extend(figures.map(|(what, value)| vec![what.to_owned(), value]));
@@ -345,7 +365,10 @@ pub(super) fn network_rows(report: Option<&contract::report::NetworkReport>) -> 
     let yes = |flag: bool| if flag { "yes" } else { "no" }.to_owned();
     [
         ("link", word(&report.link)),
-        ("port", or_dash(report.port_mbps.map(|mbps| format!("{mbps} Mbit/s")))),
+        (
+            "port",
+            or_dash(report.port_mbps.map(|mbps| format!("{mbps} Mbit/s"))),
+        ),
         ("IPv4", yes(report.ipv4)),
         ("IPv6", yes(report.ipv6)),
         ("metered", yes(report.metered)),
@@ -396,20 +419,27 @@ async fn order(bulk: Bulk, db: &Db) -> anyhow::Result<()> {
         devices: &everything,
         lines: &everything,
     };
-    let answer = give(db, &reach, &new, BY, Timestamp::now()).await.map_err(plain)?;
-    list(bulk.format, &answer, &["DEVICE", "SCHOOL", "CLASSROOM", "STATE", "RESULT", "REASON"], || {
-        let row = |d: &BulkDevice| {
-            vec![
-                d.device_id.to_string(),
-                d.school.clone(),
-                d.classroom.clone(),
-                word(&d.state),
-                word(&d.result),
-                or_dash(d.reason.as_deref()),
-            ]
-        };
-        answer.items.iter().map(row).collect()
-    })?;
+    let answer = give(db, &reach, &new, BY, Timestamp::now())
+        .await
+        .map_err(plain)?;
+    list(
+        bulk.format,
+        &answer,
+        &["DEVICE", "SCHOOL", "CLASSROOM", "STATE", "RESULT", "REASON"],
+        || {
+            let row = |d: &BulkDevice| {
+                vec![
+                    d.device_id.to_string(),
+                    d.school.clone(),
+                    d.classroom.clone(),
+                    word(&d.state),
+                    word(&d.result),
+                    or_dash(d.reason.as_deref()),
+                ]
+            };
+            answer.items.iter().map(row).collect()
+        },
+    )?;
     if !bulk.format.json {
         println!(
             "{} devices in {} classrooms of {} schools ({} connected), {} skipped{}",

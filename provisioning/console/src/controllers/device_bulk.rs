@@ -105,7 +105,12 @@ pub(crate) async fn give(
         })
         .collect();
     let known: BTreeSet<&DeviceId> = items.iter().map(|(_, item)| &item.device_id).collect();
-    let unknown: Vec<BulkDevice> = new.ids.iter().filter(|id| !known.contains(id)).map(missing).collect();
+    let unknown: Vec<BulkDevice> = new
+        .ids
+        .iter()
+        .filter(|id| !known.contains(id))
+        .map(missing)
+        .collect();
     items.extend(unknown.into_iter().map(|item| (None, item)));
     if !new.dry_run {
         send(db, reach, new, by, now, &mut items).await?;
@@ -115,7 +120,12 @@ pub(crate) async fn give(
 
 async fn check(db: &Db, scope: &Scope, new: &BulkCommand, now: Timestamp) -> Result<(), ApiError> {
     let one_of_both = new.ids.is_empty() == new.filter.is_some();
-    if !one_of_both || new.filter.as_ref().is_some_and(|filter| *filter == DeviceFilter::default()) {
+    if !one_of_both
+        || new
+            .filter
+            .as_ref()
+            .is_some_and(|filter| *filter == DeviceFilter::default())
+    {
         return Err(ApiError::invalid(
             "ids",
             "name devices by their ids, or by a filter that narrows; one of both",

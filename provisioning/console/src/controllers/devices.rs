@@ -103,7 +103,10 @@ pub async fn timeline(
     let before = match query.before.as_deref().filter(|before| !before.is_empty()) {
         None => None,
         Some(text) => Some(Cursor::read(text).ok_or_else(|| {
-            ApiError::invalid("before", "not the next of a page before; leave it out to begin anew")
+            ApiError::invalid(
+                "before",
+                "not the next of a page before; leave it out to begin anew",
+            )
         })?),
     };
     let (_, school) = app.db.need_device(&access.scope, &id).await?;

@@ -136,7 +136,10 @@ pub(crate) async fn devices_csv(
     .await?;
     let row = |d: &DeviceSummary| {
         let percent = |value: Option<f32>| or_empty(value.map(|v| format!("{v:.1}")));
-        let free = d.disk_free_bytes.zip(d.disk_total_bytes).filter(|(_, all)| *all > 0);
+        let free = d
+            .disk_free_bytes
+            .zip(d.disk_total_bytes)
+            .filter(|(_, all)| *all > 0);
         vec![
             d.region.clone(),
             d.school.clone(),
@@ -229,7 +232,10 @@ pub async fn schools(
         "off",
         "unknown",
     ];
-    Ok(download("schools.csv", table(language, &columns, schools.iter().map(row))?))
+    Ok(download(
+        "schools.csv",
+        table(language, &columns, schools.iter().map(row))?,
+    ))
 }
 
 /// The schools of a filter with the names of their regions, by region and code.
@@ -288,7 +294,11 @@ pub async fn classrooms(
     let devices = every(|page, size| {
         let page = Page::new(Some(page), Some(size));
         let filter = &filter;
-        async move { db.devices().list(scope, filter, DeviceSort::default(), page).await }
+        async move {
+            db.devices()
+                .list(scope, filter, DeviceSort::default(), page)
+                .await
+        }
     })
     .await?;
     let mut by_room: HashMap<i64, Vec<&DeviceSummary>> = HashMap::new();
@@ -397,7 +407,10 @@ pub async fn lessons(
         "created",
         "retired",
     ];
-    Ok(download("lessons.csv", table(language, &columns, rows.iter().map(row))?))
+    Ok(download(
+        "lessons.csv",
+        table(language, &columns, rows.iter().map(row))?,
+    ))
 }
 
 /// The list of pushes as a table, with the same filters.
@@ -456,7 +469,10 @@ pub async fn pushes(
         "bytes_done",
         "bytes_total",
     ];
-    Ok(download("pushes.csv", table(language, &columns, rows.iter().map(row))?))
+    Ok(download(
+        "pushes.csv",
+        table(language, &columns, rows.iter().map(row))?,
+    ))
 }
 
 /// The list of incidents as a table, with the same filters.
@@ -518,7 +534,10 @@ pub async fn incident_list(
         "devices_open",
         "schools",
     ];
-    Ok(download("incidents.csv", table(language, &columns, rows.into_iter().map(row))?))
+    Ok(download(
+        "incidents.csv",
+        table(language, &columns, rows.into_iter().map(row))?,
+    ))
 }
 
 /// The list of work orders as a table, with the same filters.
@@ -595,7 +614,10 @@ pub async fn order_list(
         "repair_due",
         "overdue",
     ];
-    Ok(download("orders.csv", table(language, &columns, rows.iter().map(row))?))
+    Ok(download(
+        "orders.csv",
+        table(language, &columns, rows.iter().map(row))?,
+    ))
 }
 
 /// The ledger of equipment as a table, with the same filters.
@@ -665,7 +687,10 @@ pub async fn assets(
         "retired",
         "health",
     ];
-    Ok(download("assets.csv", table(language, &columns, rows.iter().map(row))?))
+    Ok(download(
+        "assets.csv",
+        table(language, &columns, rows.iter().map(row))?,
+    ))
 }
 
 /// The audit log as a table, with the same filters, newest first. What can be checked is `GET /audit/export`.
@@ -721,7 +746,10 @@ pub async fn audit(
         "request_id",
         "detail",
     ];
-    Ok(download("audit.csv", table(language, &columns, rows.iter().map(row))?))
+    Ok(download(
+        "audit.csv",
+        table(language, &columns, rows.iter().map(row))?,
+    ))
 }
 
 /// The list of accounts as a table, with the same filters.
@@ -782,5 +810,8 @@ pub async fn users(
         "last_sign_in",
         "roles",
     ];
-    Ok(download("users.csv", table(language, &columns, rows.iter().map(row))?))
+    Ok(download(
+        "users.csv",
+        table(language, &columns, rows.iter().map(row))?,
+    ))
 }

@@ -301,10 +301,12 @@ impl Notices<'_> {
     /// # Errors
     /// The database's.
     pub async fn orders(&self, id: i64) -> DbResult<Vec<(i64, String)>> {
-        Ok(sqlx::query_as("SELECT device_no, command_id FROM notice_devices WHERE notice_id = ?")
-            .bind(id)
-            .fetch_all(&self.0.read)
-            .await?)
+        Ok(
+            sqlx::query_as("SELECT device_no, command_id FROM notice_devices WHERE notice_id = ?")
+                .bind(id)
+                .fetch_all(&self.0.read)
+                .await?,
+        )
     }
 
     /// Notices that went to boards within `scope`, newest first.

@@ -73,7 +73,10 @@ async fn the_list_is_narrowed_and_ordered_by_what_is_known() {
         presence("a", true),
         presence("b", true),
         presence("b", false),
-        report("a", json!({ "lessons": ready, "board": "other", "disk": { "total_bytes": 1000, "free_bytes": 50, "lesson_bytes": 0 } })),
+        report(
+            "a",
+            json!({ "lessons": ready, "board": "other", "disk": { "total_bytes": 1000, "free_bytes": 50, "lesson_bytes": 0 } }),
+        ),
         report("b", json!({ "lessons": failed, "agent_version": "1.2.4" })),
     ];
     say(&console, &notebook, &messages).await;
@@ -114,7 +117,12 @@ async fn the_list_is_narrowed_and_ordered_by_what_is_known() {
     ] {
         assert_eq!(ids(&console, &query).await.join(" "), found, "{query}");
     }
-    for wrong in ["state=asleep", "sort=password", "sort=--id", "lessons=ready;failed"] {
+    for wrong in [
+        "state=asleep",
+        "sort=password",
+        "sort=--id",
+        "lessons=ready;failed",
+    ] {
         let refused = console.get(&format!("/devices?{wrong}")).await;
         assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{wrong}");
     }
@@ -124,7 +132,12 @@ async fn the_list_is_narrowed_and_ordered_by_what_is_known() {
     // The same figures everywhere.
     let overview = console.get("/overview").await.json();
     assert_eq!(
-        (&overview["online"], &overview["off"], &overview["unknown"], &overview["failed"]),
+        (
+            &overview["online"],
+            &overview["off"],
+            &overview["unknown"],
+            &overview["failed"]
+        ),
         (&json!(1), &json!(1), &json!(1), &json!(1))
     );
     let tree = console.get("/tree").await.json();
@@ -134,7 +147,9 @@ async fn the_list_is_narrowed_and_ordered_by_what_is_known() {
         .iter()
         .flat_map(|region| region["schools"].as_array().unwrap())
         .collect();
-    let counts = |school: &Value| ["devices", "online", "offline", "off", "unknown"].map(|key| school[key].as_u64().unwrap());
+    let counts = |school: &Value| {
+        ["devices", "online", "offline", "off", "unknown"].map(|key| school[key].as_u64().unwrap())
+    };
     assert_eq!(counts(schools[0]), [2, 1, 0, 1, 0]);
     assert_eq!(counts(schools[1]), [1, 0, 0, 0, 1]);
 }
@@ -188,7 +203,10 @@ async fn a_list_as_a_table_has_its_filter_its_words_and_no_formula() {
     say(
         &console,
         &notebook,
-        &[report("b", json!({ "board": "=cmd()", "agent_version": "\u{202E}+1" })), presence("b", true)],
+        &[
+            report("b", json!({ "board": "=cmd()", "agent_version": "\u{202E}+1" })),
+            presence("b", true),
+        ],
     )
     .await;
     let table = async |path: &str| {
@@ -206,9 +224,21 @@ async fn a_list_as_a_table_has_its_filter_its_words_and_no_formula() {
     let school = county.schools[1];
     for (path, lines, word) in [
         ("/schools/export.csv".to_owned(), 3, "第0小学"),
-        (format!("/schools/export.csv?region_id={}", county.towns[1]), 2, "第1小学"),
-        (format!("/schools/export.csv?region_id={}", county.county), 3, "第1小学"),
-        (format!("/classrooms/export.csv?school_id={school}"), 2, "三年级(1)班"),
+        (
+            format!("/schools/export.csv?region_id={}", county.towns[1]),
+            2,
+            "第1小学",
+        ),
+        (
+            format!("/schools/export.csv?region_id={}", county.county),
+            3,
+            "第1小学",
+        ),
+        (
+            format!("/classrooms/export.csv?school_id={school}"),
+            2,
+            "三年级(1)班",
+        ),
         ("/lessons/export.csv".to_owned(), 1, "课程编号"),
         ("/pushes/export.csv".to_owned(), 1, "推送范围"),
         ("/incidents/export.csv".to_owned(), 1, "级别"),
@@ -237,17 +267,28 @@ fn reboot(more: Value) -> Value {
 async fn an_order_to_many_is_rehearsed_confirmed_by_number_and_told_device_by_device() {
     let (console, county, notebook) = three().await;
     say(&console, &notebook, &[presence("a", true)]).await;
-    let revoked = console.post("/devices/c/revoke", json!({ "reason": "lost" })).await;
+    let revoked = console
+        .post("/devices/c/revoke", json!({ "reason": "lost" }))
+        .await;
     assert!(revoked.status.is_success());
     let all = json!(["a", "b", "c", "nobody"]);
     let commands = async |id: &str| console.get(&format!("/devices/{id}/commands")).await.json();
     let dry = console.post("/devices/bulk", reboot(json!({ "ids": all }))).await;
     assert_eq!(dry.status, StatusCode::OK, "{}", dry.json());
     let dry = dry.json();
-    let figures = ["devices", "online", "classrooms", "schools", "skipped"].map(|key| dry[key].as_u64().unwrap());
+    let figures =
+        ["devices", "online", "classrooms", "schools", "skipped"].map(|key| dry[key].as_u64().unwrap());
     assert_eq!((figures, &dry["dry_run"]), ([2, 1, 1, 1, 2], &json!(true)));
-    let reasons: Vec<&Value> = dry["items"].as_array().unwrap().iter().map(|i| &i["reason"]).collect();
-    assert_eq!(reasons, [&Value::Null, &Value::Null, &json!("revoked"), &json!("not_found")]);
+    let reasons: Vec<&Value> = dry["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|i| &i["reason"])
+        .collect();
+    assert_eq!(
+        reasons,
+        [&Value::Null, &Value::Null, &json!("revoked"), &json!("not_found")]
+    );
     assert_eq!(commands("a").await, json!([]), "a rehearsal sends nothing");
 
     let send = |more: Value| {
@@ -259,10 +300,17 @@ async fn an_order_to_many_is_rehearsed_confirmed_by_number_and_told_device_by_de
     };
     let unconfirmed = console.post("/devices/bulk", send(json!({}))).await;
     assert_eq!(unconfirmed.status, StatusCode::UNPROCESSABLE_ENTITY);
-    let other = console.post("/devices/bulk", send(json!({ "expected": 3 }))).await;
-    assert_eq!((other.status, other.code().as_str()), (StatusCode::CONFLICT, "conflict"));
+    let other = console
+        .post("/devices/bulk", send(json!({ "expected": 3 })))
+        .await;
+    assert_eq!(
+        (other.status, other.code().as_str()),
+        (StatusCode::CONFLICT, "conflict")
+    );
     assert_eq!(commands("a").await, json!([]));
-    let sent = console.post("/devices/bulk", send(json!({ "expected": 2 }))).await;
+    let sent = console
+        .post("/devices/bulk", send(json!({ "expected": 2 })))
+        .await;
     assert_eq!(sent.status, StatusCode::OK, "{}", sent.json());
     let sent = sent.json();
     let results: Vec<&str> = sent["items"]
@@ -276,12 +324,19 @@ async fn an_order_to_many_is_rehearsed_confirmed_by_number_and_told_device_by_de
     assert_eq!(given[0]["id"], sent["items"][1]["command_id"]);
     assert_eq!(given[0]["body"], json!({ "kind": "reboot", "delay_s": 10 }));
     assert_eq!(commands("c").await, json!([]));
-    let log = console.get("/audit?action=devices.command&outcome=done").await.json();
+    let log = console
+        .get("/audit?action=devices.command&outcome=done")
+        .await
+        .json();
     assert_eq!(log["total"], 1, "{log}");
     let row = &log["items"][0];
     assert_eq!(
         (&row["object"], &row["detail"]["devices"], &row["school"]),
-        (&json!(county.schools[0].to_string()), &json!(2), &json!(county.schools[0]))
+        (
+            &json!(county.schools[0].to_string()),
+            &json!(2),
+            &json!(county.schools[0])
+        )
     );
 }
 
@@ -291,13 +346,25 @@ async fn an_order_to_many_needs_a_choice_and_stays_within_bounds() {
     for (wrong, status) in [
         (json!({}), StatusCode::UNPROCESSABLE_ENTITY),
         (json!({ "filter": {} }), StatusCode::UNPROCESSABLE_ENTITY),
-        (json!({ "ids": ["a"], "filter": { "state": "online" } }), StatusCode::UNPROCESSABLE_ENTITY),
+        (
+            json!({ "ids": ["a"], "filter": { "state": "online" } }),
+            StatusCode::UNPROCESSABLE_ENTITY,
+        ),
         (json!({ "filter": { "stat": "online" } }), StatusCode::BAD_REQUEST),
         (json!({ "ids": ["nobody"] }), StatusCode::NOT_FOUND),
         (json!({ "filter": { "school_id": 99 } }), StatusCode::NOT_FOUND),
-        (json!({ "ids": ["a"], "order": { "kind": "reboot", "delay_s": 601 } }), StatusCode::UNPROCESSABLE_ENTITY),
-        (json!({ "ids": ["a"], "ttl_s": 1 }), StatusCode::UNPROCESSABLE_ENTITY),
-        (json!({ "ids": ["a"], "order": { "kind": "screenshot" } }), StatusCode::BAD_REQUEST),
+        (
+            json!({ "ids": ["a"], "order": { "kind": "reboot", "delay_s": 601 } }),
+            StatusCode::UNPROCESSABLE_ENTITY,
+        ),
+        (
+            json!({ "ids": ["a"], "ttl_s": 1 }),
+            StatusCode::UNPROCESSABLE_ENTITY,
+        ),
+        (
+            json!({ "ids": ["a"], "order": { "kind": "screenshot" } }),
+            StatusCode::BAD_REQUEST,
+        ),
     ] {
         let answer = console.post("/devices/bulk", reboot(wrong.clone())).await;
         assert_eq!(answer.status, status, "{wrong}: {}", answer.json());
@@ -310,7 +377,11 @@ async fn an_order_to_many_needs_a_choice_and_stays_within_bounds() {
         assert_eq!(sent.json()["items"][2]["result"], "queued");
     }
     let too_often = console.post("/devices/bulk", notice).await;
-    assert_eq!(too_often.code(), "notice_too_often", "the hour's ten are for both ways together");
+    assert_eq!(
+        too_often.code(),
+        "notice_too_often",
+        "the hour's ten are for both ways together"
+    );
     assert_eq!(console.get("/notices").await.json()["total"], 10);
     let commands = console.get("/devices/c/commands").await.json();
     assert_eq!(commands.as_array().unwrap().len(), 10);
@@ -328,7 +399,10 @@ async fn the_timeline_tells_all_kinds_in_order_and_goes_on_where_a_page_ended() 
     let push = json!({ "lesson_ids": [lesson], "target": { "kind": "device", "id": "a" } });
     assert_eq!(console.post("/pushes", push).await.status, StatusCode::CREATED);
     let order = json!({ "body": { "kind": "reboot", "delay_s": 5 } });
-    assert_eq!(console.post("/devices/a/commands", order).await.status, StatusCode::CREATED);
+    assert_eq!(
+        console.post("/devices/a/commands", order).await.status,
+        StatusCode::CREATED
+    );
     let fault = json!({ "device_id": "a", "class": "infrastructure", "title": "黑屏" });
     let opened = console.post("/orders", fault).await;
     assert_eq!(opened.status, StatusCode::CREATED, "{}", opened.json());
@@ -387,7 +461,10 @@ async fn the_timeline_tells_all_kinds_in_order_and_goes_on_where_a_page_ended() 
     );
     let wrong = console.get("/devices/a/timeline?before=yesterday").await;
     assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert_eq!(console.get("/devices/x/timeline").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(
+        console.get("/devices/x/timeline").await.status,
+        StatusCode::NOT_FOUND
+    );
 }
 
 #[tokio::test]
@@ -439,7 +516,12 @@ async fn the_network_of_a_device_is_told_with_what_went_over_its_line() {
     let figures = ["wifi_signal_percent", "link_mbps"].map(|key| found[key].as_u64().unwrap());
     assert_eq!(figures, [61, 300]);
     assert_eq!(
-        (&found["gateway_rtt_ms"], &found["console_rtt_ms"], &found["console_loss_percent"], &found["dns_ms"]),
+        (
+            &found["gateway_rtt_ms"],
+            &found["console_rtt_ms"],
+            &found["console_loss_percent"],
+            &found["dns_ms"]
+        ),
         (&json!(1.5), &json!(20.0), &json!(2.0), &json!(9.0))
     );
     for (n, hours) in [24, 168, 720].into_iter().enumerate() {
@@ -451,10 +533,12 @@ async fn the_network_of_a_device_is_told_with_what_went_over_its_line() {
     }
     let history = found["history"]["series"].as_array().unwrap();
     assert_eq!(history.len(), 12);
-    assert!(history.iter().all(|one| METRICS.iter().any(|m| one["metric"] == m.name)));
-    let too_long = console
-        .get("/devices/a/network?from=2020-01-01T00:00:00Z")
-        .await;
+    assert!(
+        history
+            .iter()
+            .all(|one| METRICS.iter().any(|m| one["metric"] == m.name))
+    );
+    let too_long = console.get("/devices/a/network?from=2020-01-01T00:00:00Z").await;
     assert_eq!(too_long.status, StatusCode::UNPROCESSABLE_ENTITY);
     let nobody = DeviceId::new("nobody").unwrap();
     assert_eq!(
@@ -523,9 +607,19 @@ async fn five_thousand_devices_are_listed_page_by_page() {
             assert!(!answer["items"].as_array().unwrap().is_empty(), "{query}");
         }
         took.sort_unstable();
-        println!("GET /devices?{query:<58} p50 {:>6.1} ms  p95 {:>6.1} ms", ms(took[10]), ms(took[18]));
+        println!(
+            "GET /devices?{query:<58} p50 {:>6.1} ms  p95 {:>6.1} ms",
+            ms(took[10]),
+            ms(took[18])
+        );
     }
-    for path in ["/overview", "/tree", "/fleet", "/devices/choices", "/devices/export.csv"] {
+    for path in [
+        "/overview",
+        "/tree",
+        "/fleet",
+        "/devices/choices",
+        "/devices/export.csv",
+    ] {
         let start = std::time::Instant::now();
         let answer = console.get(path).await;
         assert_eq!(answer.status, StatusCode::OK, "{path}");

@@ -40,7 +40,12 @@ async fn a_clock_put_right_takes_a_days_samples_away_from_the_day_that_had_them(
     let day = timetables::later(timetables::today(Timestamp::now()), 2);
     let morning = timetables::at(day, 8 * 60);
     let sample = |seq: u64, wall: Option<Timestamp>| json!({ "boot_id": "b1", "seq": seq, "uptime_ms": seq * 60_000, "wall_time": wall, "readings": {} });
-    store(&console, (1..=20).map(|seq| sample(seq, None)).collect(), morning + hours(2)).await;
+    store(
+        &console,
+        (1..=20).map(|seq| sample(seq, None)).collect(),
+        morning + hours(2),
+    )
+    .await;
     let app = &console.app;
     let night = morning + hours(18);
     jobs::rollup::all(app, night).await.unwrap();
@@ -57,12 +62,21 @@ async fn a_clock_put_right_takes_a_days_samples_away_from_the_day_that_had_them(
     let counts = |rows: Vec<(String, i64)>| rows.into_iter().map(|(_, n)| n).collect::<Vec<_>>();
     assert_eq!(counts(samples().await), [0, 20], "stamped by when they came in");
     // The next day its clock is told at last: all of that was a day before.
-    store(&console, vec![sample(21, Some(morning - hours(23)))], morning + hours(26)).await;
+    store(
+        &console,
+        vec![sample(21, Some(morning - hours(23)))],
+        morning + hours(26),
+    )
+    .await;
     let next = morning + hours(42);
     jobs::rollup::all(app, next).await.unwrap();
     app.db.device_days().nightly(next).await.unwrap();
     assert_eq!(counts(samples().await), [21, 0], "both days are worked out again");
-    assert_eq!(app.db.device_days().nightly(next + hours(1)).await.unwrap(), 0, "once");
+    assert_eq!(
+        app.db.device_days().nightly(next + hours(1)).await.unwrap(),
+        0,
+        "once"
+    );
 }
 
 #[tokio::test]
@@ -83,7 +97,10 @@ async fn a_power_up_goes_when_nothing_of_it_is_kept_and_the_running_one_stays() 
     let boots = async || {
         let device = console.get("/devices/d1").await.json();
         let boots = device["boots"].as_array().unwrap().clone();
-        boots.iter().map(|boot| boot["boot_id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        boots
+            .iter()
+            .map(|boot| boot["boot_id"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
     };
     assert_eq!(boots().await, ["b2", "b1"]);
     let years = |years: i64| now + SignedDuration::from_hours(24 * 366 * years);
@@ -105,14 +122,26 @@ async fn photos_that_no_order_names_go_after_a_day() {
     std::fs::write(&leaving, b"half").unwrap();
     let now = Timestamp::now();
     let tomorrow = now + SignedDuration::from_hours(25);
-    assert_eq!(jobs::gc::sweep_photos(app, now).await.unwrap(), 0, "a row may be about to name it");
+    assert_eq!(
+        jobs::gc::sweep_photos(app, now).await.unwrap(),
+        0,
+        "a row may be about to name it"
+    );
     let mut door = door(&console).await;
-    let named = "INSERT INTO order_photos (order_id, hash, shows, width, height, size_bytes, added_at, added_by)
+    let named =
+        "INSERT INTO order_photos (order_id, hash, shows, width, height, size_bytes, added_at, added_by)
         VALUES (1, ?, 'fault', 1, 1, 1, 0, 'x')";
-    sqlx::query(named).bind(&drawn.hash).execute(&mut door).await.unwrap();
+    sqlx::query(named)
+        .bind(&drawn.hash)
+        .execute(&mut door)
+        .await
+        .unwrap();
     assert_eq!(jobs::gc::sweep_photos(app, tomorrow).await.unwrap(), 0);
     assert!(photos::read(&app.config.data, &drawn.hash).is_ok() && !leaving.exists());
-    sqlx::query("DELETE FROM order_photos").execute(&mut door).await.unwrap();
+    sqlx::query("DELETE FROM order_photos")
+        .execute(&mut door)
+        .await
+        .unwrap();
     assert_eq!(jobs::gc::sweep_photos(app, tomorrow).await.unwrap(), 1);
     assert!(photos::read(&app.config.data, &drawn.hash).is_err());
 }

@@ -105,7 +105,12 @@ impl Devices<'_> {
     ///
     /// # Errors
     /// The database's.
-    pub async fn order_school(&self, school: i64, orders: &[(i64, CommandEnvelope)], by: &str) -> DbResult<()> {
+    pub async fn order_school(
+        &self,
+        school: i64,
+        orders: &[(i64, CommandEnvelope)],
+        by: &str,
+    ) -> DbResult<()> {
         let Some((_, first)) = orders.first() else {
             return Ok(());
         };

@@ -65,8 +65,15 @@ pub(super) fn narrow(sql: &mut QueryBuilder<Sqlite>, scope: &Scope, filter: &Dev
     }
     among(sql, "n.state", filter.state.0.iter().map(|state| state.as_str()));
     among(sql, "n.why", filter.why.0.iter().map(|why| why.as_str()));
-    among(sql, "d.standing", filter.standing.0.iter().map(|standing| standing.as_str()));
-    for (column, wanted) in [("d.board", &filter.board), ("d.agent_version", &filter.agent_version)] {
+    among(
+        sql,
+        "d.standing",
+        filter.standing.0.iter().map(|standing| standing.as_str()),
+    );
+    for (column, wanted) in [
+        ("d.board", &filter.board),
+        ("d.agent_version", &filter.agent_version),
+    ] {
         if let Some(wanted) = wanted.as_deref().filter(|wanted| !wanted.is_empty()) {
             sql.push(format!(" AND {column} = ")).push_bind(wanted.to_owned());
         }
@@ -86,7 +93,8 @@ pub(super) fn narrow(sql: &mut QueryBuilder<Sqlite>, scope: &Scope, filter: &Dev
             .push_bind(limit);
     }
     if let Some(since) = filter.silent_since {
-        sql.push(" AND coalesce(d.last_seen_at, 0) < ").push_bind(ms(since));
+        sql.push(" AND coalesce(d.last_seen_at, 0) < ")
+            .push_bind(ms(since));
     }
     if let Some(q) = filter.q.as_deref().map(str::trim).filter(|q| !q.is_empty()) {
         sql.push(" AND instr(lower(d.id || ' ' || d.serial || ' ' || s.name || ' ' || c.name), lower(");
@@ -176,7 +184,9 @@ impl Devices<'_> {
         let mut found = Vec::with_capacity(2);
         for column in ["d.board", "d.agent_version"] {
             let mut sql = QueryBuilder::<Sqlite>::new(format!("SELECT {column}, count(*)"));
-            sql.push(" FROM devices d JOIN classrooms c ON c.id = d.classroom_id WHERE d.replaced_at IS NULL");
+            sql.push(
+                " FROM devices d JOIN classrooms c ON c.id = d.classroom_id WHERE d.replaced_at IS NULL",
+            );
             narrow_to_schools(&mut sql, "c.school_id", scope);
             sql.push(" GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 200");
             let rows: Vec<(String, i64)> = sql.build_query_as().fetch_all(&self.0.read).await?;
@@ -188,7 +198,10 @@ impl Devices<'_> {
         }
         let agent_versions = found.pop().unwrap_or_default();
         let boards = found.pop().unwrap_or_default();
-        Ok(DeviceChoices { boards, agent_versions })
+        Ok(DeviceChoices {
+            boards,
+            agent_versions,
+        })
     }
 
     /// How many devices within `scope` are in each state; replaced ones are not counted.

@@ -9,7 +9,9 @@ use contract::{
 use jiff::Timestamp;
 use sqlx::{FromRow, QueryBuilder, Sqlite, SqliteConnection};
 
-use super::super::{Db, DbResult, backup, bandwidth, instant, int, lines, ms, parse, receipts, to_json, uint};
+use super::super::{
+    Db, DbResult, backup, bandwidth, instant, int, lines, ms, parse, receipts, to_json, uint,
+};
 use super::Devices;
 
 /// Assignments published in one round at most.

@@ -176,10 +176,7 @@ impl Devices<'_> {
         found.sort_by(|(_, a), (_, b)| (b.at, &b.key).cmp(&(a.at, &a.key)));
         let more = found.len() > most;
         found.truncate(most);
-        let next = found
-            .last()
-            .filter(|_| more)
-            .map(|(_, row)| Cursor::written(row));
+        let next = found.last().filter(|_| more).map(|(_, row)| Cursor::written(row));
         let items = found
             .into_iter()
             .map(|(kind, row)| {
@@ -208,7 +205,10 @@ mod tests {
     #[test]
     fn a_cursor_is_what_an_answer_said_and_nothing_else() {
         let cursor = Cursor::read("1700000000000.command:c-1:0002").unwrap();
-        assert_eq!((cursor.at, cursor.key.as_str()), (1_700_000_000_000, "command:c-1:0002"));
+        assert_eq!(
+            (cursor.at, cursor.key.as_str()),
+            (1_700_000_000_000, "command:c-1:0002")
+        );
         for wrong in ["", "x", "1", "a.b", "1.'; DROP", "99999999999999999999.a"] {
             assert_eq!(Cursor::read(wrong), None, "{wrong:?}");
         }

@@ -79,7 +79,11 @@ impl Reports<'_> {
             .fetch(&self.0.read);
         while let Some(row) = rows.try_next().await? {
             let columns = table.columns.iter().enumerate();
-            each(columns.map(|(at, column)| cell(&row, at, column.kind)).collect::<DbResult<_>>()?)?;
+            each(
+                columns
+                    .map(|(at, column)| cell(&row, at, column.kind))
+                    .collect::<DbResult<_>>()?,
+            )?;
         }
         Ok(())
     }
