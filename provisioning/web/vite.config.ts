@@ -21,7 +21,7 @@ export default defineConfig({
   ],
   resolve: { alias: { "@": fileURLToPath(new URL("./src", import.meta.url)) } },
   define: {
-    __VUE_I18N_FULL_INSTALL__: true,
+    __VUE_I18N_FULL_INSTALL__: false,
     __VUE_I18N_LEGACY_API__: false,
     __INTLIFY_PROD_DEVTOOLS__: false,
     __INTLIFY_JIT_COMPILATION__: true, // messages are interpreted, never turned into code: the CSP forbids eval
@@ -30,6 +30,17 @@ export default defineConfig({
     target: "chrome100",
     assetsInlineLimit: 2048,
     chunkSizeWarningLimit: 650,
+    rolldownOptions: {
+      output: {
+        // A hundred pieces of a kilobyte each compress badly and cost a round trip each: what several pages share comes together.
+        codeSplitting: {
+          groups: [
+            { name: "ui", test: /node_modules[\\/](element-plus|@element-plus|@floating-ui|dayjs|lodash-unified|lodash-es|async-validator)[\\/]/, minShareCount: 4, priority: 20 },
+            { name: "shared", test: /src[\\/](components|composables|lib|api)[\\/]/, minShareCount: 3, priority: 10 },
+          ],
+        },
+      },
+    },
   },
   // The built page against a running console, under the console's own policy: BBT_URL=… npx vite preview
   preview: {

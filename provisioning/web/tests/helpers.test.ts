@@ -72,7 +72,7 @@ describe("series", () => {
 });
 
 describe("tree", () => {
-  const school = (id: number, devices: number, online: number) => ({ id, name: `s${id}`, kind: "school", code: `${id}`, classrooms: 2, devices, online });
+  const school = (id: number, devices: number, online: number) => ({ id, name: `s${id}`, kind: "school", code: `${id}`, classrooms: 2, devices, online, offline: devices - online, off: 0, unknown: 0 });
   const regions: TreeRegion[] = [
     { id: 1, parent_id: null, kind: "county", name: "county", schools: [school(1, 2, 1)] },
     { id: 2, parent_id: 1, kind: "township", name: "township", schools: [school(2, 3, 3)] },

@@ -87,7 +87,7 @@ describe("the palette", () => {
 });
 
 describe("the county's picture", () => {
-  const school = (id: number, devices: number, online: number, more: object = {}) => ({ id, name: `校${id}`, kind: "school", code: String(id), classrooms: devices, devices, online, ...more });
+  const school = (id: number, devices: number, online: number, more: object = {}) => ({ id, name: `校${id}`, kind: "school", code: String(id), classrooms: devices, devices, online, offline: devices - online, off: 0, unknown: 0, latitude: null as number | null, longitude: null as number | null, ...more });
   const regions = [
     { id: 1, parent_id: null, kind: "county", name: "县", code: null, schools: [school(1, 4, 4), school(2, 0, 0)] },
     { id: 2, parent_id: 1, kind: "township", name: "镇", code: null, schools: [school(3, 10, 2, { offline: 1, latitude: 25.1, longitude: 110.2 }), school(4, 30, 0)] },

@@ -102,6 +102,10 @@ pub struct SchoolSummary {
     pub off: u32,
     /// Of these, 未知.
     pub unknown: u32,
+    /// Degrees north, WGS 84, where the roster says so.
+    pub latitude: Option<f64>,
+    /// Degrees east; there when the other is.
+    pub longitude: Option<f64>,
 }
 
 /// Which places.

@@ -7,7 +7,9 @@ use sqlx::{FromRow, SqliteConnection};
 use super::{Db, DbError, DbResult, bump};
 use crate::{
     api::tree::SchoolKind,
-    domain::roster::{ClassroomRow, Known, KnownClassroom, KnownSchool, Plan, Roster, SchoolRow, Step, plan},
+    domain::roster::{
+        ClassroomRow, Known, KnownClassroom, KnownSchool, Plan, Roster, SchoolRow, Spot, Step, plan,
+    },
 };
 
 /// Functions on the roster.
@@ -30,6 +32,8 @@ struct SchoolFound {
     kind: String,
     contracted_down_mbps: Option<i64>,
     contracted_up_mbps: Option<i64>,
+    latitude: Option<f64>,
+    longitude: Option<f64>,
     here: bool,
 }
 
@@ -102,7 +106,7 @@ async fn known(tx: &mut SqliteConnection, region: i64, roster: &Roster) -> DbRes
             .await?;
     let codes: Vec<&str> = roster.schools.iter().map(|s| s.code.as_str()).collect();
     let schools: Vec<SchoolFound> = sqlx::query_as(
-        "SELECT s.id, s.region_id, s.code, s.name, s.kind, s.contracted_down_mbps, s.contracted_up_mbps,
+        "SELECT s.id, s.region_id, s.code, s.name, s.kind, s.contracted_down_mbps, s.contracted_up_mbps, s.latitude, s.longitude,
                 EXISTS (SELECT 1 FROM region_closure rc WHERE rc.ancestor = ?1 AND rc.descendant = s.region_id) AS here
            FROM schools s
           WHERE s.region_id IN (SELECT descendant FROM region_closure WHERE ancestor = ?1)
@@ -157,11 +161,25 @@ async fn known(tx: &mut SqliteConnection, region: i64, roster: &Roster) -> DbRes
             },
             down_mbps: mbps(school.contracted_down_mbps),
             up_mbps: mbps(school.contracted_up_mbps),
+            spot: spot(school.latitude, school.longitude),
             classrooms: classrooms.remove(&school.id).unwrap_or_default(),
         };
         known.schools.insert(school.code, found);
     }
     Ok(known)
+}
+
+fn degrees(e6: i32) -> f64 {
+    f64::from(e6) / 1e6
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "degrees times a million fit")]
+fn spot(latitude: Option<f64>, longitude: Option<f64>) -> Option<Spot> {
+    let e6 = |degrees: f64| (degrees * 1e6).round() as i32;
+    Some(Spot {
+        latitude_e6: e6(latitude?),
+        longitude_e6: e6(longitude?),
+    })
 }
 
 /// Row ids by name and code, as they come to be.
@@ -188,13 +206,16 @@ impl Made {
                 sqlx::query(
                     "UPDATE schools SET name = ?, kind = coalesce(?, kind), region_id = coalesce(?, region_id),
                             contracted_down_mbps = coalesce(?, contracted_down_mbps),
-                            contracted_up_mbps = coalesce(?, contracted_up_mbps) WHERE id = ?",
+                            contracted_up_mbps = coalesce(?, contracted_up_mbps),
+                            latitude = coalesce(?, latitude), longitude = coalesce(?, longitude) WHERE id = ?",
                 )
                 .bind(&row.name)
                 .bind(row.kind.map(kind))
                 .bind(region)
                 .bind(row.down_mbps)
                 .bind(row.up_mbps)
+                .bind(row.spot.map(|s| degrees(s.latitude_e6)))
+                .bind(row.spot.map(|s| degrees(s.longitude_e6)))
                 .bind(id)
                 .execute(&mut *tx)
                 .await?;
@@ -245,8 +266,8 @@ impl Made {
     async fn add_school(&mut self, tx: &mut SqliteConnection, row: &SchoolRow) -> DbResult<()> {
         let region = row.township.as_ref().and_then(|name| self.townships.get(name));
         let id = sqlx::query(
-            "INSERT INTO schools (region_id, code, name, kind, contracted_down_mbps, contracted_up_mbps)
-             VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO schools (region_id, code, name, kind, contracted_down_mbps, contracted_up_mbps, latitude, longitude)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(region.unwrap_or(&self.county))
         .bind(&row.code)
@@ -254,6 +275,8 @@ impl Made {
         .bind(kind(row.kind.unwrap_or(SchoolKind::School)))
         .bind(row.down_mbps)
         .bind(row.up_mbps)
+        .bind(row.spot.map(|s| degrees(s.latitude_e6)))
+        .bind(row.spot.map(|s| degrees(s.longitude_e6)))
         .execute(&mut *tx)
         .await
         .map_err(|e| DbError::taken(e, "school", &row.code))?

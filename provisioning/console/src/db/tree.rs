@@ -54,6 +54,8 @@ struct SchoolRow {
     kind: String,
     contracted_down_mbps: Option<i64>,
     contracted_up_mbps: Option<i64>,
+    latitude: Option<f64>,
+    longitude: Option<f64>,
     classrooms: i64,
     devices: i64,
     online: i64,
@@ -102,7 +104,7 @@ fn mbps(column: Option<i64>) -> Option<u32> {
 }
 
 const SCHOOLS: &str = "SELECT s.id, s.region_id, r.name AS region, s.code, s.name, s.kind,
-    s.contracted_down_mbps, s.contracted_up_mbps,
+    s.contracted_down_mbps, s.contracted_up_mbps, s.latitude, s.longitude,
     (SELECT count(*) FROM classrooms c WHERE c.school_id = s.id) AS classrooms,
     coalesce(n.devices, 0) AS devices, coalesce(n.online, 0) AS online, coalesce(n.offline, 0) AS offline,
     coalesce(n.off, 0) AS off, coalesce(n.unknown, 0) AS unknown
@@ -167,6 +169,8 @@ impl Places<'_> {
                     offline: small(s.offline),
                     off: small(s.off),
                     unknown: small(s.unknown),
+                    latitude: s.latitude,
+                    longitude: s.longitude,
                 });
             }
         }

@@ -11639,6 +11639,16 @@ export interface components {
             id: number;
             /** @description School or teaching point. */
             kind: components["schemas"]["SchoolKind"];
+            /**
+             * Format: double
+             * @description Degrees north, WGS 84, where the roster says so.
+             */
+            latitude?: number | null;
+            /**
+             * Format: double
+             * @description Degrees east; there when the other is.
+             */
+            longitude?: number | null;
             /** @description Name for people. */
             name: string;
             /**

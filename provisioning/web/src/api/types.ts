@@ -39,7 +39,7 @@ export type RegionKind = Schemas["RegionKind"];
 export type SchoolKind = Schemas["SchoolKind"];
 export type SchoolDetail = Schemas["School"];
 
-export type DeviceSummary = Omit<Schemas["DeviceSummary"], "state"> & { state: "online" | "offline" | "off" | "unknown"; state_why?: string | null; state_since?: string | null };
+export type DeviceSummary = Schemas["DeviceSummary"];
 export type DeviceDetail = Schemas["DeviceDetail"];
 export type DeviceLesson = Schemas["DeviceLesson"];
 export type DeviceBoot = Schemas["DeviceBoot"];

@@ -1,33 +1,14 @@
 /** Saved views of the pages' lists. */
 
 import { call } from "./raw";
+import type { components } from "./schema";
 
-/** As `View` of the console's document. */
-export interface SavedView {
-  id: number;
-  list: string;
-  name: string;
-  query: string;
-  columns: string[];
-  mine: boolean;
-  owner: string;
-  shared: boolean;
-  region_id?: number | null;
-  school_id?: number | null;
-  place?: string | null;
-  updated_at: string;
-}
-export interface ViewBody {
-  name: string;
-  query: string;
-  columns: string[];
-  shared: boolean;
-  region_id?: number | null;
-  school_id?: number | null;
-}
+type Schemas = components["schemas"];
+export type SavedView = Schemas["View"];
+export type ViewBody = Schemas["ViewBody"];
 
 export const views = {
-  list: (list: string) => call<{ items: SavedView[] }>("get", "/views", { query: { list } }).then((found) => found.items),
+  list: (list: string) => call<Schemas["ViewList"]>("get", "/views", { query: { list } }).then((found) => found.items),
   create: (list: string, body: ViewBody) => call<SavedView>("post", "/views", { body: { list, ...body } }),
   change: (id: number, body: ViewBody) => call<SavedView>("put", `/views/${id}`, { body }),
   remove: (id: number) => call<void>("delete", `/views/${id}`),

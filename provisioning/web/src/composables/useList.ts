@@ -1,4 +1,4 @@
-import { computed, reactive, shallowReactive, watch, type ComputedRef } from "vue";
+import { computed, reactive, shallowReactive, watch, type ComputedRef, type WritableComputedRef } from "vue";
 import { useRoute, useRouter } from "vue-router";
 
 import type { LiveKind } from "@/api/events";
@@ -124,3 +124,8 @@ export function useList<Row extends object, F extends Record<string, string>>(
 
 /** Inputs that are emptied may hand over nothing at all instead of an empty text. */
 const plainOf = (filter: Record<string, string>): Record<string, string> => Object.fromEntries(Object.entries(filter).map(([key, value]) => [key, (value ?? "").trim()]));
+
+/** A filter that is on or off, as a tick. */
+export function useFlag<K extends string>(filter: Record<K, string>, key: K): WritableComputedRef<boolean> {
+  return computed({ get: () => filter[key] === "1", set: (on) => (filter[key] = on ? "1" : "") });
+}

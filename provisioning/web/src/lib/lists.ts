@@ -9,6 +9,8 @@ export interface ListColumn {
   sort?: string;
   /** The first click sorts downwards: the hottest, the newest. */
   down?: boolean;
+  /** The console knows this order one way only. */
+  once?: boolean;
   /** Only shown when asked for. */
   extra?: boolean;
   /** Shown by itself only where there is room. */
@@ -54,7 +56,7 @@ const one = (value: Query[string]): string | undefined => {
 };
 
 /** All orders that a list knows, both ways. */
-const orders = (columns: readonly ListColumn[]): string[] => columns.flatMap((c) => (c.sort ? [c.sort, `-${c.sort}`] : []));
+const orders = (columns: readonly ListColumn[]): string[] => columns.flatMap((c) => (!c.sort ? [] : c.once ? [c.sort] : [c.sort, `-${c.sort}`]));
 
 /** What an address asks for; what it does not know is as if it were not there. */
 export function readList<F extends Record<string, string>>(spec: ListSpec<F>, query: Query): ListState<F> {
@@ -118,6 +120,7 @@ export function chosenColumns(columns: readonly ListColumn[], choice: readonly s
 /** What a click on a heading asks for: first its own direction, then the other, then none. */
 export function nextSort(column: ListColumn, now: string): string {
   if (!column.sort) return now;
+  if (column.once) return now === column.sort ? "" : column.sort;
   const [first, second] = column.down ? [`-${column.sort}`, column.sort] : [column.sort, `-${column.sort}`];
   return now === first ? second : now === second ? "" : first;
 }

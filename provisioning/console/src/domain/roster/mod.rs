@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 
 pub use plan::{Counts, Known, KnownClassroom, KnownSchool, Plan, Step, plan};
 pub use read::{Encoding, FileFault, read};
-pub use tables::{ClassroomRow, Roster, SchoolRow, tables};
+pub use tables::{ClassroomRow, Roster, SchoolRow, Spot, tables};
 pub use template::{csv_template, xlsx_template};
 
 /// Most rows of all tables together.

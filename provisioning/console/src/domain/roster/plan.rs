@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{ClassroomRow, Fault, Roster, SchoolRow};
+use super::{ClassroomRow, Fault, Roster, SchoolRow, Spot};
 use crate::api::tree::SchoolKind;
 
 /// What is known of the county, and which codes others have taken.
@@ -31,6 +31,8 @@ pub struct KnownSchool {
     pub down_mbps: Option<u32>,
     /// Contracted bandwidth upward, Mbit/s.
     pub up_mbps: Option<u32>,
+    /// Where it stands.
+    pub spot: Option<Spot>,
     /// Its classrooms by code.
     pub classrooms: HashMap<String, KnownClassroom>,
 }
@@ -213,6 +215,22 @@ fn school_changes(row: &SchoolRow, school: &KnownSchool, known: &Known) -> Vec<S
     };
     mbps("合同下行带宽", school.down_mbps, row.down_mbps);
     mbps("合同上行带宽", school.up_mbps, row.up_mbps);
+    if let Some(new) = row.spot {
+        let degrees = |e6: Option<i32>| e6.map(|n| (f64::from(n) / 1e6).to_string()).unwrap_or_default();
+        let old = school.spot;
+        change(
+            &mut what,
+            "纬度",
+            &degrees(old.map(|s| s.latitude_e6)),
+            &degrees(Some(new.latitude_e6)),
+        );
+        change(
+            &mut what,
+            "经度",
+            &degrees(old.map(|s| s.longitude_e6)),
+            &degrees(Some(new.longitude_e6)),
+        );
+    }
     what
 }
 

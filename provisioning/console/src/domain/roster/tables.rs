@@ -33,6 +33,17 @@ pub struct SchoolRow {
     pub down_mbps: Option<u32>,
     /// Contracted bandwidth upward, Mbit/s.
     pub up_mbps: Option<u32>,
+    /// Where it stands.
+    pub spot: Option<Spot>,
+}
+
+/// A place on a map, WGS 84, in millionths of a degree: exact, and equal when written alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spot {
+    /// North of the equator.
+    pub latitude_e6: i32,
+    /// East of Greenwich.
+    pub longitude_e6: i32,
 }
 
 /// A classroom as the roster has it.
@@ -101,13 +112,15 @@ const fn column(headings: &'static [&'static str], needed: bool, example: &'stat
     }
 }
 
-pub(super) const SCHOOL: [Column; 6] = [
+pub(super) const SCHOOL: [Column; 8] = [
     column(&["学校代码", "学校标识码", "学校编码"], true, "3145000001"),
     column(&["学校名称", "校名"], true, "城关镇中心小学"),
     column(&["教学点", "是否教学点", "类型"], false, "否"),
     column(&["乡镇", "乡镇街道", "街道"], false, "城关镇"),
     column(&["合同下行带宽", "下行带宽"], false, "200"),
     column(&["合同上行带宽", "上行带宽"], false, "40"),
+    column(&["纬度", "北纬"], false, "25.412300"),
+    column(&["经度", "东经"], false, "110.318400"),
 ];
 pub(super) const CLASSROOM: [Column; 9] = [
     column(&["学校代码", "学校标识码", "学校编码"], true, "3145000001"),
@@ -256,6 +269,7 @@ impl Cells<'_> {
         let township = self.text(3, NAME);
         let down_mbps = self.number(4);
         let up_mbps = self.number(5);
+        let spot = self.spot(6, 7);
         if let (true, Some(code), Some(name)) = (self.good, code, name) {
             self.roster.schools.push(SchoolRow {
                 at: (self.sheet.name.clone(), self.row.number),
@@ -265,6 +279,7 @@ impl Cells<'_> {
                 township,
                 down_mbps,
                 up_mbps,
+                spot,
             });
         }
     }
@@ -392,6 +407,40 @@ impl Cells<'_> {
         }
     }
 
+    /// Both coordinates or neither; half a place is none.
+    fn spot(&mut self, latitude: usize, longitude: usize) -> Option<Spot> {
+        let north = self.degrees(latitude, 90.0);
+        let east = self.degrees(longitude, 180.0);
+        match (north, east) {
+            (Some(latitude_e6), Some(longitude_e6)) => Some(Spot {
+                latitude_e6,
+                longitude_e6,
+            }),
+            (None, None) => None,
+            (found, _) => {
+                if self.good {
+                    let missing = if found.is_none() { latitude } else { longitude };
+                    self.wrong(missing, "roster_missing", None);
+                }
+                None
+            }
+        }
+    }
+
+    fn degrees(&mut self, column: usize, most: f64) -> Option<i32> {
+        let place = self.places.get(column).copied().flatten();
+        let text = match place.and_then(|at| self.row.cells.get(at)) {
+            // Unlike codes, degrees are not whole.
+            Some(Cell::Number(number)) if self.covered(place).is_none() => number.to_string(),
+            _ => self.text(column, CODE)?,
+        };
+        let found = millionths(&text, most);
+        if found.is_none() {
+            self.wrong(column, "roster_degrees", Some(("found", text)));
+        }
+        found
+    }
+
     fn number(&mut self, column: usize) -> Option<u32> {
         let text = self.text(column, CODE)?;
         let digits =
@@ -402,6 +451,17 @@ impl Cells<'_> {
         }
         number
     }
+}
+
+/// Degrees as millionths; out of range or not a number is none.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "at most 180 million, which fits"
+)]
+fn millionths(text: &str, most: f64) -> Option<i32> {
+    let digits = text.trim_matches(|c: char| !c.is_ascii_digit() && !matches!(c, '-' | '.'));
+    let degrees: f64 = digits.parse().ok()?;
+    (degrees.abs() <= most).then(|| (degrees * 1e6).round() as i32)
 }
 
 /// A number as a person would write it; a code of more than 15 digits has lost its last ones to the spreadsheet.

@@ -62,6 +62,7 @@ fn a_good_table_is_read_and_a_second_import_changes_nothing() {
                 kind: school.kind.unwrap(),
                 down_mbps: school.down_mbps,
                 up_mbps: school.up_mbps,
+                spot: school.spot,
                 classrooms: rooms.map(|r| (r.code.clone(), room(r))).collect(),
             },
         );
@@ -197,4 +198,47 @@ fn codes_of_others_and_rooms_of_nobody_are_faults() {
             (3, "学校代码", "roster_unknown_school")
         ]
     );
+}
+
+#[test]
+fn coordinates_are_degrees_and_come_in_pairs() {
+    let head = "学校代码,学校名称,纬度,经度\n";
+    let mut roster = csv(&format!("{head}1,甲校,25.4123,110.3184\n2,乙校,北纬25.5°,E110.2\n3,丙校,,\n"));
+    assert_eq!(faults(&roster), []);
+    let spots: Vec<_> = roster.schools.iter().map(|s| s.spot.map(|p| (p.latitude_e6, p.longitude_e6))).collect();
+    assert_eq!(spots, [Some((25_412_300, 110_318_400)), Some((25_500_000, 110_200_000)), None]);
+
+    let bad = csv(&format!("{head}1,甲校,25.4,\n2,乙校,91,110\n3,丙校,25,180.5\n4,丁校,25°24'44\",110\n5,戊校,城西,110\n"));
+    assert_eq!(
+        faults(&bad),
+        [
+            (2, "经度", "roster_missing"),
+            (3, "纬度", "roster_degrees"),
+            (4, "经度", "roster_degrees"),
+            (5, "纬度", "roster_degrees"),
+            (6, "纬度", "roster_degrees"),
+        ]
+    );
+
+    // What is left empty stays; what moves is said.
+    let mut known = Known::default();
+    for (id, row) in (1..).zip(&roster.schools) {
+        let school = KnownSchool {
+            id,
+            region_id: 1,
+            name: row.name.clone(),
+            kind: SchoolKind::School,
+            down_mbps: None,
+            up_mbps: None,
+            spot: row.spot,
+            classrooms: std::collections::HashMap::new(),
+        };
+        known.schools.insert(row.code.clone(), school);
+    }
+    assert_eq!(plan(&mut roster, &known).schools.same, 3);
+    let mut moved = csv(&format!("{head}1,甲校,25.5,110.3184\n2,乙校,,\n"));
+    let plan = plan(&mut moved, &known);
+    assert_eq!((plan.schools.changed, plan.schools.same), (1, 1));
+    let Step::ChangeSchool { what, .. } = &plan.steps[0] else { panic!("{:?}", plan.steps) };
+    assert_eq!(what.len(), 1, "{what:?}");
 }

@@ -23,4 +23,6 @@ export default {
   },
   lessons: { owner: "Belongs to" },
   pushes: { count: "{count} pushes", neededBy: "Needed by", by: "Pushed by" },
+  incidents: { ended: "Ended" },
+  assets: { warrantyUntil: "Warranty until" },
 };

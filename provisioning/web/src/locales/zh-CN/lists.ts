@@ -23,4 +23,6 @@ export default {
   },
   lessons: { owner: "归属" },
   pushes: { count: "共 {count} 次推送", neededBy: "最晚送达", by: "推送人" },
+  incidents: { ended: "结束" },
+  assets: { warrantyUntil: "质保到期" },
 };
