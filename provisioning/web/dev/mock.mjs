@@ -188,7 +188,7 @@ on("DELETE", "/api/v1/session", () => { signed = new Set(); return { status: 204
 on("GET", "/api/v1/tree", () => ok({ regions: regions.map((r) => ({ ...r, schools: schools.filter((s) => s.region_id === r.id).map((s) => {
   const rooms = classrooms.filter((c) => c.school_id === s.id);
   const here = devices.filter((d) => rooms.some((c) => c.id === d.classroom_id));
-  return { id: s.id, name: s.name, kind: s.kind, code: s.code, classrooms: rooms.length, devices: here.length, online: here.filter((d) => d.state === "online").length, offline: here.filter((d) => d.state === "offline").length, latitude: s.latitude ?? null, longitude: s.longitude ?? null };
+  return { id: s.id, name: s.name, kind: s.kind, code: s.code, classrooms: rooms.length, devices: here.length, online: here.filter((d) => d.state === "online").length, offline: here.filter((d) => d.state === "offline").length, off: here.filter((d) => d.state === "off").length, unknown: here.filter((d) => d.state === "unknown").length, latitude: s.latitude ?? null, longitude: s.longitude ?? null };
 }) })) }));
 const next = (rows) => rows.reduce((n, r) => Math.max(n, r.id), 0) + 1;
 on("POST", "/api/v1/regions", ({ json }) => { const r = { parent_id: null, ...json, id: next(regions) }; regions.push(r); return ok(r, 201); });

@@ -114,6 +114,32 @@ await first("schools-new", async () => {
 });
 await first("devices", at("/devices"));
 await first("devices-no-match", at("/devices?q=zzzz"));
+await first("wall", at("/wall"), process.env.BBT_BRIEF ? [[1920, 1080]] : [[1920, 1080], [3840, 2160]]);
+await first("palette", async () => {
+  await page.goto(base);
+  await settle(page);
+  await page.keyboard.press("Control+k");
+  await page.getByRole("combobox", { name: /页面、终端|page, device/ }).fill(school ? school.name.slice(0, 2) : "1");
+  await page.waitForTimeout(700);
+});
+await first("devices-views", async () => {
+  await page.goto(`${base}/devices`);
+  await settle(page);
+  await press(/^(视图|Views)$/);
+  await press(/^(保存当前视图|Save this view)$/);
+  await page.waitForTimeout(400);
+});
+if (device) {
+  await first("devices-bulk", async () => {
+    await page.goto(`${base}/devices?sort=serial`);
+    await settle(page);
+    await page.locator(".el-table-v2__header-cell .el-checkbox").click();
+    await page.locator(".bulk").getByRole("button", { name: /^(重启|Restart)$/ }).click();
+    await press(/看看会影响哪些教室|See which classrooms/);
+    await page.waitForSelector(".rooms");
+  });
+  await first("device-timeline", at(`/devices/${device.id}?tab=timeline`));
+}
 if (device) {
   for (const tab of ["lessons", "health", "commands", "records"]) await first(`device-${tab}`, at(`/devices/${device.id}?tab=${tab}`));
   await first("device-health-7d", async () => {

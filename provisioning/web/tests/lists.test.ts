@@ -95,6 +95,8 @@ describe("the county's picture", () => {
   it("counts as away what should be there, not what may be off", () => {
     expect(spots(regions).map((s) => [s.away, s.level])).toEqual([[0, "fine"], [0, "none"], [1, "some"], [30, "most"]]);
     expect([levelOf(10, 2), levelOf(10, 5), levelOf(1, 1), levelOf(5, 1)]).toEqual(["many", "most", "most", "many"]);
+    // What nobody knows is not fine.
+    expect([levelOf(10, 0, 5), levelOf(10, 0, 4), levelOf(10, 1, 9), levelOf(0, 0, 0)]).toEqual(["unsure", "fine", "some", "none"]);
   });
   it("has the largest first and leaves out what has nothing", () => {
     expect(byRegion(spots(regions)).map((r) => [r.name, r.schools.map((s) => s.id)])).toEqual([["镇", [4, 3]], ["县", [1]]]);

@@ -2,8 +2,8 @@
 
 import type { TreeRegion } from "@/api/types";
 
-export const LEVELS = ["none", "fine", "some", "many", "most"] as const;
-/** How a school is: nothing there to look at, all there, or how much of what should be there is not. */
+export const LEVELS = ["none", "unsure", "fine", "some", "many", "most"] as const;
+/** How a school is: nothing there to look at, nobody knows, all there, or how much of what should be there is not. */
 export type Level = (typeof LEVELS)[number];
 
 export interface SchoolSpot {
@@ -15,32 +15,28 @@ export interface SchoolSpot {
   online: number;
   /** Should be there and are not. */
   away: number;
+  unknown: number;
   level: Level;
   latitude: number | null;
   longitude: number | null;
 }
 
-/** What a school's row of the tree may say besides; a console of before does not. */
-interface More { offline?: number; latitude?: number | null; longitude?: number | null }
 
 /** A fifth away is more than a bad day, half is the line or the power. */
-export function levelOf(devices: number, away: number): Level {
+export function levelOf(devices: number, away: number, unknown = 0): Level {
   if (devices === 0) return "none";
   const share = away / devices;
-  return away === 0 ? "fine" : share < 0.2 ? "some" : share < 0.5 ? "many" : "most";
+  // What nobody knows is not fine: a console that was just started has not heard of anything yet.
+  return away === 0 ? (unknown * 2 >= devices ? "unsure" : "fine") : share < 0.2 ? "some" : share < 0.5 ? "many" : "most";
 }
 
 /** All schools within reach, the tree's order. */
 export function spots(regions: TreeRegion[]): SchoolSpot[] {
   return regions.flatMap((region) =>
-    region.schools.map((school) => {
-      const more = school as More;
-      const away = more.offline ?? Math.max(0, school.devices - school.online);
-      return {
-        id: school.id, name: school.name, region: region.name, regionId: region.id, devices: school.devices, online: school.online, away,
-        level: levelOf(school.devices, away), latitude: more.latitude ?? null, longitude: more.longitude ?? null,
-      };
-    }),
+    region.schools.map((school) => ({
+      id: school.id, name: school.name, region: region.name, regionId: region.id, devices: school.devices, online: school.online, away: school.offline, unknown: school.unknown,
+      level: levelOf(school.devices, school.offline, school.unknown), latitude: school.latitude ?? null, longitude: school.longitude ?? null,
+    })),
   );
 }
 

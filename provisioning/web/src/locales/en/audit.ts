@@ -5,7 +5,7 @@ const en: typeof zhCN = {
   page: { audit: "Audit log", security: "Security" },
   audit: {
     note: "Every change and every refused attempt, in order; nothing here can be changed or removed",
-    export: "Export",
+    export: "Export the log",
     exportText: "What is filtered now, one record a line (NDJSON) with its hash, so that it can be verified elsewhere",
     verify: "Verify the whole log",
     range: "Time",

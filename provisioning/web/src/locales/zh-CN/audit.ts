@@ -3,7 +3,7 @@ export default {
   page: { audit: "审计日志", security: "安全事件" },
   audit: {
     note: "每一次改动和每一次被拒绝的尝试，按发生顺序记录，不能修改或删除",
-    export: "导出",
+    export: "导出日志",
     exportText: "按当前筛选导出，每行一条（NDJSON），含校验值，可在别处独立校验",
     verify: "校验整条日志",
     range: "时间范围",

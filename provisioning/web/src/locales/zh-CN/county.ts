@@ -5,7 +5,7 @@ export default {
   county: {
     schools: "各校终端", allSchools: "查看全部学校", view: "看法", bySize: "按规模", byPlace: "按位置", treeMap: "学校按终端数量大小排列，颜色表示离线的多少", map: "学校按经纬度标出，颜色和形状表示离线的多少",
     awayOf: "{all} 台中 {away} 台离线", awayShort: "{away} 台离线", allThere: "{all} 台，没有离线",
-    level: { none: "没有终端", fine: "没有离线", some: "少量离线", many: "离线较多", most: "大半离线" },
+    unsureOf: "{all} 台中 {unknown} 台状态未知", level: { none: "没有终端", unsure: "多半未知", fine: "没有离线", some: "少量离线", many: "离线较多", most: "大半离线" },
     incidents: "未结束的事件", incidentsBy: "严重 {critical} · 警告 {warning} · 提示 {notice}",
     noneLate: "没有超时", arriving: "正在送达的课程", failed: "{count} 个送达失败", pushes: "{count} 次推送进行中",
     lines: "本月宽带达标", linesOf: "达标 {met} 所 · 未达标 {not} 所 · 还不能定 {open} 所", linesNone: "本月还没有测速",
