@@ -1,5 +1,6 @@
 /** The overview, the wall, and what devices are narrowed by. */
 export default {
+  device: { stateSince: "{why}, since" },
   page: { wall: "Wall screen" },
   wall: { open: "Wall screen (Esc leads back, F fills the screen)", title: "{name}: classrooms now" },
   county: {

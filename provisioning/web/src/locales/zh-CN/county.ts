@@ -1,5 +1,6 @@
 /** 总览、大屏、终端列表的筛选。 */
 export default {
+  device: { stateSince: "{why}，始于" },
   page: { wall: "大屏" },
   wall: { open: "大屏模式（按 Esc 返回，F 全屏）", title: "{name} 班班通运行情况" },
   county: {
