@@ -72,6 +72,7 @@ async fn a_first_day_by_the_page_alone() -> Result<()> {
     .await?;
 
     println!("{}", node("school-day.mjs", &[])?);
+    println!("{}", node("lists-day.mjs", &[])?);
     let (others, requests) = new_boards(&county, &classrooms[0])?;
     println!("{}", node("screenshots.mjs", &[])?);
     let pictures = fs::read_dir(&out)?

@@ -281,7 +281,12 @@ impl Door {
         self.http
             .db
             .devices()
-            .list(&Scope::everything(), &Default::default())
+            .list(
+                &Scope::everything(),
+                &Default::default(),
+                Default::default(),
+                crate::api::Page::new(None, None),
+            )
             .await
             .unwrap()
             .0
