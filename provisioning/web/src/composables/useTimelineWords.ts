@@ -17,7 +17,7 @@ export function useTimelineWords(): { say: (e: TimelineEntry) => string; to: (e:
     const d = e.detail ?? {};
     switch (e.kind) {
       case "event":
-        return [t(`deviceEvent.${events.kind(event(e))}`), events.say(event(e)), events.detail(event(e))].filter(Boolean).join(" · ");
+        return [events.say(event(e)), events.detail(event(e))].filter(Boolean).join(" · ");
       case "command":
         return t("timeline.command", { what: word("timeline.order", text(d.kind)), state: word("commandState", e.what) });
       case "state":
