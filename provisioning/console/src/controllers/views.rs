@@ -44,10 +44,7 @@ fn checked(mut is: ViewBody) -> Result<ViewBody, ApiError> {
     is.name = text("name", &is.name, 1, NAME)?;
     is.query = text("query", is.query.trim_start_matches('?'), 0, QUERY)?;
     if is.columns.len() > COLUMNS {
-        return Err(ApiError::invalid(
-            "columns",
-            format!("at most {COLUMNS} columns"),
-        ));
+        return Err(ApiError::invalid("columns", format!("at most {COLUMNS} columns")));
     }
     for column in &is.columns {
         word("columns", column)?;

@@ -454,10 +454,7 @@ impl Cells<'_> {
 }
 
 /// Degrees as millionths; out of range or not a number is none.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "at most 180 million, which fits"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "at most 180 million, which fits")]
 fn millionths(text: &str, most: f64) -> Option<i32> {
     let digits = text.trim_matches(|c: char| !c.is_ascii_digit() && !matches!(c, '-' | '.'));
     let degrees: f64 = digits.parse().ok()?;

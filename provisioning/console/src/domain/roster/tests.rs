@@ -203,12 +203,27 @@ fn codes_of_others_and_rooms_of_nobody_are_faults() {
 #[test]
 fn coordinates_are_degrees_and_come_in_pairs() {
     let head = "学校代码,学校名称,纬度,经度\n";
-    let mut roster = csv(&format!("{head}1,甲校,25.4123,110.3184\n2,乙校,北纬25.5°,E110.2\n3,丙校,,\n"));
+    let mut roster = csv(&format!(
+        "{head}1,甲校,25.4123,110.3184\n2,乙校,北纬25.5°,E110.2\n3,丙校,,\n"
+    ));
     assert_eq!(faults(&roster), []);
-    let spots: Vec<_> = roster.schools.iter().map(|s| s.spot.map(|p| (p.latitude_e6, p.longitude_e6))).collect();
-    assert_eq!(spots, [Some((25_412_300, 110_318_400)), Some((25_500_000, 110_200_000)), None]);
+    let spots: Vec<_> = roster
+        .schools
+        .iter()
+        .map(|s| s.spot.map(|p| (p.latitude_e6, p.longitude_e6)))
+        .collect();
+    assert_eq!(
+        spots,
+        [
+            Some((25_412_300, 110_318_400)),
+            Some((25_500_000, 110_200_000)),
+            None
+        ]
+    );
 
-    let bad = csv(&format!("{head}1,甲校,25.4,\n2,乙校,91,110\n3,丙校,25,180.5\n4,丁校,25°24'44\",110\n5,戊校,城西,110\n"));
+    let bad = csv(&format!(
+        "{head}1,甲校,25.4,\n2,乙校,91,110\n3,丙校,25,180.5\n4,丁校,25°24'44\",110\n5,戊校,城西,110\n"
+    ));
     assert_eq!(
         faults(&bad),
         [
@@ -239,6 +254,8 @@ fn coordinates_are_degrees_and_come_in_pairs() {
     let mut moved = csv(&format!("{head}1,甲校,25.5,110.3184\n2,乙校,,\n"));
     let plan = plan(&mut moved, &known);
     assert_eq!((plan.schools.changed, plan.schools.same), (1, 1));
-    let Step::ChangeSchool { what, .. } = &plan.steps[0] else { panic!("{:?}", plan.steps) };
+    let Step::ChangeSchool { what, .. } = &plan.steps[0] else {
+        panic!("{:?}", plan.steps)
+    };
     assert_eq!(what.len(), 1, "{what:?}");
 }
