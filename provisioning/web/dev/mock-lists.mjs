@@ -65,9 +65,9 @@ export function lists({ on, ok, problem, page, iso, hex, devices, schools, summa
     const H = 3600e3;
     const e = (ago, kind, what, reference = null, by = null, detail = {}) => ({ at: iso(ago), kind, what, reference, by, detail });
     const all = empty ? [] : [
-      e(0.4 * H, "state", "online", null, null, { why: "connected" }), e(0.41 * H, "event", "booted", null, null, { reason: "power_loss", off_s: 1800 }), e(0.5 * H, "incident", "back", "7", null, { title: "2 所学校 26 台终端失联" }),
-      e(0.9 * H, "alert", "raised", "7", null, { title: "学校大面积失联" }), e(0.92 * H, "state", "offline", null, null, { why: "lost" }), e(2 * H, "command", "succeeded", "c-1", "admin", { kind: "notice" }), e(5 * H, "push", "arrived", "3", null, { title: "倍的认识" }),
-      e(5.3 * H, "push", "pushed", "3", "liu.yang", { title: "倍的认识" }), e(26 * H, "order", "repaired", "12", "chen.gong", {}), e(28 * H, "order", "opened", "12", "sun.xz", {}), e(30 * H, "event", "usb", null, null, { action: "attached", ids: "0781:5567", classes: [8], unlisted: true }),
+      e(0.4 * H, "state", "online", null, null, { why: "connected" }), e(0.41 * H, "event", "booted", null, null, { reason: "power_loss", off_s: 1800 }), e(0.5 * H, "incident", "back", "7", null, { topic: "connectivity", severity: "critical", cause: "power" }),
+      e(0.9 * H, "alert", "raised", "7", null, { rule: "school_lost", severity: "critical" }), e(0.92 * H, "state", "offline", null, null, { why: "lost" }), e(2 * H, "command", "succeeded", "c-1", "admin", { kind: "notice" }), e(5 * H, "push", "arrived", "3"),
+      e(5.3 * H, "push", "pushed", "3", "liu.yang", { lessons: 1, target: "region" }), e(26 * H, "order", "repaired", "12", "chen.gong", {}), e(28 * H, "order", "opened", "12", "sun.xz", {}), e(30 * H, "event", "usb", null, null, { action: "attached", ids: "0781:5567", classes: [8], unlisted: true }),
       e(50 * H, "audit", "devices.move", null, "zhang.min", { outcome: "done" }), e(51 * H, "audit", "devices.command", null, "sun.xz", { outcome: "refused" }), e(80 * H, "identity", "renewed"), e(160 * H, "identity", "enrolled", null, "admin"),
     ];
     const kinds = words(q, "kinds");

@@ -7,8 +7,8 @@ const text = (value: unknown): string => (typeof value === "string" ? value : ty
 const BAD = new Set(["offline", "raised", "lost", "failed", "rejected", "stolen", "revoked", "copied", "reopened", "warned"]);
 const GOOD = new Set(["online", "cleared", "back", "succeeded", "arrived", "enrolled", "repaired", "confirmed"]);
 
-/** One entry of a device's timeline in words, and where it leads. A word that this page does not know is shown as such. */
-export function useTimelineWords(): { say: (e: TimelineEntry) => string; to: (e: TimelineEntry, device: string) => string | null; weight: (e: TimelineEntry) => "" | "bad" | "good" | "watch" } {
+/** One entry of a device's timeline in words, and where it leads. `titles`: names of rules by key. A word that this page does not know is shown as such. */
+export function useTimelineWords(titles: () => Record<string, string>): { say: (e: TimelineEntry) => string; to: (e: TimelineEntry, device: string) => string | null; weight: (e: TimelineEntry) => "" | "bad" | "good" | "watch" } {
   const { t, te } = useI18n();
   const events = useEventWords();
   const word = (of: string, key: string): string => (te(`${of}.${key}`) ? t(`${of}.${key}`) : key);
@@ -23,13 +23,13 @@ export function useTimelineWords(): { say: (e: TimelineEntry) => string; to: (e:
       case "state":
         return d.why ? t("timeline.state", { state: word("liveness", e.what), why: word("livenessWhy", text(d.why)) }) : word("liveness", e.what);
       case "alert":
-        return t(e.what === "cleared" ? "timeline.cleared" : "timeline.raised", { rule: text(d.title) || text(d.rule) });
+        return t(e.what === "cleared" ? "timeline.cleared" : "timeline.raised", { rule: titles()[text(d.rule)] ?? text(d.rule) });
       case "incident":
-        return t(e.what === "back" ? "timeline.back" : "timeline.lost", { number: text(e.reference), title: text(d.title) });
+        return t(e.what === "back" ? "timeline.back" : "timeline.lost", { number: text(e.reference), severity: word("severity", text(d.severity)) });
       case "order":
         return t("timeline.orderStep", { number: text(e.reference), step: word("orderAct", e.what) });
       case "push":
-        return t("timeline.push", { what: word("timeline.pushed", e.what), lessons: Array.isArray(d.lessons) ? d.lessons.map(text).join(t("common.listSeparator")) : text(d.title) || text(e.reference) });
+        return t(d.lessons === undefined ? "timeline.pushNo" : "timeline.pushOf", { what: word("timeline.pushed", e.what), number: text(e.reference), count: Number(d.lessons ?? 0) });
       case "identity":
         return word("timeline.identity", e.what);
       case "audit": {
