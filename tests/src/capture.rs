@@ -61,11 +61,20 @@ pub struct Flow {
     pub what: What,
 }
 
+/// How much passed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Passed {
+    /// Packets.
+    pub packets: u64,
+    /// Their bytes with Ethernet's header, as far as IP says how long they are.
+    pub bytes: u64,
+}
+
 /// A running capture on every interface of a namespace; the loopback's own traffic is left out.
 #[derive(Debug)]
 pub struct Capture {
     stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<Result<BTreeMap<Flow, u64>>>>,
+    thread: Option<JoinHandle<Result<BTreeMap<Flow, Passed>>>>,
 }
 
 impl Capture {
@@ -78,13 +87,15 @@ impl Capture {
         let stop = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
-            let mut flows = BTreeMap::new();
+            let mut flows: BTreeMap<Flow, Passed> = BTreeMap::new();
             let mut frame = [0; SNAP];
             loop {
                 match socket.read(&mut frame) {
                     Ok(read) => {
                         if let Some(flow) = flow(&frame[..read]).filter(|flow| !on_loopback(flow)) {
-                            *flows.entry(flow).or_insert(0) += 1;
+                            let passed = flows.entry(flow).or_default();
+                            passed.packets += 1;
+                            passed.bytes += length(&frame[..read]);
                         }
                     }
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -115,7 +126,16 @@ impl Capture {
     ///
     /// # Errors
     /// Packets were lost, or could not be read.
-    pub fn stop(mut self) -> Result<BTreeMap<Flow, u64>> {
+    pub fn stop(self) -> Result<BTreeMap<Flow, u64>> {
+        let flows = self.stop_with_bytes()?.into_iter();
+        Ok(flows.map(|(flow, passed)| (flow, passed.packets)).collect())
+    }
+
+    /// The same with bytes.
+    ///
+    /// # Errors
+    /// Packets were lost, or could not be read.
+    pub fn stop_with_bytes(mut self) -> Result<BTreeMap<Flow, Passed>> {
         self.stop.store(true, Ordering::Relaxed);
         let thread = self.thread.take().context("the capture was stopped before")?;
         thread.join().map_err(|_| anyhow!("the capture panicked"))?
@@ -188,6 +208,21 @@ fn lost(socket: &File) -> Result<u32> {
 fn on_loopback(flow: &Flow) -> bool {
     // A namespace's loopback frames carry loopback addresses, or its own address on both ends.
     !matches!(flow.what, What::Ether(_)) && (flow.from.is_loopback() || flow.from == flow.to)
+}
+
+/// Of the whole packet: only its beginning was read.
+fn length(frame: &[u8]) -> u64 {
+    let word = |at: usize| {
+        Some(u64::from(u16::from_be_bytes(
+            frame.get(at..at + 2)?.try_into().ok()?,
+        )))
+    };
+    let length = match word(12) {
+        Some(0x86dd) => word(18).map(|payload| payload + 54),
+        Some(0x0800) => word(16).map(|all| all + 14),
+        _ => None,
+    };
+    length.unwrap_or(frame.len() as u64)
 }
 
 fn flow(frame: &[u8]) -> Option<Flow> {

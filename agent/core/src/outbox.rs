@@ -228,6 +228,9 @@ struct Boot {
     next_seq: u64,
     acked_up_to: u64,
     held: VecDeque<(u64, u32)>,
+    /// The console's last word was below an earlier one: it was put back from an older copy, and waits for records that it
+    /// once had and that are gone here. They are declared again.
+    fell_back: bool,
 }
 
 impl Boot {
@@ -238,7 +241,7 @@ impl Boot {
 
     fn forgotten_up_to(&self) -> Option<u64> {
         let below = self.floor().saturating_sub(1);
-        (below > self.acked_up_to).then_some(below)
+        (below > self.acked_up_to || self.fell_back && below > 0).then_some(below)
     }
 }
 
@@ -307,6 +310,7 @@ impl<R: Record> Outbox<R> {
                 next_seq: boot.next_seq.max(1),
                 acked_up_to: boot.acked_up_to,
                 held: boot.held,
+                fell_back: false,
             };
             outbox.boots.insert(boot.boot_id, state);
         }
@@ -316,6 +320,7 @@ impl<R: Record> Outbox<R> {
             next_seq: 1,
             acked_up_to: 0,
             held: VecDeque::new(),
+            fell_back: false,
         };
         outbox.boots.entry(outbox.current.clone()).or_insert(first);
         outbox.drop_over_cap();
@@ -517,6 +522,8 @@ impl<R: Record> Outbox<R> {
         let Some(boot) = self.boots.get_mut(&word.boot_id) else {
             return false;
         };
+        // A late word of the same console is below, too; declaring to it what it has changes nothing there.
+        boot.fell_back = word.up_to_seq < boot.acked_up_to;
         if word.up_to_seq <= boot.acked_up_to || word.up_to_seq == u64::MAX {
             return false;
         }

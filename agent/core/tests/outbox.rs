@@ -430,6 +430,48 @@ fn a_lost_log_never_reuses_numbers_that_the_console_has() {
 }
 
 #[test]
+fn a_console_put_back_from_an_older_copy_is_told_what_it_once_had_and_goes_on() {
+    let (mut log, now) = (Log::default(), Millis::default());
+    log.next_seq.insert(0, 101);
+    log.acked.insert(0, 100);
+    let mut outbox = Samples::resume(log.saved(), boot(0), ROOMY);
+    let ack = |up_to_seq| {
+        Event::Acked(vec![BootSeq {
+            boot_id: boot(0),
+            up_to_seq,
+        }])
+    };
+    outbox.handle(Event::Connected, now);
+    outbox.handle(Event::Push(measured(1)), now);
+    let sent = log.perform(&mut outbox, now);
+    assert_eq!(
+        sent.last().unwrap().0.forgotten,
+        [],
+        "all before was acknowledged"
+    );
+    // It knows 60 of them: 61 to 100 it will never get, and 101 it has but cannot count.
+    outbox.handle(ack(60), now);
+    assert_eq!(
+        log.perform(&mut outbox, now),
+        [],
+        "the batch on its way is not overtaken"
+    );
+    let later = now + RESEND_AFTER;
+    outbox.handle_timeout(later);
+    let again = log.perform(&mut outbox, later);
+    let declared = BootSeq {
+        boot_id: boot(0),
+        up_to_seq: 100,
+    };
+    assert_eq!(again[0].0.forgotten, [declared]);
+    // Now it counts on.
+    outbox.handle(ack(101), later);
+    outbox.handle(Event::Push(measured(2)), later);
+    let on = log.perform(&mut outbox, later);
+    assert_eq!((on[0].0.forgotten.len(), on[0].0.ranges[0].from_seq), (0, 102));
+}
+
+#[test]
 fn a_hole_in_the_log_is_declared_once_what_is_before_it_is_acknowledged() {
     let held = VecDeque::from([(1, 100), (2, 100), (5, 100)]);
     let saved = Saved {

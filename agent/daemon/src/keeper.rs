@@ -84,7 +84,10 @@ pub enum Task {
     /// Read a batch and make it a payload.
     Batch(Stream, Batch),
     /// Read these batches, for a receipt on a disk.
-    Samples(Vec<Batch>, tokio::sync::oneshot::Sender<Vec<TelemetryBatch>>),
+    Unconfirmed(
+        Vec<(Stream, Batch)>,
+        tokio::sync::oneshot::Sender<Vec<TelemetryBatch>>,
+    ),
     /// Write a command's entry.
     Journal(Entry),
     /// Replace the journal.
@@ -336,10 +339,10 @@ impl Worker {
                 None
             }
             Task::Batch(stream, batch) => self.batch(stream, batch),
-            Task::Samples(batches, answer) => {
+            Task::Unconfirmed(batches, answer) => {
                 let read = batches
                     .into_iter()
-                    .filter_map(|batch| self.read_batch(Stream::Samples, batch));
+                    .filter_map(|(stream, batch)| self.read_batch(stream, batch));
                 let _ = answer.send(read.collect());
                 None
             }

@@ -123,6 +123,15 @@ impl Swarm {
                 file.free.set(index);
             });
         }
+        // It may have come to it another way, from a disk, while we fetch it over the line.
+        for (first, count) in have.runs() {
+            let span = Span {
+                file: key,
+                first,
+                count,
+            };
+            self.overtaken(slot, at, span, now);
+        }
         self.ask_of(slot, now);
     }
 

@@ -168,6 +168,29 @@ await test('pages: a strip to choose from, two side by side, one whole, wide', a
   await page.waitForSelector('[data-page="5"][data-drawn]');
 });
 
+const BROKEN = { ...LESSON, items: [
+  { kind: 'video', title: '没有的视频', url: file('none.mp4'), download: file('none.mp4'), duration_ms: 1000, subtitles: [] },
+  { kind: 'image', title: '没有的图', url: file('none.png'), download: file('none.png'), subtitles: [] },
+  { kind: 'pdf', title: '不是 PDF', url: file('map.png'), download: file('map.png'), subtitles: [] },
+] };
+await test('what cannot be shown is told to the board by a code, and not again and again', async (page, uses, context) => {
+  const told = [];
+  await context.route('**/api/trouble', (route) => { told.push(route.request().postDataJSON()); route.fulfill({ status: 204, body: '' }); });
+  for (const [n, code] of ['MEDIA_ERR_SRC_NOT_SUPPORTED', 'PICTURE', 'PDF_BROKEN'].entries()) {
+    await item(page, n, '.stage-fail');
+    for (let i = 0; i < 40 && told.length <= n; i += 1) await page.waitForTimeout(100);
+    assert.deepEqual(told[n], { code, lesson: 'lesson-1' });
+  }
+  const errors = await page.evaluate(() => new Promise((done) => {
+    for (let i = 0; i < 30; i += 1) window.BBT.trouble(`TRY_${i}`, null);
+    window.BBT.trouble('TRY_0 李老师 <b>', null);
+    setTimeout(done, 500);
+  }));
+  assert.equal(errors, undefined);
+  assert.equal(told.length, 12, 'twelve in ten minutes');
+  assert.ok(told.every((one) => /^[A-Za-z0-9_.:-]+$/.test(one.code)));
+}, { lesson: BROKEN });
+
 await test('the pen stays with its page, is undone, and is never kept without being asked for', async (page, uses, context) => {
   await item(page, SLIDES, '[data-drawn]');
   const writes = [];

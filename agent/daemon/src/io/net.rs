@@ -7,6 +7,7 @@ use std::{
     fs,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -74,7 +75,8 @@ impl Target {
     }
 }
 
-/// One look; takes some seconds where nobody answers.
+/// One look; takes some seconds where nobody answers. `metered` is what the school's plan says; the system's network manager may
+/// say so too.
 pub async fn look(root: PathBuf, target: Target, metered: bool) -> Seen {
     let (found, dns_ms, dns) = names(&target).await;
     let (mut console_rtt_ms, mut failed, mut tries) = (None, 0, 0);
@@ -87,12 +89,13 @@ pub async fn look(root: PathBuf, target: Target, metered: bool) -> Seen {
         }
         failed += 1;
     }
-    let (port, gateway, gateway_rtt_ms) = {
+    let (port, gateway, gateway_rtt_ms, by_system) = {
         let root = root.clone();
         let looked = tokio::task::spawn_blocking(move || {
             let port = local.and_then(|ip| port_of(&root, ip)).or_else(|| way_out(&root));
             let gateway = gateway(&root);
-            (port, gateway, gateway.and_then(gateway_round_trip))
+            let rtt_ms = gateway.and_then(gateway_round_trip);
+            (port, gateway, rtt_ms, network_manager("busctl"))
         });
         looked.await.unwrap_or_default()
     };
@@ -111,7 +114,7 @@ pub async fn look(root: PathBuf, target: Target, metered: bool) -> Seen {
             port_mbps: port.and_then(|port| port.mbps),
             ipv6,
             ipv4,
-            metered,
+            metered: metered || by_system.unwrap_or(false),
             gateway: answers,
             dns,
         },
@@ -119,6 +122,30 @@ pub async fn look(root: PathBuf, target: Target, metered: bool) -> Seen {
         console_rtt_ms,
         console_loss_percent: (tries > 0).then(|| failed as f32 * 100.0 / tries as f32),
         dns_ms,
+    }
+}
+
+/// What NetworkManager says of the connection that the system goes out by, its guesses included; `None` where there is none or it
+/// does not know. Asked over the system bus by systemd's own tool: a library for one number would weigh more.
+fn network_manager(busctl: &str) -> Option<bool> {
+    const NAME: &str = "org.freedesktop.NetworkManager";
+    let asked = Command::new(busctl)
+        .args(["--system", "--auto-start=no", "--timeout=2", "get-property"])
+        .args([NAME, "/org/freedesktop/NetworkManager", NAME, "Metered"])
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output();
+    let said = asked.ok().filter(|asked| asked.status.success())?;
+    metered_by(&String::from_utf8_lossy(&said.stdout))
+}
+
+/// `u 3`: `NMMetered`.
+fn metered_by(said: &str) -> Option<bool> {
+    match said.trim().strip_prefix("u ")? {
+        // Yes, and as far as can be guessed.
+        "1" | "3" => Some(true),
+        "2" | "4" => Some(false),
+        _ => None,
     }
 }
 
@@ -314,6 +341,24 @@ mod tests {
         let v6 = "00000000000000000000000000000000 00 00000000000000000000000000000000 00 \
                   fd626274000000010000000000000001 00000400 00000001 00000000 00000003 eth0\n";
         assert_eq!(default_route_v6(v6), Some("fd62:6274:0:1::1".parse().unwrap()));
+    }
+
+    #[test]
+    fn what_the_network_manager_says_of_a_metered_line_is_read() {
+        for (said, metered) in [
+            ("u 0\n", None),
+            ("u 1\n", Some(true)),
+            ("u 2\n", Some(false)),
+            ("u 3\n", Some(true)),
+            ("u 4\n", Some(false)),
+            ("", None),
+            ("s \"1\"", None),
+        ] {
+            assert_eq!(metered_by(said), metered, "{said:?}");
+        }
+        assert_eq!(network_manager("false"), None, "it failed");
+        assert_eq!(network_manager("echo"), None, "it said something else");
+        assert_eq!(network_manager("/nowhere/busctl"), None);
     }
 
     #[test]

@@ -78,6 +78,51 @@ fn samples_come_back_as_a_batch_of_this_device_and_survive_a_restart() {
 }
 
 #[test]
+fn events_and_samples_that_nobody_confirmed_are_read_for_a_receipt() {
+    let dir = tempfile::tempdir().unwrap();
+    let (keeper, _, mut answers) = open(dir.path(), &[]);
+    let boot_id = BootId::new("b").unwrap();
+    let event = DeviceEvent {
+        boot_id: boot_id.clone(),
+        seq: 1,
+        uptime_ms: 5,
+        wall_time: None,
+        what: contract::event::EventKind::Link {
+            up: false,
+            console_s: None,
+        },
+    };
+    for task in [Task::Append(sample(1)), Task::AppendEvent(event.clone())] {
+        assert!(keeper.give(task));
+        assert!(matches!(
+            answers.blocking_recv(),
+            Some(Answer::Appended(_, 1, Ok(_)))
+        ));
+    }
+    let one = || Batch {
+        ranges: vec![Range {
+            boot_id: boot_id.clone(),
+            from_seq: 1,
+            to_seq: 1,
+        }],
+        ..Batch::default()
+    };
+    let (answer, read) = tokio::sync::oneshot::channel();
+    let wanted = vec![(Stream::Events, one()), (Stream::Samples, one())];
+    assert!(keeper.give(Task::Unconfirmed(wanted, answer)));
+    let [events, samples] = &read.blocking_recv().unwrap()[..] else {
+        panic!("two batches")
+    };
+    assert_eq!((&events.events[..], events.samples.len()), (&[event][..], 0));
+    assert_eq!(
+        (&samples.samples[..], samples.events.len()),
+        (&[sample(1)][..], 0)
+    );
+    assert!(!samples.quiet, "a receipt is answered");
+    keeper.close();
+}
+
+#[test]
 fn a_kept_assignment_is_believed_only_with_its_signature() {
     let dir = tempfile::tempdir().unwrap();
     let signing = SigningKey::from_bytes(&[7; 32]);

@@ -21,13 +21,15 @@ use crate::{
         Draft, Facts, Signer, Word,
         desk::{Desk, run},
     },
-    keeper::Task,
+    keeper::{Stream, Task},
 };
 
 /// Words that may wait for the loop.
 const QUEUE: usize = 32;
 /// Samples of one visit of a disk at most; what is left comes the next time.
 const MOST_SAMPLES: usize = 100_000;
+/// Events of one receipt.
+const MOST_EVENTS: usize = 4_000;
 
 /// The desk that looks at disks, at work or not.
 pub(super) struct Disks {
@@ -146,9 +148,15 @@ impl Agent {
             Word::Receipt(answer) => {
                 let mut report = self.report_now(now);
                 report.generation = self.report.reserve();
+                // What happened comes first: it is little, and in the first receipt.
+                let events = self.events.unconfirmed(MOST_EVENTS).into_iter();
+                let events = events.map(|batch| (Stream::Events, batch));
+                let samples = self.outbox.unconfirmed(MOST_SAMPLES).into_iter();
                 let draft = Draft {
                     report,
-                    batches: self.outbox.unconfirmed(MOST_SAMPLES),
+                    batches: events
+                        .chain(samples.map(|batch| (Stream::Samples, batch)))
+                        .collect(),
                     commands: self.commands.answers(),
                     boot_id: self.boot_id.clone(),
                     uptime_ms: now.0,
@@ -156,9 +164,9 @@ impl Agent {
                 };
                 let _ = answer.send(draft);
             }
-            Word::Samples(batches, answer) => {
-                if !self.keeper.give(Task::Samples(batches, answer)) {
-                    tracing::warn!("the disk is too slow; a receipt goes without samples");
+            Word::Unconfirmed(batches, answer) => {
+                if !self.keeper.give(Task::Unconfirmed(batches, answer)) {
+                    tracing::warn!("the disk is too slow; a receipt goes without samples and events");
                 }
             }
             Word::Acked(ack) => self.on_ack(ack, now),

@@ -34,6 +34,7 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 
 use crate::{
+    keeper::Stream,
     shelf::{Denied, Said, WayNote},
     store::ContentStore,
 };
@@ -78,8 +79,8 @@ pub enum Word {
     Ended(Version),
     /// What is a receipt to say?
     Receipt(oneshot::Sender<Draft>),
-    /// The samples of these batches, please.
-    Samples(Vec<Batch>, oneshot::Sender<Vec<TelemetryBatch>>),
+    /// What is in these batches, please.
+    Unconfirmed(Vec<(Stream, Batch)>, oneshot::Sender<Vec<TelemetryBatch>>),
     /// The console has these samples.
     Acked(IngestAck),
 }
@@ -89,8 +90,8 @@ pub enum Word {
 pub struct Draft {
     /// The inventory, with a generation of its own.
     pub report: DeviceReport,
-    /// Samples that are not confirmed.
-    pub batches: Vec<Batch>,
+    /// Events and samples that are not confirmed.
+    pub batches: Vec<(Stream, Batch)>,
     /// What became of commands.
     pub commands: Vec<CommandStatus>,
     /// The power-up.

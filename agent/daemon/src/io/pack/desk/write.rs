@@ -48,10 +48,10 @@ impl State {
             .flat_map(|known| &known.packs)
             .map(|pack| pack.manifest.id.clone())
             .collect();
-        let mut groups: Vec<Vec<agent_core::outbox::Batch>> = vec![Vec::new()];
+        let mut groups = vec![Vec::new()];
         let mut samples = 0;
         for batch in draft.batches {
-            let of_batch: u64 = batch.ranges.iter().map(|r| r.to_seq - r.from_seq + 1).sum();
+            let of_batch: u64 = batch.1.ranges.iter().map(|r| r.to_seq - r.from_seq + 1).sum();
             samples += usize::try_from(of_batch).unwrap_or(usize::MAX);
             if samples > SAMPLES_AT_ONCE && groups.last().is_some_and(|group| !group.is_empty()) {
                 if groups.len() == RECEIPTS_AT_ONCE {
@@ -70,7 +70,7 @@ impl State {
             let telemetry = if group.is_empty() {
                 Vec::new()
             } else {
-                let answered = asked(&self.desk.words, |answer| Word::Samples(group, answer)).await;
+                let answered = asked(&self.desk.words, |answer| Word::Unconfirmed(group, answer)).await;
                 answered.ok_or_else(none)?
             };
             let receipt = DiskReceipt {

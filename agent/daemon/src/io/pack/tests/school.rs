@@ -33,7 +33,7 @@ use crate::{
 
 const OURS: &str = "3604250001";
 const THEIRS: &str = "3604250002";
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
 
 fn command() -> SigningKey {
     SigningKey::from_bytes(&[9; 32])
