@@ -145,7 +145,10 @@ pub fn old(data: &Path, before: std::time::SystemTime) -> std::io::Result<Vec<St
         }
         let name = entry.file_name();
         let Some(name) = name.to_str() else { continue };
-        match name.strip_suffix(".jpg").filter(|hash| place(data, hash).is_some()) {
+        match name
+            .strip_suffix(".jpg")
+            .filter(|hash| place(data, hash).is_some())
+        {
             Some(hash) => hashes.push(hash.to_owned()),
             None if name.starts_with("part-") => std::fs::remove_file(entry.path())?,
             None => {}

@@ -173,8 +173,14 @@ fn closed() -> OpenApiRouter<AppState> {
             crate::controllers::backup::decide
         ))
         .routes(routes!(crate::controllers::backup::confirm_withdrawals))
-        .routes(routes!(crate::controllers::views::list, crate::controllers::views::add))
-        .routes(routes!(crate::controllers::views::change, crate::controllers::views::remove))
+        .routes(routes!(
+            crate::controllers::views::list,
+            crate::controllers::views::add
+        ))
+        .routes(routes!(
+            crate::controllers::views::change,
+            crate::controllers::views::remove
+        ))
         .merge(records())
         .merge(alerting())
         .merge(work_orders())
@@ -202,13 +208,13 @@ fn tables() -> OpenApiRouter<AppState> {
         .routes(routes!(exports::devices))
         .routes(routes!(exports::schools))
         .routes(routes!(exports::classrooms))
-        .routes(routes!(exports::lessons))
-        .routes(routes!(exports::pushes))
-        .routes(routes!(exports::incident_list))
-        .routes(routes!(exports::order_list))
-        .routes(routes!(exports::assets))
-        .routes(routes!(exports::audit))
-        .routes(routes!(exports::users))
+        .routes(routes!(exports::lists::lessons))
+        .routes(routes!(exports::lists::pushes))
+        .routes(routes!(exports::lists::incident_list))
+        .routes(routes!(exports::lists::order_list))
+        .routes(routes!(exports::lists::assets))
+        .routes(routes!(exports::lists::audit))
+        .routes(routes!(exports::lists::users))
 }
 
 /// What schools' lines carry.

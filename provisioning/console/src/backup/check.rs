@@ -1,11 +1,7 @@
 //! Whether a backup can be used: it is unpacked into a folder of its own (the bytes of lessons are read and hashed, not kept),
 //! the database is opened and brought to this version, and what must fit together is held together.
 
-use std::{
-    collections::BTreeMap,
-    path::Path,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -50,7 +46,13 @@ pub struct Checked {
 ///
 /// # Errors
 /// It cannot be read; what was read and does not work is in [`Checked::faults`].
-pub async fn verify(file: &Path, key: &Key, work: &Path, now: Timestamp, progress: Arc<Progress>) -> Result<Checked, BackupError> {
+pub async fn verify(
+    file: &Path,
+    key: &Key,
+    work: &Path,
+    now: Timestamp,
+    progress: Arc<Progress>,
+) -> Result<Checked, BackupError> {
     let folder = tempfile::Builder::new()
         .prefix("bbt-verify-")
         .tempdir_in(work)

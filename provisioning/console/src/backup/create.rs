@@ -17,10 +17,14 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
-    BackupError, DATA, DATABASE, Entry, FORMAT, HEAD, Head, MANIFEST, MANIFESTS, Manifest, OBJECTS, Progress, UNLOCK,
-    keys::For,
+    BackupError, DATA, DATABASE, Entry, FORMAT, HEAD, Head, MANIFEST, MANIFESTS, Manifest, OBJECTS, Progress,
+    UNLOCK, keys::For,
 };
-use crate::{config::Config, db::{self, Db}, pki};
+use crate::{
+    config::Config,
+    db::{self, Db},
+    pki,
+};
 
 /// Files of the data folder that are small and change.
 const LIVE_BYTES: u64 = 1 << 20;
@@ -63,7 +67,12 @@ pub struct Made {
 ///
 /// # Errors
 /// [`BackupError`].
-pub async fn create(db: &Db, config: &Config, order: Order, progress: Arc<Progress>) -> Result<Made, BackupError> {
+pub async fn create(
+    db: &Db,
+    config: &Config,
+    order: Order,
+    progress: Arc<Progress>,
+) -> Result<Made, BackupError> {
     let data = config.data.clone();
     if order.out.exists() {
         return Err(BackupError::Exists(order.out));
@@ -101,7 +110,10 @@ fn lock(data: &Path) -> Result<File, BackupError> {
         Err(std::fs::TryLockError::WouldBlock) => return Err(BackupError::UnderWay(data.to_owned())),
         Err(std::fs::TryLockError::Error(reason)) => return Err(BackupError::io("lock", &path)(reason)),
     }
-    for entry in std::fs::read_dir(data).map_err(BackupError::io("list", data))?.flatten() {
+    for entry in std::fs::read_dir(data)
+        .map_err(BackupError::io("list", data))?
+        .flatten()
+    {
         if entry.file_name().to_string_lossy().starts_with(STAGING) {
             let _ = std::fs::remove_dir_all(entry.path());
         }
@@ -137,7 +149,9 @@ async fn quiet_copy(
             .collect()
     };
     let unlock = pki::unlock_secret(config).map_err(BackupError::Other)?;
-    let unlock = zeroize::Zeroizing::new(std::fs::read(unlock.from()).map_err(BackupError::io("read", unlock.from()))?);
+    let unlock = zeroize::Zeroizing::new(
+        std::fs::read(unlock.from()).map_err(BackupError::io("read", unlock.from()))?,
+    );
     for _ in 0..TRIES {
         let live = live(&config.data)?;
         db.backups().copy_to(copy).await?;
@@ -248,13 +262,19 @@ fn write(
     if !order.lessons {
         lessons.clear();
     }
-    let database = std::fs::metadata(copy).map_err(BackupError::io("look at", copy))?.len();
+    let database = std::fs::metadata(copy)
+        .map_err(BackupError::io("look at", copy))?
+        .len();
     let small: u64 = live.iter().map(|(_, bytes)| bytes.len() as u64).sum();
     let about_bytes = still.iter().chain(&lessons).map(|f| f.2).sum::<u64>() + database + small;
     progress
         .total
         .store(about_bytes, std::sync::atomic::Ordering::Relaxed);
-    let folder = order.out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = order
+        .out
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     need_room(folder, about_bytes.saturating_add(ROOM))?;
     let head = Head {
         format: FORMAT,
@@ -271,7 +291,10 @@ fn write(
     let encryptor = age::Encryptor::with_recipients(std::iter::once(&*recipient))
         .map_err(|e| BackupError::Key(e.to_string()))?;
     let sealed = encryptor
-        .wrap_output(BufWriter::with_capacity(BUFFER, part.file.try_clone().map_err(failed())?))
+        .wrap_output(BufWriter::with_capacity(
+            BUFFER,
+            part.file.try_clone().map_err(failed())?,
+        ))
         .map_err(failed())?;
     let packed = zstd::Encoder::new(sealed, LEVEL).map_err(failed())?;
     let mut tar = Tar {
@@ -341,18 +364,24 @@ impl Part {
 
     fn keep(mut self, out: &Path) -> Result<(), BackupError> {
         // A link, unlike a rename, never takes another file's place.
-        std::fs::hard_link(&self.path, out).map_err(|reason| match reason.kind() {
-            io::ErrorKind::AlreadyExists => BackupError::Exists(out.to_owned()),
-            _ => BackupError::io("name", out)(reason),
-        })
-        .or_else(|error| match error {
-            // Disks without links (FAT, some network shares).
-            BackupError::Io { .. } => std::fs::rename(&self.path, out).map_err(BackupError::io("name", out)),
-            other => Err(other),
-        })?;
+        std::fs::hard_link(&self.path, out)
+            .map_err(|reason| match reason.kind() {
+                io::ErrorKind::AlreadyExists => BackupError::Exists(out.to_owned()),
+                _ => BackupError::io("name", out)(reason),
+            })
+            .or_else(|error| match error {
+                // Disks without links (FAT, some network shares).
+                BackupError::Io { .. } => {
+                    std::fs::rename(&self.path, out).map_err(BackupError::io("name", out))
+                }
+                other => Err(other),
+            })?;
         let _ = std::fs::remove_file(&self.path);
         self.kept = true;
-        let folder = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = out
+            .parent()
+            .filter(|p| !p.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         File::open(folder)
             .and_then(|folder| folder.sync_all())
             .map_err(BackupError::io("write", folder))

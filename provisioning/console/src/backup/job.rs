@@ -12,7 +12,12 @@ use serde::Deserialize;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::{BackupError, Progress, create::{self, Order}, keys::For, name, of_name};
+use super::{
+    BackupError, Progress,
+    create::{self, Order},
+    keys::For,
+    name, of_name,
+};
 use crate::{
     api::{
         backup::{BackupFile, BackupPlan, BackupProgress, BackupResult, Backups},
@@ -254,7 +259,12 @@ async fn make(app: &AppState, plan: &Plan, running: Running) -> bool {
     };
     match &result.error {
         None => {
-            tracing::info!(backup.name = result.name, bytes = result.bytes, seconds = result.took_s, "backup made");
+            tracing::info!(
+                backup.name = result.name,
+                bytes = result.bytes,
+                seconds = result.took_s,
+                "backup made"
+            );
             prune(plan, &running.name);
         }
         Some(error) => tracing::error!(error, "no backup was made"),
@@ -288,7 +298,9 @@ fn prune(plan: &Plan, just_made: &str) {
     for name in whole.into_iter().take(surplus).map(|(_, name)| name).chain(parts) {
         match std::fs::remove_file(plan.folder.join(&name)) {
             Ok(()) => tracing::info!(backup.name = name, "an old backup was removed"),
-            Err(error) => tracing::warn!(backup.name = name, error = %error, "an old backup could not be removed"),
+            Err(error) => {
+                tracing::warn!(backup.name = name, error = %error, "an old backup could not be removed")
+            }
         }
     }
 }
@@ -297,7 +309,12 @@ fn prune(plan: &Plan, just_made: &str) {
 ///
 /// # Errors
 /// There is no plan, so it is not known where to and for whom, or one is being made already.
-pub async fn start(app: &AppState, lessons: Option<bool>, by: &str, now: Timestamp) -> Result<BackupProgress, ApiError> {
+pub async fn start(
+    app: &AppState,
+    lessons: Option<bool>,
+    by: &str,
+    now: Timestamp,
+) -> Result<BackupProgress, ApiError> {
     let Some(plan) = app.config.backup.clone() else {
         return Err(ApiError::new(Code::BackupNoPlan));
     };
@@ -422,7 +439,12 @@ mod tests {
             .map(|e| e.unwrap().file_name().into_string().unwrap())
             .collect();
         left.sort();
-        let mut right = vec![at(0), at(4), "bbt-console-mine.tar.zst.age".into(), "notes.txt".into()];
+        let mut right = vec![
+            at(0),
+            at(4),
+            "bbt-console-mine.tar.zst.age".into(),
+            "notes.txt".into(),
+        ];
         right.sort();
         assert_eq!(left, right);
         assert_eq!(files(folder.path()).len(), 2);

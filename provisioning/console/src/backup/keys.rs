@@ -166,16 +166,29 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("key");
         let recipient = make(&file).unwrap();
-        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            std::fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         let Key::Identity(read) = Key::read(&file).unwrap() else {
             panic!("no identity");
         };
         assert_eq!(read.to_public().to_string(), recipient);
         assert!(matches!(make(&file), Err(BackupError::Exists(_))));
         For::recipient(&recipient).unwrap();
-        assert!(For::recipient("age1nonsense").unwrap_err().to_string().contains("backup key"));
+        assert!(
+            For::recipient("age1nonsense")
+                .unwrap_err()
+                .to_string()
+                .contains("backup key")
+        );
         assert!(For::passphrase("too short").is_err());
         std::fs::write(&file, "# nothing\n").unwrap();
-        assert!(Key::read(&file).unwrap_err().to_string().contains("AGE-SECRET-KEY"));
+        assert!(
+            Key::read(&file)
+                .unwrap_err()
+                .to_string()
+                .contains("AGE-SECRET-KEY")
+        );
     }
 }

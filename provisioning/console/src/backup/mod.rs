@@ -84,7 +84,9 @@ pub enum BackupError {
     #[error("the backup cannot be opened: {0}; give the key (--identity) or passphrase that it was made for")]
     Locked(String),
     /// A format that this version does not know.
-    #[error("the backup has format {0}, this console knows {FORMAT}; use the console's version that made it, or a newer one")]
+    #[error(
+        "the backup has format {0}, this console knows {FORMAT}; use the console's version that made it, or a newer one"
+    )]
     Format(u32),
     /// Its bytes are not what was written.
     #[error("the backup is damaged: {0}; use another copy of it, or an older backup")]
@@ -109,11 +111,7 @@ pub enum BackupError {
 impl BackupError {
     pub(crate) fn io(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
-        move |reason| Self::Io {
-            doing,
-            path,
-            reason,
-        }
+        move |reason| Self::Io { doing, path, reason }
     }
 }
 

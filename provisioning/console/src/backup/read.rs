@@ -9,7 +9,9 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use super::{BackupError, DATA, DATABASE, Entry, FORMAT, HEAD, Head, MANIFEST, Manifest, Progress, UNLOCK, keys::Key};
+use super::{
+    BackupError, DATA, DATABASE, Entry, FORMAT, HEAD, Head, MANIFEST, Manifest, Progress, UNLOCK, keys::Key,
+};
 
 const BUFFER: usize = 256 << 10;
 const MOST_HEAD: u64 = 64 << 10;
@@ -37,15 +39,18 @@ pub trait Sink {
 ///
 /// # Errors
 /// No key fits, the file was cut off or changed, an entry has no business there, or the sink's.
-pub fn read(file: &Path, key: &Key, sink: &mut dyn Sink, progress: &Progress) -> Result<Manifest, BackupError> {
+pub fn read(
+    file: &Path,
+    key: &Key,
+    sink: &mut dyn Sink,
+    progress: &Progress,
+) -> Result<Manifest, BackupError> {
     let open = File::open(file).map_err(BackupError::io("open", file))?;
     let size = open.metadata().map_err(BackupError::io("look at", file))?.len();
     progress.total.store(size, std::sync::atomic::Ordering::Relaxed);
-    let counted = Counted {
-        from: open,
-        progress,
-    };
-    let sealed = age::Decryptor::new_buffered(BufReader::with_capacity(BUFFER, counted)).map_err(|e| locked(&e))?;
+    let counted = Counted { from: open, progress };
+    let sealed =
+        age::Decryptor::new_buffered(BufReader::with_capacity(BUFFER, counted)).map_err(|e| locked(&e))?;
     let identity = key.boxed();
     let packed = sealed
         .decrypt(std::iter::once(&*identity))
@@ -77,7 +82,11 @@ pub fn read(file: &Path, key: &Key, sink: &mut dyn Sink, progress: &Progress) ->
                 sink.head(&read)?;
                 head = Some(read);
             }
-            (_, None) => return Err(BackupError::Damaged(format!("it begins with {name}, not with {HEAD}"))),
+            (_, None) => {
+                return Err(BackupError::Damaged(format!(
+                    "it begins with {name}, not with {HEAD}"
+                )));
+            }
             (MANIFEST, Some(_)) => {
                 manifest = Some(small(&mut hashed, bytes, MOST_MANIFEST)?);
                 continue;
@@ -89,7 +98,9 @@ pub fn read(file: &Path, key: &Key, sink: &mut dyn Sink, progress: &Progress) ->
         }
         let hash = hashed.hash.finalize().to_hex().to_string();
         if found.len() >= MOST_ENTRIES || !names.insert(name.clone()) {
-            return Err(BackupError::Damaged(format!("{name} stands in it twice, or it has too many entries")));
+            return Err(BackupError::Damaged(format!(
+                "{name} stands in it twice, or it has too many entries"
+            )));
         }
         found.push(Entry {
             path: name,
@@ -101,12 +112,16 @@ pub fn read(file: &Path, key: &Key, sink: &mut dyn Sink, progress: &Progress) ->
         return Err(BackupError::Damaged("its end is missing".into()));
     };
     if head.as_ref() != Some(&manifest.head) {
-        return Err(BackupError::Damaged("its beginning and its end are of two backups".into()));
+        return Err(BackupError::Damaged(
+            "its beginning and its end are of two backups".into(),
+        ));
     }
     if manifest.entries != found {
         let wrong = manifest.entries.iter().zip(&found).find(|(told, is)| told != is);
         let what = wrong.map_or("an entry", |(told, _)| told.path.as_str());
-        return Err(BackupError::Damaged(format!("{what} is not what its manifest says")));
+        return Err(BackupError::Damaged(format!(
+            "{what} is not what its manifest says"
+        )));
     }
     Ok(manifest)
 }
@@ -148,7 +163,11 @@ fn name_of<R: Read>(entry: &tar::Entry<'_, R>) -> Result<String, BackupError> {
     }
 }
 
-fn small<T: serde::de::DeserializeOwned>(from: &mut impl Read, bytes: u64, most: u64) -> Result<T, BackupError> {
+fn small<T: serde::de::DeserializeOwned>(
+    from: &mut impl Read,
+    bytes: u64,
+    most: u64,
+) -> Result<T, BackupError> {
     if bytes > most {
         return Err(BackupError::Damaged("a description in it is too long".into()));
     }
@@ -217,7 +236,8 @@ impl Unpack {
 impl Sink for Unpack {
     fn head(&mut self, head: &Head) -> Result<(), BackupError> {
         let needed = if self.lessons { head.about_bytes } else { 0 };
-        let free = fs4::available_space(&self.data).map_err(BackupError::io("ask for the free room of", &self.data))?;
+        let free = fs4::available_space(&self.data)
+            .map_err(BackupError::io("ask for the free room of", &self.data))?;
         if free < needed {
             return Err(BackupError::NoRoom {
                 path: self.data.clone(),

@@ -10,7 +10,12 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{BackupError, Progress, check::{self, Checked}, keys::Key, read};
+use super::{
+    BackupError, Progress,
+    check::{self, Checked},
+    keys::Key,
+    read,
+};
 use crate::{
     config::Config,
     db::facts::LAST_TIME,
@@ -68,7 +73,10 @@ pub async fn restore(
     }
     let made_at = manifest.head.made_at;
     let mark = async {
-        db.backups().mark_restored(made_at, manifest.head.lessons, now).await?;
+        db.backups()
+            .mark_restored(made_at, manifest.head.lessons, now)
+            .await?;
+        db.backups().end_sessions().await?;
         // What was believed when the copy was made was not later than the copy.
         let floor = db.facts().time(LAST_TIME).await?;
         if floor.is_none_or(|floor| floor < made_at) {

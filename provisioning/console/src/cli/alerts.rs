@@ -399,7 +399,9 @@ pub(super) async fn alert(command: AlertCommand, db: &Db) -> anyhow::Result<()> 
                 db.alerts().list(&everything, &query).await
             })
             .await?;
-            let head = ["ID", "RULE", "SEVERITY", "SCHOOL", "DEVICE", "SINCE", "OVER", "INCIDENT"];
+            let head = [
+                "ID", "RULE", "SEVERITY", "SCHOOL", "DEVICE", "SINCE", "OVER", "INCIDENT",
+            ];
             list(format, &found, &head, || {
                 let row = |alert: &Alert| {
                     vec![
@@ -480,7 +482,10 @@ pub(super) async fn alert(command: AlertCommand, db: &Db) -> anyhow::Result<()> 
                 school_id: at.school,
                 rule,
             };
-            let found = db.alerts().try_rule(&everything, at.node(), &new.rule, now).await?;
+            let found = db
+                .alerts()
+                .try_rule(&everything, at.node(), &new.rule, now)
+                .await?;
             list(
                 format,
                 &found,
@@ -650,7 +655,17 @@ pub(super) async fn channel(command: ChannelCommand, config: &Config, db: &Db) -
     match command {
         ChannelCommand::List(format) => {
             let found = notify.channels(&everything).await?;
-            let head = ["ID", "NAME", "KIND", "PLACE", "TARGET", "ON", "WAITING", "LAST SENT", "LAST ERROR"];
+            let head = [
+                "ID",
+                "NAME",
+                "KIND",
+                "PLACE",
+                "TARGET",
+                "ON",
+                "WAITING",
+                "LAST SENT",
+                "LAST ERROR",
+            ];
             list(format, &found, &head, || {
                 let row = |one: &Channel| {
                     vec![
@@ -729,7 +744,9 @@ pub(super) async fn channel(command: ChannelCommand, config: &Config, db: &Db) -
         ChannelCommand::Remove { id } => Ok(notify.remove_channel(&everything, id, now).await?),
         ChannelCommand::People(format) => {
             let found = notify.recipients(&everything).await?;
-            let head = ["ID", "ACCOUNT", "CHANNEL", "ADDRESS", "SEVERITY", "AN HOUR", "QUIET"];
+            let head = [
+                "ID", "ACCOUNT", "CHANNEL", "ADDRESS", "SEVERITY", "AN HOUR", "QUIET",
+            ];
             list(format, &found, &head, || {
                 let row = |one: &Recipient| {
                     let quiet = (one.quiet_from != one.quiet_to).then(|| {
@@ -793,7 +810,9 @@ pub(super) async fn channel(command: ChannelCommand, config: &Config, db: &Db) -
                 page_size: Some(limit.clamp(1, MAX_PAGE_SIZE)),
             };
             let (found, _) = notify.messages(&everything, &query).await?;
-            let head = ["ID", "CHANNEL", "TO", "WHY", "TITLE", "MADE", "STATE", "TRIES", "ERROR"];
+            let head = [
+                "ID", "CHANNEL", "TO", "WHY", "TITLE", "MADE", "STATE", "TRIES", "ERROR",
+            ];
             list(format, &found, &head, || {
                 let row = |one: &Notification| {
                     vec![

@@ -24,8 +24,7 @@ use crate::{
         create::{self, Order},
         job,
         keys::{self, For, Key},
-        name,
-        restore,
+        name, restore,
     },
     config::Config,
     controllers::backup::standing,
@@ -194,7 +193,10 @@ pub(super) async fn backup(command: Backup, data: &Path) -> anyhow::Result<ExitC
                 None => println!("none was made yet"),
             }
             let Some(files) = files else {
-                println!("no plan: set [backup] in {}", data.join(crate::config::FILE_NAME).display());
+                println!(
+                    "no plan: set [backup] in {}",
+                    data.join(crate::config::FILE_NAME).display()
+                );
                 return Ok(ExitCode::SUCCESS);
             };
             list(format, &files, &["NAME", "MADE", "SIZE", "LESSONS"], || {
@@ -339,7 +341,9 @@ pub(super) async fn restore(command: Restore, db: &Db) -> anyhow::Result<()> {
             );
             if all.withdrawals_wait {
                 let why = match restored.withdrawals_newer {
-                    true => "devices hold a newer list of withdrawals: withdraw again what was withdrawn since",
+                    true => {
+                        "devices hold a newer list of withdrawals: withdraw again what was withdrawn since"
+                    }
                     false => "not every device was heard yet",
                 };
                 println!("no list of withdrawals is signed ({why}; then: restore confirm-withdrawals)");
@@ -350,7 +354,15 @@ pub(super) async fn restore(command: Restore, db: &Db) -> anyhow::Result<()> {
                     stranger.device_id, stranger.last_seen_at
                 );
             }
-            let head = ["DEVICE", "SCHOOL", "CLASSROOM", "STATE", "COPY", "DEVICE HAS", "LESSONS THAT DIFFER"];
+            let head = [
+                "DEVICE",
+                "SCHOOL",
+                "CLASSROOM",
+                "STATE",
+                "COPY",
+                "DEVICE HAS",
+                "LESSONS THAT DIFFER",
+            ];
             list(format, &all.items, &head, || {
                 let row = |c: &RestoreConflict| {
                     vec![

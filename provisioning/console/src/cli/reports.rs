@@ -13,12 +13,13 @@ use super::{
 };
 use crate::{
     api::reports::{
-        ExportFormat, ExportTable, ManualFigureChange, NewReport, PreviewQuery, RegisterFormat, RegisterKind, Report,
-        ReportFormat, ReportKind, ReportQuery, ReportStepKind, ShownFigure,
+        ExportFormat, ExportTable, ManualFigureChange, NewReport, PreviewQuery, RegisterFormat, RegisterKind,
+        Report, ReportFormat, ReportKind, ReportQuery, ReportStepKind, ShownFigure,
     },
     config::{Config, Language},
     controllers::reports::{
-        asked, bundle, check, checked_manual, days, dictionary, figures_of, make_file, preview_of, seal, written,
+        asked, bundle, check, checked_manual, days, dictionary, figures_of, make_file, preview_of, seal,
+        written,
     },
     db::{Db, registers::Asked, scope::Scope},
     pki::{self, keys::SigningKeys},

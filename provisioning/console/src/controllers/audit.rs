@@ -1,5 +1,7 @@
 //! The audit log: reading, handing out, checking.
 
+use std::time::Duration;
+
 use axum::{
     Json,
     body::Body as Bytes,
@@ -28,6 +30,8 @@ use crate::{
 
 /// Walks through the whole log at a time.
 static WALKING: Semaphore = Semaphore::const_new(1);
+/// Longest wait for the one before.
+const WAIT: Duration = Duration::from_secs(20);
 
 /// Rows of the audit log, one page, newest first.
 #[utoipa::path(get, path = "/audit", tag = "audit", params(AuditQuery), responses((status = 200, body = AuditPage)))]
@@ -88,7 +92,10 @@ pub async fn export(
 /// Whether the log is as it was written; tells counts only, whoever asks.
 #[utoipa::path(get, path = "/audit/verify", tag = "audit", responses((status = 200, body = AuditVerified)))]
 pub async fn verify(State(app): State<AppState>, _: Access) -> Result<Json<AuditVerified>, ApiError> {
-    let _permit = WALKING.try_acquire().map_err(|_| ApiError::new(Code::Busy))?;
+    let _permit = tokio::time::timeout(WAIT, WALKING.acquire())
+        .await
+        .map_err(|_| ApiError::new(Code::Busy))?
+        .map_err(ApiError::internal)?;
     let file = app.config.data.join(head::FILE_NAME);
     let head = head::read(&file, &app.keys.trusted());
     Ok(Json(check(&app.db, head).await?))

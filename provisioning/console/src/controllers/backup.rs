@@ -21,7 +21,7 @@ use crate::{
     audit::{ActorKind, Context, Outcome},
     backup::{job, of_name},
     db::{Db, DbResult, scope::Scope},
-    error::ApiError,
+    error::{ApiError, Code},
 };
 
 const STREAM_BYTES: usize = 256 * 1024;
@@ -51,6 +51,7 @@ pub async fn start(
 #[utoipa::path(get, path = "/backups/{name}", tag = "system", params(("name" = String, Path)), responses(
     (status = 200, body = Vec<u8>, content_type = "application/octet-stream"),
     (status = 404, body = schema::Problem, content_type = "application/problem+json"),
+    (status = 409, body = schema::Problem, content_type = "application/problem+json"),
 ))]
 pub async fn download(
     State(app): State<AppState>,
@@ -59,7 +60,8 @@ pub async fn download(
     method: Method,
 ) -> Result<Response, ApiError> {
     let missing = || ApiError::not_found("backup", &name);
-    let plan = app.config.backup.as_ref().ok_or_else(missing)?;
+    let plan = app.config.backup.as_ref();
+    let plan = plan.ok_or_else(|| ApiError::new(Code::BackupNoPlan))?;
     // Only what a backup is called, so no path leads out of the folder.
     of_name(&name).ok_or_else(missing)?;
     let file = tokio::fs::File::open(plan.folder.join(&name))
@@ -158,7 +160,10 @@ fn ids(texts: &[String]) -> Result<Vec<DeviceId>, ApiError> {
     (status = 204),
     (status = 409, body = schema::Problem, content_type = "application/problem+json"),
 ))]
-pub async fn confirm_withdrawals(State(app): State<AppState>, access: Access) -> Result<StatusCode, ApiError> {
+pub async fn confirm_withdrawals(
+    State(app): State<AppState>,
+    access: Access,
+) -> Result<StatusCode, ApiError> {
     app.db
         .backups()
         .confirm_withdrawals(&access.user.username, Timestamp::now())

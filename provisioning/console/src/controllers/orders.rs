@@ -157,7 +157,10 @@ pub async fn open(
         .orders()
         .open(&scope, &new, &access.user.username, now)
         .await?;
-    Ok((StatusCode::CREATED, shown(&app, &access, &scope, id, language).await?))
+    Ok((
+        StatusCode::CREATED,
+        shown(&app, &access, &scope, id, language).await?,
+    ))
 }
 
 /// A text of several lines.
@@ -201,7 +204,10 @@ pub async fn open_rectification(
     let id = orders
         .open_rectification(&access.scope, &new, &access.user.username, now)
         .await?;
-    Ok((StatusCode::CREATED, shown(&app, &access, &access.scope, id, language).await?))
+    Ok((
+        StatusCode::CREATED,
+        shown(&app, &access, &access.scope, id, language).await?,
+    ))
 }
 
 /// One order with all that happened.

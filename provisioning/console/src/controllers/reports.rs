@@ -19,9 +19,9 @@ use crate::{
     access::Access,
     api::{
         reports::{
-            FigureQuery, FigureRowPage, ManualFigure, ManualFigureChange, MonthQuery, NewReport, PreviewQuery, ReportCheck,
-            ReportDay, ReportDetail, ReportFigures, ReportPage, ReportPreview, ReportQuery, ReportSchool, ReportStepKind,
-            ShownFigure, VersionQuery, WithReason,
+            FigureQuery, FigureRowPage, ManualFigure, ManualFigureChange, MonthQuery, NewReport,
+            PreviewQuery, ReportCheck, ReportDay, ReportDetail, ReportFigures, ReportPage, ReportPreview,
+            ReportQuery, ReportSchool, ReportStepKind, ShownFigure, VersionQuery, WithReason,
         },
         schema,
     },

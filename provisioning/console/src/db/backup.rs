@@ -116,7 +116,10 @@ impl Backups<'_> {
         let name = file
             .to_str()
             .ok_or_else(|| DbError::Value(format!("{} is no UTF-8", file.display())))?;
-        sqlx::query("VACUUM INTO ?").bind(name).execute(&self.0.read).await?;
+        sqlx::query("VACUUM INTO ?")
+            .bind(name)
+            .execute(&self.0.read)
+            .await?;
         Ok(())
     }
 
@@ -219,13 +222,13 @@ impl Backups<'_> {
     }
 
     /// Makes this database that of a console put back from a copy: every device has to say what it holds before anything is
-    /// assigned to it, and nobody is signed in.
+    /// assigned to it.
     ///
     /// # Errors
     /// The database's; then nothing was changed.
     pub async fn mark_restored(&self, made_at: Timestamp, lessons: bool, now: Timestamp) -> DbResult<()> {
         let mut tx = self.0.begin_quiet().await?;
-        for table in ["restored_devices", "restored_strangers", "restored_lessons", "sessions"] {
+        for table in ["restored_devices", "restored_strangers", "restored_lessons"] {
             sqlx::query(sqlx::AssertSqlSafe(format!("DELETE FROM {table}")))
                 .execute(&mut *tx)
                 .await?;
@@ -255,12 +258,22 @@ impl Backups<'_> {
         tx.commit().await
     }
 
+    /// Nobody is signed in any more, whatever cookies there are.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn end_sessions(&self) -> DbResult<()> {
+        sqlx::query("DELETE FROM sessions").execute(&self.0.write).await?;
+        Ok(())
+    }
+
     /// How far a restored console is; `None` if it was never restored. Devices are counted within `scope`.
     ///
     /// # Errors
     /// The database's.
     pub async fn restored(&self, scope: &Scope) -> DbResult<Option<Restored>> {
-        let row: Option<(i64, i64, bool, Option<i64>, Option<String>, bool)> = sqlx::query_as(
+        type Row = (i64, i64, bool, Option<i64>, Option<String>, bool);
+        let row: Option<Row> = sqlx::query_as(
             "SELECT made_at, restored_at, lessons, withdrawals_at, withdrawals_by,
                     EXISTS (SELECT 1 FROM restored_devices d WHERE d.device_snapshot > r.copy_snapshot)
                FROM restores r ORDER BY id DESC LIMIT 1",
@@ -454,9 +467,19 @@ impl Backups<'_> {
         .await?;
         if done.rows_affected() == 0 {
             return Err(DbError::Conflict(
-                "nothing waits for that: this console was not restored, or somebody confirmed already".to_owned(),
+                "nothing waits for that: this console was not restored, or somebody confirmed already"
+                    .to_owned(),
             ));
         }
+        // The next list stands above every one that devices hold. What a device says beyond all reason is not believed:
+        // versions are seconds or little more.
+        sqlx::query(
+            "UPDATE trust_snapshot SET wanted = max(wanted + 1, ?1,
+                (SELECT coalesce(max(device_snapshot), 0) + 1 FROM restored_devices WHERE device_snapshot < ?1 + 31536000))",
+        )
+        .bind(now.as_second())
+        .execute(&mut *tx)
+        .await?;
         bump(&mut tx, "lesson").await?;
         tx.commit().await
     }

@@ -3,6 +3,8 @@
 mod overlap;
 mod silences;
 
+pub(super) use self::silences::BoardSilence;
+
 use std::collections::HashMap;
 
 use contract::school::{AudioWindow, ExamWindow, PinDigest};

@@ -552,7 +552,7 @@ impl Notify<'_> {
             .bind(&query.state)
             .bind(query.channel_id)
             .bind(query.incident_id)
-                .bind(query.order_id)
+            .bind(query.order_id)
             .bind(query.page().limit())
             .bind(query.page().offset())
             .fetch_all(&self.0.read)

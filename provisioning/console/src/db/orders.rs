@@ -13,6 +13,7 @@ use sqlx::SqliteConnection;
 
 pub(super) use self::faults::{follow, from_fault};
 pub(super) use self::open::insert;
+pub(super) use self::sums::{Repaired, repaired};
 pub use self::{open::Opening, photos::NewPhoto, read::WallOrder};
 use super::{Db, DbResult, areas, timetables::calendars};
 use crate::{

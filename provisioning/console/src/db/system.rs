@@ -157,7 +157,9 @@ impl System<'_> {
         let n = |count: i64| u32::try_from(count).unwrap_or(0);
         let states = self.0.devices().by_state(scope).await?;
         let of = |wanted: Option<State>| {
-            let counts = states.iter().filter(|(state, _)| wanted.is_none_or(|w| w == *state));
+            let counts = states
+                .iter()
+                .filter(|(state, _)| wanted.is_none_or(|w| w == *state));
             u32::try_from(counts.map(|(_, count)| count).sum::<u64>()).unwrap_or(u32::MAX)
         };
         Ok(Overview {

@@ -143,12 +143,7 @@ pub fn open(sealer: &Sealer, way: &Way) -> anyhow::Result<Secrets> {
 ///
 /// # Errors
 /// Why it did not go out; names the other side, and no secret.
-pub async fn send(
-    config: &Config,
-    sealer: &Sealer,
-    way: &Way,
-    message: &Message,
-) -> Result<(), SendError> {
+pub async fn send(config: &Config, sealer: &Sealer, way: &Way, message: &Message) -> Result<(), SendError> {
     let secrets = open(sealer, way).map_err(|error| SendError::Channel(error.to_string()))?;
     let trying = async {
         match way.kind {

@@ -220,6 +220,27 @@ pub const TABLES: &[Table] = &[
                 FROM orders WHERE school_id IN (SELECT value FROM json_each(?1)) AND opened_at >= ?4 AND opened_at < ?5 ORDER BY id",
     },
     Table {
+        name: "order_events",
+        about: "工单动作：期内有动作的工单，到期末为止的每个动作一行",
+        dated: true,
+        columns: &[
+            number("order_id", "工单编号"),
+            text("kind", "repair 维修、rectification 整改"),
+            number("school_id", "学校"),
+            number("n", "第几个动作"),
+            text("act", "动作"),
+            text("state", "动作之后的状态"),
+            number("at", "时间，Unix 毫秒"),
+            text("by_kind", "user 账户、board 终端、qr 墙上二维码、console 系统"),
+            text("by", "账户；没有则空"),
+        ],
+        sql: "SELECT e.order_id, o.kind, o.school_id, e.n, e.act, e.state, e.at, e.by_kind, e.by
+                FROM order_events e JOIN orders o ON o.id = e.order_id
+               WHERE o.school_id IN (SELECT value FROM json_each(?1)) AND e.at < ?5
+                 AND EXISTS (SELECT 1 FROM order_events f WHERE f.order_id = e.order_id AND f.at >= ?4 AND f.at < ?5)
+               ORDER BY 1, 4",
+    },
+    Table {
         name: "push_devices",
         about: "推送·终端：期内发出且未撤回的推送所及的每台终端一行",
         dated: true,

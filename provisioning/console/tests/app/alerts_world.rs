@@ -211,7 +211,10 @@ pub async fn shots(
         }
         "GET /incidents/export.csv" => {
             let id = incident(console, at).await;
-            vec![mentions(get("/incidents/export.csv?parts=true"), format!("\r\n{id},"))]
+            vec![mentions(
+                get("/incidents/export.csv?parts=true"),
+                format!("\r\n{id},"),
+            )]
         }
         "GET /incidents/{id}" => vec![get(format!("/incidents/{}", incident(console, at).await))],
         "GET /incidents/{id}/devices" => {

@@ -498,7 +498,7 @@ async fn the_network_of_a_device_is_told_with_what_went_over_its_line() {
     let empty = console.get("/devices/a/network").await;
     assert_eq!(empty.status, StatusCode::OK, "{}", empty.json());
     assert_eq!(empty.json()["report"], Value::Null);
-    let network = json!({ "link": "wifi", "port_mbps": 300, "ipv6": true, "ipv4": true, "metered": false, "gateway": true, "dns": false });
+    let network = json!({ "link": "wireless", "port_mbps": 300, "ipv6": true, "ipv4": true, "metered": false, "gateway": true, "dns": false });
     say(&console, &notebook, &[report("a", json!({ "network": network }))]).await;
     let samples: Vec<Value> = (1..=10)
         .map(|seq| {

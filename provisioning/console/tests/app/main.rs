@@ -35,6 +35,7 @@ mod owed;
 mod packs;
 mod people;
 mod pushes;
+mod reach;
 mod receipts;
 mod recipes;
 mod records;

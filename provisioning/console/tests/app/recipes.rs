@@ -518,7 +518,10 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
                     "/devices/bulk",
                     json!({ "ids": [at.device], "order": order, "dry_run": false, "expected": 1 }),
                 ),
-                post("/devices/bulk", json!({ "filter": { "school_id": at.school }, "order": order })),
+                post(
+                    "/devices/bulk",
+                    json!({ "filter": { "school_id": at.school }, "order": order }),
+                ),
             ]
         }
         "POST /devices/{id}/revoke" => {
@@ -928,9 +931,9 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
         "GET /trust" => only_own(get("/trust")),
         "GET /backups" => only_own(get("/backups")),
         // There is no plan here: that is told to those who may know of it.
-        "GET /backups/{name}" => only_own(
-            get("/backups/bbt-console-20261123T010203Z-full.tar.zst.age").not_refused(),
-        ),
+        "GET /backups/{name}" => {
+            only_own(get("/backups/bbt-console-20261123T010203Z-full.tar.zst.age").not_refused())
+        }
         "POST /backups" => only_own(post("/backups", json!({})).not_refused()),
         "GET /restore-conflicts" => {
             let device = ahead_of_the_copy(world, at).await;

@@ -169,6 +169,43 @@ async fn golden() -> Golden {
         ),
     )
     .await;
+    let order = |opened: &str| {
+        format!(
+            "(SELECT id FROM orders WHERE kind = 'repair' AND opened_at = {})",
+            at(opened)
+        )
+    };
+    let (first, second) = (order("2026-09-03T08:00"), order("2026-09-10T08:00"));
+    let facts = r#"{"closed":true,"not_muted":0,"mended":0,"checked":9,"audio_played":0,"held_back":0,"powered_on":0,"chain":"intact"}"#;
+    run(
+        &door,
+        &format!(
+            "INSERT INTO order_events (order_id, n, act, state, at, by_kind, by)
+               VALUES ({first}, 1, 'opened', 'new', {h8}, 'board', ''), ({first}, 2, 'accepted', 'accepted', {h9}, 'user', 'li'),
+                      ({first}, 3, 'repaired', 'repaired', {h10}, 'user', 'li'), ({first}, 4, 'reopened', 'reopened', {h11}, 'qr', ''),
+                      ({first}, 5, 'repaired', 'repaired', {h14}, 'user', 'li'), ({first}, 6, 'confirmed', 'confirmed', {h15}, 'qr', ''),
+                      ({second}, 1, 'opened', 'new', {o2}, 'board', ''),
+                      ({second}, 2, 'repaired', 'repaired', {o2} + 7200000, 'user', 'wang'),
+                      -- In October: not in September's figures.
+                      ({second}, 3, 'confirmed', 'confirmed', {late}, 'board', '');
+             INSERT INTO exams (id, region_id, name, from_at, to_at, created_at, created_by, updated_at, updated_by)
+               VALUES ('e1', {county}, '期中', {e0}, {e1}, 0, '', 0, '');
+             INSERT INTO silences (device_no, exam_id, classroom_id, revision, received_at, facts, body)
+               VALUES ({na}, 'e1', {room_a}, 1, {e1}, '{facts}', '{{}}')",
+            h8 = t("2026-09-03T08:00"),
+            h9 = t("2026-09-03T09:00"),
+            h10 = t("2026-09-03T10:00"),
+            h11 = t("2026-09-03T11:00"),
+            h14 = t("2026-09-03T14:00"),
+            h15 = t("2026-09-03T15:00"),
+            o2 = t("2026-09-10T08:00"),
+            late = t("2026-10-03T08:00"),
+            county = county.county,
+            e0 = t("2026-09-15T08:00"),
+            e1 = t("2026-09-15T10:00"),
+        ),
+    )
+    .await;
     let path = format!("/schools/{one}/manual-figures");
     let typed = json!({ "month": "2026-09-15", "indicator": "pupils_per_computer", "numerator": 900, "denominator": 120 });
     let answer = console.ask(Method::PUT, &path, Some(typed), &[]).await;
@@ -231,6 +268,19 @@ async fn the_golden_month_is_as_it_was_worked_out_by_hand() {
         ("repair_hours", Some("5.0"), Some(18_000), Some(1), 2),
         ("repairs_confirmed", Some("100.00%"), Some(1), Some(1), 0),
         ("rectifications_closed", Some("100.00%"), Some(1), Some(1), 0),
+        // li: two hours where 16 of class are allowed, reopened, and after three hours more confirmed. wang: two hours, and
+        // nobody has said anything of it.
+        ("technician_in_time", Some("100.00%"), Some(3), Some(3), 0),
+        (
+            "technician_repair_hours",
+            Some("3.0"),
+            Some(7_200 + 18_000 + 7_200),
+            Some(3),
+            0,
+        ),
+        ("technician_first_fix", Some("50.00%"), Some(1), Some(2), 1),
+        // a was silent; b and c never told.
+        ("exam_silence", Some("100.00%"), Some(1), Some(1), 2),
         ("assets_answered_for", Some("33.33%"), Some(1), Some(3), 0),
         ("pupils_per_computer", Some("7.50"), Some(900), Some(120), 1),
         ("teachers_per_computer", None, None, None, 2),
@@ -750,7 +800,17 @@ async fn county_of_dice(console: &TestConsole) -> i64 {
                         "INSERT INTO orders (source, school_id, classroom_id, class, state, since, opened_at, round_since, accepted_at,
                                              repaired_at, confirmed_at, response_wall_s, repair_wall_s)
                            VALUES ('hand', {id}, {room}, 'infrastructure', 'repaired', 0, {opened}, 0, {accepted}, {repaired},
-                                   {confirmed}, {response}, {repair})"
+                                   {confirmed}, {response}, {repair});
+                         INSERT INTO order_events (order_id, n, act, state, at, by_kind, by)
+                           SELECT id, 1, 'opened', 'new', {opened}, 'board', '' FROM orders WHERE id = (SELECT max(id) FROM orders);
+                         INSERT INTO order_events (order_id, n, act, state, at, by_kind, by)
+                           SELECT id, 2, 'repaired', 'repaired', {repaired}, 'user', '{who}' FROM orders
+                            WHERE id = (SELECT max(id) FROM orders);
+                         INSERT INTO order_events (order_id, n, act, state, at, by_kind, by)
+                           SELECT id, 3, '{word}', '{word}', {repaired} + 60000, 'board', '' FROM orders
+                            WHERE id = (SELECT max(id) FROM orders)",
+                        who = ["li", "wang"][dice.roll(2) as usize],
+                        word = ["confirmed", "reopened"][dice.roll(2) as usize],
                     ),
                 )
                 .await;
@@ -844,4 +904,40 @@ async fn a_script_that_knows_only_the_export_comes_to_the_same_figures() {
     std::fs::write(&file, wrong.to_string()).unwrap();
     let (right, said) = ask("all", "6");
     assert!(!right && said.contains("device_on_rate"), "{said}");
+}
+
+#[tokio::test]
+async fn the_running_month_can_be_seen_and_is_kept_nowhere() {
+    let console = TestConsole::signed_in().await;
+    let county = console.county().await;
+    let a = console.enrol("a", county.classrooms[0]).await;
+    let door = door(&console).await;
+    let enrolled = at("2026-08-01T08:00");
+    run(&door, &format!("UPDATE devices SET enrolled_at = {enrolled}")).await;
+    samples(&door, &a, "2026-09-01T08:00", 48, None).await;
+    let seen = console
+        .get(&format!("/report-preview?kind=year&region_id={}", county.county))
+        .await;
+    assert_eq!(seen.status, StatusCode::OK, "{}", seen.json());
+    let seen = seen.json();
+    assert!(seen["until"].as_str() < seen["to"].as_str(), "{seen}");
+    assert_eq!(
+        seen["figures"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|figure| figure["name"] == "devices_told")
+            .unwrap()["num"],
+        1
+    );
+    assert_eq!(
+        console.get("/reports").await.json()["total"],
+        0,
+        "nothing is kept"
+    );
+    let both = format!(
+        "/report-preview?kind=month&region_id={}&school_id={}",
+        county.county, county.schools[0]
+    );
+    assert_eq!(console.get(&both).await.status, StatusCode::UNPROCESSABLE_ENTITY);
 }

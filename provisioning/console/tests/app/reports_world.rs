@@ -21,9 +21,15 @@ const MONTH: Date = Date::constant(2026, 3, 1);
 
 pub fn mine(route: &str) -> bool {
     let path = route.split(' ').nth(1).unwrap_or_default();
-    ["/reports", "/report-preview", "/registers", "/catalogue", "/indicators"]
-        .iter()
-        .any(|begin| path.starts_with(begin))
+    [
+        "/reports",
+        "/report-preview",
+        "/registers",
+        "/catalogue",
+        "/indicators",
+    ]
+    .iter()
+    .any(|begin| path.starts_with(begin))
         || path == "/schools/{id}/manual-figures"
 }
 

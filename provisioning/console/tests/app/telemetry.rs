@@ -426,7 +426,12 @@ async fn a_quiet_batch_is_answered_only_where_something_before_it_is_missing() {
     };
     let asking = |samples: Vec<Value>| (TELEMETRY, batch("d1", samples));
     hear(&console.app, &notebook, &[quiet(vec![sample("b1", 1)])]).await;
-    hear(&console.app, &notebook, &[quiet(vec![sample("b1", 2), sample("b1", 3)])]).await;
+    hear(
+        &console.app,
+        &notebook,
+        &[quiet(vec![sample("b1", 2), sample("b1", 3)])],
+    )
+    .await;
     assert_eq!(acks(&notebook), []);
     hear(&console.app, &notebook, &[asking(vec![sample("b1", 4)])]).await;
     assert_eq!(acks(&notebook), [ack("b1", 4)], "one for all");

@@ -251,7 +251,10 @@ async fn who_an_order_is_given_to_is_told_and_so_is_whoever_it_climbs_to() {
     let told = &messages(&console, team.to_zhao).await[0];
     assert_eq!((told.reason.as_str(), told.order_id), ("order", Some(id)));
     assert_eq!(told.severity, Severity::Critical, "it is urgent");
-    assert!(told.title.contains("黑屏") && told.text.contains("应在 11-02 11:00 前受理"), "{told:?}");
+    assert!(
+        told.title.contains("黑屏") && told.text.contains("应在 11-02 11:00 前受理"),
+        "{told:?}"
+    );
 
     // Nobody answered within the hour: the county's operator hears of it, and the technician not again.
     assert_eq!(orders.settle(minute(61)).await.unwrap().1.len(), 1);
@@ -283,15 +286,24 @@ async fn who_an_order_is_given_to_is_told_and_so_is_whoever_it_climbs_to() {
     assert_eq!(messages(&console, team.to_zhao).await.len(), 1, "their own word");
     // Mended, and not: whoever has it hears of that.
     let by = (Some(team.zhao), "zhao");
-    for (act, by, at) in [(OrderAct::Repaired, by, 140), (OrderAct::Reopened, (None, "wang"), 150)] {
-        orders.act(&everything, id, act, by, "", minute(at)).await.unwrap();
+    for (act, by, at) in [
+        (OrderAct::Repaired, by, 140),
+        (OrderAct::Reopened, (None, "wang"), 150),
+    ] {
+        orders
+            .act(&everything, id, act, by, "", minute(at))
+            .await
+            .unwrap();
     }
     plan(&console, minute(150)).await;
     assert_eq!(heads(&console, team.to_zhao).await, ["【派单】", "【没修好】"]);
     let detail = console.get(&format!("/orders/{id}")).await.json();
     let told = detail["told"].as_array().unwrap();
     assert_eq!(told.len(), 4, "{detail}");
-    assert!(told.iter().all(|one| one["reason"] == "order" && one["state"] == "waiting"));
+    assert!(
+        told.iter()
+            .all(|one| one["reason"] == "order" && one["state"] == "waiting")
+    );
 }
 
 #[tokio::test]
@@ -319,7 +331,10 @@ async fn an_order_that_nobody_has_is_offered_and_what_is_over_is_told_to_nobody(
         note: "误报".into(),
         ..OrderChange::default()
     };
-    orders.change(&everything, id, &cancel, "x", minute(2)).await.unwrap();
+    orders
+        .change(&everything, id, &cancel, "x", minute(2))
+        .await
+        .unwrap();
     plan(&console, minute(3)).await;
     assert_eq!(messages(&console, team.to_zhao).await.len(), 1);
     assert!(console.app.db.notify().order_news().await.unwrap().is_empty());
@@ -359,19 +374,30 @@ async fn an_incident_shows_its_orders_and_an_order_its_incident() {
     assert_eq!(status, StatusCode::CREATED, "{made}");
     let id = made["order"]["id"].as_i64().unwrap();
     assert_eq!(
-        (&made["order"]["incident_id"], &made["order"]["source"], &made["order"]["device_id"]),
+        (
+            &made["order"]["incident_id"],
+            &made["order"]["source"],
+            &made["order"]["device_id"]
+        ),
         (&json!(alone), &json!("incident"), &json!("d-one"))
     );
     assert_eq!(made["incident"]["id"], alone);
-    assert!(made["incident"]["title"].as_str().unwrap().contains("离线"), "{made}");
+    assert!(
+        made["incident"]["title"].as_str().unwrap().contains("离线"),
+        "{made}"
+    );
     let seen = console.get(&format!("/incidents/{alone}")).await.json();
     assert_eq!(seen["orders"].as_array().unwrap().len(), 1);
     assert_eq!(seen["orders"][0]["id"], id);
-    assert_eq!(console.get(&format!("/orders?incident_id={alone}")).await.json()["total"], 1);
+    assert_eq!(
+        console.get(&format!("/orders?incident_id={alone}")).await.json()["total"],
+        1
+    );
     let (status, again) = open(json!({ "incident_id": alone, "title": "再开一张" })).await;
     assert_eq!(status, StatusCode::CONFLICT, "{again}");
     // It stays at its own school.
-    let (status, other) = open(json!({ "incident_id": alone, "classroom_id": county.classrooms[1], "title": "别处" })).await;
+    let (status, other) =
+        open(json!({ "incident_id": alone, "classroom_id": county.classrooms[1], "title": "别处" })).await;
     assert_eq!(status, StatusCode::CONFLICT, "{other}");
 
     // A storm: each school has its order; what is open on a board of it shows as well.
@@ -417,11 +443,32 @@ async fn what_begins_in_a_window_and_goes_on_is_told_when_the_window_ends() {
         )
         .await
         .unwrap();
-    let id = incident(&console, "d-one", None, Severity::Critical, (minute(1), minute(3), true)).await;
-    let over = incident(&console, "d-two", None, Severity::Critical, (minute(1), minute(3), true)).await;
+    let id = incident(
+        &console,
+        "d-one",
+        None,
+        Severity::Critical,
+        (minute(1), minute(3), true),
+    )
+    .await;
+    let over = incident(
+        &console,
+        "d-two",
+        None,
+        Severity::Critical,
+        (minute(1), minute(3), true),
+    )
+    .await;
     // One of them is over before.
     db.incidents()
-        .act(&everything, over, bbt_console::db::incidents::Act::Resolve, "", "x", minute(5))
+        .act(
+            &everything,
+            over,
+            bbt_console::db::incidents::Act::Resolve,
+            "",
+            "x",
+            minute(5),
+        )
         .await
         .unwrap();
     let mut seen = Vec::new();
@@ -432,7 +479,11 @@ async fn what_begins_in_a_window_and_goes_on_is_told_when_the_window_ends() {
         seen.push((at, messages(&console, team.to_zhao).await.len()));
     }
     assert_eq!(seen, [(2, 0), (10, 0), (29, 0), (30, 1), (31, 1), (40, 1)]);
-    assert_eq!(messages(&console, team.to_li).await.len(), 0, "what is resolved is told to nobody");
+    assert_eq!(
+        messages(&console, team.to_li).await.len(),
+        0,
+        "what is resolved is told to nobody"
+    );
     let detail = db.incidents().get(&everything, id).await.unwrap();
     assert!(!detail.incident.quiet && detail.incident.tier == Some(0));
     assert!(detail.history.iter().any(|step| step.what == "window_ended"));
@@ -453,13 +504,30 @@ async fn what_nobody_takes_climbs_after_the_regions_minutes() {
             critical_minutes,
             warning_minutes: 0,
         };
-        notify.set_escalation(&everything, &new, "x", monday()).await.unwrap();
+        notify
+            .set_escalation(&everything, &new, "x", monday())
+            .await
+            .unwrap();
     };
     // The nearest region's word counts.
     set(None, 5).await;
     set(Some(county.county), 20).await;
-    incident(&console, "d-one", None, Severity::Critical, (monday(), minute(2), false)).await;
-    let taken = incident(&console, "d-two", None, Severity::Critical, (monday(), minute(2), false)).await;
+    incident(
+        &console,
+        "d-one",
+        None,
+        Severity::Critical,
+        (monday(), minute(2), false),
+    )
+    .await;
+    let taken = incident(
+        &console,
+        "d-two",
+        None,
+        Severity::Critical,
+        (monday(), minute(2), false),
+    )
+    .await;
     let mut seen = Vec::new();
     for at in [1, 2, 8, 21, 22, 60] {
         if at == 8 {
@@ -467,7 +535,14 @@ async fn what_nobody_takes_climbs_after_the_regions_minutes() {
                 .app
                 .db
                 .incidents()
-                .act(&everything, taken, bbt_console::db::incidents::Act::Acknowledge, "", "li", minute(at))
+                .act(
+                    &everything,
+                    taken,
+                    bbt_console::db::incidents::Act::Acknowledge,
+                    "",
+                    "li",
+                    minute(at),
+                )
                 .await
                 .unwrap();
         }
@@ -503,7 +578,12 @@ async fn beyond_the_cap_messages_are_held_and_go_out_as_one() {
     let orders = console.app.db.orders();
     for n in 0..5 {
         orders
-            .open(&Scope::everything(), &broken(county.classrooms[0]), "x", minute(n))
+            .open(
+                &Scope::everything(),
+                &broken(county.classrooms[0]),
+                "x",
+                minute(n),
+            )
             .await
             .unwrap();
     }
@@ -526,7 +606,10 @@ async fn beyond_the_cap_messages_are_held_and_go_out_as_one() {
     expected.push(state("digest", "waiting"));
     assert_eq!(states().await, expected);
     let digest = messages(&console, way).await.pop().unwrap();
-    assert!(digest.title.contains('3') && digest.text.lines().count() == 3, "{digest:?}");
+    assert!(
+        digest.title.contains('3') && digest.text.lines().count() == 3,
+        "{digest:?}"
+    );
 }
 
 #[tokio::test]
@@ -541,13 +624,20 @@ async fn orders_are_opened_for_incidents_that_need_somebody_and_only_once() {
         let room = people::classroom(&console, county.schools[0], &people::unique("室")).await;
         let name = format!("d-{n}");
         console.enrol(&name, room).await;
-        let severity = if n == 3 { Severity::Notice } else { Severity::Critical };
+        let severity = if n == 3 {
+            Severity::Notice
+        } else {
+            Severity::Critical
+        };
         let began = if n == 4 { minute(10) } else { monday() };
         ids.push(incident(&console, &name, None, severity, (began, began, n == 5)).await);
     }
-    let [device, line, damaged, notice, young, quiet] = ids[..] else { unreachable!() };
+    let [device, line, damaged, notice, young, quiet] = ids[..] else {
+        unreachable!()
+    };
     let door = sqlx::SqlitePool::connect_with(
-        sqlx::sqlite::SqliteConnectOptions::new().filename(console.folder.path().join(bbt_console::db::FILE_NAME)),
+        sqlx::sqlite::SqliteConnectOptions::new()
+            .filename(console.folder.path().join(bbt_console::db::FILE_NAME)),
     )
     .await
     .unwrap();
@@ -573,7 +663,10 @@ async fn orders_are_opened_for_incidents_that_need_somebody_and_only_once() {
         .unwrap();
     let orders = db.orders();
     let of = async |at: Timestamp| {
-        let (all, _) = orders.list(&everything, &OrderQuery::default(), 0, at).await.unwrap();
+        let (all, _) = orders
+            .list(&everything, &OrderQuery::default(), 0, at)
+            .await
+            .unwrap();
         let mut of: Vec<i64> = all.into_iter().filter_map(|order| order.incident_id).collect();
         of.sort_unstable();
         of
@@ -582,7 +675,11 @@ async fn orders_are_opened_for_incidents_that_need_somebody_and_only_once() {
     // A line is the carrier's, a notice waits, one is too young, one is in a window.
     assert_eq!(orders.open_for_incidents(minute(15), quarter).await.unwrap(), 2);
     assert_eq!(of(minute(15)).await, [device, damaged]);
-    assert_eq!(orders.open_for_incidents(minute(16), quarter).await.unwrap(), 0, "once");
+    assert_eq!(
+        orders.open_for_incidents(minute(16), quarter).await.unwrap(),
+        0,
+        "once"
+    );
     // Somebody reported the young one by hand before it was due: no second order for the board.
     let by_hand = NewOrder {
         device_id: Some(contract::id::DeviceId::new("d-4").unwrap()),
@@ -623,7 +720,13 @@ async fn queue(console: &TestConsole, channel: i64, now: Timestamp) {
         text: "文".into(),
         held_until: None,
     };
-    console.app.db.notify().queue(&[message], None, now).await.unwrap();
+    console
+        .app
+        .db
+        .notify()
+        .queue(&[message], None, now)
+        .await
+        .unwrap();
 }
 
 /// Sends what is due then, and waits until it is done.
@@ -684,7 +787,12 @@ async fn a_mail_server_that_refuses_is_asked_five_times_and_then_no_more() {
         // At once again nothing is due: it waits.
         dispatch(&console, &busy, now).await;
         let one = messages(&console, mail).await.remove(0);
-        assert!(one.error.as_deref().is_some_and(|error| error.contains("no such person")), "{one:?}");
+        assert!(
+            one.error
+                .as_deref()
+                .is_some_and(|error| error.contains("no such person")),
+            "{one:?}"
+        );
         seen.push((one.tries, one.state, *asked.lock().unwrap()));
         now = one.due_at.unwrap_or(now) + SignedDuration::from_secs(1);
     }
@@ -715,7 +823,14 @@ async fn a_webhook_that_hangs_is_given_up_and_holds_up_nobody_else() {
     tokio::spawn(async move { axum::serve(listener, router).await });
 
     let way = async |url: &str| {
-        channel(&console, ChannelKind::Webhook, Node::Root, Settings::default(), Some(url)).await
+        channel(
+            &console,
+            ChannelKind::Webhook,
+            Node::Root,
+            Settings::default(),
+            Some(url),
+        )
+        .await
     };
     let (hang, works) = (way(&hanging).await, way(&working).await);
     let now = Timestamp::now();
@@ -730,14 +845,20 @@ async fn a_webhook_that_hangs_is_given_up_and_holds_up_nobody_else() {
         .await
         .unwrap();
     sending.join_next().await.unwrap().unwrap();
-    assert!(began.elapsed() < notify::TIMEOUT / 2, "the one that works is done first");
+    assert!(
+        began.elapsed() < notify::TIMEOUT / 2,
+        "the one that works is done first"
+    );
     assert_eq!(messages(&console, works).await[0].state, "sent");
     assert_eq!(got.lock().unwrap().len(), 1);
     // While it hangs, nothing more is begun through it.
     dispatch(&console, &busy, now + SignedDuration::from_secs(1)).await;
     while sending.join_next().await.is_some() {}
     let elapsed = began.elapsed();
-    assert!(elapsed >= notify::TIMEOUT && elapsed < notify::TIMEOUT * 2, "{elapsed:?}");
+    assert!(
+        elapsed >= notify::TIMEOUT && elapsed < notify::TIMEOUT * 2,
+        "{elapsed:?}"
+    );
     let seen: Vec<_> = messages(&console, hang)
         .await
         .into_iter()

@@ -6853,7 +6853,7 @@ export interface components {
          * @description What the rows of an indicator are.
          * @enum {string}
          */
-        FigureRowKind: "device" | "classroom" | "school" | "push" | "order" | "asset";
+        FigureRowKind: "device" | "classroom" | "school" | "push" | "order" | "technician" | "exam" | "asset";
         /** @description What a figure is made of, one page. */
         FigureRowPage: {
             /** @description The rows of this page. */
@@ -12958,6 +12958,15 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
+        /** @description A value can be read and is outside its bounds; the detail says what is allowed (`invalid_field`). */
+        InvalidField: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
         /** @description No session, or it ran out (`not_signed_in`). */
         NotSignedIn: {
             headers: {
@@ -13165,6 +13174,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
             503: components["responses"]["Busy"];
         };
     };
@@ -13209,6 +13219,7 @@ export interface operations {
             };
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["InvalidField"];
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -13251,6 +13262,7 @@ export interface operations {
             403: components["responses"]["Refused"];
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["InvalidField"];
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -13301,6 +13313,7 @@ export interface operations {
             };
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["InvalidField"];
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -13366,6 +13379,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     post_alert_rules_test: {
@@ -13495,6 +13509,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
             503: components["responses"]["Busy"];
         };
     };
@@ -13545,6 +13560,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     get_areas: {
@@ -13704,6 +13720,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
             503: components["responses"]["Busy"];
         };
     };
@@ -13758,6 +13775,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     post_assets: {
@@ -13888,7 +13906,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/octet-stream": number[];
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": unknown;
                 };
             };
             401: components["responses"]["NotSignedIn"];
@@ -13925,6 +13943,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     patch_assets_id: {
@@ -14021,6 +14040,7 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["NotSignedIn"];
             403: components["responses"]["Refused"];
+            422: components["responses"]["InvalidField"];
         };
     };
     get_audit_export: {
@@ -14062,6 +14082,7 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["NotSignedIn"];
             403: components["responses"]["Refused"];
+            422: components["responses"]["InvalidField"];
         };
     };
     "get_audit_export.csv": {
@@ -14189,6 +14210,7 @@ export interface operations {
             };
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["InvalidField"];
             503: components["responses"]["Busy"];
         };
     };
@@ -14222,6 +14244,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: components["responses"]["InvalidField"];
         };
     };
     get_bandwidth_rules: {
@@ -14329,6 +14360,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     get_bandwidth_settings: {
@@ -14426,6 +14458,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     get_bandwidth_tests_id: {
@@ -14458,6 +14491,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     get_catalogue: {
@@ -14508,7 +14542,9 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/octet-stream": string;
+                    "application/json": unknown;
+                    "application/vnd.apache.parquet": unknown;
+                    "text/csv": unknown;
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -14591,6 +14627,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     post_claims_id_approve: {
@@ -14637,6 +14674,7 @@ export interface operations {
             };
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["InvalidField"];
             503: components["responses"]["Busy"];
         };
     };
@@ -14676,6 +14714,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
             503: components["responses"]["Busy"];
         };
     };
@@ -14801,6 +14840,7 @@ export interface operations {
             };
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["InvalidField"];
             503: components["responses"]["Busy"];
         };
     };
@@ -14979,6 +15019,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     put_classrooms_id_timetable: {
@@ -15103,7 +15144,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/yaml": string;
+                    "application/yaml": unknown;
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -15117,6 +15158,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     post_classrooms_id_wall_code: {
@@ -15149,6 +15191,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
             503: components["responses"]["Busy"];
         };
     };
@@ -15175,6 +15218,7 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["NotSignedIn"];
             403: components["responses"]["Refused"];
+            422: components["responses"]["InvalidField"];
         };
     };
     post_clones_id_accept: {
@@ -15213,6 +15257,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
             503: components["responses"]["Busy"];
         };
     };
@@ -15252,6 +15297,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
             503: components["responses"]["Busy"];
         };
     };
@@ -15299,6 +15345,7 @@ export interface operations {
             };
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["InvalidField"];
             503: components["responses"]["Busy"];
         };
     };
@@ -15383,6 +15430,7 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["NotSignedIn"];
             403: components["responses"]["Refused"];
+            422: components["responses"]["InvalidField"];
         };
     };
     post_devices_bulk: {
@@ -15567,6 +15615,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     patch_devices_id: {
@@ -15605,6 +15654,7 @@ export interface operations {
             };
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["InvalidField"];
             503: components["responses"]["Busy"];
         };
     };
@@ -15638,6 +15688,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     post_devices_id_commands: {
@@ -15816,6 +15867,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     get_devices_id_network: {
@@ -15907,6 +15959,7 @@ export interface operations {
             };
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["InvalidField"];
             503: components["responses"]["Busy"];
         };
     };
@@ -16154,6 +16207,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -16197,6 +16251,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     get_escalations: {
@@ -16330,6 +16385,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     post_exams: {
@@ -16415,6 +16471,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     patch_exams_id: {
@@ -16510,6 +16567,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
             503: components["responses"]["Busy"];
         };
     };
@@ -16607,6 +16665,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     "get_exams_id_records.csv": {
@@ -16639,6 +16698,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     get_exams_id_records_classroom: {
@@ -16672,6 +16732,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     get_faults: {
@@ -16719,6 +16780,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     get_faults_id: {
@@ -16751,6 +16813,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     post_faults_id_state: {
@@ -16841,6 +16904,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     get_incidents: {
@@ -16894,6 +16958,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     "get_incidents_export.csv": {
@@ -16987,6 +17052,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     post_incidents_id_acknowledge: {
@@ -17033,6 +17099,7 @@ export interface operations {
             };
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["InvalidField"];
             503: components["responses"]["Busy"];
         };
     };
@@ -17073,6 +17140,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     post_incidents_id_notes: {
@@ -17166,6 +17234,7 @@ export interface operations {
             };
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["InvalidField"];
             503: components["responses"]["Busy"];
         };
     };
@@ -17292,6 +17361,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     post_inspections: {
@@ -17425,12 +17495,14 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/octet-stream": number[];
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": unknown;
+                    "text/csv": unknown;
                 };
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["NotSignedIn"];
             403: components["responses"]["Refused"];
+            422: components["responses"]["InvalidField"];
         };
     };
     get_lesson_opening: {
@@ -17584,6 +17656,7 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["NotSignedIn"];
             403: components["responses"]["Refused"];
+            422: components["responses"]["InvalidField"];
         };
     };
     post_lessons: {
@@ -17732,6 +17805,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     delete_lessons_id: {
@@ -17762,6 +17836,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
             503: components["responses"]["Busy"];
         };
     };
@@ -17782,7 +17857,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/octet-stream": number[];
+                    "*/*": unknown;
                 };
             };
             206: {
@@ -17790,7 +17865,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/octet-stream": number[];
+                    "*/*": unknown;
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -17812,6 +17887,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     get_lessons_id_lint: {
@@ -17847,6 +17923,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     patch_lessons_id_meta: {
@@ -17937,6 +18014,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     post_lessons_id_review_admit: {
@@ -17983,6 +18061,7 @@ export interface operations {
             };
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["InvalidField"];
             503: components["responses"]["Busy"];
         };
     };
@@ -18030,6 +18109,7 @@ export interface operations {
             };
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["InvalidField"];
             503: components["responses"]["Busy"];
         };
     };
@@ -18077,6 +18157,7 @@ export interface operations {
             };
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["InvalidField"];
             503: components["responses"]["Busy"];
         };
     };
@@ -18124,6 +18205,7 @@ export interface operations {
             };
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["InvalidField"];
             503: components["responses"]["Busy"];
         };
     };
@@ -18171,6 +18253,7 @@ export interface operations {
             };
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["InvalidField"];
             503: components["responses"]["Busy"];
         };
     };
@@ -18277,6 +18360,7 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["NotSignedIn"];
             403: components["responses"]["Refused"];
+            422: components["responses"]["InvalidField"];
         };
     };
     post_maintenance_windows: {
@@ -18362,6 +18446,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
             503: components["responses"]["Busy"];
         };
     };
@@ -18390,6 +18475,7 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["NotSignedIn"];
             403: components["responses"]["Refused"];
+            422: components["responses"]["InvalidField"];
         };
     };
     post_notices: {
@@ -18528,6 +18614,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     get_notices_id_devices: {
@@ -18565,6 +18652,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     get_notification_channels: {
@@ -18723,6 +18811,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
             503: components["responses"]["Busy"];
         };
     };
@@ -18867,6 +18956,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
             503: components["responses"]["Busy"];
         };
     };
@@ -18903,6 +18993,7 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["NotSignedIn"];
             403: components["responses"]["Refused"];
+            422: components["responses"]["InvalidField"];
         };
     };
     "get_order_evidence.zip": {
@@ -19015,6 +19106,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     post_orders: {
@@ -19194,6 +19286,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     patch_orders_id: {
@@ -19402,6 +19495,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     post_orders_id_verdict: {
@@ -19604,6 +19698,7 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["NotSignedIn"];
             403: components["responses"]["Refused"];
+            422: components["responses"]["InvalidField"];
         };
     };
     post_packs: {
@@ -19713,6 +19808,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     get_parts: {
@@ -19748,6 +19844,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     post_parts: {
@@ -19998,6 +20095,7 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["NotSignedIn"];
             403: components["responses"]["Refused"];
+            422: components["responses"]["InvalidField"];
         };
     };
     post_pushes: {
@@ -20120,6 +20218,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     delete_pushes_id: {
@@ -20152,6 +20251,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
             503: components["responses"]["Busy"];
         };
     };
@@ -20190,6 +20290,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     get_pushes_id_forecast: {
@@ -20237,6 +20338,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     get_pushes_id_receipt_summary: {
@@ -20269,6 +20371,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     get_pushes_id_receipts: {
@@ -20310,6 +20413,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     "get_pushes_id_receipts.csv": {
@@ -20342,6 +20446,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     get_readiness: {
@@ -20367,6 +20472,7 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["NotSignedIn"];
             403: components["responses"]["Refused"];
+            422: components["responses"]["InvalidField"];
         };
     };
     post_rectifications: {
@@ -20493,6 +20599,7 @@ export interface operations {
             };
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["InvalidField"];
             503: components["responses"]["Busy"];
         };
     };
@@ -20585,6 +20692,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     put_regions_id_bandwidth_rules: {
@@ -20623,6 +20731,7 @@ export interface operations {
             };
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["InvalidField"];
             503: components["responses"]["Busy"];
         };
     };
@@ -20656,6 +20765,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     put_regions_id_calendar: {
@@ -20735,6 +20845,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     put_regions_id_line: {
@@ -20814,6 +20925,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     put_regions_id_order_slas: {
@@ -21047,7 +21159,9 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/octet-stream": string;
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": unknown;
+                    "text/csv": unknown;
+                    "text/html": unknown;
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -21149,6 +21263,7 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["NotSignedIn"];
             403: components["responses"]["Refused"];
+            422: components["responses"]["InvalidField"];
         };
     };
     post_reports: {
@@ -21234,6 +21349,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     post_reports_id_approve: {
@@ -21274,6 +21390,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
             503: components["responses"]["Busy"];
         };
     };
@@ -21310,6 +21427,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     post_reports_id_correct: {
@@ -21400,6 +21518,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     get_reports_id_figures_figure_rows: {
@@ -21440,6 +21559,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     get_reports_id_file: {
@@ -21463,7 +21583,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/octet-stream": string;
+                    "application/json": unknown;
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": unknown;
+                    "application/zip": unknown;
+                    "text/html": unknown;
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -21485,6 +21608,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     post_reports_id_freeze: {
@@ -21525,6 +21649,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
             503: components["responses"]["Busy"];
         };
     };
@@ -21566,6 +21691,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
             503: components["responses"]["Busy"];
         };
     };
@@ -21662,6 +21788,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
             503: components["responses"]["Busy"];
         };
     };
@@ -21688,6 +21815,7 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["NotSignedIn"];
             403: components["responses"]["Refused"];
+            422: components["responses"]["InvalidField"];
         };
     };
     post_restore_conflicts: {
@@ -21796,6 +21924,7 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["NotSignedIn"];
             403: components["responses"]["Refused"];
+            422: components["responses"]["InvalidField"];
         };
     };
     get_roles: {
@@ -21836,12 +21965,14 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/octet-stream": number[];
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": unknown;
+                    "text/csv": unknown;
                 };
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["NotSignedIn"];
             403: components["responses"]["Refused"];
+            422: components["responses"]["InvalidField"];
         };
     };
     post_schools: {
@@ -21922,6 +22053,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     get_schools_id: {
@@ -21954,6 +22086,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     patch_schools_id: {
@@ -21990,6 +22123,7 @@ export interface operations {
             };
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["InvalidField"];
             503: components["responses"]["Busy"];
         };
     };
@@ -22023,6 +22157,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     put_schools_id_authors: {
@@ -22105,6 +22240,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     post_schools_id_bandwidth_tests: {
@@ -22192,6 +22328,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     put_schools_id_calendar: {
@@ -22271,6 +22408,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     put_schools_id_line: {
@@ -22353,6 +22491,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     put_schools_id_manual_figures: {
@@ -22435,6 +22574,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     put_schools_id_technician_pin: {
@@ -22512,6 +22652,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     post_schools_id_timetables: {
@@ -22603,6 +22744,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     post_schools_id_wall_codes: {
@@ -22635,6 +22777,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
             503: components["responses"]["Busy"];
         };
     };
@@ -22661,6 +22804,7 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["NotSignedIn"];
             403: components["responses"]["Refused"];
+            422: components["responses"]["InvalidField"];
         };
     };
     post_security_events_id_acknowledge: {
@@ -22691,6 +22835,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
             503: components["responses"]["Busy"];
         };
     };
@@ -22762,6 +22907,7 @@ export interface operations {
             };
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["InvalidField"];
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -22811,6 +22957,7 @@ export interface operations {
                 content?: never;
             };
             400: components["responses"]["BadRequest"];
+            422: components["responses"]["InvalidField"];
         };
     };
     get_session_oidc_callback: {
@@ -22836,6 +22983,7 @@ export interface operations {
                 content?: never;
             };
             400: components["responses"]["BadRequest"];
+            422: components["responses"]["InvalidField"];
         };
     };
     get_session_options: {
@@ -23074,6 +23222,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
             503: components["responses"]["Busy"];
         };
     };
@@ -23115,6 +23264,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     "get_ticket_batches_id_usb.zip": {
@@ -23155,6 +23305,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     get_tickets: {
@@ -23259,6 +23410,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
             503: components["responses"]["Busy"];
         };
     };
@@ -23279,12 +23431,14 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/octet-stream": number[];
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": unknown;
+                    "text/csv": unknown;
                 };
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["NotSignedIn"];
             403: components["responses"]["Refused"];
+            422: components["responses"]["InvalidField"];
         };
     };
     get_tree: {
@@ -23518,6 +23672,7 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["NotSignedIn"];
             403: components["responses"]["Refused"];
+            422: components["responses"]["InvalidField"];
         };
     };
     post_users: {
@@ -23640,6 +23795,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     delete_users_id: {
@@ -23678,6 +23834,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
             503: components["responses"]["Busy"];
         };
     };
@@ -23825,6 +23982,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
             503: components["responses"]["Busy"];
         };
     };
@@ -23913,6 +24071,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
         };
     };
     delete_users_id_sessions_session: {
@@ -23944,6 +24103,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
             503: components["responses"]["Busy"];
         };
     };
@@ -23975,6 +24135,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
             503: components["responses"]["Busy"];
         };
     };
@@ -24001,6 +24162,7 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["NotSignedIn"];
             403: components["responses"]["Refused"];
+            422: components["responses"]["InvalidField"];
         };
     };
     post_views: {
@@ -24153,6 +24315,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            422: components["responses"]["InvalidField"];
             503: components["responses"]["Busy"];
         };
     };

@@ -107,6 +107,46 @@ impl Exams<'_> {
         })
     }
 
+    /// How each board was in the exams that ended in a stretch of time and were not cancelled, at some schools; in the order of
+    /// the exams and the classrooms.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(in crate::db) async fn boards_between(
+        &self,
+        schools: &HashSet<i64>,
+        (begin, end): (i64, i64),
+        now: Timestamp,
+    ) -> DbResult<Vec<BoardSilence>> {
+        let exams: Vec<String> = sqlx::query_scalar(
+            "SELECT id FROM exams WHERE to_at >= ? AND to_at < ? AND cancelled_at IS NULL ORDER BY to_at, id",
+        )
+        .bind(begin)
+        .bind(end)
+        .fetch_all(&self.0.read)
+        .await?;
+        let everything = Scope::everything();
+        let mut found = Vec::new();
+        for id in exams {
+            let exam = self.get(&everything, &id, now).await?;
+            let (rooms, _) = self.rooms(&everything, &exam, None, None, now).await?;
+            for room in rooms.into_iter().filter(|room| schools.contains(&room.school_id)) {
+                for board in room.boards {
+                    found.push(BoardSilence {
+                        exam: exam.id.clone(),
+                        name: exam.name.clone(),
+                        school_id: room.school_id,
+                        place: format!("{} {}", room.school, room.classroom),
+                        device: board.id,
+                        verdict: board.verdict.0,
+                        doubt: board.verdict.1,
+                    });
+                }
+            }
+        }
+        Ok(found)
+    }
+
     /// Classrooms of an exam with their boards, and how many have none. Boards that stand there and boards that told of the
     /// exam from there count.
     async fn rooms(
@@ -210,6 +250,25 @@ impl Exams<'_> {
         let without = u32::try_from(all - rooms.len()).unwrap_or(u32::MAX);
         Ok((rooms, without))
     }
+}
+
+/// How one board was in one exam.
+#[derive(Debug)]
+pub(in crate::db) struct BoardSilence {
+    /// The exam.
+    pub(in crate::db) exam: String,
+    /// What it is called.
+    pub(in crate::db) name: String,
+    /// The school.
+    pub(in crate::db) school_id: i64,
+    /// School and classroom.
+    pub(in crate::db) place: String,
+    /// The board.
+    pub(in crate::db) device: String,
+    /// How it was.
+    pub(in crate::db) verdict: Verdict,
+    /// Why nobody knows.
+    pub(in crate::db) doubt: Option<silence::Doubt>,
 }
 
 struct ToldRow {

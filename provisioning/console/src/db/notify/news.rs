@@ -23,6 +23,8 @@ pub struct News {
     pub acts: String,
     /// Who said the last of them that was no climbing; empty: nobody with an account.
     pub by: String,
+    /// Their account, where it is one.
+    pub by_id: Option<i64>,
     /// How it stands.
     pub state: String,
     /// What it came from.
@@ -72,6 +74,8 @@ impl Notify<'_> {
             "SELECT o.id, w.until, w.acts,
                     coalesce((SELECT e.by FROM order_news x JOIN order_events e ON e.order_id = x.order_id AND e.n = x.n
                                WHERE x.order_id = o.id AND e.act <> 'climbed' ORDER BY x.n DESC LIMIT 1), '') AS by,
+                    (SELECT p.id FROM order_news x JOIN order_events e ON e.order_id = x.order_id AND e.n = x.n JOIN users p ON p.username = e.by
+                      WHERE x.order_id = o.id AND e.act <> 'climbed' AND e.by_kind = 'user' ORDER BY x.n DESC LIMIT 1) AS by_id,
                     o.state, o.source, o.school_id, s.name AS school, c.name AS classroom, o.title, o.fault_class, o.urgent, o.tier,
                     o.assigned_to, u.username AS assigned, o.opened_at, o.accepted_at, o.respond_due, o.repair_due
                FROM (SELECT x.order_id, max(x.n) AS until, group_concat(e.act, ' ') AS acts

@@ -178,9 +178,9 @@ impl Orders<'_> {
         opening.text.clone_from(&new.text);
         opening.urgent = new.urgent;
         if let Some(incident) = new.incident_id {
-            let incident = part_at(&mut tx, incident, place).await?.ok_or_else(|| {
-                DbError::Conflict(format!("incident {incident} is not at school {place}"))
-            })?;
+            let incident = part_at(&mut tx, incident, place)
+                .await?
+                .ok_or_else(|| DbError::Conflict(format!("incident {incident} is not at school {place}")))?;
             let taken: Option<i64> = sqlx::query_scalar("SELECT id FROM orders WHERE incident_id = ?")
                 .bind(incident)
                 .fetch_optional(&mut *tx)

@@ -239,9 +239,7 @@ impl Orders<'_> {
     /// # Errors
     /// The database's.
     pub async fn of_incident(&self, scope: &Scope, incident: i64, now: Timestamp) -> DbResult<Vec<Order>> {
-        let mut sql = QueryBuilder::<Sqlite>::new(
-            "WITH p AS (SELECT id FROM incidents WHERE id = ",
-        );
+        let mut sql = QueryBuilder::<Sqlite>::new("WITH p AS (SELECT id FROM incidents WHERE id = ");
         sql.push_bind(incident)
             .push(" OR parent_id = ")
             .push_bind(incident)

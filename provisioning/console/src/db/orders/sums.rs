@@ -1,15 +1,22 @@
 //! Figures of technicians (O8) and what the evidence pack of a vendor holds (O7): all from events.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
+use sqlx::SqliteConnection;
 
 use super::{Orders, read};
 use crate::{
     api::MAX_PAGE_SIZE,
-    api::orders::{OrderAct, OrderClocks, OrderDetail, OrderQuery, OrderSpan, TechnicianFigures},
-    db::{DbResult, scope::Scope, uint},
-    domain::timetables::later,
+    api::orders::{
+        OrderAct, OrderClass, OrderClock, OrderClocks, OrderDetail, OrderQuery, OrderSla, OrderSpan,
+        OrderState, TechnicianFigures,
+    },
+    db::{DbResult, instant, scope::Scope, uint},
+    domain::{
+        orders::{self as rules, hours::Hours},
+        timetables::later,
+    },
 };
 
 /// Most orders of one pack.
@@ -81,7 +88,7 @@ impl Orders<'_> {
         let mut repairs: BTreeMap<String, BTreeSet<(i64, i64)>> = BTreeMap::new();
         for (order, n, act, by, _) in &rows {
             let person = people.entry(by.clone()).or_insert_with(|| blank(by));
-            match crate::domain::orders::act_of(act) {
+            match rules::act_of(act) {
                 Some(OrderAct::Accepted) => person.accepted += 1,
                 Some(OrderAct::OnSite) => person.visits += 1,
                 _ => {
@@ -147,8 +154,7 @@ impl Orders<'_> {
                     .bind(n)
                     .fetch_one(&mut *reading)
                     .await?;
-                let detail =
-                    read::detail(&mut reading, &Scope::everything(), *order, crate::db::instant(at)).await?;
+                let detail = read::detail(&mut reading, &Scope::everything(), *order, instant(at)).await?;
                 let clocks: OrderClocks = self.until(&mut reading, &detail, *n).await?;
                 taken.push(clocks.repair_class_s);
                 person.in_time += u64::from(clocks.repair_kept == Some(true));
@@ -160,12 +166,7 @@ impl Orders<'_> {
     }
 
     /// The clocks as they stood right after the `n`-th event, so that a figure stays what it was.
-    async fn until(
-        &self,
-        tx: &mut sqlx::SqliteConnection,
-        detail: &OrderDetail,
-        n: i64,
-    ) -> DbResult<OrderClocks> {
+    async fn until(&self, tx: &mut SqliteConnection, detail: &OrderDetail, n: i64) -> DbResult<OrderClocks> {
         let events: Vec<_> = detail
             .events
             .iter()
@@ -174,11 +175,11 @@ impl Orders<'_> {
             .collect();
         let hours = super::hours(tx, detail.order.school_id).await?;
         let last = events.last().map_or(detail.order.opened_at, |(_, _, at)| *at);
-        let found = crate::domain::orders::measure(&events, &hours, last);
+        let found = rules::measure(&events, &hours, last);
         let allowed = detail.clocks.allowed.clone();
         let seconds = match allowed.clock {
-            crate::api::orders::OrderClock::Class => found.repair.class_s,
-            crate::api::orders::OrderClock::Wall => found.repair.wall_s,
+            OrderClock::Class => found.repair.class_s,
+            OrderClock::Wall => found.repair.wall_s,
         };
         Ok(OrderClocks {
             repair_wall_s: found.repair.wall_s,
@@ -207,4 +208,95 @@ fn blank(name: &str) -> TechnicianFigures {
         parts: 0,
         inspections: 0,
     }
+}
+
+/// A repair, by the word of an account.
+#[derive(Debug, Clone)]
+pub(in crate::db) struct Repaired {
+    /// The school.
+    pub(in crate::db) school: i64,
+    /// The account.
+    pub(in crate::db) by: String,
+    /// Seconds until then, all rounds together, without the time in which who uses it was asked.
+    pub(in crate::db) wall_s: u64,
+    /// Within what is allowed.
+    pub(in crate::db) in_time: bool,
+    /// What whoever uses it said of it before the time was over: it works, or it does not.
+    pub(in crate::db) works: Option<bool>,
+}
+
+/// Repairs that accounts said of orders in a stretch of time, in the order of the orders and their events. All from events before
+/// its end, so that later ones change nothing.
+pub(in crate::db) async fn repaired(
+    tx: &mut SqliteConnection,
+    schools: &str,
+    (begin, end): (i64, i64),
+) -> DbResult<Vec<Repaired>> {
+    type Row = (i64, i64, String, bool, String, String, String, String, i64);
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT o.id, o.school_id, o.class, o.urgent, e.act, e.state, e.by_kind, e.by, e.at
+           FROM orders o JOIN order_events e ON e.order_id = o.id AND e.at < ?3
+          WHERE o.kind = 'repair' AND o.school_id IN (SELECT value FROM json_each(?1))
+            AND EXISTS (SELECT 1 FROM order_events r WHERE r.order_id = o.id AND r.act = 'repaired' AND r.by_kind = 'user'
+                           AND r.at >= ?2 AND r.at < ?3)
+          ORDER BY o.id, e.n",
+    )
+    .bind(schools)
+    .bind(begin)
+    .bind(end)
+    .fetch_all(&mut *tx)
+    .await?;
+    let mut hours: HashMap<i64, Hours> = HashMap::new();
+    let mut slas: HashMap<(i64, String, bool), OrderSla> = HashMap::new();
+    let mut found = Vec::new();
+    for order in rows.chunk_by(|a, b| a.0 == b.0) {
+        let Some((_, school, class, urgent, ..)) = order.first() else {
+            continue;
+        };
+        if !hours.contains_key(school) {
+            hours.insert(*school, super::hours(tx, *school).await?);
+        }
+        let key = (*school, class.clone(), *urgent);
+        if !slas.contains_key(&key) {
+            let class = rules::class_of(class).unwrap_or(OrderClass::Infrastructure);
+            slas.insert(key.clone(), super::sla(tx, *school, class, *urgent).await?);
+        }
+        let (Some(hours), Some(sla)) = (hours.get(school), slas.get(&key)) else {
+            continue;
+        };
+        let events: Vec<_> = order
+            .iter()
+            .map(|(.., act, state, _, _, at)| {
+                (
+                    rules::act_of(act).unwrap_or(OrderAct::Noted),
+                    rules::state_of(state).unwrap_or(OrderState::Closed),
+                    instant(*at),
+                )
+            })
+            .collect();
+        for (n, (.., by_kind, by, at)) in order.iter().enumerate() {
+            if events[n].0 != OrderAct::Repaired || by_kind != "user" || *at < begin {
+                continue;
+            }
+            let measured = rules::measure(&events[..=n], hours, instant(*at));
+            let seconds = match sla.clock {
+                OrderClock::Class => measured.repair.class_s,
+                OrderClock::Wall => measured.repair.wall_s,
+            };
+            let works = events[n + 1..].iter().find_map(|(act, ..)| match act {
+                OrderAct::Confirmed => Some(Some(true)),
+                OrderAct::Reopened => Some(Some(false)),
+                OrderAct::Repaired => Some(None),
+                _ => None,
+            });
+            found.push(Repaired {
+                school: *school,
+                by: by.clone(),
+                wall_s: measured.repair.wall_s,
+                in_time: seconds <= u64::from(sla.repair_min) * 60,
+                works: works.flatten(),
+            });
+        }
+    }
+    Ok(found)
 }

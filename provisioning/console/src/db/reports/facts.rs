@@ -1,6 +1,6 @@
 //! What is known of a place in a stretch of time, out of the tables of many nouns.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::{Timestamp, civil::Date};
 use sqlx::{FromRow, SqliteConnection};
@@ -8,9 +8,12 @@ use sqlx::{FromRow, SqliteConnection};
 use super::Place;
 use crate::{
     api::usage::{OpeningBy, OpeningQuery},
-    db::{Db, DbResult, ms, parse, scope::Scope, to_json},
+    db::{Db, DbResult, int, ms, parse, scope::Scope, to_json},
     domain::{
-        indicators::facts::{Asset, Cell, Classroom, Device, Facts, Manual, Order, Push, School},
+        indicators::facts::{
+            Asset, Cell, Classroom, Device, ExamBoard, Facts, Manual, Order, Push, Repair, School,
+        },
+        silence::{Doubt, Verdict},
         timetables,
     },
 };
@@ -109,6 +112,7 @@ pub(super) async fn read(db: &Db, place: Place, (from, to): (Date, Date), now: T
         schools: self::schools(&mut reading, &asked).await?,
         pushes: pushes(&mut reading, &asked).await?,
         orders: orders(&mut reading, &asked).await?,
+        repairs: repairs(&mut reading, &asked).await?,
         assets: assets(&mut reading, &asked).await?,
         manual: manual(&mut reading, &asked).await?,
         ..Facts::default()
@@ -120,6 +124,7 @@ pub(super) async fn read(db: &Db, place: Place, (from, to): (Date, Date), now: T
     drop(reading);
     opening(db, place, &asked, now, &mut rooms, &order).await?;
     facts.classrooms = rooms;
+    facts.exams = exams(db, &schools, &asked, now).await?;
     Ok(facts)
 }
 
@@ -425,6 +430,42 @@ async fn orders(reading: &mut SqliteConnection, asked: &Asked) -> DbResult<Vec<O
         }
     };
     Ok(rows.into_iter().map(order).collect())
+}
+
+async fn repairs(reading: &mut SqliteConnection, asked: &Asked) -> DbResult<Vec<Repair>> {
+    let found = crate::db::orders::repaired(reading, &asked.schools, (asked.begin, asked.end)).await?;
+    let repair = |one: crate::db::orders::Repaired| Repair {
+        school: one.school,
+        by: one.by,
+        wall_s: int(one.wall_s),
+        in_time: one.in_time,
+        works: one.works,
+    };
+    Ok(found.into_iter().map(repair).collect())
+}
+
+/// Boards in exams that ended in that time.
+async fn exams(db: &Db, schools: &[i64], asked: &Asked, now: Timestamp) -> DbResult<Vec<ExamBoard>> {
+    let schools: HashSet<i64> = schools.iter().copied().collect();
+    let found = db
+        .exams()
+        .boards_between(&schools, (asked.begin, asked.end), now)
+        .await?;
+    let board = |one: crate::db::exams::BoardSilence| ExamBoard {
+        school: one.school_id,
+        key: format!("{}@{}", one.device, one.exam),
+        label: format!("{} · {}", one.place, one.name),
+        silent: match one.verdict {
+            Verdict::Silent | Verdict::AllowedAudio => Some(true),
+            Verdict::NotMuted => Some(false),
+            Verdict::Unknown | Verdict::Running => None,
+        },
+        why: match one.doubt {
+            Some(Doubt::NotChecked | Doubt::ChainBroken) => "exam_in_doubt",
+            _ => "no_exam_record",
+        },
+    };
+    Ok(found.into_iter().map(board).collect())
 }
 
 async fn assets(reading: &mut SqliteConnection, asked: &Asked) -> DbResult<Vec<Asset>> {

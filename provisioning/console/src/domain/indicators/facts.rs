@@ -13,6 +13,10 @@ pub struct Facts {
     pub pushes: Vec<Push>,
     /// Orders that were opened in that time and not cancelled.
     pub orders: Vec<Order>,
+    /// Repairs that accounts said in that time.
+    pub repairs: Vec<Repair>,
+    /// Boards in exams that ended in that time.
+    pub exams: Vec<ExamBoard>,
     /// Equipment in use.
     pub assets: Vec<Asset>,
     /// What was typed in.
@@ -154,6 +158,36 @@ pub struct Order {
     pub confirmed: bool,
     /// Closed.
     pub closed: bool,
+}
+
+/// A repair by somebody's word.
+#[derive(Debug, Clone, Default)]
+pub struct Repair {
+    /// The school.
+    pub school: i64,
+    /// The account.
+    pub by: String,
+    /// Seconds until then.
+    pub wall_s: i64,
+    /// Within what is allowed.
+    pub in_time: bool,
+    /// What whoever uses it said of it by the end of that time: it works, or it does not.
+    pub works: Option<bool>,
+}
+
+/// A board in an exam.
+#[derive(Debug, Clone, Default)]
+pub struct ExamBoard {
+    /// The school.
+    pub school: i64,
+    /// Board and exam.
+    pub key: String,
+    /// School, classroom and exam.
+    pub label: String,
+    /// Whether it was silent but for the listening audio that was allowed; none: nobody knows.
+    pub silent: Option<bool>,
+    /// Why nobody knows, see the dictionary's reasons.
+    pub why: &'static str,
 }
 
 /// A piece of equipment in use.

@@ -52,6 +52,10 @@ pub enum RowKind {
     Push,
     /// 工单.
     Order,
+    /// 运维人员, at one school.
+    Technician,
+    /// 终端 in one exam.
+    Exam,
     /// 设备台账的一行.
     Asset,
 }

@@ -1,8 +1,10 @@
 //! One function per indicator. Each turns what is known into rows; see `data/indicators.toml` for what they mean.
 
+use std::collections::BTreeMap;
+
 use super::{
     Indicator, Row,
-    facts::{Classroom, Device, Facts, Order, School},
+    facts::{Classroom, Device, ExamBoard, Facts, Order, Repair, School},
 };
 
 /// The rows of an indicator, in the order of their places; none: there is no function of that name.
@@ -41,6 +43,10 @@ pub fn rows(indicator: &Indicator, facts: &Facts) -> Option<Vec<Row>> {
             .filter(|order| order.rectification)
             .map(|order| order_row(order, i64::from(order.closed)))
             .collect(),
+        "technician_in_time" => technicians(facts, |repair| Some(i64::from(repair.in_time))),
+        "technician_repair_hours" => technicians(facts, |repair| Some(repair.wall_s)),
+        "technician_first_fix" => technicians(facts, |repair| repair.works.map(i64::from)),
+        "exam_silence" => facts.exams.iter().map(exam_silence).collect(),
         "assets_answered_for" => assets_answered_for(facts),
         _ if indicator.manual => manual(indicator, facts),
         _ => return None,
@@ -226,6 +232,40 @@ fn timed(order: &Order, seconds: Option<i64>) -> Row {
     match seconds {
         Some(seconds) => order_row(order, seconds),
         None => Row::unknown(order.school, order.id, &order.label, 1, "not_yet"),
+    }
+}
+
+/// A row for each account at each school where it repaired something: the sum of what is known of its repairs, and how many of
+/// them that is.
+fn technicians(facts: &Facts, of: fn(&Repair) -> Option<i64>) -> Vec<Row> {
+    let mut people: BTreeMap<(i64, &str), (i64, i64, i64)> = BTreeMap::new();
+    for repair in &facts.repairs {
+        let sums = people.entry((repair.school, &repair.by)).or_default();
+        match of(repair) {
+            Some(num) => {
+                sums.0 = sums.0.saturating_add(num);
+                sums.1 += 1;
+            }
+            None => sums.2 += 1,
+        }
+    }
+    let mut rows = Vec::with_capacity(people.len());
+    for school in &facts.schools {
+        for ((_, by), (num, den, unknown)) in people.range((school.id, "")..(school.id + 1, "")) {
+            let (key, label) = (format!("{by}@{}", school.id), format!("{by} · {}", school.name));
+            rows.push(match den {
+                0 => Row::unknown(school.id, key, label, *unknown, "not_yet"),
+                den => Row::known(school.id, key, label, *num, *den).but(*unknown, "not_yet"),
+            });
+        }
+    }
+    rows
+}
+
+fn exam_silence(board: &ExamBoard) -> Row {
+    match board.silent {
+        Some(silent) => Row::known(board.school, &board.key, &board.label, i64::from(silent), 1),
+        None => Row::unknown(board.school, &board.key, &board.label, 1, board.why),
     }
 }
 

@@ -61,7 +61,12 @@ async fn due(app: &AppState, news: &News, now: Timestamp) -> DbResult<Vec<NewMes
                 ("", Vec::new())
             }
             _ if reopened => ("notify_order_reopened", orders.responsible(news.school_id).await?),
-            _ => ("notify_order_offered", orders.responsible(news.school_id).await?),
+            // Who opened it knows.
+            _ => {
+                let mut people = orders.responsible(news.school_id).await?;
+                people.retain(|person| Some(*person) != news.by_id);
+                ("notify_order_offered", people)
+            }
         };
         messages = compose(app, news, code, people, now).await?;
     }

@@ -46,6 +46,7 @@ const en: typeof zhCN = {
     at: "As of {at}", old: "The device is not online; this is what it said last.", never: "The device has not told of its network yet.", traffic: "Traffic", lastHours: "last {count} hours", lastDays: "last {count} days", in: "In, all told", out: "Out, all told",
     class: { lessons: "Lessons (line)", lan: "Lessons (from own school)", given: "Lessons (given to own school)", telemetry: "Telemetry", other: "Other" }, note: "Lessons between boards of one school do not use its line; “other” is what other programs and the system fetch.", history: "Over time",
   },
+  reportOwn: "You handed it in; somebody else has to judge it.",
   incidentOrder: { title: "Work orders", none: "No order yet.", forIt: "for this incident", onBoards: "other orders on the boards affected", made: "Order opened; it and the incident name each other", school: "Which school", schoolText: "Several schools are affected; each has an order of its own.", text: "{incident}: {cause}, {open} not back of {all}.", from: "From incident", told: "Messages" },
 };
 export default en;

@@ -44,5 +44,6 @@ export default {
     at: "{at} 的情况", old: "终端现在不在线，下面是它最后说的。", never: "终端还没有说过它的网络。", traffic: "流量", lastHours: "近 {count} 小时", lastDays: "近 {count} 天", in: "共收到", out: "共发出",
     class: { lessons: "课程（线路）", lan: "课程（同校取得）", given: "课程（分给同校）", telemetry: "上报", other: "其他" }, note: "同校终端之间传的课程不占学校线路；“其他”包括系统更新、考试和别的程序。", history: "变化",
   },
+  reportOwn: "您上报的报表，要由另一个人审核。",
   incidentOrder: { title: "工单", none: "还没有工单。", forIt: "为这个事件开的", onBoards: "受影响终端上的其他工单", made: "已开工单，事件和工单互相关联", school: "哪所学校的工单", schoolText: "这个事件涉及几所学校，每所学校一张工单。", text: "{incident}：{cause}，{open} 台未恢复，共 {all} 台。", from: "来自事件", told: "通知" },
 };
