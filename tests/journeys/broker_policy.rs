@@ -334,10 +334,9 @@ async fn lane(version: &'static str) -> Result<Lane> {
             mosquitto: (wanted_there, outcome("mosquitto", there)),
         });
     }
-    Ok(Lane {
-        rows,
-        server: server.version()?,
-    })
+    let named = server.version()?;
+    server.kill().await?;
+    Ok(Lane { rows, server: named })
 }
 
 fn shown(tried: &Try, keys: &[Key]) -> String {

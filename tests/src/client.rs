@@ -14,6 +14,15 @@ pub struct Console {
     cookie: String,
 }
 
+impl std::fmt::Debug for Console {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The cookie is a secret.
+        f.debug_struct("Console")
+            .field("base", &self.base)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Console {
     /// Signs in. `base` is the address of the web listener without a slash at its end.
     ///
@@ -39,6 +48,17 @@ impl Console {
             .context("Failed to sign in: no session cookie")?;
         console.cookie = cookie.to_str()?.split(';').next().unwrap_or_default().to_owned();
         Ok(console)
+    }
+
+    /// A file of the console that needs no session.
+    ///
+    /// # Errors
+    /// Not reachable, or any answer but a success.
+    pub async fn text(base: &str, path: &str) -> Result<String> {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build()?;
+        let answer = http.get(format!("{base}{path}")).send().await?;
+        Ok(answer.error_for_status()?.text().await?)
     }
 
     async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Response> {
@@ -75,11 +95,23 @@ impl Console {
     /// # Errors
     /// As [`Console::get`].
     pub async fn upload(&self, path: &str, name: &str, file: &[u8]) -> Result<Value> {
-        let mut body =
-            format!("--X\r\ncontent-disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\n")
-                .into_bytes();
-        body.extend_from_slice(file);
-        body.extend_from_slice(b"\r\n--X--\r\n");
+        self.form(path, &[("file", Some(name), file)]).await
+    }
+
+    /// `POST`s several parts as `multipart/form-data`: name, file name where it is a file, bytes.
+    ///
+    /// # Errors
+    /// As [`Console::get`].
+    pub async fn form(&self, path: &str, parts: &[(&str, Option<&str>, &[u8])]) -> Result<Value> {
+        let mut body = Vec::new();
+        for (name, file, bytes) in parts {
+            let file = file.map_or(String::new(), |file| format!("; filename=\"{file}\""));
+            let head = format!("--X\r\ncontent-disposition: form-data; name=\"{name}\"{file}\r\n\r\n");
+            body.extend_from_slice(head.as_bytes());
+            body.extend_from_slice(bytes);
+            body.extend_from_slice(b"\r\n");
+        }
+        body.extend_from_slice(b"--X--\r\n");
         let answer = self
             .http
             .post(format!("{}/api/v1{path}", self.base))
@@ -92,6 +124,11 @@ impl Console {
         let (status, text) = (answer.status(), answer.text().await?);
         anyhow::ensure!(status.is_success(), "POST {path}: {status}: {text}");
         serde_json::from_str(&text).with_context(|| format!("{path}: the answer is not JSON"))
+    }
+
+    /// The session's cookie, `name=value`.
+    pub fn cookie(&self) -> &str {
+        &self.cookie
     }
 
     async fn json(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {

@@ -7,6 +7,8 @@ pub mod capture;
 pub mod client;
 pub mod county;
 pub mod fleet;
+pub mod fuzz;
+pub mod hostile;
 pub mod island;
 pub mod kit;
 pub mod netns;

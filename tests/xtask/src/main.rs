@@ -6,6 +6,7 @@ mod built;
 mod check;
 mod demo;
 mod queue;
+mod schemathesis;
 mod setup;
 mod sh;
 mod soak;
@@ -39,6 +40,8 @@ enum Command {
     Fleet(bench::fleet::Options),
     /// The agent while its console cannot be reached: its memory over two hours.
     Soak(soak::Options),
+    /// Cases made from the API document, against a real console with two counties, as everybody; see docs/src/security/controls.md.
+    Schemathesis(schemathesis::Args),
     /// Figures, printed side by side; nothing is asserted.
     Bench {
         #[command(subcommand)]
@@ -59,6 +62,7 @@ fn main() -> std::process::ExitCode {
         ),
         Command::Fleet(options) => bench::fleet::stay(&options),
         Command::Soak(options) => soak::run(&options),
+        Command::Schemathesis(args) => schemathesis::run(args),
         Command::Bench { which } => bench::run(which),
     };
     match done {

@@ -247,10 +247,39 @@ pub(crate) fn everything() -> Result<()> {
                 .current_dir(std::env::temp_dir()))?;
         }
     }
+    schemathesis()?;
     if let Err(error) = old_engine() {
         println!("-- the pages will NOT be shown in a real Chromium 61: {error:#}");
     }
     println!("== set-up done");
+    Ok(())
+}
+
+/// What makes cases from the API document, from PyPI into `.bbt/schemathesis`; a set-up of other versions is replaced.
+pub(crate) fn schemathesis() -> Result<()> {
+    let wanted = root().join("tests/schemathesis/requirements.txt");
+    let folder = root().join(".bbt/schemathesis");
+    let (there, program) = (folder.join("requirements.txt"), folder.join("bin/st"));
+    if fs::read(&there).ok() == fs::read(&wanted).ok()
+        && answers(&program.to_string_lossy(), &["--version"]).is_some()
+    {
+        return Ok(());
+    }
+    let python = Need {
+        program: "python3",
+        args: &["-m", "venv", "--help"],
+        package: "python3 python3-venv",
+        why: "runs schemathesis",
+    };
+    install([python].iter().filter(|need| !is_there(need)))?;
+    println!("-- schemathesis (20 MB from PyPI, once)");
+    let _ = fs::remove_dir_all(&folder);
+    run(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
+    run(Command::new(folder.join("bin/python"))
+        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"])
+        .arg(&wanted))
+    .context("Failed to install schemathesis; see that this machine reaches PyPI and has Python 3.10 or newer, then run again")?;
+    fs::copy(&wanted, &there)?;
     Ok(())
 }
 

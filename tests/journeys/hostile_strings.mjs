@@ -1,0 +1,117 @@
+// Opens every page of the console whose data is full of scripts and formulas, every tab on it, and says what happened.
+//   node hostile_strings.mjs, with BBT_URL, BBT_USER, BBT_PASSWORD, BBT_IDS (ids by page) and BBT_MORE (further addresses)
+// The pages are those of the router: a new one that is not opened here is told as a fault.
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
+
+const web = fileURLToPath(new URL("../../provisioning/web/", import.meta.url));
+const { chromium } = createRequire(`${web}package.json`)("playwright-core");
+const { BBT_URL: base, BBT_USER: user, BBT_PASSWORD: password } = process.env;
+const ids = JSON.parse(process.env.BBT_IDS);
+const ARGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+
+/** Addresses by the name of their route. */
+function addresses() {
+  const text = readFileSync(`${web}src/router.ts`, "utf8");
+  const found = [];
+  for (const [, path, name] of text.matchAll(/path: "([^"]*)", name: "([^"]+)"/g)) {
+    const whole = path.startsWith("/") ? path : `/${path}`;
+    if (whole.includes("*")) found.push("/no/such/page");
+    else if (!whole.includes(":")) found.push(whole);
+    else if (ids[name] === undefined) faults.push(`the page ${name} (${whole}) is not opened: no id of it in hostile_strings.rs`);
+    else found.push(whole.replace(/:\w+(\([^)]*\))?/, ids[name]));
+  }
+  return found;
+}
+
+const faults = [];
+const shown = new Set();
+const pages = addresses().concat(JSON.parse(process.env.BBT_MORE));
+const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ARGS });
+const context = await browser.newContext({ locale: "zh-CN", timezoneId: "Asia/Shanghai", viewport: { width: 1600, height: 1000 } });
+await context.addInitScript(() => {
+  window.bbtRefused = [];
+  document.addEventListener("securitypolicyviolation", (e) => window.bbtRefused.push(`${e.effectiveDirective} ${e.blockedURI} ${e.sample}`));
+});
+
+async function watched() {
+  const page = await context.newPage();
+  page.on("dialog", (d) => { faults.push(`${page.url()}: a dialog: ${d.message()}`); void d.dismiss(); });
+  page.on("pageerror", (e) => faults.push(`${page.url()}: script error: ${e.message}`));
+  page.on("console", (m) => { if (m.type() === "error" && !/status of 4\d\d/.test(m.text())) faults.push(`${page.url()}: ${m.text()}`); });
+  page.on("request", (r) => {
+    const url = new URL(r.url());
+    if (/^https?:$/.test(url.protocol) && url.origin !== base) faults.push(`${page.url()}: a request left the console: ${r.url()}`);
+    if (/^\/x$|\/x\?|bbtHit|%3Cimg/i.test(url.pathname)) faults.push(`${page.url()}: asked for ${url.pathname}`);
+  });
+  return page;
+}
+
+/** What stands in the page that none of ours may hold. */
+async function look(page, where) {
+  const seen = await page.evaluate(() => {
+    const all = (selector) => [...document.querySelectorAll(selector)].map((e) => e.outerHTML.slice(0, 200));
+    return {
+      ran: window.bbtHit,
+      elements: all("[data-bbt], iframe[srcdoc], [onerror], [onload], [onclick], script:not([src]):not([type='application/json'])"),
+      links: all("a[href]").length === 0 ? [] : [...document.links].filter((a) => !/^(https?|mailto|tel|blob):$/.test(a.protocol)).map((a) => a.outerHTML.slice(0, 200)),
+      refused: window.bbtRefused.splice(0),
+      texts: (document.body.innerText.match(/data-bbt/g) ?? []).length,
+    };
+  });
+  if (seen.ran !== undefined) faults.push(`${where}: a script ran (${seen.ran})`);
+  for (const element of seen.elements) faults.push(`${where}: an element came in: ${element}`);
+  for (const link of seen.links) faults.push(`${where}: a link that is no address: ${link}`);
+  for (const refused of seen.refused) faults.push(`${where}: the policy had to refuse ${refused}`);
+  if (seen.texts > 0) shown.add(where.split("#")[0]);
+}
+
+async function settle(page) {
+  await page.waitForLoadState("domcontentloaded");
+  await page.waitForFunction(() => !document.querySelector(".el-skeleton, .el-loading-mask:not([style*='none'])"), null, { timeout: 8_000 }).catch(() => {});
+  await page.waitForTimeout(120);
+}
+
+async function visit(page, path) {
+  await page.goto(base + path);
+  await settle(page);
+  await look(page, path);
+  // Every tab, every choice of view: what is behind it is only made then.
+  const tabs = page.locator("main .el-tabs__item:visible, main .el-radio-button:visible");
+  for (let n = 0; n < Math.min(await tabs.count(), 12); n += 1) {
+    await tabs.nth(n).click({ timeout: 1_500 }).catch(() => {});
+    await settle(page);
+    await look(page, `${path}#${n}`);
+  }
+  // A tooltip and what opens at the first row.
+  const first = page.locator("main .el-table__row:visible, main .el-table-v2__row:visible").first();
+  if (await first.count()) {
+    await first.hover({ timeout: 1_000 }).catch(() => {});
+    await first.locator(".el-table__expand-icon, button, .el-link").first().click({ timeout: 600 }).catch(() => {});
+    await settle(page);
+    await look(page, `${path}#row`);
+  }
+}
+
+const page = await watched();
+await page.goto(`${base}/sign-in`);
+await page.fill("#username", user);
+await page.fill("#password", password);
+await page.keyboard.press("Enter");
+await page.waitForURL((url) => !url.pathname.includes("sign-in"));
+await settle(page);
+
+const queue = pages.filter((path) => path !== "/sign-in");
+await Promise.all(Array.from({ length: 3 }, async () => {
+  const own = await watched();
+  for (let path = queue.shift(); path !== undefined; path = queue.shift()) {
+    try {
+      await visit(own, path);
+    } catch (cause) {
+      faults.push(`${path}: ${String(cause.message).split("\n")[0]}`);
+    }
+  }
+}));
+await browser.close();
+console.log(JSON.stringify({ pages: pages.length, shown: [...shown].sort(), faults: [...new Set(faults)] }));
