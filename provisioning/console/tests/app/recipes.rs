@@ -469,7 +469,7 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
                 .app
                 .db
                 .devices()
-                .reports(&[report], jiff::Timestamp::now())
+                .reports(&[report], Timestamp::now())
                 .await
                 .unwrap();
             vec![get("/devices/choices").mentions(board)]
