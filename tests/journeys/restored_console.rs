@@ -14,10 +14,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use common::{County, picture_lesson, shelf};
 use serde_json::{Value, json};
-use system_tests::{
-    county::push,
-    stand::{Classroom, until},
-};
+use system_tests::stand::{Classroom, until};
 
 const LIMIT: Duration = Duration::from_secs(30);
 /// How long a board that is ahead is watched to stay as it is.
@@ -56,8 +53,7 @@ async fn what_boards_have_had_since_the_copy_is_asked_about() -> Result<()> {
 
     // After it: the first board is given another lesson, the second is off, a third is enrolled.
     county.classrooms[1].kill();
-    picture_lesson(&county, "after")?;
-    push(&county.console).await?;
+    give(&county, "after").await?;
     until("the first board has both lessons", LIMIT, || {
         has(&county.classrooms[0], &["before", "after"])
     })
@@ -110,8 +106,7 @@ async fn what_boards_have_had_since_the_copy_is_asked_about() -> Result<()> {
     );
 
     // What is pushed now goes to nobody who may be ahead, and the board keeps what it has.
-    picture_lesson(&county, "later")?;
-    push(&county.console).await?;
+    give(&county, "later").await?;
     let watched = Instant::now();
     while watched.elapsed() < WATCHED {
         let now = county.console.get(&format!("/devices/{id}")).await?;
@@ -152,6 +147,16 @@ async fn what_boards_have_had_since_the_copy_is_asked_about() -> Result<()> {
         now["held_generation"],
         begun.elapsed().as_secs_f32()
     );
+    Ok(())
+}
+
+/// A lesson and a push of it to the whole county.
+async fn give(county: &County, id: &str) -> Result<()> {
+    picture_lesson(county, id)?;
+    let tree = county.console.get("/tree").await?;
+    let target = json!({ "kind": "region", "id": tree["regions"][0]["id"] });
+    let body = json!({ "lesson_ids": [id], "target": target, "pinned": false });
+    county.console.post("/pushes", body).await?;
     Ok(())
 }
 

@@ -162,7 +162,7 @@ await dialog.locator("#why").fill("证书外泄");
 await button(dialog, "吊销证书").click();
 await panel.getByText(/证书外泄/).waitFor();
 await panel.locator(".el-tag").getByText("已吊销").first().waitFor();
-await until("it is cut off", async () => (await device(waiting)).state === "offline");
+await until("it is cut off", async () => (await device(waiting)).state !== "online");
 
 const second = await device(copy);
 await page.goto(`${base}/devices/${second.id}?tab=identity`);
