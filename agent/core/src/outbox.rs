@@ -274,6 +274,8 @@ pub struct Outbox<R: Record = HealthSample> {
     told: u64,
     /// From then on a batch asks for an ack.
     ask_at: Millis,
+    /// A part of a backlog went out last: what is left of it asks for an ack, however little it is.
+    tail: bool,
     effects: VecDeque<Effect<R>>,
 }
 
@@ -299,6 +301,7 @@ impl<R: Record> Outbox<R> {
             live: 0,
             told: 0,
             ask_at: Millis::default(),
+            tail: false,
             effects: VecDeque::new(),
             current,
         };
@@ -650,6 +653,7 @@ impl<R: Record> Outbox<R> {
                 self.told = 0;
                 let batch = self.batch();
                 let all = self.ends_backlog(&batch);
+                self.tail = !all;
                 (batch, all)
             }
         };
@@ -661,7 +665,8 @@ impl<R: Record> Outbox<R> {
         }
         if let Some(told) = told {
             self.told = told;
-            batch.quiet = now < self.ask_at;
+            let tail = std::mem::take(&mut self.tail);
+            batch.quiet = now < self.ask_at && !tail;
         }
         if batch.quiet {
             if self.writing.is_none() {

@@ -332,11 +332,13 @@ pub enum Noun {
     Order,
     /// An incident, an alert, a rule.
     Incident,
+    /// A report.
+    Report,
 }
 
 impl Noun {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Tree,
         Self::Device,
         Self::Lesson,
@@ -348,6 +350,7 @@ impl Noun {
         Self::User,
         Self::Order,
         Self::Incident,
+        Self::Report,
     ];
 
     /// The event's name, and the row in the database's table of revisions.
@@ -364,6 +367,7 @@ impl Noun {
             Self::User => "user",
             Self::Order => "order",
             Self::Incident => "incident",
+            Self::Report => "report",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Schemathesis over the API document as everybody, for as long as one likes; the same with few cases is the test `fuzzed_api`.
+//! Schemathesis over the API document as everybody, for as long as one likes.
 
 use std::fs;
 

@@ -49,6 +49,7 @@ const fn action_of(noun: Noun) -> &'static str {
         Noun::User => "users.read",
         Noun::Order => "orders.read",
         Noun::Incident => "alerts.read",
+        Noun::Report => "reports.read",
     }
 }
 

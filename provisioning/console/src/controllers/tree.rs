@@ -66,6 +66,7 @@ pub async fn add_school(
 /// Adds a classroom.
 #[utoipa::path(post, path = "/classrooms", tag = "tree", request_body = NewClassroom, responses(
     (status = 201, body = Created),
+    (status = 404, body = schema::Problem, content_type = "application/problem+json"),
     (status = 409, body = schema::Problem, content_type = "application/problem+json"),
     (status = 422, body = schema::Problem, content_type = "application/problem+json"),
 ))]

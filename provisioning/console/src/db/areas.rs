@@ -178,6 +178,13 @@ impl Areas<'_> {
             }
         };
         scope.need_region(region)?;
+        if new.region_id != region {
+            scope.need_region(new.region_id)?;
+            return Err(DbError::Conflict(format!(
+                "an area stays in its region {region}; make another for region {}",
+                new.region_id
+            )));
+        }
         let there: Option<i64> = sqlx::query_scalar("SELECT id FROM regions WHERE id = ?")
             .bind(region)
             .fetch_optional(&mut *tx)

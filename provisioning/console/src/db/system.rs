@@ -55,7 +55,7 @@ impl Db {
     /// The database's.
     pub async fn within(&self, scope: &Scope, noun: Noun, id: &str) -> DbResult<bool> {
         let mut sql = match noun {
-            Noun::Tree => return Ok(false),
+            Noun::Tree | Noun::Report => return Ok(false),
             Noun::Device | Noun::Standing => {
                 let mut sql = QueryBuilder::<Sqlite>::new(
                     "SELECT 1 FROM devices d JOIN classrooms c ON c.id = d.classroom_id WHERE d.id = ",

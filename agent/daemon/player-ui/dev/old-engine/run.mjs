@@ -8,6 +8,7 @@
 // when ok.
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import WebSocket from 'ws';
@@ -27,7 +28,11 @@ const display = await new Promise((done, failed) => {
   screen.on('exit', () => failed(new Error('Xvfb ended')));
   screen.stdio[3].once('data', (bytes) => done(`:${String(bytes).trim()}`));
 });
-const port = 20000 + process.pid % 20000;
+/** One that the system gives nobody else just now. */
+const port = await new Promise((done, failed) => {
+  const holder = createServer().once('error', failed);
+  holder.listen(0, '127.0.0.1', () => { const { port: free } = holder.address(); holder.close(() => done(free)); });
+});
 const qt = join(engine, 'PyQt5/Qt');
 const browser = spawn(join(engine, 'launch'), ['about:blank'], {
   stdio: ['ignore', 'ignore', 'pipe'],
@@ -41,11 +46,18 @@ let complaint = '';
 browser.stderr.on('data', (bytes) => { complaint = (complaint + bytes).slice(-2000); });
 const end = () => { browser.kill('SIGKILL'); screen.kill('SIGKILL'); };
 process.on('exit', end);
+// An engine that hangs is a failure that says where, and no wait without an end.
+const fail = (why) => {
+  console.log(JSON.stringify({ ...result, ok: false, why, complaint }, null, 1));
+  process.exit(1);
+};
+setTimeout(() => fail('not done within 300 s'), 300_000);
+browser.on('exit', (code, signal) => fail(`the engine ended by itself: ${code ?? signal}`));
 
 async function target() {
   for (let i = 0; i < 100; i += 1) {
     try {
-      const pages = await (await fetch(`http://127.0.0.1:${port}/json`)).json();
+      const pages = await (await fetch(`http://127.0.0.1:${port}/json`, { signal: AbortSignal.timeout(2_000) })).json();
       if (pages.length) return pages[0].webSocketDebuggerUrl;
     } catch { /* not up yet */ }
     await wait(200);
@@ -63,6 +75,7 @@ socket.on('message', (text) => {
   if (said.id) {
     const answer = asked.get(said.id);
     asked.delete(said.id);
+    if (!answer) return;
     if (said.error) answer.failed(new Error(said.error.message)); else answer.done(said.result);
   } else if (said.method === 'Runtime.exceptionThrown') {
     const { exceptionDetails: what } = said.params;
@@ -80,7 +93,9 @@ socket.on('message', (text) => {
 });
 const ask = (method, params = {}) => new Promise((done, failed) => {
   number += 1;
-  asked.set(number, { done, failed });
+  const late = setTimeout(() => failed(new Error(`${method} was not answered within 45 s: ${String(params.expression ?? params.url ?? '').slice(0, 120)}`)), 45_000);
+  const over = (then) => (value) => { clearTimeout(late); then(value); };
+  asked.set(number, { done: over(done), failed: over(failed) });
   socket.send(JSON.stringify({ id: number, method, params }));
 });
 async function evaluate(expression, contextId) {
@@ -197,6 +212,7 @@ for (const [kind, look] of Object.entries(looks)) {
 }
 result.ok = result.checks.every((c) => c.ok);
 console.log(JSON.stringify(result, null, 1));
+browser.removeAllListeners('exit');
 socket.terminate();
 end();
 process.exit(result.ok ? 0 : 1);

@@ -281,6 +281,24 @@ impl Orders<'_> {
             DbError::Conflict("say where: a school, classroom, device or piece of equipment".to_owned())
         })?;
         scope.need_school(school)?;
+        // What is named beside must be of the same school.
+        if let Some(named) = new.school_id.filter(|named| *named != school) {
+            scope.need_school(named)?;
+            return Err(DbError::Conflict(format!(
+                "school {named} is not where the rest is, which is school {school}; leave it out"
+            )));
+        }
+        if let Some(asset) = new.asset_id {
+            let at: i64 = sqlx::query_scalar("SELECT school_id FROM assets WHERE id = ?")
+                .bind(asset)
+                .fetch_one(&mut *tx)
+                .await?;
+            if at != school {
+                return Err(DbError::Conflict(format!(
+                    "the equipment {asset} is of another school; leave out where it is"
+                )));
+            }
+        }
         let there: Option<i64> = sqlx::query_scalar("SELECT id FROM schools WHERE id = ?")
             .bind(school)
             .fetch_optional(tx)
