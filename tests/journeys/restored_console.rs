@@ -53,6 +53,7 @@ async fn what_boards_have_had_since_the_copy_is_asked_about() -> Result<()> {
 
     // After it: the first board is given another lesson, the second is off, a third is enrolled.
     county.classrooms[1].kill();
+    let before = county.device(0).await?["held_generation"].as_u64();
     give(&county, "after").await?;
     until("the first board has both lessons", LIMIT, || {
         has(&county.classrooms[0], &["before", "after"])
@@ -63,7 +64,12 @@ async fn what_boards_have_had_since_the_copy_is_asked_about() -> Result<()> {
         has(&county.classrooms[2], &["before", "after"])
     })
     .await?;
-    let first = county.device(0).await?;
+    // A board tells what it holds a little after it holds it.
+    let first = until("the console knows what the first has", LIMIT, async || {
+        let first = county.device(0).await?;
+        Ok((first["held_generation"].as_u64() > before).then_some(first))
+    })
+    .await?;
     let (id, generation) = (
         text(&first, "id")?,
         first["held_generation"].as_u64().context("no generation")?,

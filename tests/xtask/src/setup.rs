@@ -247,7 +247,6 @@ pub(crate) fn everything() -> Result<()> {
                 .current_dir(std::env::temp_dir()))?;
         }
     }
-    schemathesis()?;
     if let Err(error) = old_engine() {
         println!("-- the pages will NOT be shown in a real Chromium 61: {error:#}");
     }
