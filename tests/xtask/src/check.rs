@@ -98,6 +98,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         Ok(())
     })?;
     let built = built.context("nothing was built")?;
+    // Now, so that one that would be left out is told before anything has run.
+    let journeys = built.journeys(&[])?;
     step("tests", || {
         notes.extend(queue::run(built.crates(), 1, &built.logs())?);
         Ok(())
@@ -106,7 +108,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         run_cargo(&["test", "--workspace", "--doc", "--quiet"])
     })?;
     step("house and journeys", || {
-        notes.extend(queue::run(built.journeys(&[])?, options.jobs, &built.logs())?);
+        notes.extend(queue::run(journeys, options.jobs, &built.logs())?);
         Ok(())
     })?;
     println!("\n== all green in {} s", start.elapsed().as_secs());
