@@ -160,6 +160,19 @@ impl Power {
         self.state = State::Off;
     }
 
+    /// Takes the power at once, and gives it again after a rest. Nothing changes when there is none to take.
+    pub fn cycle(&mut self, stopped: StopReason, started: BootReason, now: Instant) {
+        if self.rails() {
+            self.end(stopped, After::Start(started), now);
+        }
+    }
+
+    /// Off on the way to a start.
+    #[must_use]
+    pub const fn resting(&self) -> bool {
+        matches!(self.state, State::Resting { .. })
+    }
+
     /// The SoC was reset without losing power.
     pub const fn was_reset(&mut self, stopped: StopReason, started: BootReason) {
         self.last_stop = Some(stopped);

@@ -25,6 +25,7 @@ pub struct Thermal {
     limits: ThermalLimits,
     level: ThermalLevel,
     sensor: Sensor,
+    warned: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -108,6 +109,18 @@ impl ThermalLimits {
         self.cut
     }
 
+    /// From here on the SoC must stop.
+    #[must_use]
+    pub const fn shutdown(&self) -> CentiCelsius {
+        self.shutdown
+    }
+
+    /// From here on the agent is warned: half way from the first limit to the second.
+    #[must_use]
+    pub const fn warn(&self) -> CentiCelsius {
+        CentiCelsius(self.derate.0 + (self.shutdown.0 - self.derate.0) / 2)
+    }
+
     fn level_at(&self, temperature: CentiCelsius) -> ThermalLevel {
         if temperature >= self.cut {
             ThermalLevel::Cut
@@ -136,6 +149,7 @@ impl Thermal {
             limits,
             level: ThermalLevel::Normal,
             sensor,
+            warned: false,
         }
     }
 
@@ -155,6 +169,8 @@ impl Thermal {
             lost_at: now.after(self.limits.lost_after),
         };
 
+        // Cooled by the hysteresis, the next rise is worth another warning.
+        self.warned = temperature >= self.limits.warn() || (self.warned && ceiling >= self.limits.warn());
         let reached = self.limits.level_at(temperature);
         let cooled = self.limits.level_at(ceiling);
         self.level = match self.level {
@@ -185,6 +201,24 @@ impl Thermal {
     #[must_use]
     pub const fn level(&self) -> ThermalLevel {
         self.level
+    }
+
+    /// Hot enough to warn the agent.
+    #[must_use]
+    pub const fn warned(&self) -> bool {
+        self.warned
+    }
+
+    /// The limits.
+    #[must_use]
+    pub const fn limits(&self) -> &ThermalLimits {
+        &self.limits
+    }
+
+    /// Nothing believable was read for too long.
+    #[must_use]
+    pub const fn lost(&self) -> bool {
+        matches!(self.sensor, Sensor::Lost)
     }
 
     /// The last believable reading, unless it is too old.

@@ -1,4 +1,5 @@
-//! Decides when an agent that has fallen silent is asked, and when its SoC is reset. Knows neither of them.
+//! Decides when an agent that has fallen silent is asked, and when its SoC is reset or cut off and started again.
+//! Knows neither of them.
 
 use board_link::WatchdogStage;
 
@@ -11,6 +12,8 @@ use crate::time::{Instant, Span};
 ///  Disarmed ──────────▶ Fed ─────────────▶ Asked ─────────────▶ Booting ──▶ Asked ──▶ …
 ///      ▲                 ▲                   │ feed                │ feed      │ resets used up
 ///      │ SoC not on      └───────────────────┴─────────────────────┘           ▼
+///      │                                                power-cycle, Booting ──▶ Asked ──▶ …
+///      │                                                                       │ cycles used up
 ///      └──────────────────────────────────── a feed from GaveUp is a feed ── GaveUp
 /// ```
 ///
@@ -32,8 +35,10 @@ pub struct WatchdogTimes {
     pub reset: Span,
     /// For the SoC to boot and its agent to feed, before it is asked.
     pub boot: Span,
-    /// Resets in a row that brought no feed, before it is left alone.
+    /// Resets in a row that brought no feed, before its power is cut and given again.
     pub max_resets: u8,
+    /// Power-cycles in a row that brought no feed, before it is left alone.
+    pub max_cycles: u8,
 }
 
 /// What the ladder wants done.
@@ -44,18 +49,33 @@ pub enum Step {
         /// The time.
         reset_in: Span,
     },
-    /// Reset the SoC.
-    Reset,
-    /// Resets do not help: report it and leave the SoC alone.
+    /// Reset the SoC for the so-many-th time in a row.
+    Reset(u8),
+    /// Resets do not help: take its power and give it again, for the so-many-th time in a row.
+    PowerCycle(u8),
+    /// Nothing helps: report it and leave the SoC alone.
     GiveUp,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum State {
     Disarmed,
-    Fed { ask_at: Instant },
-    Booting { ask_at: Instant, resets: u8 },
-    Asked { reset_at: Instant, resets: u8 },
+    Fed {
+        ask_at: Instant,
+    },
+    /// `done` counts resets and power-cycles since the last feed.
+    Booting {
+        ask_at: Instant,
+        done: u8,
+    },
+    Asked {
+        reset_at: Instant,
+        done: u8,
+    },
+    /// Without power between two rungs.
+    Cycling {
+        done: u8,
+    },
     GaveUp,
 }
 
@@ -80,18 +100,23 @@ impl Watchdog {
 
     /// The SoC was given power by somebody; the ladder starts from its foot.
     pub const fn soc_started(&mut self, now: Instant) {
-        self.state = if self.fed_once {
-            State::Booting {
-                ask_at: now.after(self.times.boot),
-                resets: 0,
-            }
-        } else {
-            State::Disarmed
+        let ask_at = now.after(self.times.boot);
+        self.state = match self.state {
+            State::Cycling { done } => State::Booting { ask_at, done },
+            _ if self.fed_once => State::Booting { ask_at, done: 0 },
+            _ => State::Disarmed,
         };
     }
 
-    /// The SoC is stopping or off: silence is expected.
+    /// The SoC is stopping or off: silence is expected. A power-cycle of the ladder's own goes on.
     pub const fn soc_stopped(&mut self) {
+        if !matches!(self.state, State::Cycling { .. }) {
+            self.state = State::Disarmed;
+        }
+    }
+
+    /// The SoC will not be started again, whatever the ladder wanted.
+    pub const fn abandon(&mut self) {
         self.state = State::Disarmed;
     }
 
@@ -99,7 +124,7 @@ impl Watchdog {
     #[must_use]
     pub const fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
-            State::Disarmed | State::GaveUp => None,
+            State::Disarmed | State::GaveUp | State::Cycling { .. } => None,
             State::Fed { ask_at } | State::Booting { ask_at, .. } => Some(ask_at),
             State::Asked { reset_at, .. } => Some(reset_at),
         }
@@ -110,38 +135,36 @@ impl Watchdog {
         if self.poll_timeout().is_none_or(|due| now < due) {
             return None;
         }
-        let ask = |resets| State::Asked {
+        let ask = |done| State::Asked {
             reset_at: now.after(self.times.reset),
-            resets,
+            done,
         };
+        let reset_in = self.times.reset;
         let (state, step) = match self.state {
-            State::Disarmed | State::GaveUp => return None,
-            State::Fed { .. } => (
-                ask(0),
-                Step::Ask {
-                    reset_in: self.times.reset,
-                },
-            ),
-            State::Booting { resets, .. } => (
-                ask(resets),
-                Step::Ask {
-                    reset_in: self.times.reset,
-                },
-            ),
-            State::Asked { resets, .. } if resets >= self.times.max_resets => (State::GaveUp, Step::GiveUp),
-            State::Asked { resets, .. } => {
-                let ask_at = now.after(self.times.boot);
-                (
-                    State::Booting {
-                        ask_at,
-                        resets: resets + 1,
-                    },
-                    Step::Reset,
-                )
-            }
+            State::Disarmed | State::GaveUp | State::Cycling { .. } => return None,
+            State::Fed { .. } => (ask(0), Step::Ask { reset_in }),
+            State::Booting { done, .. } => (ask(done), Step::Ask { reset_in }),
+            State::Asked { done, .. } => self.next_rung(done, now),
         };
         self.state = state;
         Some(step)
+    }
+
+    fn next_rung(&self, done: u8, now: Instant) -> (State, Step) {
+        let WatchdogTimes {
+            max_resets,
+            max_cycles,
+            ..
+        } = self.times;
+        let next = done.saturating_add(1);
+        if done < max_resets {
+            let ask_at = now.after(self.times.boot);
+            (State::Booting { ask_at, done: next }, Step::Reset(next))
+        } else if done < max_resets.saturating_add(max_cycles) {
+            (State::Cycling { done: next }, Step::PowerCycle(next - max_resets))
+        } else {
+            (State::GaveUp, Step::GiveUp)
+        }
     }
 
     /// The stage as the link tells it.
@@ -150,7 +173,7 @@ impl Watchdog {
         match self.state {
             State::Disarmed => WatchdogStage::Disarmed,
             State::Fed { .. } => WatchdogStage::Fed,
-            State::Booting { .. } => WatchdogStage::Booting,
+            State::Booting { .. } | State::Cycling { .. } => WatchdogStage::Booting,
             State::Asked { .. } => WatchdogStage::Asked,
             State::GaveUp => WatchdogStage::GaveUp,
         }

@@ -25,7 +25,7 @@ fn mains_come_and_the_board_starts() {
     );
 
     rig.event(Event::Temperature(Some(celsius(30))), 100);
-    rig.event(Event::RailsGood, 200);
+    rig.event(Event::Rail { rail: 0, good: true }, 200);
     let report = rig.board.report();
     assert_eq!(
         (report.power, report.boot_reason),
@@ -146,7 +146,7 @@ fn a_board_started_by_a_person_owes_a_feed_if_it_ever_fed() {
     rig.event(Event::Button, 1_000);
     rig.event(Event::SocHalted, 2_000);
     rig.event(Event::Button, 10_000);
-    rig.event(Event::RailsGood, 10_000);
+    rig.event(Event::Rail { rail: 0, good: true }, 10_000);
     rig.run(10_000, 144_999, Some(celsius(30)));
     assert_eq!(rig.resets, 0);
     rig.run(145_000, 145_000, None);
@@ -212,7 +212,7 @@ fn a_silent_agent_is_asked_then_reset_then_left_alone() {
 #[test]
 fn a_board_whose_agent_never_fed_is_left_alone() {
     let mut rig = Rig::new(settings(), Start::SocNow(BootReason::PowerApplied));
-    rig.event(Event::RailsGood, 0);
+    rig.event(Event::Rail { rail: 0, good: true }, 0);
     rig.run(0, 86_400_000, Some(celsius(30)));
     assert_eq!((rig.resets, rig.rails), (0, Some(true)));
 }
@@ -231,14 +231,15 @@ fn silence_while_stopping_and_off_is_expected() {
 fn a_repeated_request_has_one_effect_and_two_equal_answers() {
     let mut rig = Rig::running();
     let reboot = Request::SetPower(PowerAction::Off);
-    rig.request(1, reboot, 0);
+    rig.request(1, reboot.clone(), 0);
     rig.request(1, reboot, 100);
     assert_eq!(rig.responses(), [(1, Response::Done), (1, Response::Done)]);
 
     let mut rig = Rig::running();
     rig.request(7, Request::GetRtc, 0);
     rig.request(7, Request::GetRtc, 100);
-    assert_eq!(rig.jobs, [Effect::ReadRtc { seq: Seq(7) }]);
+    let seq = rig.seq(7);
+    assert_eq!(rig.jobs, [Effect::ReadRtc { seq }]);
     assert_eq!(rig.responses(), []);
     let reading = RtcReading {
         time: UnixSeconds(1_793_500_000),
@@ -246,14 +247,14 @@ fn a_repeated_request_has_one_effect_and_two_equal_answers() {
     };
     rig.event(
         Event::RtcRead {
-            seq: Seq(7),
+            seq,
             reading: Some(reading),
         },
         200,
     );
     rig.event(
         Event::RtcRead {
-            seq: Seq(7),
+            seq,
             reading: Some(reading),
         },
         300,
@@ -269,14 +270,9 @@ fn the_clock_is_set_within_what_it_can_hold() {
 
     let time = UnixSeconds(1_793_500_000);
     rig.request(2, Request::SetRtc(time), 0);
-    assert_eq!(rig.jobs, [Effect::WriteRtc { seq: Seq(2), time }]);
-    rig.event(
-        Event::RtcWritten {
-            seq: Seq(2),
-            ok: false,
-        },
-        10,
-    );
+    let seq = rig.seq(2);
+    assert_eq!(rig.jobs, [Effect::WriteRtc { seq, time }]);
+    rig.event(Event::RtcWritten { seq, ok: false }, 10);
     assert_eq!(
         rig.responses().last(),
         Some(&(2, Response::Refused(Refusal::PartFailed)))
@@ -295,7 +291,7 @@ fn a_clock_that_never_answers_costs_four_requests() {
     rig.request(1, Request::GetRtc, 2);
     assert_eq!(
         rig.jobs,
-        [Effect::ReadRtc { seq: Seq(1) }],
+        [Effect::ReadRtc { seq: rig.seq(1) }],
         "a new agent starts afresh"
     );
 }
@@ -372,12 +368,17 @@ fn a_hello_is_welcomed_and_followed_by_the_state() {
     let [welcome, report] = rig.sent.as_slice() else {
         unreachable!("two frames")
     };
-    assert!(matches!(&welcome.payload, Payload::Handshake(Handshake::Welcome(w)) if w.board == "test-rev-a"));
+    assert!(
+        matches!(&welcome.payload, Payload::Handshake(Handshake::WelcomeFrom { welcome: w, .. }) if w.board == "test-rev-a")
+    );
     assert!(matches!(
         &report.payload,
         Payload::Session { message: Message::Report(Report::Board(board)), .. } if board.uptime_ms == 40
     ));
     rig.sent.clear();
     rig.run(41, 10_040, Some(celsius(30)));
-    assert_eq!(rig.reports().len(), 1, "and again each interval");
+    assert!(
+        matches!(rig.reports()[..], [Report::Board(_), Report::Details(_)]),
+        "and again each interval"
+    );
 }

@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 
 use board_core::{Event, FanCurve, Instant, Start, Thermal, Watchdog};
 use board_link::{
-    BootReason, CentiCelsius, PowerAction, PowerState, Request, Seq, ThermalLevel, UnixSeconds,
+    BootReason, CentiCelsius, LightMode, PowerAction, PowerState, Request, RtcReading, Seq, ThermalLevel,
+    UnixSeconds, WakePlan, WakeWindow,
 };
-use common::{Rig, WATCHDOG, celsius, curve, limits, ms, percent, settings};
+use common::{Rig, WATCHDOG, celsius, curve, equipped, limits, ms, percent};
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -18,7 +19,8 @@ use proptest::sample::select;
 enum Doing {
     Event(Event),
     Hello,
-    Request(u16, Request),
+    /// A new request, or the last again.
+    Request(bool, Request),
     /// Run what falls due in this many milliseconds.
     Wait(u64),
     /// The shell was busy: only look at the clock this much later.
@@ -34,6 +36,19 @@ fn request() -> impl Strategy<Value = Request> {
         any::<bool>().prop_map(Request::SetMute),
         Just(Request::GetRtc),
         any::<i64>().prop_map(|time| Request::SetRtc(UnixSeconds(time))),
+        (1_793_000_000i64..1_794_000_000, any::<u16>()).prop_map(|(from, minutes)| {
+            let window = WakeWindow {
+                from: UnixSeconds(from),
+                minutes,
+            };
+            Request::SetWakePlan(WakePlan {
+                windows: [window].into_iter().collect(),
+                weekly: None,
+            })
+        }),
+        select(vec![LightMode::Fixed, LightMode::Ambient]).prop_map(Request::SetLight),
+        option::of((0u8..=100).prop_map(percent)).prop_map(Request::SetEyeCare),
+        (0u8..10, any::<bool>()).prop_map(|(relay, closed)| Request::SetRelay { relay, closed }),
     ]
 }
 
@@ -43,11 +58,17 @@ fn doing() -> impl Strategy<Value = Doing> {
     prop_oneof![
         4 => option::weighted(0.9, temperature).prop_map(|t| Doing::Event(Event::Temperature(t))),
         1 => select(vec![Event::Button, Event::SocHalted]).prop_map(Doing::Event),
-        2 => Just(Doing::Event(Event::RailsGood)),
+        2 => Just(Doing::Event(Event::Rail { rail: 0, good: true })),
         1 => option::of(any::<u16>()).prop_map(|rpm| Doing::Event(Event::FanSpeed(rpm))),
-        1 => (0u16..6).prop_map(|seq| Doing::Event(Event::RtcRead { seq: Seq(seq), reading: None })),
+        1 => (1_024u16..1_030).prop_map(|seq| Doing::Event(Event::RtcRead { seq: Seq(seq), reading: None })),
         1 => Just(Doing::Hello),
-        4 => (0u16..6, request()).prop_map(|(seq, request)| Doing::Request(seq, request)),
+        1 => select(vec![true, false]).prop_map(|pressed| Doing::Event(Event::ButtonLine { pressed })),
+        1 => Just(Doing::Event(Event::Rail { rail: 0, good: false })),
+        1 => option::of(any::<u32>()).prop_map(|lux| Doing::Event(Event::Room(lux))),
+        2 => option::of((1_793_000_000i64..1_794_000_000, any::<bool>())).prop_map(|clock| {
+            Doing::Event(Event::Clock(clock.map(|(time, trusted)| RtcReading { time: UnixSeconds(time), trusted })))
+        }),
+        4 => (prop::bool::weighted(0.8), request()).prop_map(|(new, request)| Doing::Request(new, request)),
         3 => (0u64..100_000).prop_map(Doing::Wait),
         1 => (0u64..10_000_000).prop_map(Doing::Oversleep),
     ]
@@ -55,6 +76,7 @@ fn doing() -> impl Strategy<Value = Doing> {
 
 fn start() -> impl Strategy<Value = Start> {
     select(vec![
+        Start::Mains,
         Start::Off,
         Start::SocNow(BootReason::PowerApplied),
         Start::SocRunning(BootReason::Unknown),
@@ -66,8 +88,8 @@ proptest! {
 
     #[test]
     fn no_order_of_events_makes_a_board_unsafe(start in start(), doings in prop::collection::vec(doing(), 1..120)) {
-        let mut rig = Rig::new(settings(), start);
-        let mut now = 0;
+        let mut rig = Rig::new(equipped(), start);
+        let (mut now, mut n) = (0, 0);
         for doing in doings {
             let mut read = None;
             match doing {
@@ -77,8 +99,14 @@ proptest! {
                     }
                     rig.event(event, now);
                 }
-                Doing::Hello => rig.hello(now),
-                Doing::Request(seq, request) => rig.request(seq, request, now),
+                Doing::Hello => {
+                    rig.hello(now);
+                    n = 0;
+                }
+                Doing::Request(new, request) => {
+                    n += u16::from(new);
+                    rig.request(n, request, now);
+                }
                 Doing::Wait(span) => {
                     rig.run(now, now + span, None);
                     now += span;
@@ -107,18 +135,19 @@ proptest! {
     fn a_request_with_its_own_number_is_answered_once(requests in prop::collection::vec(request(), 1..40)) {
         let mut rig = Rig::running();
         let mut asked = 0;
-        for (request, seq) in requests.into_iter().zip(1u16..) {
+        for (request, n) in requests.into_iter().zip(1u16..) {
             let ends_the_session = matches!(request, Request::SetPower(_));
             if !ends_the_session {
-                rig.request(seq, request, u64::from(seq));
-                rig.event(Event::RtcRead { seq: Seq(seq), reading: None }, u64::from(seq));
-                rig.event(Event::RtcWritten { seq: Seq(seq), ok: true }, u64::from(seq));
+                let seq = rig.seq(n);
+                rig.request(n, request, u64::from(n));
+                rig.event(Event::RtcRead { seq, reading: None }, u64::from(n));
+                rig.event(Event::RtcWritten { seq, ok: true }, u64::from(n));
                 asked += 1;
             }
         }
         let mut answers = BTreeMap::new();
-        for (seq, _) in rig.responses() {
-            *answers.entry(seq).or_insert(0) += 1;
+        for (n, _) in rig.responses() {
+            *answers.entry(n).or_insert(0) += 1;
         }
         prop_assert_eq!(answers.len(), asked);
         prop_assert!(answers.values().all(|count| *count == 1));

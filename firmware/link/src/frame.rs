@@ -23,7 +23,43 @@ const MAX_STUFFED: usize = MAX_PACKET + 1;
 const _: () = assert!(MAX_PACKET < 254);
 
 const DELIMITER: u8 = 0;
-const CRC32: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
+/// One table in flash, for frames and for images.
+static CRC32: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
+
+/// CRC-32/ISO-HDLC, as frames carry it; for whatever else a board keeps in bytes.
+#[must_use]
+pub fn crc32(bytes: &[u8]) -> u32 {
+    CRC32.checksum(bytes)
+}
+
+/// The same, in pieces.
+#[derive(Clone)]
+pub struct Crc32(crc::Digest<'static, u32>);
+
+impl Crc32 {
+    /// Of no bytes.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(CRC32.digest())
+    }
+
+    /// More bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The sum.
+    #[must_use]
+    pub fn finish(self) -> u32 {
+        self.0.finalize()
+    }
+}
+
+impl Default for Crc32 {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 /// A sequence number. A response repeats its request's; reports count for themselves. Wraps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -33,7 +69,19 @@ impl Seq {
     /// The one after this.
     #[must_use]
     pub const fn next(self) -> Self {
-        Self(self.0.wrapping_add(1))
+        self.plus(1)
+    }
+
+    /// The one `n` after this.
+    #[must_use]
+    pub const fn plus(self, n: u16) -> Self {
+        Self(self.0.wrapping_add(n))
+    }
+
+    /// How many steps lead from `earlier` to this, going round where the numbers end.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> u16 {
+        self.0.wrapping_sub(earlier.0)
     }
 }
 
@@ -66,12 +114,20 @@ pub type EncodedFrame = Vec<u8, MAX_FRAME>;
 /// Why a frame could not be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum EncodeError {
-    /// The words do not fit; none of version 1 can cause this.
+    /// The words do not fit; no word of ours can cause this.
     #[error("payload is longer than {MAX_PAYLOAD} bytes")]
     TooLong,
     /// A version that this code does not speak.
     #[error("version {0} is not spoken here")]
     UnsupportedVersion(Version),
+    /// A word that came with a later version than the frame's.
+    #[error("that word came with version {since}, after version {version}")]
+    TooNew {
+        /// Of the frame.
+        version: Version,
+        /// Of the word.
+        since: Version,
+    },
 }
 
 /// Makes the bytes of a frame: a delimiter, the stuffed packet, a delimiter. The leading delimiter ends
@@ -88,6 +144,13 @@ pub fn encode(frame: &Frame) -> Result<EncodedFrame, EncodeError> {
         Payload::Session { version, message } => {
             if !VersionRange::OURS.contains(*version) {
                 return Err(EncodeError::UnsupportedVersion(*version));
+            }
+            let since = message.since();
+            if since > *version {
+                return Err(EncodeError::TooNew {
+                    version: *version,
+                    since,
+                });
             }
             (*version, postcard::to_slice(message, payload))
         }
@@ -231,8 +294,9 @@ fn decode(stuffed: &mut [u8]) -> Result<Frame, FrameError> {
             Payload::Handshake(words)
         }
         version if VersionRange::OURS.contains(version) => {
-            let (message, left_over) = postcard::take_from_bytes(payload).map_err(|_| malformed)?;
-            if !left_over.is_empty() {
+            let (message, left_over) =
+                postcard::take_from_bytes::<Message>(payload).map_err(|_| malformed)?;
+            if !left_over.is_empty() || message.since() > version {
                 return Err(malformed);
             }
             Payload::Session { version, message }

@@ -1,7 +1,8 @@
 //! Words and frames between the SoC (the agent) and the board controller.
 //!
-//! Duty: say what the two may tell each other and turn it into bytes and back. It owns no port, no timer and
-//! no retry: the shell reads and writes, [`Decoder`] and [`encode`] translate.
+//! Duty: say what the two may tell each other, turn it into bytes and back, and decide what is said again when
+//! the line swallows it. It owns no port and no clock: the shell reads, writes and tells the time; [`Decoder`]
+//! and [`encode`] translate; [`SocSide`] and [`BoardSide`] keep the conversation.
 //! It must not know what a temperature means, nor anything of MQTT, JSON or the console.
 //!
 //! ```text
@@ -15,7 +16,7 @@
 //! ```text
 //! SoC                                board controller
 //!  │── Hello { versions, … } ──────────▶│   newest version that both speak
-//!  │◀── Welcome { version, … } ─────────│   or NoCommonVersion { versions }
+//!  │◀── Welcome { version, … } ─────────│   or NoCommonVersion { versions }; from version 2 on WelcomeFrom
 //!  │── Request, seq n ─────────────────▶│
 //!  │◀── Response, the same seq n ───────│   a repeated n gets the same answer and no second effect
 //!  │◀── Report, the board's own seq ────│   unasked: state, "are you alive?", "stop now"
@@ -28,18 +29,29 @@
 #[cfg(test)]
 extern crate std;
 
+mod details;
 mod frame;
 mod message;
+mod session;
 mod units;
 mod version;
 
+pub use details::{
+    BoardDetails, ButtonPress, CHUNK_BYTES, Capabilities, ClockReport, ClockTrust, DayWindow, Energy,
+    FAULTS_PER_PAGE, Fault, FaultKind, FaultPage, ImageChunk, ImageHead, ImageReport, ImageSlot, LedMode,
+    LightMode, MeterReading, OtherImage, ResetCause, WAKE_WINDOWS, WakePlan, WakeWindow, WeeklyWake,
+};
 pub use frame::{
-    Decoder, EncodeError, EncodedFrame, Frame, FrameError, Frames, MAX_FRAME, MAX_PACKET, MAX_PAYLOAD,
-    Payload, Seq, encode,
+    Crc32, Decoder, EncodeError, EncodedFrame, Frame, FrameError, Frames, MAX_FRAME, MAX_PACKET, MAX_PAYLOAD,
+    Payload, Seq, crc32, encode,
 };
 pub use message::{
     BoardReport, BootReason, FanReport, Handshake, Hello, Message, PowerAction, PowerState, Refusal, Report,
     Request, Response, RtcReading, StopReason, ThermalLevel, WatchdogStage, Welcome,
+};
+pub use session::{
+    Ask, BoardSide, DownReason, Heard, Identity, LinkEvent, MAX_WAITING, NUMBERS_AHEAD, Patience, SocSide,
+    Ticket,
 };
 pub use units::{CentiCelsius, LABEL_BYTES, Label, NotAPercentage, Percent, UnixSeconds, label};
 pub use version::{BadVersionRange, HANDSHAKE, NEWEST, OLDEST, Version, VersionRange, negotiate};

@@ -1,10 +1,16 @@
-//! Every word of link version 1.
+//! The words that the two say to each other, and since which version.
 //!
 //! Postcard numbers variants and fields by their order. Once a version has shipped, variants are only added at
-//! the end, and any other change makes a new version with its own `tests/vNN.rs`.
+//! the end, with the version that brought them in `since`, and get their own `tests/vNN.rs`. Neither side sends
+//! a word that is newer than the version agreed upon, and a frame with such a word is malformed.
 
 use serde::{Deserialize, Serialize};
 
+use crate::details::{
+    BoardDetails, ButtonPress, Capabilities, Fault, FaultPage, ImageChunk, ImageHead, ImageReport, LedMode,
+    LightMode, WakePlan,
+};
+use crate::frame::Seq;
 use crate::units::{CentiCelsius, Label, Percent, UnixSeconds};
 use crate::version::{Version, VersionRange};
 
@@ -19,6 +25,18 @@ pub enum Message {
     Report(Report),
 }
 
+impl Message {
+    /// The version that brought this word.
+    #[must_use]
+    pub const fn since(&self) -> Version {
+        match self {
+            Self::Request(request) => request.since(),
+            Self::Response(response) => response.since(),
+            Self::Report(report) => report.since(),
+        }
+    }
+}
+
 /// How a session starts, in frames of version 0. Frozen: a later version may append fields to the end of a
 /// variant, and a reader ignores what follows the fields that it knows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +47,14 @@ pub enum Handshake {
     Welcome(Welcome),
     /// Board controller: we share no version; these are mine.
     NoCommonVersion(VersionRange),
+    /// Board controller, to an agent that speaks version 2 or newer: as [`Handshake::Welcome`], and number your
+    /// requests from `first` on. No number of an earlier session is believed any more.
+    WelcomeFrom {
+        /// Who speaks, and in which version.
+        welcome: Welcome,
+        /// The number of the first request.
+        first: Seq,
+    },
 }
 
 /// Who speaks on the SoC's side.
@@ -54,7 +80,7 @@ pub struct Welcome {
 }
 
 /// What the SoC may ask for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
     /// Answered by [`Response::Board`].
     GetReport,
@@ -70,6 +96,77 @@ pub enum Request {
     GetRtc,
     /// Set the board's clock.
     SetRtc(UnixSeconds),
+    // From version 2 on.
+    /// Answered by [`Response::Capabilities`].
+    GetCapabilities,
+    /// Answered by [`Response::Details`].
+    GetDetails,
+    /// Answered by [`Response::Faults`]: the oldest that are kept and numbered above `after`.
+    GetFaults {
+        /// The newest fault that is known already; 0 for all.
+        after: u32,
+    },
+    /// When the board must be on; replaces the plan before. An empty plan wakes nobody.
+    SetWakePlan(WakePlan),
+    /// Who decides how bright the screen is. Refused as not fitted on a board without a light sensor.
+    SetLight(LightMode),
+    /// The brightest that eyes should be asked to bear, or `None` for the board's own limit.
+    SetEyeCare(Option<Percent>),
+    /// What the light on the front shows.
+    SetLed(LedMode),
+    /// Close or open a relay. All are open while the SoC has no power.
+    SetRelay {
+        /// From 0 on.
+        relay: u8,
+        /// Closed conducts.
+        closed: bool,
+    },
+    /// Answered by [`Response::Images`].
+    GetImages,
+    /// A new program for the board controller is coming: the slot that does not run is erased. Said again with
+    /// the same head, it goes on where it was.
+    BeginImage(ImageHead),
+    /// A piece of it. Answered by [`Response::ImageWants`].
+    PutImage(ImageChunk),
+    /// Compare what was written with the digest of its head. Nothing else makes an image fit to be tried.
+    VerifyImage,
+    /// Start the verified image once. Without [`Request::CommitImage`] in time the board goes back by itself.
+    TryImage,
+    /// The image on trial is good: start it from now on.
+    CommitImage,
+    /// Go back to the other image, if it is whole.
+    RollBackImage,
+}
+
+impl Request {
+    /// The version that brought this word.
+    #[must_use]
+    pub const fn since(&self) -> Version {
+        match self {
+            Self::GetReport
+            | Self::FeedWatchdog
+            | Self::SetPower(_)
+            | Self::SetBacklight(_)
+            | Self::SetMute(_)
+            | Self::GetRtc
+            | Self::SetRtc(_) => 1,
+            Self::GetCapabilities
+            | Self::GetDetails
+            | Self::GetFaults { .. }
+            | Self::SetWakePlan(_)
+            | Self::SetLight(_)
+            | Self::SetEyeCare(_)
+            | Self::SetLed(_)
+            | Self::SetRelay { .. }
+            | Self::GetImages
+            | Self::BeginImage(_)
+            | Self::PutImage(_)
+            | Self::VerifyImage
+            | Self::TryImage
+            | Self::CommitImage
+            | Self::RollBackImage => 2,
+        }
+    }
 }
 
 /// What to do with the SoC's power.
@@ -94,6 +191,36 @@ pub enum Response {
     Rtc(RtcReading),
     /// Not done, and why.
     Refused(Refusal),
+    // From version 2 on.
+    /// Answers [`Request::GetCapabilities`].
+    Capabilities(Capabilities),
+    /// Answers [`Request::GetDetails`].
+    Details(BoardDetails),
+    /// Answers [`Request::GetFaults`].
+    Faults(FaultPage),
+    /// Answers [`Request::GetImages`].
+    Images(ImageReport),
+    /// Answers [`Request::BeginImage`] and [`Request::PutImage`]: all before `offset` is written.
+    ImageWants {
+        /// Where the next piece must begin; the image's size when nothing is missing.
+        offset: u32,
+    },
+}
+
+impl Response {
+    /// The version that brought this word.
+    #[must_use]
+    pub const fn since(&self) -> Version {
+        match self {
+            Self::Done | Self::Board(_) | Self::Rtc(_) => 1,
+            Self::Refused(why) => why.since(),
+            Self::Capabilities(_)
+            | Self::Details(_)
+            | Self::Faults(_)
+            | Self::Images(_)
+            | Self::ImageWants { .. } => 2,
+        }
+    }
 }
 
 /// Why a request was not done.
@@ -113,6 +240,28 @@ pub enum Refusal {
     PartFailed,
     /// Not now: too many requests are unanswered.
     Busy,
+    // From version 2 on.
+    /// The image is too large, is not what its head announced, or there is none.
+    BadImage,
+    /// Pieces of an image must follow each other: see [`Request::GetImages`] for what is wanted.
+    OutOfOrder,
+}
+
+impl Refusal {
+    /// The version that brought this word.
+    #[must_use]
+    pub const fn since(self) -> Version {
+        match self {
+            Self::NoSession
+            | Self::NotFitted
+            | Self::OutOfRange
+            | Self::WrongState
+            | Self::TooHot
+            | Self::PartFailed
+            | Self::Busy => 1,
+            Self::BadImage | Self::OutOfOrder => 2,
+        }
+    }
 }
 
 /// What the board controller says unasked.
@@ -132,6 +281,31 @@ pub enum Report {
         /// Milliseconds left.
         cut_in_ms: u32,
     },
+    // From version 2 on.
+    /// What the state leaves out, at intervals.
+    Details(BoardDetails),
+    /// Somebody pressed the button.
+    Button(ButtonPress),
+    /// It is getting hot: without help the board stops soon.
+    HeatWarning {
+        /// Now.
+        temperature: CentiCelsius,
+        /// From here on the SoC must stop.
+        stops_at: CentiCelsius,
+    },
+    /// Something went wrong; it is in the fault log, too.
+    Fault(Fault),
+}
+
+impl Report {
+    /// The version that brought this word.
+    #[must_use]
+    pub const fn since(&self) -> Version {
+        match self {
+            Self::Board(_) | Self::AskFeed { .. } | Self::StopRequested { .. } => 1,
+            Self::Details(_) | Self::Button(_) | Self::HeatWarning { .. } | Self::Fault(_) => 2,
+        }
+    }
 }
 
 /// How the board is.

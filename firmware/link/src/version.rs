@@ -10,7 +10,7 @@ pub type Version = u8;
 pub const HANDSHAKE: Version = 0;
 
 /// The newest version that this code speaks.
-pub const NEWEST: Version = 1;
+pub const NEWEST: Version = 2;
 
 /// The oldest version that this code speaks: two before the newest, so that agents and board controllers may
 /// be updated in either order.

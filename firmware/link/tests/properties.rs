@@ -2,10 +2,12 @@
 #![allow(clippy::unwrap_used)] // helpers of tests
 
 use board_link::{
-    BoardReport, BootReason, CentiCelsius, Decoder, FanReport, Frame, FrameError, Handshake, Hello,
-    MAX_FRAME, Message, Payload, Percent, PowerAction, PowerState, Refusal, Report, Request, Response,
-    RtcReading, Seq, StopReason, ThermalLevel, UnixSeconds, VersionRange, WatchdogStage, Welcome, encode,
-    label,
+    BoardDetails, BoardReport, BootReason, CHUNK_BYTES, CentiCelsius, ClockReport, ClockTrust, Decoder,
+    Energy, FAULTS_PER_PAGE, FanReport, Fault, FaultKind, FaultPage, Frame, FrameError, Handshake, Hello,
+    ImageChunk, ImageHead, ImageSlot, LedMode, LightMode, MAX_FRAME, Message, MeterReading, NEWEST, Payload,
+    Percent, PowerAction, PowerState, Refusal, Report, Request, ResetCause, Response, RtcReading, Seq,
+    StopReason, ThermalLevel, UnixSeconds, VersionRange, WAKE_WINDOWS, WakePlan, WakeWindow, WatchdogStage,
+    WeeklyWake, Welcome, encode, label,
 };
 use crc::{CRC_32_ISO_HDLC, Crc};
 use proptest::option;
@@ -111,6 +113,108 @@ fn message() -> impl Strategy<Value = Message> {
     ]
 }
 
+fn fault() -> impl Strategy<Value = Fault> {
+    (any::<u32>(), any::<u32>(), any::<u64>(), any::<i32>()).prop_map(|(number, start, uptime_ms, detail)| {
+        Fault {
+            number,
+            start,
+            uptime_ms,
+            kind: FaultKind::RolledBack,
+            detail,
+        }
+    })
+}
+
+fn details() -> impl Strategy<Value = BoardDetails> {
+    (
+        any::<(u32, u8, u8, Option<u32>, u64, bool)>(),
+        option::of(percent()),
+        option::of(any::<(u32, i32)>()),
+        option::of(any::<i64>()),
+        option::of(any::<i64>()),
+        any::<(u32, u8, u32, bool)>(),
+    )
+        .prop_map(|(a, eye_care, meter, time, wake, b)| BoardDetails {
+            starts: a.0,
+            reset_cause: ResetCause::Brownout,
+            rails_up: a.1,
+            rails_good: a.2,
+            ambient_lux: a.3,
+            light: LightMode::Ambient,
+            eye_care,
+            meter: meter.map(|(millivolts, milliamps)| MeterReading {
+                millivolts,
+                milliamps,
+            }),
+            energy: Energy {
+                milliwatt_hours: a.4,
+                estimated: a.5,
+            },
+            clock: ClockReport {
+                time: time.map(UnixSeconds),
+                trust: ClockTrust::Set,
+            },
+            next_wake: wake.map(UnixSeconds),
+            button_presses: b.0,
+            led: LedMode::Fast,
+            relays_closed: b.1,
+            newest_fault: b.2,
+            slot: ImageSlot::B,
+            trial: b.3,
+        })
+}
+
+fn plan() -> impl Strategy<Value = WakePlan> {
+    let window = (any::<i64>(), any::<u16>()).prop_map(|(from, minutes)| WakeWindow {
+        from: UnixSeconds(from),
+        minutes,
+    });
+    let windows = prop::collection::vec(window, 0..=WAKE_WINDOWS);
+    let day = option::of(
+        any::<(u16, u16)>().prop_map(|(from_minute, minutes)| board_link::DayWindow { from_minute, minutes }),
+    );
+    let weekly = option::of((any::<i16>(), prop::array::uniform7(day)).prop_map(
+        |(utc_offset_minutes, days)| WeeklyWake {
+            utc_offset_minutes,
+            days,
+        },
+    ));
+    (windows, weekly).prop_map(|(windows, weekly)| WakePlan {
+        windows: windows.into_iter().collect(),
+        weekly,
+    })
+}
+
+/// Words that version 2 brought.
+fn newer() -> impl Strategy<Value = Message> {
+    prop_oneof![
+        plan().prop_map(|plan| Message::Request(Request::SetWakePlan(plan))),
+        (any::<u8>(), any::<bool>())
+            .prop_map(|(relay, closed)| Message::Request(Request::SetRelay { relay, closed })),
+        option::of(percent()).prop_map(|cap| Message::Request(Request::SetEyeCare(cap))),
+        (any::<u32>(), any::<[u8; 32]>(), any::<String>()).prop_map(|(bytes, digest, version)| {
+            let version = label(&version);
+            Message::Request(Request::BeginImage(ImageHead {
+                bytes,
+                digest,
+                version,
+            }))
+        }),
+        (any::<u32>(), prop::collection::vec(any::<u8>(), 0..=CHUNK_BYTES)).prop_map(|(offset, data)| {
+            let data = data.into_iter().collect();
+            Message::Request(Request::PutImage(ImageChunk { offset, data }))
+        }),
+        details().prop_map(|details| Message::Response(Response::Details(details))),
+        details().prop_map(|details| Message::Report(Report::Details(details))),
+        (any::<u32>(), prop::collection::vec(fault(), 0..=FAULTS_PER_PAGE)).prop_map(|(newest, faults)| {
+            let faults = faults.into_iter().collect();
+            Message::Response(Response::Faults(FaultPage { newest, faults }))
+        }),
+        fault().prop_map(|fault| Message::Report(Report::Fault(fault))),
+        Just(Message::Response(Response::Refused(Refusal::OutOfOrder))),
+    ]
+}
+
 fn handshake() -> impl Strategy<Value = Handshake> {
     prop_oneof![
         (versions(), any::<String>()).prop_map(|(versions, text)| Handshake::Hello(Hello {
@@ -126,12 +230,27 @@ fn handshake() -> impl Strategy<Value = Handshake> {
             })
         ),
         versions().prop_map(Handshake::NoCommonVersion),
+        (any::<u8>(), versions(), any::<u16>()).prop_map(|(version, versions, first)| {
+            Handshake::WelcomeFrom {
+                welcome: Welcome {
+                    version,
+                    versions,
+                    board: label("b"),
+                    firmware: label("f"),
+                },
+                first: Seq(first),
+            }
+        }),
     ]
 }
 
 fn frame() -> impl Strategy<Value = Frame> {
     let payload = prop_oneof![
-        message().prop_map(|message| Payload::Session { version: 1, message }),
+        (1..=NEWEST, message()).prop_map(|(version, message)| Payload::Session { version, message }),
+        newer().prop_map(|message| Payload::Session {
+            version: NEWEST,
+            message
+        }),
         handshake().prop_map(Payload::Handshake),
     ];
     (any::<u16>(), payload).prop_map(|(seq, payload)| Frame {
@@ -185,7 +304,7 @@ proptest! {
     }
 
     #[test]
-    fn words_that_make_no_sense_never_panic(packet in prop::collection::vec(any::<u8>(), 0..245), version in 0u8..3) {
+    fn words_that_make_no_sense_never_panic(packet in prop::collection::vec(any::<u8>(), 0..245), version in 0u8..4) {
         let packet = [&[version], packet.as_slice()].concat();
         let found: Vec<_> = Decoder::new().feed(&wrap(&packet)).collect();
         prop_assert_eq!(found.len(), 1);

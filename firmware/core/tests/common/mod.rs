@@ -3,12 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use board_core::{
-    BacklightRange, Controller, Cooling, Effect, Event, FanCurve, Identity, Instant, PowerTimes, Settings,
-    Span, Start, ThermalLimits, WatchdogTimes,
+    BacklightRange, ButtonTimes, Controller, Cooling, Effect, Event, FanCurve, Identity, Instant, LightCurve,
+    Memory, Parts, PowerTimes, Settings, Span, Start, ThermalLimits, WatchdogTimes,
 };
 use board_link::{
-    CentiCelsius, Frame, Handshake, Hello, Message, Payload, Percent, Report, Request, Response, Seq,
-    VersionRange, label,
+    CentiCelsius, Fault, Frame, Handshake, Hello, LedMode, Message, NEWEST, Payload, Percent, Report,
+    Request, Response, Seq, UnixSeconds, VersionRange, WakePlan, label,
 };
 
 pub(crate) fn percent(share: u8) -> Percent {
@@ -56,6 +56,7 @@ pub(crate) const WATCHDOG: WatchdogTimes = WatchdogTimes {
     reset: Span::from_secs(15),
     boot: Span::from_secs(120),
     max_resets: 2,
+    max_cycles: 0,
 };
 
 pub(crate) fn settings() -> Settings {
@@ -79,13 +80,41 @@ pub(crate) fn settings() -> Settings {
         amplifier: true,
         rtc: true,
         report_every: Span::from_secs(10),
+        parts: Parts::default(),
     }
+}
+
+/// The same with every part that a board may have.
+pub(crate) fn equipped() -> Settings {
+    let mut settings = settings();
+    settings.parts = Parts {
+        light: Some(LightCurve::new(&[(10, percent(20)), (300, percent(60)), (1_000, percent(90))]).unwrap()),
+        meter: true,
+        tachometer: true,
+        button: Some(ButtonTimes::default()),
+        led: true,
+        relays: 2,
+        image_bytes: 65_536,
+        built: UnixSeconds(1_790_000_000),
+        ..Parts::default()
+    };
+    settings
 }
 
 /// A controller, and the world as its effects have made it.
 pub(crate) struct Rig {
     pub(crate) board: Controller,
+    /// The first rail's; boards of most tests have no other.
     pub(crate) rails: Option<bool>,
+    /// Each order to a rail, in turn.
+    pub(crate) rail_orders: Vec<(u8, bool)>,
+    pub(crate) led: Option<LedMode>,
+    pub(crate) relays: Vec<(u8, bool)>,
+    pub(crate) kept_faults: Vec<Fault>,
+    pub(crate) kept_plan: Option<WakePlan>,
+    pub(crate) restarts: usize,
+    pub(crate) first: u16,
+    hellos: u16,
     pub(crate) fan: Option<Percent>,
     pub(crate) backlight: Option<Percent>,
     pub(crate) muted: Option<bool>,
@@ -96,10 +125,22 @@ pub(crate) struct Rig {
 
 impl Rig {
     pub(crate) fn new(settings: Settings, start: Start) -> Self {
-        let board = Controller::new(settings, start, ms(0));
+        Self::with_memory(settings, start, Memory::default())
+    }
+
+    pub(crate) fn with_memory(settings: Settings, start: Start, memory: Memory) -> Self {
+        let board = Controller::with_memory(settings, start, memory, ms(0));
         let mut rig = Self {
             board,
             rails: None,
+            rail_orders: Vec::new(),
+            led: None,
+            relays: Vec::new(),
+            kept_faults: Vec::new(),
+            kept_plan: None,
+            restarts: 0,
+            first: 0,
+            hellos: 0,
             fan: None,
             backlight: None,
             muted: None,
@@ -162,28 +203,37 @@ impl Rig {
             software: label("0.1.0"),
         };
         let payload = Payload::Handshake(Handshake::Hello(hello));
-        self.event(Event::Received(Frame { seq: Seq(0), payload }), at);
+        self.hellos += 1;
+        let sent = self.sent.len();
+        let seq = Seq(self.hellos);
+        self.event(Event::Received(Frame { seq, payload }), at);
+        let welcome = self.sent[sent..].iter().find_map(|frame| match &frame.payload {
+            Payload::Handshake(Handshake::WelcomeFrom { first, .. }) => Some(first.0),
+            _ => None,
+        });
+        self.first = welcome.unwrap();
     }
 
-    pub(crate) fn request(&mut self, seq: u16, request: Request, at: u64) {
+    /// The number that the n-th request of the session has, from 1.
+    pub(crate) fn seq(&self, n: u16) -> Seq {
+        Seq(self.first.wrapping_add(n).wrapping_sub(1))
+    }
+
+    /// Asks; requests are numbered from 1 in each session.
+    pub(crate) fn request(&mut self, n: u16, request: Request, at: u64) {
         let payload = Payload::Session {
-            version: 1,
+            version: NEWEST,
             message: Message::Request(request),
         };
-        self.event(
-            Event::Received(Frame {
-                seq: Seq(seq),
-                payload,
-            }),
-            at,
-        );
+        let seq = self.seq(n);
+        self.event(Event::Received(Frame { seq, payload }), at);
     }
 
     /// Asks, and gives the one answer.
     #[track_caller]
     pub(crate) fn ask(&mut self, seq: u16, request: Request, at: u64) -> Response {
         self.sent.clear();
-        self.request(seq, request, at);
+        self.request(seq, request.clone(), at);
         let answers = self.responses();
         assert_eq!(answers.len(), 1, "one answer to {request:?}");
         assert_eq!(answers[0].0, seq);
@@ -197,7 +247,10 @@ impl Rig {
                 Payload::Session {
                     message: Message::Response(response),
                     ..
-                } => Some((frame.seq.0, response.clone())),
+                } => Some((
+                    frame.seq.0.wrapping_sub(self.first).wrapping_add(1),
+                    response.clone(),
+                )),
                 _ => None,
             })
             .collect()
@@ -222,12 +275,25 @@ impl Rig {
                 return;
             };
             match effect {
-                Effect::SetRails(up) => self.rails = Some(up),
+                Effect::SetRail { rail, up } => {
+                    self.rail_orders.push((rail, up));
+                    if rail == 0 {
+                        self.rails = Some(up);
+                    }
+                }
+                Effect::SetLed(mode) => self.led = Some(mode),
+                Effect::SetRelay { relay, closed } => self.relays.push((relay, closed)),
+                Effect::KeepFault(fault) => self.kept_faults.push(fault),
+                Effect::KeepPlan(plan) => self.kept_plan = Some(plan),
+                Effect::RestartMcu => self.restarts += 1,
                 Effect::SetFan(duty) => self.fan = Some(duty),
                 Effect::SetBacklight(share) => self.backlight = Some(share),
                 Effect::SetMute(muted) => self.muted = Some(muted),
                 Effect::ResetSoc => self.resets += 1,
-                Effect::ReadRtc { .. } | Effect::WriteRtc { .. } => self.jobs.push(effect),
+                Effect::ReadRtc { .. }
+                | Effect::WriteRtc { .. }
+                | Effect::CorrectRtc { .. }
+                | Effect::Image { .. } => self.jobs.push(effect),
                 Effect::Send(frame) => self.sent.push(frame),
             }
         }
