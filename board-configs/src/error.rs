@@ -24,6 +24,14 @@ pub enum BoardError {
         /// The name.
         name: String,
     },
+    /// A file that is not named as a board is.
+    #[error(
+        "board file {file} is not named like a board: name it <model>-rev-<revision>.toml, such as rk3568-aio-rev-a.toml"
+    )]
+    BadFileName {
+        /// The file.
+        file: String,
+    },
     /// A file that cannot be read.
     #[error("failed to read board file {file}: {source}; check that it exists and may be read")]
     Read {

@@ -11,12 +11,17 @@
 mod board;
 mod check;
 mod error;
+mod keys;
 mod raw;
+mod schema;
 mod source;
 
 pub use board::{
-    Backlight, Board, Disk, DisplayName, FanPoint, Mcu, Measure, SecureElement, Sensor, SensorAt, SocClass,
-    Storage, StorageKind, Thermal,
+    AmbientPoint, Amplifier, AtShutdown, Backlight, Board, Chip, Disk, DisplayName, Drive, Energy, Fan,
+    FanPoint, I2cBus, Mcu, Measure, Pin, Pins, Power, Rail, Screen, ScreenProtocol, SecureElement, Sensor,
+    SensorAt, SocClass, Storage, StorageKind, Thermal, Watchdog,
 };
 pub use error::BoardError;
-pub use source::{MAX_DEPTH, MAX_FILE_BYTES, Source, builtin_names};
+pub use keys::{Allowed, BUSES, CURVE_POINTS, KEYS, Key, Presence, RAILS, SENSORS, book_table};
+pub use schema::schema;
+pub use source::{MAX_DEPTH, MAX_FILE_BYTES, Source, builtin_names, names};

@@ -121,7 +121,9 @@ fn known_names(source: Source<'_>) -> Vec<String> {
         // Only for the message; a folder that cannot be listed adds nothing to it.
         let files = fs::read_dir(dir).into_iter().flatten().flatten();
         names.extend(
-            files.filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(".toml")?.to_owned())),
+            files
+                .filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(".toml")?.to_owned()))
+                .filter(|name| is_name(name)),
         );
     }
     names.sort();
@@ -143,6 +145,38 @@ fn parse(file: String, text: &str) -> Result<(Layer, Option<String>), BoardError
     let raw: RawBoard = toml::from_str(text).map_err(|error| located(&error))?;
     let table: Table = toml::from_str(text).map_err(|error| located(&error))?;
     Ok((Layer { file, table }, raw.inherit))
+}
+
+/// The board's name in a file's name.
+pub(crate) fn name_of(file: &Path) -> Result<String, BoardError> {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    match name.strip_suffix(".toml").filter(|name| is_name(name)) {
+        Some(name) => Ok(name.to_owned()),
+        None => Err(BoardError::BadFileName {
+            file: file.display().to_string(),
+        }),
+    }
+}
+
+pub(crate) fn exists(file: &Path) -> Result<(), BoardError> {
+    fs::metadata(file).map(drop).map_err(|source| BoardError::Read {
+        file: file.display().to_string(),
+        source,
+    })
+}
+
+/// The names of the boards in a folder and in the program, sorted.
+///
+/// # Errors
+/// The folder cannot be listed.
+pub fn names(source: Source<'_>) -> Result<Vec<String>, BoardError> {
+    if let Source::Dir(dir) = source {
+        fs::read_dir(dir).map(drop).map_err(|reason| BoardError::Read {
+            file: dir.display().to_string(),
+            source: reason,
+        })?;
+    }
+    Ok(known_names(source))
 }
 
 fn is_name(name: &str) -> bool {
