@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::hash::Hash;
+use crate::{hash::Hash, id::CommandId};
 
 /// `POST` an [`crate::enrol::EnrolRequest`], get an [`crate::enrol::EnrolReply`]. Without a client certificate.
 pub const ENROL: &str = "/device/v1/enrol";
@@ -31,6 +31,9 @@ pub const RECORDS: &str = "/device/v1/records";
 pub const PROBE_DOWN: &str = "/device/v1/probe/down";
 /// `POST` bytes without meaning, at most 61 s; the answer is their number as JSON `{"bytes": n}`.
 pub const PROBE_UP: &str = "/device/v1/probe/up";
+/// `POST` a part of a packed log that was asked for by this command, with `?offset=`, `?total=` and `?hash=` (BLAKE3 of the
+/// whole); the answer is a [`crate::controls::LogsReply`]. At most [`crate::controls::LOGS_PART_BYTES`] a part.
+pub const LOGS_ROUTE: &str = "/device/v1/logs/{command}";
 /// `GET` a signed manifest: the route with its parameter.
 pub const MANIFEST_ROUTE: &str = "/device/v1/manifests/{hash}";
 /// `GET` a file's bytes, `Range` honoured: the route with its parameter.
@@ -39,6 +42,11 @@ pub const FILE_ROUTE: &str = "/device/v1/files/{hash}";
 /// The path of one signed manifest.
 pub fn manifest_path(hash: Hash) -> String {
     MANIFEST_ROUTE.replace("{hash}", &hash.to_hex())
+}
+
+/// The path of one packed log.
+pub fn logs_path(command: &CommandId) -> String {
+    LOGS_ROUTE.replace("{command}", command.as_str())
 }
 
 /// The path of one file.

@@ -16,6 +16,7 @@ pub mod classroom;
 pub mod code;
 pub mod command;
 pub mod container;
+pub mod controls;
 pub mod cses;
 pub mod diag;
 pub mod enrol;

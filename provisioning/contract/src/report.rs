@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     bandwidth::LinkKind,
+    controls::ControlsReport,
     hardware::Hardware,
     id::{BootId, DeviceId, LessonId},
     signed::TrustedKey,
@@ -54,6 +55,9 @@ pub struct DeviceReport {
     /// How it is connected; an older agent does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<NetworkReport>,
+    /// What it can be told and how it is; an older agent does not say, and can what [`crate::controls::ABILITIES_BEFORE`] names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub controls: Option<ControlsReport>,
 }
 
 /// How a board is connected.

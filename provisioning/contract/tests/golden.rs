@@ -10,6 +10,7 @@ use contract::{
     api::Problem,
     assignment::{AssignedLesson, Assignment},
     command::{CommandBody, CommandEnvelope, CommandState, CommandStatus, NoticeLevel},
+    controls::{ControlsReport, LockReport, LogsReply},
     enrol::{BrokerAddress, EnrolReply, EnrolRequest, EnrolmentTicket, Placement},
     hash::{Hash, Sha256},
     health::{BootSeq, HealthSample, IngestAck, Readings, TelemetryBatch},
@@ -186,6 +187,7 @@ fn report(state: LessonState) -> DeviceReport {
         snapshot: None,
         author_key: None,
         network: None,
+        controls: None,
     }
 }
 
@@ -236,6 +238,37 @@ fn documents() {
         &SigningKey::from_bytes(&[8; 32]),
     );
     golden("command.reboot.signed", &signed.unwrap());
+    let reason = "设备间起火警报".to_owned();
+    for (name, body) in [
+        (
+            "power_off",
+            CommandBody::PowerOff {
+                delay_s: 60,
+                force: true,
+                reason: reason.clone(),
+            },
+        ),
+        (
+            "screen",
+            CommandBody::Screen {
+                on: false,
+                force: false,
+                reason: String::new(),
+            },
+        ),
+        (
+            "volume",
+            CommandBody::Volume {
+                percent: Some(40),
+                mute: Some(false),
+            },
+        ),
+        ("lock", CommandBody::Lock { reason }),
+        ("unlock", CommandBody::Unlock),
+        ("collect_logs", CommandBody::CollectLogs { hours: 24 }),
+    ] {
+        golden(&format!("command.{name}"), &CommandEnvelope { body, ..notice() });
+    }
 }
 
 #[test]
@@ -255,6 +288,24 @@ fn upward() {
         retrying: true,
     };
     golden("report.failed", &report(failed));
+    let controls = ControlsReport {
+        abilities: ["reboot", "screen", "volume", "mute", "lock"]
+            .map(str::to_owned)
+            .to_vec(),
+        screen_on: Some(true),
+        volume: Some(40),
+        muted: Some(false),
+        locked: Some(LockReport {
+            reason: "检修中，请勿使用".into(),
+            since: Some(at("2026-11-23T08:00:00Z")),
+        }),
+    };
+    let controlled = DeviceReport {
+        controls: Some(controls),
+        ..report(LessonState::Ready)
+    };
+    golden("report.controls", &controlled);
+    golden("logs_reply", &LogsReply { have_bytes: 131_072 });
     golden(
         "presence",
         &Presence {

@@ -128,6 +128,7 @@ fn receipts() {
             snapshot: None,
             author_key: None,
             network: None,
+            controls: None,
         },
         telemetry: vec![TelemetryBatch {
             device_id: device(),
