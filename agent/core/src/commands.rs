@@ -10,9 +10,12 @@
 //!                      └▶ reboot: wait delay_s ─▶ Executing { boot } ─▶ Reboot
 //!                                   another boot_id: Succeeded;  the same after 300 s: Failed
 //!                      └▶ bandwidth test: Executing { boot } ─▶ TestBandwidth ─▶ Succeeded | Failed;  a restart: Failed
+//!                      └▶ deed: wait ─▶ Executing { boot } ─▶ Do ─▶ Succeeded | Failed;  a restart: see `deed::After`
 //! ```
-//! While [`Event::Hold`] says so (an exam) nothing goes beyond Accepted and no notice is on screen. Afterwards what expired
-//! in between is answered so, and the rest goes on.
+//! What would end a class is refused while [`Event::Teaching`] says so, unless it is forced. While [`Event::Hold`] says so (an exam) nothing goes beyond Accepted and no notice is on screen. Afterwards what expired
+//! in between is answered so, and the rest goes on. Only what is forced passes.
+
+mod deed;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -28,6 +31,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::time::Millis;
+use deed::After;
+
+pub use deed::Deed;
 
 /// A machine that was told to restart and still runs after this does not restart.
 pub const REBOOT_DEADLINE: Duration = Duration::from_secs(300);
@@ -112,6 +118,10 @@ pub enum Event {
     RebootFailed(CommandId, String),
     /// A bandwidth test is over, or why it never was one.
     Tested(CommandId, Result<(), String>),
+    /// A deed is done, or why it is not. Of switching off only the latter is believed.
+    Done(CommandId, Result<(), String>),
+    /// A class is on, or may be, by timetable, clock and player; or it is not.
+    Teaching(bool),
     /// The console can be reached: it may have missed an answer.
     Connected,
     /// Nothing is to be shown or executed (`held`), or may be again.
@@ -136,6 +146,8 @@ pub enum Effect {
     Reboot(CommandId),
     /// Measure the line; answered by `Tested`.
     TestBandwidth(CommandId, BandwidthTest),
+    /// Do it; answered by `Done`.
+    Do(CommandId, Deed),
     /// [`Commands::notices`] changed.
     NoticesChanged,
     /// A command came while it is held back.
@@ -175,7 +187,7 @@ struct Record {
     stage: Option<Stage>,
     /// On its way into the journal.
     writing: Option<Stage>,
-    /// When a reboot that waits goes on.
+    /// When a reboot or a deed that waits goes on.
     due_at: Option<Millis>,
     /// A notice's time on screen has passed.
     over: bool,
@@ -192,6 +204,7 @@ pub struct Commands {
     written_since_compact: usize,
     not_before: Option<Timestamp>,
     held: bool,
+    teaching: bool,
     effects: VecDeque<Effect>,
 }
 
@@ -217,6 +230,8 @@ impl Commands {
             written_since_compact: saved.len(),
             not_before: None,
             held,
+            // Until it is known.
+            teaching: true,
             effects: VecDeque::new(),
         };
         for Entry { envelope, stage } in saved {
@@ -269,6 +284,8 @@ impl Commands {
                     self.write(&id, done(state));
                 }
             }
+            Event::Done(id, outcome) => self.deed_done(&id, outcome),
+            Event::Teaching(teaching) => self.teaching = teaching,
             Event::Connected => {
                 let newest = self.order.len().saturating_sub(SAID_AGAIN);
                 for id in self.order.iter().skip(newest).cloned().collect::<Vec<_>>() {
@@ -294,7 +311,7 @@ impl Commands {
             let Some(record) = self.records.get(&id) else {
                 continue;
             };
-            if !matches!(record.stage, Some(Stage::Accepted { .. })) {
+            if !matches!(record.stage, Some(Stage::Accepted { .. })) || record.envelope.body.is_forced() {
                 continue;
             }
             let over = self
@@ -335,15 +352,24 @@ impl Commands {
             };
             record.due_at = None;
             match &record.stage {
-                Some(Stage::Accepted { .. }) => {
-                    let boot_id = self.boot_id.clone();
-                    self.write(&id, Stage::Executing { boot_id, since: now });
-                }
+                // A class may have begun while it waited.
+                Some(Stage::Accepted { .. }) => match deed::refusal(&record.envelope.body, self.teaching) {
+                    Some(reason) => self.write(&id, done(CommandState::Failed { reason })),
+                    None => {
+                        let boot_id = self.boot_id.clone();
+                        self.write(&id, Stage::Executing { boot_id, since: now });
+                    }
+                },
                 Some(Stage::Executing { .. }) => {
-                    let reason = if is_test(&record.envelope.body) {
-                        format!("the test did not end within {} s", TEST_DEADLINE.as_secs())
-                    } else {
-                        format!("did not restart within {} s", REBOOT_DEADLINE.as_secs())
+                    let reason = match Deed::of(&record.envelope.body) {
+                        Some(Deed::PowerOff) => {
+                            format!("did not switch off within {} s", REBOOT_DEADLINE.as_secs())
+                        }
+                        Some(deed) => format!("did not end within {} s", deed.deadline().as_secs()),
+                        None if is_test(&record.envelope.body) => {
+                            format!("the test did not end within {} s", TEST_DEADLINE.as_secs())
+                        }
+                        None => format!("did not restart within {} s", REBOOT_DEADLINE.as_secs()),
                     };
                     self.write(&id, done(CommandState::Failed { reason }));
                 }
@@ -429,8 +455,12 @@ impl Commands {
         } else {
             match envelope.body.check() {
                 Err(reason) => done(CommandState::Rejected { reason }),
-                Ok(()) => Stage::Accepted {
-                    boot_id: self.boot_id.clone(),
+                // In an exam it waits, and is looked at again afterwards.
+                Ok(()) => match deed::refusal(&envelope.body, self.teaching && !self.held) {
+                    Some(reason) => done(CommandState::Rejected { reason }),
+                    None => Stage::Accepted {
+                        boot_id: self.boot_id.clone(),
+                    },
                 },
             }
         };
@@ -461,14 +491,17 @@ impl Commands {
             CommandBody::TestBandwidth(test) => Some(test.clone()),
             _ => None,
         };
+        let deed = Deed::of(&record.envelope.body);
+        let forced = record.envelope.body.is_forced();
         self.publish(id);
-        if accepted && self.held {
+        if accepted && self.held && !forced {
             self.effects.push_back(Effect::Held(id.clone(), kind));
         }
         if executes {
-            self.effects.push_back(match test {
-                Some(test) => Effect::TestBandwidth(id.clone(), test),
-                None => Effect::Reboot(id.clone()),
+            self.effects.push_back(match (test, deed) {
+                (Some(test), _) => Effect::TestBandwidth(id.clone(), test),
+                (None, Some(deed)) => Effect::Do(id.clone(), deed),
+                (None, None) => Effect::Reboot(id.clone()),
             });
         } else {
             self.go_on(id, now);
@@ -508,6 +541,9 @@ impl Commands {
             return;
         };
         let Some(stage) = &record.stage else { return };
+        if let Some(deed) = Deed::of(&record.envelope.body) {
+            return self.go_on_deed(id, &deed, now);
+        }
         match (stage, &record.envelope.body) {
             // A restart that came about without us is answered all the same.
             (Stage::Accepted { boot_id }, CommandBody::Reboot { .. })
@@ -553,7 +589,7 @@ impl Commands {
                 let reason = "restarted while it measured".to_owned();
                 self.write(id, done(CommandState::Failed { reason }));
             }
-            (Stage::Accepted { .. }, CommandBody::Unknown) => {
+            (Stage::Accepted { .. }, _) => {
                 // An older agent than the one that accepted it.
                 let reason = "this agent does not know the command".to_owned();
                 self.write(id, done(CommandState::Failed { reason }));
@@ -567,6 +603,70 @@ impl Commands {
                     self.effects.push_back(Effect::NoticesChanged);
                 }
             }
+        }
+    }
+
+    /// The same for a deed.
+    fn go_on_deed(&mut self, id: &CommandId, deed: &Deed, now: Millis) {
+        let Some(record) = self.records.get_mut(id) else {
+            return;
+        };
+        let body = &record.envelope.body;
+        match &record.stage {
+            Some(Stage::Accepted { boot_id }) if *boot_id != self.boot_id && *deed == Deed::PowerOff => {
+                // It went off before we could do it: what was asked for has happened.
+                self.write(id, done(CommandState::Succeeded));
+            }
+            Some(Stage::Accepted { boot_id }) if *boot_id != self.boot_id && !deed.outlives_restart() => {
+                let reason = "the machine restarted before it was done".to_owned();
+                self.write(id, done(CommandState::Failed { reason }));
+            }
+            Some(Stage::Accepted { .. }) if self.held && !body.is_forced() => {}
+            Some(Stage::Accepted { .. }) => {
+                let delay = Deed::delay(body);
+                if !delay.is_zero() {
+                    record.due_at = Some(now + delay);
+                    return;
+                }
+                match deed::refusal(body, self.teaching) {
+                    Some(reason) => self.write(id, done(CommandState::Failed { reason })),
+                    None => {
+                        let boot_id = self.boot_id.clone();
+                        self.write(id, Stage::Executing { boot_id, since: now });
+                    }
+                }
+            }
+            // Only what is on record from before this start comes here.
+            Some(Stage::Executing { boot_id, .. }) => {
+                let same_boot = *boot_id == self.boot_id;
+                match deed.after(same_boot, self.held) {
+                    After::Again => self.effects.push_back(Effect::Do(id.clone(), deed.clone())),
+                    After::Lost(reason) => {
+                        let reason = reason.to_owned();
+                        self.write(id, done(CommandState::Failed { reason }));
+                    }
+                    After::PowerUp if same_boot => {}
+                    After::PowerUp => self.write(id, done(CommandState::Succeeded)),
+                }
+            }
+            Some(Stage::Done { .. }) | None => {}
+        }
+    }
+
+    fn deed_done(&mut self, id: &CommandId, outcome: Result<(), String>) {
+        let Some(record) = self.records.get(id) else {
+            return;
+        };
+        let deed = Deed::of(&record.envelope.body);
+        let under_way = matches!(record.stage, Some(Stage::Executing { .. }));
+        let state = match (deed, outcome) {
+            // That it began is no news: the next power-up tells that it was done.
+            (None, _) | (Some(Deed::PowerOff), Ok(())) => return,
+            (Some(_), Ok(())) => CommandState::Succeeded,
+            (Some(_), Err(reason)) => CommandState::Failed { reason },
+        };
+        if under_way {
+            self.write(id, done(state));
         }
     }
 
@@ -642,12 +742,15 @@ impl Commands {
             return None;
         }
         match &record.stage {
-            Some(Stage::Accepted { .. }) if self.held => None,
+            Some(Stage::Accepted { .. }) if self.held && !record.envelope.body.is_forced() => None,
             Some(Stage::Accepted { .. }) => record.due_at,
             Some(Stage::Executing { since, .. }) if is_test(&record.envelope.body) => {
                 Some(*since + TEST_DEADLINE)
             }
-            Some(Stage::Executing { since, .. }) => Some(*since + REBOOT_DEADLINE),
+            Some(Stage::Executing { since, .. }) => {
+                let deed = Deed::of(&record.envelope.body);
+                Some(*since + deed.map_or(REBOOT_DEADLINE, |deed| deed.deadline()))
+            }
             Some(Stage::Done { .. }) if record.over => None,
             Some(Stage::Done { .. }) => self.shown_until(record),
             None => None,
@@ -708,7 +811,14 @@ impl Kind {
             } => Self::UrgentNotice,
             CommandBody::Notice { .. } => Self::Notice,
             CommandBody::Reboot { .. } => Self::Reboot,
-            CommandBody::TestBandwidth(_) | CommandBody::Unknown => Self::Other,
+            CommandBody::PowerOff { .. }
+            | CommandBody::Screen { .. }
+            | CommandBody::Volume { .. }
+            | CommandBody::Lock { .. }
+            | CommandBody::Unlock
+            | CommandBody::CollectLogs { .. }
+            | CommandBody::TestBandwidth(_)
+            | CommandBody::Unknown => Self::Other,
         }
     }
 }

@@ -7,6 +7,7 @@
 
 pub mod backoff;
 pub mod bandwidth;
+pub mod board;
 pub mod clock;
 pub mod commands;
 pub mod enrol;
@@ -24,6 +25,7 @@ pub mod pace;
 pub mod peers;
 pub mod precheck;
 pub mod report;
+pub mod scrub;
 pub mod search;
 pub mod time;
 pub mod timetable;

@@ -170,6 +170,7 @@ fn difference(old: &DeviceReport, new: &DeviceReport) -> Difference {
             held_back,
             snapshot,
             author_key,
+            controls,
             ..
         } = r.clone();
         (
@@ -181,7 +182,7 @@ fn difference(old: &DeviceReport, new: &DeviceReport) -> Difference {
             player_urls,
             hardware,
             clock,
-            (peer, held_back, snapshot, author_key),
+            (peer, held_back, snapshot, author_key, controls),
             r.disk.total_bytes,
         )
     };
@@ -232,6 +233,7 @@ mod tests {
             snapshot: None,
             author_key: None,
             network: None,
+            controls: None,
         }
     }
 

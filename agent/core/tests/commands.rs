@@ -68,7 +68,7 @@ fn perform(commands: &mut Commands, journal: &mut Vec<Entry>, now: Millis) -> (V
             Effect::Compact(entries) => *journal = entries,
             Effect::Publish(status) => said.push(status.state),
             Effect::Reboot(_) => reboots += 1,
-            Effect::NoticesChanged | Effect::Held(..) | Effect::TestBandwidth(..) => {}
+            Effect::NoticesChanged | Effect::Held(..) | Effect::TestBandwidth(..) | Effect::Do(..) => {}
         }
     }
     (said, reboots)
@@ -355,7 +355,7 @@ proptest! {
                             prop_assert!(before.is_none_or(|b| b == status.state));
                         }
                     }
-                    Effect::NoticesChanged | Effect::Held(..) | Effect::TestBandwidth(..) => {}
+                    Effect::NoticesChanged | Effect::Held(..) | Effect::TestBandwidth(..) | Effect::Do(..) => {}
                 }
             }
             for notice in commands.notices(now) {
@@ -514,7 +514,7 @@ fn a_test_of_the_line_runs_once_and_is_never_carried_over_a_restart() {
             Effect::TestBandwidth(..) => asked += 1,
             Effect::Publish(status) => said.push(status.state),
             Effect::Reboot(_) => panic!("that is no reboot"),
-            Effect::Compact(_) | Effect::NoticesChanged | Effect::Held(..) => {}
+            Effect::Compact(_) | Effect::NoticesChanged | Effect::Held(..) | Effect::Do(..) => {}
         }
     }
     assert_eq!((asked, said.last()), (1, Some(&CommandState::Executing)));

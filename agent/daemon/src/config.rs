@@ -1,5 +1,7 @@
 //! The agent's settings: read as written, checked once, then only the checked form is passed on.
 
+mod control;
+mod link;
 mod live;
 
 use std::{
@@ -9,13 +11,17 @@ use std::{
 };
 
 use agent_core::peers::MAX_PEERS;
-use board_configs::{Board, builtin_names};
+use board_configs::{Board, BoardError, Source, names};
 use contract::hardware::MAX_FIELD_BYTES;
 use serde::{Deserialize, Serialize};
 
 use crate::key_store::Tpm2;
+use control::{RawControl, RawLogs};
+use link::RawLink;
 use live::RawLive;
 
+pub use control::{ControlConfig, HOURS, PERCENT, Screen, Told};
+pub use link::LinkConfig;
 pub use live::{LiveApp, LiveConfig};
 
 /// Where other boards reach this one, unless the file says otherwise.
@@ -26,7 +32,7 @@ const LAN_PORT: u16 = 8010;
 pub struct Config {
     /// Everything the agent keeps is under here.
     pub data_dir: PathBuf,
-    /// The board that is named, one of `board-configs`.
+    /// The board that is named, one of the folder `boards` or of the program.
     pub board: Board,
     /// The board's serial number, where it is given by hand.
     pub serial: Option<String>,
@@ -52,6 +58,10 @@ pub struct Config {
     pub usb: UsbConfig,
     /// The loudspeaker.
     pub sound: SoundConfig,
+    /// Where the board controller is.
+    pub link: LinkConfig,
+    /// How power, screen and volume are told to the board, and where its log is read.
+    pub control: ControlConfig,
     /// Live lessons that may be opened from the page.
     pub live: LiveConfig,
     /// How the board's TPM is reached, where the board names one.
@@ -200,6 +210,14 @@ pub enum ConfigError {
         /// What the TOML reader said, with line and key.
         reason: Box<toml::de::Error>,
     },
+    /// The board's own file is wrong.
+    #[error("configuration {file}: {reason}")]
+    Board {
+        /// The configuration that names the board.
+        file: PathBuf,
+        /// Which key of which board file, and what is allowed.
+        reason: Box<BoardError>,
+    },
     /// A value that is not allowed.
     #[error("configuration {file}: {key} is {found}; allowed is {allowed}")]
     Value {
@@ -245,6 +263,7 @@ impl Config {
 struct RawConfig {
     data_dir: PathBuf,
     board: String,
+    boards: Option<PathBuf>,
     serial: Option<String>,
     #[serde(default)]
     language: Language,
@@ -268,6 +287,12 @@ struct RawConfig {
     usb: RawUsb,
     #[serde(default)]
     sound: RawSound,
+    #[serde(default)]
+    link: RawLink,
+    #[serde(default)]
+    control: RawControl,
+    #[serde(default)]
+    logs: RawLogs,
     #[serde(default)]
     live: RawLive,
     #[serde(default)]
@@ -416,13 +441,21 @@ impl RawConfig {
                 "a folder, e.g. /var/lib/bbt-agent",
             ));
         }
-        let board = Board::builtin(&self.board).map_err(|_| {
-            let names: Vec<_> = builtin_names().collect();
-            refuse(
-                "board",
-                format!("{:?}", self.board),
-                &format!("one of {}", names.join(", ")),
-            )
+        let source = self.boards.as_deref().map_or(Source::Embedded, Source::Dir);
+        let board = Board::load(source, &self.board).map_err(|error| match error {
+            BoardError::Unknown { .. } | BoardError::BadName { .. } => {
+                let names = names(source).unwrap_or_default();
+                refuse(
+                    "board",
+                    format!("{:?}", self.board),
+                    &format!("one of {}", names.join(", ")),
+                )
+            }
+            // The file is there and is wrong: it says itself where.
+            reason => ConfigError::Board {
+                file: file.to_owned(),
+                reason: Box::new(reason),
+            },
         })?;
         if let Some(serial) = &self.serial
             && (serial.trim().is_empty() || serial.len() > 64)
@@ -546,6 +579,14 @@ impl RawConfig {
             })?,
         };
 
+        let link = self
+            .link
+            .check()
+            .map_err(|(key, found, allowed)| refuse(key, found, allowed))?;
+        let control = self
+            .control
+            .check(self.logs)
+            .map_err(|(key, found, allowed)| refuse(key, found, allowed))?;
         let live = self
             .live
             .check()
@@ -633,6 +674,8 @@ impl RawConfig {
                     .unwrap_or_else(|| ["/media", "/run/media", "/mnt"].map(PathBuf::from).to_vec()),
             },
             sound,
+            link,
+            control,
             live,
             tpm: Tpm2 {
                 tools: self.tpm.tools,

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod author;
+pub mod boards;
 pub mod classes;
 pub mod clock;
 pub mod config;
@@ -17,6 +18,7 @@ pub mod lock;
 mod messages;
 pub mod notebook;
 pub mod player;
+pub mod recent;
 pub mod records;
 pub mod run;
 pub mod settings;

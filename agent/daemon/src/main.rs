@@ -11,17 +11,18 @@ use std::{
 
 use anyhow::Context;
 use bbt_agent::{
+    boards,
     config::Config,
     identity::IdentityFolder,
     io,
     io::enrol::{Enrolled, Means, say_already, say_enrolled, say_restart_needed},
     io::tls::TimeFloor,
     lock::DataLock,
-    run, store, trust, who,
+    recent, run, store, trust, who,
 };
 use clap::{Parser, Subcommand};
 use contract::id::LessonId;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, fmt::writer::MakeWriterExt};
 
 /// The classroom device: keeps lessons, plays them, reports health.
 #[derive(Debug, Parser)]
@@ -73,6 +74,35 @@ enum Command {
         #[command(subcommand)]
         command: StoreCommand,
     },
+    /// Board files: what a board is.
+    Board {
+        #[command(subcommand)]
+        command: BoardCommand,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum BoardCommand {
+    /// Lists the boards in the program and in a folder.
+    List {
+        /// A folder with board files of your own.
+        #[arg(long, value_name = "DIR")]
+        boards: Option<PathBuf>,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Checks board files, and what they inherit; exit code 1 if one is wrong.
+    Check {
+        /// `<model>-rev-<revision>.toml`
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Prints the JSON Schema of board files, for editors.
+    Schema,
 }
 
 #[derive(Debug, clap::Args)]
@@ -174,7 +204,7 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
+        .with_writer(std::io::stderr.and(recent::Recent))
         .init();
     match perform(&Arguments::parse().command) {
         Ok(code) => code,
@@ -225,6 +255,7 @@ fn perform(command: &Command) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Pack { command } => pack(command),
+        Command::Board { command } => board(command),
         Command::Store {
             command: StoreCommand::Check(file),
         } => {
@@ -251,6 +282,43 @@ fn perform(command: &Command) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// Exit code 1 if a file is wrong.
+fn board(command: &BoardCommand) -> anyhow::Result<ExitCode> {
+    let mut out = std::io::stdout();
+    match command {
+        BoardCommand::List { boards, json: true } => print(&boards::list(boards.as_deref())?.into())?,
+        BoardCommand::List { boards, json: false } => {
+            write!(out, "{}", boards::list_lines(boards.as_deref())?)?;
+        }
+        BoardCommand::Schema => print(&boards::schema())?,
+        BoardCommand::Check { files, json } => {
+            let mut all_good = true;
+            let mut told = Vec::new();
+            for file in files {
+                match boards::check(file) {
+                    Ok(board) if *json => told.push(board),
+                    Ok(board) => writeln!(out, "{}", boards::good(file, &board))?,
+                    Err(error) => {
+                        all_good = false;
+                        if *json {
+                            told.push(serde_json::json!({ "file": file, "error": error.to_string() }));
+                        } else {
+                            writeln!(std::io::stderr(), "bbt-agent: {error}")?;
+                        }
+                    }
+                }
+            }
+            if *json {
+                print(&told.into())?;
+            }
+            if !all_good {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Few threads with small stacks: each one costs memory on a board that has little. There are more blocking ones than other

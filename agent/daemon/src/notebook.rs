@@ -43,6 +43,8 @@ pub enum Word {
         /// How it stands then.
         answer: oneshot::Sender<Result<FaultView, FaultDenied>>,
     },
+    /// The technician's PIN unlocked the player.
+    Unlocked,
     /// Lets the loudspeaker be heard; says whether it was told so, which in an exam it is not.
     Unmute(oneshot::Sender<bool>),
     /// All faults, newest first.

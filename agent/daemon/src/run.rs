@@ -5,7 +5,9 @@
 
 mod agent;
 mod bandwidth;
+mod board;
 mod classroom;
+mod control;
 mod disks;
 mod events;
 mod exam;
@@ -89,6 +91,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let mixer = Mixer::new(config.sound.clone());
     exam::begin(&config.data_dir, &writer, &mixer).await;
     writer.settings().open(&config.data_dir);
+    control::begin(&writer);
     writer.set_usb_roots(config.usb.roots.clone());
     writer.classes().open(config.live.clone(), mixer.clone());
     let player = Player::start(&config.player, state).await?;
@@ -101,6 +104,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     writer
         .trust()
         .replace(believed::remembered(&config.data_dir, Vec::new()));
+    let (link, board) = board::open(&config, &mixer);
     let mut house = House {
         folder: IdentityFolder::of(&config),
         hardware: hardware(&config),
@@ -109,6 +113,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         shelf: Arc::new(writer),
         lessons: LessonStore::new(),
         metrics,
+        board,
+        link,
     };
     let signal = loop {
         let end = match who(&house) {
@@ -119,6 +125,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
             }
             kept => {
                 exam::without_identity(&house.config.data_dir, &house.shelf, &mixer).await;
+                // Nobody could unlock it.
+                house.shelf.beside(|beside| beside.lock = None);
                 waiting::wait(&mut house, kept, &time, &mut stop_signals).await
             }
         };

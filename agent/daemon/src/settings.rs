@@ -12,6 +12,7 @@ use std::{
 };
 
 use agent_core::timetable::LocalTimetable;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{clock, config::Language, files};
@@ -33,6 +34,20 @@ pub struct BoardSettings {
     /// A timetable from a disk; holds where the console has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timetable: Option<LocalTimetable>,
+    /// The player is locked: the console said so, and nobody unlocked it since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<PlayerLock>,
+}
+
+/// A locked player.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlayerLock {
+    /// What the classroom reads; may be empty.
+    #[serde(default)]
+    pub reason: String,
+    /// Since when, where the clock could be believed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
 }
 
 const fn yes() -> bool {
@@ -45,6 +60,7 @@ impl Default for BoardSettings {
             language: None,
             usb_play: true,
             timetable: None,
+            lock: None,
         }
     }
 }

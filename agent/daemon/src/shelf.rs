@@ -387,6 +387,11 @@ impl ShelfWriter {
         });
     }
 
+    /// What stands beside the lessons now.
+    pub fn beside_now(&self) -> Arc<Beside> {
+        Arc::clone(&self.beside.borrow())
+    }
+
     /// What is set at the board itself.
     pub const fn settings(&self) -> &SettingsDoor {
         &self.settings

@@ -171,6 +171,11 @@ impl Bench {
         }
     }
 
+    /// Whether a lesson was opened or played so short a time ago that a class may be at it.
+    pub fn lesson_on(&self, now: Millis) -> bool {
+        self.lesson.is_some_and(|at| now.since(at) < LESSON)
+    }
+
     /// Whether the line is being measured, or is about to be within the second.
     pub const fn is_running(&self) -> bool {
         matches!(self.state, State::Running { .. })
@@ -180,7 +185,7 @@ impl Bench {
         if !matches!(self.state, State::Idle) {
             return self.refuse(id, &test, "busy");
         }
-        if self.lesson.is_some_and(|at| now.since(at) < LESSON) {
+        if self.lesson_on(now) {
             return self.refuse(id, &test, "lesson");
         }
         if let Some(reason) = refusal(self.phase, test.forced) {

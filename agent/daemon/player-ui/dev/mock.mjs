@@ -62,6 +62,7 @@ export function home(shelf) {
     facets: [...facets.values()],
     counts: { ready: count('ready'), arriving: arriving.length, failed: count('failed'), total: lessons.length },
     exam: { state: 'none', name: '', from: null, to: null, audio: [], audio_now: false, pin_set: true, tries_left: world.examTries, locked_s: 0, lesson_hint: null },
+    lock: null,
     help: { office: '县教育局电教站', phone: '0834-123 4567', text: '工作日 8:00–18:00 有人接听\n也可以拨打学校技术老师的电话', web: '' },
     repairs: world.faults.filter((f) => f.repair).map((f) => ({ fault: f.id, class: f.class, symptom: f.symptom, ...f.repair })),
     school_lessons: true, features: { usb_play: world.settings.usb_play, pin_set: true },
@@ -153,6 +154,7 @@ const WRITES = {
     world.faults.unshift(fault);
     return [201, fault];
   },
+  '/api/lock/open': (b) => { if (b.pin !== world.technicianPin) return [403, { code: 'pin_wrong', message: 'PIN 不对', tries_left: 4, locked_s: 0 }]; world.over.lock = null; return [200, { locked: false }]; },
   '/api/settings/unlock': (b) => b.pin === world.technicianPin ? [200, { session: (world.settings.session = 'dev-session'), ttl_s: 600 }]
     : [403, { code: 'pin_wrong', message: 'PIN 不对，还可以试 4 次', tries_left: 4, locked_s: 0 }],
   '/api/settings': (b) => { if (b.session !== world.settings.session) return [403, { code: 'locked', message: '请重新输入 PIN' }]; const { session, ...more } = b; Object.assign(world.settings, more); return [200, settings()]; },

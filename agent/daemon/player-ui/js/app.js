@@ -104,7 +104,9 @@
     var exam = home && home.exam ? home.exam.state : 'none';
     if (state === 'locked') { return 'locked'; }
     if (exam === 'silent' || exam === 'listening') { return 'exam'; }
+    if (home && home.lock && !/^(help|fault|diag|privacy|settings)$/.test(where.name)) { return 'maintenance'; }
     if (state === 'unenrolled' && !(home.counts && home.counts.total) && !/^(help|fault|diag|privacy|settings)$/.test(where.name)) { return 'unenrolled'; }
+    if (where.name === 'maintenance') { return 'home'; }
     if (where.name === 'enrol' && state !== 'quarantined' && state !== 'revoked') { return 'home'; }
     return where.name;
   }
@@ -113,7 +115,7 @@
     var where = route(window.location.hash);
     leave();
     shown = standing(where);
-    if (shown === 'locked' || shown === 'exam') {
+    if (shown === 'locked' || shown === 'exam' || shown === 'maintenance') {
       /* Whatever lies over the page goes, too. */
       BBT.closeInfo();
       BBT.light();
@@ -152,6 +154,8 @@
       words = t('status.offline_hint', { ago: BBT.ago(seen) });
     } else if (coming) {
       words = coming.words;
+    } else if (seen < 180 && home.counts && home.counts.failed) {
+      words = t('status.unready', { n: home.counts.failed });
     } else {
       words = seen < 180 ? t('status.fresh') : t('status.seen', { ago: BBT.ago(seen) });
     }

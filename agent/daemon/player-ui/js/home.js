@@ -171,11 +171,13 @@
     } else {
       key = today.source === 'none' ? 'free' : today.date === null ? 'no_clock' : today.day_name ? 'holiday' : today.periods.length ? 'over' : 'no_class';
     }
+    /* With nothing to choose from, a question which lesson leads nowhere. */
+    if ((key === 'free' || key === 'no_class') && !home.counts.ready) { key = 'unready'; }
     /* Nobody knows the period: then where the class stopped is the likeliest. */
     if ((key === 'free' || key === 'no_clock') && home.resume && home.resume.length) { return heroResume(home.resume[0]); }
     return h('section', { 'class': 'hero hero-plain' }, [
       h('h1', { text: t('hero.' + key, { name: today.day_name || '' }) }),
-      h('p', { 'class': 'hero-place', text: t('hero.' + key + '_text', { n: home.counts ? home.counts.ready : 0, name: today.day_name || '' }) }),
+      h('p', { 'class': 'hero-place', text: t('hero.' + key + '_text', { n: !home.counts ? 0 : key === 'unready' ? home.counts.total : home.counts.ready, name: today.day_name || '' }) }),
       key === 'preparing' || key === 'empty' ? null
         : heroButton({ icon: 'book', text: t('home.choose'), onclick: function () { BBT.go(BBT.shelfOf('')); } })
     ]);

@@ -20,6 +20,7 @@
       'hero.no_class': '今天没有课', 'hero.no_class_text': '本机有 {n} 课可以看',
       'hero.no_clock': '想上哪一课？', 'hero.no_clock_text': '终端时间未校准，暂不能指出是哪一节',
       'hero.holiday': '今天放假', 'hero.holiday_text': '{name}',
+      'hero.unready': '还没有能上的课', 'hero.unready_text': '有 {n} 课不能上，点“选一课”看原因',
       'hero.empty': '还没有课程', 'hero.empty_text': '县平台推送的课程会自动出现在这里',
       'hero.preparing': '正在打开课程…', 'hero.preparing_text': '终端正在核对本机上的课程',
       'period.number': '第 {n} 节', 'period.now': '正在上课', 'period.next': '下一节', 'period.later': '稍后', 'period.past': '已下课',
@@ -81,7 +82,8 @@
       'settings.weeks': '本周是单周还是双周？', 'settings.weeks_text': '这份课表分单双周', 'settings.odd': '单周', 'settings.even': '双周',
 
       'exam.title': '考试进行中', 'exam.soon': '即将考试', 'exam.soon_text': '{name} {time} 开始，届时本机静音', 'exam.until': '{from} – {to}', 'exam.open': '监考：听力', 'exam.pin': '请输入监考 PIN',
-      'exam.pin_wrong': 'PIN 不对，还可以试 {n} 次', 'exam.locked': '试错太多，请等 {n} 秒', 'exam.choose': '选择听力', 'exam.no_audio': '本机上没有听力音频', 'exam.other_audio': '另选', 'exam.close': '结束听力'
+      'exam.pin_wrong': 'PIN 不对，还可以试 {n} 次', 'exam.locked': '试错太多，请等 {n} 秒', 'exam.choose': '选择听力', 'exam.no_audio': '本机上没有听力音频', 'exam.other_audio': '另选', 'exam.close': '结束听力',
+      'maintenance.title': '本机正在检修', 'maintenance.text': '课程和 U 盘暂时不能播放。', 'maintenance.since': '{time} 起', 'maintenance.open': '技术员：解锁', 'maintenance.pin': '请输入技术员 PIN'
     },
     'en': {
       'date.day': '{month}/{day}',
@@ -101,6 +103,7 @@
       'hero.no_class': 'No classes today', 'hero.no_class_text': '{n} lessons are ready here',
       'hero.no_clock': 'Which lesson?', 'hero.no_clock_text': 'The clock is not set, so the period is not known',
       'hero.holiday': 'Holiday', 'hero.holiday_text': '{name}',
+      'hero.unready': 'No lesson is ready yet', 'hero.unready_text': 'Lessons that cannot be taught: {n}. Choose one to see why',
       'hero.empty': 'No lessons yet', 'hero.empty_text': 'Lessons sent by the county appear here by themselves',
       'hero.preparing': 'Opening the lessons…', 'hero.preparing_text': 'The terminal checks the lessons it holds',
       'period.number': 'Period {n}', 'period.now': 'Now', 'period.next': 'Next', 'period.later': 'Later', 'period.past': 'Over',
@@ -162,7 +165,8 @@
       'settings.weeks': 'Is this week odd or even?', 'settings.weeks_text': 'This timetable tells odd from even weeks', 'settings.odd': 'Odd', 'settings.even': 'Even',
 
       'exam.title': 'Examination', 'exam.soon': 'Exam soon', 'exam.soon_text': '{name} begins at {time}; this terminal falls silent then', 'exam.until': '{from} – {to}', 'exam.open': 'Invigilator: listening', 'exam.pin': 'Invigilator’s PIN',
-      'exam.pin_wrong': 'Wrong PIN, {n} tries left', 'exam.locked': 'Too many tries, wait {n} s', 'exam.choose': 'Choose the audio', 'exam.no_audio': 'There is no listening audio here', 'exam.other_audio': 'Another', 'exam.close': 'End listening'
+      'exam.pin_wrong': 'Wrong PIN, {n} tries left', 'exam.locked': 'Too many tries, wait {n} s', 'exam.choose': 'Choose the audio', 'exam.no_audio': 'There is no listening audio here', 'exam.other_audio': 'Another', 'exam.close': 'End listening',
+      'maintenance.title': 'This board is being serviced', 'maintenance.text': 'Lessons and USB disks do not play for now.', 'maintenance.since': 'since {time}', 'maintenance.open': 'Technician: unlock', 'maintenance.pin': 'Technician’s PIN'
     }
   });
 }());

@@ -139,3 +139,47 @@ fn live_apps_are_named_by_the_file_and_nobody_else() {
         assert!(error.contains(words), "{text}: {error}");
     }
 }
+
+#[test]
+fn the_board_controller_is_where_the_boards_file_says_or_where_the_configuration_does() {
+    use crate::io::link::Port;
+    let link = parse(LEAST).unwrap().link;
+    assert_eq!((link.at, link.baud), (None, None));
+    let link = parse(&format!("{LEAST}[link]\nat = 'tcp:127.0.0.1:4000'\nbaud = 9600"))
+        .unwrap()
+        .link;
+    assert_eq!(
+        (link.at, link.baud),
+        (Some(Port::Tcp("127.0.0.1:4000".into())), Some(9600))
+    );
+    for (text, word) in [("at = 'ttyS0'", "link.at"), ("baud = 3", "link.baud is 3")] {
+        let error = parse(&format!("{LEAST}[link]\n{text}")).unwrap_err();
+        assert!(error.contains(word) && error.contains("allowed"), "{error}");
+    }
+}
+
+#[test]
+fn a_county_adds_a_board_by_a_file_and_a_wrong_one_names_its_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("rk3568-aio-rev-k.toml");
+    let config = format!(
+        "data_dir = '/d'\nboard = 'rk3568-aio-rev-k'\nboards = '{}'\n",
+        dir.path().display()
+    );
+    assert!(parse(&config).unwrap_err().contains("rk3568-aio-rev-k"));
+    std::fs::write(&file, "inherit = 'rk3568-aio-rev-b'\nrevision = 'k'\n").unwrap();
+    assert_eq!(parse(&config).unwrap().board.name, "rk3568-aio-rev-k");
+    std::fs::write(
+        &file,
+        "inherit = 'rk3568-aio-rev-b'\nrevision = 'k'\n[thermal]\ncut_at_c = 20\n",
+    )
+    .unwrap();
+    let error = parse(&config).unwrap_err();
+    for word in [
+        "/etc/bbt-agent.toml",
+        "rk3568-aio-rev-k.toml",
+        "thermal.cut_at_c = 20",
+    ] {
+        assert!(error.contains(word), "{error}");
+    }
+}

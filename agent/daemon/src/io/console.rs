@@ -104,6 +104,23 @@ pub async fn ask_up_to(
     body: Option<Vec<u8>>,
     most: usize,
 ) -> Answer {
+    let kind = "application/json";
+    asked(tls, method, url, body.map(|body| (kind, body)), most).await
+}
+
+/// Hands over bytes that are no JSON.
+pub async fn hand_over(tls: rustls::ClientConfig, url: &str, bytes: Vec<u8>) -> Answer {
+    let body = Some(("application/octet-stream", bytes));
+    asked(tls, Method::POST, url, body, MAX_BYTES).await
+}
+
+async fn asked(
+    tls: rustls::ClientConfig,
+    method: Method,
+    url: &str,
+    body: Option<(&'static str, Vec<u8>)>,
+    most: usize,
+) -> Answer {
     let client = Client::builder()
         .user_agent(concat!("bbt-agent/", env!("CARGO_PKG_VERSION")))
         .tls_backend_preconfigured(tls)
@@ -117,11 +134,9 @@ pub async fn ask_up_to(
         Err(error) => return Answer::Nothing(whole_reason(&error)),
     };
     let mut request = client.request(method, url);
-    let length = body.as_ref().map_or(0, Vec::len);
-    if let Some(body) = body {
-        request = request
-            .header(reqwest::header::CONTENT_TYPE, "application/json")
-            .body(body);
+    let length = body.as_ref().map_or(0, |(_, body)| body.len());
+    if let Some((kind, body)) = body {
+        request = request.header(reqwest::header::CONTENT_TYPE, kind).body(body);
     }
     let mut response = match request.send().await {
         Ok(response) => response,

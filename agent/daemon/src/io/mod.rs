@@ -1,12 +1,15 @@
 //! The doors to the world, one file each.
 
 pub mod bandwidth;
+pub mod board;
 pub mod claim;
 pub mod console;
 pub mod enrol;
 pub mod fetch;
 pub mod hardware;
 pub mod lan;
+pub mod link;
+pub mod logs;
 pub mod metrics;
 pub mod mqtt;
 pub mod net;

@@ -4,6 +4,8 @@
 //! tried in this order. With `pactl` every output is muted by its name, so that what was mute before stays so afterwards. Names
 //! that leave this module begin with the mixer that muted (`pactl:hdmi`): only that one can let them be heard again.
 
+mod volume;
+
 use std::{process::Stdio, time::Duration};
 
 use agent_core::exam::Found;

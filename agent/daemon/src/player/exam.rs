@@ -181,14 +181,19 @@ async fn pass(state: PlayerState, language: Language, kind: Kind, request: Reque
         Kind::Audio(lesson) => lesson.to_string(),
         Kind::Harmless | Kind::Disks | Kind::Disk => "usb".to_owned(),
     };
+    if state.beside().is_locked() {
+        return Refusal::PlayerLocked.answer(language, "");
+    }
     state.notebook().say(Word::Refused(what));
     Refusal::Exam.answer(language, "")
 }
 
 /// Whether a kind of thing may be had now.
 fn may(state: &PlayerState, kind: &Kind) -> bool {
-    match (state.beside().exam.state, kind) {
-        (ExamState::None | ExamState::Soon, _) | (_, Kind::Harmless) => true,
+    let beside = state.beside();
+    match (beside.exam.state, kind) {
+        (_, Kind::Harmless) => true,
+        (ExamState::None | ExamState::Soon, _) => !beside.is_locked(),
         (ExamState::Listening, Kind::Audio(_)) => true,
         (ExamState::Silent | ExamState::Listening, _) => false,
     }
@@ -242,7 +247,9 @@ impl http_body::Body for Cut {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         if !may(&self.state, &self.kind) {
-            return Poll::Ready(Some(Err(axum::Error::new("an exam began"))));
+            return Poll::Ready(Some(Err(axum::Error::new(
+                "an exam began, or the player was locked",
+            ))));
         }
         Pin::new(&mut self.inner).poll_frame(cx)
     }

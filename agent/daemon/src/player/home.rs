@@ -21,6 +21,7 @@ use serde::Serialize;
 use super::{brief::Brief, guard::OnBoard, problem::Refusal, shelf_json::Api};
 use crate::{
     config::Language,
+    settings::PlayerLock,
     shelf::{
         Beside, ExamView, MAX_RESUME, Membership, PlayerState, RepairView, Shelf, ShelfDevice, ShelfNotice,
     },
@@ -55,6 +56,8 @@ struct View<'a> {
     facets: Vec<Facet<'a>>,
     counts: Counts,
     exam: &'a ExamView,
+    /// Why the player is locked; none while it is not.
+    lock: Option<&'a PlayerLock>,
     help: HelpView<'a>,
     repairs: &'a [RepairView],
     /// Whether the page offers to make the school's own lessons.
@@ -178,6 +181,7 @@ fn page(state: &PlayerState, own: Language, on_board: bool) -> Response {
         facets: facets(&shelf),
         counts: counts(&shelf),
         exam: &beside.exam,
+        lock: beside.lock.as_ref(),
         help: HelpView {
             office: &help.office,
             phone: &help.phone,

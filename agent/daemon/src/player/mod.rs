@@ -19,6 +19,7 @@ mod guard;
 mod home;
 mod lessons;
 mod listen;
+mod lock;
 mod media;
 #[cfg(test)]
 mod oracle;
@@ -193,6 +194,7 @@ fn player_routes(api: Api, language: Language) -> Router {
         .merge(own::routes())
         .merge(class::routes())
         .merge(exam::routes())
+        .merge(lock::routes())
         .merge(use_::routes())
         .merge(faults::routes())
         .merge(diag::routes())

@@ -16,6 +16,7 @@ use axum::{
 use contract::{
     claim::ClaimRequest,
     command::CommandStatus,
+    controls::PackedLog,
     diag::Diagnosis,
     enrol::EnrolRequest,
     health::TelemetryBatch,
@@ -51,6 +52,7 @@ fn sections() -> Vec<(&'static str, Vec<Value>)> {
         ),
         ("health", vec![schema_for!(TelemetryBatch).to_value()]),
         ("commands", vec![schema_for!(CommandStatus).to_value()]),
+        ("logs", vec![schema_for!(PackedLog).to_value()]),
         (
             "identity",
             vec![

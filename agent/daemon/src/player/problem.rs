@@ -39,13 +39,14 @@ pub(super) enum Refusal {
     BadQuestion,
     TokenRefused,
     Exam,
+    PlayerLocked,
     FaultsFull,
     FaultUnknown,
 }
 
 impl Refusal {
     #[cfg(test)]
-    const ALL: [Self; 30] = [
+    const ALL: [Self; 31] = [
         Self::NotFound,
         Self::LessonNotHere,
         Self::LessonNotReady,
@@ -74,6 +75,7 @@ impl Refusal {
         Self::BadQuestion,
         Self::TokenRefused,
         Self::Exam,
+        Self::PlayerLocked,
         Self::FaultsFull,
         Self::FaultUnknown,
     ];
@@ -108,6 +110,7 @@ impl Refusal {
             Self::BadQuestion => "bad_question",
             Self::TokenRefused => "token_refused",
             Self::Exam => "exam",
+            Self::PlayerLocked => "player_locked",
             Self::FaultsFull => "faults_full",
             Self::FaultUnknown => "fault_unknown",
         }
@@ -131,7 +134,7 @@ impl Refusal {
             }
             Self::DiskError => StatusCode::INTERNAL_SERVER_ERROR,
             Self::UsbOnBoard | Self::UsbOff => StatusCode::FORBIDDEN,
-            Self::Exam => StatusCode::LOCKED,
+            Self::Exam | Self::PlayerLocked => StatusCode::LOCKED,
             Self::FaultsFull => StatusCode::TOO_MANY_REQUESTS,
             Self::UsbGone | Self::FaultUnknown => StatusCode::NOT_FOUND,
             Self::UsbKind => StatusCode::UNSUPPORTED_MEDIA_TYPE,

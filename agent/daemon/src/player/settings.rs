@@ -110,7 +110,7 @@ async fn settings(
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Typed {
+pub(super) struct Typed {
     pin: String,
 }
 
@@ -130,11 +130,30 @@ async fn unlock(
         Ok(typed) => typed,
         Err(refused) => return *refused,
     };
-    if typed.pin.chars().count() > MAX_PIN {
-        return Refusal::BadWish.answer(language, format!("a PIN has at most {MAX_PIN} characters"));
+    match open(&state, typed, language).await {
+        Ok(session) => fresh(
+            Json(Opened {
+                session,
+                ttl_s: OPEN_FOR.as_secs(),
+            })
+            .into_response(),
+        ),
+        Err(refused) => *refused,
     }
-    let Some(digest) = pin_of(&state) else {
-        return refused(&state, "pin_not_set", language);
+}
+
+/// Tries a technician's PIN; answers the word that opens the settings from now on, or what is said of it.
+pub(super) async fn open(
+    state: &PlayerState,
+    typed: Typed,
+    language: Language,
+) -> Result<String, Box<Response>> {
+    if typed.pin.chars().count() > MAX_PIN {
+        let detail = format!("a PIN has at most {MAX_PIN} characters");
+        return Err(Box::new(Refusal::BadWish.answer(language, detail)));
+    }
+    let Some(digest) = pin_of(state) else {
+        return Err(Box::new(refused(state, "pin_not_set", language)));
     };
     // The digest takes its time on purpose, and the try is on the disk before.
     let tried = {
@@ -150,21 +169,15 @@ async fn unlock(
                 tracing::warn!("a wrong technician's PIN was typed");
                 return Err("pin_wrong");
             }
-            tracing::info!("the technician's PIN opened the board's settings");
+            tracing::info!("the technician's PIN was typed");
             Ok(state.settings().unlock().right(clock::now()))
         })
         .await
     };
     match tried {
-        Ok(Ok(session)) => fresh(
-            Json(Opened {
-                session,
-                ttl_s: OPEN_FOR.as_secs(),
-            })
-            .into_response(),
-        ),
-        Ok(Err(code)) => refused(&state, code, language),
-        Err(error) => Refusal::Busy.answer(language, error),
+        Ok(Ok(session)) => Ok(session),
+        Ok(Err(code)) => Err(Box::new(refused(state, code, language))),
+        Err(error) => Err(Box::new(Refusal::Busy.answer(language, error))),
     }
 }
 
@@ -222,7 +235,10 @@ fn fits(digest: &PinDigest, typed: &str) -> bool {
         && ring::pbkdf2::verify(algorithm, rounds, &salt, typed.trim().as_bytes(), &expected).is_ok()
 }
 
-async fn read<T: DeserializeOwned>(request: Request, language: Language) -> Result<T, Box<Response>> {
+pub(super) async fn read<T: DeserializeOwned>(
+    request: Request,
+    language: Language,
+) -> Result<T, Box<Response>> {
     let bad = |error: &dyn ToString| Box::new(Refusal::BadWish.answer(language, error.to_string()));
     let body = to_bytes(request.into_body(), MAX_BYTES)
         .await

@@ -31,7 +31,9 @@ use contract::{
 
 use super::{
     bandwidth::LineDesk,
+    board::BoardDesk,
     classroom::Classroom,
+    control::ControlDesk,
     disks::Disks,
     exam::ExamDesk,
     inbox::Inbox,
@@ -48,7 +50,9 @@ use crate::{
     config::Config,
     identity::{Identity, IdentityFolder},
     io::{
+        board::BoardControl,
         fetch::Fetcher,
+        link::BoardLink,
         metrics::Metrics,
         mqtt::{LinkOptions, MqttLink},
         probes,
@@ -83,6 +87,10 @@ pub(super) struct House {
     pub(super) shelf: Arc<ShelfWriter>,
     pub(super) lessons: LessonStore,
     pub(super) metrics: Metrics,
+    /// Power, screen and loudspeaker.
+    pub(super) board: Arc<dyn BoardControl>,
+    /// The board's own controller.
+    pub(super) link: BoardLink,
 }
 
 pub(super) struct Agent {
@@ -157,6 +165,10 @@ pub(super) struct Agent {
     pub(super) exam: ExamDesk,
     /// How the board is connected, and tests of the line.
     pub(super) line: LineDesk,
+    /// What the board's own controller was told.
+    pub(super) board: BoardDesk,
+    /// Power, screen, loudspeaker, lock, log.
+    pub(super) control: ControlDesk,
     /// Use, faults, and where they are kept.
     pub(super) records: Records,
     pub(super) inbox: Inbox,
@@ -340,6 +352,8 @@ impl Agent {
             shown_at: Millis::default(),
             exam,
             line: LineDesk::new(now),
+            board: BoardDesk::new(house.link.clone(), now),
+            control: ControlDesk::new(Arc::clone(&house.board), now),
             records,
             inbox,
         };
@@ -355,6 +369,7 @@ impl Agent {
         agent.classroom_back(now);
         agent.show_places();
         agent.show_repairs();
+        agent.show_lock();
         Ok(agent)
     }
 
@@ -406,6 +421,8 @@ impl Agent {
         self.settle_school(now);
         self.settle_classroom(now);
         self.settle_bandwidth(now);
+        self.settle_board(now);
+        self.settle_control(now);
         self.settle_records(now);
         self.settle_watching(now);
         self.perform(now);
@@ -425,6 +442,7 @@ impl Agent {
             self.records.poll_timeout(),
             self.classroom.poll_timeout(),
             self.line.poll_timeout(),
+            self.control.poll_timeout(),
             Some(self.watching.look_at),
             show_at,
         ];

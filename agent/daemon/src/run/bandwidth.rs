@@ -77,6 +77,11 @@ impl LineDesk {
         self.bench.is_running()
     }
 
+    /// Whether a lesson is, or was just now, open or playing.
+    pub(super) fn lesson_on(&self, now: Millis) -> bool {
+        self.bench.lesson_on(now)
+    }
+
     /// When there is something to do.
     pub(super) fn poll_timeout(&self) -> Option<Millis> {
         let look = (!self.looking).then_some(self.look_at);

@@ -46,6 +46,7 @@ impl Agent {
                 self.report.handle(report::Event::Connected, now);
                 self.records_connected(now);
                 self.line.connected(now);
+                self.control.look_soon(now);
                 self.classroom_back(now);
             }
             MqttEvent::Disconnected => {
@@ -266,6 +267,8 @@ impl Agent {
                 self.commands
                     .handle(commands::Event::RebootFailed(id, reason), now);
             }
+            Inside::DeedDone(id, outcome) => self.on_deed_done(id, outcome, now),
+            Inside::BoardLooked(look) => self.on_board_looked(look),
             Inside::Time(answer, asked) => self.on_time(answer, asked, now),
             Inside::Measured(result) => self.on_tested(result, now),
             Inside::Network(seen) => self.on_network(*seen, now),

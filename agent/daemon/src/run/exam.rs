@@ -20,6 +20,7 @@ use contract::{
     school::PinDigest,
     time::ClockTrust,
 };
+use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{agent::Agent, inbox::Inside};
@@ -56,6 +57,8 @@ enum Order {
     Silence,
     Sound(Vec<String>),
     Restore(Vec<String>),
+    /// Something else that is told to the mixer, in its turn.
+    Turn(BoxFuture<'static, ()>),
 }
 
 impl ExamDesk {
@@ -87,6 +90,7 @@ impl ExamDesk {
                         }
                     }
                     Order::Sound(names) => mixer.sound(&names).await,
+                    Order::Turn(turn) => turn.await,
                     Order::Restore(names) => {
                         disks = None;
                         mixer.restore(&names).await;
@@ -232,6 +236,11 @@ impl Agent {
     /// later holds. Never in an exam.
     pub(super) fn let_be_heard(&self) -> bool {
         !self.exam.core.is_on() && self.order(Order::Sound(Vec::new()))
+    }
+
+    /// Tells the mixer something in its turn: an exam's silence that is ordered later holds. Never in an exam.
+    pub(super) fn in_the_mixers_turn(&self, turn: BoxFuture<'static, ()>) -> bool {
+        !self.exam.core.is_on() && self.order(Order::Turn(turn))
     }
 
     /// Says whether the mixer will do it.

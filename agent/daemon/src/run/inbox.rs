@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     io::{
+        board::BoardLook,
         console::{Answer as Told, Refusal},
         fetch::FetchEvent,
         mqtt::MqttEvent,
@@ -52,6 +53,10 @@ pub(super) enum Inside {
         gone: bool,
     },
     RebootFailed(CommandId, String),
+    /// A command's deed is done, or why it is not.
+    DeedDone(CommandId, Result<(), String>),
+    /// The board's controls were looked at.
+    BoardLooked(BoardLook),
     /// The console on the time, and when it was asked.
     Time(TimeAnswer, Millis),
     /// The console's verified word, or nothing.

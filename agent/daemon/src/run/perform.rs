@@ -131,6 +131,7 @@ impl Agent {
                 });
             }
             commands::Effect::TestBandwidth(id, test) => self.measure(id, test, now),
+            commands::Effect::Do(id, deed) => self.do_deed(id, deed, now),
             commands::Effect::NoticesChanged => self.dirty = true,
             commands::Effect::Held(id, kind) => {
                 tracing::info!(command.id = %id, "held back until the exam is over");

@@ -242,6 +242,7 @@ impl Agent {
             Word::Played(lesson) => self.on_played(lesson, now),
             Word::Fault(wish, answer) => self.on_fault(wish, answer, now),
             Word::Confirm { fault, fixed, answer } => self.on_confirm(&fault, fixed, answer, now),
+            Word::Unlocked => self.show_lock(),
             Word::Unmute(answer) => {
                 let _ = answer.send(self.let_be_heard());
             }

@@ -169,6 +169,11 @@ impl Agent {
         self.school.ruling.map(|ruling| ruling.phase)
     }
 
+    /// What lessons may take of the line now; none before the first look.
+    pub(super) fn wan_policy(&self) -> Option<WanPolicy> {
+        self.school.ruling.map(|ruling| ruling.policy)
+    }
+
     /// The plan in force.
     pub(super) fn school_plan(&self) -> Option<&SchoolPlan> {
         self.school.plan()

@@ -28,8 +28,8 @@ impl Agent {
         self.shown_at = now;
         self.shelf.show(self.shelf_now(now));
         self.tell_disks();
-        // Before the first survey a report would say that nothing is held.
-        if !self.lessons.preparing() {
+        // Before the first survey a report would say that nothing is held, and before the first look that nothing can be told.
+        if !self.lessons.preparing() && self.control.is_looked_at() {
             self.report.handle(report::Event::Now(self.report_now(now)), now);
         }
         None
@@ -102,6 +102,7 @@ impl Agent {
             snapshot: Some(self.trust.with(|trust| trust.snapshot_version())),
             author_key: self.trust.with(|trust| trust.own_author_key().cloned()),
             network: self.line.report(),
+            controls: self.control.report(self.shelf.beside_now().lock.as_ref()),
         }
     }
 

@@ -80,6 +80,7 @@ pub(super) async fn wait(
     }
     house.shelf.show(waiting.shelf());
     let end = loop {
+        house.link.alive();
         tokio::select! {
             signal = stop_signals.recv() => break End::Stop(signal),
             Some(event) = ways.events.recv() => match event {

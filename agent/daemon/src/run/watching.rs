@@ -183,7 +183,10 @@ impl Agent {
         if wall_time.is_none() && now.since(self.watching.begun) < WAIT_FOR_TIME {
             return;
         }
-        let Some(facts) = self.watching.boot.take() else {
+        if self.board_may_tell(now) {
+            return;
+        }
+        let Some(mut facts) = self.watching.boot.take() else {
             return;
         };
         if facts
@@ -193,6 +196,7 @@ impl Agent {
         {
             return;
         }
+        facts.controller = self.boot_word(facts.note.as_ref().map(|note| note.ended), now);
         let (reason, by) = boot_reason(&facts);
         let off_s = off_s(facts.note.as_ref(), wall_time, now);
         self.watching
@@ -262,6 +266,13 @@ impl Agent {
             .report()
             .into_iter()
             .filter(|status| matches!(status.state, LessonState::Failed { .. }));
+        let own = self.board_temperature();
+        // Of NaN and a number, the number.
+        readings.temperature_celsius = readings
+            .temperature_celsius
+            .into_iter()
+            .chain(own)
+            .reduce(f32::max);
         readings.lessons_failed = u32::try_from(failed.count()).ok();
         readings.player_errors = Some(mem::take(&mut self.watching.player_errors));
         readings.outbox_samples = u32::try_from(self.outbox.held()).ok();

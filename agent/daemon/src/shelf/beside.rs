@@ -8,6 +8,8 @@ use contract::{
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::settings::PlayerLock;
+
 /// Most places to go on from that the page shows.
 pub const MAX_RESUME: usize = 6;
 
@@ -22,6 +24,15 @@ pub struct Beside {
     pub repairs: Vec<RepairView>,
     /// Lessons in the order in which they were opened, the last one first, each once; bounded by who writes it.
     pub opened: Vec<LessonId>,
+    /// The player is locked, and this device is one that the console can unlock again.
+    pub lock: Option<PlayerLock>,
+}
+
+impl Beside {
+    /// Whether nothing is handed out for a lock's sake. An exam goes first: its listening audio is never kept back.
+    pub const fn is_locked(&self) -> bool {
+        self.lock.is_some() && matches!(self.exam.state, ExamState::None | ExamState::Soon)
+    }
 }
 
 /// An exam, as the page shows it.

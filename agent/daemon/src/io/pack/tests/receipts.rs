@@ -40,6 +40,7 @@ fn receipt(identity: &Identity, number: u64) -> DiskReceipt {
             snapshot: None,
             author_key: None,
             network: None,
+            controls: None,
         },
         telemetry: vec![],
         commands: vec![],

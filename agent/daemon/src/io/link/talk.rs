@@ -1,0 +1,555 @@
+//! The conversation: bytes to frames, frames to the session, and what the session says to whoever wants to know.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
+
+use anyhow::Context;
+use board_link::{
+    DownReason, LinkEvent, Patience, Refusal, Report, Request, Response, Seq, SocSide, StopReason, Ticket,
+    UnixSeconds, VersionRange, Welcome, encode, label,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf},
+    sync::{mpsc, oneshot, watch},
+    time::{Instant, sleep_until, timeout},
+};
+
+use super::{
+    Asked, BoardLink, BoardView, FAULTS_SHOWN, LinkError, LinkOptions, Port, Pulse, Wanted, linux::Parts,
+    local, port::Stream, settings::stops_when_hot,
+};
+
+/// From a port that could not be opened to the next try; twice as long each time.
+const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// A port that takes no bytes for so long is dead.
+const WRITE_LIMIT: Duration = Duration::from_secs(5);
+/// How often the board is asked for what its reports leave out.
+const DETAILS_EVERY: Duration = Duration::from_secs(60);
+/// How often the board's clock is set: cheap ones lose a second a day.
+const CLOCK_EVERY: Duration = Duration::from_secs(6 * 3600);
+/// Asks of our own that may wait: a board that answers nothing must not fill memory.
+const MOST_OWN: usize = 32;
+/// Most requests in the session at a time; the rest stays in the queues.
+const UNDER_WAY: usize = 4;
+
+/// Who waits for an answer.
+enum For {
+    /// Somebody with the handle.
+    Caller(oneshot::Sender<Result<Response, LinkError>>),
+    /// We ourselves, and what it is for.
+    Us(&'static str),
+}
+
+/// The door's task, until the last handle is gone.
+pub(super) async fn run(
+    options: LinkOptions,
+    asked: mpsc::Receiver<Asked>,
+    view: watch::Sender<BoardView>,
+    wants: watch::Receiver<Wanted>,
+    pulse: Pulse,
+) {
+    let mut door = Door::new(options, asked, view, wants, pulse);
+    let mut wait = RETRY.0;
+    loop {
+        let ended = match door.open().await {
+            Ok(stream) => {
+                wait = RETRY.0;
+                door.talk(stream).await
+            }
+            Err(error) => Err(error),
+        };
+        let Err(error) = ended else { return };
+        let trouble = format!("{error:#}");
+        door.view.send_modify(|view| {
+            if view.trouble.as_deref() != Some(&trouble) {
+                tracing::warn!(port = %door.options.port, error = %trouble, "the board controller cannot be reached; trying again");
+            }
+            view.board = None;
+            view.trouble = Some(trouble.clone());
+        });
+        // Who asks meanwhile is told at once.
+        let until = Instant::now() + wait;
+        loop {
+            tokio::select! {
+                () = sleep_until(until) => break,
+                asked = door.asked.recv() => match asked {
+                    Some(asked) => {
+                        let _ = asked.answer.send(Err(LinkError::Away(trouble.clone())));
+                    }
+                    None => return,
+                },
+            }
+        }
+        wait = (wait * 2).min(RETRY.1);
+    }
+}
+
+/// One conversation, for tests.
+#[cfg(test)]
+pub(super) async fn once(
+    options: LinkOptions,
+    asked: mpsc::Receiver<Asked>,
+    view: watch::Sender<BoardView>,
+    wants: watch::Receiver<Wanted>,
+    pulse: Pulse,
+    stream: Box<dyn Stream>,
+) {
+    let _ = Door::new(options, asked, view, wants, pulse).talk(stream).await;
+}
+
+struct Door {
+    options: LinkOptions,
+    asked: mpsc::Receiver<Asked>,
+    view: watch::Sender<BoardView>,
+    wants: watch::Receiver<Wanted>,
+    pulse: Pulse,
+    newest_fault: u32,
+    /// The machine is being stopped: once is enough.
+    stop_told: bool,
+}
+
+/// One opening of the port.
+struct Talk {
+    session: SocSide,
+    begun: Instant,
+    write: WriteHalf<Box<dyn Stream>>,
+    under_way: HashMap<Ticket, For>,
+    own: VecDeque<(Request, &'static str)>,
+    /// Nothing is fed on a board whose core runs here: it has nobody to restart.
+    feed_every: Option<Duration>,
+    feed_at: Instant,
+    details_at: Instant,
+    clock_at: Instant,
+    frame_errors: u64,
+}
+
+impl Talk {
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn want(&mut self, request: Request, what: &'static str) {
+        // Said again with newer values, the older word is void.
+        self.own.retain(|(_, other)| *other != what);
+        if self.own.len() < MOST_OWN {
+            self.own.push_back((request, what));
+        }
+    }
+}
+
+impl Door {
+    fn new(
+        options: LinkOptions,
+        asked: mpsc::Receiver<Asked>,
+        view: watch::Sender<BoardView>,
+        wants: watch::Receiver<Wanted>,
+        pulse: Pulse,
+    ) -> Self {
+        Self {
+            options,
+            asked,
+            view,
+            wants,
+            pulse,
+            newest_fault: 0,
+            stop_told: false,
+        }
+    }
+
+    async fn open(&self) -> anyhow::Result<Box<dyn Stream>> {
+        match &self.options.port {
+            Port::Inside => {
+                let parts = Parts::of(&self.options.board, &self.options.root);
+                let pipe =
+                    local::start(&self.options.board, parts).context("Failed to start the board's core")?;
+                Ok(Box::new(pipe))
+            }
+            port => port.open().await,
+        }
+    }
+
+    fn is_inside(&self) -> bool {
+        self.options.port == Port::Inside
+    }
+
+    /// `Ok` when the last handle is gone.
+    async fn talk(&mut self, stream: Box<dyn Stream>) -> anyhow::Result<()> {
+        let (mut read, write) = tokio::io::split(stream);
+        let now = Instant::now();
+        let feed_every = Duration::from_secs(u64::from(self.options.board.watchdog.ask_s)) / 3;
+        let patience = Patience {
+            silent_ms: if self.is_inside() {
+                600_000
+            } else {
+                Patience::default().silent_ms
+            },
+            ..Patience::default()
+        };
+        let mut talk = Talk {
+            session: SocSide::new(
+                label(env!("CARGO_PKG_VERSION")),
+                VersionRange::OURS,
+                Seq(rand::random()),
+                patience,
+                0,
+            ),
+            begun: now,
+            write,
+            under_way: HashMap::new(),
+            own: VecDeque::new(),
+            feed_every: (!self.is_inside()).then_some(feed_every),
+            feed_at: now,
+            details_at: now,
+            clock_at: now,
+            frame_errors: 0,
+        };
+        let ended = self.converse(&mut talk, &mut read).await;
+        // Whoever still waits will not be answered on this port.
+        for (_, whom) in talk.under_way.drain() {
+            if let For::Caller(answer) = whom {
+                let _ = answer.send(Err(LinkError::Lost));
+            }
+        }
+        ended
+    }
+
+    async fn converse(
+        &mut self,
+        talk: &mut Talk,
+        read: &mut ReadHalf<Box<dyn Stream>>,
+    ) -> anyhow::Result<()> {
+        let mut decoder = board_link::Decoder::new();
+        let mut buffer = [0; 1024];
+        loop {
+            self.ask_own(talk);
+            while let Some(event) = talk.session.next_event() {
+                self.happened(talk, event);
+            }
+            let now_ms = talk.now_ms();
+            while let Some(frame) = talk.session.next_frame(now_ms) {
+                let bytes = encode(&frame).context("Failed to make a frame")?;
+                let writing = async {
+                    talk.write.write_all(&bytes).await?;
+                    talk.write.flush().await
+                };
+                timeout(WRITE_LIMIT, writing)
+                    .await
+                    .context("the port takes no bytes")?
+                    .context("Failed to write to the port")?;
+            }
+            let wake_at = self.wake_at(talk);
+            let room = talk.under_way.len() < UNDER_WAY;
+            tokio::select! {
+                heard = read.read(&mut buffer) => {
+                    let n = heard.context("Failed to read from the port")?;
+                    anyhow::ensure!(n > 0, "the other end closed the port");
+                    let now_ms = talk.now_ms();
+                    for frame in decoder.feed(buffer.get(..n).unwrap_or_default()) {
+                        match frame {
+                            Ok(frame) => talk.session.receive(frame, now_ms),
+                            Err(error) => {
+                                talk.frame_errors += 1;
+                                // Each time it doubles: noise fills no log.
+                                if talk.frame_errors.is_power_of_two() {
+                                    tracing::debug!(%error, count = talk.frame_errors, "noise on the board's line");
+                                }
+                            }
+                        }
+                    }
+                }
+                asked = self.asked.recv(), if room => match asked {
+                    Some(Asked { request, answer }) => Self::ask(talk, request, For::Caller(answer)),
+                    None => return Ok(()),
+                },
+                changed = self.wants.changed() => {
+                    if changed.is_err() {
+                        return Ok(());
+                    }
+                    self.say_wanted(talk);
+                }
+                () = sleep_until(wake_at) => {}
+            }
+            let now_ms = talk.now_ms();
+            talk.session.handle_timeout(now_ms);
+            self.due(talk);
+        }
+    }
+
+    fn wake_at(&self, talk: &Talk) -> Instant {
+        let session = talk.session.poll_timeout();
+        let session = session.map(|ms| talk.begun + Duration::from_millis(ms));
+        let up = talk.session.version().is_some();
+        let feed = talk.feed_every.filter(|_| up).map(|_| talk.feed_at);
+        let rest = up.then(|| talk.details_at.min(talk.clock_at));
+        let far = Instant::now() + DETAILS_EVERY;
+        [session, feed, rest].into_iter().flatten().min().unwrap_or(far)
+    }
+
+    /// What is due while somebody is there.
+    fn due(&mut self, talk: &mut Talk) {
+        if talk.session.version().is_none() {
+            return;
+        }
+        let now = Instant::now();
+        if let Some(every) = talk.feed_every
+            && now >= talk.feed_at
+        {
+            talk.feed_at = now + every;
+            self.feed(talk);
+        }
+        if now >= talk.details_at {
+            talk.details_at = now + DETAILS_EVERY;
+            talk.want(Request::GetDetails, "details");
+        }
+        if now >= talk.clock_at {
+            talk.clock_at = now + CLOCK_EVERY;
+            self.say_time(talk);
+        }
+    }
+
+    /// Only while the agent's loop is alive: the board is to find out when it is not.
+    fn feed(&self, talk: &mut Talk) {
+        if self.pulse.beats() {
+            talk.own.retain(|(_, what)| *what != "feed");
+            talk.own.push_front((Request::FeedWatchdog, "feed"));
+        } else {
+            tracing::error!("the agent's loop hangs: the board's watchdog is not fed any more");
+        }
+    }
+
+    /// What is wanted, after a new beginning or a change.
+    fn say_wanted(&mut self, talk: &mut Talk) {
+        let plan = self.wants.borrow_and_update().plan.clone();
+        if talk.session.version().is_none() {
+            return;
+        }
+        if let Some(plan) = plan {
+            talk.want(Request::SetWakePlan(plan), "wake plan");
+        }
+        self.say_time(talk);
+    }
+
+    fn say_time(&self, talk: &mut Talk) {
+        let time = self.wants.borrow().time;
+        if let Some((UnixSeconds(seconds), at)) = time {
+            let passed = i64::try_from(at.elapsed().as_secs()).unwrap_or(0);
+            let time = UnixSeconds(seconds.saturating_add(passed));
+            talk.want(Request::SetRtc(time), "clock");
+        }
+    }
+
+    fn ask_own(&self, talk: &mut Talk) {
+        while talk.under_way.len() < UNDER_WAY
+            && talk.session.version().is_some()
+            && let Some((request, what)) = talk.own.pop_front()
+        {
+            Self::ask(talk, request, For::Us(what));
+        }
+    }
+
+    fn ask(talk: &mut Talk, request: Request, whom: For) {
+        let now_ms = talk.now_ms();
+        match talk.session.request(request, now_ms) {
+            Ok(ticket) => {
+                talk.under_way.insert(ticket, whom);
+            }
+            Err(error) => match whom {
+                For::Caller(answer) => {
+                    let _ = answer.send(Err(LinkError::Ask(error)));
+                }
+                // An older board does without.
+                For::Us(what) => tracing::debug!(%error, what, "not asked"),
+            },
+        }
+    }
+
+    fn happened(&mut self, talk: &mut Talk, event: LinkEvent) {
+        match event {
+            LinkEvent::Up(welcome) => self.up(talk, welcome),
+            LinkEvent::Down(reason) => self.down(talk, reason),
+            LinkEvent::Answered(ticket, response) => {
+                self.note(&response);
+                match talk.under_way.remove(&ticket) {
+                    Some(For::Caller(answer)) => {
+                        let _ = answer.send(Ok(response));
+                    }
+                    Some(For::Us(what)) => self.answered(talk, what, response),
+                    None => {}
+                }
+            }
+            LinkEvent::Lost(ticket) => match talk.under_way.remove(&ticket) {
+                Some(For::Caller(answer)) => {
+                    let _ = answer.send(Err(LinkError::Lost));
+                }
+                Some(For::Us(_)) | None => {}
+            },
+            LinkEvent::Report(report) => self.reported(talk, report),
+        }
+    }
+
+    fn up(&mut self, talk: &mut Talk, welcome: Welcome) {
+        let configured = self.options.board.name.as_str();
+        tracing::info!(
+            board = %welcome.board, firmware = %welcome.firmware, version = welcome.version, port = %self.options.port,
+            "the board controller answers"
+        );
+        let trouble = (welcome.board.as_str() != label(configured).as_str()).then(|| {
+            format!(
+                "the board controller is of {}, the agent is configured for {configured}: set `board`, or put the right firmware on it",
+                welcome.board
+            )
+        });
+        if let Some(trouble) = &trouble {
+            tracing::error!("{trouble}");
+        }
+        self.view.send_modify(|view| {
+            view.board = Some(welcome);
+            view.capabilities = None;
+            view.trouble = trouble;
+            view.stopping = None;
+        });
+        self.stop_told = false;
+        talk.own.clear();
+        let now = Instant::now();
+        talk.feed_at = now;
+        talk.details_at = now;
+        talk.clock_at = now;
+        talk.want(Request::GetReport, "report");
+        talk.want(Request::GetCapabilities, "capabilities");
+        talk.want(
+            Request::GetFaults {
+                after: self.newest_fault,
+            },
+            "faults",
+        );
+        if let Some(cap) = BoardLink::eye_care(&self.options.board) {
+            talk.want(Request::SetEyeCare(Some(cap)), "eye care");
+        }
+        self.say_wanted(talk);
+    }
+
+    fn down(&self, talk: &mut Talk, reason: DownReason) {
+        let trouble = match reason {
+            DownReason::Unanswered => "it did not answer a request".to_owned(),
+            DownReason::Silent => "it has been silent for too long".to_owned(),
+            DownReason::Forgotten => "it was reset".to_owned(),
+            DownReason::NoCommonVersion(theirs) => format!(
+                "it speaks versions {} to {} of the link, the agent {} to {}: update the older of the two",
+                theirs.oldest(),
+                theirs.newest(),
+                VersionRange::OURS.oldest(),
+                VersionRange::OURS.newest()
+            ),
+        };
+        tracing::warn!(reason = %trouble, "the board controller is gone; greeting it again");
+        talk.own.clear();
+        self.view.send_modify(|view| {
+            view.board = None;
+            view.trouble = Some(trouble);
+        });
+    }
+
+    /// What the board says of itself, whoever asked.
+    fn note(&self, response: &Response) {
+        match response {
+            Response::Board(report) => self.view.send_modify(|view| view.report = Some(*report)),
+            Response::Details(details) => self.view.send_modify(|view| view.details = Some(*details)),
+            Response::Capabilities(has) => self.view.send_modify(|view| view.capabilities = Some(*has)),
+            _ => {}
+        }
+    }
+
+    fn answered(&mut self, talk: &mut Talk, what: &'static str, response: Response) {
+        match response {
+            Response::Capabilities(has) => {
+                // The screen's mains: open while the SoC had no power.
+                if has.relays > 0 && self.options.board.pins.relay.is_some() {
+                    let relay = Request::SetRelay {
+                        relay: 0,
+                        closed: true,
+                    };
+                    talk.want(relay, "screen");
+                }
+            }
+            Response::Faults(page) => {
+                for fault in &page.faults {
+                    self.fault(*fault);
+                }
+                let last = page.faults.last().map_or(page.newest, |fault| fault.number);
+                if last < page.newest {
+                    talk.want(Request::GetFaults { after: last }, "faults");
+                }
+            }
+            // A board without the part.
+            Response::Refused(Refusal::NotFitted) => tracing::debug!(what, "this board has no such part"),
+            Response::Refused(refusal) => tracing::warn!(what, ?refusal, "the board controller refused"),
+            Response::Done
+            | Response::Board(_)
+            | Response::Details(_)
+            | Response::Rtc(_)
+            | Response::Images(_)
+            | Response::ImageWants { .. } => {}
+        }
+    }
+
+    fn fault(&mut self, fault: board_link::Fault) {
+        if fault.number <= self.newest_fault {
+            return;
+        }
+        self.newest_fault = fault.number;
+        tracing::warn!(
+            number = fault.number, kind = ?fault.kind, detail = fault.detail, start = fault.start,
+            uptime_ms = fault.uptime_ms, "the board controller noted a fault"
+        );
+        self.view.send_modify(|view| {
+            if view.faults.len() >= FAULTS_SHOWN {
+                view.faults.remove(0);
+            }
+            view.faults.push(fault);
+        });
+    }
+
+    fn reported(&mut self, talk: &mut Talk, report: Report) {
+        match report {
+            Report::Board(report) => self.view.send_modify(|view| view.report = Some(report)),
+            Report::Details(details) => self.view.send_modify(|view| view.details = Some(details)),
+            Report::AskFeed { reboot_in_ms } => {
+                tracing::debug!(reboot_in_ms, "the board controller asks whether we live");
+                self.feed(talk);
+            }
+            Report::Button(press) => tracing::info!(?press, "the board's button"),
+            Report::HeatWarning {
+                temperature,
+                stops_at,
+            } => {
+                tracing::warn!(%temperature, %stops_at, "the board is getting hot: it stops soon if nothing helps");
+            }
+            Report::Fault(fault) => self.fault(fault),
+            Report::StopRequested { reason, cut_in_ms } => self.stop(reason, cut_in_ms),
+        }
+    }
+
+    /// The board wants the machine to stop, and takes its power in any case.
+    fn stop(&mut self, reason: StopReason, cut_in_ms: u32) {
+        self.view.send_modify(|view| view.stopping = Some(reason));
+        if std::mem::replace(&mut self.stop_told, true) {
+            return;
+        }
+        if self.is_inside() && !stops_when_hot(&self.options.board) {
+            tracing::error!(
+                ?reason,
+                "this machine should stop now, and its board's file says that nobody stops it"
+            );
+            return;
+        }
+        tracing::warn!(?reason, cut_in_ms, "the board wants the machine to stop");
+        let system = self.options.system.clone();
+        tokio::spawn(async move {
+            if let Err(error) = system.power_off().await {
+                tracing::error!(%error, "the machine could not be stopped in order");
+            }
+        });
+    }
+}
