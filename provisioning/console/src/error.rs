@@ -14,6 +14,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use contract::api::Problem;
+use tracing::Instrument;
 
 use crate::{
     config::Language,
@@ -124,6 +125,10 @@ codes! {
     VocabUnknown = "vocab_unknown", UNPROCESSABLE_ENTITY;
     /// A grade of another stage; args: `field`, `name`, `word`, `stage`, `near`.
     VocabOtherStage = "vocab_other_stage", UNPROCESSABLE_ENTITY;
+    /// The device cannot do what the command says; args: `id`.
+    DeviceCannot = "device_cannot", CONFLICT;
+    /// It would end a class or an exam and is not forced, or does not say why; the detail says which.
+    CommandNotNow = "command_not_now", CONFLICT;
     /// The uploaded lesson was refused; the detail says why.
     LessonRefused = "lesson_refused", UNPROCESSABLE_ENTITY;
     /// The file is empty. Args: `file`, `detail`.
@@ -330,7 +335,7 @@ impl ApiError {
 
     /// A fault of ours: the cause goes to the log, not to the caller.
     pub fn internal(cause: impl std::fmt::Display) -> Self {
-        tracing::error!(error = %cause, "request failed");
+        tracing::error!(error = %cause, "a fault of the console");
         Self::new(Code::Internal)
     }
 
@@ -424,9 +429,25 @@ pub struct RequestId(pub String);
 #[derive(Debug, Clone, Copy)]
 pub struct DefaultLanguage(pub Language);
 
+/// Whether a refusal of a person deserves a line in the log: whoever reads its id aloud asks what it was. Not for what comes by
+/// itself and often: nobody signed in, a strange address, too much at once.
+const fn may_be_quoted(code: Code) -> bool {
+    !matches!(
+        code,
+        Code::NotSignedIn
+            | Code::NoSuchPath
+            | Code::MethodNotAllowed
+            | Code::RangeNotSatisfiable
+            | Code::Busy
+            | Code::TooManyAttempts
+    )
+}
+
 /// Middleware: gives every request an id, and every failure the problem envelope in the caller's language.
 ///
-/// Put it outermost; it also dresses failures that axum or tower-http made (404, 405, 413, …).
+/// Whatever is logged while the request is answered carries the id: the cause of a fault, too, which is not told to the caller.
+/// Put it outermost; it also dresses failures that axum or tower-http made (404, 405, 413, …). A page of its own words, as the
+/// walls' codes have, is left as it is.
 pub async fn render_problems(
     State(DefaultLanguage(default)): State<DefaultLanguage>,
     mut request: Request,
@@ -437,21 +458,26 @@ pub async fn render_problems(
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     request.extensions_mut().insert(RequestId(request_id.clone()));
-    let mut response = next.run(request).await;
+    // At the level of errors, so that no filter of the log leaves the id out.
+    let span = tracing::error_span!("request", %request_id);
+    let mut response = next.run(request).instrument(span).await;
     let status = response.status();
     tracing::debug!(%request_id, %method, path, status = status.as_u16(), "answered");
 
-    let dressed = response
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/problem+json"));
+    let dressed = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| {
+        let kind = kind.as_bytes();
+        kind.starts_with(b"application/problem+json") || kind.starts_with(b"text/html")
+    });
     let error = response.extensions_mut().remove::<ApiError>().or_else(|| {
         ((status.is_client_error() || status.is_server_error()) && !dressed)
             .then(|| ApiError::new(bare(status)))
     });
     if let Some(error) = error {
+        let code = error.code.as_str();
         if status.is_server_error() {
-            tracing::warn!(%request_id, %method, path, code = error.code.as_str(), "request failed");
+            tracing::warn!(%request_id, %method, path, code, "request failed");
+        } else if path.starts_with("/api/") && may_be_quoted(error.code) {
+            tracing::info!(%request_id, %method, path, code, "refused");
         }
         let problem = error.problem(language, &request_id);
         let mut headers = std::mem::take(response.headers_mut());
@@ -518,6 +544,90 @@ pub(crate) fn accepted_language(headers: &HeaderMap) -> Option<Language> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What a subscriber wrote.
+    #[derive(Clone, Default)]
+    struct Log(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Answers of a router with the handlers below, and what was logged meanwhile.
+    async fn asked(path: &str) -> (Response, String) {
+        use axum::{Router, routing::get};
+        use tower::ServiceExt;
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(move || writer.clone())
+            .with_ansi(false)
+            .finish();
+        let _here = tracing::subscriber::set_default(subscriber);
+        let router = Router::new()
+            .route("/fault", get(async || ApiError::internal("the disk burns")))
+            .route(
+                "/api/refused",
+                get(async || ApiError::invalid("name", "is empty")),
+            )
+            .route(
+                "/page",
+                get(async || (StatusCode::NOT_FOUND, axum::response::Html("<p>nothing"))),
+            )
+            .route("/fine", get(async || "fine"))
+            .layer(axum::middleware::from_fn_with_state(
+                DefaultLanguage(Language::En),
+                render_problems,
+            ));
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let answer = router.oneshot(request).await.unwrap();
+        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        (answer, text)
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn the_cause_of_a_fault_stands_in_the_log_beside_the_id_that_the_answer_has() {
+        let (answer, log) = asked("/fault").await;
+        assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let id = answer.headers()[REQUEST_ID].to_str().unwrap().to_owned();
+        let cause = log.lines().find(|line| line.contains("the disk burns"));
+        assert!(cause.is_some_and(|line| line.contains(&id)), "{id} in {log}");
+        let body = axum::body::to_bytes(answer.into_body(), 1 << 16).await.unwrap();
+        let problem: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(problem["request_id"], id);
+        assert!(
+            !String::from_utf8_lossy(&body).contains("burns"),
+            "the cause is for the log only"
+        );
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_refusal_is_found_in_the_log_by_its_id_and_what_comes_by_itself_is_not_in_it() {
+        let (answer, log) = asked("/api/refused").await;
+        let id = answer.headers()[REQUEST_ID].to_str().unwrap();
+        assert!(log.contains(id) && log.contains("invalid_field"), "{log}");
+        let (answer, log) = asked("/api/nowhere").await;
+        assert_eq!(answer.status(), StatusCode::NOT_FOUND);
+        assert_eq!(log, "");
+        let (answer, log) = asked("/fine").await;
+        assert!(answer.headers().contains_key(REQUEST_ID) && log.is_empty());
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_page_of_its_own_words_stays_one() {
+        let (answer, _) = asked("/page").await;
+        assert_eq!(answer.status(), StatusCode::NOT_FOUND);
+        assert!(answer.headers().contains_key(REQUEST_ID));
+        let body = axum::body::to_bytes(answer.into_body(), 1 << 16).await.unwrap();
+        assert_eq!(&body[..], b"<p>nothing");
+    }
 
     #[test]
     fn the_heaviest_language_of_ours_wins() {

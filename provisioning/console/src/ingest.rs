@@ -3,6 +3,7 @@
 //! A message that makes no sense is counted, logged and kept among the refused ones; it never ends the loop. When the
 //! database fails, nothing is acknowledged, so devices send again.
 
+pub mod acks;
 pub mod batch;
 pub mod limit;
 
@@ -47,8 +48,13 @@ const TRIES: u32 = 600;
 /// After so many its messages are stored one by one, and those that alone fail are refused.
 const TRIES_TOGETHER: u32 = 5;
 
-/// Takes messages in until the channel ends.
-pub async fn run(app: AppState, mut incoming: mpsc::Receiver<Incoming>, outlet: impl Outlet) {
+/// Takes messages in until the channel ends. However slow the way out is, the way in is not.
+pub async fn run(app: AppState, incoming: mpsc::Receiver<Incoming>, outlet: impl Outlet) {
+    let (aside, waiting) = acks::Aside::new();
+    tokio::join!(intake(app, incoming, aside), acks::send(waiting, outlet));
+}
+
+async fn intake(app: AppState, mut incoming: mpsc::Receiver<Incoming>, outlet: acks::Aside) {
     while let Some(first) = incoming.recv().await {
         let mut round = Round {
             begun: Some(Instant::now()),

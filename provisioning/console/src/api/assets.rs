@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    Page, page_of,
+    Page,
+    listing::{Column, Sorted},
+    page_of,
     roster::{RosterEncoding, RosterError},
 };
 
@@ -101,16 +103,32 @@ page_of!(
     /// Equipment, one page.
     AssetPage, Asset);
 
-/// How a list of equipment is sorted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+/// What a list of equipment can be ordered by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum AssetSort {
+pub enum AssetColumn {
     /// By school and classroom.
-    #[default]
     Place,
-    /// Worst health first: what to replace next.
+    /// Worst first: what to replace next.
     Health,
+    /// What it is.
+    Kind,
+    /// Brand and model.
+    Model,
+    /// Its tag.
+    Tag,
+    /// 谁主管.
+    Owner,
+    /// When it was bought.
+    BoughtOn,
+    /// Until when it is under warranty.
+    WarrantyUntil,
 }
+
+impl Column for AssetColumn {}
+
+/// How a list of equipment is ordered; rows without a value come last either way. Without: by place.
+pub type AssetSort = Sorted<AssetColumn>;
 
 /// Which equipment.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
@@ -135,10 +153,10 @@ pub struct AssetQuery {
     pub retired: bool,
     /// In tag, brand, model or serial.
     pub search: Option<String>,
-    /// How it is sorted.
-    #[serde(default)]
-    #[param(inline)]
-    pub sort: AssetSort,
+    /// Name of a column, `-` before it turns the order round: `place`, `health`, `kind`, `model`, `tag`, `owner`,
+    /// `bought_on`, `warranty_until`. Left out: by school and classroom.
+    #[param(value_type = Option<String>, pattern = "^-?(place|health|kind|model|tag|owner|bought_on|warranty_until)$")]
+    pub sort: Option<AssetSort>,
     /// From 1.
     pub page: Option<u32>,
     /// 1–500, default 50.
@@ -316,9 +334,10 @@ pub struct AreaSchool {
 /// Somebody who looks after an area.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct AreaPerson {
-    /// The account.
-    pub user_id: i64,
-    /// Its user name; not needed when it is set.
+    /// The account; when it is set it may be left out for its user name, which is all that many know of it.
+    #[serde(default)]
+    pub user_id: Option<i64>,
+    /// Its user name; when it is set, only looked at without `user_id`.
     #[serde(default)]
     pub username: String,
     /// 0 is told first; what is overdue climbs to 1, 2, 3.
@@ -412,6 +431,25 @@ page_of!(
     /// Inspections, one page, newest first.
     InspectionPage, Inspection);
 
+/// What a list of inspections can be ordered by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InspectionColumn {
+    /// Of which day.
+    Date,
+    /// Name of the school.
+    School,
+    /// The worst of its points, what failed first.
+    Result,
+    /// By whom; the console's own last.
+    By,
+}
+
+impl Column for InspectionColumn {}
+
+/// How a list of inspections is ordered; rows without a value come last either way. Without: the newest first.
+pub type InspectionSort = Sorted<InspectionColumn>;
+
 /// Which inspections.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -432,6 +470,9 @@ pub struct InspectionQuery {
     pub school_id: Option<i64>,
     /// Only of this classroom.
     pub classroom_id: Option<i64>,
+    /// Name of a column, `-` before it turns the order round: `date`, `school`, `result`, `by`. Left out: the newest first.
+    #[param(value_type = Option<String>, pattern = "^-?(date|school|result|by)$")]
+    pub sort: Option<InspectionSort>,
     /// From 1.
     pub page: Option<u32>,
     /// 1–500, default 50.

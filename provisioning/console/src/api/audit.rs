@@ -6,7 +6,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Page, page_of};
+use super::{
+    Page,
+    listing::{Column, Sorted},
+    page_of,
+};
 
 /// One row.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -50,6 +54,31 @@ page_of! {
     AuditPage, AuditEntry
 }
 
+/// What a list of what was done can be ordered by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuditColumn {
+    /// When, by its number.
+    At,
+    /// Who.
+    Actor,
+    /// What was done.
+    Action,
+    /// To what, by kind and id.
+    Object,
+    /// Name of the region or school.
+    Place,
+    /// From where.
+    Address,
+    /// What came of it.
+    Outcome,
+}
+
+impl Column for AuditColumn {}
+
+/// How a list of what was done is ordered; rows without a value come last either way. Without: the newest first.
+pub type AuditSort = Sorted<AuditColumn>;
+
 /// Which rows.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
@@ -64,10 +93,14 @@ pub struct AuditQuery {
     pub action: Option<String>,
     /// This object: its id, or `kind:id`.
     pub object: Option<String>,
-    /// Text in actor, action, object, address or detail.
+    /// Text in actor, action, object, address, request id or detail.
     pub q: Option<String>,
     /// `done`, `refused` or `failed`.
     pub outcome: Option<String>,
+    /// Name of a column, `-` before it turns the order round: `at`, `actor`, `action`, `object`, `place`, `address`,
+    /// `outcome`. Left out: the newest first.
+    #[param(value_type = Option<String>, pattern = "^-?(at|actor|action|object|place|address|outcome)$")]
+    pub sort: Option<AuditSort>,
     /// Page, from 1.
     pub page: Option<u32>,
     /// Rows in a page.

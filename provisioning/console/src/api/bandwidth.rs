@@ -5,7 +5,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::Page;
+use super::{
+    Page,
+    listing::{Column, Sorted},
+};
 
 /// What a line was found to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -416,6 +419,33 @@ super::page_of!(
     BandwidthMonthPage, BandwidthMonth
 );
 
+/// What a list of schools' months can be ordered by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MonthColumn {
+    /// Official code of the school.
+    Code,
+    /// Its name.
+    School,
+    /// What came of it: those that fall short first.
+    Verdict,
+    /// What counts towards the school.
+    Down,
+    /// What counts from the school.
+    Up,
+    /// How many tests there were.
+    Tests,
+    /// How many of them prove nothing.
+    Doubtful,
+    /// When the one that decides began.
+    TestedAt,
+}
+
+impl Column for MonthColumn {}
+
+/// How a list of schools' months is ordered; rows without a value come last either way. Without: by code.
+pub type MonthSort = Sorted<MonthColumn>;
+
 /// Which schools in which month.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -424,8 +454,16 @@ pub struct MonthQuery {
     pub month: Option<String>,
     /// Schools at and below a region.
     pub region_id: Option<i64>,
+    /// Only this school.
+    pub school_id: Option<i64>,
     /// Only with this verdict.
     pub verdict: Option<Verdict>,
+    /// Part of a school's name or code.
+    pub q: Option<String>,
+    /// Name of a column, `-` before it turns the order round: `code`, `school`, `verdict`, `down`, `up`, `tests`,
+    /// `doubtful`, `tested_at`. Left out: by code.
+    #[param(value_type = Option<String>, pattern = "^-?(code|school|verdict|down|up|tests|doubtful|tested_at)$")]
+    pub sort: Option<MonthSort>,
     /// From 1.
     pub page: Option<u32>,
     /// Up to 500.

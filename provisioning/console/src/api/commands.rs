@@ -93,6 +93,21 @@ pub struct Command {
     pub updated_at: Timestamp,
     /// All states so far, oldest first.
     pub history: Vec<CommandEvent>,
+    /// The log that it asked for, as far as it is here; none where it asked for none, or the log is gone.
+    pub logs: Option<CommandLogs>,
+}
+
+/// A packed log that a device hands over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CommandLogs {
+    /// Its length.
+    pub total_bytes: u64,
+    /// What is here of it.
+    pub have_bytes: u64,
+    /// All of it is here and unharmed: it can be fetched.
+    pub complete: bool,
+    /// Until then it is kept.
+    pub until: Timestamp,
 }
 
 /// One state in a command's life.

@@ -1,6 +1,9 @@
 //! One order to many devices.
 
-use contract::{command::NoticeLevel, id::DeviceId};
+use contract::{
+    command::{CommandBody, NoticeLevel},
+    id::DeviceId,
+};
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use utoipa::ToSchema;
 
@@ -37,6 +40,77 @@ pub enum BulkOrder {
         #[serde(default)]
         forced: bool,
     },
+    /// Switch off. Not in class hours or an exam, unless forced.
+    PowerOff {
+        /// Seconds to wait first, 0–600.
+        delay_s: u32,
+        /// Also in class hours and in an exam.
+        #[serde(default)]
+        force: bool,
+        /// Why, 1–200 characters; needed with `force`.
+        #[serde(default)]
+        reason: String,
+    },
+    /// Screens dark or bright. Dark not in class hours or an exam, unless forced.
+    Screen {
+        /// Bright.
+        on: bool,
+        /// Also in class hours and in an exam.
+        #[serde(default)]
+        force: bool,
+        /// Why, 1–200 characters; needed with `force`.
+        #[serde(default)]
+        reason: String,
+    },
+    /// Loudspeakers; in an exam they wait until it is over. At least one of both.
+    Volume {
+        /// 0–100.
+        #[serde(default)]
+        percent: Option<u32>,
+        /// Mute or heard.
+        #[serde(default)]
+        mute: Option<bool>,
+    },
+    /// Nothing plays until they are unlocked.
+    Lock {
+        /// What classrooms read, at most 200 characters; needed in class hours.
+        #[serde(default)]
+        reason: String,
+    },
+    /// They play again.
+    Unlock,
+}
+
+impl BulkOrder {
+    /// The command that each device gets; `None` for notices and tests of lines, which are given in their own ways.
+    pub fn body(&self) -> Option<CommandBody> {
+        Some(match self {
+            Self::Notice { .. } | Self::TestBandwidth { .. } => return None,
+            Self::Reboot { delay_s } => CommandBody::Reboot { delay_s: *delay_s },
+            Self::PowerOff {
+                delay_s,
+                force,
+                reason,
+            } => CommandBody::PowerOff {
+                delay_s: *delay_s,
+                force: *force,
+                reason: reason.clone(),
+            },
+            Self::Screen { on, force, reason } => CommandBody::Screen {
+                on: *on,
+                force: *force,
+                reason: reason.clone(),
+            },
+            Self::Volume { percent, mute } => CommandBody::Volume {
+                percent: *percent,
+                mute: *mute,
+            },
+            Self::Lock { reason } => CommandBody::Lock {
+                reason: reason.clone(),
+            },
+            Self::Unlock => CommandBody::Unlock,
+        })
+    }
 }
 
 /// An order to many devices.
@@ -136,8 +210,8 @@ pub struct BulkDevice {
     pub result: BulkResult,
     /// The order, once it is given; of a line's test the test.
     pub command_id: Option<String>,
-    /// Why it does not get it: `not_found`, `revoked`, `stolen`, `replaced`, `not_allowed`,
-    /// `console_failed`, or the code of what kept the line's test from being ordered.
+    /// Why it does not get it: `not_found`, `revoked`, `stolen`, `replaced`, `not_allowed`, `device_cannot`, `class_hours`,
+    /// `exam`, `console_failed`, or the code of what kept the line's test from being ordered.
     pub reason: Option<String>,
 }
 

@@ -1,6 +1,7 @@
 //! Devices.
 
 use contract::{
+    controls::ControlsReport,
     enrol::Placement,
     health::Readings,
     id::{BootId, DeviceId, LessonId},
@@ -119,6 +120,10 @@ pub struct DeviceDetail {
     /// How it is connected, by its own word; none: it has not said so yet.
     #[schema(value_type = Option<schema::NetworkReport>)]
     pub network: Option<NetworkReport>,
+    /// What it can be told and how it is, by its own word; none: an agent that does not say, and can what `ABILITIES_BEFORE`
+    /// names: restart, notices, tests of the line.
+    #[schema(value_type = Option<schema::ControlsReport>)]
+    pub controls: Option<ControlsReport>,
     /// When the newest sample was taken.
     pub latest_at: Option<Timestamp>,
     /// The newest sample.

@@ -7,7 +7,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Page, page_of, schema};
+use super::{
+    Page,
+    listing::{Column, Sorted},
+    page_of, schema,
+};
 pub use crate::domain::silence::{ChainState, Doubt, Verdict};
 
 /// A stretch of an exam in which the invigilator's PIN opens the listening audio.
@@ -150,6 +154,29 @@ page_of!(
     /// Exams, one page, latest begin first.
     ExamPage, Exam);
 
+/// What a list of exams can be ordered by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExamColumn {
+    /// What it is called.
+    Name,
+    /// Name of the region or school.
+    Place,
+    /// Begin.
+    From,
+    /// End.
+    To,
+    /// When it was made.
+    CreatedAt,
+    /// By whom.
+    CreatedBy,
+}
+
+impl Column for ExamColumn {}
+
+/// How a list of exams is ordered; rows without a value come last either way. Without: latest begin first.
+pub type ExamSort = Sorted<ExamColumn>;
+
 /// Which exams.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -158,6 +185,12 @@ pub struct ExamQuery {
     pub state: Option<ExamState>,
     /// Only those that hold for this school, those of the regions above it among them.
     pub school_id: Option<i64>,
+    /// Part of its name or of its place's.
+    pub q: Option<String>,
+    /// Name of a column, `-` before it turns the order round: `name`, `place`, `from`, `to`, `created_at`, `created_by`.
+    /// Left out: latest begin first.
+    #[param(value_type = Option<String>, pattern = "^-?(name|place|from|to|created_at|created_by)$")]
+    pub sort: Option<ExamSort>,
     /// From 1.
     pub page: Option<u32>,
     /// 1–500, default 50.

@@ -5,7 +5,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Page, page_of, schema};
+use super::{
+    Page,
+    listing::{Column, Sorted},
+    page_of, schema,
+};
 
 /// A fault.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -73,6 +77,27 @@ page_of!(
     /// Faults, one page: open ones first, then the newest.
     FaultPage, Fault);
 
+/// What a list of faults can be ordered by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FaultColumn {
+    /// What is wrong.
+    Class,
+    /// Name of the school.
+    School,
+    /// When the console got it.
+    ReceivedAt,
+    /// How far its repair is, those that nobody took first.
+    State,
+    /// Since when it stands so.
+    Since,
+}
+
+impl Column for FaultColumn {}
+
+/// How a list of faults is ordered; rows without a value come last either way. Without: open ones first, then the newest.
+pub type FaultSort = Sorted<FaultColumn>;
+
 /// Which faults.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -91,6 +116,12 @@ pub struct FaultQuery {
     pub school_id: Option<i64>,
     /// Only of this board.
     pub device_id: Option<String>,
+    /// Part of school, classroom, note, or of the board's id or serial.
+    pub q: Option<String>,
+    /// Name of a column, `-` before it turns the order round: `class`, `school`, `received_at`, `state`, `since`.
+    /// Left out: open ones first, then the newest.
+    #[param(value_type = Option<String>, pattern = "^-?(class|school|received_at|state|since)$")]
+    pub sort: Option<FaultSort>,
     /// From 1.
     pub page: Option<u32>,
     /// 1–500, default 50.

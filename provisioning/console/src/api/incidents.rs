@@ -4,7 +4,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Page, alerts::Severity, orders::Order, page_of};
+use super::{
+    Page,
+    alerts::Severity,
+    listing::{Column, Sorted},
+    orders::Order,
+    page_of,
+};
 
 /// How large an incident is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -230,6 +236,33 @@ page_of!(
     /// Boards of an incident and its parts: those to see first.
     IncidentDevicePage, IncidentDevice);
 
+/// What a list of incidents can be ordered by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IncidentColumn {
+    /// How bad.
+    Severity,
+    /// Name of the region or school.
+    Place,
+    /// What it comes from, those that are known first.
+    Cause,
+    /// Boards of it, within reach.
+    Devices,
+    /// Boards of it that are not back, within reach.
+    DevicesOpen,
+    /// When it began.
+    BeganAt,
+    /// When nobody needed to look any more.
+    ResolvedAt,
+    /// Those that nobody took first, those that are over last.
+    State,
+}
+
+impl Column for IncidentColumn {}
+
+/// How a list of incidents is ordered; rows without a value come last either way. Without: open ones first, then the newest.
+pub type IncidentSort = Sorted<IncidentColumn>;
+
 /// Which incidents.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -252,6 +285,12 @@ pub struct IncidentQuery {
     pub from: Option<Timestamp>,
     /// Begun before.
     pub to: Option<Timestamp>,
+    /// Part of a name of its places, or its number.
+    pub q: Option<String>,
+    /// Name of a column, `-` before it turns the order round: `severity`, `place`, `cause`, `devices`, `devices_open`,
+    /// `began_at`, `resolved_at`, `state`. Left out: open ones first, then the newest.
+    #[param(value_type = Option<String>, pattern = "^-?(severity|place|cause|devices|devices_open|began_at|resolved_at|state)$")]
+    pub sort: Option<IncidentSort>,
     /// From 1.
     pub page: Option<u32>,
     /// 1–500, default 50.

@@ -11,11 +11,44 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    Page, page_of,
+    Page,
+    listing::{Column, Sorted},
+    page_of,
     reviews::ReviewState,
     schema,
     users::{NodeRef, Place},
 };
+
+/// What a list of lessons can be ordered by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LessonColumn {
+    /// Its title.
+    Title,
+    /// 学科, in the order of the vocabulary.
+    Subject,
+    /// 年级, in the order of the vocabulary.
+    Grade,
+    /// 版本, in the order of the vocabulary.
+    Edition,
+    /// How many items a teacher can open.
+    ItemCount,
+    /// Bytes of all files.
+    SizeBytes,
+    /// The version it is shown at.
+    Version,
+    /// How far its review is, drafts first.
+    ReviewState,
+    /// Name of whose it is.
+    Owner,
+    /// When that version was brought.
+    CreatedAt,
+}
+
+impl Column for LessonColumn {}
+
+/// How a list of lessons is ordered; rows without a value come last either way. Without: the newest first.
+pub type LessonSort = Sorted<LessonColumn>;
 
 /// Which lessons.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
@@ -41,6 +74,10 @@ pub struct LessonQuery {
     pub q: Option<String>,
     /// Whether retired ones are listed, too.
     pub retired: Option<bool>,
+    /// Name of a column, `-` before it turns the order round: `title`, `subject`, `grade`, `edition`, `item_count`,
+    /// `size_bytes`, `version`, `review_state`, `owner`, `created_at`. Left out: the newest first.
+    #[param(value_type = Option<String>, pattern = "^-?(title|subject|grade|edition|item_count|size_bytes|version|review_state|owner|created_at)$")]
+    pub sort: Option<LessonSort>,
     /// From 1.
     pub page: Option<u32>,
     /// 1–500, default 50.

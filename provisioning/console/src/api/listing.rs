@@ -71,7 +71,7 @@ impl<T: Serialize> Serialize for Words<T> {
 }
 
 /// A column of a list, by its name in answers.
-pub trait Column: DeserializeOwned + Copy + Default + fmt::Debug {}
+pub trait Column: DeserializeOwned + Copy + fmt::Debug {}
 
 /// An order by one column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

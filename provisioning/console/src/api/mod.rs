@@ -40,6 +40,7 @@ pub mod schema;
 pub mod security;
 pub mod series;
 pub mod session;
+pub mod setup;
 pub mod system;
 pub mod tickets;
 pub mod timeline;

@@ -5,7 +5,14 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Page, commands::CommandStage, page_of, pushes::PushTarget, schema};
+use super::{
+    Page,
+    commands::CommandStage,
+    listing::{Column, Sorted},
+    page_of,
+    pushes::PushTarget,
+    schema,
+};
 
 /// A new notice.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -121,6 +128,52 @@ pub struct NoticeDevice {
 page_of!(
     /// Boards of a notice, those that have not shown it first.
     NoticeDevicePage, NoticeDevice);
+
+/// What a list of notices can be ordered by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoticeColumn {
+    /// Its title.
+    Title,
+    /// How loudly, urgent ones last.
+    Level,
+    /// When it was sent.
+    IssuedAt,
+    /// By whom.
+    IssuedBy,
+    /// How many boards.
+    Devices,
+    /// On how many it was shown.
+    Shown,
+}
+
+impl Column for NoticeColumn {}
+
+/// How a list of notices is ordered; rows without a value come last either way. Without: the newest first.
+pub type NoticeSort = Sorted<NoticeColumn>;
+
+/// Which notices.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct NoticeListQuery {
+    /// Part of title or text, or of who sent it.
+    pub q: Option<String>,
+    /// Name of a column, `-` before it turns the order round: `title`, `level`, `issued_at`, `issued_by`, `devices`,
+    /// `shown`. Left out: the newest first.
+    #[param(value_type = Option<String>, pattern = "^-?(title|level|issued_at|issued_by|devices|shown)$")]
+    pub sort: Option<NoticeSort>,
+    /// From 1.
+    pub page: Option<u32>,
+    /// 1–500, default 50.
+    pub page_size: Option<u32>,
+}
+
+impl NoticeListQuery {
+    /// Which rows.
+    pub fn page(&self) -> Page {
+        Page::new(self.page, self.page_size)
+    }
+}
 
 /// Which rows.
 #[derive(Debug, Clone, Copy, Default, Deserialize, IntoParams)]

@@ -10,6 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::{
     Page,
     incidents::{Incident, IncidentTold},
+    listing::{Column, Sorted},
     page_of, schema,
 };
 
@@ -318,6 +319,33 @@ page_of!(
     /// Orders, one page: open ones first (those that are due soonest), then the newest.
     OrderPage, Order);
 
+/// What a list of orders can be ordered by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderColumn {
+    /// Its number.
+    Id,
+    /// What it is about.
+    Title,
+    /// Name of the school.
+    School,
+    /// What it concerns.
+    Class,
+    /// Name of who has it.
+    Assigned,
+    /// When it was opened.
+    OpenedAt,
+    /// When the next step of an open one is due.
+    Due,
+    /// How it stands, those that nobody took first.
+    State,
+}
+
+impl Column for OrderColumn {}
+
+/// How a list of orders is ordered; rows without a value come last either way. Without: open ones first, those due soonest first, then the newest.
+pub type OrderSort = Sorted<OrderColumn>;
+
 /// Which orders.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -357,6 +385,12 @@ pub struct OrderQuery {
     pub area_id: Option<i64>,
     /// Only for this incident and its parts.
     pub incident_id: Option<i64>,
+    /// Part of title, symptom, school, classroom or who has it, or its number.
+    pub q: Option<String>,
+    /// Name of a column, `-` before it turns the order round: `id`, `title`, `school`, `class`, `assigned`, `opened_at`,
+    /// `due`, `state`. Left out: open ones first, those due soonest first, then the newest.
+    #[param(value_type = Option<String>, pattern = "^-?(id|title|school|class|assigned|opened_at|due|state)$")]
+    pub sort: Option<OrderSort>,
     /// From 1.
     pub page: Option<u32>,
     /// 1–500, default 50.

@@ -5,7 +5,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Page, devices::DeviceSummary, page_of, schema};
+use super::{
+    Page,
+    devices::DeviceSummary,
+    listing::{Column, Sorted},
+    page_of, schema,
+};
 pub use crate::domain::progress::{PushState, PushTotals};
 
 /// The node of the tree that a push covers; also what comes there later.
@@ -107,12 +112,41 @@ pub struct PushLesson {
     pub withdrawn: bool,
 }
 
+/// What a list of pushes can be ordered by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PushColumn {
+    /// Name of where to.
+    Target,
+    /// How many lessons.
+    Lessons,
+    /// When they are first taught.
+    NeededBy,
+    /// By whom.
+    CreatedBy,
+    /// When.
+    CreatedAt,
+    /// When it was taken back.
+    WithdrawnAt,
+}
+
+impl Column for PushColumn {}
+
+/// How a list of pushes is ordered; rows without a value come last either way. Without: the newest first.
+pub type PushSort = Sorted<PushColumn>;
+
 /// Which pushes.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct PushQuery {
     /// Whether withdrawn ones are listed, too; default yes.
     pub withdrawn: Option<bool>,
+    /// Part of the name of where to, of a lesson's title, or of who pushed.
+    pub q: Option<String>,
+    /// Name of a column, `-` before it turns the order round: `target`, `lessons`, `needed_by`, `created_by`, `created_at`,
+    /// `withdrawn_at`. Left out: the newest first.
+    #[param(value_type = Option<String>, pattern = "^-?(target|lessons|needed_by|created_by|created_at|withdrawn_at)$")]
+    pub sort: Option<PushSort>,
     /// From 1.
     pub page: Option<u32>,
     /// 1–500, default 50.
@@ -160,6 +194,11 @@ page_of!(
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct PushDeviceQuery {
+    /// Only those that are so far.
+    #[param(inline)]
+    pub state: Option<PushState>,
+    /// Only of this school.
+    pub school_id: Option<i64>,
     /// From 1.
     pub page: Option<u32>,
     /// 1–500, default 50.

@@ -4,7 +4,11 @@ use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Page, page_of};
+use super::{
+    Page,
+    listing::{Column, Sorted},
+    page_of,
+};
 use crate::domain::indicators::{Figure, Row};
 pub use crate::{
     domain::indicators::Dictionary,
@@ -246,8 +250,33 @@ pub struct ReportCheck {
     pub seal: Option<bool>,
 }
 
+/// What a list of reports can be ordered by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReportColumn {
+    /// First day of its time.
+    From,
+    /// Month, quarter, year.
+    Kind,
+    /// Name of the region or school.
+    Place,
+    /// How far it is on its way, drafts first.
+    State,
+    /// Number of its newest version.
+    Version,
+    /// When that was made.
+    MadeAt,
+    /// By whom.
+    MadeBy,
+}
+
+impl Column for ReportColumn {}
+
+/// How a list of reports is ordered; rows without a value come last either way. Without: the newest time first.
+pub type ReportSort = Sorted<ReportColumn>;
+
 /// Which reports.
-#[derive(Debug, Clone, Deserialize, IntoParams)]
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ReportQuery {
     /// Only these.
@@ -260,6 +289,13 @@ pub struct ReportQuery {
     pub region_id: Option<i64>,
     /// Only of this school.
     pub school_id: Option<i64>,
+    /// Of a time that begins in this year.
+    #[param(minimum = 2000, maximum = 9999)]
+    pub year: Option<i16>,
+    /// Name of a column, `-` before it turns the order round: `from`, `kind`, `place`, `state`, `version`, `made_at`,
+    /// `made_by`. Left out: the newest time first.
+    #[param(value_type = Option<String>, pattern = "^-?(from|kind|place|state|version|made_at|made_by)$")]
+    pub sort: Option<ReportSort>,
     /// From 1.
     pub page: Option<u32>,
     /// 1–500, default 50.

@@ -62,4 +62,5 @@ contract_schemas! {
     NoticeLevel = contract::command::NoticeLevel;
     Weeks = contract::classroom::Weeks;
     NetworkReport = contract::report::NetworkReport;
+    ControlsReport = contract::controls::ControlsReport;
 }

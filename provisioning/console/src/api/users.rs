@@ -4,7 +4,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Page, page_of};
+use super::{
+    Page,
+    listing::{Column, Sorted},
+    page_of,
+};
 use crate::{access::Role, config::Language, db::scope::Node};
 
 /// What a node of the tree is.
@@ -173,12 +177,39 @@ page_of!(
     /// Accounts, one page, by name.
     UserPage, UserSummary);
 
+/// What a list of accounts can be ordered by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UserColumn {
+    /// Name for signing in.
+    Username,
+    /// Name for people.
+    DisplayName,
+    /// How the person proves who they are.
+    Kind,
+    /// Whether it is switched off.
+    Disabled,
+    /// Whether it has a second factor.
+    Totp,
+    /// When last signed in.
+    LastSignInAt,
+}
+
+impl Column for UserColumn {}
+
+/// How a list of accounts is ordered; rows without a value come last either way. Without: by name for signing in.
+pub type UserSort = Sorted<UserColumn>;
+
 /// Which accounts.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct UserQuery {
     /// Part of a name.
     pub q: Option<String>,
+    /// Name of a column, `-` before it turns the order round: `username`, `display_name`, `kind`, `disabled`, `totp`,
+    /// `last_sign_in_at`. Left out: by name for signing in.
+    #[param(value_type = Option<String>, pattern = "^-?(username|display_name|kind|disabled|totp|last_sign_in_at)$")]
+    pub sort: Option<UserSort>,
     /// From 1.
     pub page: Option<u32>,
     /// 1–500, default 50.

@@ -53,6 +53,7 @@ pub(super) async fn run(command: Command, config: &Config, db: &Db) -> anyhow::R
         Command::Fleet(command) => super::fleet::fleet(command, db).await?,
         Command::Events(command) => super::fleet::events(command, db).await?,
         Command::Series(command) => super::fleet::series(command, db).await?,
+        Command::Setup(command) => super::first_run::first_run(command, config, db).await?,
         Command::Restore(command) => super::backup::restore(command, db).await?,
         Command::Serve
         | Command::Init(_)

@@ -159,6 +159,11 @@ pub enum IncidentCommand {
         #[arg(long, default_value = "")]
         note: String,
     },
+    /// Give it back after all: the next tier is told in time.
+    Unack {
+        /// Which incident.
+        id: i64,
+    },
     /// Tell nobody for some hours; 0 ends that.
     Snooze {
         /// Which incident.
@@ -344,6 +349,12 @@ pub enum EscalationCommand {
         /// Minutes for a warning; 0: never.
         #[arg(long)]
         warning: u32,
+    },
+    /// Take away what was set for a region, or for the whole install; what is set above holds there again.
+    Remove {
+        /// Id of the region.
+        #[arg(long)]
+        region: Option<i64>,
     },
 }
 
@@ -566,6 +577,7 @@ pub(super) async fn incident(command: IncidentCommand, db: &Db) -> anyhow::Resul
             return print_json(&whole);
         }
         IncidentCommand::Ack { id, note } => (id, Act::Acknowledge, note),
+        IncidentCommand::Unack { id } => (id, Act::GiveBack, String::new()),
         IncidentCommand::Snooze { id, hours, note } => {
             let most = u32::try_from(24 * incidents::DAYS)?;
             let hours = within("hours", hours, 0, most).map_err(plain)?;
@@ -871,6 +883,9 @@ pub(super) async fn escalation(command: EscalationCommand, db: &Db) -> anyhow::R
                 warning_minutes: within("warning", warning, 0, 10_080).map_err(plain)?,
             };
             Ok(db.notify().set_escalation(&everything, &new, BY, now).await?)
+        }
+        EscalationCommand::Remove { region } => {
+            Ok(db.notify().remove_escalation(&everything, region).await?)
         }
     }
 }

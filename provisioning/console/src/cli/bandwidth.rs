@@ -9,10 +9,10 @@ use jiff::Timestamp;
 use super::{
     admin::{BY, all, plain},
     args::Format,
-    show::{list, or_dash, word},
+    show::{list, or_dash, record, word},
 };
 use crate::{
-    api::bandwidth::{BandwidthMonth, BandwidthTest, MonthQuery, NewBandwidthTest, TestQuery},
+    api::bandwidth::{BandwidthMonth, BandwidthTest, BoardRate, MonthQuery, NewBandwidthTest, TestQuery},
     config::Config,
     controllers::bandwidth as checks,
     db::{Db, scope::Scope},
@@ -57,6 +57,9 @@ pub enum BandwidthCommand {
         /// Boards of a school that measure together at most.
         #[arg(long)]
         boards_at_once: Option<u16>,
+        /// How to print.
+        #[command(flatten)]
+        format: Format,
     },
     /// Order a test of a school's line now; a serving console carries it out.
     Test {
@@ -81,10 +84,13 @@ pub enum BandwidthCommand {
         #[command(flatten)]
         format: Format,
     },
-    /// Print one test with what each board saw, as JSON.
+    /// Show one test with what each board saw.
     Show {
         /// Id of the test.
         id: String,
+        /// How to print.
+        #[command(flatten)]
+        format: Format,
     },
     /// List how each school's line was in a month.
     Schools {
@@ -135,6 +141,7 @@ pub(super) async fn bandwidth(command: BandwidthCommand, config: &Config, db: &D
             seconds,
             streams,
             boards_at_once,
+            format,
         } => {
             let was = bandwidth.settings().await?;
             let mut new = was.clone();
@@ -150,7 +157,17 @@ pub(super) async fn bandwidth(command: BandwidthCommand, config: &Config, db: &D
                 let new = checks::checked(new).map_err(plain)?;
                 bandwidth.set_settings(&new, BY, now).await?;
             }
-            println!("{}", serde_json::to_string_pretty(&bandwidth.settings().await?)?);
+            let is = bandwidth.settings().await?;
+            record(format, &is, || {
+                vec![
+                    ("uplink_kbps", or_dash(is.uplink_kbps)),
+                    ("schools_at_once", is.schools_at_once.to_string()),
+                    ("every_days", is.every_days.to_string()),
+                    ("seconds", is.seconds.to_string()),
+                    ("streams", is.streams.to_string()),
+                    ("boards_at_once", is.boards_at_once.to_string()),
+                ]
+            })?;
         }
         BandwidthCommand::Test {
             school,
@@ -197,9 +214,9 @@ pub(super) async fn bandwidth(command: BandwidthCommand, config: &Config, db: &D
                 || tests.iter().map(test_row).collect(),
             )?;
         }
-        BandwidthCommand::Show { id } => {
+        BandwidthCommand::Show { id, format } => {
             let found = bandwidth.test(&everything, &id).await?;
-            println!("{}", serde_json::to_string_pretty(&found)?);
+            record(format, &found, || test_fields(&found))?;
         }
         BandwidthCommand::Schools {
             month,
@@ -254,6 +271,39 @@ fn test_row(test: &BandwidthTest) -> Vec<String> {
         or_dash(decision.and_then(|d| d.down).map(|d| d.counted_kbps)),
         or_dash(decision.and_then(|d| d.up).map(|d| d.counted_kbps)),
     ]
+}
+
+fn test_fields(test: &BandwidthTest) -> Vec<(&'static str, String)> {
+    let decision = test.decision.as_ref();
+    let mut fields = vec![
+        ("test", test.id.clone()),
+        ("school", format!("{} {}", test.school_id, test.school)),
+        ("began", test.starts_at.to_string()),
+        ("cause", word(&test.cause)),
+        ("ordered by", test.created_by.clone()),
+        ("verdict", or_dash(decision.map(|d| d.verdict.as_str()))),
+        (
+            "down kbit/s",
+            or_dash(decision.and_then(|d| d.down).map(|d| d.counted_kbps)),
+        ),
+        (
+            "up kbit/s",
+            or_dash(decision.and_then(|d| d.up).map(|d| d.counted_kbps)),
+        ),
+    ];
+    fields.extend(test.boards.iter().map(|board| {
+        let rate = |rate: Option<BoardRate>| or_dash(rate.map(|rate| rate.counted_kbps));
+        let (down, up) = (rate(board.down), rate(board.up));
+        let port = or_dash(board.port_mbps);
+        (
+            "board",
+            format!(
+                "{} {}: {down} down, {up} up, port {port} Mbit/s",
+                board.device_id, board.classroom
+            ),
+        )
+    }));
+    fields
 }
 
 fn month_row(month: &BandwidthMonth) -> Vec<String> {

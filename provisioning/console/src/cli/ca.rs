@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Subcommand;
 
-use super::{clock::house, setup::line};
+use super::{args::Format, clock::house, setup::line};
 use crate::{
     config::Config,
     db::Db,
@@ -16,7 +16,7 @@ use crate::{
 #[derive(Debug, Subcommand)]
 pub enum CaCommand {
     /// Show root and intermediate, and whether the root's key is still on this machine.
-    Show,
+    Show(Format),
     /// Write the revocation list (PEM), e.g. for a broker that is not ours.
     Crl {
         /// Where to; `-` is standard output.
@@ -37,8 +37,20 @@ pub enum CaCommand {
 pub(super) async fn ca(command: CaCommand, config: &Config, db: &Db) -> anyhow::Result<()> {
     let clock = house(db).await?;
     match command {
-        CaCommand::Show => {
+        CaCommand::Show(format) => {
             let [root, intermediate] = pki::open(config)?.pki.tiers()?;
+            if format.json {
+                let of = |tier: &pki::Tier| serde_json::json!({ "subject": tier.subject, "serial": tier.serial, "not_after": tier.not_after });
+                let shown = serde_json::json!({
+                    "root": of(&root),
+                    "intermediate": of(&intermediate),
+                    "device_certificate_days": config.device_certificate_days,
+                    "longest_absence_days": config.longest_absence_days,
+                    "root_key_is_here": root_key_is_here(&config.data),
+                });
+                println!("{}", serde_json::to_string_pretty(&shown)?);
+                return Ok(());
+            }
             for (name, tier) in [("root", root), ("intermediate", intermediate)] {
                 println!(
                     "{name}: {} serial {} until {}",

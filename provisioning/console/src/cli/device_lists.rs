@@ -197,7 +197,7 @@ pub(super) enum Order {
         #[arg(long, default_value_t = 30)]
         delay_s: u32,
     },
-    /// Show words on the classrooms' players.
+    /// Put words on the classrooms' players.
     Notice {
         /// At most 80 characters.
         #[arg(long)]
@@ -218,6 +218,9 @@ pub(super) enum Order {
         #[arg(long)]
         forced: bool,
     },
+    /// Power, screens, loudspeakers, locks.
+    #[command(flatten)]
+    Board(super::board_orders::BoardOrders),
 }
 
 pub(super) async fn devices(command: DeviceList, db: &Db) -> anyhow::Result<()> {
@@ -405,6 +408,7 @@ async fn order(bulk: Bulk, db: &Db) -> anyhow::Result<()> {
             show_for_s,
         },
         Order::TestBandwidth { forced } => BulkOrder::TestBandwidth { forced },
+        Order::Board(order) => order.order(),
     };
     let new = BulkCommand {
         filter: bulk.ids.is_empty().then_some(filter),

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     admin::{BY, plain},
     args::{Device, DeviceCommand, Health},
-    device_lists,
+    board_orders, device_lists,
     show::{bytes, list, or_dash, word},
 };
 use crate::{
@@ -86,6 +86,7 @@ async fn order(command: DeviceCommand, db: &Db) -> anyhow::Result<()> {
                 ttl_s,
             )
         }
+        DeviceCommand::Board(order) => return board_orders::order(order, db).await,
         DeviceCommand::List { id, format } => {
             let orders = db.commands().list(&Scope::everything(), &id).await?;
             return list(
@@ -94,15 +95,9 @@ async fn order(command: DeviceCommand, db: &Db) -> anyhow::Result<()> {
                 &["ID", "KIND", "STATE", "ISSUED", "EXPIRES", "REASON"],
                 || {
                     let row = |c: &crate::api::commands::Command| {
-                        let kind = match c.body {
-                            CommandBody::Reboot { .. } => "reboot",
-                            CommandBody::Notice { .. } => "notice",
-                            CommandBody::TestBandwidth(_) => "test_bandwidth",
-                            CommandBody::Unknown => "unknown",
-                        };
                         vec![
                             c.id.to_string(),
-                            kind.to_owned(),
+                            c.body.word().to_owned(),
                             word(&c.state),
                             c.issued_at.to_string(),
                             c.expires_at.to_string(),

@@ -366,6 +366,7 @@ pub(super) async fn push(command: Push, db: &Db) -> anyhow::Result<()> {
                 let query = PushDeviceQuery {
                     page: Some(page),
                     page_size: Some(MAX_PAGE_SIZE),
+                    ..Default::default()
                 };
                 async move { db.pushes().devices(&Scope::everything(), id, &query).await }
             })

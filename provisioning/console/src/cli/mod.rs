@@ -9,6 +9,7 @@ mod args;
 mod audit;
 mod backup;
 mod bandwidth;
+mod board_orders;
 mod broker;
 mod bulk;
 mod ca;
@@ -19,6 +20,7 @@ mod completion;
 mod device_lists;
 mod devices;
 mod exams;
+mod first_run;
 mod fleet;
 mod lessons;
 mod orders;
@@ -43,6 +45,7 @@ use std::{io::IsTerminal, process::ExitCode};
 use anyhow::Context;
 pub use args::Cli;
 use clap::CommandFactory;
+use tracing::Instrument;
 use tracing_subscriber::EnvFilter;
 
 use self::args::Command;
@@ -71,10 +74,20 @@ pub fn main(cli: Cli) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let code = match runtime.block_on(run(cli)) {
+    // As a request's: it stands in the audit log beside what the command changed, and in each line that it logs.
+    let request_id = uuid::Uuid::now_v7().simple().to_string();
+    let serving = matches!(cli.command, Command::Serve);
+    let work = run(cli, &request_id);
+    let done = if serving {
+        runtime.block_on(work) // each request has its own
+    } else {
+        runtime.block_on(work.instrument(tracing::error_span!("command", %request_id)))
+    };
+    let code = match done {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
+            eprintln!("request id: {request_id}");
             ExitCode::FAILURE
         }
     };
@@ -83,7 +96,7 @@ pub fn main(cli: Cli) -> ExitCode {
 }
 
 /// Everything typed here is done in the name of the operating system's user.
-fn by() -> audit_log::Context {
+fn by(request_id: &str) -> audit_log::Context {
     let name = ["SUDO_USER", "USER", "LOGNAME"]
         .iter()
         .find_map(|key| std::env::var(key).ok().filter(|name| !name.is_empty()))
@@ -109,11 +122,11 @@ fn by() -> audit_log::Context {
             at = below;
         }
     }
-    audit_log::Context::new(audit_log::ActorKind::Cli, &name, &action)
+    audit_log::Context::new(audit_log::ActorKind::Cli, &name, &action).from("", request_id)
 }
 
-async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    let by = by();
+async fn run(cli: Cli, request_id: &str) -> anyhow::Result<ExitCode> {
+    let by = by(request_id);
     match cli.command {
         Command::Openapi => println!("{}", serde_json::to_string_pretty(&router::openapi())?),
         Command::Completion(wish) => completion::completion(&wish),

@@ -11,18 +11,18 @@ use super::{
     admin::{BY, all, plain},
     args::Format,
     records::{Days, write},
-    show::{list, or_dash, word},
+    show::{list, or_dash, record, word},
 };
 use crate::{
     api::{
         MAX_PAGE_SIZE,
         assets::{
-            Area, AreaPerson, Asset, AssetQuery, AssetSort, EquipmentQuery, EquipmentRow, Inspection,
-            InspectionQuery, NewArea,
+            Area, AreaPerson, Asset, AssetColumn, AssetQuery, AssetSort, EquipmentQuery, EquipmentRow,
+            Inspection, InspectionQuery, NewArea,
         },
         orders::{
-            NewOrder, NewRectification, Order, OrderAct, OrderChange, OrderQuery, OrderSpan, Part, PartQuery,
-            TechnicianFigures, WallCode,
+            NewOrder, NewRectification, Order, OrderAct, OrderChange, OrderDetail, OrderQuery, OrderSpan,
+            Part, PartQuery, TechnicianFigures, WallCode,
         },
     },
     config::{Config, Language},
@@ -50,10 +50,13 @@ pub enum OrderCommand {
         #[command(flatten)]
         format: Format,
     },
-    /// Show one with all that happened, as JSON.
+    /// Show one with all that happened.
     Show {
         /// Which order.
         id: i64,
+        /// How to print.
+        #[command(flatten)]
+        format: Format,
     },
     /// Open one; prints its id.
     Open {
@@ -322,12 +325,9 @@ pub(super) async fn order(command: OrderCommand, config: &Config, db: &Db) -> an
                 found.iter().map(row).collect()
             })
         }
-        OrderCommand::Show { id } => {
-            println!(
-                "{}",
-                serde_json::to_string_pretty(&orders.get(&everything, id, now).await?)?
-            );
-            Ok(())
+        OrderCommand::Show { id, format } => {
+            let found = orders.get(&everything, id, now).await?;
+            record(format, &found, || order_fields(&found))
         }
         OrderCommand::Open {
             school,
@@ -487,6 +487,48 @@ pub(super) async fn order(command: OrderCommand, config: &Config, db: &Db) -> an
     }
 }
 
+fn order_fields(found: &OrderDetail) -> Vec<(&'static str, String)> {
+    let order = &found.order;
+    let mut fields = vec![
+        ("order", order.id.to_string()),
+        ("kind", word(&order.kind)),
+        ("source", word(&order.source)),
+        ("school", format!("{} {}", order.school_id, order.school)),
+        ("classroom", or_dash(order.classroom.as_ref())),
+        ("device", or_dash(order.device_id.as_ref())),
+        ("class", word(&order.class)),
+        ("title", order.title.clone()),
+        ("text", found.text.clone()),
+        ("urgent", word(&order.urgent)),
+        ("area", or_dash(order.area.as_ref())),
+        ("assigned", or_dash(order.assigned_name.as_ref())),
+        ("state", word(&order.state)),
+        ("opened", local(order.opened_at)),
+        ("respond by", or_dash(order.respond_due.map(local))),
+        ("repair by", or_dash(order.repair_due.map(local))),
+        ("due on", or_dash(found.due_on)),
+        ("incident", or_dash(order.incident_id)),
+        ("photos", found.photos.len().to_string()),
+    ];
+    fields.extend(found.parts.iter().map(|part| {
+        let used = format!("{} {} {} {}", part.code, part.name, part.count, part.unit);
+        ("part", used)
+    }));
+    fields.extend(found.events.iter().map(|event| {
+        let said = format!(
+            "{} {} {} {}",
+            local(event.at),
+            word(&event.act),
+            event.by,
+            event.note
+        );
+        ("event", said)
+    }));
+    let next: Vec<String> = found.next.iter().map(word).collect();
+    fields.push(("next", next.join(", ")));
+    fields
+}
+
 pub(super) async fn asset(command: AssetCommand, db: &Db) -> anyhow::Result<()> {
     let (everything, now) = (Scope::everything(), Timestamp::now());
     match command {
@@ -500,11 +542,10 @@ pub(super) async fn asset(command: AssetCommand, db: &Db) -> anyhow::Result<()> 
                 let query = AssetQuery {
                     incomplete,
                     school_id: school,
-                    sort: if worst {
-                        AssetSort::Health
-                    } else {
-                        AssetSort::Place
-                    },
+                    sort: worst.then_some(AssetSort {
+                        by: AssetColumn::Health,
+                        down: false,
+                    }),
                     page: Some(page),
                     page_size: Some(MAX_PAGE_SIZE),
                     ..AssetQuery::default()
@@ -664,7 +705,7 @@ pub(super) async fn area(command: AreaCommand, db: &Db) -> anyhow::Result<()> {
         } => {
             let at = |tier| {
                 move |user_id| AreaPerson {
-                    user_id,
+                    user_id: Some(user_id),
                     username: String::new(),
                     tier,
                 }

@@ -19,7 +19,7 @@ use crate::{
     api::{
         MAX_PAGE_SIZE,
         faults::{Fault, FaultQuery, RepairStep},
-        notices::{NewNotice, Notice, NoticeQuery},
+        notices::{NewNotice, Notice, NoticeListQuery},
         pushes::PushTarget,
         usage::{OpeningBy, OpeningQuery, OpeningRow, UsageBy, UsageQuery, UsageRow},
     },
@@ -377,9 +377,10 @@ pub(super) async fn notice(command: NoticeCommand, db: &Db) -> anyhow::Result<()
         }
         NoticeCommand::List(format) => {
             let found = all(async |page| {
-                let query = NoticeQuery {
+                let query = NoticeListQuery {
                     page: Some(page),
                     page_size: Some(MAX_PAGE_SIZE),
+                    ..NoticeListQuery::default()
                 };
                 db.notices().list(&everything, &query).await
             })

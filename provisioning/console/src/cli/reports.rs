@@ -294,12 +294,9 @@ pub(super) async fn report(command: ReportCommand, config: &Config, db: &Db) -> 
         ReportCommand::List(format) => {
             let found = all(|page| {
                 let query = ReportQuery {
-                    kind: None,
-                    state: None,
-                    region_id: None,
-                    school_id: None,
                     page: Some(page),
                     page_size: Some(crate::api::MAX_PAGE_SIZE),
+                    ..ReportQuery::default()
                 };
                 async move { db.reports().list(&Scope::everything(), &query).await }
             })

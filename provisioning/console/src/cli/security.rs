@@ -31,6 +31,12 @@ pub enum Security {
         #[arg(required = true)]
         ids: Vec<i64>,
     },
+    /// Say that somebody should look at it after all.
+    Unack {
+        /// Ids of the events.
+        #[arg(required = true)]
+        ids: Vec<i64>,
+    },
 }
 
 pub(super) async fn security(command: Security, db: &Db) -> anyhow::Result<()> {
@@ -75,6 +81,12 @@ pub(super) async fn security(command: Security, db: &Db) -> anyhow::Result<()> {
                 db.security()
                     .acknowledge(&Scope::everything(), id, BY, Timestamp::now())
                     .await?;
+            }
+            Ok(())
+        }
+        Security::Unack { ids } => {
+            for id in ids {
+                db.security().take_back(&Scope::everything(), id).await?;
             }
             Ok(())
         }

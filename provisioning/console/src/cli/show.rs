@@ -19,6 +19,34 @@ pub(super) fn list<T: Serialize>(
     Ok(())
 }
 
+/// Prints one thing as JSON, or its `fields` one a line.
+pub(super) fn record<T: Serialize>(
+    format: Format,
+    item: &T,
+    fields: impl FnOnce() -> Vec<(&'static str, String)>,
+) -> anyhow::Result<()> {
+    if format.json {
+        println!("{}", serde_json::to_string_pretty(item)?);
+    } else {
+        print!("{}", lines(&fields()));
+    }
+    Ok(())
+}
+
+fn lines(fields: &[(&'static str, String)]) -> String {
+    let width = fields.iter().map(|(name, _)| columns(name)).max().unwrap_or(0);
+    fields.iter().fold(String::new(), |mut text, (name, value)| {
+        text.push_str(name);
+        text.push(':');
+        text.extend(std::iter::repeat_n(' ', width.saturating_sub(columns(name)) + 1));
+        // What somebody wrote over several lines stays under its name.
+        text.push_str(&value.lines().collect::<Vec<_>>().join(" / "));
+        text.truncate(text.trim_end().len());
+        text.push('\n');
+        text
+    })
+}
+
 fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let head: Vec<String> = head.iter().map(|h| (*h).to_owned()).collect();
     let width = |column: usize| {
@@ -92,6 +120,16 @@ mod tests {
             table(&["ID", "NAME", "Z"], &rows),
             "ID  NAME    Z\n1   三年级  x\n22  ab      y\n"
         );
+    }
+
+    #[test]
+    fn a_record_has_one_line_a_field() {
+        let fields = [
+            ("school", "云溪小学".to_owned()),
+            ("text", "一\n二".to_owned()),
+            ("note", String::new()),
+        ];
+        assert_eq!(lines(&fields), "school: 云溪小学\ntext:   一 / 二\nnote:\n");
     }
 
     #[test]

@@ -125,7 +125,7 @@ pub(crate) fn checked(new: Settings) -> Result<Settings, ApiError> {
     Ok(new)
 }
 
-/// How each school's line was in a month, by code.
+/// How each school's line was in a month, by code unless `sort` says otherwise.
 #[utoipa::path(get, path = "/bandwidth/schools", tag = "bandwidth", params(MonthQuery), responses(
     (status = 200, body = BandwidthMonthPage),
     (status = 404, body = schema::Problem, content_type = "application/problem+json"),
@@ -135,12 +135,17 @@ pub async fn months(
     access: Access,
     Query(query): Query<MonthQuery>,
 ) -> Result<Json<BandwidthMonthPage>, ApiError> {
-    let month = query
-        .month
-        .clone()
-        .unwrap_or_else(|| this_month(Timestamp::now()));
+    let month = asked(&query);
     let found = app.db.bandwidth().months(&access.scope, &month, &query).await?;
     Ok(Json(BandwidthMonthPage::new(found, query.page())))
+}
+
+/// The month that is asked for.
+pub(crate) fn asked(query: &MonthQuery) -> String {
+    query
+        .month
+        .clone()
+        .unwrap_or_else(|| this_month(Timestamp::now()))
 }
 
 /// The running month by the schools' clock.

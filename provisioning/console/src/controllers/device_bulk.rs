@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use axum::{Json, extract::State};
 use contract::{
     command::{CommandBody, CommandEnvelope},
+    controls::ControlsReport,
     id::DeviceId,
 };
 use jiff::Timestamp;
@@ -26,10 +27,10 @@ use crate::{
         devices::bulk::{MOST_DEVICES, Reached},
         scope::Scope,
     },
-    error::ApiError,
+    error::{ApiError, Code},
 };
 
-/// One order to many devices: restart, a notice, or a test of their lines. A dry run says how many devices and classrooms
+/// One order to many devices: restart, off, screen, loudspeaker, lock, a notice, or a test of their lines. A dry run says how many devices and classrooms
 /// that would be; sending needs that number, so that what is confirmed is what happens. The answer names every device.
 #[utoipa::path(post, path = "/devices/bulk", tag = "devices", request_body = BulkCommand, responses(
     (status = 200, body = BulkAnswer),
@@ -97,10 +98,21 @@ pub(crate) async fn give(
     if let (true, Some(first)) = (found.is_empty(), new.ids.first()) {
         return Err(DbError::not_found("device", first).into());
     }
+    let body = new.order.body();
+    // Of each school once: whether a class or an exam is on there.
+    let mut busy: BTreeMap<i64, &'static str> = BTreeMap::new();
+    if let Some(body) = &body {
+        let schools: BTreeSet<i64> = found.iter().map(|device| device.school_id).collect();
+        for school in schools {
+            if let Some(why) = commands::not_now(db, school, body, now).await? {
+                busy.insert(school, why);
+            }
+        }
+    }
     let mut items: Vec<(Option<Reached>, BulkDevice)> = found
         .into_iter()
         .map(|device| {
-            let item = judged(&device, &new.order, reach);
+            let item = judged(&device, &new.order, body.as_ref(), &busy, reach);
             (Some(device), item)
         })
         .collect();
@@ -147,12 +159,13 @@ async fn check(db: &Db, scope: &Scope, new: &BulkCommand, now: Timestamp) -> Res
         BulkOrder::Notice { .. } => {
             notice(new, Vec::new(), now)?;
         }
-        BulkOrder::Reboot { delay_s } => {
-            // Any id will do: only the bounds are looked at.
-            let id = DeviceId::new("d").map_err(ApiError::internal)?;
-            commands::order(id, CommandBody::Reboot { delay_s: *delay_s }, new.ttl_s, now)?;
+        order => {
+            if let Some(body) = order.body() {
+                // Any id will do: only the bounds are looked at.
+                let id = DeviceId::new("d").map_err(ApiError::internal)?;
+                commands::order(id, body, new.ttl_s, now)?;
+            }
         }
-        BulkOrder::TestBandwidth { .. } => {}
     }
     Ok(())
 }
@@ -187,9 +200,20 @@ fn notice(
     Ok(Some(checked))
 }
 
-fn judged(device: &Reached, order: &BulkOrder, reach: &Reach<'_>) -> BulkDevice {
+fn judged(
+    device: &Reached,
+    order: &BulkOrder,
+    body: Option<&CommandBody>,
+    busy: &BTreeMap<i64, &'static str>,
+    reach: &Reach<'_>,
+) -> BulkDevice {
+    let cannot = body.is_some_and(|body| !ControlsReport::can(device.controls.as_ref(), &body.needs()));
     let reason = if device.standing != "active" {
         Some(device.standing.clone())
+    } else if cannot {
+        Some(Code::DeviceCannot.as_str().to_owned())
+    } else if let Some(why) = busy.get(&device.school_id) {
+        Some((*why).to_owned())
     } else if matches!(order, BulkOrder::TestBandwidth { .. }) && !reach.lines.has_school(device.school_id) {
         Some("not_allowed".to_owned())
     } else {
@@ -277,13 +301,14 @@ async fn send(
                 }
             }
         }
-        BulkOrder::Reboot { delay_s } => {
+        BulkOrder::TestBandwidth { forced } => test_lines(db, reach, *forced, by, now, schools, items).await,
+        order => {
+            let Some(body) = order.body() else { return Ok(()) };
             for (school, places) in schools {
                 let mut orders: Vec<(i64, CommandEnvelope)> = Vec::with_capacity(places.len());
                 for n in &places {
                     if let Some((Some(device), item)) = items.get_mut(*n) {
-                        let body = CommandBody::Reboot { delay_s: *delay_s };
-                        let order = commands::order(device.id.clone(), body, new.ttl_s, now)?;
+                        let order = commands::order(device.id.clone(), body.clone(), new.ttl_s, now)?;
                         item.result = BulkResult::Queued;
                         item.command_id = Some(order.id.to_string());
                         orders.push((device.device_no, order));
@@ -302,31 +327,40 @@ async fn send(
                 }
             }
         }
-        BulkOrder::TestBandwidth { forced } => {
-            let test = NewBandwidthTest {
-                forced: *forced,
-                ..NewBandwidthTest::default()
-            };
-            for (school, places) in schools {
-                let done = bandwidth::order_now(db, reach.lines, school, &test, by, now).await;
-                for n in places {
-                    if let Some((_, item)) = items.get_mut(n) {
-                        match &done {
-                            Ok(test) => {
-                                item.result = BulkResult::Queued;
-                                item.command_id = Some(test.clone());
-                            }
-                            Err(error) => {
-                                item.result = BulkResult::Skipped;
-                                item.reason = Some(error.code.as_str().to_owned());
-                            }
-                        }
+    }
+    Ok(())
+}
+
+async fn test_lines(
+    db: &Db,
+    reach: &Reach<'_>,
+    forced: bool,
+    by: &str,
+    now: Timestamp,
+    schools: BTreeMap<i64, Vec<usize>>,
+    items: &mut [(Option<Reached>, BulkDevice)],
+) {
+    let test = NewBandwidthTest {
+        forced,
+        ..NewBandwidthTest::default()
+    };
+    for (school, places) in schools {
+        let done = bandwidth::order_now(db, reach.lines, school, &test, by, now).await;
+        for n in places {
+            if let Some((_, item)) = items.get_mut(n) {
+                match &done {
+                    Ok(test) => {
+                        item.result = BulkResult::Queued;
+                        item.command_id = Some(test.clone());
+                    }
+                    Err(error) => {
+                        item.result = BulkResult::Skipped;
+                        item.reason = Some(error.code.as_str().to_owned());
                     }
                 }
             }
         }
     }
-    Ok(())
 }
 
 fn answer(dry_run: bool, items: Vec<(Option<Reached>, BulkDevice)>) -> BulkAnswer {

@@ -2,6 +2,7 @@
 //! times by the schools' clock, and no cell that a spreadsheet would take for a formula.
 
 pub mod lists;
+pub mod records;
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -159,6 +159,21 @@ pub async fn acknowledge(
     act(&app, &access, &headers, (id, Act::Acknowledge), &new.note).await
 }
 
+/// Gives an incident back that somebody took: whoever comes next is told in time.
+#[utoipa::path(delete, path = "/incidents/{id}/acknowledge", tag = "alerts", params(("id" = i64, Path)), responses(
+    (status = 200, body = IncidentDetail),
+    (status = 404, body = schema::Problem, content_type = "application/problem+json"),
+    (status = 409, body = schema::Problem, content_type = "application/problem+json"),
+))]
+pub async fn give_back(
+    State(app): State<AppState>,
+    access: Access,
+    headers: HeaderMap,
+    Path(id): Path<i64>,
+) -> Result<Json<IncidentDetail>, ApiError> {
+    act(&app, &access, &headers, (id, Act::GiveBack), "").await
+}
+
 /// Tells nobody until a time.
 #[utoipa::path(post, path = "/incidents/{id}/snooze", tag = "alerts", params(("id" = i64, Path)), request_body = IncidentSnooze, responses(
     (status = 200, body = IncidentDetail),

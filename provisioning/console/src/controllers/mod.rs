@@ -38,6 +38,7 @@ pub mod roster;
 pub mod security;
 pub mod series;
 pub mod session;
+pub mod setup;
 pub mod system;
 pub mod tickets;
 pub mod timetables;

@@ -8,7 +8,9 @@ use super::{Body, Path, Query, text, within};
 use crate::{
     access::Access,
     api::{
-        notices::{NewNotice, Notice, NoticeDevicePage, NoticePage, NoticePreview, NoticeQuery},
+        notices::{
+            NewNotice, Notice, NoticeDevicePage, NoticeListQuery, NoticePage, NoticePreview, NoticeQuery,
+        },
         schema,
     },
     app::{AppState, Noun},
@@ -64,11 +66,11 @@ pub async fn send(
 }
 
 /// Notices to many, newest first.
-#[utoipa::path(get, path = "/notices", tag = "notices", params(NoticeQuery), responses((status = 200, body = NoticePage)))]
+#[utoipa::path(get, path = "/notices", tag = "notices", params(NoticeListQuery), responses((status = 200, body = NoticePage)))]
 pub async fn list(
     State(app): State<AppState>,
     access: Access,
-    Query(query): Query<NoticeQuery>,
+    Query(query): Query<NoticeListQuery>,
 ) -> Result<Json<NoticePage>, ApiError> {
     let found = app.db.notices().list(&access.scope, &query).await?;
     Ok(Json(NoticePage::new(found, query.page())))

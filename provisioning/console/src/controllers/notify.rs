@@ -362,6 +362,23 @@ pub async fn set_escalation(
     all_escalations(&app, &access).await
 }
 
+/// Takes away what was set for a region, or with 0 for the whole install: what is set above holds there again.
+#[utoipa::path(delete, path = "/escalations/{region}", tag = "alerts", params(("region" = i64, Path)), responses(
+    (status = 200, body = Escalations),
+    (status = 403, body = schema::Problem, content_type = "application/problem+json"),
+    (status = 404, body = schema::Problem, content_type = "application/problem+json"),
+))]
+pub async fn remove_escalation(
+    State(app): State<AppState>,
+    access: Access,
+    Path(region): Path<i64>,
+) -> Result<Json<Escalations>, ApiError> {
+    let region = Some(region).filter(|region| *region != 0);
+    app.db.notify().remove_escalation(&access.scope, region).await?;
+    app.changes.tell(Noun::Incident, None);
+    all_escalations(&app, &access).await
+}
+
 /// Messages and what became of them, newest first.
 #[utoipa::path(get, path = "/notifications", tag = "alerts", params(NotificationQuery), responses((status = 200, body = NotificationPage)))]
 pub async fn messages(

@@ -26,6 +26,7 @@ pub async fn tree(State(app): State<AppState>, access: Access) -> Result<Json<Tr
 /// Adds a region.
 #[utoipa::path(post, path = "/regions", tag = "tree", request_body = NewRegion, responses(
     (status = 201, body = Created),
+    (status = 404, body = schema::Problem, content_type = "application/problem+json"),
     (status = 409, body = schema::Problem, content_type = "application/problem+json"),
     (status = 422, body = schema::Problem, content_type = "application/problem+json"),
 ))]
@@ -46,6 +47,7 @@ pub async fn add_region(
 /// Adds a school.
 #[utoipa::path(post, path = "/schools", tag = "tree", request_body = NewSchool, responses(
     (status = 201, body = Created),
+    (status = 404, body = schema::Problem, content_type = "application/problem+json"),
     (status = 409, body = schema::Problem, content_type = "application/problem+json"),
     (status = 422, body = schema::Problem, content_type = "application/problem+json"),
 ))]

@@ -32,7 +32,7 @@ use crate::{
     db::{DbError, orders::WallOrder},
     device_http::rates::Rate,
     domain::{faults, orders as rules},
-    error::accepted_language,
+    error::{RequestId, accepted_language},
     messages,
     reports::clean::html as escape,
 };
@@ -109,19 +109,21 @@ fn form_fits(code: &str, form: &str, now: Timestamp) -> bool {
 
 async fn show(State(app): State<AppState>, Path(code): Path<String>, request: Request) -> Response {
     let language = accepted_language(request.headers()).unwrap_or(app.config.language);
+    let id = request.extensions().get::<RequestId>().cloned();
     if OPENED
         .book(&address(request.extensions()), Instant::now())
         .is_err()
     {
         return plain(StatusCode::TOO_MANY_REQUESTS, language, "wall.too_many");
     }
-    whole(&app, &code, language, "").await
+    whole(&app, &code, (language, id.as_ref()), "").await
 }
 
 async fn send(
     State(app): State<AppState>,
     Path(code): Path<String>,
     caller: Option<axum::Extension<ConnectInfo<Caller>>>,
+    id: Option<axum::Extension<RequestId>>,
     headers: HeaderMap,
     form: Result<Form<Sent>, axum::extract::rejection::FormRejection>,
 ) -> Response {
@@ -130,6 +132,7 @@ async fn send(
         IpAddr::from([0, 0, 0, 0]),
         |axum::Extension(ConnectInfo(Caller(at)))| at.ip(),
     );
+    let id = id.as_deref();
     let now = Timestamp::now();
     let clock = Instant::now();
     if SENT.book(&from, clock).is_err() || REPORTED.book(&code, clock).is_err() {
@@ -140,7 +143,7 @@ async fn send(
     };
     if !form_fits(&code, &sent.form, now) {
         // An old page that was left open: the same question again, nothing is lost but a tap.
-        return whole(&app, &code, language, "wall.again").await;
+        return whole(&app, &code, (language, id), "wall.again").await;
     }
     let orders = app.db.orders();
     let said = if let Some(order) = sent.order {
@@ -154,7 +157,7 @@ async fn send(
             Ok(()) => "wall.thanks_reopened",
             Err(DbError::Conflict(_)) => "wall.changed",
             Err(DbError::NotFound { .. }) => return plain(StatusCode::NOT_FOUND, language, "wall.unknown"),
-            Err(error) => return failed(&error, language),
+            Err(error) => return failed(&error, language, id),
         }
     } else {
         let Some((class, symptom)) = chosen(&sent.what) else {
@@ -169,11 +172,11 @@ async fn send(
                     _ => plain(StatusCode::NOT_FOUND, language, "wall.unknown"),
                 };
             }
-            Err(error) => return failed(&error, language),
+            Err(error) => return failed(&error, language, id),
         }
     };
     app.changed(Noun::Order, None);
-    whole(&app, &code, language, said).await
+    whole(&app, &code, (language, id), said).await
 }
 
 /// A class and a symptom of its list.
@@ -188,9 +191,17 @@ fn chosen(what: &str) -> Option<(FaultClass, &'static str)> {
         .map(|known| (*of, *known))
 }
 
-fn failed(error: &DbError, language: Language) -> Response {
+fn failed(error: &DbError, language: Language, id: Option<&RequestId>) -> Response {
     tracing::error!(error = %error, "a report from a wall could not be kept");
-    plain(StatusCode::INTERNAL_SERVER_ERROR, language, "wall.failed")
+    let mut page = head(language);
+    let _ = write!(
+        page,
+        "<main><p class=\"said\">{}<br><small>{}: {}</small></p></main>",
+        escape(&say(language, "wall.failed")),
+        escape(&say(language, "wall.request_id")),
+        escape(id.map_or("", |RequestId(id)| id.as_str())),
+    );
+    answer(StatusCode::INTERNAL_SERVER_ERROR, page)
 }
 
 fn answer(status: StatusCode, page: String) -> Response {
@@ -231,11 +242,16 @@ margin-top:8px}.card button{flex:1;min-height:48px;border:1px solid #0b4f8a;bord
 h2{font-size:17px;margin:18px 2px 8px}small{color:#4c5b69}";
 
 /// The whole page of a wall, with a sentence on top after something was sent.
-async fn whole(app: &AppState, code: &str, language: Language, said: &str) -> Response {
+async fn whole(
+    app: &AppState,
+    code: &str,
+    (language, id): (Language, Option<&RequestId>),
+    said: &str,
+) -> Response {
     let found = match app.db.orders().wall(code).await {
         Ok(Some(found)) => found,
         Ok(None) => return plain(StatusCode::NOT_FOUND, language, "wall.unknown"),
-        Err(error) => return failed(&error, language),
+        Err(error) => return failed(&error, language, id),
     };
     let (school, room, orders) = found;
     let form = form_of(code, Timestamp::now().as_second() / FORM_S);

@@ -124,7 +124,7 @@ impl Areas<'_> {
                 people: people
                     .into_iter()
                     .map(|(user_id, username, tier)| AreaPerson {
-                        user_id,
+                        user_id: Some(user_id),
                         username,
                         tier,
                     })
@@ -252,13 +252,16 @@ impl Areas<'_> {
             .execute(&mut *tx)
             .await?;
         for person in &new.people {
-            super::users::need(&mut tx, scope, person.user_id).await?;
+            let user = match person.user_id {
+                Some(user) => super::users::need(&mut tx, scope, user).await?.id,
+                None => super::users::named(&mut tx, scope, person.username.trim()).await?,
+            };
             sqlx::query(
                 "INSERT INTO area_people (area_id, user_id, tier) VALUES (?1, ?2, ?3)
                  ON CONFLICT (area_id, user_id) DO UPDATE SET tier = excluded.tier",
             )
             .bind(id)
-            .bind(person.user_id)
+            .bind(user)
             .bind(person.tier)
             .execute(&mut *tx)
             .await?;

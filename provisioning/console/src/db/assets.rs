@@ -6,13 +6,15 @@ use jiff::{Timestamp, civil::Date};
 use sqlx::{FromRow, QueryBuilder, Sqlite, SqliteConnection};
 
 use super::{
-    Db, DbError, DbResult, bump, instant, ms,
+    Db, DbError, DbResult, bump, instant,
+    listing::{push_order, push_page},
+    ms,
     scope::{Node, Scope, narrow_to_schools},
     uint,
 };
 use crate::{
     api::assets::{
-        Asset, AssetChange, AssetKind, AssetQuery, AssetSort, Equipment, EquipmentQuery, EquipmentRow,
+        Asset, AssetChange, AssetColumn, AssetKind, AssetQuery, Equipment, EquipmentQuery, EquipmentRow,
         NewAsset,
     },
     domain::{
@@ -210,11 +212,20 @@ impl Assets<'_> {
         let page = query.page();
         let mut list = columns(now);
         filters(&mut list, scope, query);
-        if query.sort == AssetSort::Place {
-            list.push(" ORDER BY s.name, s.id, a.classroom_id IS NOT NULL, c.code, a.id LIMIT ")
-                .push_bind(page.limit())
-                .push(" OFFSET ")
-                .push_bind(page.offset());
+        let own = "s.name, s.id, a.classroom_id IS NOT NULL, c.code, a.id";
+        let key = match query.sort.map(|sort| sort.by) {
+            Some(AssetColumn::Health) => None,
+            None | Some(AssetColumn::Place) => Some("s.name"),
+            Some(AssetColumn::Kind) => Some("a.kind"),
+            Some(AssetColumn::Model) => Some("nullif(trim(a.brand || ' ' || a.model), '')"),
+            Some(AssetColumn::Tag) => Some("nullif(a.tag, '')"),
+            Some(AssetColumn::Owner) => Some("nullif(trim(a.owner), '')"),
+            Some(AssetColumn::BoughtOn) => Some("a.bought_on"),
+            Some(AssetColumn::WarrantyUntil) => Some("a.warranty_until"),
+        };
+        if let Some(key) = key {
+            push_order(&mut list, query.sort, |sql, _| _ = sql.push(key), own);
+            push_page(&mut list, page);
             let rows: Vec<Row> = list.build_query_as().fetch_all(&mut *reading).await?;
             return Ok((rows.into_iter().map(|row| row.shown(now)).collect(), uint(total)));
         }
@@ -227,6 +238,9 @@ impl Assets<'_> {
                 .then_with(|| b.age_years.cmp(&a.age_years))
                 .then_with(|| a.id.cmp(&b.id))
         });
+        if query.sort.is_some_and(|sort| sort.down) {
+            all.reverse();
+        }
         let skip = usize::try_from(page.offset()).unwrap_or(usize::MAX);
         let take = usize::try_from(page.limit()).unwrap_or(0);
         Ok((all.into_iter().skip(skip).take(take).collect(), uint(total)))

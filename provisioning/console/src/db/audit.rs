@@ -10,7 +10,7 @@ use super::{
     to_json, uint,
 };
 use crate::{
-    api::audit::{AuditEntry, AuditQuery},
+    api::audit::{AuditColumn, AuditEntry, AuditQuery},
     audit::{
         Draft,
         chain::{Break, GENESIS, Row, Walk},
@@ -226,7 +226,7 @@ const WHERE: &str = " WHERE (?1 IS NULL OR a.at >= ?1) AND (?2 IS NULL OR a.at <
     AND (?4 IS NULL OR a.action = ?4 OR substr(a.action, 1, length(?4) + 1) = ?4 || '.')
     AND (?5 IS NULL OR a.object = ?5 OR a.object_kind || ':' || a.object = ?5)
     AND (?6 IS NULL OR instr(lower(a.actor || ' ' || a.action || ' ' || a.object_kind || ' ' || a.object || ' ' || a.address
-                                   || ' ' || a.detail), lower(?6)) > 0)
+                                   || ' ' || a.request_id || ' ' || a.detail), lower(?6)) > 0)
     AND (?7 IS NULL OR a.outcome = ?7)
     AND (?8 IS NULL OR a.school_id IN (SELECT value FROM json_each(?8))
                     OR a.region_id IN (SELECT value FROM json_each(?9)))";
@@ -263,6 +263,21 @@ pub enum WalkError {
     Db(#[from] DbError),
 }
 
+/// What a column is ordered by.
+const fn key(column: AuditColumn) -> &'static str {
+    match column {
+        AuditColumn::At => "a.seq",
+        AuditColumn::Actor => "nullif(a.actor, '')",
+        AuditColumn::Action => "a.action",
+        AuditColumn::Object => "nullif(a.object_kind || ':' || a.object, ':')",
+        AuditColumn::Place => {
+            "coalesce((SELECT name FROM schools WHERE id = a.school_id), (SELECT name FROM regions WHERE id = a.region_id))"
+        }
+        AuditColumn::Address => "nullif(a.address, '')",
+        AuditColumn::Outcome => "a.outcome",
+    }
+}
+
 impl Audit<'_> {
     /// Appends a row about what changed nothing in the database.
     ///
@@ -283,7 +298,18 @@ impl Audit<'_> {
         let total: i64 = filtered!(sqlx::query_scalar(sqlx::AssertSqlSafe(count)), query, scope)
             .fetch_one(&self.0.read)
             .await?;
-        let rows = format!("{COLUMNS}{WHERE} ORDER BY a.seq DESC LIMIT ?10 OFFSET ?11");
+        let order = match query.sort {
+            None => "a.seq DESC".to_owned(),
+            Some(sort) => {
+                let down = if sort.down { " DESC" } else { "" };
+                format!("{}{down} NULLS LAST, a.seq DESC", key(sort.by))
+            }
+        };
+        // The rows of the page first, then what is shown of them: no other row's predecessor and place is looked up.
+        let rows = format!(
+            "{COLUMNS} WHERE a.seq IN (SELECT a.seq FROM audit a{WHERE} ORDER BY {order} LIMIT ?10 OFFSET ?11)
+             ORDER BY {order}"
+        );
         let rows: Vec<Stored> = filtered!(sqlx::query_as(sqlx::AssertSqlSafe(rows)), query, scope)
             .bind(query.page().limit())
             .bind(query.page().offset())

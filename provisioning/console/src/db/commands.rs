@@ -190,10 +190,13 @@ impl Commands<'_> {
                 at: instant(e.at),
             });
         }
+        let logs = self.0.device_logs().of(&ids).await?;
+        let mut logs: std::collections::HashMap<_, _> = logs.into_iter().collect();
         rows.into_iter()
             .map(|row| {
                 Ok(Command {
                     history: histories.remove(&row.id).unwrap_or_default(),
+                    logs: logs.remove(&row.id),
                     id: parse(&row.id)?,
                     body: json::<CommandBody>(&row.body)?,
                     state: CommandStage::of_column(&row.state),

@@ -1,6 +1,7 @@
 //! Devices as people see them: list, detail, enrolment, moving. What devices themselves say is in [`owed`] and below.
 
 pub mod bulk;
+pub mod controls;
 pub mod counts;
 pub mod enrol;
 pub mod list;
@@ -9,6 +10,7 @@ pub mod owed;
 pub mod timeline;
 
 use contract::{
+    controls::ControlsReport,
     health::Readings,
     id::{BootId, DeviceId, LessonId},
 };
@@ -170,6 +172,7 @@ struct MoreRow {
     undeliverable: Option<String>,
     held_back: Option<String>,
     network: Option<String>,
+    controls: Option<String>,
 }
 
 impl Devices<'_> {
@@ -193,7 +196,7 @@ impl Devices<'_> {
     pub async fn detail(&self, scope: &Scope, device: &DeviceId) -> DbResult<DeviceDetail> {
         let summary = self.summary(scope, device).await?;
         let more: MoreRow = sqlx::query_as(
-            "SELECT d.device_no, d.boot_id, d.dropped_total, d.misuse, d.undeliverable, d.held_back, d.network,
+            "SELECT d.device_no, d.boot_id, d.dropped_total, d.misuse, d.undeliverable, d.held_back, d.network, d.controls,
                     p.id AS predecessor
                    FROM devices d LEFT JOIN devices p ON p.device_no = d.predecessor_no WHERE d.id = ?",
         )
@@ -251,6 +254,7 @@ impl Devices<'_> {
             undeliverable: more.undeliverable,
             held_back: more.held_back,
             network: more.network.as_deref().map(json).transpose()?,
+            controls: more.controls.as_deref().map(json).transpose()?,
             lessons: lessons
                 .into_iter()
                 .map(LessonRow::lesson)
@@ -259,6 +263,23 @@ impl Devices<'_> {
             latest_at: latest.as_ref().map(|(at, _)| *at),
             latest: latest.map(|(_, readings)| readings),
         })
+    }
+
+    /// What a device can be told and how it is, by its own word, and its school.
+    ///
+    /// # Errors
+    /// [`DbError::NotFound`], also for one out of reach.
+    pub async fn controls(
+        &self,
+        scope: &Scope,
+        device: &DeviceId,
+    ) -> DbResult<(Option<ControlsReport>, i64)> {
+        let (device_no, school) = self.0.need_device(scope, device).await?;
+        let controls: Option<String> = sqlx::query_scalar("SELECT controls FROM devices WHERE device_no = ?")
+            .bind(device_no)
+            .fetch_one(&self.0.read)
+            .await?;
+        Ok((controls.as_deref().map(json).transpose()?, school))
     }
 
     /// Moves a device to another classroom; what it should hold follows. Open tickets for a successor do not follow into

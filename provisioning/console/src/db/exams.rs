@@ -12,11 +12,13 @@ use jiff::Timestamp;
 use sqlx::{FromRow, QueryBuilder, Sqlite, SqliteConnection};
 
 use super::{
-    Db, DbError, DbResult, bump, instant, json, ms,
+    Db, DbError, DbResult, bump, instant, json,
+    listing::{push_order, push_page},
+    ms,
     scope::{Node, Scope},
     to_json, uint,
 };
-use crate::api::exams::{AudioSpan, Exam, ExamClassroom, ExamQuery, ExamState};
+use crate::api::exams::{AudioSpan, Exam, ExamClassroom, ExamColumn, ExamQuery, ExamState};
 
 /// Most exams of one place that are not over.
 const MOST: i64 = 50;
@@ -70,6 +72,9 @@ const COLUMNS: &str = "SELECT e.id, e.region_id, e.school_id,
         coalesce((SELECT name FROM schools WHERE id = e.school_id), (SELECT name FROM regions WHERE id = e.region_id)) AS place,
         e.name, e.from_at, e.to_at, e.audio, e.pin IS NOT NULL AS pin_set, e.created_at, e.created_by, e.updated_at,
         e.updated_by, e.cancelled_at, e.cancelled_by FROM exams e WHERE true";
+
+/// The name of where an exam `e` is.
+const PLACE: &str = "coalesce((SELECT name FROM schools WHERE id = e.school_id), (SELECT name FROM regions WHERE id = e.region_id))";
 
 impl ExamRow {
     fn exam(self, rooms: &mut HashMap<String, Vec<ExamClassroom>>, now: Timestamp) -> DbResult<Exam> {
@@ -454,10 +459,18 @@ impl Exams<'_> {
             .await?;
         let page = query.page();
         let mut sql = filter(COLUMNS);
-        sql.push(" ORDER BY e.from_at DESC, e.id DESC LIMIT ")
-            .push_bind(page.limit())
-            .push(" OFFSET ")
-            .push_bind(page.offset());
+        let key = |sql: &mut QueryBuilder<Sqlite>, column| {
+            sql.push(match column {
+                ExamColumn::Name => "nullif(e.name, '')",
+                ExamColumn::Place => PLACE,
+                ExamColumn::From => "e.from_at",
+                ExamColumn::To => "e.to_at",
+                ExamColumn::CreatedAt => "e.created_at",
+                ExamColumn::CreatedBy => "e.created_by",
+            });
+        };
+        push_order(&mut sql, query.sort, key, "e.from_at DESC, e.id DESC");
+        push_page(&mut sql, page);
         let rows: Vec<ExamRow> = sql.build_query_as().fetch_all(&mut *reading).await?;
         let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
         let mut rooms = rooms_of(&mut reading, &ids).await?;
@@ -481,6 +494,13 @@ fn filters(sql: &mut QueryBuilder<Sqlite>, scope: &Scope, query: &ExamQuery, now
             )
             .push_bind(school)
             .push("))");
+    }
+    if let Some(q) = query.q.as_deref().map(str::trim).filter(|q| !q.is_empty()) {
+        sql.push(format!(
+            " AND instr(lower(e.name || ' ' || coalesce({PLACE}, '')), lower("
+        ))
+        .push_bind(q.to_owned())
+        .push(")) > 0");
     }
     let at = ms(now);
     match query.state {

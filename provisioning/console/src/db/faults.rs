@@ -5,12 +5,14 @@ use jiff::Timestamp;
 use sqlx::{FromRow, QueryBuilder, Sqlite, SqliteConnection};
 
 use super::{
-    Db, DbError, DbResult, bump, instant, ms,
+    Db, DbError, DbResult, bump, instant,
+    listing::{push_order, push_page},
+    ms,
     scope::{Node, Scope, narrow_to_schools},
     uint,
 };
 use crate::{
-    api::faults::{Fault, FaultDetail, FaultEvent, FaultQuery, RepairStep},
+    api::faults::{Fault, FaultColumn, FaultDetail, FaultEvent, FaultQuery, RepairStep},
     domain::faults::{class_of, class_word, state_of, state_word, step},
 };
 
@@ -158,12 +160,20 @@ impl Faults<'_> {
         let page = query.page();
         let mut list = QueryBuilder::<Sqlite>::new(COLUMNS);
         filters(&mut list, scope, query);
-        list.push(" ORDER BY ")
-            .push(OPEN)
-            .push(" DESC, f.received_at DESC, f.id DESC LIMIT ")
-            .push_bind(page.limit())
-            .push(" OFFSET ")
-            .push_bind(page.offset());
+        let key = |sql: &mut QueryBuilder<Sqlite>, column| {
+            sql.push(match column {
+                FaultColumn::Class => "f.class",
+                FaultColumn::School => "s.name",
+                FaultColumn::ReceivedAt => "f.received_at",
+                FaultColumn::State => {
+                    "CASE f.state WHEN 'received' THEN 0 WHEN 'reopened' THEN 1 WHEN 'under_way' THEN 2 WHEN 'fixed' THEN 3 WHEN 'confirmed' THEN 4 ELSE 5 END"
+                }
+                FaultColumn::Since => "f.since",
+            });
+        };
+        let own = format!("{OPEN} DESC, f.received_at DESC, f.id DESC");
+        push_order(&mut list, query.sort, key, &own);
+        push_page(&mut list, page);
         let rows: Vec<FaultRow> = list.build_query_as().fetch_all(&mut *reading).await?;
         Ok((rows.into_iter().map(Fault::from).collect(), uint(total)))
     }
@@ -264,5 +274,10 @@ fn filters(sql: &mut QueryBuilder<Sqlite>, scope: &Scope, query: &FaultQuery) {
     }
     if let Some(device) = &query.device_id {
         sql.push(" AND d.id = ").push_bind(device.clone());
+    }
+    if let Some(q) = query.q.as_deref().map(str::trim).filter(|q| !q.is_empty()) {
+        sql.push(" AND instr(lower(s.name || ' ' || c.name || ' ' || f.note || ' ' || d.id || ' ' || d.serial), lower(")
+            .push_bind(q.to_owned())
+            .push(")) > 0");
     }
 }

@@ -4,21 +4,23 @@ pub mod work;
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use sqlx::{AssertSqlSafe, FromRow, QueryBuilder, Sqlite, SqliteConnection};
 
 use super::{
     Db, DbError, DbResult,
     alerts::push_severity,
-    bump, instant, json, ms,
+    bump, instant, json,
+    listing::{push_order, push_page},
+    ms,
     scope::{Node, Scope},
     uint,
 };
 use crate::api::{
     alerts::Severity,
     incidents::{
-        Cause, Evidence, Incident, IncidentDetail, IncidentDevice, IncidentDeviceQuery, IncidentEvent,
-        IncidentKind, IncidentQuery, IncidentTold,
+        Cause, Evidence, Incident, IncidentColumn, IncidentDetail, IncidentDevice, IncidentDeviceQuery,
+        IncidentEvent, IncidentKind, IncidentQuery, IncidentTold,
     },
 };
 
@@ -33,11 +35,16 @@ impl Db {
     }
 }
 
+/// The tier above which there is nobody: 0 who looks after the school, 1 the county, 2 and 3 above it.
+pub const TOP_TIER: u8 = 3;
+
 /// What somebody says of an incident.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Act {
     /// Takes it.
     Acknowledge,
+    /// Gives it back: whoever comes next is told again in time.
+    GiveBack,
     /// Nobody is told until then.
     Snooze(Timestamp),
     /// Nobody needs to look any more.
@@ -50,6 +57,7 @@ impl Act {
     const fn word(self) -> &'static str {
         match self {
             Self::Acknowledge => "acknowledged",
+            Self::GiveBack => "given_back",
             Self::Snooze(_) => "snoozed",
             Self::Resolve => "resolved",
             Self::Note => "note",
@@ -221,6 +229,41 @@ pub(super) async fn told_of(
     Ok(rows.into_iter().map(one).collect())
 }
 
+/// What a column is ordered by.
+fn key(sql: &mut QueryBuilder<Sqlite>, column: IncidentColumn, scope: &Scope) {
+    let boards = |sql: &mut QueryBuilder<Sqlite>, and: &str| {
+        sql.push("(SELECT count(*) FROM incident_devices x JOIN incidents p ON p.id = x.incident_id WHERE (p.id = i.id OR p.parent_id = i.id)")
+            .push(and);
+        if let Some(schools) = scope.schools() {
+            sql.push(" AND p.school_id IN (SELECT value FROM json_each(")
+                .push_bind(schools.to_owned())
+                .push("))");
+        }
+        sql.push(")");
+    };
+    match column {
+        IncidentColumn::Severity => {
+            sql.push("CASE i.severity WHEN 'critical' THEN 2 WHEN 'warning' THEN 1 ELSE 0 END");
+        }
+        IncidentColumn::Place => {
+            sql.push("coalesce((SELECT name FROM regions WHERE id = i.region_id), (SELECT name FROM schools WHERE id = i.school_id))");
+        }
+        IncidentColumn::Cause => {
+            sql.push("CASE i.cause WHEN 'power' THEN 0 WHEN 'line' THEN 1 WHEN 'device' THEN 2 WHEN 'power_or_line' THEN 3 ELSE 4 END");
+        }
+        IncidentColumn::Devices => boards(sql, ""),
+        IncidentColumn::DevicesOpen => boards(sql, " AND x.back_at IS NULL"),
+        IncidentColumn::BeganAt => _ = sql.push("i.began_at"),
+        IncidentColumn::ResolvedAt => _ = sql.push("i.resolved_at"),
+        IncidentColumn::State => {
+            sql.push("CASE WHEN i.resolved_at IS NOT NULL THEN 2 WHEN i.acknowledged_at IS NOT NULL THEN 1 ELSE 0 END");
+        }
+    }
+}
+
+/// An incident before somebody says something of it: region, school, when it was resolved, when it was taken.
+type Before = (Option<i64>, Option<i64>, Option<i64>, Option<i64>);
+
 impl Incidents<'_> {
     /// Incidents within `scope`: open ones first, then the newest. Titles are empty; the caller knows the language.
     ///
@@ -282,16 +325,32 @@ impl Incidents<'_> {
             if let Some(to) = query.to {
                 sql.push(" AND i.began_at < ").push_bind(ms(to));
             }
+            if let Some(q) = query.q.as_deref().map(str::trim).filter(|q| !q.is_empty()) {
+                sql.push(" AND (i.id = ").push_bind(q.parse::<i64>().ok());
+                sql.push(
+                    " OR EXISTS (SELECT 1 FROM incidents p LEFT JOIN regions r ON r.id = p.region_id
+                       LEFT JOIN schools s ON s.id = p.school_id
+                      WHERE (p.id = i.id OR p.parent_id = i.id) AND instr(lower(coalesce(r.name, s.name)), lower(",
+                )
+                .push_bind(q.to_owned())
+                .push(")) > 0");
+                if let Some(schools) = scope.schools() {
+                    sql.push(" AND (p.id = i.id OR p.school_id IN (SELECT value FROM json_each(")
+                        .push_bind(schools.to_owned())
+                        .push(")))");
+                }
+                sql.push("))");
+            }
         };
         let mut sql = QueryBuilder::new("SELECT count(*) FROM incidents i");
         narrow(&mut sql);
         let total: i64 = sql.build_query_scalar().fetch_one(&self.0.read).await?;
         let mut sql = QueryBuilder::new("SELECT i.id FROM incidents i");
         narrow(&mut sql);
-        sql.push(" ORDER BY i.resolved_at IS NOT NULL, i.began_at DESC, i.id DESC LIMIT ")
-            .push_bind(query.page().limit())
-            .push(" OFFSET ")
-            .push_bind(query.page().offset());
+        let key = |sql: &mut QueryBuilder<Sqlite>, column| key(sql, column, scope);
+        let own = "i.resolved_at IS NOT NULL, i.began_at DESC, i.id DESC";
+        push_order(&mut sql, query.sort, key, own);
+        push_page(&mut sql, query.page());
         let ids: Vec<i64> = sql.build_query_scalar().fetch_all(&self.0.read).await?;
         let mut reading = self.0.read.begin().await?;
         let mut items = Vec::with_capacity(ids.len());
@@ -410,7 +469,8 @@ impl Incidents<'_> {
     /// whole.
     ///
     /// # Errors
-    /// [`DbError::NotFound`], also for one that is only partly in reach; [`DbError::Conflict`] if it is resolved already.
+    /// [`DbError::NotFound`], also for one that is only partly in reach; [`DbError::Conflict`] if it is resolved already, or
+    /// given back though nobody has taken it.
     pub async fn act(
         &self,
         scope: &Scope,
@@ -420,13 +480,18 @@ impl Incidents<'_> {
         by: &str,
         now: Timestamp,
     ) -> DbResult<()> {
+        let climbs = match act {
+            Act::GiveBack => self.climbs(id, now).await?,
+            _ => None,
+        };
         let mut tx = self.0.begin().await?;
-        let found: Option<(Option<i64>, Option<i64>, Option<i64>)> =
-            sqlx::query_as("SELECT region_id, school_id, resolved_at FROM incidents WHERE id = ?")
-                .bind(id)
-                .fetch_optional(&mut *tx)
-                .await?;
-        let (region, school, resolved) = found.ok_or_else(|| DbError::not_found("incident", id))?;
+        let found: Option<Before> = sqlx::query_as(
+            "SELECT region_id, school_id, resolved_at, acknowledged_at FROM incidents WHERE id = ?",
+        )
+        .bind(id)
+        .fetch_optional(&mut *tx)
+        .await?;
+        let (region, school, resolved, taken) = found.ok_or_else(|| DbError::not_found("incident", id))?;
         let node = Node::of_columns(region, school);
         let parts: Vec<Option<i64>> =
             sqlx::query_scalar("SELECT school_id FROM incidents WHERE parent_id = ?")
@@ -445,11 +510,21 @@ impl Incidents<'_> {
                 "incident {id} is resolved already; note on it what there is to say"
             )));
         }
-        let (at, by_text) = (ms(now), by);
+        if act == Act::GiveBack && taken.is_none() {
+            return Err(DbError::Conflict(format!(
+                "nobody has taken incident {id}, so nobody can give it back"
+            )));
+        }
+        let (at, by_text) = (Some(ms(now)), by);
         let sql = match act {
             Act::Acknowledge => {
                 "UPDATE incidents SET acknowledged_at = coalesce(acknowledged_at, ?2), acknowledged_by = coalesce(acknowledged_by, ?3),
                     next_tier_at = CASE WHEN tier < 0 THEN next_tier_at END WHERE (id = ?1 OR parent_id = ?1) AND resolved_at IS NULL"
+            }
+            Act::GiveBack => {
+                "UPDATE incidents SET acknowledged_at = NULL, acknowledged_by = NULL,
+                    next_tier_at = CASE WHEN tier < 0 THEN next_tier_at WHEN id = ?1 THEN ?2 END
+                  WHERE (id = ?1 OR parent_id = ?1) AND resolved_at IS NULL AND ?3 <> ''"
             }
             Act::Snooze(_) => "UPDATE incidents SET snoozed_until = ?2 WHERE (id = ?1 OR parent_id = ?1) AND resolved_at IS NULL AND ?3 <> ''",
             Act::Resolve => {
@@ -460,7 +535,8 @@ impl Incidents<'_> {
         };
         if !sql.is_empty() {
             let at = match act {
-                Act::Snooze(until) => ms(until),
+                Act::Snooze(until) => Some(ms(until)),
+                Act::GiveBack => climbs.map(ms),
                 _ => at,
             };
             sqlx::query(sql)
@@ -480,6 +556,30 @@ impl Incidents<'_> {
         crate::audit::node(node);
         bump(&mut tx, "incident").await?;
         tx.commit().await
+    }
+
+    /// When the next tier hears of an incident that somebody gives back: as long from now as it would after a telling.
+    async fn climbs(&self, id: i64, now: Timestamp) -> DbResult<Option<Timestamp>> {
+        let found: Option<(Option<i64>, String)> = sqlx::query_as(
+            "SELECT coalesce(i.school_id, (SELECT min(p.school_id) FROM incidents p WHERE p.parent_id = i.id)), i.severity
+               FROM incidents i WHERE i.id = ? AND i.parent_id IS NULL AND i.tier BETWEEN 0 AND ? - 1",
+        )
+        .bind(id)
+        .bind(TOP_TIER)
+        .fetch_optional(&self.0.read)
+        .await?;
+        let Some((Some(school), severity)) = found else {
+            return Ok(None);
+        };
+        let minutes = self
+            .0
+            .notify()
+            .escalation(school, Severity::of_column(&severity))
+            .await?;
+        Ok(minutes.and_then(|minutes| {
+            now.checked_add(SignedDuration::from_mins(i64::from(minutes)))
+                .ok()
+        }))
     }
 
     /// Boards of an incident (and its parts) by row id, for whoever opens work orders.

@@ -5,14 +5,17 @@ use jiff::{Timestamp, civil::Date};
 use sqlx::{FromRow, QueryBuilder, Sqlite};
 
 use super::{
-    Db, DbError, DbResult, bump, instant, json, ms, orders,
+    Db, DbError, DbResult, bump, instant, json,
+    listing::{push_order, push_page},
+    ms, orders,
     scope::{Node, Scope, narrow_to_schools},
     to_json, uint,
 };
 use crate::{
     api::{
         assets::{
-            Inspection, InspectionItem, InspectionKind, InspectionQuery, InspectionResult, NewInspection,
+            Inspection, InspectionColumn, InspectionItem, InspectionKind, InspectionQuery, InspectionResult,
+            NewInspection,
         },
         orders::{OrderBy, OrderSource},
     },
@@ -106,10 +109,18 @@ impl Inspections<'_> {
                     d.id AS device_id, i.result, i.items, i.note, i.at, i.by",
         );
         filters(&mut list, scope, query);
-        list.push(" ORDER BY i.date DESC, i.id DESC LIMIT ")
-            .push_bind(page.limit())
-            .push(" OFFSET ")
-            .push_bind(page.offset());
+        let key = |sql: &mut QueryBuilder<Sqlite>, column| {
+            sql.push(match column {
+                InspectionColumn::Date => "i.date",
+                InspectionColumn::School => "s.name",
+                InspectionColumn::Result => {
+                    "CASE i.result WHEN 'fail' THEN 0 WHEN 'unknown' THEN 1 ELSE 2 END"
+                }
+                InspectionColumn::By => "nullif(i.by, '')",
+            });
+        };
+        push_order(&mut list, query.sort, key, "i.date DESC, i.id DESC");
+        push_page(&mut list, page);
         let rows: Vec<Row> = list.build_query_as().fetch_all(&mut *reading).await?;
         let inspections = rows
             .into_iter()

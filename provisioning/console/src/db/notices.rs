@@ -5,13 +5,18 @@ use jiff::{SignedDuration, Timestamp};
 use sqlx::{FromRow, QueryBuilder, Sqlite, SqliteConnection};
 
 use super::{
-    Db, DbError, DbResult, bump, instant, json, ms, pushes,
+    Db, DbError, DbResult, bump, instant, json,
+    listing::{push_order, push_page},
+    ms, pushes,
     scope::{Node, Scope, narrow_to_schools},
     to_json, uint,
 };
 use crate::api::{
     commands::CommandStage,
-    notices::{Notice, NoticeCounts, NoticeDevice, NoticePreview, NoticeQuery, NoticeTarget},
+    notices::{
+        Notice, NoticeColumn, NoticeCounts, NoticeDevice, NoticeListQuery, NoticePreview, NoticeQuery,
+        NoticeTarget,
+    },
     pushes::PushTarget,
 };
 
@@ -313,21 +318,37 @@ impl Notices<'_> {
     ///
     /// # Errors
     /// The database's.
-    pub async fn list(&self, scope: &Scope, query: &NoticeQuery) -> DbResult<(Vec<Notice>, u64)> {
+    pub async fn list(&self, scope: &Scope, query: &NoticeListQuery) -> DbResult<(Vec<Notice>, u64)> {
         let mut reading = self.0.read.begin().await?;
-        let total: i64 = sqlx::query_scalar(
-            "SELECT count(DISTINCT nd.notice_id) FROM notice_devices nd JOIN classrooms c ON c.id = nd.classroom_id
-              WHERE ?1 IS NULL OR c.school_id IN (SELECT value FROM json_each(?1))",
-        )
-        .bind(scope.schools())
-        .fetch_one(&mut *reading)
-        .await?;
-        let page = query.page();
+        let filter = |sql: &mut QueryBuilder<Sqlite>| {
+            if let Some(q) = query.q.as_deref().map(str::trim).filter(|q| !q.is_empty()) {
+                sql.push(" AND instr(lower(n.title || ' ' || n.text || ' ' || n.issued_by), lower(")
+                    .push_bind(q.to_owned())
+                    .push(")) > 0");
+            }
+        };
+        let mut count = QueryBuilder::<Sqlite>::new(
+            "SELECT count(DISTINCT n.id) FROM notices n JOIN notice_devices nd ON nd.notice_id = n.id
+               JOIN classrooms c ON c.id = nd.classroom_id WHERE true",
+        );
+        narrow_to_schools(&mut count, "c.school_id", scope);
+        filter(&mut count);
+        let total: i64 = count.build_query_scalar().fetch_one(&mut *reading).await?;
         let mut list = rows(scope);
-        list.push(" GROUP BY n.id ORDER BY n.id DESC LIMIT ")
-            .push_bind(page.limit())
-            .push(" OFFSET ")
-            .push_bind(page.offset());
+        filter(&mut list);
+        list.push(" GROUP BY n.id");
+        let key = |sql: &mut QueryBuilder<Sqlite>, column| {
+            sql.push(match column {
+                NoticeColumn::Title => "n.title",
+                NoticeColumn::Level => "n.level",
+                NoticeColumn::IssuedAt => "n.issued_at",
+                NoticeColumn::IssuedBy => "n.issued_by",
+                NoticeColumn::Devices => "devices",
+                NoticeColumn::Shown => "shown",
+            });
+        };
+        push_order(&mut list, query.sort, key, "n.id DESC");
+        push_page(&mut list, query.page());
         let rows: Vec<NoticeRow> = list.build_query_as().fetch_all(&mut *reading).await?;
         let mut notices = Vec::with_capacity(rows.len());
         for row in rows {

@@ -1,7 +1,9 @@
-//! Channels, recipients, and messages. What is to be told, and to whom, is worked out in [`plan`];
+//! Channels; who is reached through them is in [`people`], what was sent in [`messages`]. What is to be told, and to whom, is worked out in [`plan`];
 //! what happened to work orders is in [`news`].
 
+mod messages;
 pub mod news;
+mod people;
 pub mod plan;
 
 use jiff::Timestamp;
@@ -11,11 +13,11 @@ use sqlx::{FromRow, QueryBuilder, Sqlite};
 use super::{
     Db, DbError, DbResult, bump, instant, json, ms,
     scope::{Node, Scope},
-    to_json, uint, users,
+    to_json, uint,
 };
 use crate::api::{
     alerts::Severity,
-    notify::{Channel, ChannelKind, Escalation, Notification, NotificationQuery, Recipient, SmtpSecurity},
+    notify::{Channel, ChannelKind, SmtpSecurity},
 };
 
 /// Functions on channels, recipients and messages.
@@ -140,46 +142,8 @@ struct WaySql {
     secret: Option<Vec<u8>>,
 }
 
-#[derive(FromRow)]
-struct RecipientSql {
-    id: i64,
-    username: String,
-    display_name: String,
-    channel_id: i64,
-    channel: String,
-    address: String,
-    severity: String,
-    cap_per_hour: u32,
-    quiet_from: u32,
-    quiet_to: u32,
-    tell_cleared: bool,
-}
-
-#[derive(FromRow)]
-struct MessageSql {
-    id: i64,
-    channel_id: i64,
-    channel: String,
-    user: Option<String>,
-    incident_id: Option<i64>,
-    order_id: Option<i64>,
-    reason: String,
-    severity: String,
-    title: String,
-    text: String,
-    created_at: i64,
-    state: String,
-    due_at: i64,
-    tries: u32,
-    took_ms: Option<u32>,
-    error: Option<String>,
-    sent_at: Option<i64>,
-}
-
 /// Minutes until the next tier is told where nobody set any: critical, warning.
 pub const ESCALATION: (u32, u32) = (30, 240);
-
-const PLACED: &str = "(?1 IS NULL OR c.school_id IN (SELECT value FROM json_each(?1)) OR c.region_id IN (SELECT value FROM json_each(?2)))";
 
 impl Notify<'_> {
     async fn need(&self, scope: &Scope, node: Node) -> DbResult<()> {
@@ -352,232 +316,5 @@ impl Notify<'_> {
             settings: json(&row.settings)?,
             secret: row.secret,
         })
-    }
-
-    /// Recipients whose channels are within `scope`.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn recipients(&self, scope: &Scope) -> DbResult<Vec<Recipient>> {
-        let mut sql = QueryBuilder::<Sqlite>::new(
-            "SELECT p.id, u.username, u.display_name, p.channel_id, c.name AS channel, p.address, p.severity, p.cap_per_hour,
-                    p.quiet_from, p.quiet_to, p.tell_cleared
-               FROM notification_recipients p JOIN users u ON u.id = p.user_id JOIN notification_channels c ON c.id = p.channel_id
-              WHERE TRUE",
-        );
-        if !scope.is_everything() {
-            sql.push(" AND (c.school_id IN (SELECT value FROM json_each(")
-                .push_bind(scope.schools().map(str::to_owned))
-                .push(")) OR c.region_id IN (SELECT value FROM json_each(")
-                .push_bind(scope.regions().map(str::to_owned))
-                .push(")))");
-        }
-        sql.push(" ORDER BY u.username, c.name");
-        let rows: Vec<RecipientSql> = sql.build_query_as().fetch_all(&self.0.read).await?;
-        let one = |row: RecipientSql| Recipient {
-            id: row.id,
-            username: row.username,
-            display_name: row.display_name,
-            channel_id: row.channel_id,
-            channel: row.channel,
-            address: row.address,
-            severity: Severity::of_column(&row.severity),
-            cap_per_hour: row.cap_per_hour,
-            quiet_from: row.quiet_from,
-            quiet_to: row.quiet_to,
-            tell_cleared: row.tell_cleared,
-        };
-        Ok(rows.into_iter().map(one).collect())
-    }
-
-    /// Sets how a person is reached through a channel; answers the row id.
-    ///
-    /// # Errors
-    /// [`DbError::NotFound`] for the channel and for the account, also out of reach.
-    pub async fn set_recipient(
-        &self,
-        scope: &Scope,
-        new: &NewRow<'_>,
-        by: &str,
-        now: Timestamp,
-    ) -> DbResult<i64> {
-        let channel = self.channel(scope, new.channel).await?;
-        let mut tx = self.0.begin().await?;
-        let user: Option<i64> = sqlx::query_scalar("SELECT id FROM users WHERE username = ?")
-            .bind(new.username)
-            .fetch_optional(&mut *tx)
-            .await?;
-        let unknown = || DbError::not_found("user", new.username);
-        let user = user.ok_or_else(unknown)?;
-        // Who is out of reach is told as unknown, and by the name that was given: no row id goes out.
-        users::need(&mut tx, scope, user)
-            .await
-            .map_err(|error| match error {
-                DbError::NotFound { .. } => unknown(),
-                other => other,
-            })?;
-        let id: i64 = sqlx::query_scalar(
-            "INSERT INTO notification_recipients (user_id, channel_id, address, severity, cap_per_hour, quiet_from, quiet_to,
-                tell_cleared, updated_at, updated_by) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-             ON CONFLICT (user_id, channel_id) DO UPDATE SET address = ?3, severity = ?4, cap_per_hour = ?5, quiet_from = ?6,
-                quiet_to = ?7, tell_cleared = ?8, updated_at = ?9, updated_by = ?10 RETURNING id",
-        )
-        .bind(user)
-        .bind(new.channel)
-        .bind(new.address)
-        .bind(new.severity.as_str())
-        .bind(new.cap)
-        .bind(new.quiet.0)
-        .bind(new.quiet.1)
-        .bind(new.tell_cleared)
-        .bind(ms(now))
-        .bind(by)
-        .fetch_one(&mut *tx)
-        .await?;
-        crate::audit::object("notification_recipient", id);
-        crate::audit::node(Node::of_columns(channel.region_id, channel.school_id));
-        crate::audit::note("username", new.username);
-        bump(&mut tx, "incident").await?;
-        tx.commit().await?;
-        Ok(id)
-    }
-
-    /// A person is no longer reached that way.
-    ///
-    /// # Errors
-    /// [`DbError::NotFound`], also for one whose channel is out of reach.
-    pub async fn remove_recipient(&self, scope: &Scope, id: i64) -> DbResult<()> {
-        let known = self.recipients(scope).await?.into_iter().find(|one| one.id == id);
-        let known = known.ok_or_else(|| DbError::not_found("notification_recipient", id))?;
-        let channel = self.channel(scope, known.channel_id).await?;
-        let mut tx = self.0.begin().await?;
-        crate::audit::node(Node::of_columns(channel.region_id, channel.school_id));
-        sqlx::query("DELETE FROM notification_recipients WHERE id = ?")
-            .bind(id)
-            .execute(&mut *tx)
-            .await?;
-        bump(&mut tx, "incident").await?;
-        tx.commit().await
-    }
-
-    /// When the next tier is told, as it was set within `scope`.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn escalations(&self, scope: &Scope) -> DbResult<Vec<Escalation>> {
-        let rows: Vec<(i64, u32, u32)> = sqlx::query_as(
-            "SELECT region_id, critical_minutes, warning_minutes FROM escalations ORDER BY region_id",
-        )
-        .fetch_all(&self.0.read)
-        .await?;
-        Ok(rows
-            .into_iter()
-            .filter(|(region, ..)| {
-                if *region == 0 {
-                    scope.is_everything()
-                } else {
-                    scope.has_region(*region)
-                }
-            })
-            .map(|(region, critical_minutes, warning_minutes)| Escalation {
-                region_id: (region != 0).then_some(region),
-                critical_minutes,
-                warning_minutes,
-            })
-            .collect())
-    }
-
-    /// Sets it for a region.
-    ///
-    /// # Errors
-    /// [`DbError::NotFound`] or [`DbError::OutOfReach`] for the region.
-    pub async fn set_escalation(
-        &self,
-        scope: &Scope,
-        new: &Escalation,
-        by: &str,
-        now: Timestamp,
-    ) -> DbResult<()> {
-        let node = Node::of_columns(new.region_id, None);
-        self.need(scope, node).await?;
-        let mut tx = self.0.begin().await?;
-        sqlx::query(
-            "INSERT INTO escalations (region_id, critical_minutes, warning_minutes, updated_at, updated_by) VALUES (?1, ?2, ?3, ?4, ?5)
-             ON CONFLICT (region_id) DO UPDATE SET critical_minutes = ?2, warning_minutes = ?3, updated_at = ?4, updated_by = ?5",
-        )
-        .bind(new.region_id.unwrap_or(0))
-        .bind(new.critical_minutes)
-        .bind(new.warning_minutes)
-        .bind(ms(now))
-        .bind(by)
-        .execute(&mut *tx)
-        .await?;
-        crate::audit::node(node);
-        crate::audit::note("critical_minutes", new.critical_minutes);
-        crate::audit::note("warning_minutes", new.warning_minutes);
-        bump(&mut tx, "incident").await?;
-        tx.commit().await
-    }
-
-    /// Messages through channels within `scope`, newest first.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn messages(
-        &self,
-        scope: &Scope,
-        query: &NotificationQuery,
-    ) -> DbResult<(Vec<Notification>, u64)> {
-        let narrow = "FROM notifications n JOIN notification_channels c ON c.id = n.channel_id LEFT JOIN users u ON u.id = n.user_id
-              WHERE (?3 IS NULL OR n.state = ?3) AND (?4 IS NULL OR n.channel_id = ?4) AND (?5 IS NULL OR n.incident_id = ?5)
-                AND (?6 IS NULL OR n.order_id = ?6) AND ";
-        let total: i64 =
-            sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT count(*) {narrow} {PLACED}")))
-                .bind(scope.schools())
-                .bind(scope.regions())
-                .bind(&query.state)
-                .bind(query.channel_id)
-                .bind(query.incident_id)
-                .bind(query.order_id)
-                .fetch_one(&self.0.read)
-                .await?;
-        let sql = format!(
-            "SELECT n.id, n.channel_id, c.name AS channel, u.display_name AS user, n.incident_id, n.order_id, n.reason, n.severity, n.title,
-                    n.text, n.created_at, n.state, n.due_at, n.tries, n.took_ms, n.error, n.sent_at {narrow} {PLACED}
-              ORDER BY n.id DESC LIMIT ?7 OFFSET ?8"
-        );
-        let rows: Vec<MessageSql> = sqlx::query_as(sqlx::AssertSqlSafe(sql))
-            .bind(scope.schools())
-            .bind(scope.regions())
-            .bind(&query.state)
-            .bind(query.channel_id)
-            .bind(query.incident_id)
-            .bind(query.order_id)
-            .bind(query.page().limit())
-            .bind(query.page().offset())
-            .fetch_all(&self.0.read)
-            .await?;
-        let one = |row: MessageSql| Notification {
-            due_at: ["waiting", "held"]
-                .contains(&row.state.as_str())
-                .then(|| instant(row.due_at)),
-            id: row.id,
-            channel_id: row.channel_id,
-            channel: row.channel,
-            user: row.user,
-            incident_id: row.incident_id,
-            order_id: row.order_id,
-            reason: row.reason,
-            severity: Severity::of_column(&row.severity),
-            title: row.title,
-            text: row.text,
-            created_at: instant(row.created_at),
-            state: row.state,
-            tries: row.tries,
-            took_ms: row.took_ms,
-            error: row.error,
-            sent_at: row.sent_at.map(instant),
-        };
-        Ok((rows.into_iter().map(one).collect(), uint(total)))
     }
 }

@@ -1,19 +1,22 @@
 //! Pushes and how far they are.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use contract::id::{DeviceId, LessonId};
 use jiff::Timestamp;
 use sqlx::{FromRow, QueryBuilder, Sqlite, SqliteConnection};
 
 use super::{
-    Db, DbError, DbResult, bump, devices, instant, lessons, ms, parse,
+    Db, DbError, DbResult, bump, devices, instant, lessons,
+    listing::{push_order, push_page},
+    ms, parse,
     scope::{Scope, narrow_to_schools},
     to_json, uint, wanted,
 };
 use crate::{
     api::pushes::{
-        NewPush, Push, PushDevice, PushDeviceQuery, PushLesson, PushQuery, PushState, PushTarget, PushTotals,
+        NewPush, Push, PushColumn, PushDevice, PushDeviceQuery, PushLesson, PushQuery, PushState, PushTarget,
+        PushTotals,
     },
     domain::progress::Tally,
 };
@@ -44,16 +47,20 @@ struct PushRow {
 }
 
 const PUSH: &str = "SELECT p.id, p.target_kind, p.target_id, p.pinned, p.needed_by, p.created_at, p.created_by, p.withdrawn_at,
-    CASE p.target_kind
+    CASE p.target_kind WHEN 'device' THEN (SELECT id FROM devices WHERE device_no = p.target_id) END AS target_device, ";
+/// The name of the target of `pushes p`.
+const TARGET_NAME: &str = "CASE p.target_kind
       WHEN 'region' THEN (SELECT name FROM regions WHERE id = p.target_id)
       WHEN 'school' THEN (SELECT name FROM schools WHERE id = p.target_id)
       WHEN 'classroom' THEN (SELECT s.name || ' ' || c.name FROM classrooms c JOIN schools s ON s.id = c.school_id
                               WHERE c.id = p.target_id)
       ELSE (SELECT s.name || ' ' || c.name FROM devices d JOIN classrooms c ON c.id = d.classroom_id
               JOIN schools s ON s.id = c.school_id WHERE d.device_no = p.target_id)
-    END AS target_name,
-    CASE p.target_kind WHEN 'device' THEN (SELECT id FROM devices WHERE device_no = p.target_id) END AS target_device
-    FROM pushes p ";
+    END";
+
+fn select() -> QueryBuilder<Sqlite> {
+    QueryBuilder::new(format!("{PUSH}{TARGET_NAME} AS target_name FROM pushes p "))
+}
 
 #[derive(FromRow)]
 struct PushLessonRow {
@@ -246,17 +253,37 @@ impl Pushes<'_> {
                 .push_bind(all)
                 .push(" OR p.withdrawn_at IS NULL)");
             narrow_to_visible(sql, scope);
+            if let Some(q) = query.q.as_deref().map(str::trim).filter(|q| !q.is_empty()) {
+                sql.push(" AND (instr(lower(coalesce(").push(TARGET_NAME);
+                sql.push(", '') || ' ' || p.created_by), lower(")
+                    .push_bind(q.to_owned());
+                sql.push(
+                    ")) > 0 OR EXISTS (SELECT 1 FROM push_lessons pl JOIN lessons l ON l.id = pl.lesson_id
+                       JOIN lesson_versions v ON v.lesson_id = l.id AND v.version = coalesce(l.released_version, l.latest_version)
+                      WHERE pl.push_id = p.id AND instr(lower(v.title), lower(",
+                )
+                .push_bind(q.to_owned())
+                .push(")) > 0))");
+            }
         };
         let mut count = QueryBuilder::<Sqlite>::new("SELECT count(*) FROM pushes p");
         filter(&mut count);
         let total: i64 = count.build_query_scalar().fetch_one(&self.0.read).await?;
         let page = query.page();
-        let mut list = QueryBuilder::<Sqlite>::new(PUSH);
+        let mut list = select();
         filter(&mut list);
-        list.push(" ORDER BY p.id DESC LIMIT ")
-            .push_bind(page.limit())
-            .push(" OFFSET ")
-            .push_bind(page.offset());
+        let key = |sql: &mut QueryBuilder<Sqlite>, column| {
+            sql.push(match column {
+                PushColumn::Target => "target_name",
+                PushColumn::Lessons => "(SELECT count(*) FROM push_lessons pl WHERE pl.push_id = p.id)",
+                PushColumn::NeededBy => "p.needed_by",
+                PushColumn::CreatedBy => "p.created_by",
+                PushColumn::CreatedAt => "p.created_at",
+                PushColumn::WithdrawnAt => "p.withdrawn_at",
+            });
+        };
+        push_order(&mut list, query.sort, key, "p.id DESC");
+        push_page(&mut list, page);
         let rows: Vec<PushRow> = list.build_query_as().fetch_all(&self.0.read).await?;
         Ok((self.filled(scope, rows).await?, uint(total)))
     }
@@ -266,7 +293,7 @@ impl Pushes<'_> {
     /// # Errors
     /// [`DbError::NotFound`], also for one to a place out of reach.
     pub async fn get(&self, scope: &Scope, push: i64) -> DbResult<Push> {
-        let mut one = QueryBuilder::<Sqlite>::new(PUSH);
+        let mut one = select();
         one.push(" WHERE p.id = ").push_bind(push);
         narrow_to_visible(&mut one, scope);
         let rows: Vec<PushRow> = one.build_query_as().fetch_all(&self.0.read).await?;
@@ -291,7 +318,19 @@ impl Pushes<'_> {
         narrow_to_visible(&mut one, scope);
         let known: Option<i64> = one.build_query_scalar().fetch_optional(&self.0.read).await?;
         known.ok_or_else(|| DbError::not_found("push", push))?;
+        self.0.need_places(scope, None, query.school_id).await?;
         let mut rows = self.progress(scope, &[push]).await?;
+        if let Some(school) = query.school_id {
+            let there: Vec<i64> = sqlx::query_scalar(
+                "SELECT d.device_no FROM devices d JOIN classrooms c ON c.id = d.classroom_id WHERE c.school_id = ?",
+            )
+            .bind(school)
+            .fetch_all(&self.0.read)
+            .await?;
+            let there: HashSet<i64> = there.into_iter().collect();
+            rows.retain(|row| there.contains(&row.device_no));
+        }
+        rows.retain(|row| query.state.is_none_or(|wanted| row.state() == wanted));
         let total = rows.len() as u64;
         let rank = |row: &ProgressRow| match row.state() {
             PushState::Failed => 0,

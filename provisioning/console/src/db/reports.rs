@@ -7,14 +7,16 @@ use jiff::{Timestamp, civil::Date};
 use sqlx::{FromRow, QueryBuilder, Sqlite, SqliteConnection};
 
 use super::{
-    Db, DbError, DbResult, bump, instant, json, ms, parse,
+    Db, DbError, DbResult, bump, instant, json,
+    listing::{push_order, push_page},
+    ms, parse,
     scope::{Node, Scope},
     to_json, uint,
 };
 use crate::{
     api::reports::{
-        ManualFigure, ManualFigureChange, Report, ReportQuery, ReportState, ReportStep, ReportStepKind,
-        ReportVersion,
+        ManualFigure, ManualFigureChange, Report, ReportColumn, ReportQuery, ReportState, ReportStep,
+        ReportStepKind, ReportVersion,
     },
     domain::indicators::Dictionary,
     reports::{
@@ -415,11 +417,25 @@ impl Reports<'_> {
         if let Some(school) = query.school_id {
             sql.push(" AND r.school_id = ").push_bind(school);
         }
-        let page = query.page();
-        sql.push(" ORDER BY r.from_date DESC, r.kind, r.id DESC LIMIT ")
-            .push_bind(page.limit())
-            .push(" OFFSET ")
-            .push_bind(page.offset());
+        if let Some(year) = query.year {
+            sql.push(" AND substr(r.from_date, 1, 4) = ")
+                .push_bind(format!("{year:04}"));
+        }
+        let key = |sql: &mut QueryBuilder<Sqlite>, column| {
+            sql.push(match column {
+                ReportColumn::From => "r.from_date",
+                ReportColumn::Kind => "CASE r.kind WHEN 'month' THEN 0 WHEN 'quarter' THEN 1 ELSE 2 END",
+                ReportColumn::Place => "coalesce(g.name, s.name)",
+                ReportColumn::State => {
+                    "CASE v.state WHEN 'draft' THEN 0 WHEN 'returned' THEN 1 WHEN 'submitted' THEN 2 WHEN 'approved' THEN 3 ELSE 4 END"
+                }
+                ReportColumn::Version => "v.version",
+                ReportColumn::MadeAt => "v.made_at",
+                ReportColumn::MadeBy => "v.made_by",
+            });
+        };
+        push_order(&mut sql, query.sort, key, "r.from_date DESC, r.kind, r.id DESC");
+        push_page(&mut sql, query.page());
         let rows: Vec<ReportRow> = sql.build_query_as().fetch_all(&self.0.read).await?;
         let total = rows.first().map_or(0, |row| uint(row.total));
         let reports = rows.into_iter().map(ReportRow::read).collect::<DbResult<_>>()?;

@@ -171,14 +171,7 @@ impl Security<'_> {
     /// [`DbError::NotFound`], also for one out of reach.
     pub async fn acknowledge(&self, scope: &Scope, id: i64, by: &str, now: Timestamp) -> DbResult<()> {
         let mut tx = self.0.begin().await?;
-        let sql = format!("SELECT e.id {FROM} AND e.id = ?3");
-        let found: Option<i64> = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
-            .bind(scope.schools())
-            .bind(scope.regions())
-            .bind(id)
-            .fetch_optional(&mut *tx)
-            .await?;
-        found.ok_or_else(|| DbError::not_found("security event", id))?;
+        within(&mut tx, scope, id).await?;
         sqlx::query(
             "UPDATE security_events SET acknowledged_at = ?, acknowledged_by = ? WHERE id = ? AND acknowledged_at IS NULL",
         )
@@ -191,6 +184,36 @@ impl Security<'_> {
         tx.commit().await?;
         Ok(())
     }
+
+    /// Nobody has looked at it after all.
+    ///
+    /// # Errors
+    /// [`DbError::NotFound`], also for one out of reach.
+    pub async fn take_back(&self, scope: &Scope, id: i64) -> DbResult<()> {
+        let mut tx = self.0.begin().await?;
+        within(&mut tx, scope, id).await?;
+        sqlx::query("UPDATE security_events SET acknowledged_at = NULL, acknowledged_by = NULL WHERE id = ?")
+            .bind(id)
+            .execute(&mut *tx)
+            .await?;
+        bump(&mut tx, "security").await?;
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+/// That an event is within reach.
+async fn within(tx: &mut SqliteConnection, scope: &Scope, id: i64) -> DbResult<()> {
+    let sql = format!("SELECT e.id {FROM} AND e.id = ?3");
+    let found: Option<i64> = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
+        .bind(scope.schools())
+        .bind(scope.regions())
+        .bind(id)
+        .fetch_optional(tx)
+        .await?;
+    found
+        .map(|_| ())
+        .ok_or_else(|| DbError::not_found("security event", id))
 }
 
 /// [`Security::note_times`] within a transaction that is under way.

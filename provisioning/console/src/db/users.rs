@@ -3,10 +3,15 @@
 use jiff::Timestamp;
 use sqlx::{FromRow, QueryBuilder, Sqlite, SqliteConnection};
 
-use super::{Db, DbError, DbResult, bump, grants, instant, ms, scope::Scope};
+use super::{
+    Db, DbError, DbResult, bump, grants, instant,
+    listing::{push_order, push_page},
+    ms,
+    scope::Scope,
+};
 use crate::{
     access::Role,
-    api::users::{UserKind, UserQuery, UserSummary},
+    api::users::{UserColumn, UserKind, UserQuery, UserSummary},
     auth::lockout,
     config::Language,
     db::scope::Node,
@@ -148,6 +153,19 @@ pub(super) async fn need(tx: &mut SqliteConnection, scope: &Scope, user: i64) ->
     narrow_to_reach(&mut one, scope);
     let found = one.build_query_as().fetch_optional(tx).await?;
     found.ok_or_else(|| DbError::not_found("user", user))
+}
+
+/// The id of an account within `scope` by its name. Who is out of reach is told as unknown, and by the name that was given: no
+/// row id goes out.
+///
+/// # Errors
+/// [`DbError::NotFound`], also for one out of reach.
+pub(super) async fn named(tx: &mut SqliteConnection, scope: &Scope, username: &str) -> DbResult<i64> {
+    let mut one = QueryBuilder::<Sqlite>::new("SELECT u.id FROM users u WHERE u.username = ");
+    one.push_bind(username.to_owned());
+    narrow_to_reach(&mut one, scope);
+    let found: Option<i64> = one.build_query_scalar().fetch_optional(tx).await?;
+    found.ok_or_else(|| DbError::not_found("user", username))
 }
 
 /// Ends all sessions of an account.
@@ -317,10 +335,18 @@ impl Users<'_> {
         let mut list = QueryBuilder::<Sqlite>::new("SELECT u.*");
         filter(&mut list);
         let page = query.page();
-        list.push(" ORDER BY u.username LIMIT ")
-            .push_bind(page.limit())
-            .push(" OFFSET ")
-            .push_bind(page.offset());
+        let key = |sql: &mut QueryBuilder<Sqlite>, column| {
+            sql.push(match column {
+                UserColumn::Username => "u.username",
+                UserColumn::DisplayName => "coalesce(nullif(u.display_name, ''), u.username)",
+                UserColumn::Kind => "u.kind",
+                UserColumn::Disabled => "u.disabled_at IS NOT NULL",
+                UserColumn::Totp => "u.totp_sealed IS NOT NULL AND u.totp_confirmed_at IS NOT NULL",
+                UserColumn::LastSignInAt => "u.last_sign_in_at",
+            });
+        };
+        push_order(&mut list, query.sort, key, "u.username");
+        push_page(&mut list, page);
         let rows: Vec<User> = list.build_query_as().fetch_all(&self.0.read).await?;
         let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
         let mut grants = self.0.grants().named(&ids).await?;

@@ -9,6 +9,7 @@ mod claim;
 mod classroom;
 mod enrol;
 pub mod limits;
+mod logs;
 mod probe;
 pub mod ranges;
 pub mod rates;
@@ -145,6 +146,7 @@ struct Shared {
     renewals: Rate<DeviceId>,
     dead_calls: Rate<DeviceId>,
     records: Rate<DeviceId>,
+    logs: Rate<DeviceId>,
     probes: Arc<Semaphore>,
     probes_per_device: Turns<DeviceId>,
     probe_requests: Rate<DeviceId>,
@@ -164,6 +166,7 @@ pub fn router(http: DeviceHttp) -> Router {
         renewals: Rate::new(renew::RENEWALS, renew::RENEWAL_WINDOW),
         dead_calls: Rate::new(1, admission::DEAD_CALL_EVERY),
         records: Rate::new(records::REQUESTS, records::WINDOW),
+        logs: Rate::new(logs::REQUESTS, logs::WINDOW),
         probes: Arc::new(Semaphore::new(probe::STREAMS)),
         probes_per_device: Turns::new(contract::bandwidth::STREAMS.1),
         probe_requests: Rate::new(probe::REQUESTS, probe::WINDOW),
@@ -191,6 +194,12 @@ pub fn router(http: DeviceHttp) -> Router {
         .route(
             api::RECORDS,
             post(records::take).layer(DefaultBodyLimit::max(contract::records::MAX_RECORDS_BYTES)),
+        )
+        .route(
+            api::LOGS_ROUTE,
+            post(logs::take).layer(DefaultBodyLimit::max(
+                contract::controls::LOGS_PART_BYTES as usize,
+            )),
         )
         .route(api::PROBE_DOWN, get(probe::down))
         .route(api::PROBE_UP, post(probe::up))

@@ -23,6 +23,7 @@ pub mod records;
 pub mod review;
 pub mod rollup;
 pub mod roster;
+pub mod setup;
 pub mod silence;
 pub mod timetables;
 pub mod vocab;

@@ -42,7 +42,7 @@ const AGAIN: [SignedDuration; 4] = [
     SignedDuration::from_mins(60),
 ];
 /// The highest tier.
-const TOP: u8 = 3;
+const TOP: u8 = crate::db::incidents::TOP_TIER;
 /// Whoever wants to know that it is over is told when it has been for so long.
 const OVER: SignedDuration = SignedDuration::from_mins(5);
 

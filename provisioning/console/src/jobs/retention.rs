@@ -35,5 +35,10 @@ pub async fn run(app: AppState, stopping: CancellationToken) {
             Ok(_) => {}
             Err(error) => tracing::error!(error = %error, "old samples could not be taken away"),
         }
+        match app.db.device_logs().retire(Timestamp::now()).await {
+            Ok(0) => {}
+            Ok(logs) => tracing::info!(logs, "logs of boards that were kept for long enough are gone"),
+            Err(error) => tracing::error!(error = %error, "old logs of boards could not be taken away"),
+        }
     }
 }

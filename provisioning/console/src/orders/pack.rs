@@ -324,10 +324,15 @@ fn page(span: OrderSpan, orders: &[OrderDetail]) -> String {
     let say = |key: String| crate::messages::text(Language::ZhCn, &key, &std::collections::BTreeMap::new());
     let mut page = format!(
         "<!doctype html><html lang=\"zh-CN\"><meta charset=\"utf-8\"><title>运维服务证据 {0} 至 {1}</title>\
-         <style>body{{font:12px sans-serif}}table{{border-collapse:collapse;width:100%}}td,th{{border:1px solid #999;padding:3px 5px;\
-         text-align:left}}img{{max-width:30%;margin:4px}}@page{{size:A4 landscape}}</style>\
-         <h1>运维服务证据</h1><p>{0} 至 {1}，工单 {2} 张。时间由事件计量，不是手工填写；“课时”只计学校上课时段。</p><table>\
-         <tr><th>工单<th>学校<th>教室<th>故障<th>运维单位<th>状态<th>报修<th>响应(课时)<th>维修(课时)<th>时限内<th>确认<th>照片</tr>",
+         <style>body{{font:12px/1.5 'Noto Sans CJK SC','Noto Sans SC',sans-serif;color:#111;max-width:1200px;margin:24px auto;\
+         padding:0 16px}}\
+         h1{{font-size:22px;margin:0 0 4px}}table{{border-collapse:collapse;width:100%;margin-top:12px}}thead{{display:table-header-group}}\
+         tr{{break-inside:avoid}}td,th{{border:1px solid #999;padding:4px 6px;text-align:left;vertical-align:top}}th{{background:#dde8f5;\
+         white-space:nowrap;print-color-adjust:exact}}td:first-child,td:nth-child(n+7){{font-variant-numeric:tabular-nums;white-space:nowrap}}\
+         @page{{size:A4 landscape;margin:12mm;@bottom-right{{content:counter(page) \" / \" counter(pages);font-size:9pt;color:#555}}}}\
+         @media print{{body{{margin:0;padding:0 1px;max-width:none}}}}</style>\
+         <h1>运维服务证据</h1><p>{0} 至 {1}，工单 {2} 张。时间由事件计量，不是手工填写；“课时”只计学校上课时段。</p><table><thead>\
+         <tr><th>工单<th>学校<th>教室<th>故障<th>运维单位<th>状态<th>报修<th>响应(课时)<th>维修(课时)<th>时限内<th>确认<th>照片</tr></thead><tbody>",
         span.from,
         span.to,
         orders.len()
@@ -366,6 +371,6 @@ fn page(span: OrderSpan, orders: &[OrderDetail]) -> String {
         }
         page.push_str("</tr>");
     }
-    page.push_str("</table></html>\n");
+    page.push_str("</tbody></table></html>\n");
     page
 }

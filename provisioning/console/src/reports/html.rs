@@ -19,12 +19,14 @@ use crate::{
 pub const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; sandbox";
 
 /// Look of every page to print.
-pub(super) const STYLE: &str = "@page{size:A4;margin:15mm}body{font:14px/1.5 'Noto Sans CJK SC','Noto Sans SC',sans-serif;color:#111;\
+pub(super) const STYLE: &str = "@page{size:A4;margin:15mm;@bottom-right{content:counter(page) ' / ' counter(pages);font-size:9pt;color:#555}}\
+body{font:14px/1.5 'Noto Sans CJK SC','Noto Sans SC',sans-serif;color:#111;\
 max-width:960px;margin:24px auto;padding:0 16px}h1{font-size:24px;margin:0 0 4px}h2{font-size:18px;margin:28px 0 8px}\
 table{border-collapse:collapse;width:100%;margin:8px 0}th,td{border:1px solid #999;padding:4px 8px;text-align:left;\
 vertical-align:top}th{background:#dde8f5}td.n{text-align:right;white-space:nowrap}thead{display:table-header-group}\
 tr{break-inside:avoid}.small{color:#444;font-size:12px;overflow-wrap:anywhere}.empty{border:2px solid #a33;padding:12px;font-size:18px}\
-.unknown{color:#666}svg{break-inside:avoid}";
+.unknown{color:#666}svg{break-inside:avoid}th{print-color-adjust:exact}h2{break-after:avoid}td.n{font-variant-numeric:tabular-nums}\
+@media print{body{margin:0;padding:0 1px;max-width:none}}";
 
 /// Schools in a chart; the table has all of them.
 const BARS: usize = 40;

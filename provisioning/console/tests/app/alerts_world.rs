@@ -2,9 +2,16 @@
 
 use axum::http::Method;
 use bbt_console::{
-    api::{alerts::Severity, incidents::IncidentKind, notify::ChannelKind},
+    api::{
+        alerts::Severity,
+        incidents::IncidentKind,
+        notify::{ChannelKind, Escalation},
+    },
     db::{
-        incidents::work::{Found, Lost, NewAlert},
+        incidents::{
+            Act,
+            work::{Found, Lost, NewAlert},
+        },
         notify::{ChannelRow, NewRow, Settings, plan::NewMessage},
         scope::{Node, Scope},
     },
@@ -38,7 +45,7 @@ fn rule() -> Value {
 }
 
 /// An incident of the site's school with an alert on its device.
-async fn incident(console: &TestConsole, at: &Site) -> i64 {
+pub async fn incident(console: &TestConsole, at: &Site) -> i64 {
     let now = Timestamp::now();
     let everything = Scope::everything();
     let device = at.new_device(console).await;
@@ -228,6 +235,14 @@ pub async fn shots(
                 .replace("{id}", &incident(console, at).await.to_string());
             vec![post(path, json!({ "note": "在路上" }))]
         }
+        "DELETE /incidents/{id}/acknowledge" => {
+            let id = incident(console, at).await;
+            db.incidents()
+                .act(&Scope::everything(), id, Act::Acknowledge, "", "test", now)
+                .await
+                .unwrap();
+            vec![delete(format!("/incidents/{id}/acknowledge"))]
+        }
         "POST /incidents/{id}/snooze" => {
             let path = format!("/incidents/{}/snooze", incident(console, at).await);
             vec![post(
@@ -301,6 +316,22 @@ pub async fn shots(
                 _ => vec![put("/escalations", new)],
             }
         }
+        "DELETE /escalations/{region}" => match at.node {
+            Node::School(_) => vec![],
+            _ => {
+                let set = Escalation {
+                    region_id: Some(at.region),
+                    critical_minutes: 20,
+                    warning_minutes: 0,
+                };
+                let db = &console.app.db;
+                db.notify()
+                    .set_escalation(&Scope::everything(), &set, "x", Timestamp::now())
+                    .await
+                    .unwrap();
+                vec![delete(format!("/escalations/{}", at.region))]
+            }
+        },
         "GET /notifications" => {
             let message = NewMessage {
                 channel: channel(console, at).await,

@@ -226,8 +226,17 @@ fn the_authority_on_the_command_line() {
     let said = done(data, &renew, &format!("{passphrase}\n"));
     assert!(said.contains("bbt device CA"), "{said}");
     assert_ne!(done(data, &["ca", "show"], ""), shown);
+    let tiers: Value = serde_json::from_str(&done(data, &["ca", "show", "--json"], "")).unwrap();
+    let serial = tiers["intermediate"]["serial"].as_str().unwrap();
+    assert!(done(data, &["ca", "show"], "").contains(serial), "{tiers}");
     let said = done(data, &["clock", "show"], "");
-    assert!(said.contains("believed: yes"), "{said}");
+    assert!(said.contains("believed:") && said.contains(" yes\n"), "{said}");
+    let clock: Value = serde_json::from_str(&done(data, &["clock", "show", "--json"], "")).unwrap();
+    assert_eq!(
+        (&clock["believed"], &clock["doubt"]),
+        (&true.into(), &Value::Null),
+        "{clock}"
+    );
     done(data, &["clock", "accept"], "");
 
     // Without the secret nothing opens, and the message names it.

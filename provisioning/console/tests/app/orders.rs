@@ -230,7 +230,7 @@ async fn what_is_overdue_climbs_tier_by_tier_and_the_area_says_to_whom() {
         vendor: "某公司".into(),
         school_ids: vec![county.schools[0]],
         people: vec![AreaPerson {
-            user_id: zhao.id,
+            user_id: Some(zhao.id),
             username: String::new(),
             tier: 0,
         }],

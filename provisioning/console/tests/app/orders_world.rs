@@ -12,7 +12,7 @@ use crate::{
     recipes::{Payload, Shot, Sign},
 };
 
-const ROUTES: [&str; 37] = [
+const ROUTES: [&str; 38] = [
     "GET /orders",
     "GET /orders/export.csv",
     "GET /orders/counts",
@@ -49,6 +49,7 @@ const ROUTES: [&str; 37] = [
     "PATCH /assets/{id}",
     "POST /regions/{id}/assets",
     "GET /inspections",
+    "GET /inspections/export.csv",
     "POST /inspections",
 ];
 
@@ -315,13 +316,14 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, _: &Perso
                 Payload::Form(kind, body),
             )]
         }
-        "GET /inspections" => {
+        "GET /inspections" | "GET /inspections/export.csv" => {
             let note = unique(&format!("巡检-{}-", at.mark));
             let items = json!([{ "point": "screen", "result": "pass" }]);
             let new = json!({ "classroom_id": at.classroom, "items": items, "note": note });
             let made = console.post("/inspections", new).await;
             assert_eq!(made.status, StatusCode::CREATED, "{}", made.json());
-            vec![mentions(get("/inspections?page_size=500"), note)]
+            let path = route.trim_start_matches("GET ");
+            vec![mentions(get(format!("{path}?page_size=500")), note)]
         }
         "POST /inspections" => {
             let items = json!([{ "point": "screen", "result": "fail", "value": "裂" }]);

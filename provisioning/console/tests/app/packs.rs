@@ -56,6 +56,7 @@ fn receipt(device: &DeviceId, number: u64) -> DiskReceipt {
             snapshot: None,
             author_key: None,
             network: None,
+            controls: None,
         },
         telemetry: vec![TelemetryBatch {
             device_id: device.clone(),

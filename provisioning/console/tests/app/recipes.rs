@@ -6,7 +6,11 @@ use axum::{
     http::{Method, Request, StatusCode, header},
 };
 use bbt_console::{
-    access::Role, api::tree::RegionKind, app::Noun, db::scope::Node, domain::review::ReviewStep,
+    access::Role,
+    api::tree::RegionKind,
+    app::Noun,
+    db::scope::{Node, Scope},
+    domain::review::ReviewStep,
 };
 use contract::hardware::Hardware;
 use futures_util::StreamExt;
@@ -280,6 +284,10 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
             sign: Sign::Counts,
             ..get("/overview")
         }],
+        "GET /setup" => vec![Shot {
+            sign: Sign::Counts,
+            ..get("/setup")
+        }],
         "GET /events" => vec![Shot {
             sign: Sign::Hears,
             ..get("/events")
@@ -489,6 +497,10 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
             shots
         }
         "GET /devices/{id}/commands" => vec![get(format!("/devices/{}/commands", at.device))],
+        "GET /devices/{id}/commands/{command}/logs" => {
+            let command = crate::controls::a_log(console, &at.device).await;
+            vec![get(format!("/devices/{}/commands/{command}/logs", at.device))]
+        }
         "PATCH /devices/{id}" => {
             let device = at.new_device(console).await;
             let room = home.new_classroom(console).await;
@@ -858,6 +870,15 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
             let path = format!("/security-events/{event}/acknowledge");
             vec![shot(Method::POST, path, Payload::None)]
         }
+        "DELETE /security-events/{id}/acknowledge" => {
+            let event = at.new_security(console, &at.device).await;
+            let security = console.app.db.security();
+            security
+                .acknowledge(&Scope::everything(), event, "test", Timestamp::now())
+                .await
+                .unwrap();
+            vec![delete(format!("/security-events/{event}/acknowledge"))]
+        }
 
         "GET /users" => vec![get("/users?page_size=500").mentions(format!("user-{}-", at.mark))],
         "GET /users/export.csv" => vec![get("/users/export.csv").mentions(format!("user-{}-", at.mark))],
@@ -993,6 +1014,7 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
         "GET /bandwidth/schools" => {
             vec![get("/bandwidth/schools?page_size=500").mentions(format!("\"school_id\":{},", at.school))]
         }
+        "GET /bandwidth/export.csv" => vec![get("/bandwidth/export.csv").mentions(&at.mark)],
         "GET /bandwidth/tests" => {
             let test = crate::bandwidth::stored(console, at.school).await;
             vec![get("/bandwidth/tests?page_size=500").mentions(test)]
@@ -1014,6 +1036,7 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
         "GET /exams" => {
             vec![get("/exams?page_size=500").mentions(&at.exam)]
         }
+        "GET /exams/export.csv" => vec![get("/exams/export.csv").mentions(&at.mark)],
         "GET /exams/{id}" => vec![get(format!("/exams/{}", at.exam))],
         "GET /exams/{id}/records" => vec![get(format!("/exams/{}/records", at.exam))],
         "GET /exams/{id}/records.csv" => {
@@ -1047,6 +1070,9 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
             vec![post(format!("/exams/{exam}/pin"), json!({}))]
         }
         "GET /faults" => vec![get("/faults?page_size=500").mentions(at.new_fault(console).await)],
+        "GET /faults/export.csv" => {
+            vec![get("/faults/export.csv").mentions(at.new_fault(console).await)]
+        }
         "GET /faults/{id}" => vec![get(format!("/faults/{}", at.new_fault(console).await))],
         "POST /faults/{id}/state" => {
             let fault = at.new_fault(console).await;
@@ -1056,6 +1082,10 @@ pub async fn shots(world: &World, route: &str, at: &Site, home: &Site, who: &Per
         "GET /notices" => {
             at.new_notice(console).await;
             vec![get("/notices?page_size=500").mentions(format!("停电{}", at.mark))]
+        }
+        "GET /notices/export.csv" => {
+            at.new_notice(console).await;
+            vec![get("/notices/export.csv").mentions(format!("停电{}", at.mark))]
         }
         "GET /notices/{id}" => vec![get(format!("/notices/{}", at.new_notice(console).await))],
         "GET /notices/{id}/devices" => {

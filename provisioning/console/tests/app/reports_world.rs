@@ -34,17 +34,13 @@ pub fn mine(route: &str) -> bool {
 }
 
 /// A report on a place, made if there is none; its id and the digest of what it says.
-async fn report(world: &World, place: Place) -> (i64, String) {
+pub async fn report(world: &World, place: Place) -> (i64, String) {
     let reports = world.console.app.db.reports();
     let everything = Scope::everything();
     let (region_id, school_id) = place.columns();
     let query = ReportQuery {
-        kind: None,
-        state: None,
-        region_id: None,
-        school_id: None,
-        page: None,
         page_size: Some(500),
+        ..ReportQuery::default()
     };
     let (found, _) = reports.list(&everything, &query).await.unwrap();
     if let Some(found) = found
@@ -115,6 +111,15 @@ pub async fn shots(world: &World, route: &str, at: &Site, own: bool) -> Vec<Shot
             shot(
                 Method::GET,
                 "/reports?page_size=500".into(),
+                Payload::None,
+                Sign::Mentions(digest),
+            )
+        }
+        "GET /reports/export.csv" => {
+            let (_, digest) = report(world, place(at)).await;
+            shot(
+                Method::GET,
+                "/reports/export.csv".into(),
                 Payload::None,
                 Sign::Mentions(digest),
             )

@@ -45,6 +45,7 @@ fn meaning(action: &str) -> &'static str {
         "devices.move" => "移动终端到别的教室",
         "devices.command" => "给终端下命令",
         "commands.read" => "看命令记录",
+        "devices.logs" => "下载终端交来的日志",
         "devices.standing" => "吊销、挂失、解除挂失",
         "devices.replace" => "换机",
         "clones.read" => "看复制盘",

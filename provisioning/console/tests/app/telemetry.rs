@@ -112,6 +112,39 @@ async fn a_sample_sent_twice_is_stored_once_and_acknowledged_twice() {
     assert_eq!(detail["boots"][0]["samples"], 2);
 }
 
+/// The link to the broker reads nothing while the console takes nothing; if the console then waits for the link, a county
+/// stands still.
+#[tokio::test]
+async fn a_link_that_takes_nothing_out_does_not_stop_what_comes_in() {
+    use bbt_console::{broker::BrokerError, jobs::Outlet};
+    use contract::topic::Topic;
+    #[derive(Debug)]
+    struct Stuck;
+    impl Outlet for Stuck {
+        async fn publish(&self, _: &Topic, _: Bytes, _: bool) -> Result<(), BrokerError> {
+            std::future::pending().await
+        }
+    }
+    let (console, device, _) = console_with_d1().await;
+    let (say, incoming) = tokio::sync::mpsc::channel(1);
+    let intake = tokio::spawn(run(console.app.clone(), incoming, Stuck));
+    for seq in 1..=20 {
+        let message = Incoming {
+            topic: TELEMETRY.to_owned(),
+            payload: batch("d1", vec![sample("b", seq)]).to_string().into(),
+            retain: false,
+        };
+        say.send(message).await.unwrap();
+    }
+    for _ in 0..600 {
+        if stored(&console, &device).await.len() == 20 {
+            return intake.abort();
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("only {} of 20 are stored", stored(&console, &device).await.len());
+}
+
 #[tokio::test]
 async fn an_ack_never_reaches_over_a_gap() {
     let (console, device, notebook) = console_with_d1().await;

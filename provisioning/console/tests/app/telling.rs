@@ -14,7 +14,10 @@ use bbt_console::{
         orders::{NewOrder, OrderAct, OrderChange, OrderQuery},
     },
     db::{
-        incidents::work::{Found, Lost, NewAlert},
+        incidents::{
+            Act,
+            work::{Found, Lost, NewAlert},
+        },
         notify::{ChannelRow, NewRow, Secrets, Settings},
         scope::{Node, Scope},
     },
@@ -201,7 +204,7 @@ async fn team(console: &TestConsole, county: &County) -> Team {
         vendor: String::new(),
         school_ids: vec![county.schools[0]],
         people: vec![AreaPerson {
-            user_id: zhao.id,
+            user_id: Some(zhao.id),
             username: String::new(),
             tier: 0,
         }],
@@ -461,14 +464,7 @@ async fn what_begins_in_a_window_and_goes_on_is_told_when_the_window_ends() {
     .await;
     // One of them is over before.
     db.incidents()
-        .act(
-            &everything,
-            over,
-            bbt_console::db::incidents::Act::Resolve,
-            "",
-            "x",
-            minute(5),
-        )
+        .act(&everything, over, Act::Resolve, "", "x", minute(5))
         .await
         .unwrap();
     let mut seen = Vec::new();
@@ -535,14 +531,7 @@ async fn what_nobody_takes_climbs_after_the_regions_minutes() {
                 .app
                 .db
                 .incidents()
-                .act(
-                    &everything,
-                    taken,
-                    bbt_console::db::incidents::Act::Acknowledge,
-                    "",
-                    "li",
-                    minute(at),
-                )
+                .act(&everything, taken, Act::Acknowledge, "", "li", minute(at))
                 .await
                 .unwrap();
         }
@@ -565,6 +554,56 @@ async fn what_nobody_takes_climbs_after_the_regions_minutes() {
         (60, 2, climbed()),
     ];
     assert_eq!(seen, expected);
+}
+
+/// Taken and given back: whoever comes next is told after the same time as after a telling, counted from then.
+#[tokio::test]
+async fn what_is_given_back_climbs_again() {
+    let console = TestConsole::signed_in().await;
+    let county = console.county().await;
+    let team = team(&console, &county).await;
+    let everything = Scope::everything();
+    console.enrol("d-one", county.classrooms[0]).await;
+    let new = Escalation {
+        region_id: None,
+        critical_minutes: 20,
+        warning_minutes: 0,
+    };
+    let notify = console.app.db.notify();
+    notify
+        .set_escalation(&everything, &new, "x", monday())
+        .await
+        .unwrap();
+    let begins = (monday(), minute(2), false);
+    let id = incident(&console, "d-one", None, Severity::Critical, begins).await;
+    let act = async |act, at| {
+        let incidents = console.app.db.incidents();
+        incidents.act(&everything, id, act, "", "li", minute(at)).await
+    };
+    assert!(
+        act(Act::GiveBack, 1).await.is_err(),
+        "nobody has taken it, so nobody gives it back"
+    );
+    let mut seen = Vec::new();
+    for at in [2, 22, 29, 30, 60] {
+        match at {
+            2 => {
+                plan(&console, minute(at)).await;
+                act(Act::Acknowledge, 3).await.unwrap();
+                continue;
+            }
+            22 => {
+                plan(&console, minute(at)).await;
+                act(Act::GiveBack, 10).await.unwrap();
+            }
+            _ => plan(&console, minute(at)).await,
+        }
+        seen.push((at, heads(&console, team.to_wang).await.len()));
+    }
+    assert_eq!(seen, [(22, 0), (29, 0), (30, 1), (60, 1)]);
+    let now = console.app.db.incidents().get(&everything, id).await.unwrap();
+    assert_eq!(now.incident.acknowledged_by, None);
+    assert!(now.history.iter().any(|event| event.what == "given_back"));
 }
 
 #[tokio::test]

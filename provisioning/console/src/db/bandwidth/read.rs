@@ -1,5 +1,7 @@
 //! What was found, for people: tests, months, and the proof of a month.
 
+use std::cmp::Ordering;
+
 use contract::bandwidth::{BandwidthResult, Measured};
 use jiff::{Timestamp, civil::Date};
 use sqlx::{FromRow, QueryBuilder, Sqlite};
@@ -7,7 +9,8 @@ use sqlx::{FromRow, QueryBuilder, Sqlite};
 use super::Bandwidth;
 use crate::{
     api::bandwidth::{
-        BandwidthBoard, BandwidthMonth, BandwidthTest, Cause, Decision, MonthQuery, TestQuery, Verdict,
+        BandwidthBoard, BandwidthMonth, BandwidthTest, Cause, Decision, MonthColumn, MonthQuery, MonthSort,
+        TestQuery, Verdict,
     },
     db::{
         DbError, DbResult, instant, json, ms,
@@ -148,14 +151,29 @@ impl Bandwidth<'_> {
         month: &str,
         query: &MonthQuery,
     ) -> DbResult<(Vec<BandwidthMonth>, u64)> {
-        self.0.need_places(scope, query.region_id, None).await?;
+        self.0
+            .need_places(scope, query.region_id, query.school_id)
+            .await?;
         let (from, to) = need_bounds(month)?;
+        let q = query
+            .q
+            .as_deref()
+            .map_or_else(String::new, |q| q.trim().to_lowercase());
+        let rows = self
+            .month_rows(scope, query.region_id, query.school_id, from, to)
+            .await?;
         let mut all = Vec::new();
-        for row in self.month_rows(scope, query.region_id, None, from, to).await? {
+        for row in rows {
+            if !q.is_empty() && !format!("{} {}", row.school, row.code).to_lowercase().contains(&q) {
+                continue;
+            }
             let found = month_of(row, month)?;
             if query.verdict.is_none_or(|wanted| wanted == found.verdict) {
                 all.push(found);
             }
+        }
+        if let Some(sort) = query.sort {
+            all.sort_by(|a, b| by(a, b, sort));
         }
         let (page, total) = (query.page(), all.len() as u64);
         let skip = usize::try_from(page.offset()).unwrap_or(usize::MAX);
@@ -269,6 +287,41 @@ impl Bandwidth<'_> {
             tests,
             rules,
         })
+    }
+}
+
+/// How two schools' months stand to each other in a list; without a value last either way. The sort is stable, so within the
+/// same value it is by code.
+fn by(a: &BandwidthMonth, b: &BandwidthMonth, sort: MonthSort) -> Ordering {
+    fn some<T: Ord>(a: Option<T>, b: Option<T>, down: bool) -> Ordering {
+        match (a, b) {
+            (Some(a), Some(b)) if down => b.cmp(&a),
+            (Some(a), Some(b)) => a.cmp(&b),
+            (a, b) => b.is_some().cmp(&a.is_some()),
+        }
+    }
+    let rate = |month: &BandwidthMonth, down: bool| {
+        let decision = month.decision.as_ref()?;
+        let rate = if down { decision.down } else { decision.up };
+        rate.map(|rate| rate.counted_kbps)
+    };
+    let worst = |verdict| match verdict {
+        Verdict::NotMet => 0,
+        Verdict::PortCannotProve => 1,
+        Verdict::NoFigures => 2,
+        Verdict::NoTarget => 3,
+        Verdict::Met => 4,
+    };
+    let down = sort.down;
+    match sort.by {
+        MonthColumn::Code => some(Some(&a.code), Some(&b.code), down),
+        MonthColumn::School => some(Some(&a.school), Some(&b.school), down),
+        MonthColumn::Verdict => some(Some(worst(a.verdict)), Some(worst(b.verdict)), down),
+        MonthColumn::Down => some(rate(a, true), rate(b, true), down),
+        MonthColumn::Up => some(rate(a, false), rate(b, false), down),
+        MonthColumn::Tests => some(Some(a.tests), Some(b.tests), down),
+        MonthColumn::Doubtful => some(Some(a.doubtful), Some(b.doubtful), down),
+        MonthColumn::TestedAt => some(a.tested_at, b.tested_at, down),
     }
 }
 

@@ -1,16 +1,13 @@
 //! One order to many devices: who gets it, and giving it, school by school.
 
-use contract::{
-    command::{CommandBody, CommandEnvelope},
-    id::DeviceId,
-};
+use contract::{command::CommandEnvelope, controls::ControlsReport, id::DeviceId};
 use sqlx::{FromRow, QueryBuilder, Sqlite};
 
 use super::{Devices, list::narrow};
 use crate::{
     api::devices::{DeviceFilter, DeviceState},
     db::{
-        DbResult, bump, commands, parse,
+        DbResult, bump, commands, json, parse,
         scope::{Node, Scope, narrow_to_schools},
         to_json,
     },
@@ -38,6 +35,8 @@ pub struct Reached {
     pub state: DeviceState,
     /// As in the database: `active`, or why it does not get orders.
     pub standing: String,
+    /// What it can be told.
+    pub controls: Option<ControlsReport>,
 }
 
 #[derive(FromRow)]
@@ -50,6 +49,7 @@ struct Row {
     classroom: String,
     state: String,
     standing: String,
+    controls: Option<String>,
 }
 
 impl Row {
@@ -63,12 +63,13 @@ impl Row {
             classroom: self.classroom,
             state: DeviceState::of_column(&self.state),
             standing: self.standing,
+            controls: self.controls.as_deref().map(json).transpose()?,
         })
     }
 }
 
 const SELECT: &str = "SELECT d.device_no, d.id, s.id AS school_id, s.name AS school, c.id AS classroom_id, c.name AS classroom,
-    n.state, d.standing
+    n.state, d.standing, d.controls
     FROM devices d JOIN device_now n ON n.device_no = d.device_no JOIN classrooms c ON c.id = d.classroom_id
     JOIN schools s ON s.id = c.school_id JOIN regions r ON r.id = s.region_id ";
 
@@ -120,22 +121,12 @@ impl Devices<'_> {
         }
         crate::audit::object("school", school);
         crate::audit::node(Node::School(school));
-        crate::audit::note("order", word(&first.body));
+        crate::audit::note("order", first.body.word());
         crate::audit::note("body", to_json(&first.body)?);
         crate::audit::note("devices", orders.len() as u64);
         let ids: Vec<&str> = orders.iter().map(|(_, order)| order.device_id.as_str()).collect();
         crate::audit::note("ids", ids.join(" "));
         bump(&mut tx, "device").await?;
         tx.commit().await
-    }
-}
-
-/// The kind of an order, as on the wire.
-pub fn word(body: &CommandBody) -> &'static str {
-    match body {
-        CommandBody::Reboot { .. } => "reboot",
-        CommandBody::Notice { .. } => "notice",
-        CommandBody::TestBandwidth(_) => "test_bandwidth",
-        CommandBody::Unknown => "unknown",
     }
 }

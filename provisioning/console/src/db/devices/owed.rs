@@ -361,6 +361,7 @@ async fn take_over(
     .await?;
     lines::note_report(tx, device_no, report).await?;
     bandwidth::note_report(tx, device_no, report.network.as_ref()).await?;
+    super::controls::note_report(tx, device_no, report.controls.as_ref()).await?;
     sqlx::query("DELETE FROM device_lessons WHERE device_no = ?")
         .bind(device_no)
         .execute(&mut *tx)

@@ -10,14 +10,18 @@ use sqlx::{FromRow, QueryBuilder, Sqlite};
 use super::{FileRow, Lessons, StoredFile, narrow_to_visible};
 use crate::{
     api::{
-        lessons::{LessonDetail, LessonFile, LessonQuery, LessonSummary, LessonVersion},
+        lessons::{LessonColumn, LessonDetail, LessonFile, LessonQuery, LessonSummary, LessonVersion},
+        reviews::ReviewState,
         users::NodeRef,
     },
     db::{
-        DbError, DbResult, instant, json, parse,
+        DbError, DbResult, instant, json,
+        listing::{push_order, push_page},
+        parse,
         scope::{Node, Scope},
         uint,
     },
+    domain::vocab::{self, Field},
 };
 
 #[derive(FromRow)]
@@ -154,6 +158,36 @@ fn push_shown(sql: &mut QueryBuilder<Sqlite>, scope: &Scope) {
     sql.push(" THEN l.latest_version ELSE l.released_version END");
 }
 
+/// What a column is ordered by. Words of a vocabulary stand in its order, those it does not know last.
+fn key(sql: &mut QueryBuilder<Sqlite>, column: LessonColumn) {
+    let word = |sql: &mut QueryBuilder<Sqlite>, field: Field, column: &str| {
+        let words: Vec<&str> = vocab::of(field)
+            .map(|known| known.words.iter().map(|word| word.word.as_str()).collect())
+            .unwrap_or_default();
+        sql.push("(SELECT key FROM json_each(")
+            .push_bind(serde_json::json!(words).to_string());
+        sql.push(format!(") WHERE value = {column})"));
+    };
+    match column {
+        LessonColumn::Title => _ = sql.push("v.title"),
+        LessonColumn::Subject => word(sql, Field::Subject, "v.subject"),
+        LessonColumn::Grade => word(sql, Field::Grade, "v.grade"),
+        LessonColumn::Edition => word(sql, Field::Edition, "v.edition"),
+        LessonColumn::ItemCount => _ = sql.push("json_array_length(v.items)"),
+        LessonColumn::SizeBytes => _ = sql.push("v.size_bytes"),
+        LessonColumn::Version => _ = sql.push("v.version"),
+        LessonColumn::ReviewState => {
+            sql.push("CASE v.review_state");
+            for (at, state) in ReviewState::ALL.iter().enumerate() {
+                sql.push(format!(" WHEN '{}' THEN {at}", state.as_str()));
+            }
+            sql.push(" END");
+        }
+        LessonColumn::Owner => _ = sql.push("owner_name"),
+        LessonColumn::CreatedAt => _ = sql.push("v.created_at"),
+    }
+}
+
 impl Lessons<'_> {
     /// One page of the lessons that `scope` sees, newest first, and how many there are.
     ///
@@ -200,9 +234,8 @@ impl Lessons<'_> {
         let mut list = select();
         filter(&mut list);
         let page = query.page();
-        list.push(" ORDER BY v.created_at DESC, l.id LIMIT ")
-            .push_bind(page.limit());
-        list.push(" OFFSET ").push_bind(page.offset());
+        push_order(&mut list, query.sort, key, "v.created_at DESC, l.id");
+        push_page(&mut list, page);
         let rows: Vec<SummaryRow> = list.build_query_as().fetch_all(&self.0.read).await?;
         Ok((
             rows.into_iter()

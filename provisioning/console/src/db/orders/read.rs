@@ -7,11 +7,13 @@ use sqlx::{FromRow, QueryBuilder, Sqlite, SqliteConnection};
 use super::{Orders, acts, hours, sla};
 use crate::{
     api::orders::{
-        Order, OrderBy, OrderClass, OrderClock, OrderClocks, OrderCounts, OrderDetail, OrderEvent, OrderKind,
-        OrderQuery, OrderSource, OrderState,
+        Order, OrderBy, OrderClass, OrderClock, OrderClocks, OrderColumn, OrderCounts, OrderDetail,
+        OrderEvent, OrderKind, OrderQuery, OrderSource, OrderState,
     },
     db::{
-        DbError, DbResult, incidents, instant, ms,
+        DbError, DbResult, incidents, instant,
+        listing::{push_order, push_page},
+        ms,
         scope::{Scope, narrow_to_schools},
         uint,
     },
@@ -188,10 +190,39 @@ fn filters(sql: &mut QueryBuilder<Sqlite>, scope: &Scope, query: &OrderQuery, me
     if let Some(device) = &query.device_id {
         sql.push(" AND d.id = ").push_bind(device.clone());
     }
+    if let Some(q) = query.q.as_deref().map(str::trim).filter(|q| !q.is_empty()) {
+        sql.push(" AND (o.id = ").push_bind(q.parse::<i64>().ok());
+        sql.push(
+            " OR instr(lower(o.title || ' ' || o.symptom || ' ' || s.name || ' ' || coalesce(c.name, '') || ' '
+               || coalesce(u.display_name, '') || ' ' || coalesce(u.username, '')), lower(",
+        )
+        .push_bind(q.to_owned())
+        .push(")) > 0)");
+    }
     if let Some(region) = query.region_id {
         sql.push(" AND s.region_id IN (SELECT descendant FROM region_closure WHERE ancestor = ")
             .push_bind(region)
             .push(")");
+    }
+}
+
+/// What a column is ordered by.
+fn key(sql: &mut QueryBuilder<Sqlite>, column: OrderColumn) {
+    match column {
+        OrderColumn::Id => _ = sql.push("o.id"),
+        OrderColumn::Title => _ = sql.push("nullif(coalesce(nullif(o.title, ''), o.symptom), '')"),
+        OrderColumn::School => _ = sql.push("s.name"),
+        OrderColumn::Class => _ = sql.push("o.class"),
+        OrderColumn::Assigned => _ = sql.push("assigned_name"),
+        OrderColumn::OpenedAt => _ = sql.push("o.opened_at"),
+        OrderColumn::Due => {
+            sql.push("CASE WHEN ").push(UNMENDED).push(
+                " THEN coalesce(CASE WHEN o.accepted_at IS NULL THEN o.respond_due END, o.repair_due) END",
+            );
+        }
+        OrderColumn::State => {
+            sql.push("CASE o.state WHEN 'new' THEN 0 WHEN 'reopened' THEN 1 WHEN 'accepted' THEN 2 WHEN 'on_site' THEN 3 WHEN 'repaired' THEN 4 WHEN 'confirmed' THEN 5 WHEN 'closed' THEN 6 ELSE 7 END");
+        }
     }
 }
 
@@ -214,22 +245,15 @@ impl Orders<'_> {
         let mut counting = QueryBuilder::<Sqlite>::new("SELECT count(*)");
         filters(&mut counting, scope, query, me, now);
         let total: i64 = counting.build_query_scalar().fetch_one(&mut *reading).await?;
-        let page = query.page();
         let mut list = QueryBuilder::<Sqlite>::new(COLUMNS);
         filters(&mut list, scope, query, me, now);
-        list.push(" ORDER BY ")
-            .push(UNMENDED)
-            .push(" DESC, ")
-            .push(OPEN)
-            .push(" DESC, CASE WHEN ")
-            .push(UNMENDED)
-            .push(
-                " THEN min(coalesce(CASE WHEN o.accepted_at IS NULL THEN o.respond_due END, 9e18), coalesce(o.repair_due, 9e18))
-                  END, o.opened_at DESC, o.id DESC LIMIT ",
-            )
-            .push_bind(page.limit())
-            .push(" OFFSET ")
-            .push_bind(page.offset());
+        let own = format!(
+            "{UNMENDED} DESC, {OPEN} DESC, CASE WHEN {UNMENDED} THEN
+               min(coalesce(CASE WHEN o.accepted_at IS NULL THEN o.respond_due END, 9e18), coalesce(o.repair_due, 9e18))
+             END, o.opened_at DESC, o.id DESC"
+        );
+        push_order(&mut list, query.sort, key, &own);
+        push_page(&mut list, query.page());
         let rows: Vec<Row> = list.build_query_as().fetch_all(&mut *reading).await?;
         Ok((rows.into_iter().map(|row| row.shown(now)).collect(), uint(total)))
     }

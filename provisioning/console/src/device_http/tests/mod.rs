@@ -4,6 +4,7 @@ mod enrol;
 mod files;
 mod identity;
 mod load;
+mod logs;
 mod records;
 mod school;
 

@@ -205,7 +205,8 @@ fn page(evidence: &Evidence) -> String {
         "body{font:11pt/1.6 \"Noto Sans CJK SC\",sans-serif;margin:18mm}h1{font-size:18pt;margin:0 0 2mm}",
         "table{border-collapse:collapse;width:100%;margin:3mm 0 6mm}td,th{border:.3mm solid #888;padding:1mm 2mm;text-align:left}",
         "td.n{text-align:right;font-variant-numeric:tabular-nums}.v{font-size:15pt;font-weight:700}small{color:#444}",
-        "section{break-inside:avoid}@page{size:A4;margin:0}</style>\n"
+        "th{background:#eef2f7;print-color-adjust:exact}section{break-inside:avoid}h2{font-size:13pt;margin:4mm 0 1mm}",
+        "@page{size:A4;margin:15mm}@media print{body{margin:0}}</style>\n"
     ));
     let _ = writeln!(
         html,
