@@ -4,6 +4,8 @@ import { ElementPlusResolver } from "unplugin-vue-components/resolvers";
 import Components from "unplugin-vue-components/vite";
 import { defineConfig } from "vitest/config";
 
+import { help } from "./dev/help.ts";
+
 /** Where `npm run dev` sends API calls: the real console, or `npm run mock`. */
 const console_url = process.env.BBT_URL ?? "http://127.0.0.1:8080";
 
@@ -18,8 +20,15 @@ export default defineConfig({
       dirs: [], // our own components are imported by name; only Element Plus is found by tag
       resolvers: [ElementPlusResolver({ importStyle: "css" })],
     }),
+    help(),
   ],
-  resolve: { alias: { "@": fileURLToPath(new URL("./src", import.meta.url)) } },
+  resolve: {
+    alias: {
+      "@": fileURLToPath(new URL("./src", import.meta.url)),
+      // Element Plus' form items bring a checker for rules; no form here has any, the console judges.
+      "async-validator": fileURLToPath(new URL("./src/lib/no-rules.ts", import.meta.url)),
+    },
+  },
   define: {
     __VUE_I18N_FULL_INSTALL__: false,
     __VUE_I18N_LEGACY_API__: false,
@@ -28,6 +37,7 @@ export default defineConfig({
   },
   build: {
     target: "chrome100",
+    cssCodeSplit: false, // ninety pieces of style weigh half again as much as one
     assetsInlineLimit: 2048,
     chunkSizeWarningLimit: 650,
     rolldownOptions: {
@@ -36,7 +46,8 @@ export default defineConfig({
         codeSplitting: {
           groups: [
             { name: "ui", test: /node_modules[\\/](element-plus|@element-plus|@floating-ui|dayjs|lodash-unified|lodash-es|async-validator)[\\/]/, minShareCount: 4, priority: 20 },
-            { name: "shared", test: /src[\\/](components|composables|lib|api)[\\/]/, minShareCount: 3, priority: 10 },
+            // Drawings bring the chart library with them: it waits for the first page that draws, however many pages do.
+            { name: "shared", test: /src[\\/](components|composables|lib|api)[\\/](?!(DayBars|HealthChart|RangeBrush|SchoolMap|SchoolTreeMap|useChart)\.)/, minShareCount: 3, priority: 10 },
           ],
         },
       },

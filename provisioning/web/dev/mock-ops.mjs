@@ -32,8 +32,9 @@ export function ops({ shared, on, ok, problem, page, iso, tell, empty, regions, 
   const hit = (i) => devices.filter((d) => { const c = roomOf(d.classroom_id); return i.kind === "area" ? true : i.devices > 1 ? c.school_id === i.school_id : `${schoolOf(c.school_id).name} ${c.name}` === i.place; }).slice(0, i.devices);
   const rows = (i) => hit(i).map((d, n) => { const c = roomOf(d.classroom_id); const away = n < i.devices_open; const hurt = n === i.devices_open && i.cause === "power"; return { incident_id: i.id, device_id: d.id, school_id: c.school_id, school: schoolOf(c.school_id).name, classroom: c.name, lost_at: iso(50 * MIN - n * 2e3), back_at: away ? null : iso(20 * MIN - n * 9e3), cause: away ? "unknown" : i.cause, boot_reason: away || i.cause !== "power" ? null : n % 9 === 4 ? "watchdog" : "power_loss", damage: hurt ? ["disk_read_only"] : [], to_see: away || hurt }; });
   on("GET", "/api/v1/incidents/{id}/devices", ({ params, q }) => incident404(params.id, (i) => ok(page(rows(i).filter((r) => q.get("to_see") !== "true" || r.to_see), q))));
-  const step = (what, change) => ({ params, json }) => incident404(params.id, (i) => { Object.assign(i, change(json)); history(i).push({ at: iso(), by: "admin", what, note: json.note ?? "" }); tell("incident", i.id); return ok(detail(i)); });
+  const step = (what, change) => ({ params, json }) => incident404(params.id, (i) => { Object.assign(i, change(json)); history(i).push({ at: iso(), by: "admin", what, note: json?.note ?? "" }); tell("incident", i.id); return ok(detail(i)); });
   on("POST", "/api/v1/incidents/{id}/acknowledge", step("acknowledged", () => ({ acknowledged_at: iso(), acknowledged_by: "admin", next_tier_at: null })));
+  on("DELETE", "/api/v1/incidents/{id}/acknowledge", step("given_back", () => ({ acknowledged_at: null, acknowledged_by: null })));
   on("POST", "/api/v1/incidents/{id}/resolve", step("resolved", () => ({ resolved_at: iso(), resolved_by: "admin" })));
   on("POST", "/api/v1/incidents/{id}/snooze", step("snoozed", (json) => ({ snoozed_until: json.until })));
   on("POST", "/api/v1/incidents/{id}/notes", step("note", () => ({})));

@@ -126,6 +126,7 @@ export function people({ on, ok, problem, page, iso, hex, tell, empty, regions, 
     { id: 1, kind: "foreign_name", device_id: devices[3]?.id, school: "云溪镇中心小学", address: "192.168.1.23", detail: { topic: "bbt/v1/d/…/telemetry", reason: "payload names another device" }, first_at: iso(90 * 3600e3), last_at: iso(90 * 3600e3), times: 2, acknowledged_at: iso(80 * 3600e3), acknowledged_by: "zhang.min" },
   ];
   on("GET", "/api/v1/security-events", ({ q }) => ok({ items: events.filter((e) => q.get("open") !== "true" || !e.acknowledged_at).map((e) => ({ device_id: null, school: null, acknowledged_at: null, acknowledged_by: null, ...e })) }));
+  on("DELETE", "/api/v1/security-events/{id}/acknowledge", ({ params }) => { const e = events.find((x) => x.id === Number(params.id)); Object.assign(e, { acknowledged_at: null, acknowledged_by: null }); tell("security", e.id); return { status: 204 }; });
   on("POST", "/api/v1/security-events/{id}/acknowledge", ({ params }) => { const e = events.find((x) => x.id === Number(params.id)); Object.assign(e, { acknowledged_at: iso(), acknowledged_by: current }); tell("security", e.id); return { status: 204 }; });
 
   on("GET", "/api/v1/roster/template", () => ({ status: 200, raw: "x", headers: { "content-type": "application/octet-stream", "content-disposition": "attachment; filename=roster.xlsx" } }));

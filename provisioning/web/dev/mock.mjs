@@ -1,12 +1,14 @@
 // A stand-in console for working on the pages: SPEC-shaped answers from memory, serving dist/ under the real CSP.
 //   node dev/mock.mjs            two schools, a few dozen devices, lessons arriving
 //   MOCK=empty node dev/mock.mjs a county on its first day
+//   MOCK=restored …              put back from an older copy, and no backup since
 //   MOCK_DEVICES=5000 …          a whole county with coordinates
 // Any user name signs in with the password "demo-demo"; some names choose other rights, see mock-people.mjs.
 import { createReadStream, existsSync, statSync } from "node:fs";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
+import { backup } from "./mock-backup.mjs";
 import { catalogue } from "./mock-catalogue.mjs";
 import { enrol } from "./mock-enrol.mjs";
 import { county, lists } from "./mock-lists.mjs";
@@ -19,6 +21,7 @@ import { teaching } from "./mock-teaching.mjs";
 
 const PORT = Number(process.env.PORT ?? 8090);
 const EMPTY = process.env.MOCK === "empty";
+const TROUBLED = process.env.MOCK === "restored";
 /** The built page; another folder while somebody else embeds dist/. */
 const DIST = process.env.MOCK_DIST ?? fileURLToPath(new URL("../dist", import.meta.url));
 const CSP = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; connect-src 'self'; frame-ancestors 'none'";
@@ -116,6 +119,9 @@ function health(d, from, to, max) {
 const commands = new Map();
 if (devices[0]) commands.set(devices[0].id, [
   { id: `c-${hex(8)}`, body: { kind: "notice", level: "standard", title: "下午两点停电检修", text: "请在 13:50 前保存课件并关机。", show_for_s: 300 }, state: "succeeded", reason: null, issued_by: "admin", issued_at: iso(40 * 60e3), expires_at: iso(30 * 60e3), updated_at: iso(39.8 * 60e3), history: [{ state: "queued", at: iso(40 * 60e3) }, { state: "accepted", at: iso(39.95 * 60e3) }, { state: "succeeded", at: iso(39.8 * 60e3) }] },
+  { id: `c-${hex(8)}`, body: { kind: "lock", reason: "更换灯泡，下午恢复" }, state: "succeeded", reason: null, issued_by: "zhang", issued_at: iso(20 * 60e3), expires_at: iso(10 * 60e3), updated_at: iso(19.9 * 60e3), history: [{ state: "queued", at: iso(20 * 60e3) }, { state: "succeeded", at: iso(19.9 * 60e3) }] },
+  { id: `c-${hex(8)}`, body: { kind: "power_off", delay_s: 60, force: false, reason: "" }, state: "failed", reason: "class_hours", issued_by: "admin", issued_at: iso(3 * 3600e3), expires_at: iso(2.8 * 3600e3), updated_at: iso(2.9 * 3600e3), history: [{ state: "queued", at: iso(3 * 3600e3) }, { state: "failed", at: iso(2.9 * 3600e3) }] },
+  { id: `c-${hex(8)}`, body: { kind: "collect_logs", hours: 24 }, state: "succeeded", reason: null, issued_by: "admin", issued_at: iso(5 * 3600e3), expires_at: iso(4.8 * 3600e3), updated_at: iso(4.9 * 3600e3), logs: { total_bytes: 734003, have_bytes: 734003, complete: true, until: iso(-13 * 24 * 3600e3) }, history: [{ state: "queued", at: iso(5 * 3600e3) }, { state: "succeeded", at: iso(4.9 * 3600e3) }] },
   { id: `c-${hex(8)}`, body: { kind: "reboot", delay_s: 60 }, state: "expired", reason: null, issued_by: "admin", issued_at: iso(26 * 3600e3), expires_at: iso(25.8 * 3600e3), updated_at: iso(25.8 * 3600e3), history: [{ state: "queued", at: iso(26 * 3600e3) }, { state: "expired", at: iso(25.8 * 3600e3) }] },
 ]);
 const pushes = EMPTY ? [] : [
@@ -172,6 +178,7 @@ const problem = (status, code, message, detail = "") => ({ status, body: { type:
 const ok = (body, status = 200) => ({ status, body });
 let signed = new Set();
 
+backup({ on, ok, iso, empty: EMPTY, troubled: TROUBLED, schools, classrooms, devices });
 settings({ on, ok, problem, iso, rand, empty: EMPTY, regions, schools, classrooms, devices });
 people({ on, ok, problem, page, iso, hex, tell, empty: EMPTY, regions, schools, devices });
 catalogue({ on, ok, problem, page, iso, hex, empty: EMPTY, lessons, schools, classrooms, devices, lessonOf: (id) => LESSON_OF.get(id) });
@@ -208,9 +215,22 @@ on("GET", "/api/v1/overview", () => {
   const count = (s) => devices.filter((d) => d.state === s).length;
   return ok({ devices_total: devices.length, online: count("online"), offline: count("offline"), unknown: count("unknown"), lessons: lessons.length, pushes_active: pushes.filter((p) => !p.withdrawn_at).length, lessons_arriving: all.filter((l) => l.state === "fetching" || l.state === "queued").length, failed: all.filter((l) => l.state === "failed").length, samples_last_hour: count("online") * 60 });
 });
+on("GET", "/api/v1/setup", () => {
+  const ready = devices.filter((d) => lessonRows(d).some((l) => l.state === "ready")).length;
+  const released = lessons.filter((l) => l.released_version).length;
+  const draft = lessons.find((l) => l.review_state !== "released");
+  const steps = [["county", regions.length], ["places", classrooms.length], ["device", devices.length], ["lesson", released], ["push", ready]].map(([step, n]) => ({ step, done: n > 0 }));
+  return ok({
+    steps, next: steps.find((s) => !s.done)?.step ?? null, empty: regions.length === 0, regions: regions.length, schools: schools.length, classrooms: classrooms.length,
+    devices_total: devices.length, devices_heard: devices.length, devices_ready: ready, tickets_open: tickets.length, lessons: lessons.length, lessons_released: released, pushes: pushes.length,
+    waiting_lesson: draft ? { id: draft.id, title: draft.meta.title, state: draft.review_state, waits_for: "second" } : null,
+    addresses: { devices_url: "https://console.qingshan.example:8443", mqtt: "console.qingshan.example:8883", web_url: "https://console.qingshan.example", local_only: EMPTY },
+    further: [{ what: "people", done: !EMPTY }, { what: "backup", done: false }, { what: "channel", done: !EMPTY }],
+  });
+});
 lists({ on, ok, problem, page, iso, hex, tell, empty: EMPTY, devices, schools, summary, under });
 const deviceOr404 = (id, then) => { const d = devices.find((x) => x.id === id); return d ? then(d) : problem(404, "device_unknown", `没有编号为 ${id} 的终端。请从终端列表中重新选择。`); };
-on("GET", "/api/v1/devices/{id}", ({ params }) => deviceOr404(params.id, (d) => ok({ ...summary(d), lessons: lessonRows(d), boots: boots(d), boot_id: null, samples_dropped: 0, misuse: d === devices[3] ? 1 : 0, latest_at: d.last_seen_at, latest: {} })));
+on("GET", "/api/v1/devices/{id}", ({ params }) => deviceOr404(params.id, (d) => ok({ ...summary(d), lessons: lessonRows(d), boots: boots(d), boot_id: null, samples_dropped: 0, misuse: d === devices[3] ? 1 : 0, controls: d === devices[3] ? null : { abilities: ["reboot", "notice", "test_bandwidth", "power_off", "screen", "volume", "mute", "lock", "collect_logs"], screen_on: true, volume: 60, muted: false, locked: d === devices[0] ? { reason: "更换灯泡，下午恢复", since: iso(20 * 60e3) } : null }, latest_at: d.last_seen_at, latest: {} })));
 on("PATCH", "/api/v1/devices/{id}", ({ params, json }) => deviceOr404(params.id, (d) => { d.classroom_id = json.classroom_id; tell("device", d.id); return ok(summary(d)); }));
 on("GET", "/api/v1/devices/{id}/health", ({ params, q }) => deviceOr404(params.id, (d) => ok(health(d, Date.parse(q.get("from")), Date.parse(q.get("to")), Number(q.get("max_points") ?? 500)))));
 on("GET", "/api/v1/devices/{id}/commands", ({ params }) => ok(commands.get(params.id) ?? []));

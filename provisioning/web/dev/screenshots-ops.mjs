@@ -31,18 +31,27 @@ export async function ops({ first, at, press, settle, page, base, get, list, sch
     await page.waitForTimeout(600);
   });
   await first("ops-alerts-channel", open("/alert-settings?tab=notify", /^(新建渠道|New channel)$/));
+  for (const tab of ["slas", "areas", "parts"]) await first(`ops-order-settings-${tab}`, at(`/order-settings?tab=${tab}`));
+  await first("ops-bandwidth-rules", at("/bandwidth/rules"));
   await first("ops-bandwidth", at("/bandwidth"));
   await first("ops-bandwidth-tests", open("/bandwidth", /: (依据|Evidence)$/));
   await first("ops-bandwidth-settings", open("/bandwidth", /^(检测安排|How tests are planned)$/));
   if (school) await first("ops-wall-codes", at(`/wall-codes?at=school:${school.id}`));
   await first("ops-phone", at("/m"), PHONE);
+  await first("ops-phone-inspect", async () => {
+    await page.setViewportSize({ width: 390, height: 844 });
+    await page.goto(`${base}/m`);
+    await settle(page);
+    await page.locator(".inspect").click();
+    await page.waitForTimeout(500);
+  }, PHONE);
   if (order) await first("ops-phone-order", at(`/m/orders/${order.id}`), PHONE);
   await first("ops-reports", at("/reports"));
   for (const tab of ["indicators", "data"]) await first(`ops-reports-${tab}`, at(`/reports?tab=${tab}`));
   await first("ops-reports-manual", async () => {
     await page.goto(`${base}/reports?tab=manual`);
     await settle(page);
-    await page.locator(".bar .el-select").first().click();
+    await page.locator(".el-tab-pane:visible .bar .el-select").first().click();
     await page.locator(".el-select-dropdown__item:visible").first().click();
     await page.waitForTimeout(400);
   });

@@ -1,6 +1,7 @@
 // Photographs every page of a running console, at two widths, and fails on what an eye would miss: script errors, blocked
 // or external requests, and accessibility violations.
 //   BBT_URL=http://127.0.0.1:8080 BBT_USER=admin BBT_PASSWORD=… node dev/screenshots.mjs OUT_FOLDER [only-this-name]
+// BBT_DARK=1 takes all of them in the dark; BBT_FULL=1 takes whole pages, not only what fits on the screen.
 // BBT_BRIEF=1 leaves most pages out in the dark and in English, and does not wait for animations that nobody asked for.
 import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -28,7 +29,7 @@ const KNOWN = [/aria-allowed-attr .*aria-checked="mixed"/]; // Element Plus' hal
 
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ARGS });
 async function open(options = {}) {
-  const context = await browser.newContext({ locale: "zh-CN", timezoneId: "Asia/Shanghai", ...options });
+  const context = await browser.newContext({ locale: "zh-CN", timezoneId: "Asia/Shanghai", colorScheme: process.env.BBT_DARK ? "dark" : "light", ...options });
   const page = await context.newPage();
   page.on("pageerror", (e) => problems.push(`${page.url()}: script error: ${e.message}`));
   page.on("console", (m) => {
@@ -52,9 +53,12 @@ async function shoot(page, name, sizes = SIZES) {
   for (const [width, height] of sizes) {
     await page.setViewportSize({ width, height });
     await page.waitForTimeout(process.env.BBT_BRIEF ? 200 : 350);
-    await page.screenshot({ path: join(out, `${name}-${width}.png`) });
+    await page.screenshot({ path: join(out, `${name}-${width}.png`), fullPage: Boolean(process.env.BBT_FULL) });
     const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
     if (over > 0) problems.push(`${name} at ${width}: scrolls ${over} px sideways`);
+    // A table that is wider than its place hides its last column, and nobody sees that there is one.
+    const hidden = await page.evaluate(() => [...document.querySelectorAll("main .el-table .el-scrollbar__wrap")].filter((w) => w.offsetParent && !w.closest(".el-dialog, .el-drawer") && w.scrollWidth > w.clientWidth + 1).map((w) => `${w.scrollWidth - w.clientWidth} px of ${[...w.closest(".el-table").querySelectorAll("th")].map((c) => c.textContent.trim()).filter(Boolean).join(", ")}`));
+    if (width >= 1280) for (const one of hidden) problems.push(`${name} at ${width}: a table hides ${one}`);
   }
   if (!checked.has(name)) {
     checked.add(name);
@@ -83,7 +87,7 @@ const at = (path) => () => page.goto(base + path);
 const press = (label) => page.getByRole("button", { name: label }).first().click();
 
 await page.goto(`${base}/sign-in`);
-await first("sign-in", async () => {});
+await first("sign-in", async () => {}, [...SIZES, ...PHONE]);
 await first("sign-in-wrong", async () => {
   await page.fill("#username", user);
   await page.fill("#password", "not-the-password");
@@ -105,7 +109,13 @@ const lesson = list(await get("/lessons"))[0];
 const pushes = list(await get("/pushes"));
 const push = pushes.find((p) => p.totals.ready < p.totals.devices) ?? pushes[0];
 
-await first("overview", at("/"));
+await first("overview", at("/"), [...SIZES, ...PHONE]);
+await first("phone-menu", async () => {
+  await page.setViewportSize({ width: 390, height: 844 });
+  await page.goto(base);
+  await settle(page);
+  await page.locator(".burger").click();
+}, PHONE);
 await first("schools-region", at("/schools"));
 if (school) await first("schools-school", at(`/schools?at=school:${school.id}`));
 await first("schools-new", async () => {
@@ -402,7 +412,7 @@ await first("audit-verified", async () => {
   await page.waitForSelector(".verdict");
   await page.locator(".el-table__expand-icon").nth(1).click();
 });
-await first("account", at("/account"));
+await first("account", at("/account"), [...SIZES, ...PHONE]);
 await first("account-totp", async () => {
   await page.goto(`${base}/account`);
   await settle(page);

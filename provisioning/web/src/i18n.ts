@@ -1,7 +1,6 @@
 import { ref } from "vue";
 import { createI18n } from "vue-i18n";
 
-import en from "./locales/en";
 import zhCN from "./locales/zh-CN";
 
 export const LANGUAGES = ["zh-CN", "en"] as const;
@@ -19,13 +18,21 @@ export const i18n = createI18n({
   legacy: false,
   locale: isLanguage(saved) ? saved : "zh-CN",
   fallbackLocale: "zh-CN",
-  messages: { "zh-CN": zhCN, en },
+  messages: { "zh-CN": zhCN, en: {} as typeof zhCN },
 });
 
 export const currentLanguage = (): Language => i18n.global.locale.value as Language;
 
-export function setLanguage(language: string, chosen = true): void {
+/** The other language comes when it is first spoken. */
+async function learn(language: Language): Promise<void> {
+  if (language === "en" && !i18n.global.te("app.name", "en")) i18n.global.setLocaleMessage("en", (await import("./locales/en")).default as typeof zhCN);
+}
+/** What has to be there before the first word. */
+export const spoken = learn(currentLanguage());
+
+export async function setLanguage(language: string, chosen = true): Promise<void> {
   if (!isLanguage(language)) return;
+  await learn(language);
   i18n.global.locale.value = language;
   document.documentElement.lang = language;
   if (chosen) {

@@ -10,7 +10,7 @@ import App from "./App.vue";
 import { whenSignedOut } from "./api/client";
 import "./composables/useTheme"; // light or dark also outside the console's frame: sign-in and the telephone page
 import { forgetSession } from "./composables/useSession";
-import { i18n } from "./i18n";
+import { i18n, spoken } from "./i18n";
 import { router } from "./router";
 
 whenSignedOut(() => {
@@ -19,4 +19,5 @@ whenSignedOut(() => {
   if (from.name !== "sign-in") void router.push({ name: "sign-in", query: { to: from.fullPath, ended: "1" } });
 });
 
+await spoken;
 createApp(App).use(i18n).use(router).mount("#app");

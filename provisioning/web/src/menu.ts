@@ -1,4 +1,4 @@
-import { AlarmClock, Bell, Box, Calendar, Checked, Collection, CopyDocument, DataLine, Document, Files, Iphone, Monitor, Mute, Notebook, Odometer, Promotion, Reading, School, SetUp, Setting, Tickets, Tools, TopRight, TrendCharts, Upload, User, Warning } from "@element-plus/icons-vue";
+import { AlarmClock, Bell, Box, Calendar, Collection, Connection, CopyDocument, DataLine, Document, Files, Finished, Iphone, Monitor, Mute, Notebook, Odometer, PieChart, Position, Reading, School, Service, SetUp, Setting, Tickets, Upload, User, Warning } from "@element-plus/icons-vue";
 import type { Component } from "vue";
 
 /** One way through the pages; shown to who may do `action`. */
@@ -21,8 +21,8 @@ export const MENU: { key: string; entries: MenuEntry[] }[] = [
       { to: "/schools", icon: School, label: "page.schools", action: "tree.read" },
       { to: "/devices", icon: Monitor, label: "page.devices", action: "devices.read" },
       { to: "/lessons", icon: Collection, label: "page.lessons", action: "lessons.read" },
-      { to: "/reviews", icon: Checked, label: "page.reviews", action: "reviews.read" },
-      { to: "/pushes", icon: Promotion, label: "page.pushes", action: "pushes.read" },
+      { to: "/reviews", icon: Finished, label: "page.reviews", action: "reviews.read" },
+      { to: "/pushes", icon: Position, label: "page.pushes", action: "pushes.read" },
       { to: "/packs", icon: Files, label: "page.packs", action: "packs.read" },
     ],
   },
@@ -40,11 +40,11 @@ export const MENU: { key: string; entries: MenuEntry[] }[] = [
     key: "operations",
     entries: [
       { to: "/incidents", icon: AlarmClock, label: "page.incidents", action: "alerts.read" },
-      { to: "/faults", icon: Tools, label: "page.faults", action: "faults.read" },
+      { to: "/faults", icon: Service, label: "page.faults", action: "faults.read" },
       { to: "/orders", icon: SetUp, label: "page.orders", action: "orders.read" },
-      { to: "/bandwidth", icon: TopRight, label: "page.bandwidth", action: "bandwidth.read" },
+      { to: "/bandwidth", icon: Connection, label: "page.bandwidth", action: "bandwidth.read" },
       { to: "/assets", icon: Box, label: "page.assets", action: "assets.read" },
-      { to: "/reports", icon: TrendCharts, label: "page.reports", action: "reports.read" },
+      { to: "/reports", icon: PieChart, label: "page.reports", action: "reports.read" },
       { to: "/registers", icon: Notebook, label: "page.registers", action: "reports.read" },
     ],
   },

@@ -25,6 +25,7 @@ export const router = createRouter({
     { path: "/m", name: "phone", component: () => import("./pages/Phone.vue"), meta: { title: "page.phone", action: "orders.read" } },
     { path: "/m/orders/:id(\\d+)", name: "phone-order", component: () => import("./pages/PhoneOrder.vue"), props: (to) => ({ id: Number(to.params.id) }), meta: { title: "page.order", action: "orders.read" } },
     { path: "/wall", name: "wall", component: () => import("./pages/Wall.vue"), meta: { title: "page.wall", action: "overview.read" } },
+    { path: "/setup", name: "setup", component: () => import("./pages/Setup.vue"), meta: { title: "page.setup", action: "overview.read" } },
     { path: "/claim", name: "claim", component: () => import("./pages/Claim.vue"), meta: { title: "page.claim", action: "claims.decide" } },
     {
       path: "/",
@@ -61,6 +62,7 @@ export const router = createRouter({
         { path: "assets", name: "assets", component: () => import("./pages/Assets.vue"), meta: { title: "page.assets", menu: "/assets", action: "assets.read" } },
         { path: "reports", name: "reports", component: () => import("./pages/Reports.vue"), meta: { title: "page.reports", menu: "/reports", action: "reports.read" } },
         { path: "reports/:id(\\d+)", name: "report", component: () => import("./pages/Report.vue"), props: (to) => ({ id: Number(to.params.id) }), meta: { title: "page.report", menu: "/reports", action: "reports.read" } },
+        { path: "reports/preview", name: "report-preview", component: () => import("./pages/ReportPreview.vue"), meta: { title: "page.reportPreview", menu: "/reports", action: "reports.read" } },
         { path: "registers", name: "registers", component: () => import("./pages/Registers.vue"), meta: { title: "page.registers", menu: "/registers", action: "reports.read" } },
         { path: "notices", name: "notices", component: () => import("./pages/Notices.vue"), meta: { title: "page.notices", menu: "/notices", action: "notices.read" } },
         { path: "tickets", name: "tickets", component: () => import("./pages/Tickets.vue"), meta: { title: "page.tickets", menu: "/tickets", action: "tickets.read" } },
@@ -87,6 +89,13 @@ router.beforeEach(async (to) => {
   if (!who && !to.meta.open) return { name: "sign-in", query: to.fullPath === "/" ? {} : { to: to.fullPath } };
   if (who && to.name === "sign-in") return typeof to.query.to === "string" && /^\/(?![/\\])/.test(to.query.to) ? to.query.to : { name: "overview" };
   return true;
+});
+
+// After an update of the console the parts that this tab knows are gone: the page is fetched anew, once for each address.
+router.onError((cause: unknown, to) => {
+  if (!/dynamically imported module|module script failed|Unable to preload CSS/i.test(String(cause)) || sessionStorage.getItem("bbt-anew") === to.fullPath) return;
+  sessionStorage.setItem("bbt-anew", to.fullPath);
+  window.location.assign(to.fullPath);
 });
 
 router.afterEach((to) => {

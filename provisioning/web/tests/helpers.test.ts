@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 
 import { readProblem } from "../src/api/problem";
 import type { HealthPoint, TreeRegion } from "../src/api/types";
-import { bytes, csv, csvCell, percent, playingTime, share, span } from "../src/lib/format";
+import { binaryStep, bytes, csv, csvCell, percent, playingTime, share, span, version } from "../src/lib/format";
 import { gaps, rate, series, usedMemory } from "../src/lib/series";
 import { buildTree, firstOwn, parseKey, pathTo } from "../src/lib/tree";
 
@@ -11,6 +11,18 @@ describe("figures", () => {
     expect([0, 1023, 1536, 10 * 1024 ** 2, 123.4 * 1024 ** 3].map((n) => bytes(n))).toEqual(["0 B", "1023 B", "1.5 KB", "10 MB", "123 GB"]);
     expect(bytes(null)).toBe("–");
     expect(bytes(Number.NaN)).toBe("–");
+  });
+  it("divides an axis of bytes into steps that read well", () => {
+    const GiB = 1024 ** 3;
+    expect(binaryStep(5.8 * GiB)).toBe(8 * GiB);
+    expect(bytes(binaryStep(23.3 * GiB / 4) * 3)).toBe("24 GB");
+    expect(binaryStep(700)).toBe(1024);
+    expect(binaryStep(1)).toBe(1);
+    expect([binaryStep(0), binaryStep(-4), binaryStep(Number.NaN)]).toEqual([0, 0, 0]);
+  });
+  it("says a version that is a moment as that moment", () => {
+    expect(version(7)).toBe("7");
+    expect(version(1_795_433_895)).toMatch(/^2026-11-2\d \d\d:\d\d:15$/);
   });
   it("never says 100 % before it is all there", () => {
     expect(share(999_999, 1_000_000)).toBe(99);

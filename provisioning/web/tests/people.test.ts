@@ -17,6 +17,19 @@ const matrix = readFileSync("../console/permissions.toml", "utf8");
 const actions = [...matrix.matchAll(/^name = "([^"]+)"/gm)].map((m) => m[1]!);
 const roles = [...matrix.matchAll(/^id = "([^"]+)"/gm)].map((m) => m[1]!);
 
+describe("what the console counts and records", () => {
+  it("has a word for every kind of object that a record is about, and every counter", () => {
+    const kinds = [...readFileSync("../console/src/audit/door.rs", "utf8").matchAll(/^        "[a-z-]+" => "([a-z_]+)",$/gm)].map((m) => m[1]!);
+    const counters = [...(/^ {8}IngestCounters: \{([\s\S]*?)^ {8}\};/m.exec(readFileSync("src/api/schema.d.ts", "utf8"))?.[1] ?? "").matchAll(/^ {12}(\w+)\??: number;/gm)].map((m) => m[1]!);
+    expect(kinds.length).toBeGreaterThan(20);
+    expect(counters.length).toBeGreaterThan(4);
+    for (const words of [zhCN, en]) {
+      expect(kinds.filter((kind) => typeof say(words, `objectKind.${kind}`) !== "string")).toEqual([]);
+      expect(counters.filter((key) => typeof say(words, `ingest.${key}`) !== "string")).toEqual([]);
+    }
+  });
+});
+
 describe("rights", () => {
   it("have a word for every action and role of the console, in both languages", () => {
     expect(actions.length).toBeGreaterThan(25);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
 import { daysOf } from "../src/lib/ranges";
-import { addDays, badRows, clock, minutes, mondayOf, nextRow, shade, toPeriods, toRows, weekday, type Period } from "../src/lib/timetable";
+import { addDays, badRows, clock, minutes, mondayOf, nextRow, shade, timeOf, toPeriods, toRows, weekday, type Period } from "../src/lib/timetable";
 
 const week: Period[] = [
   { day: 1, weeks: "all", number: 1, from_min: 480, to_min: 520, subject: "语文" },
@@ -11,6 +11,13 @@ const week: Period[] = [
   { day: 3, weeks: "all", number: 1, from_min: 490, to_min: 530, subject: "英语" },
   { day: 4, weeks: "all", number: 1, from_min: null, to_min: null, subject: "科学" },
 ];
+
+describe("a time that somebody types", () => {
+  it("is understood as it is said, and what is none is refused", () => {
+    expect(["08:00", "8:05", "800", "1430", "8\uff1a05", " 7.45 ", "9", ""].map(timeOf)).toEqual(["08:00", "08:05", "08:00", "14:30", "08:05", "07:45", "09:00", ""]);
+    expect(["24:00", "8:60", "8:5", "am", "12345", "-1"].map(timeOf)).toEqual([null, null, null, null, null, null]);
+  });
+});
 
 describe("a timetable", () => {
   it("comes back from its table as it went in, a day's own times and the bells' included", () => {

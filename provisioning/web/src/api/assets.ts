@@ -21,7 +21,7 @@ export type Inspection = Schemas["Inspection"];
 export type InspectionResult = Schemas["InspectionResult"];
 
 export const assets = {
-  list: (query: Paged & Place & { kind?: AssetKind; incomplete?: boolean; search?: string; sort?: "place" | "health" }) => call<Schemas["AssetPage"]>("get", "/assets", { query }),
+  list: (query: Paged & Place & { kind?: AssetKind; incomplete?: boolean; search?: string; sort?: string }) => call<Schemas["AssetPage"]>("get", "/assets", { query }),
   change: (id: number, body: AssetChange) => call<Asset>("patch", `/assets/${id}`, { body }),
   create: (body: Schemas["NewAsset"]) => call<Asset>("post", "/assets", { body }),
   equipment: (place: Place) => call<Schemas["Equipment"]>("get", "/equipment", { query: place }),

@@ -17,7 +17,7 @@ export type BandwidthRule = Schemas["BandwidthRule"];
 export type BandwidthFollowed = Schemas["BandwidthFollowed"];
 
 export const bandwidth = {
-  schools: (query: { month: string; region_id?: number; verdict?: LineVerdict; page: number; page_size: number }) => call<Schemas["BandwidthMonthPage"]>("get", "/bandwidth/schools", { query }),
+  schools: (query: { month: string; region_id?: number; school_id?: number; verdict?: LineVerdict; q?: string; sort?: string; page: number; page_size: number }) => call<Schemas["BandwidthMonthPage"]>("get", "/bandwidth/schools", { query }),
   tests: (query: { school_id?: number; month?: string; page: number; page_size: number }) => call<Schemas["BandwidthTestPage"]>("get", "/bandwidth/tests", { query }),
   test: (id: string) => call<BandwidthTest>("get", `/bandwidth/tests/${encodeURIComponent(id)}`),
   start: (school: number, body: Schemas["NewBandwidthTest"]) => call<BandwidthTest>("post", `/schools/${school}/bandwidth-tests`, { body }),

@@ -17,6 +17,7 @@ export type Forecast = Schemas["Forecast"];
 export type SchoolForecast = Schemas["SchoolForecast"];
 export type Receipt = Schemas["Receipt"];
 export type ReceiptState = Schemas["ReceiptState"];
+export type SchoolReceipts = Schemas["SchoolReceipts"];
 export type ReceiptSummary = Schemas["ReceiptSummary"];
 export type ReceiptOutcome = Schemas["ReceiptOutcome"];
 export type Pack = Schemas["Pack"];
@@ -73,7 +74,8 @@ export const lines = {
   setAuthors: (id: number, device_ids: string[]) => ask(client.PUT("/schools/{id}/authors", { ...at(id), body: { device_ids } })),
 };
 
-const PAGE = { page: 1, page_size: 100 };
+/** The most that are told at once; the latest schools come first. */
+const PAGE = { page: 1, page_size: 500 };
 export const forecasts = {
   preview: (body: NewPush) => ask(client.POST("/push-forecast", { params: { query: PAGE }, body })),
   of: (id: number) => ask(client.GET("/pushes/{id}/forecast", { params: { path: { id }, query: PAGE } })),

@@ -16,13 +16,14 @@ export type IncidentTold = Schemas["IncidentTold"];
 export type Alert = Schemas["Alert"];
 export interface Paged { page: number; page_size: number }
 export interface Place { region_id?: number; school_id?: number }
-export interface IncidentQuery extends Paged, Place { open?: boolean; severity?: Severity; cause?: Cause; device_id?: string }
+export interface IncidentQuery extends Paged, Place { open?: boolean; severity?: Severity; cause?: Cause; device_id?: string; q?: string; sort?: string }
 
 export const incidents = {
   list: (query: IncidentQuery) => call<Schemas["IncidentPage"]>("get", "/incidents", { query }),
   get: (id: number) => call<IncidentDetail>("get", `/incidents/${id}`),
   devices: (id: number, query: Paged & { to_see?: boolean }) => call<Schemas["IncidentDevicePage"]>("get", `/incidents/${id}/devices`, { query }),
   acknowledge: (id: number, note: string) => call<IncidentDetail>("post", `/incidents/${id}/acknowledge`, { body: { note } }),
+  giveBack: (id: number) => call<IncidentDetail>("delete", `/incidents/${id}/acknowledge`),
   resolve: (id: number, note: string) => call<IncidentDetail>("post", `/incidents/${id}/resolve`, { body: { note } }),
   note: (id: number, note: string) => call<IncidentDetail>("post", `/incidents/${id}/notes`, { body: { note } }),
   snooze: (id: number, until: string) => call<IncidentDetail>("post", `/incidents/${id}/snooze`, { body: { until } }),
@@ -69,6 +70,7 @@ export const notify = {
   setRecipient: (body: NewRecipient) => call<Recipient>("put", "/notification-recipients", { body }),
   removeRecipient: (id: number) => call<void>("delete", `/notification-recipients/${id}`),
   escalations: () => call<Schemas["Escalations"]>("get", "/escalations"),
+  removeEscalation: (region: number | null) => call<Schemas["Escalations"]>("delete", `/escalations/${region ?? 0}`),
   setEscalation: (body: Escalation) => call<Schemas["Escalations"]>("put", "/escalations", { body }),
   messages: (query: Paged & { state?: string; channel_id?: number; incident_id?: number }) => call<Schemas["NotificationPage"]>("get", "/notifications", { query }),
 };

@@ -2,7 +2,7 @@
 
 import { ask, client } from "./client";
 import { set } from "./query";
-import type { Command, CommandBody, DeviceQuery, LessonQuery, NewPush, NewTicket, PushQuery, RegionKind, SchoolDetail, SchoolKind } from "./types";
+import type { Command, CommandBody, DeviceQuery, LessonMeta, LessonQuery, NewPush, NewTicket, PushDevice, PushQuery, RegionKind, SchoolDetail, SchoolKind } from "./types";
 
 export { account, audit, roles, roster, security, users } from "./people";
 
@@ -59,6 +59,7 @@ export const lessons = {
   list: (query: LessonQuery) => ask(client.GET("/lessons", { params: { query: set(query) } })),
   get: (id: string) => ask(client.GET("/lessons/{id}", at(id))),
   retire: (id: string) => ask(client.DELETE("/lessons/{id}", at(id))),
+  describe: (id: string, version: number, meta: LessonMeta) => ask(client.PATCH("/lessons/{id}/meta", { ...at(id), body: { version, meta } })),
   fileUrl: (id: string, path: string) =>
     `/api/v1/lessons/${encodeURIComponent(id)}/files/${path.split("/").map(encodeURIComponent).join("/")}`,
 };
@@ -66,8 +67,8 @@ export const lessons = {
 export const pushes = {
   list: (query: PushQuery) => ask(client.GET("/pushes", { params: { query: set(query) } })),
   get: (id: number) => ask(client.GET("/pushes/{id}", at(id))),
-  devices: (id: number, query: { page: number; page_size: number }) =>
-    ask(client.GET("/pushes/{id}/devices", { params: { path: { id }, query } })),
+  devices: (id: number, query: { state?: PushDevice["state"]; school_id?: number; page: number; page_size: number }) =>
+    ask(client.GET("/pushes/{id}/devices", { params: { path: { id }, query: set(query) } })),
   create: (body: NewPush) => ask(client.POST("/pushes", { body })),
   withdraw: (id: number) => ask(client.DELETE("/pushes/{id}", at(id))),
 };

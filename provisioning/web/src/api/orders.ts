@@ -22,7 +22,7 @@ export type WorkStep = Schemas["WorkStep"];
 export type VerdictStep = Schemas["VerdictStep"];
 export type OrderChange = Schemas["OrderChange"];
 export type PhotoShows = Schemas["PhotoShows"];
-export interface OrderQuery extends Paged, Place { open?: boolean; state?: OrderState; kind?: Order["kind"]; class?: OrderClass; overdue?: boolean; mine?: boolean; classroom_id?: number; device_id?: string; area_id?: number; from?: string; to?: string }
+export interface OrderQuery extends Paged, Place { open?: boolean; state?: OrderState; kind?: Order["kind"]; class?: OrderClass; overdue?: boolean; mine?: boolean; classroom_id?: number; device_id?: string; area_id?: number; from?: string; to?: string; q?: string; sort?: string }
 export interface Span { from: string; to: string; region_id?: number; area_id?: number }
 
 export const orders = {
@@ -64,4 +64,5 @@ export type WallCode = Schemas["WallCode"];
 export const wallCodes = {
   of: (school: number) => call<WallCode[]>("get", `/schools/${school}/wall-codes`),
   make: (school: number) => call<WallCode[]>("post", `/schools/${school}/wall-codes`),
+  renew: (classroom: number) => call<WallCode>("post", `/classrooms/${classroom}/wall-code`),
 };

@@ -18,7 +18,7 @@ export const account = {
 };
 
 export const users = {
-  list: (query: { q?: string; page: number; page_size?: number }) => ask(client.GET("/users", { params: { query: set(query) } })),
+  list: (query: { q?: string; sort?: string; page: number; page_size?: number }) => ask(client.GET("/users", { params: { query: set(query) } })),
   get: (id: number) => ask(client.GET("/users/{id}", at(id))),
   create: (body: NewUser) => ask(client.POST("/users", { body })),
   change: (id: number, body: ChangeUser) => ask(client.PATCH("/users/{id}", { ...at(id), body })),
@@ -48,4 +48,5 @@ export const security = {
   list: (open: boolean) =>
     ask(client.GET("/security-events", { params: { query: open ? { open: true } : {} } })).then((found) => found.items),
   acknowledge: (id: number) => ask(client.POST("/security-events/{id}/acknowledge", at(id))),
+  takeBack: (id: number) => ask(client.DELETE("/security-events/{id}/acknowledge", at(id))),
 };

@@ -255,7 +255,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The ledger of equipment as a table, with the same filters. */
+        /** The ledger of equipment as a table, with the same filters and order. */
         get: operations["get_assets_export.csv"];
         put?: never;
         post?: never;
@@ -344,7 +344,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The audit log as a table, with the same filters, newest first. What can be checked is `GET /audit/export`. */
+        /** The audit log as a table, with the same filters and order. What can be checked is `GET /audit/export`. */
         get: operations["get_audit_export.csv"];
         put?: never;
         post?: never;
@@ -406,6 +406,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/bandwidth/export.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How each school's line was in a month as a table, with the same filters and order. What proves it is
+         *     `GET /schools/{id}/bandwidth-evidence`.
+         */
+        get: operations["get_bandwidth_export.csv"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/bandwidth/rules": {
         parameters: {
             query?: never;
@@ -431,7 +451,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** How each school's line was in a month, by code. */
+        /** How each school's line was in a month, by code unless `sort` says otherwise. */
         get: operations["get_bandwidth_schools"];
         put?: never;
         post?: never;
@@ -849,7 +869,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * One order to many devices: restart, a notice, or a test of their lines. A dry run says how many devices and classrooms
+         * One order to many devices: restart, off, screen, loudspeaker, lock, a notice, or a test of their lines. A dry run says how many devices and classrooms
          *     that would be; sending needs that number, so that what is confirmed is what happens. The answer names every device.
          */
         post: operations["post_devices_bulk"];
@@ -921,8 +941,29 @@ export interface paths {
         /** Orders given to a device, newest first, at most 200. */
         get: operations["get_devices_id_commands"];
         put?: never;
-        /** Orders something of a device. Sent as soon as the device is there, until it expires. */
+        /**
+         * Orders something of a device. Sent as soon as the device is there, until it expires. Refused where the device said that it
+         *     cannot (`device_cannot`), and in class hours or an exam where it would end a class and is not forced (`command_not_now`); the
+         *     device itself looks once more.
+         */
         post: operations["post_devices_id_commands"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/devices/{id}/commands/{command}/logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The packed log that a command asked for: `tar.zst`, as the device made it, without secrets. Written down who fetched it. */
+        get: operations["get_devices_id_commands_command_logs"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1137,6 +1178,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/escalations/{region}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Takes away what was set for a region, or with 0 for the whole install: what is set above holds there again. */
+        delete: operations["delete_escalations_region"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/events": {
         parameters: {
             query?: never;
@@ -1172,6 +1230,23 @@ export interface paths {
          *     With listening audio and no PIN given, one is made. The answer is the only place where a PIN can be read.
          */
         post: operations["post_exams"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/exams/export.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The list of exams as a table, with the same filters and order. */
+        get: operations["get_exams_export.csv"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1298,6 +1373,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/faults/export.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The list of faults as a table, with the same filters and order. */
+        get: operations["get_faults_export.csv"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/faults/{id}": {
         parameters: {
             query?: never;
@@ -1373,7 +1465,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The list of incidents as a table, with the same filters. */
+        /** The list of incidents as a table, with the same filters and order. */
         get: operations["get_incidents_export.csv"];
         put?: never;
         post?: never;
@@ -1411,7 +1503,8 @@ export interface paths {
         put?: never;
         /** Takes an incident: nobody further up is told any more. */
         post: operations["post_incidents_id_acknowledge"];
-        delete?: never;
+        /** Gives an incident back that somebody took: whoever comes next is told in time. */
+        delete: operations["delete_incidents_id_acknowledge"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1520,6 +1613,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/inspections/export.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The list of inspections as a table, with the same filters and order. */
+        get: operations["get_inspections_export.csv"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/lesson-imports": {
         parameters: {
             query?: never;
@@ -1616,7 +1726,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The list of lessons as a table, with the same filters. */
+        /** The list of lessons as a table, with the same filters and order. */
         get: operations["get_lessons_export.csv"];
         put?: never;
         post?: never;
@@ -1887,6 +1997,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/notices/export.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The list of notices as a table, with the same filters and order. */
+        get: operations["get_notices_export.csv"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/notices/preview": {
         parameters: {
             query?: never;
@@ -2105,7 +2232,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The list of work orders as a table, with the same filters. */
+        /** The list of work orders as a table, with the same filters and order. */
         get: operations["get_orders_export.csv"];
         put?: never;
         post?: never;
@@ -2384,7 +2511,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The list of pushes as a table, with the same filters. */
+        /** The list of pushes as a table, with the same filters and order. */
         get: operations["get_pushes_export.csv"];
         put?: never;
         post?: never;
@@ -2751,6 +2878,23 @@ export interface paths {
         put?: never;
         /** Makes a report of a stretch of time that is over, as a draft. */
         post: operations["post_reports"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/reports/export.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The list of reports as a table, with the same filters and order. What they say is `GET /reports/{id}/file`. */
+        get: operations["get_reports_export.csv"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -3301,7 +3445,8 @@ export interface paths {
         put?: never;
         /** Says that somebody has looked at it. */
         post: operations["post_security_events_id_acknowledge"];
-        delete?: never;
+        /** Says that somebody should look at it after all. */
+        delete: operations["delete_security_events_id_acknowledge"];
         options?: never;
         head?: never;
         patch?: never;
@@ -3369,6 +3514,23 @@ export interface paths {
         };
         /** Which ways of signing in there are. */
         get: operations["get_session_options"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/setup": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is done of the first run, and what is next, as far as the reader reaches. */
+        get: operations["get_setup"];
         put?: never;
         post?: never;
         delete?: never;
@@ -3662,7 +3824,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The list of accounts as a table, with the same filters. */
+        /** The list of accounts as a table, with the same filters and order. */
         get: operations["get_users_export.csv"];
         put?: never;
         post?: never;
@@ -4108,10 +4270,10 @@ export interface components {
             tier: number;
             /**
              * Format: int64
-             * @description The account.
+             * @description The account; when it is set it may be left out for its user name, which is all that many know of it.
              */
-            user_id: number;
-            /** @description Its user name; not needed when it is set. */
+            user_id?: number | null;
+            /** @description Its user name; when it is set, only looked at without `user_id`. */
             username?: string;
         };
         /** @description A school of an area. */
@@ -5118,8 +5280,8 @@ export interface components {
             /** @description Which. */
             device_id: string;
             /**
-             * @description Why it does not get it: `not_found`, `revoked`, `stolen`, `replaced`, `not_allowed`,
-             *     `console_failed`, or the code of what kept the line's test from being ordered.
+             * @description Why it does not get it: `not_found`, `revoked`, `stolen`, `replaced`, `not_allowed`, `device_cannot`, `class_hours`,
+             *     `exam`, `console_failed`, or the code of what kept the line's test from being ordered.
              */
             reason?: string | null;
             /** @description What came of it. */
@@ -5157,6 +5319,45 @@ export interface components {
             forced?: boolean;
             /** @enum {string} */
             kind: "test_bandwidth";
+        } | {
+            /**
+             * Format: int32
+             * @description Seconds to wait first, 0–600.
+             */
+            delay_s: number;
+            /** @description Also in class hours and in an exam. */
+            force?: boolean;
+            /** @enum {string} */
+            kind: "power_off";
+            /** @description Why, 1–200 characters; needed with `force`. */
+            reason?: string;
+        } | {
+            /** @description Also in class hours and in an exam. */
+            force?: boolean;
+            /** @enum {string} */
+            kind: "screen";
+            /** @description Bright. */
+            on: boolean;
+            /** @description Why, 1–200 characters; needed with `force`. */
+            reason?: string;
+        } | {
+            /** @enum {string} */
+            kind: "volume";
+            /** @description Mute or heard. */
+            mute?: boolean | null;
+            /**
+             * Format: int32
+             * @description 0–100.
+             */
+            percent?: number | null;
+        } | {
+            /** @enum {string} */
+            kind: "lock";
+            /** @description What classrooms read, at most 200 characters; needed in class hours. */
+            reason?: string;
+        } | {
+            /** @enum {string} */
+            kind: "unlock";
         };
         /**
          * @description What came of a bulk order on one device.
@@ -5618,6 +5819,7 @@ export interface components {
             issued_at: string;
             /** @description By whom. */
             issued_by: string;
+            logs?: components["schemas"]["CommandLogs"] | null;
             /** @description Why it failed or was rejected. */
             reason?: string | null;
             /** @description Where it is. */
@@ -5652,6 +5854,68 @@ export interface components {
             /** @description At most 80 characters. */
             title: string;
         } | components["schemas"]["BandwidthTest"] | {
+            /**
+             * Format: uint32
+             * @description Seconds to wait first, 0–600, so that a notice can be read.
+             */
+            delay_s: number;
+            /**
+             * @description Also in class hours, in a lesson that plays, and in an exam.
+             * @default false
+             */
+            force: boolean;
+            /** @constant */
+            kind: "power_off";
+            /**
+             * @description Why; needed with `force`, at most 200 characters.
+             * @default
+             */
+            reason: string;
+        } | {
+            /**
+             * @description Dark also in class hours, in a lesson that plays, and in an exam.
+             * @default false
+             */
+            force: boolean;
+            /** @constant */
+            kind: "screen";
+            /** @description Bright. */
+            on: boolean;
+            /**
+             * @description Why; needed with `force`, at most 200 characters.
+             * @default
+             */
+            reason: string;
+        } | {
+            /** @constant */
+            kind: "volume";
+            /** @description Mute or heard; none leaves it as it is. */
+            mute?: boolean | null;
+            /**
+             * Format: uint32
+             * @description Volume, 0–100; none leaves it as it is.
+             */
+            percent?: number | null;
+        } | {
+            /** @constant */
+            kind: "lock";
+            /**
+             * @description What the classroom reads, at most 200 characters; in class hours there must be one.
+             * @default
+             */
+            reason: string;
+        } | {
+            /** @constant */
+            kind: "unlock";
+        } | {
+            /**
+             * Format: uint32
+             * @description Of so many hours, 1–168.
+             */
+            hours: number;
+            /** @constant */
+            kind: "collect_logs";
+        } | {
             /** @constant */
             kind: "unknown";
         };
@@ -5666,6 +5930,26 @@ export interface components {
             reason?: string | null;
             /** @description Which state. */
             state: components["schemas"]["CommandStage"];
+        };
+        /** @description A packed log that a device hands over. */
+        CommandLogs: {
+            /** @description All of it is here and unharmed: it can be fetched. */
+            complete: boolean;
+            /**
+             * Format: int64
+             * @description What is here of it.
+             */
+            have_bytes: number;
+            /**
+             * Format: int64
+             * @description Its length.
+             */
+            total_bytes: number;
+            /**
+             * Format: date-time
+             * @description Until then it is kept.
+             */
+            until: string;
         };
         /**
          * @description Where a command is in its life.
@@ -5757,6 +6041,25 @@ export interface components {
          * @enum {string}
          */
         ConflictState: "conflict" | "kept" | "reassigned";
+        /** @description A board's controls, in its report. */
+        ControlsReport: {
+            /**
+             * @description Kinds of commands that it can do: `reboot`, `notice`, `test_bandwidth`, `power_off`, `screen`, `volume`, `mute`, `lock`,
+             *     `collect_logs`, and what a newer agent knows; at most 32.
+             */
+            abilities: string[];
+            /** @description The player is locked. */
+            locked?: components["schemas"]["LockReport"] | null;
+            /** @description The loudspeaker is mute; none is not known. */
+            muted?: boolean | null;
+            /** @description The screen is bright; none is not known. */
+            screen_on?: boolean | null;
+            /**
+             * Format: uint8
+             * @description Volume of the loudspeaker, 0–100; none is not known.
+             */
+            volume?: number | null;
+        };
         /** @description A program that converts. */
         ConvertTool: {
             /** @description Whether it is here. */
@@ -5882,6 +6185,7 @@ export interface components {
             boot_id?: string | null;
             /** @description Power-ups, newest first, at most 50. */
             boots: components["schemas"]["DeviceBoot"][];
+            controls?: components["schemas"]["ControlsReport"] | null;
             /**
              * @description The rule by which it fetches nothing at the moment although something is missing: `class_hours`, `exam`, `metered`,
              *     `other`.
@@ -6956,6 +7260,11 @@ export interface components {
              */
             schools_total: number;
         };
+        /**
+         * @description What is worth doing once a lesson plays.
+         * @enum {string}
+         */
+        FurtherKind: "people" | "backup" | "channel";
         /** @description A stretch in which nothing came in. */
         Gap: {
             /**
@@ -8059,6 +8368,16 @@ export interface components {
          * @enum {string}
          */
         LivenessReason: "connected" | "lost" | "after_hours" | "never_heard" | "not_watched" | "broker_down" | "line_down" | "silent";
+        /** @description A locked player. */
+        LockReport: {
+            /** @description What the classroom reads; may be empty. */
+            reason: string;
+            /**
+             * Format: date-time
+             * @description Since when, by the board's clock where it could be believed.
+             */
+            since?: string | null;
+        };
         /** @description Maintenance windows, newest first. */
         MaintenancePage: {
             /** @description The rows of this page. */
@@ -11846,6 +12165,109 @@ export interface components {
             local: boolean;
             oidc?: components["schemas"]["OidcOption"] | null;
         };
+        /** @description Where this console is reached. */
+        SetupAddresses: {
+            /** @description HTTPS for boards. */
+            devices_url: string;
+            /** @description `public_host` names this machine alone: no board elsewhere finds it. */
+            local_only: boolean;
+            /** @description Host and port of MQTT for boards. */
+            mqtt: string;
+            /** @description The pages for people; none: only on this machine. */
+            web_url?: string | null;
+        };
+        /** @description One of these, and whether it is done. */
+        SetupFurther: {
+            /** @description Whether it is there. */
+            done: boolean;
+            /** @description Which. */
+            what: components["schemas"]["FurtherKind"];
+        };
+        /** @description A lesson on its way through the review. */
+        SetupLesson: {
+            /** @description The lesson. */
+            id: string;
+            /** @description Where its newest version stands. */
+            state: components["schemas"]["ReviewState"];
+            /** @description Its title. */
+            title: string;
+            waits_for?: components["schemas"]["ReviewStep"] | null;
+        };
+        /** @description How far the install is, as far as the reader reaches: by what is there, nothing is ticked off by hand. */
+        SetupStatus: {
+            /** @description Where boards and people reach this console, by its configuration. */
+            addresses: components["schemas"]["SetupAddresses"];
+            /**
+             * Format: int32
+             * @description Classrooms.
+             */
+            classrooms: number;
+            /**
+             * Format: int32
+             * @description Of these, such as were heard at least once.
+             */
+            devices_heard: number;
+            /**
+             * Format: int32
+             * @description Of these, such as hold a lesson that they should hold.
+             */
+            devices_ready: number;
+            /**
+             * Format: int32
+             * @description Enrolled devices.
+             */
+            devices_total: number;
+            /** @description Not even a region is there. */
+            empty: boolean;
+            /** @description What is worth doing after that; only what the reader may see. */
+            further: components["schemas"]["SetupFurther"][];
+            /**
+             * Format: int32
+             * @description Lessons on offer or under review.
+             */
+            lessons: number;
+            /**
+             * Format: int32
+             * @description Of these, such as can be pushed.
+             */
+            lessons_released: number;
+            next?: components["schemas"]["SetupStepKind"] | null;
+            /**
+             * Format: int32
+             * @description Pushes that stand.
+             */
+            pushes: number;
+            /**
+             * Format: int32
+             * @description Regions.
+             */
+            regions: number;
+            /**
+             * Format: int32
+             * @description Schools.
+             */
+            schools: number;
+            /** @description The steps in their order. */
+            steps: components["schemas"]["SetupStep"][];
+            /**
+             * Format: int32
+             * @description Tickets that are good for a device.
+             */
+            tickets_open: number;
+            waiting_lesson?: components["schemas"]["SetupLesson"] | null;
+        };
+        /** @description A step, and whether it is taken. */
+        SetupStep: {
+            /** @description Whether what it makes is there. */
+            done: boolean;
+            /** @description Which. */
+            step: components["schemas"]["SetupStepKind"];
+        };
+        /**
+         * @description A step of the first run (初次使用向导), in the order in which they are taken.
+         * @enum {string}
+         */
+        SetupStepKind: "county" | "places" | "device" | "lesson" | "push";
         /**
          * @description How grave a finding is.
          * @enum {string}
@@ -13743,8 +14165,11 @@ export interface operations {
                 retired?: boolean;
                 /** @description In tag, brand, model or serial. */
                 search?: string;
-                /** @description How it is sorted. */
-                sort?: "place" | "health";
+                /**
+                 * @description Name of a column, `-` before it turns the order round: `place`, `health`, `kind`, `model`, `tag`, `owner`,
+                 *     `bought_on`, `warranty_until`. Left out: by school and classroom.
+                 */
+                sort?: string;
                 /** @description From 1. */
                 page?: number;
                 /** @description 1–500, default 50. */
@@ -13850,8 +14275,11 @@ export interface operations {
                 retired?: boolean;
                 /** @description In tag, brand, model or serial. */
                 search?: string;
-                /** @description How it is sorted. */
-                sort?: "place" | "health";
+                /**
+                 * @description Name of a column, `-` before it turns the order round: `place`, `health`, `kind`, `model`, `tag`, `owner`,
+                 *     `bought_on`, `warranty_until`. Left out: by school and classroom.
+                 */
+                sort?: string;
                 /** @description From 1. */
                 page?: number;
                 /** @description 1–500, default 50. */
@@ -14014,10 +14442,15 @@ export interface operations {
                 action?: string | null;
                 /** @description This object: its id, or `kind:id`. */
                 object?: string | null;
-                /** @description Text in actor, action, object, address or detail. */
+                /** @description Text in actor, action, object, address, request id or detail. */
                 q?: string | null;
                 /** @description `done`, `refused` or `failed`. */
                 outcome?: string | null;
+                /**
+                 * @description Name of a column, `-` before it turns the order round: `at`, `actor`, `action`, `object`, `place`, `address`,
+                 *     `outcome`. Left out: the newest first.
+                 */
+                sort?: string | null;
                 /** @description Page, from 1. */
                 page?: number | null;
                 /** @description Rows in a page. */
@@ -14056,10 +14489,15 @@ export interface operations {
                 action?: string | null;
                 /** @description This object: its id, or `kind:id`. */
                 object?: string | null;
-                /** @description Text in actor, action, object, address or detail. */
+                /** @description Text in actor, action, object, address, request id or detail. */
                 q?: string | null;
                 /** @description `done`, `refused` or `failed`. */
                 outcome?: string | null;
+                /**
+                 * @description Name of a column, `-` before it turns the order round: `at`, `actor`, `action`, `object`, `place`, `address`,
+                 *     `outcome`. Left out: the newest first.
+                 */
+                sort?: string | null;
                 /** @description Page, from 1. */
                 page?: number | null;
                 /** @description Rows in a page. */
@@ -14098,10 +14536,15 @@ export interface operations {
                 action?: string | null;
                 /** @description This object: its id, or `kind:id`. */
                 object?: string | null;
-                /** @description Text in actor, action, object, address or detail. */
+                /** @description Text in actor, action, object, address, request id or detail. */
                 q?: string | null;
                 /** @description `done`, `refused` or `failed`. */
                 outcome?: string | null;
+                /**
+                 * @description Name of a column, `-` before it turns the order round: `at`, `actor`, `action`, `object`, `place`, `address`,
+                 *     `outcome`. Left out: the newest first.
+                 */
+                sort?: string | null;
                 /** @description Page, from 1. */
                 page?: number | null;
                 /** @description Rows in a page. */
@@ -14255,6 +14698,64 @@ export interface operations {
             422: components["responses"]["InvalidField"];
         };
     };
+    "get_bandwidth_export.csv": {
+        parameters: {
+            query?: {
+                /** @description `2026-11`; built in: the running one. */
+                month?: string;
+                /** @description Schools at and below a region. */
+                region_id?: number;
+                /** @description Only this school. */
+                school_id?: number;
+                /** @description Only with this verdict. */
+                verdict?: components["schemas"]["BandwidthVerdict"];
+                /** @description Part of a school's name or code. */
+                q?: string;
+                /**
+                 * @description Name of a column, `-` before it turns the order round: `code`, `school`, `verdict`, `down`, `up`, `tests`,
+                 *     `doubtful`, `tested_at`. Left out: by code.
+                 */
+                sort?: string;
+                /** @description From 1. */
+                page?: number;
+                /** @description Up to 500. */
+                page_size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_bandwidth_rules: {
         parameters: {
             query?: never;
@@ -14328,8 +14829,17 @@ export interface operations {
                 month?: string;
                 /** @description Schools at and below a region. */
                 region_id?: number;
+                /** @description Only this school. */
+                school_id?: number;
                 /** @description Only with this verdict. */
                 verdict?: components["schemas"]["BandwidthVerdict"];
+                /** @description Part of a school's name or code. */
+                q?: string;
+                /**
+                 * @description Name of a column, `-` before it turns the order round: `code`, `school`, `verdict`, `down`, `up`, `tests`,
+                 *     `doubtful`, `tested_at`. Left out: by code.
+                 */
+                sort?: string;
                 /** @description From 1. */
                 page?: number;
                 /** @description Up to 500. */
@@ -15733,6 +16243,14 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: {
@@ -15744,6 +16262,40 @@ export interface operations {
                 };
             };
             503: components["responses"]["Busy"];
+        };
+    };
+    get_devices_id_commands_command_logs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                command: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zstd": number[];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: components["responses"]["InvalidField"];
         };
     };
     get_devices_id_events: {
@@ -16335,6 +16887,47 @@ export interface operations {
             503: components["responses"]["Busy"];
         };
     };
+    delete_escalations_region: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                region: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Escalations"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: components["responses"]["InvalidField"];
+            503: components["responses"]["Busy"];
+        };
+    };
     get_events: {
         parameters: {
             query?: never;
@@ -16363,6 +16956,13 @@ export interface operations {
                 state?: components["schemas"]["ExamState"];
                 /** @description Only those that hold for this school, those of the regions above it among them. */
                 school_id?: number;
+                /** @description Part of its name or of its place's. */
+                q?: string;
+                /**
+                 * @description Name of a column, `-` before it turns the order round: `name`, `place`, `from`, `to`, `created_at`, `created_by`.
+                 *     Left out: latest begin first.
+                 */
+                sort?: string;
                 /** @description From 1. */
                 page?: number;
                 /** @description 1–500, default 50. */
@@ -16447,6 +17047,60 @@ export interface operations {
                 };
             };
             503: components["responses"]["Busy"];
+        };
+    };
+    "get_exams_export.csv": {
+        parameters: {
+            query?: {
+                /** @description Only these. */
+                state?: components["schemas"]["ExamState"];
+                /** @description Only those that hold for this school, those of the regions above it among them. */
+                school_id?: number;
+                /** @description Part of its name or of its place's. */
+                q?: string;
+                /**
+                 * @description Name of a column, `-` before it turns the order round: `name`, `place`, `from`, `to`, `created_at`, `created_by`.
+                 *     Left out: latest begin first.
+                 */
+                sort?: string;
+                /** @description From 1. */
+                page?: number;
+                /** @description 1–500, default 50. */
+                page_size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     get_exams_id: {
@@ -16758,6 +17412,13 @@ export interface operations {
                 school_id?: number;
                 /** @description Only of this board. */
                 device_id?: string;
+                /** @description Part of school, classroom, note, or of the board's id or serial. */
+                q?: string;
+                /**
+                 * @description Name of a column, `-` before it turns the order round: `class`, `school`, `received_at`, `state`, `since`.
+                 *     Left out: open ones first, then the newest.
+                 */
+                sort?: string;
                 /** @description From 1. */
                 page?: number;
                 /** @description 1–500, default 50. */
@@ -16789,6 +17450,68 @@ export interface operations {
                 };
             };
             422: components["responses"]["InvalidField"];
+        };
+    };
+    "get_faults_export.csv": {
+        parameters: {
+            query?: {
+                /** @description Only those that are (not) open: neither confirmed nor closed. */
+                open?: boolean;
+                /** @description Only in this state: received, under_way, fixed, confirmed, reopened, closed. */
+                state?: components["schemas"]["RepairState"];
+                /** @description Only of this class. */
+                class?: components["schemas"]["FaultClass"];
+                /** @description Only of this region. */
+                region_id?: number;
+                /** @description Only of this school. */
+                school_id?: number;
+                /** @description Only of this board. */
+                device_id?: string;
+                /** @description Part of school, classroom, note, or of the board's id or serial. */
+                q?: string;
+                /**
+                 * @description Name of a column, `-` before it turns the order round: `class`, `school`, `received_at`, `state`, `since`.
+                 *     Left out: open ones first, then the newest.
+                 */
+                sort?: string;
+                /** @description From 1. */
+                page?: number;
+                /** @description 1–500, default 50. */
+                page_size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     get_faults_id: {
@@ -16936,6 +17659,13 @@ export interface operations {
                 from?: string;
                 /** @description Begun before. */
                 to?: string;
+                /** @description Part of a name of its places, or its number. */
+                q?: string;
+                /**
+                 * @description Name of a column, `-` before it turns the order round: `severity`, `place`, `cause`, `devices`, `devices_open`,
+                 *     `began_at`, `resolved_at`, `state`. Left out: open ones first, then the newest.
+                 */
+                sort?: string;
                 /** @description From 1. */
                 page?: number;
                 /** @description 1–500, default 50. */
@@ -16990,6 +17720,13 @@ export interface operations {
                 from?: string;
                 /** @description Begun before. */
                 to?: string;
+                /** @description Part of a name of its places, or its number. */
+                q?: string;
+                /**
+                 * @description Name of a column, `-` before it turns the order round: `severity`, `place`, `cause`, `devices`, `devices_open`,
+                 *     `began_at`, `resolved_at`, `state`. Left out: open ones first, then the newest.
+                 */
+                sort?: string;
                 /** @description From 1. */
                 page?: number;
                 /** @description 1–500, default 50. */
@@ -17107,6 +17844,48 @@ export interface operations {
             };
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["InvalidField"];
+            503: components["responses"]["Busy"];
+        };
+    };
+    delete_incidents_id_acknowledge: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IncidentDetail"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             422: components["responses"]["InvalidField"];
             503: components["responses"]["Busy"];
         };
@@ -17339,6 +18118,8 @@ export interface operations {
                 school_id?: number;
                 /** @description Only of this classroom. */
                 classroom_id?: number;
+                /** @description Name of a column, `-` before it turns the order round: `date`, `school`, `result`, `by`. Left out: the newest first. */
+                sort?: string;
                 /** @description From 1. */
                 page?: number;
                 /** @description 1–500, default 50. */
@@ -17415,6 +18196,65 @@ export interface operations {
                 };
             };
             503: components["responses"]["Busy"];
+        };
+    };
+    "get_inspections_export.csv": {
+        parameters: {
+            query?: {
+                /** @description From this day on. */
+                from?: string;
+                /** @description Up to this day. */
+                to?: string;
+                /** @description Only of this kind. */
+                kind?: "automatic" | "human";
+                /** @description Only with this result. */
+                result?: "pass" | "unknown" | "fail";
+                /** @description Only of this region. */
+                region_id?: number;
+                /** @description Only of this school. */
+                school_id?: number;
+                /** @description Only of this classroom. */
+                classroom_id?: number;
+                /** @description Name of a column, `-` before it turns the order round: `date`, `school`, `result`, `by`. Left out: the newest first. */
+                sort?: string;
+                /** @description From 1. */
+                page?: number;
+                /** @description 1–500, default 50. */
+                page_size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     post_lesson_imports: {
@@ -17642,6 +18482,11 @@ export interface operations {
                 q?: string;
                 /** @description Whether retired ones are listed, too. */
                 retired?: boolean;
+                /**
+                 * @description Name of a column, `-` before it turns the order round: `title`, `subject`, `grade`, `edition`, `item_count`,
+                 *     `size_bytes`, `version`, `review_state`, `owner`, `created_at`. Left out: the newest first.
+                 */
+                sort?: string;
                 /** @description From 1. */
                 page?: number;
                 /** @description 1–500, default 50. */
@@ -17751,6 +18596,11 @@ export interface operations {
                 q?: string;
                 /** @description Whether retired ones are listed, too. */
                 retired?: boolean;
+                /**
+                 * @description Name of a column, `-` before it turns the order round: `title`, `subject`, `grade`, `edition`, `item_count`,
+                 *     `size_bytes`, `version`, `review_state`, `owner`, `created_at`. Left out: the newest first.
+                 */
+                sort?: string;
                 /** @description From 1. */
                 page?: number;
                 /** @description 1–500, default 50. */
@@ -18461,6 +19311,13 @@ export interface operations {
     get_notices: {
         parameters: {
             query?: {
+                /** @description Part of title or text, or of who sent it. */
+                q?: string;
+                /**
+                 * @description Name of a column, `-` before it turns the order round: `title`, `level`, `issued_at`, `issued_by`, `devices`,
+                 *     `shown`. Left out: the newest first.
+                 */
+                sort?: string;
                 /** @description From 1. */
                 page?: number;
                 /** @description 1–500, default 50. */
@@ -18545,6 +19402,56 @@ export interface operations {
                 };
             };
             503: components["responses"]["Busy"];
+        };
+    };
+    "get_notices_export.csv": {
+        parameters: {
+            query?: {
+                /** @description Part of title or text, or of who sent it. */
+                q?: string;
+                /**
+                 * @description Name of a column, `-` before it turns the order round: `title`, `level`, `issued_at`, `issued_by`, `devices`,
+                 *     `shown`. Left out: the newest first.
+                 */
+                sort?: string;
+                /** @description From 1. */
+                page?: number;
+                /** @description 1–500, default 50. */
+                page_size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     post_notices_preview: {
@@ -19084,6 +19991,13 @@ export interface operations {
                 area_id?: number;
                 /** @description Only for this incident and its parts. */
                 incident_id?: number;
+                /** @description Part of title, symptom, school, classroom or who has it, or its number. */
+                q?: string;
+                /**
+                 * @description Name of a column, `-` before it turns the order round: `id`, `title`, `school`, `class`, `assigned`, `opened_at`,
+                 *     `due`, `state`. Left out: open ones first, those due soonest first, then the newest.
+                 */
+                sort?: string;
                 /** @description From 1. */
                 page?: number;
                 /** @description 1–500, default 50. */
@@ -19224,6 +20138,13 @@ export interface operations {
                 area_id?: number;
                 /** @description Only for this incident and its parts. */
                 incident_id?: number;
+                /** @description Part of title, symptom, school, classroom or who has it, or its number. */
+                q?: string;
+                /**
+                 * @description Name of a column, `-` before it turns the order round: `id`, `title`, `school`, `class`, `assigned`, `opened_at`,
+                 *     `due`, `state`. Left out: open ones first, those due soonest first, then the newest.
+                 */
+                sort?: string;
                 /** @description From 1. */
                 page?: number;
                 /** @description 1–500, default 50. */
@@ -20081,6 +21002,13 @@ export interface operations {
             query?: {
                 /** @description Whether withdrawn ones are listed, too; default yes. */
                 withdrawn?: boolean;
+                /** @description Part of the name of where to, of a lesson's title, or of who pushed. */
+                q?: string;
+                /**
+                 * @description Name of a column, `-` before it turns the order round: `target`, `lessons`, `needed_by`, `created_by`, `created_at`,
+                 *     `withdrawn_at`. Left out: the newest first.
+                 */
+                sort?: string;
                 /** @description From 1. */
                 page?: number;
                 /** @description 1–500, default 50. */
@@ -20164,6 +21092,13 @@ export interface operations {
             query?: {
                 /** @description Whether withdrawn ones are listed, too; default yes. */
                 withdrawn?: boolean;
+                /** @description Part of the name of where to, of a lesson's title, or of who pushed. */
+                q?: string;
+                /**
+                 * @description Name of a column, `-` before it turns the order round: `target`, `lessons`, `needed_by`, `created_by`, `created_at`,
+                 *     `withdrawn_at`. Left out: the newest first.
+                 */
+                sort?: string;
                 /** @description From 1. */
                 page?: number;
                 /** @description 1–500, default 50. */
@@ -20266,6 +21201,10 @@ export interface operations {
     get_pushes_id_devices: {
         parameters: {
             query?: {
+                /** @description Only those that are so far. */
+                state?: "ready" | "fetching" | "queued" | "failed" | "waiting";
+                /** @description Only of this school. */
+                school_id?: number;
                 /** @description From 1. */
                 page?: number;
                 /** @description 1–500, default 50. */
@@ -20552,6 +21491,14 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["NotSignedIn"];
             403: components["responses"]["Refused"];
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -21249,6 +22196,13 @@ export interface operations {
                 region_id?: number;
                 /** @description Only of this school. */
                 school_id?: number;
+                /** @description Of a time that begins in this year. */
+                year?: number;
+                /**
+                 * @description Name of a column, `-` before it turns the order round: `from`, `kind`, `place`, `state`, `version`, `made_at`,
+                 *     `made_by`. Left out: the newest time first.
+                 */
+                sort?: string;
                 /** @description From 1. */
                 page?: number;
                 /** @description 1–500, default 50. */
@@ -21325,6 +22279,56 @@ export interface operations {
                 };
             };
             503: components["responses"]["Busy"];
+        };
+    };
+    "get_reports_export.csv": {
+        parameters: {
+            query?: {
+                /** @description Only these. */
+                kind?: "month" | "quarter" | "year";
+                /** @description Only those that stand so. */
+                state?: "draft" | "submitted" | "returned" | "approved" | "frozen";
+                /** @description Only of this region and below. */
+                region_id?: number;
+                /** @description Only of this school. */
+                school_id?: number;
+                /** @description Of a time that begins in this year. */
+                year?: number;
+                /**
+                 * @description Name of a column, `-` before it turns the order round: `from`, `kind`, `place`, `state`, `version`, `made_at`,
+                 *     `made_by`. Left out: the newest time first.
+                 */
+                sort?: string;
+                /** @description From 1. */
+                page?: number;
+                /** @description 1–500, default 50. */
+                page_size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     get_reports_id: {
@@ -22007,6 +23011,14 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["NotSignedIn"];
             403: components["responses"]["Refused"];
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -22847,6 +23859,38 @@ export interface operations {
             503: components["responses"]["Busy"];
         };
     };
+    delete_security_events_id_acknowledge: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: components["responses"]["InvalidField"];
+            503: components["responses"]["Busy"];
+        };
+    };
     get_session: {
         parameters: {
             query?: never;
@@ -23011,6 +24055,27 @@ export interface operations {
                     "application/json": components["schemas"]["SessionOptions"];
                 };
             };
+        };
+    };
+    get_setup: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SetupStatus"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Refused"];
         };
     };
     get_system: {
@@ -23658,6 +24723,11 @@ export interface operations {
             query?: {
                 /** @description Part of a name. */
                 q?: string;
+                /**
+                 * @description Name of a column, `-` before it turns the order round: `username`, `display_name`, `kind`, `disabled`, `totp`,
+                 *     `last_sign_in_at`. Left out: by name for signing in.
+                 */
+                sort?: string;
                 /** @description From 1. */
                 page?: number;
                 /** @description 1–500, default 50. */
@@ -23741,6 +24811,11 @@ export interface operations {
             query?: {
                 /** @description Part of a name. */
                 q?: string;
+                /**
+                 * @description Name of a column, `-` before it turns the order round: `username`, `display_name`, `kind`, `disabled`, `totp`,
+                 *     `last_sign_in_at`. Left out: by name for signing in.
+                 */
+                sort?: string;
                 /** @description From 1. */
                 page?: number;
                 /** @description 1–500, default 50. */

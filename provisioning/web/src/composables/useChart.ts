@@ -8,6 +8,7 @@ export function useChart(box: Ref<HTMLElement | undefined>, option: () => Record
   let chart: EChartsType | null = null;
   let watcher: ResizeObserver | null = null;
   const draw = (): void => {
+    chart?.clear(); // some parts of a drawing keep the size that letters had before
     chart?.setOption(option(), { notMerge: true });
   };
   onMounted(() => {

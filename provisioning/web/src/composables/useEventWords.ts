@@ -45,9 +45,12 @@ export function useEventWords(): { kind: (e: DeviceEvent) => string; say: (e: De
         return t("eventSays.other");
     }
   };
-  const detail = (e: DeviceEvent): string => (kind(e) === "other" ? JSON.stringify(e.what) : text((e.what as Fields).detail));
+  /** A store that makes its first index says so; it is nobody's fault. */
+  const first = (e: DeviceEvent): boolean => e.kind === "storage" && (e.what as Fields).what === "index_rebuilt" && (e.what as Fields).detail === "there was none";
+  const detail = (e: DeviceEvent): string => (first(e) ? t("eventSays.firstIndex") : kind(e) === "other" ? JSON.stringify(e.what) : text((e.what as Fields).detail));
   const weight = (e: DeviceEvent): "" | "watch" | "bad" => {
     const w = e.what as Fields;
+    if (first(e)) return "";
     if (e.kind === "storage" || e.kind === "tamper" || (e.kind === "booted" && ["crash", "watchdog", "thermal"].includes(text(w.reason)))) return "bad";
     return w.unlisted === true || e.kind === "player_error" || (e.kind === "booted" && w.reason === "power_loss") || (e.kind === "link" && w.up === false) ? "watch" : "";
   };

@@ -31,7 +31,7 @@ export function objectPage(row: Pick<AuditRow, "object_kind" | "object">): strin
 /** The actions that leave a record, for the filter: those of the matrix that change something, and what is outside of it. */
 export const WRITES = [
   "session.open", "session.close", "account.own", "users.write", "regions.write", "schools.write", "classrooms.write", "roster.import",
-  "tickets.issue", "claims.decide", "clones.decide", "devices.enrol", "devices.renew", "devices.renewed", "devices.move", "devices.command", "devices.standing", "devices.replace",
+  "tickets.issue", "claims.decide", "clones.decide", "devices.enrol", "devices.renew", "devices.renewed", "devices.move", "devices.command", "devices.logs", "devices.standing", "devices.replace",
   "lessons.write", "lessons.self_check", "lessons.review_first", "lessons.review_second", "lessons.admit", "lessons.release", "lessons.withdraw",
   "backups.write", "backups.download", "restore.decide", "restore.withdrawals", "pushes.write", "packs.write", "packs.receipts", "lines.write", "lines.defaults", "authors.write", "timetables.write", "calendars.defaults", "technician_pin.write", "plans.write", "exams.write", "faults.write", "notices.write", "security.acknowledge",
   "bandwidth.follow", "bandwidth.test", "bandwidth.rules", "alerts.rules", "incidents.write", "maintenance.write", "notifications.write",

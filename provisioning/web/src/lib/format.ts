@@ -16,6 +16,13 @@ export function bytes(value: number | null | undefined): string {
   return `${value < 0 ? "-" : ""}${shown} ${UNITS[unit]}`;
 }
 
+/** The round step of an axis in bytes that is at least `least`: 1, 2, 4, 5, 8, 10 … 512 of a unit; `0` for nothing. */
+export function binaryStep(least: number): number {
+  if (!(least > 0)) return 0;
+  const unit = 1024 ** Math.min(UNITS.length - 1, Math.floor(Math.log(Math.max(1, least)) / Math.log(1024)));
+  return unit * ([1, 2, 4, 5, 8, 10, 16, 20, 25, 32, 40, 50, 64, 80, 100, 128, 160, 200, 256, 320, 400, 512].find((n) => n * unit >= least) ?? 1024);
+}
+
 /** `12.34` → `12 %`; one digit below ten. */
 export function percent(value: number | null | undefined): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
@@ -46,6 +53,9 @@ export function dateTime(value: string | number | null | undefined, seconds = fa
   const time = `${pad(at.getHours())}:${pad(at.getMinutes())}`;
   return seconds ? `${date} ${time}:${pad(at.getSeconds())}` : `${date} ${time}`;
 }
+
+/** A version that counts up, or, where one is named by the second it was made in, that moment: `7`, `2026-11-23 19:38:15`. */
+export const version = (n: number): string => (n > 1e9 ? dateTime(n * 1000, true) : String(n));
 
 export type Span = { unit: "now" | "seconds" | "minutes" | "hours" | "days"; count: number };
 

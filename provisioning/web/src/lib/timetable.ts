@@ -24,6 +24,14 @@ export const minutes = (text: string): number => {
   const [hour = 0, minute = 0] = text.split(":").map(Number);
   return hour * 60 + minute;
 };
+/** What somebody typed as a time of day, `08:00`; empty for nothing, `null` for what is none. */
+export function timeOf(text: string): string | null {
+  const typed = text.trim();
+  if (typed === "") return "";
+  const found = /^(\d{1,2})(?:\s*[:\uff1a.]\s*(\d{2})|(\d{2}))?$/.exec(typed);
+  const min = found ? Number(found[1]) * 60 + Number(found[2] ?? found[3] ?? 0) : 1440;
+  return min < 1440 && Number(found?.[2] ?? found?.[3] ?? 0) < 60 ? clock(min) : null;
+}
 const blank = (): Cell => ({ all: "", odd: "", even: "", split: false });
 const timesOf = (p: Period): Times => (typeof p.from_min === "number" && typeof p.to_min === "number" ? { from_min: p.from_min, to_min: p.to_min } : null);
 const same = (a: Times, b: Times): boolean => a?.from_min === b?.from_min && a?.to_min === b?.to_min;

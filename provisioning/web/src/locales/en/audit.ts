@@ -22,7 +22,7 @@ const en: typeof zhCN = {
     action: "Action",
     actionName: "Name of the action",
     object: "Object",
-    search: "Search details",
+    search: "Details, request id",
     count: "{count} records",
     at: "Time",
     who: "Who",
@@ -51,6 +51,8 @@ const en: typeof zhCN = {
   objectKind: {
     region: "Region", township: "Township", school: "School", classroom: "Classroom", device: "Device", lesson: "Lesson", push: "Push", ticket: "Ticket", batch: "Batch of tickets", user: "Person",
     claim: "Waiting board", clone: "Copied disk", security_event: "Security event", session: "Session", account: "Account", roster: "Roster", command: "Command", grant: "Right",
+    order: "Work order", area: "Area", view: "View", asset: "Equipment", part: "Part", incident: "Incident", report: "Report", inspection: "Inspection", pack: "Lesson disk", alert_rule: "Alert rule",
+    maintenance_window: "Maintenance window", notification_channel: "Way to tell", notification_recipient: "Who is told", bandwidth_rules: "Line standards", bandwidth_settings: "Line tests", trust_root: "Root of trust", backup: "Backup",
   },
   auditAction: {
     session: { open: "sign in", close: "sign out" },

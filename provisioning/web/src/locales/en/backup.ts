@@ -5,9 +5,8 @@ export default {
   },
   backup: {
     title: "Backups",
-    plan: "One every {hours} hours, {keep} are kept, in {folder}.",
-    lastGood: "The last good one: {at}.",
-    never: "No good one was made yet.",
+    fact: { last: "Last good one", every: "One every", keep: "Kept", copies: "{count} copies", folder: "In" },
+    never: "None was made yet",
     overdue: "No good backup for more than {hours} hours; see to it soon.",
     failed: "The backup of {at} failed",
     key: "Only the secret key of this public key opens them (keep it away from the console's machine):",
@@ -29,7 +28,7 @@ export default {
   restore: {
     title: "To be decided after restoring",
     copy: "This console was restored from the backup of {made} (on {at}).",
-    counts: "not heard yet {waiting} · as in the copy {same} · in conflict {conflicts} · left as they are {kept} · reassigned {reassigned}",
+    count: { title: "Devices after restoring", conflicts: "in conflict", waiting: "not heard yet", kept: "left as they are", reassigned: "reassigned", same: "as in the copy" },
     undecided: "{count} devices are ahead of the copy",
     undecidedText: "Until somebody decides, the console changes nothing on them; lessons go on.",
     withdrawalsNewer: "Devices know of lessons withdrawn after the copy. Withdraw those again first, then confirm.",

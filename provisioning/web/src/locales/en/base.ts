@@ -73,15 +73,8 @@ const en: typeof zhCN = {
   },
   overview: {
     note: "Every device of the county, and how lessons are arriving",
-    firstRun: "Getting started",
     done: "done",
     open: "Open",
-    step: {
-      places: { title: "Create regions, schools and classrooms", text: "Devices stand in classrooms; build this tree first." },
-      enrol: { title: "Make a ticket so that a device can enrol", text: "A technician carries the ticket to the device; with it the device gets its own certificate." },
-      lesson: { title: "Upload the first lesson", text: "Video, audio, pictures, PDF, slides or interactive exercises; a lesson may have many files." },
-      push: { title: "Push lessons to a region, school or classroom", text: "Devices fetch them by themselves and play them without a network." },
-    },
     fleet: "Devices",
     allDevices: "All devices",
     onlineOfAll: "online / all devices",
@@ -167,7 +160,7 @@ const en: typeof zhCN = {
     noneText: "Make an enrolment ticket for a classroom; a technician carries it to the device, which then appears here.",
   },
   failure: {
-    disk_full: "No room on the device",
+    disk_full: "No room on the device (a part is kept free); make room",
     signature_refused: "Signature not trusted",
     manifest_invalid: "The lesson's manifest is wrong",
     hash_mismatch: "Fetched content does not match its hash",
@@ -410,7 +403,7 @@ const en: typeof zhCN = {
     noRejectsText: "Everything that devices sent was in order.",
   },
   brokerState: { running: "Running", stopped: "Not running" },
-  ingest: { messages: "Messages", samples_stored: "Health samples stored", samples_repeated: "Repeated samples (ignored)", rejected: "Refused" },
+  ingest: { messages: "Messages", samples_stored: "Health samples stored", samples_repeated: "Repeated samples (ignored)", rejected: "Refused", events_stored: "Events stored", implausible: "Readings that cannot be (dropped)", limited: "Put off, too many at once" },
 };
 
 export default en;

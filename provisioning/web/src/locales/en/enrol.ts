@@ -41,7 +41,7 @@ export default {
     text: "Drop the files of bbt/requests (or a zip of the folder bbt) here.",
     back: "Download the replies, unpack them to the root of the disk, and plug it into the boards again.",
     nothing: "There is no reply to carry back.",
-    drop: "Drop files, or click to choose",
+    drop: "Drop files here, or",
     send: "Handle {count} files",
     done: "{count} issued",
     download: "Download {count} replies (zip)",

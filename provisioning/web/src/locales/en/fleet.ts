@@ -20,7 +20,7 @@ const en: typeof zhCN = {
     booted: "Powered up; before: {reason}", bootedOff: " (off for {time})",
     usb: { attached: "USB device {ids} plugged in ({classes})", detached: "USB device {ids} pulled out", other: "USB device {ids} changed" },
     app: { started: "Program {app} started", ended: "Program {app} ended", other: "Program {app}" },
-    unlisted: "not on the list",
+    firstIndex: "first start, there was no index yet", unlisted: "not on the list",
     tamper: { case_opened: "Case opened", pin_tries: "Technician's PIN tried too often", local_api: "Another page tried the board's API", file_changed: "A file of the agent was changed", other: "Tampering" },
     player_error: "Could not play: {code} (no. {count})", clock_step: "Clock stepped by {seconds} s, by {by}", link: { up: "Link up", down: "Link down" },
     storage: { read_only: "Disk became read-only", corrupt: "A lesson file was damaged and set aside", index_rebuilt: "Index rebuilt", write_failed: "A write failed", other: "Disk fault" },

@@ -48,19 +48,19 @@ const en: typeof zhCN = {
     damage: "Devices affected",
     damageText: "Those not back, or with a fault since, come first",
     toSee: "Only those to visit",
-    noDevices: "No device",
+    noDevices: "No device is affected, or all are in schools that you do not see.",
     lostAt: "Lost", backAt: "Back", stillGone: "Not back", since: "Since then", fine: "Fine",
     history: "What happened", console: "Console",
-    alerts: "Alerts in it", noAlerts: "No alert", rule: "Rule", raised: "Raised", wholeSchool: "Whole school",
-    messages: "Messages", noMessages: "Nobody was told yet",
+    alerts: "Alerts in it", noAlerts: "No alert that you may see.", rule: "Rule", raised: "Raised", wholeSchool: "Whole school",
+    messages: "Messages", noMessages: "Nobody was told yet: what has just begun waits a minute or two until its size is seen; later than that, see “Messages” in the alert settings for who is told.",
   },
   evidence: {
     lost: "{count} lost", were_online: "{count} were online before", rebooted: "{count} rebooted since", power_loss: "{count} of these say power loss",
     same_boot: "{count} are back without a reboot", failed: "{count} rebooted after a fault of their own", away: "{count} are not back",
   },
   incidentStep: {
-    opened: "Began", joined: "More devices joined", cause: "Cause found", acknowledged: "Somebody takes it", snoozed: "Snoozed", note: "Note", told: "Told", escalated: "Next tier told",
-    cleared: "All back", resolved: "Resolved", reopened: "Back again",
+    opened: "Began", joined: "More devices joined", cause: "Cause found", acknowledged: "Somebody takes it", given_back: "Given back", snoozed: "Snoozed", note: "Note", told: "Told", escalated: "Next tier told",
+    cleared: "All back", resolved: "Resolved", reopened: "Back again", window_ended: "Maintenance window over",
   },
   bootReason: { power_loss: "power loss", shutdown: "shut down in order", restart: "told to restart", watchdog: "watchdog", crash: "system crash", thermal: "too hot", unknown: "reason unknown" },
   rule: {
@@ -81,7 +81,8 @@ const en: typeof zhCN = {
     enabled: "On", off: "Off", from: "From",
     source: { built_in: "Built in", install: "Everywhere", region: "Region", school: "School" },
     says: {
-      metric: "{metric} {side} {raise} (clears at {clear})", offline: "should be online and is not", school_lost: "{percent}% lost within 5 min, at least {boards}", event: "{event}: {count} times in {within} min",
+      that: "{event} ({what})",
+      metric: "{metric} {side} {raise} (clears at {clear})", offline: "should be online and is not", school_lost: "{percent}% lost within 5 min, at least {boards}", event: "{event}: {count} times in {within}",
     },
     forSays: "for {min} min",
     test: "Try it", testing: "Looking at the last 7 days …",
@@ -89,7 +90,7 @@ const en: typeof zhCN = {
     testedNone: "Would not have been raised in the last 7 days",
     testedOf: "looked at {looked} of {all}",
     until: "until {at}", notOver: "not over yet",
-    save: "Save rule", saved: "Saved; it holds from now on", removed: "The rule from above holds again", remove: "Back to the rule above", removeSure: "The rule “{name}” from above will hold here.",
+    save: "Save rule", saved: "Saved; it holds from now on", removed: "The rule from above holds again", remove: "Back to the rule above",
   },
   notify: {
     tab: "Notification",
@@ -116,7 +117,7 @@ const en: typeof zhCN = {
   maintenance: {
     tab: "Maintenance windows", note: "Nobody is told of incidents that begin in a window; they are recorded all the same.",
     new: "New window", when: "When", reason: "Why", active: "Now", planned: "Planned", over: "Over", cancelled: "Cancelled",
-    cancel: "Cancel", cancelSure: "Cancel this window? Incidents are told again from then on.", made: "Set", took: "Cancelled", none: "No window", by: "Set by",
+    cancel: "Cancel", made: "Set", took: "Cancelled", none: "No window", by: "Set by",
   },
 };
 export default en;

@@ -49,6 +49,7 @@ const en: typeof zhCN = {
     school: "School", print: "Print", make: "Make missing codes", made: "Made", none: "This school has no codes yet",
     noUrl: "The console does not know its own address, so no code can be drawn. Set public_url in console.toml.",
     scan: "Something broken? Scan to report", how: "Scan, choose what is wrong; no name is asked", foot: "{school} · county maintenance",
+    renew: "New code", renewOf: "A new code for {room}", renewText: "The label on the wall stops working at once; print the new one and put it up. Only needed where the old code is being misused.", renewed: "A new code was made; print this label again",
     size: "Per page", choose: "Choose a school first", qr: "Code of {room}",
   },
   phone: {

@@ -87,7 +87,7 @@ export default {
     uptime: "{n} s after power-up",
     nothingTold: "This board told nothing.",
   },
-  verdict: { silent: "Silent", allowed_audio: "Sound (allowed listening)", not_muted: "Could not be muted", unknown: "Unknown", running: "Still on" },
+  verdict: { silent: "Silent", allowed_audio: "Sound (allowed listening)", not_muted: "Could not be muted", unknown: "Unknown", running: "No result yet" },
   doubt: { no_record: "The board told nothing: it was off, or has not been online since", not_closed: "The record has no end: the board went off and has not been online since", not_checked: "The board could not ask its loudspeaker", chain_broken: "The record contradicts itself and proves nothing" },
   chain: { intact: "Intact", partial: "Partly checked", broken: "Altered" },
   silenceKind: {

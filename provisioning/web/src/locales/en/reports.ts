@@ -2,7 +2,7 @@ import type zhCN from "../zh-CN/reports";
 
 /** Reports, registers, indicators, the data catalogue. */
 const en: typeof zhCN = {
-  page: { reports: "Reports", report: "Report", registers: "Registers" },
+  page: { reports: "Reports", report: "Report", reportPreview: "Running time", registers: "Registers" },
   right: { reports: { read: "See reports, registers and the data catalogue", write: "Make, submit and correct reports", review: "Approve, return and freeze reports" } },
   reportKind: { month: "Monthly", quarter: "Quarterly", year: "Yearly" },
   reportName: { month: "Monthly report {year}-{month}", quarter: "Quarterly report {year} Q{quarter}", year: "Yearly report {year}" },
@@ -11,7 +11,7 @@ const en: typeof zhCN = {
   report: {
     note: "Figures come from the boards themselves and go up school → county → city; every number opens its rows",
     tab: { reports: "Reports", indicators: "Indicators", manual: "Typed in", data: "Data catalogue and export" },
-    kind: "Kind", anyKind: "All kinds", anyState: "All states", count: "{count} reports", what: "Report", version: "Version", versionN: "Version {n}", madeAt: "Made",
+    year: "Year", anyYear: "All years", kind: "Kind", anyKind: "All kinds", anyState: "All states", count: "{count} reports", what: "Report", version: "Version", versionN: "Version {n}", madeAt: "Made",
     new: "New report", make: "Make", made: "Made", anyDay: "Any day in it", noMatch: "No such report", none: "No report yet", noneText: "Choose a place and a month; a month without data says so.",
     madeBy: "made by {who}, {at}", refresh: "Work out anew", submit: "Submit", return: "Return", approve: "Approve", freeze: "Freeze", correct: "Correct",
     did: { refresh: "Worked out anew", submit: "Submitted", approve: "Approved", freeze: "Frozen and signed", return: "Returned", correct: "A correction was opened" },
@@ -24,6 +24,11 @@ const en: typeof zhCN = {
     row: "Row", numerator: "Numerator", denominator: "Denominator", formula: "Formula", source: "Source", manual: "typed in", dictionary: "Dictionary {version}, {count} indicators", searchIndicator: "Find an indicator",
     manualText: "What boards cannot know is typed in by schools and marked so in reports.", over: "to", from: "Where it is from", saved: "Saved", setBy: "set by {who}, {at}",
     schema: "Schema version {version}", table: "Table", about: "What it holds", columns: "{count} columns", dated: "by day", download: "Export",
+  },
+  preview: {
+    note: "What the report of the running month, quarter or year would say up to yesterday; kept nowhere, cannot be submitted",
+    kind: { month: "This month", quarter: "This quarter", year: "This year" }, place: "Choose a region or school", placeText: "It is worked out at once from everything up to yesterday.",
+    until: "{place}, {name}: {from} to {until}", kept: "This preview is not kept and cannot be submitted; the report itself can be made under “Reports” once {to} is over.",
   },
   register: {
     note: "Written from what happened, nothing typed; a school year prints as it is",

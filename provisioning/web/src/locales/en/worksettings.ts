@@ -31,7 +31,7 @@ const en: typeof zhCN = {
     tolerance: "Tolerance", toleranceText: "Measuring errs: so much below the target still meets it (0–10%).", saved: "Version {version} of the rules holds now", save: "Save as a new version", none: "No rules yet", sameYear: "Each year stands once.",
   },
   escalate: {
-    place: "Where", everywhere: "Everywhere (where nothing else is set)", builtIn: "built in", add: "Set for a region", never: "never", minutes: "{count} min", change: "Change", title: "When the next tier is told", zero: "0: never.", saved: "Saved; it holds from now on",
+    place: "Where", everywhere: "Everywhere (where nothing else is set)", builtIn: "built in", add: "Set for a region", never: "never", minutes: "{count} min", remove: "Remove", removed: "{place}: removed, what is set above holds", change: "Change", title: "When the next tier is told", zero: "0: never.", saved: "Saved; it holds from now on",
   },
   inspect: {
     title: "Record an inspection", note: "Note each point that you look at; leave out what you did not see.", room: "Classroom", rest: "All others in order", value: "What you saw (optional)", result: "Result of {point}", chosen: "{count} points noted", order: "Order {id}", save: "Record", saved: "Recorded", savedOrder: "Recorded, and an order was opened", look: "See the order",

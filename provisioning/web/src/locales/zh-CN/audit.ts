@@ -20,7 +20,7 @@ export default {
     action: "操作",
     actionName: "操作代号",
     object: "对象",
-    search: "搜索详情",
+    search: "搜索详情、请求编号",
     count: "共 {count} 条",
     at: "时间",
     who: "谁",
@@ -49,6 +49,8 @@ export default {
   objectKind: {
     region: "区域", township: "乡镇", school: "学校", classroom: "教室", device: "终端", lesson: "课程", push: "推送", ticket: "注册码", batch: "注册码批次", user: "人员",
     claim: "待注册终端", clone: "复制盘", security_event: "安全事件", session: "登录", account: "账户", roster: "名册", command: "指令", grant: "权限",
+    order: "工单", area: "片区", view: "视图", asset: "资产", part: "备件", incident: "事件", report: "报表", inspection: "巡检", pack: "课件盘", alert_rule: "告警规则",
+    maintenance_window: "维护时段", notification_channel: "通知渠道", notification_recipient: "通知对象", bandwidth_rules: "宽带标准", bandwidth_settings: "宽带检测", trust_root: "信任根", backup: "备份",
   },
   auditAction: {
     session: { open: "登录", close: "退出" },

@@ -5,9 +5,8 @@ export default {
   },
   backup: {
     title: "备份",
-    plan: "每 {hours} 小时备份一次，保留 {keep} 份，存放在 {folder}。",
-    lastGood: "最近一次成功：{at}。",
-    never: "还没有成功备份过。",
+    fact: { last: "最近一次成功", every: "每隔", keep: "保留", copies: "{count} 份", folder: "存放在" },
+    never: "还没有成功备份过",
     overdue: "超过 {hours} 小时没有成功的备份，请尽快处理。",
     failed: "{at} 的备份没有成功",
     key: "备份只能用这个公钥对应的私钥打开（私钥不要放在控制台主机上）：",
@@ -29,7 +28,7 @@ export default {
   restore: {
     title: "恢复后需要决定的事",
     copy: "这个控制台是用 {made} 的备份恢复的（恢复于 {at}）。",
-    counts: "还没联系上 {waiting} 台 · 与备份一致 {same} 台 · 有冲突 {conflicts} 台 · 保持不动 {kept} 台 · 已按控制台重新下发 {reassigned} 台",
+    count: { title: "恢复后的终端", conflicts: "有冲突", waiting: "还没联系上", kept: "保持不动", reassigned: "已重新下发", same: "与备份一致" },
     undecided: "{count} 台终端的内容比备份新",
     undecidedText: "在有人决定之前，控制台不会改动这些终端上的课程，课堂照常使用。",
     withdrawalsNewer: "有终端知道备份之后下架的课程。请先把那些课程重新下架，再确认。",

@@ -71,15 +71,8 @@ export default {
   },
   overview: {
     note: "全县终端与课程送达情况",
-    firstRun: "开始使用",
     done: "已完成",
     open: "去做",
-    step: {
-      places: { title: "建立区域、学校和教室", text: "终端都装在教室里；先把这棵树建好。" },
-      enrol: { title: "为教室签发注册码，让终端注册", text: "技术人员把注册码带到终端上，终端凭它领取自己的证书。" },
-      lesson: { title: "上传第一节课", text: "视频、音频、图片、PDF、演示文稿或互动课件，一节课可以有多个文件。" },
-      push: { title: "把课程推送到区域、学校或教室", text: "推送后终端自动下载；断网也能播放。" },
-    },
     fleet: "终端",
     allDevices: "查看全部终端",
     onlineOfAll: "在线 / 全部终端",
@@ -165,7 +158,7 @@ export default {
     noneText: "为教室签发注册码，由技术人员带到终端上；注册后终端会出现在这里。",
   },
   failure: {
-    disk_full: "终端空间不足",
+    disk_full: "终端空间不足（系统要留一部分不用），请腾出空间",
     signature_refused: "签名不被信任",
     manifest_invalid: "课程清单有误",
     hash_mismatch: "下载内容校验不符",
@@ -408,5 +401,5 @@ export default {
     noRejectsText: "终端发来的消息全部正常。",
   },
   brokerState: { running: "运行中", stopped: "未运行" },
-  ingest: { messages: "收到消息", samples_stored: "健康数据入库（条）", samples_repeated: "重复的健康数据（已忽略）", rejected: "拒收" },
+  ingest: { messages: "收到消息", samples_stored: "健康数据入库（条）", samples_repeated: "重复的健康数据（已忽略）", rejected: "拒收", events_stored: "事件入库（条）", implausible: "不可信的读数（已丢弃）", limited: "因过多而推迟" },
 };

@@ -41,7 +41,7 @@ export default {
     text: "把 U 盘 bbt/requests 里的文件（或整个 bbt 文件夹压缩成的 zip）拖到这里。",
     back: "下载答复，解压到 U 盘根目录，再把 U 盘插回终端。",
     nothing: "没有可以带回的答复。",
-    drop: "拖入文件，或点击选择",
+    drop: "把文件拖到这里，或",
     send: "处理 {count} 个文件",
     done: "{count} 台已签发",
     download: "下载 {count} 份答复（zip）",

@@ -18,7 +18,7 @@ export default {
     booted: "开机，此前{reason}", bootedOff: "（关了 {time}）",
     usb: { attached: "插入 USB 设备 {ids}（{classes}）", detached: "拔出 USB 设备 {ids}", other: "USB 设备 {ids} 有变化" },
     app: { started: "启动程序 {app}", ended: "程序 {app} 结束", other: "程序 {app}" },
-    unlisted: "不在允许清单里",
+    unlisted: "不在允许清单里", firstIndex: "第一次启动，还没有索引",
     tamper: { case_opened: "机箱被打开", pin_tries: "技术员 PIN 试错太多", local_api: "其他网页试图操作终端", file_changed: "程序文件被改动", other: "异常操作" },
     player_error: "播放不了：{code}（第 {count} 次）", clock_step: "时钟变动 {seconds} 秒，来自{by}", link: { up: "网络接通", down: "网络断开" },
     storage: { read_only: "磁盘变为只读", corrupt: "课程文件损坏，已隔离", index_rebuilt: "索引重建", write_failed: "写入失败", other: "磁盘异常" },

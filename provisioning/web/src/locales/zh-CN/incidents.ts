@@ -46,19 +46,19 @@ export default {
     damage: "受影响的终端",
     damageText: "没有恢复的、恢复后又有毛病的排在前面",
     toSee: "只看要去现场的",
-    noDevices: "没有终端",
+    noDevices: "没有终端受影响，或者都在您看不到的学校。",
     lostAt: "失联", backAt: "恢复", stillGone: "没有恢复", since: "恢复之后", fine: "正常",
     history: "经过", console: "控制台",
-    alerts: "包含的告警", noAlerts: "没有告警", rule: "规则", raised: "触发", wholeSchool: "全校",
-    messages: "通知", noMessages: "还没有通知任何人",
+    alerts: "包含的告警", noAlerts: "没有您能看到的告警。", rule: "规则", raised: "触发", wholeSchool: "全校",
+    messages: "通知", noMessages: "还没有通知任何人：刚发生的要等一两分钟看清范围；一直没有，请在“告警设置”的“通知”里看有没有人收。",
   },
   evidence: {
     lost: "{count} 台失联", were_online: "之前 {count} 台在线", rebooted: "{count} 台恢复后重新开过机", power_loss: "其中 {count} 台说是断电",
     same_boot: "{count} 台恢复后没有关过机", failed: "{count} 台自身故障后重启", away: "{count} 台还没有恢复",
   },
   incidentStep: {
-    opened: "开始", joined: "又有终端加入", cause: "判断出原因", acknowledged: "有人处理", snoozed: "暂停通知", note: "备注", told: "已通知", escalated: "通知上一级",
-    cleared: "全部恢复", resolved: "结束", reopened: "又出现了",
+    opened: "开始", joined: "又有终端加入", cause: "判断出原因", acknowledged: "有人处理", given_back: "不再处理", snoozed: "暂停通知", note: "备注", told: "已通知", escalated: "通知上一级",
+    cleared: "全部恢复", resolved: "结束", reopened: "又出现了", window_ended: "维护时段结束",
   },
   bootReason: { power_loss: "断电", shutdown: "正常关机", restart: "按指令重启", watchdog: "看门狗重启", crash: "系统崩溃", thermal: "过热保护", unknown: "原因不明" },
   rule: {
@@ -79,7 +79,8 @@ export default {
     enabled: "启用", off: "已停用", from: "来自",
     source: { built_in: "内置", install: "全部", region: "区域", school: "学校" },
     says: {
-      metric: "{metric} {side} {raise}（回到 {clear} 恢复）", offline: "该在线却不在", school_lost: "5 分钟内失联 {percent}%、至少 {boards} 台", event: "{event}：{within} 分钟内 {count} 次",
+      that: "{event}（{what}）",
+      metric: "{metric} {side} {raise}（回到 {clear} 恢复）", offline: "该在线却不在", school_lost: "5 分钟内失联 {percent}%、至少 {boards} 台", event: "{event}：{within}内 {count} 次",
     },
     forSays: "持续 {min} 分钟",
     test: "试一试", testing: "正在查看近 7 天……",
@@ -87,7 +88,7 @@ export default {
     testedNone: "近 7 天一次也不会触发",
     testedOf: "看了 {looked} 台，共 {all} 台",
     until: "到 {at}", notOver: "还没有恢复",
-    save: "保存规则", saved: "规则已保存，马上生效", removed: "已恢复为上一级的规则", remove: "恢复为上一级", removeSure: "恢复后，这里按上一级的规则“{name}”执行。",
+    save: "保存规则", saved: "规则已保存，马上生效", removed: "已恢复为上一级的规则", remove: "恢复为上一级",
   },
   notify: {
     tab: "通知",
@@ -114,6 +115,6 @@ export default {
   maintenance: {
     tab: "维护时段", note: "维护时段内开始的事件不通知任何人，照样记录。",
     new: "新建维护时段", when: "时间", reason: "原因", active: "正在维护", planned: "未开始", over: "已结束", cancelled: "已取消",
-    cancel: "取消", cancelSure: "取消这个维护时段？之后的事件会照常通知。", made: "已设置", took: "已取消", none: "没有维护时段", by: "设置人",
+    cancel: "取消", made: "已设置", took: "已取消", none: "没有维护时段", by: "设置人",
   },
 };

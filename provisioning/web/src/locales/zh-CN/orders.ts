@@ -47,6 +47,7 @@ export default {
     school: "学校", print: "打印", make: "为没有的教室生成", made: "已生成", none: "这所学校还没有二维码",
     noUrl: "控制台还不知道自己的访问地址，二维码不能生成。请先在 console.toml 里设置 public_url。",
     scan: "设备坏了？扫码报修", how: "用手机扫码，选一下毛病就行，不用填姓名", foot: "{school} · 县电教部门维护",
+    renew: "换码", renewOf: "{room} 换一个二维码", renewText: "换码以后，墙上贴着的旧码就扫不开了，要把新的打印出来贴上。旧码被人拍走乱用时才需要换。", renewed: "已换成新码，请重新打印这一张",
     size: "每页几张", choose: "先选学校", qr: "{room} 报修二维码",
   },
   phone: {

@@ -87,7 +87,7 @@ export default {
     uptime: "开机后 {n} 秒",
     nothingTold: "这台终端没有上报任何记录。",
   },
-  verdict: { silent: "静默", allowed_audio: "有声（允许的听力）", not_muted: "未能静音", unknown: "未知", running: "进行中" },
+  verdict: { silent: "静默", allowed_audio: "有声（允许的听力）", not_muted: "未能静音", unknown: "未知", running: "还没有结果" },
   doubt: { no_record: "终端没有上报：可能没开机，或之后没有联网", not_closed: "记录没有结束：终端中途断电，之后没有联网", not_checked: "终端查不到喇叭是否静音", chain_broken: "记录前后矛盾，不能作为证据" },
   chain: { intact: "完整", partial: "部分可校验", broken: "被改动" },
   silenceKind: {

@@ -1,6 +1,6 @@
 /** 报表、登记簿、指标、数据目录。 */
 export default {
-  page: { reports: "报表", report: "报表", registers: "登记簿" },
+  page: { reports: "报表", report: "报表", reportPreview: "本期预览", registers: "登记簿" },
   right: { reports: { read: "查看报表、登记簿和数据目录", write: "生成、上报和更正报表", review: "审核、退回和冻结报表" } },
   reportKind: { month: "月报", quarter: "季报", year: "年报" },
   reportName: { month: "{year} 年 {month} 月月报", quarter: "{year} 年第 {quarter} 季度季报", year: "{year} 年年报" },
@@ -9,7 +9,7 @@ export default {
   report: {
     note: "数据由终端自动上报，校→县→市逐级审核；每个数字都能打开它的明细",
     tab: { reports: "报表", indicators: "指标字典", manual: "人工填报", data: "数据目录与导出" },
-    kind: "种类", anyKind: "全部种类", anyState: "全部状态", count: "共 {count} 份", what: "报表", version: "版本", versionN: "第 {n} 版", madeAt: "生成",
+    year: "年份", anyYear: "全部年份", kind: "种类", anyKind: "全部种类", anyState: "全部状态", count: "共 {count} 份", what: "报表", version: "版本", versionN: "第 {n} 版", madeAt: "生成",
     new: "新建报表", make: "生成", made: "报表已生成", anyDay: "其中任意一天", noMatch: "没有符合条件的报表", none: "还没有报表", noneText: "选好区域或学校和月份，一键生成；没有数据的月份也会如实写明。",
     madeBy: "{who} 生成于 {at}", refresh: "重新计算", submit: "上报", return: "退回", approve: "审核通过", freeze: "冻结", correct: "更正",
     did: { refresh: "已重新计算", submit: "已上报", approve: "已审核通过", freeze: "已冻结并签名", return: "已退回", correct: "已开出更正版本" },
@@ -22,6 +22,11 @@ export default {
     row: "明细", numerator: "分子", denominator: "分母", formula: "算法", source: "依据", manual: "人工填报", dictionary: "字典 {version}，{count} 个指标", searchIndicator: "搜索指标",
     manualText: "终端无法知道的数字由学校填写，报表里都标明“人工填报”。", over: "比", from: "数据来源", saved: "已保存", setBy: "{who} 填于 {at}",
     schema: "结构版本 {version}", table: "表", about: "内容", columns: "{count} 列", dated: "按日期", download: "导出",
+  },
+  preview: {
+    note: "这个月、这个季度、这一年到昨天为止，报表会是什么样；只看不存，不能上报",
+    kind: { month: "本月", quarter: "本季度", year: "本年" }, place: "选择区域或学校", placeText: "选好以后，马上按到昨天为止的数据算出来。",
+    until: "{place} {name}：{from} 到 {until}", kept: "这份预览没有保存，也不能上报；{to} 过完以后，才能在“报表”里生成正式的一份。",
   },
   register: {
     note: "由实际发生的事件自动生成，不用手工登记；一学年可以直接打印",

@@ -29,7 +29,7 @@ export default {
     tolerance: "允许误差", toleranceText: "检测本身会有误差：比标准低这么多仍算达标（0–10%）。", saved: "第 {version} 版标准已生效", save: "存为新的一版", none: "还没有标准", sameYear: "同一年只能有一条。",
   },
   escalate: {
-    place: "哪里", everywhere: "全部（没有单独设定的区域）", builtIn: "内置", add: "为一个区域单独设定", never: "不升级", minutes: "{count} 分钟", change: "修改", title: "多久没人处理就通知上一级", zero: "填 0 表示不升级。", saved: "已保存，马上生效",
+    place: "哪里", everywhere: "全部（没有单独设定的区域）", builtIn: "内置", add: "为一个区域单独设定", never: "不升级", minutes: "{count} 分钟", remove: "取消单独设定", removed: "{place}：已取消，按上一级的设定办", change: "修改", title: "多久没人处理就通知上一级", zero: "填 0 表示不升级。", saved: "已保存，马上生效",
   },
   inspect: {
     title: "登记巡检", note: "到了现场，看一项记一项；没有看的不用选。", room: "教室", rest: "其余都正常", value: "看到什么（可以不填）", result: "{point}的结果", chosen: "已记 {count} 项", order: "工单 {id}", save: "登记", saved: "巡检已登记", savedOrder: "巡检已登记，并开了工单", look: "查看工单",
