@@ -1,33 +1,18 @@
 // Opens every page of the console whose data is full of scripts and formulas, every tab on it, and says what happened.
 //   node hostile_strings.mjs, with BBT_URL, BBT_USER, BBT_PASSWORD, BBT_IDS (ids by page) and BBT_MORE (further addresses)
 // The pages are those of the router: a new one that is not opened here is told as a fault.
-import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { fileURLToPath } from "node:url";
 
-const web = fileURLToPath(new URL("../../provisioning/web/", import.meta.url));
+import { addresses, web } from "./browser.mjs";
+
 const { chromium } = createRequire(`${web}package.json`)("playwright-core");
 const { BBT_URL: base, BBT_USER: user, BBT_PASSWORD: password } = process.env;
 const ids = JSON.parse(process.env.BBT_IDS);
 const ARGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 
-/** Addresses by the name of their route. */
-function addresses() {
-  const text = readFileSync(`${web}src/router.ts`, "utf8");
-  const found = [];
-  for (const [, path, name] of text.matchAll(/path: "([^"]*)", name: "([^"]+)"/g)) {
-    const whole = path.startsWith("/") ? path : `/${path}`;
-    if (whole.includes("*")) found.push("/no/such/page");
-    else if (!whole.includes(":")) found.push(whole);
-    else if (ids[name] === undefined) faults.push(`the page ${name} (${whole}) is not opened: no id of it in hostile_strings.rs`);
-    else found.push(whole.replace(/:\w+(\([^)]*\))?/, ids[name]));
-  }
-  return found;
-}
-
 const faults = [];
 const shown = new Set();
-const pages = addresses().concat(JSON.parse(process.env.BBT_MORE));
+const pages = addresses(ids, (name, path) => faults.push(`the page ${name} (${path}) is not opened: no id of it in hostile_strings.rs`)).map((one) => one.path).concat(JSON.parse(process.env.BBT_MORE));
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ARGS });
 const context = await browser.newContext({ locale: "zh-CN", timezoneId: "Asia/Shanghai", viewport: { width: 1600, height: 1000 } });
 await context.addInitScript(() => {

@@ -73,6 +73,8 @@ async fn a_first_day_by_the_page_alone() -> Result<()> {
 
     println!("{}", node("school-day.mjs", &[])?);
     println!("{}", node("lists-day.mjs", &[])?);
+    println!("{}", node("keyboard-day.mjs", &[])?);
+    println!("{}", node("help-day.mjs", &[])?);
     let (others, requests) = new_boards(&county, &classrooms[0])?;
     println!("{}", node("screenshots.mjs", &[])?);
     let pictures = fs::read_dir(&out)?

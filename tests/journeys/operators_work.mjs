@@ -2,49 +2,17 @@
 // Says what it does; its last line is one JSON object of what was seen. Judging what the console holds is the test's part.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { dirname, extname, join } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
 
-const web = join(dirname(fileURLToPath(import.meta.url)), "../../provisioning/web");
-const { chromium } = createRequire(pathToFileURL(join(web, "package.json")))("playwright-core");
+import { button, choose, get, onFailure, PNG, sayer, start } from "./browser.mjs";
+
 const [out] = process.argv.slice(2);
 const { BBT_URL: base, BBT_USER: user = "admin", BBT_PASSWORD: password, BBT_HOOK: hook, BBT_SCHOOL: school } = process.env;
-const PNG = Buffer.from("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC", "base64");
 const seen = { errors: [] };
-const began = Date.now();
-const say = (text) => console.log(`${((Date.now() - began) / 1000).toFixed(1)} s  ${text}`);
+const say = sayer();
+const { browser, open, signIn, picture } = await start(base, seen.errors, out);
 
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"] });
-async function open(options = {}) {
-  const page = await (await browser.newContext({ locale: "zh-CN", timezoneId: "Asia/Shanghai", viewport: { width: 1280, height: 800 }, acceptDownloads: true, ...options })).newPage();
-  page.setDefaultTimeout(15_000);
-  // Pages of another folder than those in the console, while one works on them.
-  if (process.env.BBT_PAGES) await page.route((url) => !url.pathname.startsWith("/api/"), (route) => { const file = join(process.env.BBT_PAGES, new URL(route.request().url()).pathname); route.fulfill({ path: extname(file) ? file : join(process.env.BBT_PAGES, "index.html") }); });
-  page.on("pageerror", (e) => seen.errors.push(`script error: ${e.message}`));
-  page.on("request", (r) => { const url = new URL(r.url()); if (/^https?:$/.test(url.protocol) && url.origin !== new URL(base).origin) seen.errors.push(`request left the console: ${r.url()}`); });
-  return page;
-}
-async function signIn(page, name, word) {
-  await page.goto(`${base}/sign-in`);
-  await page.fill("#username", name);
-  await page.fill("#password", word);
-  await page.keyboard.press("Enter");
-  await page.waitForURL((url) => !url.pathname.includes("sign-in"));
-}
-const button = (within, name) => within.getByRole("button", { name, exact: true }).first();
-/** Chooses in a list that opens below the body. */
-async function choose(page, label, option, within = page) {
-  await within.locator(".el-select__wrapper", { has: page.getByRole("combobox", { name: label, exact: true }) }).first().click();
-  const found = page.locator(".el-select-dropdown__item:visible", { hasText: option }).first();
-  await found.click();
-  await found.waitFor({ state: "hidden", timeout: 1_000 }).catch(() => {}); // one of several stays open
-}
-const picture = (page, name) => page.screenshot({ path: join(out, `${name}.png`) });
-const get = (page, path) => page.evaluate(async (p) => (await fetch(`/api/v1${p}`)).json(), path);
-
-process.on("uncaughtException", async (cause) => { await picture(page, "failed").catch(() => {}); console.error(cause.stack.split("\n").filter((line) => !/^ +- /.test(line)).slice(0, 12).join("\n")); process.exit(1); });
 const page = await open();
+onFailure(() => picture(page, "failed"));
 const dialog = page.getByRole("dialog");
 await signIn(page, user, password);
 const where = (await get(page, `/schools/${school}`)).name;

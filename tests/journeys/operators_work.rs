@@ -9,24 +9,14 @@
 
 mod common;
 
-use std::{
-    fs,
-    io::Write as _,
-    path::Path,
-    process::Command,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{fs, io::Write as _, path::Path, process::Command, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use system_tests::{
     fleet::{self, Fleet, Load},
+    hook::Hook,
     stand::{Bins, ConsoleStand},
-};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpListener,
 };
 
 /// Two schools of 25 and 5 boards.
@@ -67,7 +57,8 @@ async fn an_operators_work_by_the_page() -> Result<()> {
         "grants": [{ "role": "overseer", "region_id": region }],
     });
     console.post("/users", overseer).await?;
-    let (hook, told) = webhook().await?;
+    let hook = Hook::start().await?;
+    let to = hook.url.clone();
 
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("operators-work");
     let _ = fs::remove_dir_all(&out);
@@ -81,7 +72,7 @@ async fn an_operators_work_by_the_page() -> Result<()> {
             .env("BBT_URL", url)
             .env("BBT_USER", "admin")
             .env("BBT_PASSWORD", password)
-            .env("BBT_HOOK", hook)
+            .env("BBT_HOOK", to)
             .env("BBT_SCHOOL", school.to_string())
             .output()
     })
@@ -167,7 +158,7 @@ async fn an_operators_work_by_the_page() -> Result<()> {
     );
 
     // The incident was taken before people are told of one, so the group has the test message alone.
-    let told = told.lock().unwrap().clone();
+    let told = hook.told();
     assert!(
         told.iter().any(|body| body.contains(r#""reason":"test""#)),
         "{told:?}"
@@ -175,44 +166,4 @@ async fn an_operators_work_by_the_page() -> Result<()> {
     running.stop().await;
     stand.process()?.check_alive()?;
     Ok(())
-}
-
-/// A server that takes every message: its address, and what it was told.
-async fn webhook() -> Result<(String, Arc<Mutex<Vec<String>>>)> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let url = format!("http://{}/hook?key=secret-of-the-robot", listener.local_addr()?);
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let list = Arc::clone(&told);
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let list = Arc::clone(&list);
-            tokio::spawn(async move {
-                let mut text = Vec::new();
-                let mut part = [0u8; 4096];
-                loop {
-                    let Ok(read @ 1..) = stream.read(&mut part).await else {
-                        return;
-                    };
-                    text.extend_from_slice(&part[..read]);
-                    let all = String::from_utf8_lossy(&text);
-                    let Some((head, body)) = all.split_once("\r\n\r\n") else {
-                        continue;
-                    };
-                    let length = head.lines().find_map(|line| {
-                        let (name, value) = line.split_once(':')?;
-                        name.eq_ignore_ascii_case("content-length")
-                            .then(|| value.trim().parse::<usize>().ok())?
-                    });
-                    if body.len() >= length.unwrap_or(0) {
-                        list.lock().unwrap().push(body.to_owned());
-                        let _ = stream
-                            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok")
-                            .await;
-                        return;
-                    }
-                }
-            });
-        }
-    });
-    Ok((url, told))
 }

@@ -1,13 +1,16 @@
 //! A fleet of simulated devices: real certificates of the console's own authority, real MQTT 5 over TLS, one summary a minute,
-//! each kept until the console's word for it. Light enough that thousands run in one process; not an agent.
+//! each kept until the console's word for it. Orders are answered, lessons "arrive" without a byte being moved. Light enough that
+//! thousands run in one process; not an agent.
 //!
 //! Certificates come over the same door as a board's (ticket, HTTPS enrolment) and are kept in a file, so that a second run
 //! begins where the first ended.
 
 mod device;
 mod mqtt;
+mod obey;
 
 use std::{
+    collections::HashSet,
     fs,
     net::SocketAddr,
     path::Path,
@@ -294,6 +297,7 @@ pub fn run(fleet: &Fleet, load: &Load) -> Result<Running> {
     let mut devices = JoinSet::new();
     let count = fleet.devices.len().max(1);
     let started = Instant::now();
+    let mut schools = HashSet::new();
     for (n, identity) in fleet.devices.iter().enumerate() {
         let chain = CertificateDer::pem_slice_iter(identity.certificate_pem.as_bytes())
             .collect::<Result<Vec<_>, _>>()?;
@@ -307,6 +311,7 @@ pub fn run(fleet: &Fleet, load: &Load) -> Result<Running> {
         let one = device::Device {
             id: identity.device_id.clone(),
             number: n,
+            first_of_school: schools.insert(identity.school),
             tls: Arc::new(tls),
             load: load.clone(),
             stats: Arc::clone(&stats),

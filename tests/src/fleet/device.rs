@@ -1,4 +1,5 @@
-//! One simulated device: comes, says what it is, sends a summary now and then, comes again when it is thrown out.
+//! One simulated device: comes, says what it is, sends a summary now and then, does what it is told, "fetches" what it is given,
+//! comes again when it is thrown out.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -17,13 +18,14 @@ use serde_json::{Value, json};
 use tokio::{
     net::TcpSocket,
     sync::{mpsc, watch},
-    time::{MissedTickBehavior, interval_at, sleep, timeout},
+    time::{MissedTickBehavior, interval_at, sleep, sleep_until, timeout},
 };
 use tokio_rustls::TlsConnector;
 
 use super::{
     Load, Stats,
     mqtt::{self, Connect, Packet},
+    obey::{Held, Wanted},
 };
 
 const KEEP_ALIVE_S: u16 = 60;
@@ -36,6 +38,8 @@ const AGAIN: Duration = Duration::from_secs(90);
 pub(super) struct Device {
     pub(super) id: String,
     pub(super) number: usize,
+    /// It fetches over the school's line what the school's other boards then take from it.
+    pub(super) first_of_school: bool,
     pub(super) tls: Arc<ClientConfig>,
     pub(super) load: Load,
     pub(super) stats: Arc<Stats>,
@@ -53,6 +57,7 @@ struct Memory {
     born: Instant,
     seq: u64,
     waiting: BTreeMap<u64, Sample>,
+    held: Held,
 }
 
 impl Device {
@@ -63,6 +68,7 @@ impl Device {
             born: Instant::now(),
             seq: 0,
             waiting: BTreeMap::new(),
+            held: Held::default(),
         };
         let mut wait = self.first;
         let mut failures = 0u32;
@@ -181,8 +187,15 @@ impl Device {
         let mut pings = interval_at((Instant::now() + ping).into(), ping);
         let mut unacknowledged: HashMap<u16, Instant> = HashMap::new();
         let mut packet_id = 10u16;
+        let mut next_id = move || {
+            packet_id = if packet_id > 60_000 { 10 } else { packet_id + 1 };
+            packet_id
+        };
+        // What it was given, and when it has it.
+        let mut coming: Option<(tokio::time::Instant, Wanted)> = None;
         let mut stopped = self.stopped.clone();
         loop {
+            let arrives = coming.as_ref().map(|(at, _)| *at);
             tokio::select! {
                 () = told_to_stop(&mut stopped) => {
                     mqtt::send(&mut writer, &mqtt::DISCONNECT).await?;
@@ -190,12 +203,24 @@ impl Device {
                 }
                 _ = summaries.tick() => {
                     self.look(memory);
-                    let Some(batch) = self.batch(memory) else { continue };
-                    packet_id = if packet_id > 60_000 { 10 } else { packet_id + 1 };
-                    let packet = mqtt::publish(packet_id, &self.topic("telemetry"), batch.to_string().as_bytes(), false);
-                    unacknowledged.insert(packet_id, Instant::now());
-                    mqtt::send(&mut writer, &packet).await?;
-                    self.stats.batches.fetch_add(1, Ordering::Relaxed);
+                    let id = next_id();
+                    if let Some(packet) = self.summary(memory, id) {
+                        unacknowledged.insert(id, Instant::now());
+                        mqtt::send(&mut writer, &packet).await?;
+                    }
+                }
+                () = sleep_until(arrives.unwrap_or_else(tokio::time::Instant::now)), if arrives.is_some() => {
+                    let Some((_, wanted)) = coming.take() else { continue };
+                    memory.held.take(wanted, self.first_of_school);
+                    // The summary says over which way it came, the report that it is there.
+                    self.look(memory);
+                    let id = next_id();
+                    if let Some(packet) = self.summary(memory, id) {
+                        unacknowledged.insert(id, Instant::now());
+                        mqtt::send(&mut writer, &packet).await?;
+                    }
+                    let report = self.report(memory).to_string();
+                    mqtt::send(&mut writer, &mqtt::publish(next_id(), &self.topic("report"), report.as_bytes(), true)).await?;
                 }
                 _ = pings.tick() => mqtt::send(&mut writer, &mqtt::PING).await?,
                 packet = told.recv() => match packet.context("the reader ended")?? {
@@ -204,8 +229,19 @@ impl Device {
                         if let Some(id) = id {
                             mqtt::send(&mut writer, &mqtt::acknowledge(id)).await?;
                         }
-                        if topic.ends_with("/ack") {
-                            self.acknowledged(memory, &payload)?;
+                        match topic.rsplit('/').next() {
+                            Some("ack") => self.acknowledged(memory, &payload)?,
+                            Some("command") => for said in memory.held.obey(&payload)? {
+                                let status = json!({ "id": said.id, "device_id": self.id, "boot_id": memory.boot, "state": said.state });
+                                let packet = mqtt::publish(next_id(), &self.topic("status"), status.to_string().as_bytes(), false);
+                                mqtt::send(&mut writer, &packet).await?;
+                            },
+                            Some("assignment") => if let Some(wanted) = memory.held.wanted(&payload)? {
+                                // Neighbours do not all finish in the same moment.
+                                let takes = Duration::from_millis(400 + (self.number as u64 * 7_919) % 1_200);
+                                coming = Some((tokio::time::Instant::now() + takes, wanted));
+                            },
+                            _ => {}
                         }
                     }
                     Packet::Acknowledged { id } => {
@@ -228,6 +264,8 @@ impl Device {
             .wrapping_mul(7_919)
             .wrapping_add(self.number as u64 * 104_729);
         let part = |span: u64, shift: u32| ((n >> shift) ^ n) % span;
+        let (fetched, from_neighbours) = memory.held.moved();
+        let lessons = memory.held.lessons.len();
         let body = json!({
             "boot_id": memory.boot,
             "seq": memory.seq,
@@ -247,8 +285,10 @@ impl Device {
                 "network_tx_bytes": part(1 << 18, 2),
                 "link_mbps": 1000,
                 "agent_rss_bytes": 60u64 << 20,
-                "lessons_ready": 0,
-                "lessons_assigned": 0,
+                "lessons_ready": lessons,
+                "lessons_assigned": lessons,
+                "fetched_bytes": fetched,
+                "lan_in_bytes": from_neighbours,
                 "peers": 11,
                 "screen_on_s": 60,
                 "gateway_rtt_ms": part(30, 6) as f64 / 10.0,
@@ -262,6 +302,18 @@ impl Device {
                 memory.waiting.pop_first();
             }
         }
+    }
+
+    /// A packet of what waits, if anything does.
+    fn summary(&self, memory: &mut Memory, id: u16) -> Option<Vec<u8>> {
+        let batch = self.batch(memory)?.to_string();
+        self.stats.batches.fetch_add(1, Ordering::Relaxed);
+        Some(mqtt::publish(
+            id,
+            &self.topic("telemetry"),
+            batch.as_bytes(),
+            false,
+        ))
     }
 
     fn batch(&self, memory: &mut Memory) -> Option<Value> {
@@ -297,10 +349,11 @@ impl Device {
     }
 
     fn report(&self, memory: &Memory) -> Value {
+        let held = &memory.held;
         json!({
-            "device_id": self.id, "boot_id": memory.boot, "generation": now_ms(), "assignment_generation": 0,
-            "agent_version": "0.0.0-sim", "board": "generic-x86", "lessons": [],
-            "disk": { "total_bytes": 64u64 << 30, "free_bytes": 20u64 << 30, "lesson_bytes": 0 },
+            "device_id": self.id, "boot_id": memory.boot, "generation": now_ms(), "assignment_generation": held.generation,
+            "agent_version": "0.0.0-sim", "board": "generic-x86", "lessons": held.statuses(),
+            "disk": { "total_bytes": 64u64 << 30, "free_bytes": 20u64 << 30, "lesson_bytes": held.bytes() },
         })
     }
 }

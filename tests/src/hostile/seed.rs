@@ -309,6 +309,8 @@ impl Seed<'_> {
             "disk": { "total_bytes": 64_u64 << 30, "free_bytes": 1_u64 << 20, "lesson_bytes": 0 },
             "player_urls": [format!("javascript:bbtHit=7//{}", raw("url", 60)), raw("url", 60)],
             "peer": { "addresses": [raw("address", 60)], "port": 8010 },
+            "controls": { "abilities": ["reboot", "notice", "test_bandwidth", "lock", raw("ability", 60)],
+                "locked": { "reason": raw("lock", 190) } },
         });
         board.publish("report", hardware, &report)?;
         let events = [

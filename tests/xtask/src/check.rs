@@ -1,11 +1,14 @@
 //! `cargo xtask test`: every check and every test, in the order in which they fail soonest.
 
-use std::{process::Command, time::Instant};
+use std::{
+    process::{Command, Stdio},
+    time::Instant,
+};
 
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::{
-    built, queue, setup,
+    built, mcu, queue, setup,
     sh::{self, answers, cargo, root},
 };
 
@@ -64,6 +67,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let start = Instant::now();
     setup::everything()?;
     let mut notes = Vec::new();
+    let mut passed = queue::Passed::default();
     if !options.only_tests {
         step("format", || sh::run(cargo().args(["fmt", "--all", "--check"])))?;
         step("licences, bans, sources, advisories", || deny(&mut notes))?;
@@ -92,6 +96,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         setup::npm(&web, &["test"])?;
         setup::npm(&root().join("agent/daemon/player-ui"), &["run", "check"])
     })?;
+    step("board controller, in QEMU", || mcu::in_test(&mut notes))?;
     let mut built = None;
     step("build", || {
         built = Some(built::everything()?);
@@ -101,21 +106,38 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     // Now, so that one that would be left out is told before anything has run.
     let journeys = built.journeys(&[])?;
     step("tests", || {
-        notes.extend(queue::run(built.crates(), 1, &built.logs())?);
+        passed.add(queue::run(built.crates(), 1, &built.logs())?);
         Ok(())
     })?;
     step("examples in the documentation", || {
-        run_cargo(&["test", "--workspace", "--doc", "--quiet"])
+        passed.tests += examples()?;
+        Ok(())
     })?;
     step("house and journeys", || {
-        notes.extend(queue::run(journeys, options.jobs, &built.logs())?);
+        passed.add(queue::run(journeys, options.jobs, &built.logs())?);
         Ok(())
     })?;
     println!("\n== all green in {} s", start.elapsed().as_secs());
-    for note in notes {
+    for note in notes.iter().chain(&passed.notes) {
         println!("   note: {note}");
     }
+    println!("{}", passed.line());
     Ok(())
+}
+
+/// Runs the examples in the documentation; what they say is shown only when one fails. Gives how many passed.
+fn examples() -> Result<u32> {
+    let said = cargo()
+        .args(["test", "--workspace", "--doc", "--quiet"])
+        .stderr(Stdio::inherit())
+        .output()
+        .context("Failed to start cargo")?;
+    let text = String::from_utf8_lossy(&said.stdout);
+    if !said.status.success() {
+        print!("{text}");
+        bail!("an example in the documentation failed ({})", said.status);
+    }
+    Ok(queue::Counts::of(&text).passed)
 }
 
 fn run_cargo(args: &[&str]) -> Result<()> {

@@ -4,7 +4,9 @@
 mod bench;
 mod built;
 mod check;
+mod county5k;
 mod demo;
+mod mcu;
 mod queue;
 mod schemathesis;
 mod setup;
@@ -38,8 +40,12 @@ enum Command {
     },
     /// A console and simulated devices at it (real certificates, real MQTT), until Ctrl-C.
     Fleet(bench::fleet::Options),
+    /// The journey `console_county` with 5,000 boards, then how soon pages are of use and how long narrowed lists take.
+    County5k(county5k::Options),
     /// The agent while its console cannot be reached: its memory over two hours.
     Soak(soak::Options),
+    /// The board controller's program: built, measured, and shown in QEMU.
+    Mcu,
     /// Cases made from the API document, against a real console with two counties, as everybody; see docs/src/security/controls.md.
     Schemathesis(schemathesis::Args),
     /// Figures, printed side by side; nothing is asserted.
@@ -61,7 +67,9 @@ fn main() -> std::process::ExitCode {
                 .args(args),
         ),
         Command::Fleet(options) => bench::fleet::stay(&options),
+        Command::County5k(options) => county5k::run(&options),
         Command::Soak(options) => soak::run(&options),
+        Command::Mcu => mcu::run_all(),
         Command::Schemathesis(args) => schemathesis::run(args),
         Command::Bench { which } => bench::run(which),
     };

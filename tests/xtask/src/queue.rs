@@ -50,18 +50,40 @@ struct Done {
     log: PathBuf,
 }
 
+/// What ran and passed.
+#[derive(Debug, Default)]
+pub(crate) struct Passed {
+    /// Tests.
+    pub tests: u32,
+    /// What could not be shown on this machine, in the tests' own words.
+    pub notes: Vec<String>,
+}
+
+impl Passed {
+    /// Takes another's in.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.tests += other.tests;
+        self.notes.extend(other.notes);
+    }
+
+    /// As a test program of Rust says it, for whoever counts by that line.
+    pub(crate) fn line(&self) -> String {
+        format!("test result: ok. {} passed; 0 failed; 0 ignored", self.tests)
+    }
+}
+
 /// How a test says that it left something out, at the beginning of a line.
 const NOT_SHOWN: &str = "NOT SHOWN: ";
 
 /// Runs them all, in their order, `at_once` at a time, then one by one those that need quiet. What they say goes to files in
-/// `logs`. All run even if one fails; then this fails. Gives what could not be shown on this machine.
-pub(crate) fn run(jobs: Vec<Job>, at_once: usize, logs: &Path) -> Result<Vec<String>> {
+/// `logs`. All run even if one fails; then this fails.
+pub(crate) fn run(jobs: Vec<Job>, at_once: usize, logs: &Path) -> Result<Passed> {
     ensure!(at_once > 0, "at least one at once");
     fs::create_dir_all(logs).with_context(|| format!("Failed to make {}", logs.display()))?;
     tokio::runtime::Runtime::new()?.block_on(all(jobs, at_once, logs))
 }
 
-async fn all(jobs: Vec<Job>, at_once: usize, logs: &Path) -> Result<Vec<String>> {
+async fn all(jobs: Vec<Job>, at_once: usize, logs: &Path) -> Result<Passed> {
     let start = Instant::now();
     let count = jobs.len();
     let (alone, together): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| job.alone);
@@ -81,9 +103,19 @@ async fn all(jobs: Vec<Job>, at_once: usize, logs: &Path) -> Result<Vec<String>>
         work.as_secs()
     );
     let failed: Vec<_> = done.iter().filter(|done| done.result.is_err()).collect();
+    let tests = done.iter().filter_map(|done| done.result.as_ref().ok()).sum();
     if failed.is_empty() {
-        return Ok(done.into_iter().flat_map(|done| done.notes).collect());
+        let passed = Passed {
+            tests,
+            notes: done.into_iter().flat_map(|done| done.notes).collect(),
+        };
+        println!("   {}", passed.line());
+        return Ok(passed);
     }
+    println!(
+        "   test result: FAILED. {tests} passed; {} programs failed",
+        failed.len()
+    );
     let list: Vec<_> = failed
         .iter()
         .map(|done| format!("{} ({})", done.name, done.log.display()))
@@ -208,14 +240,14 @@ async fn attempt(job: &Job, log: &Path) -> Result<u32> {
 
 /// What the test programs' last lines say.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Counts {
+pub(crate) struct Counts {
     ran: bool,
-    passed: u32,
+    pub passed: u32,
     ignored: u32,
 }
 
 impl Counts {
-    fn of(said: &str) -> Self {
+    pub(crate) fn of(said: &str) -> Self {
         let mut counts = Self::default();
         // With `--nocapture` the words of a test may stand before it on the same line.
         for (_, line) in said.lines().filter_map(|line| line.split_once("test result: ")) {
@@ -276,8 +308,9 @@ mod tests {
     fn what_was_not_shown_is_told() {
         let logs = folder("notes");
         let script = format!("echo 'test x ... NOT SHOWN: a disc; no drive'; {GOOD}");
-        let notes = run(vec![job("some", &script), job("other", GOOD)], 2, &logs).unwrap();
-        assert_eq!(notes, ["NOT SHOWN: a disc; no drive"]);
+        let passed = run(vec![job("some", &script), job("other", GOOD)], 2, &logs).unwrap();
+        assert_eq!(passed.notes, ["NOT SHOWN: a disc; no drive"]);
+        assert_eq!(passed.line(), "test result: ok. 4 passed; 0 failed; 0 ignored");
         fs::remove_dir_all(logs).unwrap();
     }
 

@@ -346,6 +346,17 @@ fn old_engine() -> Result<()> {
         .arg("-ldl"))
 }
 
+/// What shows the board controller's program.
+pub(crate) fn for_mcu() -> Result<()> {
+    let qemu = Need {
+        program: "qemu-system-arm",
+        args: &["--version"],
+        package: "qemu-system-arm",
+        why: "is the board controller's chip",
+    };
+    install([qemu].iter().filter(|need| !is_there(need)))
+}
+
 /// What the benches beside other programs need.
 pub(crate) fn for_peers() -> Result<()> {
     install(PEERS.iter().filter(|need| !is_there(need)))?;
@@ -483,6 +494,10 @@ fn pages() -> Result<()> {
         web.join("index.html"),
         web.join("package-lock.json"),
         web.join("vite.config.ts"),
+        // The help beside each page, and the book that the console carries.
+        web.join("help"),
+        web.join("dev/help.ts"),
+        root().join("docs/src"),
     ];
     if newest(&sources) > newest(&[web.join("dist/index.html")]) {
         println!("-- the operators' page");

@@ -1,5 +1,6 @@
-//! What boards that hold their lessons say when nothing happens: bytes on the school's line of three kinds of board at the same
-//! time, by a capture: with a full bucket of the line's budget, with an empty one, and one that loses power all the time.
+//! What boards that hold their lessons say when nothing happens: bytes on the school's line by a capture, of boards with a full
+//! bucket of the line's budget and with an empty one, side by side; then of some that lose power again and again. Those come
+//! by themselves: with each of them the school's plan may change, which every board of the school gets.
 
 use std::{
     collections::BTreeMap,
@@ -35,10 +36,13 @@ pub(crate) struct Options {
     /// Minutes between two power cuts.
     #[arg(long, default_value_t = 3)]
     cycle: u64,
+    /// Power cuts of each board that loses power.
+    #[arg(long, default_value_t = 3)]
+    cuts: u64,
 }
 
-/// Seconds after the boards were started in which nothing is counted.
-const SETTLE_S: u64 = 45;
+/// Seconds after the boards were started in which nothing is counted: what the first minutes cost is the power-up's.
+const SETTLE_S: u64 = 240;
 /// Bytes of one device in a month.
 const BUDGET: f64 = 10e6;
 /// What the budget's bucket gives out in 30 days, by the agent's own count.
@@ -150,56 +154,43 @@ async fn measure(school: &School, ours: &mut Ours, options: &Options) -> Result<
     let steady = || of(Kind::Full).chain(of(Kind::Empty));
     let before = counted(&mut steady())?;
     let capture = Capture::start(&school.console)?;
-    let mut cuts = 0;
-    for minute in 1..=options.minutes {
-        // The cuts of the minute are at its beginning; none in the last ones, so that each has its time.
-        if (minute - 1) % options.cycle == 0 && minute + options.cycle <= options.minutes + 1 {
-            cuts += 1;
-            for board in of(Kind::Cut) {
-                let board = &mut ours.boards[board];
-                board.kill();
-                power_up(board, cuts)?;
-                board.start()?;
-            }
-        }
-        tokio::time::sleep(Duration::from_secs(60)).await;
-    }
+    tokio::time::sleep(Duration::from_secs(options.minutes * 60)).await;
     let flows = capture.stop_with_bytes()?;
     let after = counted(&mut steady())?;
-
-    let minutes = options.minutes as f64;
-    let mut rates = [0.0; 3];
-    for (kind, rate) in Kind::ALL.into_iter().zip(&mut rates) {
-        let passed = passed(school, &flows, of(kind));
-        let bytes: u64 = passed.values().map(|passed| passed.bytes).sum();
-        let packets: u64 = passed.values().map(|passed| passed.packets).sum();
-        let each = minutes * options.boards as f64;
-        *rate = bytes as f64 / each;
-        println!(
-            "{}: {:.0} B a minute and board (Ethernet headers counted; {:.0} without), {:.1} packets",
-            kind.name(),
-            *rate,
-            (bytes - packets * 14) as f64 / each,
-            packets as f64 / each
-        );
-        for (port, passed) in passed {
-            println!("  {port}: {} packets, {} B", passed.packets, passed.bytes);
-        }
-    }
-    let [full, empty, cut] = rates;
+    let [full, empty] =
+        [Kind::Full, Kind::Empty].map(|kind| told(school, &flows, kind, of(kind), options.minutes));
     let itself: f64 = after
         .iter()
         .zip(&before)
         .map(|(after, before)| after - before)
         .sum();
-    let captured = (full + empty) * minutes * options.boards as f64;
+    let captured = (full + empty) * options.minutes as f64 * options.boards as f64;
     let ratio = captured / itself.max(1.0);
     println!(
         "counted by the boards themselves: {itself:.0} B of {captured:.0} B captured; captured ÷ counted {ratio:.3}"
     );
+
+    let capture = Capture::start(&school.console)?;
+    for cut in 1..=options.cuts {
+        for board in of(Kind::Cut) {
+            let board = &mut ours.boards[board];
+            board.kill();
+            power_up(board, cut)?;
+            board.start()?;
+        }
+        tokio::time::sleep(Duration::from_secs(options.cycle * 60)).await;
+    }
+    let flows = capture.stop_with_bytes()?;
+    let rate = told(
+        school,
+        &flows,
+        Kind::Cut,
+        of(Kind::Cut),
+        options.cuts * options.cycle,
+    );
     // Each with the minutes after it, less what these cost at rest.
-    let power_up = (cut * minutes / cuts as f64 - empty * options.cycle as f64).max(0.0);
-    println!("a power-up: {power_up:.0} B ({cuts} for each board)");
+    let power_up = ((rate - empty) * options.cycle as f64).max(0.0);
+    println!("a power-up: {power_up:.0} B ({} for each board)", options.cuts);
     let day = 480.0;
     let months = [
         ("22 days of 8 h, a power-up each", 22.0 * (power_up + day * full)),
@@ -220,6 +211,31 @@ async fn measure(school: &School, ours: &mut Ours, options: &Options) -> Result<
         println!("{what}: {:.2} MB (budget {:.0} MB)", bytes / 1e6, BUDGET / 1e6);
     }
     Ok(())
+}
+
+/// Prints what boards of a kind and the console said to each other; bytes a minute and board.
+fn told(
+    school: &School,
+    flows: &BTreeMap<Flow, Passed>,
+    kind: Kind,
+    boards: std::ops::Range<usize>,
+    minutes: u64,
+) -> f64 {
+    let each = (minutes.max(1) * boards.len() as u64) as f64;
+    let passed = passed(school, flows, boards);
+    let bytes: u64 = passed.values().map(|passed| passed.bytes).sum();
+    let packets: u64 = passed.values().map(|passed| passed.packets).sum();
+    println!(
+        "{}: {:.0} B a minute and board (Ethernet headers counted; {:.0} without), {:.1} packets",
+        kind.name(),
+        bytes as f64 / each,
+        bytes.saturating_sub(packets * 14) as f64 / each,
+        packets as f64 / each
+    );
+    for (port, passed) in passed {
+        println!("  {port}: {} packets, {} B", passed.packets, passed.bytes);
+    }
+    bytes as f64 / each
 }
 
 /// What these boards and the console said to each other, by port.
