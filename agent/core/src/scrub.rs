@@ -69,7 +69,8 @@ fn is_secret(key: &str) -> bool {
     WORDS.iter().any(|word| key.contains(word)) || LAST.contains(&last)
 }
 
-/// `key = "value"`, `key=value`, `"key":"value"`, `key: value`: the value goes where the key is one of a secret.
+/// `key = "value"`, `key=value`, `"key":"value"`, `key: value`: the value goes where the key is one of a secret. Quotation marks
+/// may be escaped, however often: JSON within a string of JSON.
 fn values(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
     let mut rest = line;
@@ -77,21 +78,24 @@ fn values(line: &str) -> String {
         let (before, after) = rest.split_at(at);
         let mark = &after[..1];
         let after = &after[1..];
-        let bare = before.trim_end().trim_end_matches('"');
+        let bare = before.trim_end().trim_end_matches(['"', '\\']);
         let begins = bare
             .rfind(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-' | '.')))
             .map_or(0, |at| at + bare[at..].chars().next().map_or(1, char::len_utf8));
-        let key = &bare[begins..];
+        let (left, key) = bare.split_at(begins);
+        // `\n` before a word, as JSON writes the end of a line.
+        let second = key.strip_prefix(['n', 'r', 't']).filter(|_| left.ends_with('\\'));
+        let key = second.filter(|second| is_secret(second)).unwrap_or(key);
         out.push_str(before);
         out.push_str(mark);
         rest = after;
-        if key.is_empty() || !is_secret(key) {
+        if !is_secret(key) {
             continue;
         }
         let space = rest.len() - rest.trim_start().len();
         let value = &rest[space..];
-        let long = match value.strip_prefix('"') {
-            Some(inner) => inner.find('"').map_or(value.len(), |end| end + 2),
+        let long = match quoted(value) {
+            Some(long) => long,
             // `Authorization: Bearer abc` is one value.
             None if key.eq_ignore_ascii_case("authorization") => value.len(),
             None => value
@@ -106,6 +110,24 @@ fn values(line: &str) -> String {
     }
     out.push_str(rest);
     out
+}
+
+/// How long a quoted value is, with its marks; the end of a string around it ends it as well. `None` where no mark begins it.
+fn quoted(value: &str) -> Option<usize> {
+    let inner = value.trim_start_matches('\\').strip_prefix('"')?;
+    let begins = value.len() - inner.len();
+    // Each string around escapes what was escaped already: none, 1, 3, 7 backslashes before a mark of this depth.
+    let depth = begins - 1;
+    let mut escapes = 0;
+    for (at, byte) in inner.bytes().enumerate() {
+        match byte {
+            b'\\' => escapes += 1,
+            b'"' if escapes < depth => return Some(begins + at - escapes),
+            b'"' if (escapes - depth) % (2 * (depth + 1)) == 0 => return Some(begins + at + 1),
+            _ => escapes = 0,
+        }
+    }
+    Some(value.len())
 }
 
 /// `https://user:password@host` without the user.
@@ -187,6 +209,31 @@ mod tests {
                 "command.id=c-0197 state=Succeeded",
             ),
             ("课程 标题：三角形 secret：", "课程 标题：三角形 secret："),
+            // A mark within a value is not its end.
+            (r#"{"token":"a\"b\\","n":1}"#, r#"{"token":***,"n":1}"#),
+            // JSON within a string, and within a string of that.
+            (
+                r#"{"text":"{\"pin\":\"24 68\",\"lesson\":\"l-1\"}","n":1}"#,
+                r#"{"text":"{\"pin\":***,\"lesson\":\"l-1\"}","n":1}"#,
+            ),
+            (
+                r#"{"text":"{\n  \"token\" : \"a\\\"b\\\\\",\n  \"n\": 1}"}"#,
+                r#"{"text":"{\n  \"token\" : ***,\n  \"n\": 1}"}"#,
+            ),
+            (
+                r#""{\"a\":\"{\\\"pin\\\":\\\"2468\\\",\\\"n\\\":1}\"}""#,
+                r#""{\"a\":\"{\\\"pin\\\":***,\\\"n\\\":1}\"}""#,
+            ),
+            // Cut off: what is left of it goes, and what is around it stays.
+            (
+                r#"{"text":"{\"pin\":\"24","n":1}"#,
+                r#"{"text":"{\"pin\":***","n":1}"#,
+            ),
+            (r#"{"text":"a\npin=2468 b"}"#, r#"{"text":"a\npin=*** b"}"#),
+            (
+                r#"{"text":"GET /\r\nAuthorization: Bearer abc"}"#,
+                r#"{"text":"GET /\r\nAuthorization: ***"#,
+            ),
         ] {
             assert_eq!(Scrubber::default().line(line).as_deref(), Some(left), "{line}");
         }
