@@ -27,9 +27,17 @@ pub use live::{LiveApp, LiveConfig};
 /// Where other boards reach this one, unless the file says otherwise.
 const LAN_PORT: u16 = 8010;
 
+/// A configuration that needs only a serial number.
+const EXAMPLE: &str = include_str!("../dist/bbt-agent.toml");
+/// What no board can do without.
+const REQUIRED: &str = "data_dir, board, and serial where the board itself tells none,";
+const SERIAL: &str = "serial (where the board itself tells none)";
+
 /// Settings, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
+    /// Where the settings were read: what people are told to write in.
+    pub file: PathBuf,
     /// Everything the agent keeps is under here.
     pub data_dir: PathBuf,
     /// The board that is named, one of the folder `boards` or of the program.
@@ -195,12 +203,23 @@ pub enum Language {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read configuration {file}: {reason}; give its path with --config")]
+    #[error(
+        "cannot read configuration {file}: {reason}; give its path with --config{}",
+        written(reason)
+    )]
     Read {
         /// Which file.
         file: PathBuf,
         /// What the system said.
         reason: std::io::Error,
+    },
+    /// Keys without which there is no agent: all of them at once.
+    #[error("configuration {file}: missing: {}; this is enough:\n\n{EXAMPLE}", keys.join(", "))]
+    Missing {
+        /// Which file.
+        file: PathBuf,
+        /// Which keys.
+        keys: Vec<&'static str>,
     },
     /// Not TOML, an unknown key, or a value of the wrong type.
     #[error("configuration {file} cannot be understood: {reason}")]
@@ -232,6 +251,16 @@ pub enum ConfigError {
     },
 }
 
+/// What to write where there is no file yet.
+fn written(reason: &std::io::Error) -> String {
+    match reason.kind() {
+        std::io::ErrorKind::NotFound => {
+            format!(", or write it: {REQUIRED} must stand in it; this is enough:\n\n{EXAMPLE}")
+        }
+        _ => String::new(),
+    }
+}
+
 impl Config {
     /// Reads and checks one file.
     ///
@@ -261,8 +290,8 @@ impl Config {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawConfig {
-    data_dir: PathBuf,
-    board: String,
+    data_dir: Option<PathBuf>,
+    board: Option<String>,
     boards: Option<PathBuf>,
     serial: Option<String>,
     #[serde(default)]
@@ -434,7 +463,21 @@ impl RawConfig {
             }
         };
 
-        if self.data_dir.as_os_str().is_empty() {
+        let (Some(data_dir), Some(named)) = (&self.data_dir, &self.board) else {
+            let keys = [
+                ("data_dir", self.data_dir.is_none()),
+                ("board", self.board.is_none()),
+                (SERIAL, self.serial.is_none()),
+            ];
+            return Err(ConfigError::Missing {
+                file: file.to_owned(),
+                keys: keys
+                    .into_iter()
+                    .filter_map(|(key, missing)| missing.then_some(key))
+                    .collect(),
+            });
+        };
+        if data_dir.as_os_str().is_empty() {
             return Err(refuse(
                 "data_dir",
                 "empty".into(),
@@ -442,12 +485,12 @@ impl RawConfig {
             ));
         }
         let source = self.boards.as_deref().map_or(Source::Embedded, Source::Dir);
-        let board = Board::load(source, &self.board).map_err(|error| match error {
+        let board = Board::load(source, named).map_err(|error| match error {
             BoardError::Unknown { .. } | BoardError::BadName { .. } => {
                 let names = names(source).unwrap_or_default();
                 refuse(
                     "board",
-                    format!("{:?}", self.board),
+                    format!("{named:?}"),
                     &format!("one of {}", names.join(", ")),
                 )
             }
@@ -460,7 +503,11 @@ impl RawConfig {
         if let Some(serial) = &self.serial
             && (serial.trim().is_empty() || serial.len() > 64)
         {
-            return Err(refuse("serial", format!("{serial:?}"), "1 to 64 bytes of text"));
+            return Err(refuse(
+                "serial",
+                format!("{serial:?}"),
+                "the number on the nameplate, 1 to 64 bytes of text; leave the line out where the board itself tells one",
+            ));
         }
 
         let listen = self
@@ -627,7 +674,8 @@ impl RawConfig {
             .unwrap_or_else(|| PathBuf::from("/proc/sys/kernel/random/boot_id"));
 
         Ok(Config {
-            data_dir: self.data_dir,
+            file: file.to_owned(),
+            data_dir: data_dir.clone(),
             board,
             serial: self.serial,
             language: self.language,

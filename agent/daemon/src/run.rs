@@ -96,7 +96,13 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     writer.classes().open(config.live.clone(), mixer.clone());
     let player = Player::start(&config.player, state).await?;
     let _ = sd_notify::notify(&[NotifyState::Ready]);
-    tracing::info!(listen = %config.player.listen, version = env!("CARGO_PKG_VERSION"), board = %config.board.name, "player is ready");
+    let open = show::opens_here(config.player.listen);
+    let lan = show::player_urls(&config.player)
+        .into_iter()
+        .filter(|url| *url != open)
+        .collect::<Vec<_>>()
+        .join(" ");
+    tracing::info!(%open, lan, version = env!("CARGO_PKG_VERSION"), board = %config.board.name, "player is ready");
 
     let metrics = Metrics::start(config.metrics).await?;
     let mut time = TimeWatch::open(&config.data_dir, clock::now());

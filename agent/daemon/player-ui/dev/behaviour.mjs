@@ -115,6 +115,62 @@ await test('keys: space, arrows; buttons: ±10 s, speed; the bar shows the time 
   assert.ok(Math.abs(await at() - 30) < 1);
 });
 
+await test('arrows lead from item to item where what is shown has no use for them', async (page) => {
+  const at = (n) => page.waitForFunction((to) => window.location.hash.endsWith(`/lesson-1/${to}`), n);
+  const media = (name, to) => page.evaluate(([kind, end]) => { const m = document.querySelector(kind); m.pause(); m.currentTime = end ? m.duration : 0; }, [name, to]);
+  await lesson(page, 1);
+  await item(page, 3);
+  await page.waitForSelector('.picture-img');
+  await page.keyboard.press('ArrowRight');
+  await at(4);
+  await page.waitForFunction(() => document.querySelector('audio').readyState >= 2);
+  await media('audio', false);
+  await page.keyboard.press('ArrowLeft');
+  await at(3);
+  await page.keyboard.press('PageUp');
+  await at(2);
+  // Keys that an exercise has are gone for us: by keys it is entered, not fallen into.
+  await page.waitForSelector('.exercise-enter');
+  await page.keyboard.press('Enter');
+  await page.waitForFunction(() => document.activeElement.tagName === 'IFRAME' && !document.querySelector('.exercise-enter'));
+  await page.evaluate(() => document.activeElement.blur());
+  await page.keyboard.press('ArrowLeft');
+  await at(1);
+  await page.waitForSelector('[data-drawn]');
+  await page.keyboard.press('ArrowRight');
+  await page.waitForFunction(() => document.querySelector('.tool-page').textContent.startsWith('2 /'));
+  await page.keyboard.press('ArrowLeft');
+  await page.waitForFunction(() => document.querySelector('.tool-page').textContent.startsWith('1 /'));
+  await page.keyboard.press('ArrowLeft');
+  await at(0);
+  await page.waitForFunction(() => document.querySelector('video').readyState >= 2);
+  await media('video', true);
+  await page.waitForFunction(() => !document.querySelector('video').seeking);
+  await page.keyboard.press('ArrowRight');
+  await at(1);
+  // By finger an exercise has its keys at once; the first item has nothing before it.
+  await lesson(page, 1);
+  await item(page, 2);
+  await page.waitForFunction(() => document.activeElement.tagName === 'IFRAME' && !document.querySelector('.exercise-enter'));
+  await lesson(page, 5);
+  await item(page, 0);
+  await page.waitForSelector('[data-drawn]');
+  await page.keyboard.press('ArrowLeft');
+  assert.match(page.url(), /lesson-5\/0$/);
+});
+
+await test('a name that begins with its own number is counted once', async (page) => {
+  const shelf = await read();
+  const lessons = shelf.lessons.map((one) => one.id === 'lesson-1' ? { ...one, items: one.items.slice(0, 5).map((i, n) => ({ ...i, title: ['1 看', '02-听', '3.5 倍速', '5 不对', '5、读'][n] })) } : one);
+  await dev({ lessons });
+  await lesson(page, 1);
+  await page.waitForSelector('[data-item="4"]');
+  assert.deepEqual(await page.locator('.item-title').allInnerTexts(), ['看', '听', '3.5 倍速', '5 不对', '读']);
+  await item(page, 1);
+  assert.equal(await page.innerText('.item-strip-title'), '听');
+  await dev({ lessons: shelf.lessons });
+});
+
 await test('subtitles: Chinese at first, another by choice, off, and the choice is kept', async (page) => {
   await lesson(page, 1);
   await item(page, 0);
@@ -297,6 +353,21 @@ await test('a board that is nobody: a code by finger and by keys, checked here f
   assert.deepEqual(sent.map((one) => [one.path, one.body]), [
     ['/api/enrol', { code: '7K3M9QX05' }], ['/api/enrol', { code: '7K3M9QX05', classroom: '302' }]]);
   sent.forEach((one) => assert.deepEqual([one.page, one.type, one.origin], ['1', 'application/json', new URL(base).origin]));
+  // Without a serial number no key is shown, but what to do; what was refused before is gone when there is one.
+  const words = { status: 422, body: { code: 'enrol_refused', message: '读不到本机的序列号' } };
+  await dev({ membership: waiting, answer: words });
+  await page.reload();
+  await page.waitForSelector('.key');
+  for (const key of '7k3m9qx05') await page.keyboard.press(key);
+  await page.click('.enrol-code .button-primary');
+  await page.waitForFunction(() => /读不到本机的序列号/.test(document.querySelector('.enrol-code').innerText));
+  await dev({ membership: { ...waiting, serial: '', qr_text: '', note: { problem: true, zh: '读不到', en: 'none' } } });
+  await page.waitForFunction(() => !document.querySelector('.key') && /先写序列号/.test(document.body.innerText));
+  await page.keyboard.press('7');
+  assert.equal(await page.locator('.code-slot').count(), 0);
+  await dev({ membership: { ...waiting, serial: 'SN-2' } });
+  await page.waitForSelector('.key');
+  assert.ok(!/读不到/.test(await page.evaluate(() => document.body.innerText)), 'the old refusal stays');
   // On a laptop of the LAN there are no keys; on a locked board there is nothing but whom to call.
   await dev({ on_board: false, membership: { ...waiting, fingerprint: '8888-8888' } });
   await page.waitForFunction(() => !document.querySelector('.key') && document.querySelector('.enrol-words'));

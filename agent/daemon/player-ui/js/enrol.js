@@ -7,7 +7,7 @@
   var DIGITS = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
   var LENGTH = 9;
   /* What was typed outlives a change of the page: an answer may take a minute. */
-  var typed = '', busy = false, answer = null, rooms = null, since = 0;
+  var typed = '', busy = false, answer = null, rooms = null, since = 0, serial;
 
   BBT.membership = function () {
     return (BBT.data.shelf && BBT.data.shelf.membership) || { state: 'enrolled' };
@@ -187,8 +187,9 @@
     }))]);
   }
 
-  /* Right side: what a hand can do here now. */
+  /* Right side: what a hand can do here now. Without a serial number no way leads in, so no key is shown. */
   function handCard(waiting, local) {
+    if (!waiting.serial) { return textCard(t('enrol.no_serial_title'), [t('enrol.no_serial_write'), t('enrol.no_serial_restart')]); }
     if (!local) { return textCard(t('enrol.elsewhere_title'), [t('enrol.elsewhere_text')]); }
     if (rooms) { return roomsCard(rooms.list, rooms.path !== 'api/enrol'); }
     if (waiting.classrooms && waiting.classrooms.length) { return roomsCard(waiting.classrooms, true); }
@@ -227,6 +228,8 @@
 
     function update() {
       var waiting = BBT.membership(), local = BBT.data.shelf && BBT.data.shelf.on_board;
+      /* What was answered to the board as it was before it was started again says nothing of the board as it is now. */
+      if (serial !== waiting.serial) { serial = waiting.serial; if (!busy) { answer = rooms = null; } }
       var list = el.querySelector('.rooms'), top = list ? list.scrollTop : 0;
       /* Drawn anew only if something is different: a finger may be on a key. */
       var now = JSON.stringify([waiting, local, typed, busy, answer, rooms, BBT.language, busy ? Math.round((Date.now() - since) / 1000) : 0]);
@@ -252,7 +255,7 @@
       destroy: function () { window.clearInterval(timer); BBT.enrolChanged = null; },
       key: function (event) {
         var digit = event.key && event.key.length === 1 ? normal(event.key) : '';
-        if (!BBT.data.shelf || !BBT.data.shelf.on_board || rooms) { return false; }
+        if (!BBT.data.shelf || !BBT.data.shelf.on_board || rooms || !BBT.membership().serial) { return false; }
         if (digit) { press(digit); return true; }
         if (event.key === 'Backspace') { erase(false); return true; }
         if (event.key === 'Enter' && event.target.tagName !== 'BUTTON') { submit(); return true; }

@@ -19,12 +19,21 @@
 
   BBT.viewers.html5 = function (context) {
     var place = h('div', { 'class': 'exercise' });
-    var late;
+    var enter = h('p', { 'class': 'exercise-enter', role: 'status', text: t('exercise.enter') });
+    var late, frame;
+
+    function said() { if (enter.parentNode) { place.removeChild(enter); } }
+    function goIn() {
+      said();
+      frame.focus();
+    }
+    /* A finger went in. */
+    window.addEventListener('blur', said);
 
     function open() {
       var wait = BBT.message({ icon: 'html5', title: t('exercise.loading') });
       /* Not the whole screen: there the way back would be the exercise's to show. The dock's button takes this page there. */
-      var frame = h('iframe', {
+      frame = h('iframe', {
         'class': 'exercise-frame', sandbox: sandbox(context.item.url), title: context.item.title,
         /* A word that came with Chrome 64; an older engine complains of it. */
         allow: document.featurePolicy || document.permissionsPolicy ? 'autoplay' : null, referrerpolicy: 'no-referrer'
@@ -40,7 +49,8 @@
         window.clearTimeout(late);
         if (wait.parentNode) { place.removeChild(wait); }
         frame.classList.add('exercise-loaded');
-        frame.focus();
+        /* Keys that the exercise gets never come back to us: who came by keys goes in by the key that opens things. */
+        if (document.documentElement.classList.contains('by-keys')) { place.insertBefore(enter, frame); } else { frame.focus(); }
       });
       frame.src = context.item.url;
     }
@@ -49,7 +59,13 @@
       el: place, trapped: true,
       tools: [BBT.button({ icon: 'again', text: t('exercise.restart'), onclick: open })],
       mounted: open,
+      key: function (event) {
+        if (event.key !== 'Enter' || /^(BUTTON|A)$/.test(event.target.tagName) || !frame.classList.contains('exercise-loaded')) { return false; }
+        goIn();
+        return true;
+      },
       destroy: function () {
+        window.removeEventListener('blur', said);
         window.clearTimeout(late);
         BBT.empty(place);
       }

@@ -4,13 +4,19 @@
   var BBT = window.BBT;
   var h = BBT.h, t = BBT.t;
 
+  /* An item's name where its place is counted: files are called `1 看`, `02-听`, and one number is enough. */
+  BBT.itemTitle = function (item, index) {
+    var own = /^0*(\d{1,3})[\s._、，,:：)）-]+([^\s\d].*)$/.exec(item.title);
+    return own && Number(own[1]) === index + 1 ? own[2] : item.title;
+  };
+
   function itemRow(lesson, item, index) {
     return h('a', {
       'class': 'item-row', href: BBT.itemHash(lesson.id, index), 'data-item': String(index), 'data-kind': item.kind
     }, [
       h('span', { 'class': 'item-number', text: String(index + 1) }),
       h('span', { 'class': 'item-icon item-icon-' + BBT.kindIcon(item.kind) }, [BBT.icon(BBT.kindIcon(item.kind))]),
-      h('span', { 'class': 'item-title', text: item.title }),
+      h('span', { 'class': 'item-title', text: BBT.itemTitle(item, index) }),
       h('span', { 'class': 'item-kind' }, [
         h('span', { text: t('kind.' + BBT.kindIcon(item.kind)) }),
         item.duration_ms ? h('small', { text: BBT.clock(item.duration_ms / 1000) }) : null

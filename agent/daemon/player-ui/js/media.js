@@ -8,6 +8,8 @@
   /* Nearer to either end a position is not worth returning to, in seconds. */
   var RESUME_MIN_S = 10;
   var MOST_POSITIONS = 200;
+  /* So near to an end an arrow key has nowhere to jump: it leads to the item beside this one. */
+  var EDGE_S = 1;
   /* Of a teacher's own files, until the page is left. */
   var passing = {};
 
@@ -448,8 +450,16 @@
         switch (event.key) {
           case ' ': case 'Enter': if (/^(BUTTON|A)$/.test(event.target.tagName)) { return false; } toggle(); return true;
           case 'MediaPlayPause': toggle(); return true;
-          case 'ArrowLeft': if (event.shiftKey && options.frames) { exact.step(-1); } else { jump(-options.back); } return true;
-          case 'ArrowRight': if (event.shiftKey && options.frames) { exact.step(1); } else { jump(options.back); } return true;
+          case 'ArrowLeft':
+            if (event.shiftKey && options.frames) { exact.step(-1); return true; }
+            if (media.currentTime < EDGE_S && !event.repeat) { return false; }
+            jump(-options.back);
+            return true;
+          case 'ArrowRight':
+            if (event.shiftKey && options.frames) { exact.step(1); return true; }
+            if ((media.ended || (duration() && media.currentTime > duration() - EDGE_S)) && !event.repeat) { return false; }
+            jump(options.back);
+            return true;
           case 'ArrowUp': case '+': case '=': media.volume = BBT.clamp(media.volume + 0.1, 0, 1); return true;
           case '-': media.volume = BBT.clamp(media.volume - 0.1, 0, 1); return true;
           case '[': if (options.frames) { exact.step(-1); } return true;

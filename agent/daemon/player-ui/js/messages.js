@@ -133,6 +133,7 @@
       'pdf.broken_text': '这个文档已损坏，请管理员重新导入。',
 
       'exercise.restart': '重新开始',
+      'exercise.enter': '按“确定”键（回车）开始练习；左右键换到别的内容',
       'exercise.loading': '正在打开互动内容…',
 
       'office.title': '这是课件原文件',
@@ -172,6 +173,9 @@
       'enrol.rooms_code': '这个注册码属于整所学校，点一下本机所在的教室',
       'enrol.rooms_back': '返回输入注册码',
       'enrol.usb_hint': '没有网络也能注册：插入县里做好的 U 盘，屏幕会提示下一步。',
+      'enrol.no_serial_title': '先写序列号，才能注册',
+      'enrol.no_serial_write': '请技术人员在本机的配置文件里写一行：serial = "铭牌上的序列号"。每台各不相同，写好后保存；',
+      'enrol.no_serial_restart': '重新启动终端程序。这里会自动换成注册的画面，不用刷新。',
       'enrol.no_county_title': '本机还不知道属于哪个县',
       'enrol.no_county_usb': '插入县里做好的 U 盘（盘上有 bbt 文件夹），屏幕会提示下一步；或者',
       'enrol.no_county_file': '请技术人员把县里的 county.json 放进本机的数据目录，这里就会出现二维码和注册码键盘；或者',
@@ -339,6 +343,7 @@
       'pdf.broken_text': 'The document is damaged. Ask the administrator to import it again.',
 
       'exercise.restart': 'Start over',
+      'exercise.enter': 'Press OK (Enter) to work in the exercise; left and right lead to the other items',
       'exercise.loading': 'Opening the exercise…',
 
       'office.title': 'This is the original file',
@@ -378,6 +383,9 @@
       'enrol.rooms_code': 'This code is for the whole school; tap the classroom you are in',
       'enrol.rooms_back': 'Back to the code',
       'enrol.usb_hint': 'No network? Plug in the USB disk that the county prepared; the screen says what comes next.',
+      'enrol.no_serial_title': 'First a serial number, then enrolment',
+      'enrol.no_serial_write': 'Let a technician write a line in this terminal’s configuration: serial = "the number on the nameplate". Each terminal has its own; save the file;',
+      'enrol.no_serial_restart': 'start the agent again. This page goes on to enrolment by itself.',
       'enrol.no_county_title': 'This terminal does not know its county',
       'enrol.no_county_usb': 'Plug in the USB disk that the county prepared (with the folder bbt); the screen says what comes next; or',
       'enrol.no_county_file': 'let a technician put the county’s county.json into the data folder: a QR code and a keypad appear here; or',

@@ -360,8 +360,8 @@
           case 'PageDown': read(1); return true;
           case 'p': case 'P': penButton.click(); return true;
           case 'PageUp': read(-1); return true;
-          case 'ArrowRight': show(beside(1)); return true;
-          case 'ArrowLeft': show(beside(-1)); return true;
+          case 'ArrowRight': if (pages.length && !pages[beside(1)]) { return false; } show(beside(1)); return true;
+          case 'ArrowLeft': if (pages.length && !pages[beside(-1)]) { return false; } show(beside(-1)); return true;
           case '+': case '=': scale(STEP); return true;
           case '-': scale(1 / STEP); return true;
           default: return false;

@@ -140,8 +140,10 @@
         switch (event.key) {
           case '+': case '=': zoom(scale * STEP); return true;
           case '-': zoom(scale / STEP); return true;
-          case 'ArrowRight': case 'PageDown': case ' ': if (list.length < 2 || (event.key === ' ' && event.target.tagName === 'BUTTON')) { return false; } pick(at + 1); return true;
-          case 'ArrowLeft': case 'PageUp': if (list.length < 2) { return false; } pick(at - 1); return true;
+          /* Where each picture is an item, the lesson's order holds, whatever lies between two pictures. */
+          case 'ArrowRight': case 'PageDown': if (onpick || !list[at + 1]) { return false; } pick(at + 1); return true;
+          case 'ArrowLeft': case 'PageUp': if (onpick || !list[at - 1]) { return false; } pick(at - 1); return true;
+          case ' ': if (!list[at + 1] || event.target.tagName === 'BUTTON') { return false; } pick(at + 1); return true;
           default: return false;
         }
       },

@@ -8,6 +8,8 @@
   var TELL_MS = 10000;
   /* A document that nobody touches for so long is not in use, it was left open. */
   var IDLE_MS = 600000;
+  /* Keys of a keyboard, a remote control and a clicker. */
+  var STEPS = { ArrowRight: 1, PageDown: 1, ArrowLeft: -1, PageUp: -1 };
 
   /* By kind: function (context) → {el, tools, seek?, immersive?, mounted?, key?, leaving?(go), trapped?, destroy?}; context is
      {lesson, item, items, index, position, fail(text, code), hasNext, next(), go(index), told(event, position, duration)}. */
@@ -145,7 +147,7 @@
         hasNext: !!shown.items[index + 1], next: function () { go(index + 1); }, go: go
       });
       el.appendChild(h('div', { 'class': 'item-strip' }, [
-        h('span', { 'class': 'item-strip-title', text: item.title }),
+        h('span', { 'class': 'item-strip-title', text: BBT.itemTitle(item, index) }),
         h('span', { 'class': 'item-strip-lesson', text: shown.title }),
         h('span', { 'class': 'item-strip-count', text: t('item.position', { n: index + 1, total: shown.items.length }) })
       ]));
@@ -191,7 +193,16 @@
         case 'MediaTrackPrevious': if (viewer) { steps.firstChild.click(); } return true;
         default: break;
       }
-      return viewer && viewer.key ? viewer.key(event) : false;
+      return (viewer && viewer.key && viewer.key(event)) || turn(event);
+    }
+
+    /* What the viewer has no use for leads to the items beside it: a picture has no more pages, a film is at its end. A key
+       that is held down stays in what is shown. */
+    function turn(event) {
+      var by = STEPS[event.key];
+      if (!by || !viewer) { return false; }
+      if (!event.repeat) { (by > 0 ? steps.lastChild : steps.firstChild).click(); }
+      return true;
     }
 
     stage.mounted = function () {

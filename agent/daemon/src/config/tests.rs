@@ -27,6 +27,48 @@ fn a_reason_is_printed_once() {
 }
 
 #[test]
+fn all_that_is_missing_is_named_at_once_with_an_example_that_fits() {
+    let printed = |text: &str| parse(text).unwrap_err();
+    for (text, words, others) in [
+        ("", &["missing: data_dir, board, serial"][..], &[][..]),
+        (
+            "language = 'en'\nserial = 'S1'",
+            &["missing: data_dir, board;"],
+            &["serial (where"],
+        ),
+        ("board = 'generic-box-rev-a'", &["missing: data_dir, serial"], &[]),
+    ] {
+        let error = printed(text);
+        for word in words.iter().chain(&["/etc/bbt-agent.toml", EXAMPLE]) {
+            assert!(error.contains(word), "{word:?} is missing in: {error}");
+        }
+        for word in others {
+            assert!(!error.contains(word), "{word:?} is in: {error}");
+        }
+    }
+    let none = Config::load(Path::new("/nowhere/agent.toml"))
+        .unwrap_err()
+        .to_string();
+    for word in [
+        "/nowhere/agent.toml",
+        "--config",
+        "data_dir, board",
+        "serial",
+        EXAMPLE,
+    ] {
+        assert!(none.contains(word), "{word:?} is missing in: {none}");
+    }
+    // As it stands the example asks for the number on the nameplate, and for nothing else.
+    assert!(
+        printed(EXAMPLE).contains("serial is \"\""),
+        "{}",
+        printed(EXAMPLE)
+    );
+    let filled = EXAMPLE.replace("serial = \"\"", "serial = \"SN-1\"");
+    assert_eq!(parse(&filled).unwrap().serial.as_deref(), Some("SN-1"));
+}
+
+#[test]
 fn an_error_names_file_key_and_what_is_allowed() {
     for (text, words) in [
         ("board = 'x'", &["data_dir"][..]),

@@ -227,6 +227,13 @@ async fn ask_for_identity(desk: &Desk) {
         desk.changed().await;
         return;
     }
+    // No way in leads anywhere without one, so none is offered; it is read again at the next start.
+    if desk.ways.hardware.serial.is_empty() {
+        let error = EnrolError::NoSerial(desk.ways.config.file.clone());
+        tracing::error!(%error, "this board cannot be enrolled yet");
+        desk.problem(Voice::Board, error.denied().said).await;
+        return;
+    }
     desk.note(Voice::Board, None).await;
     desk.show(|page| page.fingerprint = applicant.fingerprint()).await;
     if !use_ticket(desk, &applicant).await {

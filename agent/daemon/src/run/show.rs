@@ -1,12 +1,18 @@
 //! What the player and the console are shown of the device.
 
-use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use agent_core::{Millis, report};
 use contract::report::DeviceReport;
 
 use super::agent::Agent;
 use crate::{
+    config::PlayerConfig,
     io::{fetch::Fetcher, probes},
     shelf::{Shelf, ShelfDevice, ShelfLesson, ShelfNotice},
 };
@@ -108,20 +114,54 @@ impl Agent {
 
     /// Addresses at which the player can be opened.
     pub(super) fn find_player_urls(&self) -> Vec<String> {
-        let player = &self.config.player;
-        let url = |address: SocketAddr| format!("http://{address}/");
-        let mut urls = Vec::new();
-        for address in std::iter::once(&player.listen).chain(&player.lan_listen) {
-            if address.ip().is_unspecified() {
-                let own = probes::addresses()
-                    .into_iter()
-                    .filter(|ip| ip.is_ipv4() || address.is_ipv6());
-                urls.extend(own.map(|ip| url(SocketAddr::new(ip, address.port()))));
-            } else {
-                urls.push(url(*address));
-            }
+        player_urls(&self.config.player)
+    }
+}
+
+fn url(address: SocketAddr) -> String {
+    format!("http://{address}/")
+}
+
+/// Where the board's own browser opens the player: a door that is open on every address has no name of its own.
+pub(super) fn opens_here(listen: SocketAddr) -> String {
+    let ip = match listen.ip() {
+        ip if !ip.is_unspecified() => ip,
+        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    };
+    url(SocketAddr::new(ip, listen.port()))
+}
+
+/// Addresses at which the player can be opened; what is open on every address is named by those that the board has.
+pub(super) fn player_urls(player: &PlayerConfig) -> Vec<String> {
+    let mut urls = Vec::new();
+    for address in std::iter::once(&player.listen).chain(&player.lan_listen) {
+        if address.ip().is_unspecified() {
+            let own = probes::addresses()
+                .into_iter()
+                .filter(|ip| ip.is_ipv4() || address.is_ipv6());
+            urls.extend(own.map(|ip| url(SocketAddr::new(ip, address.port()))));
+        } else {
+            urls.push(url(*address));
         }
-        urls.dedup();
-        urls
+    }
+    urls.dedup();
+    urls
+}
+
+#[cfg(test)]
+mod tests {
+    use super::opens_here;
+
+    #[test]
+    fn an_address_that_is_said_can_be_opened() {
+        for (listen, said) in [
+            ("127.0.0.1:8008", "http://127.0.0.1:8008/"),
+            ("0.0.0.0:8008", "http://127.0.0.1:8008/"),
+            ("[::]:8008", "http://[::1]:8008/"),
+            ("192.168.1.20:80", "http://192.168.1.20:80/"),
+        ] {
+            assert_eq!(opens_here(listen.parse().unwrap()), said, "{listen}");
+        }
     }
 }

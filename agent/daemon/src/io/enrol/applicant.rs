@@ -179,7 +179,7 @@ impl Applicant {
     /// The board, the line or the console. An identity from before is untouched.
     pub async fn enrol(&self, errand: &Errand, tell: impl FnOnce(&str)) -> Result<DeviceId, EnrolError> {
         if self.hardware.serial.is_empty() {
-            return Err(EnrolError::NoSerial);
+            return Err(EnrolError::NoSerial(self.config.file.clone()));
         }
         let request = self.request(&errand.code, errand.classroom.as_deref());
         let client = self.client(&errand.target, None)?;

@@ -30,8 +30,8 @@ pub enum EnrolError {
     NoCounty,
     /// The county file is of no use.
     County(CountyError),
-    /// The board tells no serial number, and none is configured.
-    NoSerial,
+    /// The board tells no serial number, and the configuration, which is named, has none.
+    NoSerial(PathBuf),
     /// The console was asked, in vain.
     Failed(Failure),
     /// Something that should never fail did.
@@ -59,7 +59,7 @@ impl EnrolError {
             Self::Mistyped(CodeError::Check) => ("code_check", vec![]),
             Self::NoCounty => ("no_county", vec![]),
             Self::County(error) => ("county", reason(error)),
-            Self::NoSerial => ("no_serial", vec![]),
+            Self::NoSerial(config) => ("no_serial", vec![file(config)]),
             Self::Failed(Failure::NeedsClassroom(choices, words)) if choices.is_empty() => {
                 ("refused", reason(words))
             }
@@ -197,7 +197,7 @@ mod tests {
                 file: file(),
                 reason: io::Error::other("why"),
             }),
-            EnrolError::NoSerial,
+            EnrolError::NoSerial(file()),
             EnrolError::Failed(Failure::NeedsClassroom(
                 vec![Choice {
                     code: "301".into(),

@@ -53,12 +53,16 @@ impl Bench {
     }
 
     fn work(&mut self, copied: Option<Box<Identity>>) {
+        self.work_as(hardware::hardware(&self.config), copied);
+    }
+
+    fn work_as(&mut self, hardware: Hardware, copied: Option<Box<Identity>>) {
         self.stop.cancel();
         self.stop = CancellationToken::new();
         let (sender, events) = mpsc::channel(64);
         self.events = events;
         let ways = Ways {
-            hardware: hardware::hardware(&self.config),
+            hardware,
             config: Arc::clone(&self.config),
             copied,
             locked: false,
@@ -144,6 +148,46 @@ async fn a_claim_is_repeated_with_one_key_until_somebody_decides() {
     bench.console.desk.answer_claims(Answer::Enrol("d7"));
     bench.changed().await;
     assert_eq!(device(bench.identity()), "d7");
+}
+
+#[tokio::test]
+async fn without_a_serial_number_nobody_is_asked_and_the_page_says_what_to_write_where() {
+    let mut bench = Bench::start(true).await;
+    bench.page(|page| !page.qr_text.is_empty()).await;
+    let nameless = Hardware {
+        serial: String::new(),
+        ..hardware::hardware(&bench.config)
+    };
+    bench.work_as(nameless, None);
+    let page = bench.page(|page| page.note.is_some()).await;
+    let note = page.note.unwrap();
+    let file = bench.config.file.display().to_string();
+    assert!(
+        note.problem && note.said.zh.contains("serial") && note.said.zh.contains(&file),
+        "{note:?}"
+    );
+    assert_eq!(
+        (page.qr_text.as_str(), page.fingerprint.as_str()),
+        ("", ""),
+        "nothing to scan"
+    );
+    let code: TicketCode = "7K3M9QX0".parse().unwrap();
+    let wish = Wish::Code {
+        code: code.typed(),
+        classroom: None,
+    };
+    let refused = bench.wish(wish).await.unwrap_err();
+    assert!(refused.said.zh.contains("serial"), "{refused:?}");
+    let claims = bench.console.desk.claims.lock().unwrap();
+    assert!(
+        claims.iter().all(|(claim, _)| !claim.hardware.serial.is_empty()),
+        "no claim without one"
+    );
+    drop(claims);
+    // Written in, and started again: nothing of it is left.
+    bench.work(None);
+    let page = bench.page(|page| !page.qr_text.is_empty()).await;
+    assert_eq!(page.note, None);
 }
 
 #[tokio::test]
