@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::{LiveApp, LiveConfig},
-    io::sound::Mixer,
+    io::{link::BoardLink, sound::Mixer},
     shelf::{Beside, ExamState},
 };
 
@@ -40,6 +40,7 @@ pub struct ClassDoor(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     opened: OnceLock<(LiveConfig, Mixer)>,
+    board: OnceLock<BoardLink>,
     running: Mutex<Option<Running>>,
     /// One check at a time: they are told apart from the line's other use.
     checking: Arc<Semaphore>,
@@ -68,6 +69,7 @@ impl Default for ClassDoor {
     fn default() -> Self {
         Self(Arc::new(Inner {
             opened: OnceLock::new(),
+            board: OnceLock::new(),
             running: Mutex::default(),
             checking: Arc::new(Semaphore::new(1)),
         }))
@@ -88,6 +90,17 @@ impl ClassDoor {
     /// The loudspeaker.
     pub fn mixer(&self) -> Option<&Mixer> {
         self.0.opened.get().map(|(_, mixer)| mixer)
+    }
+
+    /// The board's own controller, whose amplifier may be mute; a second call changes nothing.
+    pub fn ask(&self, board: BoardLink) {
+        let _ = self.0.board.set(board);
+    }
+
+    /// The board's own amplifier is known to be mute: nothing is heard, whatever the mixer says.
+    pub fn amplifier_is_mute(&self) -> bool {
+        let board = self.0.board.get();
+        board.and_then(BoardLink::amplifier_muted) == Some(true)
     }
 
     /// The id of the app that runs.

@@ -111,6 +111,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         .trust()
         .replace(believed::remembered(&config.data_dir, Vec::new()));
     let (link, board) = board::open(&config, &mixer);
+    writer.classes().ask(link.clone());
     let mut house = House {
         folder: IdentityFolder::of(&config),
         hardware: hardware(&config),

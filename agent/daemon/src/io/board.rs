@@ -78,11 +78,12 @@ pub trait BoardControl: fmt::Debug + Send + Sync {
     /// Sets the loudspeaker's volume in percent, 0–100. Mute stays as it is.
     fn volume(&self, percent: u8) -> BoxFuture<'_, Result<(), BoardError>>;
 
-    /// Mutes the loudspeaker or lets it be heard. Never called while an exam's silence is on.
+    /// Mutes the loudspeaker or lets it be heard. While an exam's silence is on, only its listening audio lets it be heard.
     fn mute(&self, mute: bool) -> BoxFuture<'_, Result<(), BoardError>>;
 }
 
-/// Several controls of one board; for each thing the first that is able does it.
+/// Several controls of one board; for each thing the first that is able does it. But a loudspeaker is heard only if nobody on
+/// its way is mute: that is told to each.
 #[derive(Debug, Clone)]
 pub struct Row(Vec<Arc<dyn BoardControl>>);
 
@@ -129,8 +130,12 @@ impl BoardControl for Row {
                 if can.volume && !had.volume {
                     all.state.volume = one.state.volume;
                 }
-                if can.mute && !had.mute {
-                    all.state.muted = one.state.muted;
+                // One that is mute is enough.
+                if can.mute {
+                    all.state.muted = match (all.state.muted, one.state.muted) {
+                        (Some(true), _) | (_, None) => all.state.muted,
+                        (_, Some(muted)) => Some(muted),
+                    };
                 }
             }
             all
@@ -161,7 +166,17 @@ impl BoardControl for Row {
     fn mute(&self, mute: bool) -> BoxFuture<'_, Result<(), BoardError>> {
         Box::pin(async move {
             let control = self.first(|can| can.mute, "mute its loudspeaker").await?;
-            control.mute(mute).await
+            if mute {
+                return control.mute(true).await;
+            }
+            let mut outcome = Ok(());
+            for control in &self.0 {
+                if control.look().await.abilities.mute {
+                    let told = control.mute(false).await;
+                    outcome = outcome.and(told);
+                }
+            }
+            outcome
         })
     }
 }
@@ -175,13 +190,20 @@ mod tests {
     #[derive(Debug, Default)]
     struct Fake {
         can: Abilities,
+        muted: Option<bool>,
+        fails: bool,
         told: Mutex<Vec<String>>,
     }
 
     impl Fake {
         fn told(&self, word: String) -> BoxFuture<'_, Result<(), BoardError>> {
             self.told.lock().unwrap().push(word);
-            Box::pin(async { Ok(()) })
+            let failed = BoardError::Failed {
+                what: "do it",
+                reason: "broken".to_owned(),
+            };
+            let told = if self.fails { Err(failed) } else { Ok(()) };
+            Box::pin(async { told })
         }
     }
 
@@ -191,6 +213,7 @@ mod tests {
                 self.can,
                 BoardState {
                     volume: Some(if self.can.screen { 10 } else { 20 }),
+                    muted: self.muted,
                     ..BoardState::default()
                 },
             );
@@ -241,5 +264,40 @@ mod tests {
         );
         let refused = row.power_off().await.unwrap_err().to_string();
         assert!(refused.contains("cannot switch itself off"), "{refused}");
+    }
+    #[tokio::test]
+    async fn a_loudspeaker_is_heard_when_nobody_on_its_way_is_mute() {
+        let of = |muted, fails| {
+            Arc::new(Fake {
+                can: Abilities {
+                    mute: true,
+                    ..Abilities::default()
+                },
+                muted,
+                fails,
+                ..Fake::default()
+            })
+        };
+        let unable = Arc::new(Fake::default());
+        let (amplifier, mixer) = (of(Some(false), true), of(Some(true), false));
+        let row = Row::new(vec![unable.clone(), amplifier.clone(), mixer.clone()]);
+        assert_eq!(row.look().await.state.muted, Some(true), "the mixer is");
+        assert!(row.mute(true).await.is_err());
+        assert!(row.mute(false).await.is_err(), "the amplifier failed");
+        assert_eq!(*amplifier.told.lock().unwrap(), ["mute true", "mute false"]);
+        assert_eq!(*mixer.told.lock().unwrap(), ["mute false"], "told all the same");
+        assert!(unable.told.lock().unwrap().is_empty());
+        for (one, other, both) in [
+            (Some(false), Some(false), Some(false)),
+            (Some(true), Some(false), Some(true)),
+            (None, Some(false), Some(false)),
+            (Some(true), None, Some(true)),
+            (None, None, None),
+        ] {
+            let row = Row::new(vec![of(one, false), of(other, false)]);
+            assert_eq!(row.look().await.state.muted, both, "{one:?} {other:?}");
+        }
+        let refused = Row::new(vec![unable]).mute(false).await;
+        assert!(matches!(refused, Err(BoardError::Cannot { .. })), "{refused:?}");
     }
 }

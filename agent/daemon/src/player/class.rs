@@ -184,6 +184,13 @@ fn line_part(line: Line) -> Part {
 }
 
 async fn sound(state: &PlayerState) -> Part {
+    let mute = || Part {
+        fix: Some("unmute"),
+        ..part("sound", Light::Red, "sound_mute", &[])
+    };
+    if state.classes().amplifier_is_mute() {
+        return mute();
+    }
     let Some(mixer) = state.classes().mixer() else {
         return part("sound", Light::Yellow, "sound_unknown", &[]);
     };
@@ -194,10 +201,7 @@ async fn sound(state: &PlayerState) -> Part {
         }
         Heard::Open(Some(volume)) => part("sound", Light::Green, "sound_volume", &percent(volume)),
         Heard::Open(None) => part("sound", Light::Green, "sound_good", &[]),
-        Heard::Mute => Part {
-            fix: Some("unmute"),
-            ..part("sound", Light::Red, "sound_mute", &[])
-        },
+        Heard::Mute => mute(),
         Heard::Unknown(reason) => {
             tracing::debug!(%reason, "no mixer answers");
             part("sound", Light::Yellow, "sound_unknown", &[])

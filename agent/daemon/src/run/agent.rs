@@ -215,7 +215,7 @@ impl Agent {
         let exam = ExamDesk::resume(
             noted.exam,
             house.boot_id.clone(),
-            mixer,
+            (mixer, Arc::clone(&house.board)),
             config.usb.roots.clone(),
             inbox.inside.clone(),
             now,

@@ -27,6 +27,7 @@ use super::{agent::Agent, inbox::Inside};
 use crate::{
     clock,
     io::{
+        board::{BoardControl, BoardError},
         pack::loose,
         records::{self, Task},
         sound::Mixer,
@@ -66,7 +67,7 @@ impl ExamDesk {
     pub(super) fn resume(
         saved: exam::Saved,
         boot_id: BootId,
-        mixer: Mixer,
+        (mixer, board): (Mixer, Arc<dyn BoardControl>),
         usb_roots: Vec<PathBuf>,
         inside: mpsc::Sender<Inside>,
         now: Millis,
@@ -89,7 +90,7 @@ impl ExamDesk {
                             let _ = inside.send(Inside::DiskCame).await;
                         }
                     }
-                    Order::Sound(names) => mixer.sound(&names).await,
+                    Order::Sound(names) => sound(&mixer, board.as_ref(), &names).await,
                     Order::Turn(turn) => turn.await,
                     Order::Restore(names) => {
                         disks = None;
@@ -104,6 +105,17 @@ impl ExamDesk {
             classroom: None,
             played: None,
         }
+    }
+}
+
+/// Lets everything be heard: what the mixer muted, and what was muted beside it, such as the board's amplifier.
+async fn sound(mixer: &Mixer, board: &dyn BoardControl, names: &[String]) {
+    mixer.sound(names).await;
+    match board.mute(false).await {
+        Ok(()) => {}
+        // A board that is heard by its mixer alone, or not at all.
+        Err(error @ BoardError::Cannot { .. }) => tracing::debug!(%error, "nothing else to unmute"),
+        Err(error) => tracing::warn!(%error, "the loudspeaker may still be mute"),
     }
 }
 
@@ -213,6 +225,7 @@ impl Agent {
                 }
                 Effect::Hold(held) => {
                     tracing::info!(silent = held, "exam silence");
+                    self.settle_hour(now);
                     let not_before = Some(self.time.clock.floor(now));
                     self.commands
                         .handle(commands::Event::Hold { held, not_before }, now);
@@ -438,6 +451,7 @@ pub(super) fn fits(digest: &PinDigest, typed: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::io::board::BoardLook;
 
     #[tokio::test]
     async fn what_a_start_mutes_is_noted_down_to_be_heard_again() {
@@ -472,6 +486,71 @@ mod tests {
         begin(dir.path(), &crate::shelf::shelf().0, &mixer).await;
         let noted = records::exam_kept(dir.path()).on.unwrap().unmute;
         assert_eq!(noted, ["pactl:hdmi", "commands:all"]);
+    }
+
+    /// The board's amplifier: says what it was told, and whether the mixer was heard by then.
+    #[derive(Debug)]
+    struct Amplifier(mpsc::UnboundedSender<(bool, bool)>, PathBuf);
+
+    impl BoardControl for Amplifier {
+        fn look(&self) -> BoxFuture<'_, BoardLook> {
+            Box::pin(async { BoardLook::default() })
+        }
+
+        fn power_off(&self) -> BoxFuture<'_, Result<(), BoardError>> {
+            Box::pin(async { Ok(()) })
+        }
+
+        fn screen(&self, _: bool) -> BoxFuture<'_, Result<(), BoardError>> {
+            Box::pin(async { Ok(()) })
+        }
+
+        fn volume(&self, _: u8) -> BoxFuture<'_, Result<(), BoardError>> {
+            Box::pin(async { Ok(()) })
+        }
+
+        fn mute(&self, mute: bool) -> BoxFuture<'_, Result<(), BoardError>> {
+            self.0.send((mute, !self.1.exists())).unwrap();
+            Box::pin(async { Ok(()) })
+        }
+    }
+
+    #[tokio::test]
+    async fn listening_audio_is_heard_through_an_amplifier_that_the_console_muted() {
+        use crate::config::{SoundCommands, SoundConfig};
+
+        let dir = tempfile::tempdir().unwrap();
+        let flag = dir.path().join("mute");
+        let words = |program: &str| vec![program.to_owned(), flag.to_str().unwrap().to_owned()];
+        let mixer = Mixer::new(SoundConfig {
+            server: None,
+            commands: Some(SoundCommands {
+                is_mute: words("ls"),
+                mute: words("touch"),
+                unmute: words("rm"),
+            }),
+        });
+        std::fs::write(&flag, "").unwrap();
+        let (told, mut tells) = mpsc::unbounded_channel();
+        let (inside, mut found) = mpsc::channel(4);
+        let desk = ExamDesk::resume(
+            exam::Saved::default(),
+            BootId::new("boot1").unwrap(),
+            (mixer, Arc::new(Amplifier(told, flag.clone()))),
+            Vec::new(),
+            inside,
+            Millis(0),
+        );
+        desk.orders
+            .send(Order::Sound(vec!["commands:all".to_owned()]))
+            .await
+            .unwrap();
+        // What is told later holds: the part is over, and everything is mute by the mixer.
+        desk.orders.send(Order::Silence).await.unwrap();
+        let found = found.recv().await.unwrap();
+        assert!(matches!(found, Inside::Sound(Found::Muted(_))), "{found:?}");
+        assert_eq!(tells.try_recv(), Ok((false, true)), "after the mixer");
+        assert!(tells.is_empty(), "an exam's silence is the mixer's");
     }
 
     #[test]

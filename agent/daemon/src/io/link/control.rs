@@ -3,24 +3,31 @@
 use board_link::{PowerAction, Refusal, Request, Response};
 use futures_util::future::BoxFuture;
 
-use super::{BoardLink, LinkError};
-use crate::io::board::{Abilities, BoardControl, BoardError, BoardLook, BoardState};
-
-/// The relay that switches the screen's mains.
-const SCREEN_RELAY: u8 = 0;
+use super::{BoardLink, LinkError, SCREEN_RELAY};
+use crate::{
+    config::{ControlConfig, Screen, Told},
+    io::board::{Abilities, BoardControl, BoardError, BoardLook, BoardState},
+};
 
 /// Tells the board controller.
 #[derive(Debug, Clone)]
 pub struct LinkControl {
     link: BoardLink,
-    /// The screen's mains go through the board's relay.
+    /// The screen's mains go through the board's relay, and `[control]` does not say that nobody switches them.
     relay: bool,
+    /// `[control]` does not say that nobody switches the board off.
+    power_off: bool,
 }
 
 impl LinkControl {
-    /// `relay` says whether the board's file names `pins.relay`.
-    pub const fn new(link: BoardLink, relay: bool) -> Self {
-        Self { link, relay }
+    /// `relay` says whether the board's file names `pins.relay`; what `config` says that the board cannot, it cannot by its
+    /// controller either.
+    pub fn new(link: BoardLink, relay: bool, config: &ControlConfig) -> Self {
+        Self {
+            link,
+            relay: relay && config.screen != Some(Screen::Never),
+            power_off: config.power_off != Told::Never,
+        }
     }
 
     fn look_now(&self) -> BoardLook {
@@ -32,20 +39,19 @@ impl LinkControl {
         let has = view.capabilities;
         let relays = view.details.as_ref().map(|details| details.relays_closed);
         let relay = self.relay && has.is_some_and(|has| has.relays > SCREEN_RELAY);
-        let mute = has.is_some_and(|has| has.amplifier);
         BoardLook {
             abilities: Abilities {
-                power_off: true,
+                power_off: self.power_off,
                 screen: relay,
                 volume: false,
-                mute,
+                mute: has.is_some_and(|has| has.amplifier),
             },
             state: BoardState {
                 screen_on: relays
                     .filter(|_| relay)
                     .map(|closed| closed & (1 << SCREEN_RELAY) != 0),
                 volume: None,
-                muted: view.report.filter(|_| mute).map(|report| report.muted),
+                muted: self.link.amplifier_muted(),
             },
         }
     }
@@ -64,6 +70,13 @@ impl LinkControl {
                 Err(failed(error.to_string()))
             }
         }
+    }
+}
+
+fn never(what: &'static str, fix: &str) -> BoardError {
+    BoardError::Cannot {
+        what,
+        fix: fix.to_owned(),
     }
 }
 
@@ -89,7 +102,13 @@ impl BoardControl for LinkControl {
 
     /// The board asks the machine to stop, then takes its power.
     fn power_off(&self) -> BoxFuture<'_, Result<(), BoardError>> {
-        Box::pin(self.tell("switch itself off", Request::SetPower(PowerAction::Off)))
+        const WHAT: &str = "switch itself off";
+        Box::pin(async {
+            if !self.power_off {
+                return Err(never(WHAT, "[control] power_off says that it cannot"));
+            }
+            self.tell(WHAT, Request::SetPower(PowerAction::Off)).await
+        })
     }
 
     fn screen(&self, on: bool) -> BoxFuture<'_, Result<(), BoardError>> {
@@ -97,15 +116,22 @@ impl BoardControl for LinkControl {
             relay: SCREEN_RELAY,
             closed: on,
         };
-        Box::pin(self.tell("switch its screen", request))
+        const WHAT: &str = "switch its screen";
+        Box::pin(async move {
+            if !self.relay {
+                return Err(never(
+                    WHAT,
+                    "its board file names no relay, or [control] says that it cannot",
+                ));
+            }
+            self.tell(WHAT, request).await
+        })
     }
 
     fn volume(&self, _percent: u8) -> BoxFuture<'_, Result<(), BoardError>> {
         Box::pin(async {
-            Err(BoardError::Cannot {
-                what: "set its volume",
-                fix: "its amplifier can only be muted; set [control] set_volume".to_owned(),
-            })
+            let fix = "its amplifier can only be muted; set [control] set_volume";
+            Err(never("set its volume", fix))
         })
     }
 

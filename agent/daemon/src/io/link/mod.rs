@@ -15,6 +15,7 @@ mod i2c;
 mod image;
 mod linux;
 mod local;
+mod own;
 mod port;
 mod screen;
 mod settings;
@@ -33,9 +34,9 @@ use std::{
 
 use board_configs::Board;
 use board_link::{
-    BoardDetails, BoardReport, Capabilities, Fault, Percent, Request, Response, StopReason, UnixSeconds,
-    WakePlan, Welcome,
+    BoardDetails, BoardReport, Capabilities, Fault, Percent, Request, Response, StopReason, WakePlan, Welcome,
 };
+use jiff::{SignedDuration, Timestamp};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::Instant,
@@ -57,6 +58,10 @@ const HUNG: Duration = Duration::from_secs(150);
 const ASK_LIMIT: Duration = Duration::from_secs(10);
 /// Faults that are shown.
 const FAULTS_SHOWN: usize = 16;
+/// The relay that switches the screen's mains.
+const SCREEN_RELAY: u8 = 0;
+/// The board tells whole seconds, of its own and of its chip: so far it lies behind on the average.
+const CLOCK_BEHIND: SignedDuration = SignedDuration::from_secs(1);
 
 /// What the door needs to know.
 #[derive(Debug, Clone)]
@@ -77,7 +82,7 @@ pub struct Wanted {
     /// When the board must be on.
     pub plan: Option<WakePlan>,
     /// The time, and when it was that; only one that is trusted.
-    pub time: Option<(UnixSeconds, Instant)>,
+    pub time: Option<(Timestamp, Instant)>,
 }
 
 /// What is known of the board; all of it is older than a moment.
@@ -91,12 +96,59 @@ pub struct BoardView {
     pub report: Option<BoardReport>,
     /// What the report leaves out.
     pub details: Option<BoardDetails>,
+    /// When it said so.
+    pub details_at: Option<Instant>,
     /// Its newest faults, oldest first.
     pub faults: Vec<Fault>,
     /// Why nobody answers, for the technician.
     pub trouble: Option<String>,
     /// It wants the machine to stop, and why.
     pub stopping: Option<StopReason>,
+}
+
+#[cfg(test)]
+impl BoardView {
+    /// Of a board whose amplifier is mute, or not.
+    pub(crate) fn with_amplifier(muted: bool) -> Self {
+        Self {
+            board: Some(Welcome {
+                version: 2,
+                versions: board_link::VersionRange::OURS,
+                board: board_link::label("lm3s6965evb-rev-a"),
+                firmware: board_link::label("0.1.0"),
+            }),
+            capabilities: Some(Capabilities {
+                temperature: false,
+                fan: false,
+                tachometer: false,
+                backlight: None,
+                light_sensor: false,
+                amplifier: true,
+                rtc: true,
+                meter: false,
+                button: false,
+                led: false,
+                rails: 0,
+                relays: 0,
+                wake_windows: 14,
+                faults_kept: 16,
+                image_bytes: 0,
+            }),
+            report: Some(BoardReport {
+                uptime_ms: 60_000,
+                boot_reason: board_link::BootReason::PowerApplied,
+                last_stop: None,
+                power: board_link::PowerState::On,
+                temperature: None,
+                thermal: board_link::ThermalLevel::Normal,
+                fan: None,
+                backlight: None,
+                muted,
+                watchdog: board_link::WatchdogStage::Fed,
+            }),
+            ..Self::default()
+        }
+    }
 }
 
 /// Why the board did not do what it was asked for.
@@ -192,6 +244,21 @@ impl BoardLink {
         }
     }
 
+    /// A board of which the test says how it is, and which hears what is wanted.
+    #[cfg(test)]
+    pub(crate) fn held() -> (Self, watch::Sender<BoardView>, watch::Receiver<Wanted>) {
+        let (view, shown) = watch::channel(BoardView::default());
+        let (wanted, wants) = watch::channel(Wanted::default());
+        let link = Self {
+            asks: mpsc::channel(QUEUE).0,
+            view: shown,
+            wanted: Arc::new(wanted),
+            pulse: Pulse::new(),
+            inside: false,
+        };
+        (link, view, wants)
+    }
+
     /// Asks for something; each ask is done at most once.
     ///
     /// # Errors
@@ -231,6 +298,24 @@ impl BoardLink {
     /// Whether it runs in this process: it then has neither a power switch nor a watchdog of its own.
     pub const fn is_inside(&self) -> bool {
         self.inside
+    }
+
+    /// What the board's clock shows now, by what it last said of it. `None` while nobody answers, or does not know the time, and
+    /// of a core in this process: the system keeps its own clock.
+    pub fn clock(&self) -> Option<Timestamp> {
+        let view = self.view.borrow();
+        view.board.as_ref().filter(|_| !self.inside)?;
+        let said = Timestamp::from_second(view.details.as_ref()?.clock.time?.0).ok()?;
+        let passed = SignedDuration::try_from(view.details_at?.elapsed()).ok()?;
+        said.checked_add(CLOCK_BEHIND).ok()?.checked_add(passed).ok()
+    }
+
+    /// Whether the board's own amplifier is mute; `None` where it has none, or nobody answers.
+    pub fn amplifier_muted(&self) -> Option<bool> {
+        let view = self.view.borrow();
+        view.board.as_ref().filter(|_| !self.inside)?;
+        view.capabilities.filter(|has| has.amplifier)?;
+        view.report.map(|report| report.muted)
     }
 
     /// The board's own sensor, °C; `None` while nobody answers. A core in this process reads what the probes read.

@@ -1,15 +1,13 @@
 //! The conversation: bytes to frames, frames to the session, and what the session says to whoever wants to know.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    time::Duration,
-};
+use std::{collections::HashMap, time::Duration};
 
 use anyhow::Context;
 use board_link::{
-    DownReason, LinkEvent, Patience, Refusal, Report, Request, Response, Seq, SocSide, StopReason, Ticket,
-    UnixSeconds, VersionRange, Welcome, encode, label,
+    BoardDetails, DownReason, FaultPage, LinkEvent, Patience, Refusal, Report, Request, Response, Seq,
+    SocSide, StopReason, Ticket, UnixSeconds, VersionRange, Welcome, encode, label,
 };
+use jiff::SignedDuration;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf},
     sync::{mpsc, oneshot, watch},
@@ -17,8 +15,12 @@ use tokio::{
 };
 
 use super::{
-    Asked, BoardLink, BoardView, FAULTS_SHOWN, LinkError, LinkOptions, Port, Pulse, Wanted, linux::Parts,
-    local, port::Stream, settings::stops_when_hot,
+    Asked, BoardLink, BoardView, FAULTS_SHOWN, LinkError, LinkOptions, Port, Pulse, SCREEN_RELAY, Wanted,
+    linux::Parts,
+    local,
+    own::{Own, OwnAsks},
+    port::Stream,
+    settings::stops_when_hot,
 };
 
 /// From a port that could not be opened to the next try; twice as long each time.
@@ -29,8 +31,6 @@ const WRITE_LIMIT: Duration = Duration::from_secs(5);
 const DETAILS_EVERY: Duration = Duration::from_secs(60);
 /// How often the board's clock is set: cheap ones lose a second a day.
 const CLOCK_EVERY: Duration = Duration::from_secs(6 * 3600);
-/// Asks of our own that may wait: a board that answers nothing must not fill memory.
-const MOST_OWN: usize = 32;
 /// Most requests in the session at a time; the rest stays in the queues.
 const UNDER_WAY: usize = 4;
 
@@ -38,8 +38,13 @@ const UNDER_WAY: usize = 4;
 enum For {
     /// Somebody with the handle.
     Caller(oneshot::Sender<Result<Response, LinkError>>),
-    /// We ourselves, and what it is for.
-    Us(&'static str),
+    /// We ourselves.
+    Us {
+        /// What it is for.
+        own: Own,
+        /// The newest fault that was known.
+        after: u32,
+    },
 }
 
 /// The door's task, until the last handle is gone.
@@ -106,6 +111,8 @@ struct Door {
     wants: watch::Receiver<Wanted>,
     pulse: Pulse,
     newest_fault: u32,
+    /// The screen's mains, as they were last wanted: the board forgets it when it is reset.
+    screen_on: bool,
     /// The machine is being stopped: once is enough.
     stop_told: bool,
 }
@@ -116,7 +123,7 @@ struct Talk {
     begun: Instant,
     write: WriteHalf<Box<dyn Stream>>,
     under_way: HashMap<Ticket, For>,
-    own: VecDeque<(Request, &'static str)>,
+    own: OwnAsks,
     /// Nothing is fed on a board whose core runs here: it has nobody to restart.
     feed_every: Option<Duration>,
     feed_at: Instant,
@@ -128,14 +135,6 @@ struct Talk {
 impl Talk {
     fn now_ms(&self) -> u64 {
         u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    fn want(&mut self, request: Request, what: &'static str) {
-        // Said again with newer values, the older word is void.
-        self.own.retain(|(_, other)| *other != what);
-        if self.own.len() < MOST_OWN {
-            self.own.push_back((request, what));
-        }
     }
 }
 
@@ -154,6 +153,7 @@ impl Door {
             wants,
             pulse,
             newest_fault: 0,
+            screen_on: true,
             stop_told: false,
         }
     }
@@ -198,7 +198,7 @@ impl Door {
             begun: now,
             write,
             under_way: HashMap::new(),
-            own: VecDeque::new(),
+            own: OwnAsks::default(),
             feed_every: (!self.is_inside()).then_some(feed_every),
             feed_at: now,
             details_at: now,
@@ -260,14 +260,19 @@ impl Door {
                     }
                 }
                 asked = self.asked.recv(), if room => match asked {
-                    Some(Asked { request, answer }) => Self::ask(talk, request, For::Caller(answer)),
+                    Some(Asked { request, answer }) => {
+                        if let Request::SetRelay { relay: SCREEN_RELAY, closed } = request {
+                            self.screen_on = closed;
+                        }
+                        Self::ask(talk, request, For::Caller(answer));
+                    }
                     None => return Ok(()),
                 },
                 changed = self.wants.changed() => {
                     if changed.is_err() {
                         return Ok(());
                     }
-                    self.say_wanted(talk);
+                    self.want_wanted(talk);
                 }
                 () = sleep_until(wake_at) => {}
             }
@@ -283,8 +288,10 @@ impl Door {
         let up = talk.session.version().is_some();
         let feed = talk.feed_every.filter(|_| up).map(|_| talk.feed_at);
         let rest = up.then(|| talk.details_at.min(talk.clock_at));
+        let again = talk.own.poll_timeout().filter(|_| up);
         let far = Instant::now() + DETAILS_EVERY;
-        [session, feed, rest].into_iter().flatten().min().unwrap_or(far)
+        let all = [session, feed, rest, again];
+        all.into_iter().flatten().min().unwrap_or(far)
     }
 
     /// What is due while somebody is there.
@@ -301,51 +308,73 @@ impl Door {
         }
         if now >= talk.details_at {
             talk.details_at = now + DETAILS_EVERY;
-            talk.want(Request::GetDetails, "details");
+            talk.own.want(Own::Details);
         }
         if now >= talk.clock_at {
             talk.clock_at = now + CLOCK_EVERY;
-            self.say_time(talk);
+            talk.own.want(Own::Clock);
         }
     }
 
     /// Only while the agent's loop is alive: the board is to find out when it is not.
     fn feed(&self, talk: &mut Talk) {
         if self.pulse.beats() {
-            talk.own.retain(|(_, what)| *what != "feed");
-            talk.own.push_front((Request::FeedWatchdog, "feed"));
+            talk.own.want_first(Own::Feed);
         } else {
             tracing::error!("the agent's loop hangs: the board's watchdog is not fed any more");
         }
     }
 
-    /// What is wanted, after a new beginning or a change.
-    fn say_wanted(&mut self, talk: &mut Talk) {
-        let plan = self.wants.borrow_and_update().plan.clone();
-        if talk.session.version().is_none() {
-            return;
-        }
-        if let Some(plan) = plan {
-            talk.want(Request::SetWakePlan(plan), "wake plan");
-        }
-        self.say_time(talk);
+    /// What is wanted, after a new beginning or a change. The time first: a plan that seems to be over is refused.
+    fn want_wanted(&mut self, talk: &mut Talk) {
+        self.wants.mark_unchanged();
+        talk.own.want(Own::Clock);
+        talk.own.want(Own::Plan);
     }
 
-    fn say_time(&self, talk: &mut Talk) {
-        let time = self.wants.borrow().time;
-        if let Some((UnixSeconds(seconds), at)) = time {
-            let passed = i64::try_from(at.elapsed().as_secs()).unwrap_or(0);
-            let time = UnixSeconds(seconds.saturating_add(passed));
-            talk.want(Request::SetRtc(time), "clock");
+    /// In words, as it is now; `None` if there is nothing to say.
+    fn words(&self, own: Own) -> Option<Request> {
+        match own {
+            Own::Feed => Some(Request::FeedWatchdog),
+            Own::Report => Some(Request::GetReport),
+            Own::Details => Some(Request::GetDetails),
+            Own::Capabilities => Some(Request::GetCapabilities),
+            Own::Faults => Some(Request::GetFaults {
+                after: self.newest_fault,
+            }),
+            Own::EyeCare => {
+                BoardLink::eye_care(&self.options.board).map(|cap| Request::SetEyeCare(Some(cap)))
+            }
+            Own::Screen => {
+                let has = self.view.borrow().capabilities;
+                let relay = self.options.board.pins.relay.is_some()
+                    && has.is_some_and(|has| has.relays > SCREEN_RELAY);
+                relay.then_some(Request::SetRelay {
+                    relay: SCREEN_RELAY,
+                    closed: self.screen_on,
+                })
+            }
+            Own::Clock => {
+                let (time, at) = self.wants.borrow().time?;
+                let passed = SignedDuration::try_from(at.elapsed()).ok()?;
+                let now = time.checked_add(passed).ok()?;
+                // To the nearest second.
+                let seconds = now.as_millisecond().saturating_add(500).div_euclid(1_000);
+                Some(Request::SetRtc(UnixSeconds(seconds)))
+            }
+            Own::Plan => self.wants.borrow().plan.clone().map(Request::SetWakePlan),
         }
     }
 
     fn ask_own(&self, talk: &mut Talk) {
         while talk.under_way.len() < UNDER_WAY
             && talk.session.version().is_some()
-            && let Some((request, what)) = talk.own.pop_front()
+            && let Some(own) = talk.own.next(Instant::now())
         {
-            Self::ask(talk, request, For::Us(what));
+            if let Some(request) = self.words(own) {
+                let after = self.newest_fault;
+                Self::ask(talk, request, For::Us { own, after });
+            }
         }
     }
 
@@ -360,7 +389,7 @@ impl Door {
                     let _ = answer.send(Err(LinkError::Ask(error)));
                 }
                 // An older board does without.
-                For::Us(what) => tracing::debug!(%error, what, "not asked"),
+                For::Us { own, .. } => tracing::debug!(%error, ?own, "not asked"),
             },
         }
     }
@@ -375,7 +404,7 @@ impl Door {
                     Some(For::Caller(answer)) => {
                         let _ = answer.send(Ok(response));
                     }
-                    Some(For::Us(what)) => self.answered(talk, what, response),
+                    Some(For::Us { own, after }) => self.answered(talk, own, after, response),
                     None => {}
                 }
             }
@@ -383,7 +412,8 @@ impl Door {
                 Some(For::Caller(answer)) => {
                     let _ = answer.send(Err(LinkError::Lost));
                 }
-                Some(For::Us(_)) | None => {}
+                Some(For::Us { own, .. }) => talk.own.lost(own, Instant::now()),
+                None => {}
             },
             LinkEvent::Report(report) => self.reported(talk, report),
         }
@@ -416,18 +446,11 @@ impl Door {
         talk.feed_at = now;
         talk.details_at = now;
         talk.clock_at = now;
-        talk.want(Request::GetReport, "report");
-        talk.want(Request::GetCapabilities, "capabilities");
-        talk.want(
-            Request::GetFaults {
-                after: self.newest_fault,
-            },
-            "faults",
-        );
-        if let Some(cap) = BoardLink::eye_care(&self.options.board) {
-            talk.want(Request::SetEyeCare(Some(cap)), "eye care");
+        let first = [Own::Report, Own::Capabilities, Own::Faults, Own::EyeCare];
+        for own in first {
+            talk.own.want(own);
         }
-        self.say_wanted(talk);
+        self.want_wanted(talk);
     }
 
     fn down(&self, talk: &mut Talk, reason: DownReason) {
@@ -455,42 +478,57 @@ impl Door {
     fn note(&self, response: &Response) {
         match response {
             Response::Board(report) => self.view.send_modify(|view| view.report = Some(*report)),
-            Response::Details(details) => self.view.send_modify(|view| view.details = Some(*details)),
+            Response::Details(details) => self.detailed(*details),
             Response::Capabilities(has) => self.view.send_modify(|view| view.capabilities = Some(*has)),
             _ => {}
         }
     }
 
-    fn answered(&mut self, talk: &mut Talk, what: &'static str, response: Response) {
-        match response {
-            Response::Capabilities(has) => {
-                // The screen's mains: open while the SoC had no power.
-                if has.relays > 0 && self.options.board.pins.relay.is_some() {
-                    let relay = Request::SetRelay {
-                        relay: 0,
-                        closed: true,
-                    };
-                    talk.want(relay, "screen");
-                }
+    fn detailed(&self, details: BoardDetails) {
+        self.view.send_modify(|view| {
+            view.details = Some(details);
+            view.details_at = Some(Instant::now());
+        });
+    }
+
+    fn answered(&mut self, talk: &mut Talk, own: Own, after: u32, response: Response) {
+        if let Response::Refused(refusal) = response {
+            let news = talk.own.refused(own, refusal, Instant::now());
+            match refusal {
+                Refusal::NotFitted => tracing::debug!(?own, "this board has no such part"),
+                _ if news => tracing::warn!(?own, ?refusal, "the board controller refused"),
+                _ => tracing::debug!(?own, ?refusal, "the board controller refused again"),
             }
-            Response::Faults(page) => {
-                for fault in &page.faults {
-                    self.fault(*fault);
-                }
-                let last = page.faults.last().map_or(page.newest, |fault| fault.number);
-                if last < page.newest {
-                    talk.want(Request::GetFaults { after: last }, "faults");
-                }
-            }
-            // A board without the part.
-            Response::Refused(Refusal::NotFitted) => tracing::debug!(what, "this board has no such part"),
-            Response::Refused(refusal) => tracing::warn!(what, ?refusal, "the board controller refused"),
-            Response::Done
-            | Response::Board(_)
-            | Response::Details(_)
-            | Response::Rtc(_)
-            | Response::Images(_)
-            | Response::ImageWants { .. } => {}
+            return;
+        }
+        talk.own.done(own);
+        match (own, response) {
+            // The screen's mains: open while the SoC had no power.
+            (Own::Capabilities, _) => talk.own.want(Own::Screen),
+            // What its clock shows now, for whoever compares.
+            (Own::Clock, _) => talk.own.want(Own::Details),
+            (Own::Faults, Response::Faults(page)) => self.fault_page(talk, after, &page),
+            _ => {}
+        }
+    }
+
+    fn fault_page(&mut self, talk: &mut Talk, after: u32, page: &FaultPage) {
+        if page.newest < after {
+            tracing::info!(
+                newest = page.newest,
+                "the board controller's fault log began anew"
+            );
+            self.newest_fault = 0;
+            talk.own.want(Own::Faults);
+            return;
+        }
+        for fault in &page.faults {
+            self.fault(*fault);
+        }
+        let last = page.faults.last().map_or(page.newest, |fault| fault.number);
+        // A page that brings nothing new would be asked for without end.
+        if last < page.newest && last > after {
+            talk.own.want(Own::Faults);
         }
     }
 
@@ -514,7 +552,7 @@ impl Door {
     fn reported(&mut self, talk: &mut Talk, report: Report) {
         match report {
             Report::Board(report) => self.view.send_modify(|view| view.report = Some(report)),
-            Report::Details(details) => self.view.send_modify(|view| view.details = Some(details)),
+            Report::Details(details) => self.detailed(details),
             Report::AskFeed { reboot_in_ms } => {
                 tracing::debug!(reboot_in_ms, "the board controller asks whether we live");
                 self.feed(talk);
@@ -525,6 +563,10 @@ impl Door {
                 stops_at,
             } => {
                 tracing::warn!(%temperature, %stops_at, "the board is getting hot: it stops soon if nothing helps");
+            }
+            // Those before it were not heard of: the log has them, in order.
+            Report::Fault(fault) if fault.number > self.newest_fault.saturating_add(1) => {
+                talk.own.want(Own::Faults);
             }
             Report::Fault(fault) => self.fault(fault),
             Report::StopRequested { reason, cut_in_ms } => self.stop(reason, cut_in_ms),

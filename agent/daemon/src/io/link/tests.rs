@@ -9,14 +9,18 @@ use std::{
 
 use board_core::{Controller, Effect, Event, Instant as At, Start};
 use board_link::{
-    BootReason, CentiCelsius, Decoder, ImageReport, ImageSlot, OtherImage, PowerAction, PowerState, Refusal,
-    ThermalLevel, WatchdogStage, encode,
+    BootReason, CentiCelsius, Decoder, FaultKind, FaultPage, Frame, ImageReport, ImageSlot, Message,
+    OtherImage, Payload, PowerAction, PowerState, Refusal, Seq, ThermalLevel, UnixSeconds, WatchdogStage,
+    encode,
 };
 use futures_util::future::BoxFuture;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use super::*;
-use crate::io::board::{BoardError, BoardLook};
+use crate::{
+    config::{ControlConfig, Screen, Told},
+    io::board::{BoardError, BoardLook},
+};
 
 /// The operating system, which notes what it is told.
 #[derive(Debug, Default)]
@@ -93,6 +97,13 @@ struct Mcu {
     sent: u32,
     image: Image,
     seen: Vec<Effect>,
+    /// What it was asked for, each once.
+    heard: Vec<Request>,
+    last_heard: Option<Seq>,
+    /// So many answers say that it is busy, instead of what they should say.
+    busy: u32,
+    /// The only page that its fault log has, whatever is asked for.
+    page: Option<FaultPage>,
 }
 
 /// What the board controller keeps of images.
@@ -172,6 +183,10 @@ impl Mcu {
                 ..Image::default()
             },
             seen: Vec::new(),
+            heard: Vec::new(),
+            last_heard: None,
+            busy: 0,
+            page: None,
         }))
     }
 
@@ -202,8 +217,11 @@ impl Mcu {
     fn perform(&mut self) -> Vec<u8> {
         let mut out = Vec::new();
         let mut restart = false;
-        while let Some(effect) = self.core.next_effect() {
+        while let Some(mut effect) = self.core.next_effect() {
             let now = self.now();
+            if let Effect::Send(frame) = &mut effect {
+                self.twist(frame);
+            }
             match &effect {
                 Effect::Send(frame) => {
                     self.sent += 1;
@@ -252,6 +270,45 @@ impl Mcu {
         out
     }
 
+    /// Answers otherwise than it should.
+    fn twist(&mut self, frame: &mut Frame) {
+        let Payload::Session {
+            message: Message::Response(response),
+            ..
+        } = &mut frame.payload
+        else {
+            return;
+        };
+        if let (Response::Faults(page), Some(only)) = (&mut *response, &self.page) {
+            *page = only.clone();
+        }
+        if self.busy > 0 {
+            self.busy -= 1;
+            *response = Response::Refused(Refusal::Busy);
+        }
+    }
+
+    fn hear(&mut self, frame: Frame) {
+        if let Payload::Session {
+            message: Message::Request(request),
+            ..
+        } = &frame.payload
+            && self.last_heard.replace(frame.seq) != Some(frame.seq)
+        {
+            self.heard.push(request.clone());
+        }
+        let now = self.now();
+        self.core.handle(Event::Received(frame), now);
+    }
+
+    fn heard(&self, like: impl Fn(&Request) -> bool) -> Vec<usize> {
+        let heard = self.heard.iter().enumerate();
+        heard
+            .filter(|(_, request)| like(request))
+            .map(|(at, _)| at)
+            .collect()
+    }
+
     /// Runs until the line is closed.
     async fn run(mcu: Shared, mut line: DuplexStream) {
         let mut decoder = Decoder::new();
@@ -269,9 +326,8 @@ impl Mcu {
                 heard = line.read(&mut buffer) => {
                     let Ok(n @ 1..) = heard else { return };
                     let mut mcu = mcu.lock().unwrap();
-                    let now = mcu.now();
                     for frame in decoder.feed(&buffer[..n]).flatten() {
-                        mcu.core.handle(Event::Received(frame), now);
+                        mcu.hear(frame);
                     }
                 }
                 () = tokio::time::sleep(Duration::from_millis(500)) => {}
@@ -314,7 +370,7 @@ async fn a_board_without_a_controller_answers_all_the_same_and_the_agent_stops_n
     assert_eq!(view.board.unwrap().board.as_str(), "generic-box-rev-a");
     assert_eq!(view.report.unwrap().temperature, Some(CentiCelsius(4500)));
     assert_eq!(link.temperature(), None, "the probes read the same file");
-    let control = LinkControl::new(link.clone(), false);
+    let control = LinkControl::new(link.clone(), false, &ControlConfig::default());
     assert_eq!(
         control.look().await,
         BoardLook::default(),
@@ -390,7 +446,7 @@ async fn a_controller_is_found_asked_and_told() {
     assert_eq!(view.trouble, None);
     until(&link, "warm", |_| link.temperature() == Some(42.0)).await;
 
-    let control = LinkControl::new(link.clone(), true);
+    let control = LinkControl::new(link.clone(), true, &ControlConfig::default());
     let look = until_look(&control, |look| look.state.screen_on == Some(true)).await;
     assert!(
         look.abilities.power_off && look.abilities.screen && look.abilities.mute && !look.abilities.volume
@@ -496,7 +552,7 @@ async fn a_controller_that_resets_is_greeted_again_and_told_everything_again() {
     };
     link.want(|wanted| {
         wanted.plan = Some(plan.clone());
-        wanted.time = Some((UnixSeconds(1_800_000_000), Instant::now()));
+        wanted.time = Some((Timestamp::constant(1_800_000_000, 0), Instant::now()));
     });
     let kept = |mcu: &Mcu| {
         mcu.seen
@@ -512,6 +568,15 @@ async fn a_controller_that_resets_is_greeted_again_and_told_everything_again() {
         .iter()
         .any(|e| matches!(e, Effect::WriteRtc { time, .. } if time.0 >= 1_800_000_000));
     assert!(clock, "its clock is set");
+    let order = |mcu: &Mcu| {
+        let clock = mcu.heard(|request| matches!(request, Request::SetRtc(_)));
+        (
+            clock[0],
+            mcu.heard(|request| matches!(request, Request::SetWakePlan(_)))[0],
+        )
+    };
+    let (clock, planned) = order(&mcu.lock().unwrap());
+    assert!(clock < planned, "by a wrong clock the plan may seem to be over");
     mcu.lock().unwrap().reset();
     until(&link, "planned again", |_| kept(&mcu.lock().unwrap()) == 2).await;
     // And an ask is answered as if nothing had been.
@@ -634,6 +699,154 @@ async fn nobody_there_is_an_error_at_once_and_costs_nothing_else() {
         matches!(&error, LinkError::Away(why) if why.contains("/not/there")),
         "{error}"
     );
-    let look = LinkControl::new(link, true).look().await;
+    let look = LinkControl::new(link, true, &ControlConfig::default())
+        .look()
+        .await;
     assert_eq!(look, BoardLook::default());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_configuration_says_the_board_cannot_it_cannot_by_its_controller_either() {
+    let system = Arc::new(System::default());
+    let (link, mcu) = emulated(&system);
+    until(&link, "up", |view| view.capabilities.is_some()).await;
+    let config = ControlConfig {
+        power_off: Told::Never,
+        screen: Some(Screen::Never),
+        ..ControlConfig::default()
+    };
+    let control = LinkControl::new(link.clone(), true, &config);
+    let can = control.look().await.abilities;
+    assert!(!can.power_off && !can.screen && can.mute, "{can:?}");
+    for refused in [control.power_off().await, control.screen(false).await] {
+        assert!(matches!(refused, Err(BoardError::Cannot { .. })), "{refused:?}");
+    }
+    let mcu = mcu.lock().unwrap();
+    assert_eq!(mcu.core.report().power, PowerState::On);
+    let told = |request: &Request| {
+        matches!(
+            request,
+            Request::SetPower(_) | Request::SetRelay { closed: false, .. }
+        )
+    };
+    assert!(mcu.heard(told).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_busy_is_asked_again() {
+    let system = Arc::new(System::default());
+    let (link, mcu) = emulated(&system);
+    mcu.lock().unwrap().busy = 12;
+    link.want(|wanted| wanted.plan = Some(WakePlan::default()));
+    let closed = Effect::SetRelay {
+        relay: 0,
+        closed: true,
+    };
+    until(&link, "known", |view| view.capabilities.is_some()).await;
+    until(&link, "lit", |_| mcu.lock().unwrap().seen.contains(&closed)).await;
+    let plans = mcu
+        .lock()
+        .unwrap()
+        .heard(|request| matches!(request, Request::SetWakePlan(_)));
+    assert!(plans.len() > 1, "{plans:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_screen_that_was_switched_off_stays_dark_when_the_controller_is_greeted_again() {
+    let system = Arc::new(System::default());
+    let (link, mcu) = emulated(&system);
+    let control = LinkControl::new(link.clone(), true, &ControlConfig::default());
+    until_look(&control, |look| look.state.screen_on == Some(true)).await;
+    control.screen(false).await.unwrap();
+    mcu.lock().unwrap().heard.clear();
+    mcu.lock().unwrap().reset();
+    until(&link, "told again", |_| {
+        let mcu = mcu.lock().unwrap();
+        !mcu.heard(|request| matches!(request, Request::SetRelay { .. }))
+            .is_empty()
+    })
+    .await;
+    let lit = |request: &Request| matches!(request, Request::SetRelay { closed: true, .. });
+    assert!(mcu.lock().unwrap().heard(lit).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn faults_that_were_not_told_one_by_one_are_read_from_the_log() {
+    let system = Arc::new(System::default());
+    let (link, mcu) = emulated(&system);
+    until(&link, "up", |view| view.capabilities.is_some()).await;
+    let remember = |count: i32| {
+        let mut mcu = mcu.lock().unwrap();
+        for detail in 0..count {
+            mcu.core.remember(FaultKind::RailLost, detail);
+        }
+    };
+    let numbers = |view: &BoardView| view.faults.iter().map(|fault| fault.number).collect::<Vec<_>>();
+    // More than wait to be told.
+    remember(11);
+    let all: Vec<_> = (1..=11).collect();
+    let view = until(&link, "read", |view| view.faults.len() >= 11).await;
+    assert_eq!(numbers(&view), all, "in order, each once");
+    // Its memory is gone, and its numbers begin anew.
+    mcu.lock().unwrap().reset();
+    remember(2);
+    let view = until(&link, "read anew", |view| view.faults.len() >= 13).await;
+    assert_eq!(numbers(&view)[11..], [1, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fault_log_that_never_comes_to_its_end_is_let_be() {
+    let system = Arc::new(System::default());
+    let (link, mcu) = emulated(&system);
+    let fault = Fault {
+        number: 1,
+        start: 1,
+        uptime_ms: 5,
+        kind: FaultKind::RailLost,
+        detail: 0,
+    };
+    mcu.lock().unwrap().page = Some(FaultPage {
+        newest: 99,
+        faults: [fault].into_iter().collect(),
+    });
+    until(&link, "read", |view| view.faults.len() == 1).await;
+    for _ in 0..60 {
+        link.alive();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    let asked = mcu
+        .lock()
+        .unwrap()
+        .heard(|request| matches!(request, Request::GetFaults { .. }));
+    assert!((1..=3).contains(&asked.len()), "{}", asked.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_boards_clock_is_read_as_it_goes_on() {
+    let system = Arc::new(System::default());
+    let (link, mcu) = emulated(&system);
+    assert_eq!(link.clock(), None, "nobody answers yet");
+    until(&link, "up", |view| view.capabilities.is_some()).await;
+    let told = Timestamp::constant(1_800_000_000, 600_000_000);
+    let at = Instant::now();
+    link.want(|wanted| wanted.time = Some((told, at)));
+    until(&link, "set", |view| {
+        view.details.is_some_and(|details| details.clock.time.is_some())
+    })
+    .await;
+    let off = |link: &BoardLink| {
+        let now = told + SignedDuration::try_from(at.elapsed()).unwrap();
+        link.clock().unwrap().duration_since(now).abs()
+    };
+    let near = SignedDuration::from_millis(1_700);
+    assert!(off(&link) < near, "{:?}", off(&link));
+    tokio::time::sleep(Duration::from_millis(45_300)).await;
+    assert!(off(&link) < near, "{:?}", off(&link));
+    // It loses its memory, and has no chip that would know.
+    mcu.lock().unwrap().reset();
+    until(&link, "set again", |_| {
+        let mcu = mcu.lock().unwrap();
+        mcu.heard(|request| matches!(request, Request::SetRtc(_))).len() > 1
+    })
+    .await;
 }

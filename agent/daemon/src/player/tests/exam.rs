@@ -11,6 +11,11 @@ use serde_json::json;
 
 use super::{shown::*, *};
 use crate::{
+    config::{LiveConfig, SoundCommands, SoundConfig},
+    io::{
+        link::{BoardLink, BoardView},
+        sound::Mixer,
+    },
     notebook::{FaultDenied, FaultView, PinDenied, PinWhy, Word},
     shelf::{ExamState, ExamView, LessonCard},
 };
@@ -138,6 +143,37 @@ async fn in_an_exam_no_check_sounds_no_loudspeaker_is_opened_and_no_live_app() {
     assert_eq!(status, 400);
     let (status, found) = write(bench.at, all[0].0, &all[0].1).await;
     assert_eq!((status, &found["parts"][1]["part"]), (200, &json!("sound")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_check_before_class_finds_an_amplifier_mute_behind_a_mixer_that_is_open() {
+    let bench = bench(&[]).await;
+    let words = |program: &str| vec![program.to_owned()];
+    let mixer = Mixer::new(SoundConfig {
+        server: None,
+        commands: Some(SoundCommands {
+            is_mute: words("false"),
+            mute: words("true"),
+            unmute: words("true"),
+        }),
+    });
+    let (link, view, _wants) = BoardLink::held();
+    bench.writer.classes().open(LiveConfig::default(), mixer);
+    bench.writer.classes().ask(link);
+    let sound = async || {
+        let (status, found) = write(bench.at, "/api/class/check", &json!({})).await;
+        assert_eq!(status, 200);
+        found["parts"][1].clone()
+    };
+    assert_eq!(sound().await["code"], "sound_good", "no controller answers");
+    view.send_replace(BoardView::with_amplifier(true));
+    let mute = sound().await;
+    assert_eq!(
+        (&mute["code"], &mute["fix"]),
+        (&json!("sound_mute"), &json!("unmute"))
+    );
+    view.send_replace(BoardView::with_amplifier(false));
+    assert_eq!(sound().await["code"], "sound_good");
 }
 
 /// Another third file, signed anew.
