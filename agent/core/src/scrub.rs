@@ -123,7 +123,7 @@ fn quoted(value: &str) -> Option<usize> {
         match byte {
             b'\\' => escapes += 1,
             b'"' if escapes < depth => return Some(begins + at - escapes),
-            b'"' if (escapes - depth) % (2 * (depth + 1)) == 0 => return Some(begins + at + 1),
+            b'"' if (escapes - depth).is_multiple_of(2 * (depth + 1)) => return Some(begins + at + 1),
             _ => escapes = 0,
         }
     }

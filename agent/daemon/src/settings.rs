@@ -12,6 +12,7 @@ use std::{
 };
 
 use agent_core::timetable::LocalTimetable;
+use contract::id::DeviceId;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +38,9 @@ pub struct BoardSettings {
     /// The player is locked: the console said so, and nobody unlocked it since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock: Option<PlayerLock>,
+    /// Which device that was said to: another one that this board becomes is not locked by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock_of: Option<DeviceId>,
 }
 
 /// A locked player.
@@ -61,6 +65,7 @@ impl Default for BoardSettings {
             usb_play: true,
             timetable: None,
             lock: None,
+            lock_of: None,
         }
     }
 }

@@ -76,8 +76,8 @@ impl Deed {
         }
     }
 
-    /// How long it may take.
-    pub(super) const fn deadline(&self) -> Duration {
+    /// How long it may take; whoever does it stops then.
+    pub const fn deadline(&self) -> Duration {
         match self {
             Self::PowerOff => REBOOT_DEADLINE,
             Self::CollectLogs { .. } => LOGS_DEADLINE,

@@ -2,6 +2,7 @@
 //! here it is done, in the order in which it was told, and what the board can and how it is goes into the report.
 
 use std::{
+    io,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -21,7 +22,7 @@ use contract::{
     time::ClockTrust,
 };
 use futures_util::future::BoxFuture;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::{agent::Agent, inbox::Inside};
 use crate::{
@@ -44,6 +45,34 @@ const LOOKS: Duration = Duration::from_secs(15);
 const WAITING: usize = 16;
 /// Most of the line that a log takes, in kbit/s, where no budget says less.
 const MOST_KBPS: u32 = 4_000;
+/// What is told takes effect a moment later: so long before a bell the next hour counts.
+const AHEAD: Duration = Duration::from_secs(2);
+
+/// What kind of hour it is to whoever would darken, lock or switch off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hour {
+    Open,
+    /// By the timetable, or no time that could say otherwise; or a lesson plays.
+    Class,
+    Exam,
+}
+
+/// Whether the screen is to be bright because an hour began in which it is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Light {
+    /// As it is.
+    Leave,
+    Due,
+    /// The board was told.
+    Told,
+}
+
+/// Whether a lock can be taken off again: by the console, and by a technician at the board.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Opens {
+    console: bool,
+    pin: bool,
+}
 
 /// The board's controls.
 pub(super) struct ControlDesk {
@@ -53,12 +82,23 @@ pub(super) struct ControlDesk {
     look_at: Millis,
     /// Does one thing after the other, so that "dark" and "bright" arrive as they were told.
     hands: mpsc::Sender<BoxFuture<'static, ()>>,
-    /// What the commands' core was told of classes.
-    teaching: Option<bool>,
-    /// Whether the console could unlock the player.
-    reachable: bool,
+    /// What the commands' core was told of.
+    hour: Option<Hour>,
+    light: Light,
+    /// By what the lock was last shown.
+    opens: Option<Opens>,
+    /// The log that is being collected.
+    collecting: Option<(CommandId, JoinHandle<()>)>,
     /// What a log that is handed over may take of the line, in kbit/s; 0 is nothing for now.
     pace: Arc<AtomicU32>,
+}
+
+impl Drop for ControlDesk {
+    fn drop(&mut self) {
+        if let Some((_, task)) = self.collecting.take() {
+            task.abort();
+        }
+    }
 }
 
 /// Who is told how a deed went.
@@ -97,8 +137,10 @@ impl ControlDesk {
             looking: false,
             look_at: now,
             hands,
-            teaching: None,
-            reachable: true,
+            hour: None,
+            light: Light::Leave,
+            opens: None,
+            collecting: None,
             pace: Arc::new(AtomicU32::new(0)),
         }
     }
@@ -149,14 +191,10 @@ impl ControlDesk {
 }
 
 impl Agent {
-    /// Whether a class is on, and a look at the board that is due.
+    /// What kind of hour it is, and a look at the board that is due.
     pub(super) fn settle_control(&mut self, now: Millis) {
-        let teaching = self.is_teaching(now);
-        if self.control.teaching != Some(teaching) {
-            self.control.teaching = Some(teaching);
-            self.commands.handle(commands::Event::Teaching(teaching), now);
-        }
-        if self.control.reachable != matches!(self.membership, Membership::Enrolled) {
+        self.settle_hour(now);
+        if self.control.opens != Some(self.lock_opens()) {
             self.show_lock();
         }
         self.control.pace.store(self.log_kbps(), Ordering::Relaxed);
@@ -174,19 +212,82 @@ impl Agent {
         }
     }
 
-    pub(super) fn on_board_looked(&mut self, look: BoardLook) {
+    pub(super) fn on_board_looked(&mut self, look: BoardLook, now: Millis) {
         self.control.looking = false;
         self.dirty |= self.control.look != Some(look);
         self.control.look = Some(look);
+        if self.control.light == Light::Due && look.abilities.screen {
+            self.light_up(now);
+        }
     }
 
-    /// Class hours by the timetable, or no time that could say otherwise; or a lesson that plays at any hour.
-    fn is_teaching(&self, now: Millis) -> bool {
-        let hours = match self.phase() {
-            Some(Phase::ClassHours | Phase::Unknown) | None => true,
-            Some(Phase::Open | Phase::Exam) => false,
+    /// Orders are judged by the hour, and a screen that was made dark outside of it is bright when a class or an exam begins.
+    pub(super) fn settle_hour(&mut self, now: Millis) {
+        let hour = self.hour(now);
+        let before = self.control.hour.replace(hour);
+        if before == Some(hour) {
+            return;
+        }
+        let teaching = hour != Hour::Open;
+        self.commands.handle(commands::Event::Teaching(teaching), now);
+        match (before, hour) {
+            (_, Hour::Open) => self.control.light = Light::Leave,
+            // A dark that was forced in the class before stays.
+            (Some(Hour::Class), Hour::Exam) => {}
+            _ => {
+                self.control.light = Light::Due;
+                self.control.look_soon(now);
+            }
+        }
+    }
+
+    fn hour(&self, now: Millis) -> Hour {
+        if self.exam.core.is_on() {
+            return Hour::Exam;
+        }
+        let time = self.time.clock.read(clock::system(), now).time;
+        match self.phase_at(time.and_then(|time| time.checked_add(AHEAD).ok())) {
+            Phase::Exam => Hour::Exam,
+            Phase::Open if !self.line.lesson_on(now) => Hour::Open,
+            Phase::Open | Phase::ClassHours | Phase::Unknown => Hour::Class,
+        }
+    }
+
+    /// Makes the screen bright unless it is; after what was told to it before.
+    fn light_up(&mut self, now: Millis) {
+        if self.board_may_tell(now) {
+            // The screen may hang on the controller.
+            return self.control.look_soon(now);
+        }
+        let (board, inside) = (Arc::clone(&self.control.board), self.inbox.inside.clone());
+        let light = async move {
+            let look = tokio::time::timeout(LOOKS, board.look())
+                .await
+                .unwrap_or_default();
+            let lit = match look.state.screen_on {
+                Some(true) => Ok(()),
+                _ => board.screen(true).await,
+            };
+            let _ = inside
+                .send(Inside::Lit(lit.map_err(|error| error.to_string())))
+                .await;
         };
-        hours || self.line.lesson_on(now)
+        if self.control.hands.try_send(Box::pin(light)).is_ok() {
+            self.control.light = Light::Told;
+        }
+    }
+
+    /// Whether the screen is bright; what did not work is tried again at the next look.
+    pub(super) fn on_lit(&mut self, lit: Result<(), String>, now: Millis) {
+        match &lit {
+            Ok(()) => self.control.look_soon(now),
+            Err(reason) => {
+                tracing::warn!(%reason, "an hour began in which the screen is needed, and it could not be made bright")
+            }
+        }
+        if self.control.light == Light::Told {
+            self.control.light = if lit.is_ok() { Light::Leave } else { Light::Due };
+        }
     }
 
     /// What a log may take of the line: half of what lessons may, and nothing where they may not.
@@ -208,6 +309,7 @@ impl Agent {
             id: id.clone(),
             inside,
         };
+        let limit = deed.deadline();
         let taken = match deed {
             Deed::PowerOff => {
                 self.note_alive(Ended::Shutdown, now);
@@ -215,6 +317,7 @@ impl Agent {
                 self.control.hands.try_send(Box::pin(off)).is_ok()
             }
             Deed::Screen { on } => {
+                self.control.light = Light::Leave;
                 let screen = async move { answer.say(board.screen(on).await).await };
                 self.control.hands.try_send(Box::pin(screen)).is_ok()
             }
@@ -233,14 +336,19 @@ impl Agent {
                     answer.say(outcome).await;
                 }))
             }
+            Deed::Lock { .. } if !self.lock_opens().pin => return self.deed_failed(id, "no_pin", now),
             Deed::Lock { reason } => {
                 let since = self.told_time(now);
                 self.change_lock(Some(PlayerLock { reason, since }), answer)
             }
             Deed::Unlock => self.change_lock(None, answer),
+            Deed::CollectLogs { .. } if self.control.collecting.is_some() => {
+                return self.deed_failed(id, "busy", now);
+            }
             Deed::CollectLogs { hours } => match self.log_job(id.clone(), hours, now) {
                 Ok(job) => {
-                    tokio::spawn(async move { answer.say(logs::collect(job).await).await });
+                    let task = tokio::spawn(collect(job, limit, answer));
+                    self.control.collecting = Some((id.clone(), task));
                     true
                 }
                 Err(reason) => return self.deed_failed(id, &reason, now),
@@ -260,6 +368,7 @@ impl Agent {
         if let Err(reason) = &outcome {
             tracing::warn!(command.id = %id, %reason, "a command could not be done");
         }
+        self.control.collecting.take_if(|(collected, _)| *collected == id);
         self.show_lock();
         self.control.look_soon(now);
         self.commands.handle(commands::Event::Done(id, outcome), now);
@@ -267,28 +376,55 @@ impl Agent {
 
     /// On the disk first; the pages hear of it when it is there.
     fn change_lock(&self, lock: Option<PlayerLock>, answer: Answer) -> bool {
-        let door = self.shelf.settings().clone();
+        let kept = self.keep_lock(lock);
         let change = async move {
-            let kept =
-                tokio::task::spawn_blocking(move || door.change(|settings| settings.lock = lock)).await;
-            let outcome = match kept {
-                Ok(Ok(_)) => Ok(()),
-                Ok(Err(error)) => Err(format!("it holds until the next start only: {error}")),
-                Err(error) => Err(error.to_string()),
-            };
+            let outcome = kept
+                .await
+                .map_err(|error| format!("it holds until the next start only: {error}"));
             answer.say(outcome).await;
         };
         self.control.hands.try_send(Box::pin(change)).is_ok()
     }
 
+    fn keep_lock(&self, lock: Option<PlayerLock>) -> impl Future<Output = io::Result<()>> + Send + 'static {
+        let door = self.shelf.settings().clone();
+        let device = lock.as_ref().map(|_| self.identity.reply.device_id.clone());
+        let change = move || {
+            door.change(|settings| (settings.lock, settings.lock_of) = (lock, device))
+                .map(drop)
+        };
+        async move { tokio::task::spawn_blocking(change).await? }
+    }
+
     /// Shows the lock that is set to pages and console. A device that its console cannot reach as its own is not locked: nobody
-    /// could unlock it.
+    /// could unlock it. One that no technician's PIN opens is locked no more, nor is one that another device on this board left.
     pub(super) fn show_lock(&mut self) {
-        let reachable = matches!(self.membership, Membership::Enrolled);
-        self.control.reachable = reachable;
-        let lock = self.shelf.settings().now().lock.clone().filter(|_| reachable);
+        let opens = self.lock_opens();
+        self.control.opens = Some(opens);
+        let settings = self.shelf.settings().now();
+        let own = &self.identity.reply.device_id;
+        let stays = opens.pin && settings.lock_of.as_ref().is_none_or(|device| device == own);
+        if settings.lock.is_some() && !stays {
+            tracing::warn!(pin = opens.pin, of = ?settings.lock_of, "the player is locked no more");
+            let kept = self.keep_lock(None);
+            let dropped = async move {
+                if let Err(error) = kept.await {
+                    tracing::error!(%error, "could not keep that the player is not locked");
+                }
+            };
+            let _ = self.control.hands.try_send(Box::pin(dropped));
+        }
+        let lock = settings.lock.clone().filter(|_| stays && opens.console);
         self.shelf.beside(|beside| beside.lock = lock);
         self.dirty = true;
+    }
+
+    fn lock_opens(&self) -> Opens {
+        let plan = self.classroom.plan();
+        Opens {
+            console: matches!(self.membership, Membership::Enrolled),
+            pin: plan.is_some_and(|plan| plan.technician_pin.is_some()),
+        }
     }
 
     fn told_time(&self, now: Millis) -> Option<jiff::Timestamp> {
@@ -323,4 +459,12 @@ impl Agent {
             pace: Arc::clone(&self.control.pace),
         })
     }
+}
+
+/// One log, within its time.
+async fn collect(job: Job, limit: Duration, answer: Answer) {
+    let outcome = tokio::time::timeout(limit, logs::collect(job))
+        .await
+        .unwrap_or_else(|_| Err(format!("it was not handed over within {} s", limit.as_secs())));
+    answer.say(outcome).await;
 }

@@ -268,7 +268,8 @@ impl Agent {
                     .handle(commands::Event::RebootFailed(id, reason), now);
             }
             Inside::DeedDone(id, outcome) => self.on_deed_done(id, outcome, now),
-            Inside::BoardLooked(look) => self.on_board_looked(look),
+            Inside::BoardLooked(look) => self.on_board_looked(look, now),
+            Inside::Lit(lit) => self.on_lit(lit, now),
             Inside::Time(answer, asked) => self.on_time(answer, asked, now),
             Inside::Measured(result) => self.on_tested(result, now),
             Inside::Network(seen) => self.on_network(*seen, now),

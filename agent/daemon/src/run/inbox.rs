@@ -57,6 +57,8 @@ pub(super) enum Inside {
     DeedDone(CommandId, Result<(), String>),
     /// The board's controls were looked at.
     BoardLooked(BoardLook),
+    /// The screen was made bright for an hour that begins, or why not.
+    Lit(Result<(), String>),
     /// The console on the time, and when it was asked.
     Time(TimeAnswer, Millis),
     /// The console's verified word, or nothing.

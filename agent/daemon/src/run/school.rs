@@ -169,6 +169,11 @@ impl Agent {
         self.school.ruling.map(|ruling| ruling.phase)
     }
 
+    /// What kind of time `time` is by the plan alone.
+    pub(super) fn phase_at(&self, time: Option<Timestamp>) -> Phase {
+        self.school.rules.at(time).phase
+    }
+
     /// What lessons may take of the line now; none before the first look.
     pub(super) fn wan_policy(&self) -> Option<WanPolicy> {
         self.school.ruling.map(|ruling| ruling.policy)

@@ -1,6 +1,8 @@
 //! The whole loop against a console over real TLS: an authority of two tiers, a broker that refuses, questions that are
 //! answered as the test says.
 
+mod orders;
+
 use std::{
     net::SocketAddr,
     path::Path,
