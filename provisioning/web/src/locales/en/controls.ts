@@ -21,5 +21,6 @@ export default {
   commandReason: {
     class_hours: "A class was on; not done", exam: "An exam was on; not done", no_answer: "The device did not answer before it expired",
     lesson: "A lesson was playing; not done",
+    no_pin: "Not locked: the classroom has no technician's PIN, so nobody could unlock it at the board. Set one first", busy: "Another log is still being collected; not done",
   },
 };

@@ -21,5 +21,6 @@ export default {
   commandReason: {
     class_hours: "正在上课，没有执行", exam: "正在考试，没有执行", no_answer: "过期前终端没有回答",
     lesson: "正在放课，没有执行",
+    no_pin: "没有锁定：这个教室还没有技术员 PIN，锁定后在终端上打不开。先设置技术员 PIN", busy: "上一次收集的日志还没传完，没有执行",
   },
 };
