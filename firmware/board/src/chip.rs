@@ -28,6 +28,9 @@ const WATCHDOG_TICKS: u32 = 25_000_000;
 const FIFO_EMPTY: u32 = 1 << 4;
 const FIFO_FULL: u32 = 1 << 5;
 
+// What has a name of its own is looked at in the emulated chip's memory.
+#[used]
+#[unsafe(export_name = "bbt_millis")]
 static MILLIS: AtomicU32 = AtomicU32::new(0);
 static RECEIVED: Mutex<RefCell<Deque<u8, 512>>> = Mutex::new(RefCell::new(Deque::new()));
 
@@ -190,7 +193,11 @@ impl Chip {
     }
 }
 
+#[used]
+#[unsafe(export_name = "bbt_fan")]
 static FAN: AtomicU32 = AtomicU32::new(0);
+#[used]
+#[unsafe(export_name = "bbt_backlight")]
 static BACKLIGHT: AtomicU32 = AtomicU32::new(0);
 
 /// Each millisecond: the time, and what the serial port's queue of 16 has taken, of which a millisecond fills 12.

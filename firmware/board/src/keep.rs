@@ -33,6 +33,8 @@ struct Kept {
     plan: [u8; PLAN_BYTES],
 }
 
+#[used]
+#[unsafe(export_name = "bbt_kept")]
 #[unsafe(link_section = ".uninit.kept")]
 static mut KEPT: MaybeUninit<Kept> = MaybeUninit::uninit();
 
@@ -52,6 +54,7 @@ fn kept() -> *mut Kept {
 }
 
 /// Reads what was kept, and begins a new life. Called once, before anything else here.
+#[inline(never)] // its copies must be gone when the core is made
 pub(crate) fn begin() -> (Last, Memory) {
     let kept = kept();
     // SAFETY: the fields are plain numbers and bytes, for which any bits are a value; they are read as volatile, so

@@ -97,12 +97,7 @@ fn remember(place: &'static mut MaybeUninit<Controller>, now: u64) -> &'static m
         ResetCause::PowerOn | ResetCause::Unknown => Start::Mains,
         _ => Start::SocRunning(BootReason::Unknown),
     };
-    let core = place.write(Controller::with_memory(
-        config::settings(),
-        start,
-        memory,
-        Instant::from_ms(now),
-    ));
+    let core = Controller::place(place, config::settings(), start, memory, Instant::from_ms(now));
     match last {
         keep::Last::Panic { line } => core.remember(FaultKind::Panic, line),
         keep::Last::Watchdog => core.remember(FaultKind::McuWatchdog, 0),

@@ -3,6 +3,8 @@
 mod outputs;
 mod requests;
 
+use core::mem::MaybeUninit;
+
 use board_link::{
     BoardSide, BootReason, ButtonPress, Fault, FaultKind, LedMode, Percent, PowerState, Request, ResetCause,
     Seq, StopReason, ThermalLevel, UnixSeconds,
@@ -132,8 +134,28 @@ impl Controller {
 
     /// A board at the start.
     #[must_use]
-    #[inline(never)] // its copies of a board must not stay on a small stack
     pub fn with_memory(settings: Settings, start: Start, memory: Memory, now: Instant) -> Self {
+        let mut board = Self::asleep(settings, start, memory, now);
+        board.begin(start);
+        board
+    }
+
+    /// The same where it stays: a small stack has no room to move a board about.
+    #[inline(never)]
+    pub fn place(
+        place: &mut MaybeUninit<Self>,
+        settings: Settings,
+        start: Start,
+        memory: Memory,
+        now: Instant,
+    ) -> &mut Self {
+        let board = place.write(Self::asleep(settings, start, memory, now));
+        board.begin(start);
+        board
+    }
+
+    #[inline(always)] // into its place
+    fn asleep(settings: Settings, start: Start, memory: Memory, now: Instant) -> Self {
         let parts = &settings.parts;
         let (power, rails) = match start {
             Start::SocRunning(reason) => (
@@ -145,7 +167,7 @@ impl Controller {
             }
         };
         let wish = settings.backlight.map_or(Percent::ZERO, |range| range.initial);
-        let mut board = Self {
+        Self {
             seen: Seen {
                 power: power.state(),
                 level: ThermalLevel::Normal,
@@ -188,17 +210,19 @@ impl Controller {
             rtc: Vec::new(),
             image_job: None,
             settings,
-        };
+        }
+    }
+
+    fn begin(&mut self, start: Start) {
         match start {
-            Start::SocNow(reason) => board.try_start(reason),
-            Start::Mains if board.settings.rtc && !board.wake.is_empty() => {
-                board.waking.mains_until = Some(now.after(MAINS_WAIT));
+            Start::SocNow(reason) => self.try_start(reason),
+            Start::Mains if self.settings.rtc && !self.wake.is_empty() => {
+                self.waking.mains_until = Some(self.now.after(MAINS_WAIT));
             }
-            Start::Mains => board.try_start(BootReason::PowerApplied),
+            Start::Mains => self.try_start(BootReason::PowerApplied),
             Start::Off | Start::SocRunning(_) => {}
         }
-        board.settle();
-        board
+        self.settle();
     }
 
     /// Adds a fault from an earlier life, such as a panic that the board's program found on its way up.

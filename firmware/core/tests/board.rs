@@ -3,13 +3,32 @@
 
 mod common;
 
-use board_core::{Effect, Event, Start};
+use std::mem::MaybeUninit;
+
+use board_core::{Controller, Effect, Event, Memory, Start};
 use board_link::{
     BootReason, Frame, Handshake, Hello, Message, Payload, Percent, PowerAction, PowerState, Refusal, Report,
     Request, Response, RtcReading, Seq, StopReason, ThermalLevel, UnixSeconds, VersionRange, WatchdogStage,
     label,
 };
-use common::{Rig, celsius, percent, settings};
+use common::{Rig, celsius, ms, percent, settings};
+
+/// As the board controller's program makes it, and as everybody else does.
+#[test]
+fn a_board_that_is_made_where_it_stays_is_the_same_board() {
+    let all = [
+        Start::Off,
+        Start::Mains,
+        Start::SocNow(BootReason::Button),
+        Start::SocRunning(BootReason::Unknown),
+    ];
+    for start in all {
+        let moved = Controller::with_memory(settings(), start, Memory::default(), ms(7));
+        let mut place = MaybeUninit::uninit();
+        let placed = Controller::place(&mut place, settings(), start, Memory::default(), ms(7));
+        assert_eq!(format!("{placed:?}"), format!("{moved:?}"));
+    }
+}
 
 #[test]
 fn mains_come_and_the_board_starts() {
