@@ -7,6 +7,7 @@ pub mod capture;
 pub mod client;
 pub mod county;
 pub mod county_day;
+pub mod emulator;
 pub mod fleet;
 pub mod fuzz;
 pub mod hook;

@@ -211,6 +211,14 @@ impl Process {
         }
     }
 
+    /// Stops it where it is (SIGSTOP), as a machine that hangs: it ends only when it is killed.
+    ///
+    /// # Errors
+    /// It cannot be signalled.
+    pub fn freeze(&self) -> Result<()> {
+        self.signal(libc::SIGSTOP)
+    }
+
     #[expect(unsafe_code, reason = "kill(2) on a child that this handle owns")]
     fn signal(&self, signal: i32) -> Result<()> {
         let pid = i32::try_from(self.child.id())?;

@@ -45,8 +45,10 @@ struct TestProgram {
 /// What was built.
 pub(crate) struct Built {
     tests: Vec<TestProgram>,
-    /// `bin` has [`PROGRAMS`], `tests` the test programs, `logs` what they say.
+    /// `bin` has [`PROGRAMS`] and the board controller's, `tests` the test programs, `logs` what they say.
     kept: PathBuf,
+    /// The board controller's program; `None` where it cannot be built.
+    controller: Option<PathBuf>,
     metadata: Metadata,
 }
 
@@ -127,6 +129,7 @@ pub(crate) fn everything() -> Result<Built> {
     Ok(Built {
         tests,
         kept,
+        controller: None,
         metadata,
     })
 }
@@ -156,6 +159,16 @@ fn keep(from: &Path, to: &Path) -> Result<()> {
 }
 
 impl Built {
+    /// With the board controller's program; without it, a journey says that it could not be shown.
+    pub(crate) fn with_controller(mut self, program: Option<&Path>) -> Result<Self> {
+        if let Some(program) = program {
+            let kept = self.kept.join("bin/board");
+            keep(program, &kept)?;
+            self.controller = Some(kept);
+        }
+        Ok(self)
+    }
+
     /// Where what the test programs say is kept.
     pub(crate) fn logs(&self) -> PathBuf {
         self.kept.join("logs")
@@ -225,7 +238,13 @@ impl Built {
             program: test.program.clone(),
             args: vec!["--test-threads=1".to_owned(), "--nocapture".to_owned()],
             folder: test.folder.clone(),
-            env: vec![("BBT_BIN_DIR".to_owned(), self.kept.join("bin"))],
+            env: vec![
+                ("BBT_BIN_DIR".to_owned(), self.kept.join("bin")),
+                (
+                    "BBT_MCU_IMAGE".to_owned(),
+                    self.controller.clone().unwrap_or_else(|| "none".into()),
+                ),
+            ],
             alone: false,
             must_test: true,
             limit: LIMIT,

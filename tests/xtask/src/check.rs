@@ -42,12 +42,21 @@ pub(crate) struct Journeys {
 /// Builds everything and runs journeys, nothing else.
 pub(crate) fn journeys(options: &Journeys) -> Result<()> {
     setup::everything()?;
-    let built = built::everything()?;
+    let names = &options.names;
+    let mut notes = Vec::new();
+    let program = match names.is_empty() || names.iter().any(|name| name == mcu::JOURNEY) {
+        true => mcu::for_journeys(&mut notes)?,
+        false => None,
+    };
+    for note in notes {
+        println!("   note: {note}");
+    }
+    let built = built::everything()?.with_controller(program.as_deref())?;
     let mut failed = 0;
     for time in 1..=options.times {
         println!("\n== journeys, {time} of {}", options.times);
         let logs = built.logs().join(time.to_string());
-        match queue::run(built.journeys(&options.names)?, options.jobs, &logs) {
+        match queue::run(built.journeys(names)?, options.jobs, &logs) {
             Err(error) if options.keep_going && !error.is::<queue::Ended>() => {
                 println!("   {error:#}");
                 failed += 1;
@@ -96,10 +105,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         setup::npm(&web, &["test"])?;
         setup::npm(&root().join("agent/daemon/player-ui"), &["run", "check"])
     })?;
-    step("board controller, in QEMU", || mcu::in_test(&mut notes))?;
+    let mut program = None;
+    step("board controller, in QEMU", || {
+        program = mcu::in_test(&mut notes)?;
+        Ok(())
+    })?;
     let mut built = None;
     step("build", || {
-        built = Some(built::everything()?);
+        built = Some(built::everything()?.with_controller(program.as_deref())?);
         Ok(())
     })?;
     let built = built.context("nothing was built")?;

@@ -38,25 +38,43 @@ enum Compiler {
     Debian(PathBuf),
 }
 
+/// The journey that runs it at a real agent.
+pub(crate) const JOURNEY: &str = "board_controller";
+
 pub(crate) fn run_all() -> Result<()> {
-    show(&compiler()?)
+    show(&made(&compiler()?)?)
 }
 
-/// As a part of all tests: a machine that has no compiler for it, and reaches none, tests the rest and is told so.
-pub(crate) fn in_test(notes: &mut Vec<String>) -> Result<()> {
+/// As a part of all tests: a machine that has no compiler for it, and reaches none, tests the rest and is told so. Gives the
+/// program.
+pub(crate) fn in_test(notes: &mut Vec<String>) -> Result<Option<PathBuf>> {
+    let program = for_journeys(notes)?;
+    if let Some(program) = &program {
+        show(program)?;
+    }
+    Ok(program)
+}
+
+/// The program alone, for [`JOURNEY`]; a machine that cannot build it is told so.
+pub(crate) fn for_journeys(notes: &mut Vec<String>) -> Result<Option<PathBuf>> {
     match compiler() {
-        Ok(compiler) => show(&compiler),
+        Ok(compiler) => made(&compiler).map(Some),
         Err(error) => {
-            notes.push(format!("the board controller's program was NOT built: {error:#}"));
-            Ok(())
+            notes.push(format!(
+                "the board controller's program was NOT built, and the journey {JOURNEY} will not be shown: {error:#}"
+            ));
+            Ok(None)
         }
     }
 }
 
-fn show(compiler: &Compiler) -> Result<()> {
+fn made(compiler: &Compiler) -> Result<PathBuf> {
     setup::for_mcu()?;
-    let program = build(compiler)?;
-    println!("{}", size(&program)?);
+    build(compiler)
+}
+
+fn show(program: &Path) -> Result<()> {
+    println!("{}", size(program)?);
     run(cargo()
         .args([
             "run",
@@ -67,7 +85,7 @@ fn show(compiler: &Compiler) -> Result<()> {
             "emulated",
             "--",
         ])
-        .arg(&program))
+        .arg(program))
 }
 
 fn compiler() -> Result<Compiler> {
