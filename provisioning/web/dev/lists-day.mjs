@@ -106,6 +106,7 @@ await button("看看会影响哪些教室", dialog).click();
 const sums = await dialog.locator(".sums").innerText();
 assert.match(sums, /\d+ 间教室的 \d+ 台终端/);
 await dialog.getByRole("button", { name: /^重启 \d+ 间教室的 \d+ 台终端$/ }).waitFor();
+assert.ok(await dialog.locator(".rooms .list span").evaluateAll((all) => all.length > 0 && all.every((one) => one.getClientRects().length === 1 && one.clientHeight < 30)), "a classroom's name stays on one line");
 await button("取消", dialog).click();
 console.log("an order to many was tried:", sums);
 
@@ -133,6 +134,19 @@ await page.locator(".figure.big").waitFor();
 await page.locator(".legend a").first().click();
 await page.waitForURL(/\/devices\?state=online/);
 console.log("timeline, wall, and figures that lead to their rows");
+
+// Figures have their units, and what stands in a field is seen whole. Nothing of it is kept.
+await page.goto(`${base}/alert-settings`);
+const hot = page.locator(".el-table__row").filter({ hasText: "温度过高" });
+assert.match(await hot.innerText(), /\d °C（回到 \d+ °C 恢复）/);
+await hot.getByRole("button", { name: /: 修改规则$/ }).click();
+await page.getByLabel("触发值（°C）").waitFor();
+const region = await page.evaluate(async () => (await (await fetch("/api/v1/tree")).json()).regions[0].id);
+await page.goto(`${base}/timetables?at=region:${region}&tab=calendar`);
+await button("加一天").click();
+const date = page.locator(".day .el-date-editor input").last();
+assert.ok(await date.evaluate((field) => { const pen = document.createElement("canvas").getContext("2d"); pen.font = getComputedStyle(field).font; return field.value.length === 10 && pen.measureText(field.value).width <= field.clientWidth; }), "the day of a holiday is seen whole at 1280");
+console.log("units in rules, days that are seen whole");
 
 // Every list is ordered by its heads: the console is asked in that order, and so is the file.
 for (const [path, list, csv] of [["lessons"], ["pushes"], ["incidents"], ["orders"], ["assets"], ["people", "users"], ["audit"], ["exams"], ["faults"], ["notices"], ["reports"], ["bandwidth", "bandwidth/schools", "bandwidth"]].map(([path, list = path, csv = list]) => [path, list, csv])) {

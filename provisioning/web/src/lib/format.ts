@@ -23,6 +23,9 @@ export function binaryStep(least: number): number {
   return unit * ([1, 2, 4, 5, 8, 10, 16, 20, 25, 32, 40, 50, 64, 80, 100, 128, 160, 200, 256, 320, 400, 512].find((n) => n * unit >= least) ?? 1024);
 }
 
+/** `3543800` → `3,543,800`; what comes after the point stays as it is. */
+export const grouped = (value: number): string => value.toLocaleString("en-US", { maximumFractionDigits: 6 });
+
 /** `12.34` → `12 %`; one digit below ten. */
 export function percent(value: number | null | undefined): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";

@@ -13,6 +13,7 @@ const en: typeof zhCN = {
     temperature_celsius: "Temperature", network_rx_bytes: "Received", network_tx_bytes: "Sent", link_mbps: "Port speed", agent_rss_bytes: "Agent's memory", lessons_ready: "Lessons ready", lessons_assigned: "Lessons assigned", lessons_pending: "Lessons pending", lessons_failed: "Lessons failed",
     fetched_bytes: "Fetched over the line", lan_in_bytes: "From other boards", lan_out_bytes: "To other boards", copied_bytes: "Copied from older versions", pack_bytes: "From USB disks", written_bytes: "Written to disk", peers: "Boards connected", screen_on_s: "Screen on", speaker_on_s: "Speaker on",
     player_errors: "Player errors", outbox_samples: "Waiting to be sent", wifi_signal_percent: "Wi-Fi signal", gateway_rtt_ms: "Round trip to gateway", console_rtt_ms: "Round trip to console", console_loss_percent: "Loss to console", dns_ms: "Name lookup", telemetry_bytes: "Telemetry",
+    lessons_missing: "Lessons missing", reports_limited: "Reports held back", readings_implausible: "Readings beyond belief",
   },
   deviceTab: { events: "Events" },
   deviceEvent: { booted: "Power-up", usb: "USB device", app: "Program", tamper: "Tampering", player_error: "Player error", clock_step: "Clock step", link: "Link", storage: "Disk fault", bandwidth: "Bandwidth test", other: "Other" },

@@ -16,7 +16,7 @@ const en: typeof zhCN = {
   bandwidth: {
     note: "Measured off hours, one verdict a school and month; where one port is too slow, several boards measure together",
     code: "School code", search: "School or code", doubtfulTests: "Doubtful", month: "Month", verdict: "Verdict", anyVerdict: "All verdicts", count: "{count} schools",
-    down: "Down", up: "Up", downShort: "Down Mbit/s", upShort: "Up Mbit/s", downOf: "Down / target", upOf: "Up / target",
+    down: "Down", up: "Up", downShort: "Down, Mbit/s", upShort: "Up, Mbit/s", downOf: "Down / target", upOf: "Up / target",
     tests: "Tests", doubtful: "{count} in doubt", testedAt: "By the test of",
     start: "Test now", startTitle: "Test the line of {school}", startText: "A test fills the school's line for about half a minute. It never runs in class hours or exams; if it must run in class, choose “In class, too”.", startNow: "Test", startForced: "In class, too", started: "Ordered",
     rows: "Evidence", none: "No school", noneText: "Try another region or month.",

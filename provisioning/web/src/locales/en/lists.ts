@@ -22,7 +22,7 @@ export default {
     found: "{count} results", nothing: "Nothing found for “{query}”", keys: "↑ ↓ choose, Enter opens, Esc closes", searching: "Searching…",
   },
   lessons: { owner: "Belongs to" },
-  push: { perSchool: "Schools", saved: "{percent}% did not come over the schools' lines", wan: "Over the line", disk: "From a disk", copies: "Copies over the line", shared: "with other pushes of that time" },
+  push: { moreSchools: "{count} more schools: see “{tab}”", perSchool: "Schools", saved: "{percent}% did not come over the schools' lines", wan: "Over the line", disk: "From a disk", copies: "Copies over the line", shared: "with other pushes of that time" },
   forecast: { disks: "For {count} schools a disk is advised; one takes {size}", toPacks: "Make a disk", onlyLate: "Only those that come too late" },
   fault: { search: "School, room, note, serial" },
   exam: { search: "Name or place", madeAt: "Made" },

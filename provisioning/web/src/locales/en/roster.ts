@@ -60,7 +60,7 @@ const en: typeof zhCN = {
     party: { p0: "Owner", p1: "Builder", p2: "Maintainer" },
     import: "Import a roster",
     bandwidth: "Contracted line",
-    mbps: "{down} down / {up} up Mbps",
+    mbps: "{down} down / {up} up Mbit/s",
     code: "Code",
     class: "Class",
     parties: "Owner / builder / maintainer",

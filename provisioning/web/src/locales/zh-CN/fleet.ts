@@ -11,6 +11,7 @@ export default {
     temperature_celsius: "温度", network_rx_bytes: "接收", network_tx_bytes: "发送", link_mbps: "端口速率", agent_rss_bytes: "程序占用内存", lessons_ready: "已就绪课程", lessons_assigned: "应有课程", lessons_pending: "未到课程", lessons_failed: "失败课程",
     fetched_bytes: "从线路下载", lan_in_bytes: "从同校终端取得", lan_out_bytes: "分给同校终端", copied_bytes: "从旧版复制", pack_bytes: "从 U 盘取得", written_bytes: "写入磁盘", peers: "相连的同校终端", screen_on_s: "亮屏", speaker_on_s: "出声",
     player_errors: "播放错误", outbox_samples: "等待上报", wifi_signal_percent: "无线信号", gateway_rtt_ms: "到网关时延", console_rtt_ms: "到控制台时延", console_loss_percent: "到控制台丢失", dns_ms: "域名解析", telemetry_bytes: "上报流量",
+    lessons_missing: "缺少的课程", reports_limited: "被限流的上报", readings_implausible: "不可信的读数",
   },
   deviceTab: { events: "事件" },
   deviceEvent: { booted: "开机", usb: "USB 设备", app: "程序", tamper: "异常操作", player_error: "播放错误", clock_step: "时钟变动", link: "网络", storage: "磁盘故障", bandwidth: "宽带检测", other: "其他" },

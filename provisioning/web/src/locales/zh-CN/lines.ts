@@ -14,7 +14,7 @@ export default {
   bandwidth: {
     note: "非上课时间检测，每校每月一个结论；一个端口不够快，就由几台终端一起测",
     code: "学校代码", search: "学校或代码", doubtfulTests: "存疑次数", month: "月份", verdict: "结论", anyVerdict: "全部结论", count: "共 {count} 所学校",
-    down: "下行", up: "上行", downShort: "下行 Mbit/s", upShort: "上行 Mbit/s", downOf: "下行 / 标准", upOf: "上行 / 标准",
+    down: "下行", up: "上行", downShort: "下行（Mbit/s）", upShort: "上行（Mbit/s）", downOf: "下行 / 标准", upOf: "上行 / 标准",
     tests: "检测次数", doubtful: "{count} 次有疑点", testedAt: "依据的检测",
     start: "立即检测", startTitle: "检测 {school} 的宽带", startText: "检测会占满这所学校的线路约半分钟。上课时间和考试时不会检测；确需在上课时间检测，请选“上课也测”。", startNow: "检测", startForced: "上课也测", started: "已安排检测",
     rows: "依据", none: "没有学校", noneText: "换个区域或月份看看。",

@@ -6,7 +6,7 @@ export default {
     columns: "显示的列", usualColumns: "恢复默认列", size: "每页行数", sizeOf: "每页 {n} 行",
     sortBy: "{column}，{order}，按此列排序", order: { ascending: "现为升序", descending: "现为降序", none: "未排序" },
     tick: "选择 {name}", tickPage: "选择本页全部",
-    ticked: "已选 {count} 项", untick: "取消选择", tickAll: "改选符合条件的全部 {count} 台", tickedAll: "已选符合条件的全部 {count} 台",
+    ticked: "已选 {count} 台", untick: "取消选择", tickAll: "改选符合条件的全部 {count} 台", tickedAll: "已选符合条件的全部 {count} 台",
   },
   views: {
     title: "视图", none: "还没有保存的视图。筛选、排序好以后，可以存下来随时再看，也可以共享给同事。",
@@ -22,7 +22,7 @@ export default {
     found: "{count} 个结果", nothing: "没有找到“{query}”", keys: "↑ ↓ 选择，回车打开，Esc 关闭", searching: "正在查找…",
   },
   lessons: { owner: "归属" },
-  push: { perSchool: "各学校", saved: "{percent}% 没有走学校线路", wan: "走线路", disk: "送盘", copies: "走线路份数", shared: "含同期其他推送" },
+  push: { moreSchools: "另有 {count} 所学校，都在“{tab}”里", perSchool: "各学校", saved: "{percent}% 没有走学校线路", wan: "走线路", disk: "送盘", copies: "走线路份数", shared: "含同期其他推送" },
   forecast: { disks: "有 {count} 所学校建议送盘，一块盘要 {size}", toPacks: "去制作课件盘", onlyLate: "只看来不及的" },
   fault: { search: "学校、教室、说明、序列号" },
   exam: { search: "考试名称或地点", madeAt: "创建" },

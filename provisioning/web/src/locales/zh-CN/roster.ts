@@ -58,7 +58,7 @@ export default {
     party: { p0: "主管", p1: "建设", p2: "运维" },
     import: "导入名册",
     bandwidth: "签约带宽",
-    mbps: "下行 {down} / 上行 {up} Mbps",
+    mbps: "下行 {down} / 上行 {up} Mbit/s",
     code: "标识码",
     class: "班",
     parties: "主管 / 建设 / 运维",

@@ -15,7 +15,7 @@ export default {
     title: { notice: "向所选终端发通知", reboot: "重启所选终端", test_bandwidth: "为所选终端的学校做宽带检测", power_off: "关闭所选终端", screen: "所选终端的屏幕", volume: "所选终端的音量", lock: "锁定所选终端的播放", unlock: "解锁所选终端的播放" },
     rebootText: "正在上课的教室，画面会中断约一分钟。", testText: "每所学校只测一次；需要几台终端一起测时由控制台挑选。正在考试的学校不测。", forced: "上课时间也测（可能影响播放）",
     unlockText: "解锁后照常播放。", check: "看看会影响哪些教室", sums: "{schools} 所学校、{classrooms} 间教室的 {devices} 台终端，其中 {online} 台在线", away: "{count} 台现在不在线：上线后执行，超过有效期作废。",
-    rooms: "{count} 间", allRooms: "列出全部 {count} 间教室", skipped: "另有 {count} 台不会执行：{why}",
+    rooms: "{count} 间", moreRooms: "另有 {count} 间", allRooms: "列出全部 {count} 间教室", skipped: "另有 {count} 台不会执行：{why}",
     confirm: { notice: "发给 {classrooms} 间教室", reboot: "重启 {classrooms} 间教室的 {devices} 台终端", test_bandwidth: "开始检测", power_off: "关闭 {classrooms} 间教室的 {devices} 台终端", screen: "用于 {classrooms} 间教室", volume: "用于 {classrooms} 间教室", lock: "锁定 {classrooms} 间教室的 {devices} 台终端", unlock: "解锁 {classrooms} 间教室的 {devices} 台终端" },
     done: "已下达 {count} 台，在各终端的“指令”里看执行结果", result: "结果", results: { ready: "可以执行", queued: "已下达" },
   },
