@@ -86,7 +86,7 @@ pub(super) async fn security(command: Security, db: &Db) -> anyhow::Result<()> {
         }
         Security::Unack { ids } => {
             for id in ids {
-                db.security().take_back(&Scope::everything(), id).await?;
+                db.security().take_back(&Scope::everything(), id, None).await?;
             }
             Ok(())
         }

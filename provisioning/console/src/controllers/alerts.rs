@@ -236,7 +236,7 @@ pub async fn list(
     let language = language(&app, &headers);
     let (mut items, total) = app.db.alerts().list(&access.scope, &query).await?;
     for alert in &mut items {
-        alert.title = title_of(&alert.rule, "", language);
+        alert.title = title_of(&alert.rule, &alert.title, language);
     }
     Ok(Json(AlertPage::new((items, total), query.page())))
 }

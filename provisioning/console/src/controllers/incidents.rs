@@ -32,7 +32,7 @@ pub(crate) const NOTE_CHARS: usize = 500;
 /// The longest snooze.
 pub(crate) const DAYS: i64 = 30;
 
-/// A sentence about an incident.
+/// A sentence about an incident as the database gives it: its title is the name of its rule, if that has one of its own.
 pub(crate) fn sentence(incident: &Incident, language: Language) -> String {
     let code = match (incident.kind, incident.topic.as_str()) {
         (IncidentKind::Area, _) => "incident_area",
@@ -44,7 +44,7 @@ pub(crate) fn sentence(incident: &Incident, language: Language) -> String {
         ("place", incident.place.clone()),
         ("schools", incident.schools.to_string()),
         ("devices", incident.devices.to_string()),
-        ("topic", title_of(&incident.topic, "", language)),
+        ("topic", title_of(&incident.topic, &incident.title, language)),
     ]);
     messages::text(language, code, &args)
 }

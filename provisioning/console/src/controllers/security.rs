@@ -45,17 +45,21 @@ pub async fn acknowledge(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Says that somebody should look at it after all.
+/// Takes one's own word back: somebody should look at it after all.
 #[utoipa::path(delete, path = "/security-events/{id}/acknowledge", tag = "security", params(("id" = i64, Path)), responses(
     (status = 204),
     (status = 404, body = schema::Problem, content_type = "application/problem+json"),
+    (status = 409, body = schema::Problem, content_type = "application/problem+json"),
 ))]
 pub async fn take_back(
     State(app): State<AppState>,
     access: Access,
     Path(id): Path<i64>,
 ) -> Result<StatusCode, ApiError> {
-    app.db.security().take_back(&access.scope, id).await?;
+    app.db
+        .security()
+        .take_back(&access.scope, id, Some(&access.user.username))
+        .await?;
     app.changes.tell(Noun::Security, Some(id.to_string()));
     Ok(StatusCode::NO_CONTENT)
 }

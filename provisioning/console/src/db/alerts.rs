@@ -113,6 +113,7 @@ struct AlertRow {
     cleared_at: Option<i64>,
     value: Option<f64>,
     suppressed_by: Option<String>,
+    own_name: Option<String>,
 }
 
 fn built_in() -> DbResult<&'static Rules> {
@@ -318,7 +319,8 @@ impl Alerts<'_> {
         tx.commit().await
     }
 
-    /// Alerts within `scope`: open ones first, then the newest. Titles are empty; the caller knows the language.
+    /// Alerts within `scope`: open ones first, then the newest. A title is the rule's own name, where it has one; the caller knows
+    /// the language.
     ///
     /// # Errors
     /// [`DbError::NotFound`] for a place out of reach.
@@ -365,10 +367,11 @@ impl Alerts<'_> {
         let mut sql = QueryBuilder::new("SELECT count(*)");
         narrow(&mut sql);
         let total: i64 = sql.build_query_scalar().fetch_one(&self.0.read).await?;
-        let mut sql = QueryBuilder::new(
+        let mut sql = QueryBuilder::new(format!(
             "SELECT a.id, a.rule, a.severity, a.school_id, s.name AS school, d.id AS device_id, c.name AS classroom,
-                    a.incident_id, a.began_at, a.raised_at, a.cleared_at, a.value, a.suppressed_by",
-        );
+                    a.incident_id, a.began_at, a.raised_at, a.cleared_at, a.value, a.suppressed_by, {} AS own_name",
+            own_name("a.rule", "a.school_id", "NULL")
+        ));
         narrow(&mut sql);
         sql.push(" ORDER BY a.cleared_at IS NOT NULL, a.raised_at DESC, a.id DESC LIMIT ")
             .push_bind(query.page().limit())
@@ -377,7 +380,7 @@ impl Alerts<'_> {
         let rows: Vec<AlertRow> = sql.build_query_as().fetch_all(&self.0.read).await?;
         let alert = |row: AlertRow| Alert {
             id: row.id,
-            title: String::new(),
+            title: row.own_name.unwrap_or_default(),
             rule: row.rule,
             severity: Severity::of_column(&row.severity),
             school_id: row.school_id,
@@ -393,6 +396,19 @@ impl Alerts<'_> {
         };
         Ok((rows.into_iter().map(alert).collect(), uint(total)))
     }
+}
+
+/// A rule's own name, as SQL: of the version that is nearest to a school, or (without one) to a region. Null or empty: it has
+/// none, and is called by its key.
+pub(super) fn own_name(key: &str, school: &str, region: &str) -> String {
+    format!(
+        "(SELECT json_extract(ar.body, '$.name') FROM alert_rules ar
+           WHERE ar.key = {key} AND (ar.school_id = {school} OR (ar.school_id IS NULL AND ar.region_id IS NULL)
+                 OR ar.region_id IN (SELECT ancestor FROM region_closure
+                     WHERE descendant = coalesce((SELECT region_id FROM schools WHERE id = {school}), {region})))
+           ORDER BY ar.school_id IS NULL, ar.region_id IS NULL,
+                    (SELECT count(*) FROM region_closure up WHERE up.descendant = ar.region_id) DESC LIMIT 1)"
+    )
 }
 
 /// Narrows a query to what is at least so bad.

@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, FromRow, QueryBuilder, Sqlite, SqliteConnection};
 
 use super::{
     Db, DbError, DbResult,
-    alerts::push_severity,
+    alerts::{own_name, push_severity},
     bump, instant, json,
     listing::{push_order, push_page},
     ms,
@@ -91,13 +91,14 @@ struct Row {
     devices: i64,
     devices_open: i64,
     schools: i64,
+    own_name: Option<String>,
 }
 
 /// Places are `?1` (schools) and `?2` (regions); a storm shows where any of its parts does, and counts only those.
 const SEEN: &str = "(?1 IS NULL OR i.school_id IN (SELECT value FROM json_each(?1))
     OR i.region_id IN (SELECT value FROM json_each(?2))
     OR EXISTS (SELECT 1 FROM incidents p WHERE p.parent_id = i.id AND p.school_id IN (SELECT value FROM json_each(?1))))";
-const COLUMNS: &str = "SELECT i.*, coalesce(r.name, s.name) AS place,
+const COLUMNS: &str = "coalesce(r.name, s.name) AS place,
     (SELECT count(*) FROM incident_devices x JOIN incidents p ON p.id = x.incident_id
       WHERE (p.id = i.id OR p.parent_id = i.id) AND (?1 IS NULL OR p.school_id IN (SELECT value FROM json_each(?1)))) AS devices,
     (SELECT count(*) FROM incident_devices x JOIN incidents p ON p.id = x.incident_id
@@ -118,7 +119,7 @@ impl Row {
             parent_id: self.parent_id,
             kind: IncidentKind::of_column(&self.kind),
             topic: self.topic,
-            title: String::new(),
+            title: self.own_name.unwrap_or_default(),
             region_id: self.region_id,
             school_id: self.school_id,
             place: self.place.unwrap_or_default(),
@@ -161,6 +162,12 @@ struct DeviceRow {
     damage: String,
 }
 
+/// Incidents as rows.
+fn select() -> String {
+    let name = own_name("i.topic", "i.school_id", "i.region_id");
+    format!("SELECT i.*, {name} AS own_name, {COLUMNS}")
+}
+
 /// Writes a step of an incident down.
 pub(super) async fn log(
     tx: &mut SqliteConnection,
@@ -185,7 +192,7 @@ pub(super) async fn log(
 }
 
 async fn one(connection: &mut SqliteConnection, scope: &Scope, id: i64) -> DbResult<Incident> {
-    let row: Option<Row> = sqlx::query_as(AssertSqlSafe(format!("{COLUMNS} WHERE {SEEN} AND i.id = ?3")))
+    let row: Option<Row> = sqlx::query_as(AssertSqlSafe(format!("{} WHERE {SEEN} AND i.id = ?3", select())))
         .bind(scope.schools())
         .bind(scope.regions())
         .bind(id)
@@ -261,11 +268,12 @@ fn key(sql: &mut QueryBuilder<Sqlite>, column: IncidentColumn, scope: &Scope) {
     }
 }
 
-/// An incident before somebody says something of it: region, school, when it was resolved, when it was taken.
-type Before = (Option<i64>, Option<i64>, Option<i64>, Option<i64>);
+/// An incident before somebody says something of it: region, school, when it was resolved, when and by whom it was taken.
+type Before = (Option<i64>, Option<i64>, Option<i64>, Option<i64>, Option<String>);
 
 impl Incidents<'_> {
-    /// Incidents within `scope`: open ones first, then the newest. Titles are empty; the caller knows the language.
+    /// Incidents within `scope`: open ones first, then the newest. A title is the rule's own name, where it has one; the caller
+    /// makes a sentence of it.
     ///
     /// # Errors
     /// [`DbError::NotFound`] for a place out of reach.
@@ -377,7 +385,8 @@ impl Incidents<'_> {
         let mut reading = self.0.read.begin().await?;
         let incident = one(&mut reading, scope, id).await?;
         let rows: Vec<Row> = sqlx::query_as(AssertSqlSafe(format!(
-            "{COLUMNS} WHERE {SEEN} AND i.parent_id = ?3 ORDER BY i.began_at, i.id"
+            "{} WHERE {SEEN} AND i.parent_id = ?3 ORDER BY i.began_at, i.id",
+            select()
         )))
         .bind(scope.schools())
         .bind(scope.regions())
@@ -486,12 +495,13 @@ impl Incidents<'_> {
         };
         let mut tx = self.0.begin().await?;
         let found: Option<Before> = sqlx::query_as(
-            "SELECT region_id, school_id, resolved_at, acknowledged_at FROM incidents WHERE id = ?",
+            "SELECT region_id, school_id, resolved_at, acknowledged_at, acknowledged_by FROM incidents WHERE id = ?",
         )
         .bind(id)
         .fetch_optional(&mut *tx)
         .await?;
-        let (region, school, resolved, taken) = found.ok_or_else(|| DbError::not_found("incident", id))?;
+        let (region, school, resolved, taken, taken_by) =
+            found.ok_or_else(|| DbError::not_found("incident", id))?;
         let node = Node::of_columns(region, school);
         let parts: Vec<Option<i64>> =
             sqlx::query_scalar("SELECT school_id FROM incidents WHERE parent_id = ?")
@@ -524,7 +534,9 @@ impl Incidents<'_> {
             Act::GiveBack => {
                 "UPDATE incidents SET acknowledged_at = NULL, acknowledged_by = NULL,
                     next_tier_at = CASE WHEN tier < 0 THEN next_tier_at WHEN id = ?1 THEN ?2 END
-                  WHERE (id = ?1 OR parent_id = ?1) AND resolved_at IS NULL AND ?3 <> ''"
+                  WHERE (id = ?1 OR parent_id = ?1) AND resolved_at IS NULL AND ?3 <> ''
+                    -- A part that was taken by itself stays taken.
+                    AND acknowledged_at IS ?4 AND acknowledged_by IS ?5"
             }
             Act::Snooze(_) => "UPDATE incidents SET snoozed_until = ?2 WHERE (id = ?1 OR parent_id = ?1) AND resolved_at IS NULL AND ?3 <> ''",
             Act::Resolve => {
@@ -539,12 +551,11 @@ impl Incidents<'_> {
                 Act::GiveBack => climbs.map(ms),
                 _ => at,
             };
-            sqlx::query(sql)
-                .bind(id)
-                .bind(at)
-                .bind(by_text)
-                .execute(&mut *tx)
-                .await?;
+            let mut change = sqlx::query(sql).bind(id).bind(at).bind(by_text);
+            if act == Act::GiveBack {
+                change = change.bind(taken).bind(&taken_by);
+            }
+            change.execute(&mut *tx).await?;
         }
         let note = match act {
             Act::Snooze(until) if note.is_empty() => until.to_string(),
@@ -553,6 +564,9 @@ impl Incidents<'_> {
         };
         log(&mut tx, id, act.word(), &note, Some(by), now).await?;
         crate::audit::note("step", act.word());
+        if let (Act::GiveBack, Some(by)) = (act, taken_by) {
+            crate::audit::note("acknowledged_by", by);
+        }
         crate::audit::node(node);
         bump(&mut tx, "incident").await?;
         tx.commit().await

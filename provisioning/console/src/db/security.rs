@@ -165,13 +165,13 @@ impl Security<'_> {
         rows.into_iter().map(Row::event).collect()
     }
 
-    /// Somebody has looked at it; once is enough.
+    /// Somebody has looked at it; once is enough: who was first stays.
     ///
     /// # Errors
     /// [`DbError::NotFound`], also for one out of reach.
     pub async fn acknowledge(&self, scope: &Scope, id: i64, by: &str, now: Timestamp) -> DbResult<()> {
         let mut tx = self.0.begin().await?;
-        within(&mut tx, scope, id).await?;
+        noted(Step::Acknowledged, within(&mut tx, scope, id).await?.as_deref());
         sqlx::query(
             "UPDATE security_events SET acknowledged_at = ?, acknowledged_by = ? WHERE id = ? AND acknowledged_at IS NULL",
         )
@@ -185,35 +185,66 @@ impl Security<'_> {
         Ok(())
     }
 
-    /// Nobody has looked at it after all.
+    /// `by` has not looked at it after all; none: whoever has. What another has looked at is not theirs to open again.
     ///
     /// # Errors
-    /// [`DbError::NotFound`], also for one out of reach.
-    pub async fn take_back(&self, scope: &Scope, id: i64) -> DbResult<()> {
+    /// [`DbError::NotFound`], also for one out of reach; [`DbError::Conflict`] if somebody else has looked at it.
+    pub async fn take_back(&self, scope: &Scope, id: i64, by: Option<&str>) -> DbResult<()> {
         let mut tx = self.0.begin().await?;
-        within(&mut tx, scope, id).await?;
-        sqlx::query("UPDATE security_events SET acknowledged_at = NULL, acknowledged_by = NULL WHERE id = ?")
-            .bind(id)
-            .execute(&mut *tx)
-            .await?;
+        let former = within(&mut tx, scope, id).await?;
+        if let (Some(former), Some(by)) = (&former, by)
+            && former != by
+        {
+            return Err(DbError::Conflict(format!(
+                "somebody else has looked at security event {id}"
+            )));
+        }
+        noted(Step::TakenBack, former.as_deref());
+        sqlx::query(
+            "UPDATE security_events SET acknowledged_at = NULL, acknowledged_by = NULL
+              WHERE id = ?1 AND (?2 IS NULL OR acknowledged_by = ?2)",
+        )
+        .bind(id)
+        .bind(by)
+        .execute(&mut *tx)
+        .await?;
         bump(&mut tx, "security").await?;
         tx.commit().await?;
         Ok(())
     }
 }
 
-/// That an event is within reach.
-async fn within(tx: &mut SqliteConnection, scope: &Scope, id: i64) -> DbResult<()> {
-    let sql = format!("SELECT e.id {FROM} AND e.id = ?3");
-    let found: Option<i64> = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
+/// What is said of an event, as in the audit log.
+#[derive(Clone, Copy)]
+enum Step {
+    Acknowledged,
+    TakenBack,
+}
+
+/// Writes into the audit log which of the two it was, and who had looked at it before.
+fn noted(step: Step, former: Option<&str>) {
+    crate::audit::note(
+        "step",
+        match step {
+            Step::Acknowledged => "acknowledged",
+            Step::TakenBack => "taken_back",
+        },
+    );
+    if let Some(former) = former {
+        crate::audit::note("acknowledged_by", former);
+    }
+}
+
+/// That an event is within reach, and who has looked at it.
+async fn within(tx: &mut SqliteConnection, scope: &Scope, id: i64) -> DbResult<Option<String>> {
+    let sql = format!("SELECT e.acknowledged_by {FROM} AND e.id = ?3");
+    let found: Option<Option<String>> = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
         .bind(scope.schools())
         .bind(scope.regions())
         .bind(id)
         .fetch_optional(tx)
         .await?;
-    found
-        .map(|_| ())
-        .ok_or_else(|| DbError::not_found("security event", id))
+    found.ok_or_else(|| DbError::not_found("security event", id))
 }
 
 /// [`Security::note_times`] within a transaction that is under way.

@@ -116,4 +116,42 @@ async fn a_security_event_that_was_marked_by_a_slip_is_open_again() {
     assert!(again[0]["acknowledged_by"].is_null());
     let none = console.delete("/security-events/999/acknowledge").await;
     assert_eq!(none.status, StatusCode::NOT_FOUND);
+
+    // Somebody else was faster: it is theirs, and nobody else opens it again by a slip of their own.
+    let now = jiff::Timestamp::now();
+    let everything = Scope::everything();
+    security.acknowledge(&everything, id, "li", now).await.unwrap();
+    assert_eq!(
+        console.post(&path, Value::Null).await.status,
+        StatusCode::NO_CONTENT
+    );
+    assert_eq!(console.delete(&path).await.status, StatusCode::CONFLICT);
+    assert!(open().await.is_empty());
+    let all = security.list(&everything, None).await.unwrap();
+    assert_eq!(all[0].acknowledged_by.as_deref(), Some("li"));
+
+    // The log tells the one from the other, and whose word it was.
+    let query = AuditQuery {
+        action: Some("security.acknowledge".into()),
+        outcome: Some("done".into()),
+        ..AuditQuery::default()
+    };
+    let (rows, _) = console.app.db.audit().list(&query, &everything).await.unwrap();
+    let said: Vec<_> = rows
+        .iter()
+        .rev()
+        .map(|row| {
+            (
+                row.detail["step"].as_str().unwrap(),
+                row.detail.get("acknowledged_by"),
+            )
+        })
+        .collect();
+    let (admin, li) = (json!("admin"), json!("li"));
+    let expected = [
+        ("acknowledged", None),
+        ("taken_back", Some(&admin)),
+        ("acknowledged", Some(&li)),
+    ];
+    assert_eq!(said, expected);
 }

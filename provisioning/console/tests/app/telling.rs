@@ -606,6 +606,37 @@ async fn what_is_given_back_climbs_again() {
     assert!(now.history.iter().any(|event| event.what == "given_back"));
 }
 
+/// Who gives a storm back gives back what they took with it, and not the part that somebody else had taken before.
+#[tokio::test]
+async fn giving_a_storm_back_leaves_what_another_had_taken() {
+    let console = TestConsole::signed_in().await;
+    let county = console.county().await;
+    let everything = Scope::everything();
+    console.enrol("d-one", county.classrooms[0]).await;
+    console.enrol("d-two", county.classrooms[1]).await;
+    let begins = (monday(), minute(2), false);
+    let storm = incident(&console, "d-one", None, Severity::Critical, begins).await;
+    let theirs = incident(&console, "d-one", Some(storm), Severity::Critical, begins).await;
+    let other = incident(&console, "d-two", Some(storm), Severity::Critical, begins).await;
+    let incidents = console.app.db.incidents();
+    let act = async |id, act, by, at| {
+        incidents
+            .act(&everything, id, act, "", by, minute(at))
+            .await
+            .unwrap();
+    };
+    let who = async |id| {
+        let now = incidents.one(&everything, id).await.unwrap();
+        now.acknowledged_by
+    };
+    act(theirs, Act::Acknowledge, "zhao", 1).await;
+    act(storm, Act::Acknowledge, "li", 3).await;
+    assert_eq!(who(other).await.as_deref(), Some("li"));
+    act(storm, Act::GiveBack, "li", 4).await;
+    assert_eq!((who(storm).await, who(other).await), (None, None));
+    assert_eq!(who(theirs).await.as_deref(), Some("zhao"));
+}
+
 #[tokio::test]
 async fn beyond_the_cap_messages_are_held_and_go_out_as_one() {
     let console = TestConsole::signed_in().await;

@@ -2,7 +2,7 @@
 
 use contract::records::FaultClass;
 use jiff::{Timestamp, civil::Date};
-use sqlx::SqliteConnection;
+use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::{Orders, acts, due};
 use crate::{
@@ -10,7 +10,9 @@ use crate::{
         NewOrder, NewRectification, OrderAct, OrderBy, OrderClass, OrderKind, OrderSource, OrderState,
     },
     db::{
-        DbError, DbResult, areas, bump, ms,
+        DbError, DbResult,
+        alerts::own_name,
+        areas, bump, ms,
         scope::{Node, Scope},
     },
     domain::{faults, orders as rules},
@@ -448,12 +450,16 @@ impl Orders<'_> {
             opening.school_id = self
                 .place(&mut tx, &Scope::everything(), &new, &mut opening)
                 .await?;
-            let about: Option<(String, String)> =
-                sqlx::query_as("SELECT topic, severity FROM incidents WHERE id = ?")
-                    .bind(incident)
-                    .fetch_optional(&mut *tx)
-                    .await?;
-            let (topic, severity) = about.unwrap_or_default();
+            let name = own_name("i.topic", "i.school_id", "i.region_id");
+            let about: Option<(String, String, Option<String>)> = sqlx::query_as(AssertSqlSafe(format!(
+                "SELECT i.topic, i.severity, {name} FROM incidents i WHERE i.id = ?"
+            )))
+            .bind(incident)
+            .fetch_optional(&mut *tx)
+            .await?;
+            let (topic, severity, name) = about.unwrap_or_default();
+            // A rule of one's own is called by the name that people gave it, not by its key.
+            opening.title = name.unwrap_or_default();
             opening.incident_id = Some(incident);
             opening.symptom = faults::symptom(&topic).to_owned();
             opening.fault_class = Some(if topic == "connectivity" {
