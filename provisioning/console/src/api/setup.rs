@@ -16,7 +16,7 @@ pub struct SetupStatus {
     pub steps: Vec<SetupStep>,
     /// The first that is not taken; none: all are.
     pub next: Option<SetupStepKind>,
-    /// Not even a region is there.
+    /// Not even a region or a school is there.
     pub empty: bool,
     /// Regions.
     pub regions: u32,
@@ -117,7 +117,7 @@ impl SetupStatus {
         Self {
             steps: SetupStepKind::ALL.map(step).to_vec(),
             next: facts.next(),
-            empty: facts.regions == 0,
+            empty: facts.is_empty(),
             regions: facts.regions,
             schools: facts.schools,
             classrooms: facts.classrooms,

@@ -35,6 +35,8 @@ struct Row {
     lessons: i64,
     lessons_released: i64,
     pushes: i64,
+    released_once: bool,
+    arrived_once: bool,
 }
 
 impl Setup<'_> {
@@ -73,7 +75,22 @@ impl Setup<'_> {
         narrow_to_schools(&mut sql, "t.school_id", scope);
         sql.push(") AS tickets_open, (SELECT count(*) FROM pushes p WHERE p.withdrawn_at IS NULL");
         pushes::narrow_to_visible(&mut sql, scope);
-        sql.push(") AS pushes");
+        sql.push(
+            ") AS pushes,
+             EXISTS (SELECT 1 FROM lessons l WHERE (l.released_version IS NOT NULL OR EXISTS (SELECT 1 FROM lesson_versions v
+                     WHERE v.lesson_id = l.id AND v.review_state IN ('released', 'withdrawn')))",
+        );
+        lessons::narrow_to_visible(&mut sql, lessons_scope);
+        sql.push(
+            ") AS released_once,
+             EXISTS (SELECT 1 FROM pushes p WHERE (
+                     EXISTS (SELECT 1 FROM withdrawn_progress w WHERE w.push_id = p.id AND w.ready > 0)
+                     OR EXISTS (SELECT 1 FROM push_lessons pl JOIN lessons l ON l.id = pl.lesson_id
+                                 WHERE pl.push_id = p.id AND p.withdrawn_at IS NULL
+                                   AND (l.retired_at IS NOT NULL OR l.released_version IS NULL)))",
+        );
+        pushes::narrow_to_visible(&mut sql, scope);
+        sql.push(") AS arrived_once");
         let row: Row = sql.build_query_as().fetch_one(&self.0.read).await?;
         let n = |count: i64| u32::try_from(count).unwrap_or(u32::MAX);
         Ok(Facts {
@@ -87,6 +104,8 @@ impl Setup<'_> {
             lessons: n(row.lessons),
             lessons_released: n(row.lessons_released),
             pushes: n(row.pushes),
+            released_once: row.released_once,
+            arrived_once: row.arrived_once,
         })
     }
 

@@ -59,17 +59,26 @@ pub struct Facts {
     pub lessons_released: u32,
     /// Pushes that stand.
     pub pushes: u32,
+    /// A lesson could be pushed once, though it was retired or withdrawn since.
+    pub released_once: bool,
+    /// A push had arrived somewhere when it was withdrawn, or its lesson was retired.
+    pub arrived_once: bool,
 }
 
 impl Facts {
-    /// Whether a step is taken.
+    /// Not even a place is there. Somebody of one school reaches no region.
+    pub const fn is_empty(&self) -> bool {
+        self.regions == 0 && self.schools == 0
+    }
+
+    /// Whether a step is taken. Once taken it stays taken: who withdraws the last push of a term does not begin anew.
     pub const fn done(&self, step: SetupStepKind) -> bool {
         match step {
-            SetupStepKind::County => self.regions > 0,
+            SetupStepKind::County => !self.is_empty(),
             SetupStepKind::Places => self.classrooms > 0,
             SetupStepKind::Device => self.devices_heard > 0,
-            SetupStepKind::Lesson => self.lessons_released > 0,
-            SetupStepKind::Push => self.devices_ready > 0,
+            SetupStepKind::Lesson => self.lessons_released > 0 || self.released_once,
+            SetupStepKind::Push => self.devices_ready > 0 || self.arrived_once,
         }
     }
 
@@ -118,6 +127,16 @@ mod tests {
             }
         }
         assert_eq!(asked, SetupStepKind::ALL);
+    }
+
+    #[test]
+    fn who_looks_after_one_school_reaches_no_region_and_has_a_county_all_the_same() {
+        let facts = Facts {
+            schools: 1,
+            ..Facts::default()
+        };
+        assert!(Facts::default().is_empty() && !facts.is_empty());
+        assert_eq!(facts.next(), Some(SetupStepKind::Places));
     }
 
     #[test]

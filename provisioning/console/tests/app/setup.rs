@@ -98,6 +98,18 @@ async fn a_new_install_is_led_from_the_county_to_a_lesson_on_a_board() {
     let now = status(&console).await;
     assert_eq!(now["next"], Value::Null, "{now}");
     assert_eq!(done(&now), ["county", "places", "device", "lesson", "push"]);
+    // The term is over: the push is withdrawn, the lesson retired. Nobody begins anew.
+    let push = console.get("/pushes").await.json()["items"][0]["id"].clone();
+    let withdrawn = console.delete(&format!("/pushes/{push}")).await;
+    assert_eq!(withdrawn.status, StatusCode::OK, "{}", withdrawn.json());
+    let after = status(&console).await;
+    assert_eq!((&after["next"], &after["pushes"]), (&Value::Null, &json!(0)));
+    assert_eq!(console.delete("/lessons/l1").await.status, StatusCode::NO_CONTENT);
+    let after = status(&console).await;
+    assert_eq!(
+        (&after["next"], &after["lessons_released"]),
+        (&Value::Null, &json!(0))
+    );
     let people = json!({ "username": "li", "display_name": "李", "grants": [{ "role": "reviewer" }] });
     assert_eq!(console.post("/users", people).await.status, StatusCode::CREATED);
     assert_eq!(
@@ -154,4 +166,32 @@ async fn each_is_told_of_their_own_places_and_of_drafts_only_who_has_to_do_with_
     );
     let own = status(&world.console).await;
     assert_eq!(own["waiting_lesson"]["id"], "theirs");
+
+    // Somebody of one school reaches no region, and is led on all the same.
+    let head = world
+        .person(&[(Role::SchoolAdmin, Node::School(world.school.school))])
+        .await;
+    let seen = world.ask(&head, Method::GET, "/setup", None).await.json();
+    assert_eq!(
+        (&seen["regions"], &seen["schools"], &seen["empty"]),
+        (&json!(0), &json!(1), &json!(false)),
+        "{seen}"
+    );
+    assert!(done(&seen).contains(&"county"), "{seen}");
+}
+
+#[tokio::test]
+async fn a_push_that_was_withdrawn_before_it_arrived_took_no_step() {
+    let console = TestConsole::signed_in().await;
+    let county = console.county().await;
+    console.enrol("d1", county.classrooms[0]).await;
+    let lesson = console.lesson("l1", 1).await;
+    let push =
+        json!({ "lesson_ids": [lesson], "target": { "kind": "classroom", "id": county.classrooms[0] } });
+    let push = console.post("/pushes", push).await.json()["id"].clone();
+    assert_eq!(
+        console.delete(&format!("/pushes/{push}")).await.status,
+        StatusCode::OK
+    );
+    assert!(!done(&status(&console).await).contains(&"push"));
 }
