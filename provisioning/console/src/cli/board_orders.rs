@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use super::admin::{BY, plain};
 use crate::{
     api::device_bulk::BulkOrder,
+    audit,
     controllers::commands,
     db::{Db, scope::Scope},
 };
@@ -218,6 +219,12 @@ pub(super) async fn order(command: BoardOrder, db: &Db) -> anyhow::Result<()> {
         }
         BoardOrder::Logs { id, command, out } => {
             let bytes = db.device_logs().read(&Scope::everything(), &id, &command).await?;
+            // Written down before anything is given out, as over the API.
+            audit::object("device", &id);
+            audit::note("command", command.as_str());
+            if let Some(context) = audit::current() {
+                db.audit().add(&context.so_far().1).await?;
+            }
             std::fs::write(&out, &bytes).with_context(|| format!("Failed to write {}", out.display()))?;
             println!("{} ({} bytes)", out.display(), bytes.len());
             return Ok(());

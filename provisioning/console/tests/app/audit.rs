@@ -16,6 +16,7 @@ use sqlx::{Connection, SqliteConnection};
 
 use crate::{
     common::{self, Answer, TestConsole},
+    controls,
     people::World,
     recipes,
 };
@@ -567,6 +568,38 @@ async fn the_command_line_is_somebody_too() {
     assert!(run(&["audit", "verify"]).contains("as it was written"));
     // The first trust root, the region, the head.
     assert_eq!(run(&["audit", "export"]).lines().count(), 4);
+}
+
+/// Who fetches a board's log on the machine stands in the audit log as who fetches it over the API.
+#[tokio::test]
+async fn a_log_fetched_on_the_command_line_is_written_down() {
+    let console = TestConsole::signed_in().await;
+    let county = console.county().await;
+    let device = console.enrol("d1", county.classrooms[0]).await;
+    let log = controls::a_log(&console, &device).await;
+    let out = console.folder.path().with_file_name("log.tar.zst");
+    let output = Command::new(env!("CARGO_BIN_EXE_bbt-console"))
+        .arg("--data")
+        .arg(console.folder.path())
+        .args(["device", "command", "logs", "d1", log.as_str(), "--out"])
+        .arg(&out)
+        .env("USER", "zhang")
+        .env_remove("SUDO_USER")
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert_eq!(std::fs::read(&out).unwrap(), b"log");
+    let mut all = rows(&console, AuditQuery::default()).await;
+    all.retain(|row| row.actor == "zhang");
+    assert_eq!(all.len(), 1, "{all:?}");
+    let row = &all[0];
+    assert_eq!(row.action, "cli.device.command.logs");
+    assert_eq!((row.object_kind.as_str(), row.object.as_str()), ("device", "d1"));
+    assert_eq!(row.detail["command"], log.as_str());
 }
 
 #[tokio::test]
