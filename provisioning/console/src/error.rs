@@ -109,12 +109,18 @@ codes! {
     LessonRetired = "lesson_retired", CONFLICT;
     /// No version of the lesson is released; args: `id`.
     LessonNotReleased = "lesson_not_released", CONFLICT;
-    /// Another step of the review is next, or none; args: `state`.
+    /// Another step of the review is next, or none; args: `review_state`.
     ReviewNotNow = "review_not_now", CONFLICT;
     /// Whoever brought a version does not review it.
     ReviewOwnWork = "review_own_work", CONFLICT;
     /// Nobody passes two reviews of one version.
     ReviewSecondStep = "review_second_step", CONFLICT;
+    /// Another version is the newest by now; args: `version`, `newest`.
+    ReviewNotNewest = "review_not_newest", CONFLICT;
+    /// Somebody changed the version meanwhile; args: `version`.
+    ReviewChanged = "review_changed", CONFLICT;
+    /// Nothing of the lesson is on offer, so nothing is withdrawn.
+    ReviewNotOffered = "review_not_offered", CONFLICT;
     /// It must be said why.
     ReviewNoReason = "review_no_reason", UNPROCESSABLE_ENTITY;
     /// 自审 needs more of the description; args: `fields`.
@@ -385,14 +391,19 @@ impl From<DbError> for ApiError {
 }
 
 impl From<Refusal> for ApiError {
+    /// The sentence says all there is to it, so there is no detail in another language beside it.
     fn from(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::NotNow(state) => Self::new(Code::ReviewNotNow).arg("state", state.as_str()),
+            Refusal::NotNow(state) => Self::new(Code::ReviewNotNow).arg("review_state", state.as_str()),
             Refusal::OwnWork => Self::new(Code::ReviewOwnWork),
             Refusal::SecondStep => Self::new(Code::ReviewSecondStep),
             Refusal::NoReason => Self::new(Code::ReviewNoReason),
+            Refusal::NotNewest { version, newest } => Self::new(Code::ReviewNotNewest)
+                .arg("version", version)
+                .arg("newest", newest),
+            Refusal::Changed(version) => Self::new(Code::ReviewChanged).arg("version", version),
+            Refusal::NotOffered => Self::new(Code::ReviewNotOffered),
         }
-        .detail(refusal)
     }
 }
 

@@ -30,9 +30,11 @@ pub fn text(language: Language, key: &str, args: &BTreeMap<&'static str, String>
         return key.to_owned();
     };
     args.iter().fold(sentence.clone(), |sentence, (name, value)| {
-        let noun = (*name == "what")
-            .then(|| catalogue.get(&format!("noun.{value}")))
-            .flatten();
+        let noun = match *name {
+            "what" => catalogue.get(&format!("noun.{value}")),
+            "review_state" => catalogue.get(&format!("word.review.{value}")),
+            _ => None,
+        };
         let value = noun.unwrap_or(value);
         sentence.replace(&format!("{{{name}}}"), value)
     })
@@ -92,5 +94,7 @@ mod tests {
         let args = BTreeMap::from([("what", "lesson".to_owned()), ("id", "L1".to_owned())]);
         assert!(text(Language::ZhCn, "not_found", &args).contains("课程 L1"));
         assert!(text(Language::En, "not_found", &args).contains("lesson L1"));
+        let args = BTreeMap::from([("review_state", "draft".to_owned())]);
+        assert!(text(Language::ZhCn, "review_not_now", &args).contains("草稿"));
     }
 }

@@ -143,9 +143,7 @@ pub(super) async fn newest(
     .await?;
     let (newest, state) = row.ok_or_else(|| DbError::not_found("lesson", lesson))?;
     if newest != i64::from(version) {
-        return Err(DbError::Conflict(format!(
-            "the newest version of {lesson} is {newest} by now, not {version}; look at it first"
-        )));
+        return Err(DbError::Review(Refusal::NotNewest { version, newest }));
     }
     parse(&state)
 }
@@ -210,8 +208,8 @@ impl Reviews<'_> {
     /// Passes a step; not 出库, see [`Self::release`].
     ///
     /// # Errors
-    /// [`DbError::NotFound`], also out of reach; [`DbError::Review`] with the rule; [`DbError::Conflict`] if another version
-    /// is the newest by now.
+    /// [`DbError::NotFound`], also out of reach; [`DbError::Review`] with the rule, also if another version is the newest by
+    /// now.
     pub async fn pass(&self, act: &Act<'_>) -> DbResult<ReviewState> {
         let mut tx = self.0.begin().await?;
         let state = judged(&mut tx, act).await?;
@@ -296,7 +294,7 @@ impl Reviews<'_> {
     /// Releases the newest version past its review.
     ///
     /// # Errors
-    /// [`DbError::NotFound`]; [`DbError::Conflict`] if the draft is another by now.
+    /// [`DbError::NotFound`]; [`DbError::Review`] if the draft is another by now.
     pub async fn release_now(
         &self,
         emergency: &Emergency<'_>,
@@ -319,9 +317,7 @@ impl Reviews<'_> {
         .fetch_optional(&mut *tx)
         .await?;
         if !state.is_open() || same.is_none() {
-            return Err(DbError::Conflict(format!(
-                "{lesson} version {version} was changed meanwhile; look at it again"
-            )));
+            return Err(DbError::Review(Refusal::Changed(version)));
         }
         let step = Step {
             lesson,
@@ -346,7 +342,7 @@ impl Reviews<'_> {
     /// later version may be.
     ///
     /// # Errors
-    /// [`DbError::NotFound`], also out of reach or where there is no such version; [`DbError::Conflict`] if none of them was
+    /// [`DbError::NotFound`], also out of reach or where there is no such version; [`DbError::Review`] if none of them was
     /// ever released.
     pub async fn withdraw(
         &self,
@@ -374,9 +370,7 @@ impl Reviews<'_> {
             .max();
         // What was never released was never seen by a board; drafts go on in their review.
         let Some(newest_released) = newest_released else {
-            return Err(DbError::Conflict(format!(
-                "no version of {lesson} is on offer, so there is nothing to withdraw"
-            )));
+            return Err(DbError::Review(Refusal::NotOffered));
         };
         let up_to = up_to.map_or(newest_released, i64::from);
         let gone: Vec<i64> = versions

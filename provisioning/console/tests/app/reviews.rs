@@ -190,7 +190,19 @@ async fn nobody_reviews_twice_or_their_own() {
             "review_second_step"
         );
     }
-    assert_eq!(stage.step(3, "L1", "admit", 7).await.code(), "conflict");
+    let other = stage.step(3, "L1", "admit", 7).await;
+    assert_eq!(other.code(), "review_not_newest");
+    assert_eq!(
+        other.json()["detail"],
+        "",
+        "the sentence says it all, in the reader's language"
+    );
+    assert!(
+        other.json()["message"]
+            .as_str()
+            .unwrap()
+            .contains("最新的是版本 1")
+    );
     assert_eq!(stage.step(3, "L1", "admit", version).await.status, StatusCode::OK);
 }
 
@@ -368,7 +380,7 @@ async fn a_withdrawn_lesson_leaves_at_once_and_may_come_back_as_a_later_version(
             .post("/lessons/L1/withdraw", json!({ "reason": "x" }))
             .await
             .code(),
-        "conflict",
+        "review_not_offered",
         "what no board has is not withdrawn"
     );
     stage.through("L1", 1).await;

@@ -258,6 +258,20 @@ pub enum Refusal {
     /// It is not said why.
     #[error("returning a version needs a reason")]
     NoReason,
+    /// Another version is the newest by now.
+    #[error("the newest version is {newest} by now, not {version}; look at it first")]
+    NotNewest {
+        /// The one that was looked at.
+        version: u32,
+        /// The newest.
+        newest: i64,
+    },
+    /// Somebody changed it meanwhile.
+    #[error("version {0} was changed meanwhile; look at it again")]
+    Changed(u32),
+    /// Nothing of the lesson is on offer.
+    #[error("no version is on offer, so there is nothing to withdraw")]
+    NotOffered,
 }
 
 /// What somebody did to the version so far.
