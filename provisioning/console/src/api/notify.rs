@@ -193,6 +193,8 @@ pub struct Recipient {
     pub quiet_to: u32,
     /// Also told when it is over.
     pub tell_cleared: bool,
+    /// The asker reaches the account too, so they could set it anew once it is removed.
+    pub reachable: bool,
 }
 
 /// All recipients in reach.

@@ -128,7 +128,7 @@ pub struct NewAccount<'a> {
 
 /// Narrows a query on `users u` to the accounts within reach: all their grants are. One without any is reached by who
 /// administers the whole install.
-fn narrow_to_reach(sql: &mut QueryBuilder<Sqlite>, scope: &Scope) {
+pub(super) fn narrow_to_reach(sql: &mut QueryBuilder<Sqlite>, scope: &Scope) {
     let (Some(regions), Some(schools)) = (scope.regions(), scope.schools()) else {
         return;
     };

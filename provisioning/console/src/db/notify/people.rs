@@ -29,6 +29,7 @@ struct RecipientSql {
     quiet_from: u32,
     quiet_to: u32,
     tell_cleared: bool,
+    reachable: bool,
 }
 
 impl Notify<'_> {
@@ -39,7 +40,11 @@ impl Notify<'_> {
     pub async fn recipients(&self, scope: &Scope) -> DbResult<Vec<Recipient>> {
         let mut sql = QueryBuilder::<Sqlite>::new(
             "SELECT p.id, u.username, u.display_name, p.channel_id, c.name AS channel, p.address, p.severity, p.cap_per_hour,
-                    p.quiet_from, p.quiet_to, p.tell_cleared
+                    p.quiet_from, p.quiet_to, p.tell_cleared, (TRUE",
+        );
+        users::narrow_to_reach(&mut sql, scope);
+        sql.push(
+            ") AS reachable
                FROM notification_recipients p JOIN users u ON u.id = p.user_id JOIN notification_channels c ON c.id = p.channel_id
               WHERE TRUE",
         );
@@ -64,6 +69,7 @@ impl Notify<'_> {
             quiet_from: row.quiet_from,
             quiet_to: row.quiet_to,
             tell_cleared: row.tell_cleared,
+            reachable: row.reachable,
         };
         Ok(rows.into_iter().map(one).collect())
     }
