@@ -383,6 +383,30 @@ await test('a board that is nobody: a code by finger and by keys, checked here f
   await page.waitForSelector('.view-lesson');
 });
 
+await test('a locked board says why, since which day and whom to call, however long the words; the pad stands in the middle', async (page) => {
+  const seen = () => page.evaluate(() => document.querySelector('.view-locked').innerText);
+  const lock = { reason: '设备盘点', since: '2026-11-23T01:12:00Z' };
+  await dev({ home: { on_board: true, features: { pin_set: true }, lock, help: { office: '县电教馆', phone: '0834-2881234' } } });
+  await page.waitForSelector('.view-locked');
+  assert.match(await seen(), /设备盘点[^]*\n9:12 起[^]*县电教馆[^]*0834-2881234/);
+  await page.click('.view-locked .button');
+  const middle = await page.evaluate(() => { const [pad, view] = ['.pin', '.view'].map((one) => document.querySelector(one).getBoundingClientRect()); return (pad.top + pad.bottom) / 2 - (view.top + view.bottom) / 2; });
+  assert.ok(Math.abs(middle) < 30, `the pad is ${middle} px off the middle`);
+  await page.click('[data-key="cancel"]');
+  // Of another day it is said of which; 200 letters, which is the most, leave everything on the screen.
+  const office = '教育体育和科学技术局电化教育馆运维服务中心';
+  await dev({ home: { on_board: true, features: { pin_set: true }, lock: { reason: '维修'.repeat(100), since: '2026-11-20T01:12:00Z' }, help: { office, phone: '0834-2881234 转 806' } } });
+  await page.waitForFunction(() => /11月20日 星期五 9:12 起/.test(document.querySelector('.view-locked').innerText));
+  const [last, least, lines] = await page.evaluate(() => { const b = document.querySelector('.view-locked .button').getBoundingClientRect(); return [b.bottom, b.height, [...document.querySelectorAll('.locked-contact > *')].map((one) => one.getClientRects().length)]; });
+  assert.ok(last <= 1080 && least >= 64, `the button ends at ${last}, ${least} px high`);
+  assert.deepEqual(lines, [1, 1]);
+  // Nobody was written down to be called: still a word of what to do.
+  await dev({ home: { on_board: true, lock: { reason: '', since: null }, help: null } });
+  await page.waitForFunction(() => /请找学校管设备的老师/.test(document.querySelector('.view-locked').innerText));
+  await dev({ home: {} });
+  await page.waitForSelector('.hero');
+});
+
 await test('a large shelf: twelve cards at once whatever it holds, pages by button, key and sweep, Back to the same page', async (page) => {
   const many = (await read()).lessons.length;
   if (many < 500) throw new Error('start the sample server with MANY=500 or more');

@@ -4,6 +4,14 @@
   var BBT = window.BBT;
   var h = BBT.h, t = BBT.t;
 
+  /* Since when: the time alone is of today; where the day is another, or not known, it is said. */
+  function momentOf(moment) {
+    var clock = (BBT.data.home && BBT.data.home.clock) || {}, shift = (clock.utc_offset_min == null ? 480 : clock.utc_offset_min) * 60000;
+    function day(at) { return isNaN(at) ? '' : new Date(at + shift).toISOString().slice(0, 10); }
+    var that = day(Date.parse(moment)), now = clock.now ? day(Date.parse(clock.now)) : '';
+    return (that && that !== now ? BBT.dateWords(that) + ' ' : '') + BBT.timeOf(moment);
+  }
+
   BBT.view('maintenance', function () {
     var el = h('div', { 'class': 'view view-locked' });
     var open = false, pad = null, ended = false, shown = '';
@@ -26,16 +34,17 @@
     function draw() {
       var home = BBT.data.home || {}, lock = home.lock || {}, help = home.help || {};
       BBT.empty(el);
-      el.className = open ? 'view view-settings' : 'view view-locked';
+      el.className = open ? 'view view-settings' : 'view view-locked' + ((lock.reason || '').length > 60 ? ' locked-long' : '');
       if (open) {
-        el.appendChild(pad.el);
+        el.appendChild(h('div', { 'class': 'pin-page' }, [pad.el]));
         return;
       }
       el.appendChild(BBT.icon('lock', 'locked-icon'));
       el.appendChild(h('h1', { text: t('maintenance.title') }));
-      el.appendChild(h('p', { text: lock.reason || t('maintenance.text') }));
-      if (lock.since) { el.appendChild(h('small', { text: t('maintenance.since', { time: BBT.timeOf(lock.since) }) })); }
-      if (help.phone) { el.appendChild(h('p', { 'class': 'locked-contact', text: [help.office, help.phone].filter(Boolean).join(' ') })); }
+      el.appendChild(h('p', { 'class': 'locked-why', text: lock.reason || t('maintenance.text') }));
+      if (lock.since) { el.appendChild(h('small', { text: t('maintenance.since', { time: momentOf(lock.since) }) })); }
+      el.appendChild(help.phone ? h('p', { 'class': 'locked-contact' }, [help.office ? h('span', { text: help.office }) : null, h('strong', { text: help.phone })])
+        : h('p', { 'class': 'locked-nobody', text: t('maintenance.nobody') }));
       if (home.on_board && home.features && home.features.pin_set) {
         el.appendChild(BBT.button({ icon: 'wrench', text: t('maintenance.open'), 'class': 'button-large', onclick: askPin }));
       }

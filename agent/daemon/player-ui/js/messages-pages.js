@@ -83,7 +83,7 @@
 
       'exam.title': '考试进行中', 'exam.soon': '即将考试', 'exam.soon_text': '{name} {time} 开始，届时本机静音', 'exam.until': '{from} – {to}', 'exam.open': '监考：听力', 'exam.pin': '请输入监考 PIN',
       'exam.pin_wrong': 'PIN 不对，还可以试 {n} 次', 'exam.locked': '试错太多，请等 {n} 秒', 'exam.choose': '选择听力', 'exam.no_audio': '本机上没有听力音频', 'exam.other_audio': '另选', 'exam.close': '结束听力',
-      'maintenance.title': '本机正在检修', 'maintenance.text': '课程和 U 盘暂时不能播放。', 'maintenance.since': '{time} 起', 'maintenance.open': '技术员：解锁', 'maintenance.pin': '请输入技术员 PIN'
+      'maintenance.title': '本机暂停播放', 'maintenance.text': '课程和 U 盘暂时不能播放。', 'maintenance.nobody': '要用时，请找学校管设备的老师。', 'maintenance.since': '{time} 起', 'maintenance.open': '技术员：解锁', 'maintenance.pin': '请输入技术员 PIN'
     },
     'en': {
       'date.day': '{month}/{day}',
@@ -166,7 +166,7 @@
 
       'exam.title': 'Examination', 'exam.soon': 'Exam soon', 'exam.soon_text': '{name} begins at {time}; this terminal falls silent then', 'exam.until': '{from} – {to}', 'exam.open': 'Invigilator: listening', 'exam.pin': 'Invigilator’s PIN',
       'exam.pin_wrong': 'Wrong PIN, {n} tries left', 'exam.locked': 'Too many tries, wait {n} s', 'exam.choose': 'Choose the audio', 'exam.no_audio': 'There is no listening audio here', 'exam.other_audio': 'Another', 'exam.close': 'End listening',
-      'maintenance.title': 'This board is being serviced', 'maintenance.text': 'Lessons and USB disks do not play for now.', 'maintenance.since': 'since {time}', 'maintenance.open': 'Technician: unlock', 'maintenance.pin': 'Technician’s PIN'
+      'maintenance.title': 'Playing is stopped on this board', 'maintenance.text': 'Lessons and USB disks do not play for now.', 'maintenance.nobody': 'Ask whoever looks after the devices of your school.', 'maintenance.since': 'since {time}', 'maintenance.open': 'Technician: unlock', 'maintenance.pin': 'Technician’s PIN'
     }
   });
 }());
