@@ -33,13 +33,13 @@ describe("the first run", () => {
 
   it("asks for three judges, and for none twice", () => {
     expect((["draft", "self_checked", "first", "second", "admitted", "released"] as const).map(judgesLeft)).toEqual([3, 3, 2, 1, 0, 0]);
-    const user = (username: string, role: string, more = {}): UserRow => ({ username, disabled: false, grants: [{ role }], ...more }) as unknown as UserRow;
+    const user = (username: string, role: string, more = {}): UserRow => ({ username, disabled: false, grants: [{ role, node: { kind: "root", name: "" } }], ...more }) as unknown as UserRow;
     const people = [user("admin", "content_officer"), user("li", "reviewer"), user("wang", "content_officer"), user("gone", "reviewer", { disabled: true }), user("chen", "technician")];
     const history = [{ step: "upload", person: "Admin", version: 1 }, { step: "first", person: "li", version: 1 }];
-    const review = { version: 1, uploaded_by: "admin", history } as unknown as Parameters<typeof judges>[1];
-    expect(judges(people, review).map((one) => one.username)).toEqual(["wang"]);
+    const review = { version: 1, uploaded_by: "admin", history, owner: { kind: "root", name: "" } } as unknown as Parameters<typeof judges>[1];
+    expect(judges(people, review, []).map((one) => one.username)).toEqual(["wang"]);
     // What somebody did to an older version does not bind them.
-    expect(judges(people, { ...review, version: 2 }).map((one) => one.username)).toEqual(["li", "wang"]);
+    expect(judges(people, { ...review, version: 2 }, []).map((one) => one.username)).toEqual(["li", "wang"]);
   });
 
   it("has the files of the lesson that comes with it", () => {

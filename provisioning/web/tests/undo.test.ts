@@ -1,7 +1,11 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
 
 import { ProblemError } from "../src/api/problem";
+import { useAct } from "../src/composables/useAct";
 import { letGo, offer, offerUndo, passUndo, UNDO_MS, undoNow } from "../src/composables/useUndo";
+import { isOwn, putBack } from "../src/lib/undo";
+
+vi.mock("element-plus", () => ({ ElMessage: { success: () => undefined } }));
 
 describe("taking back", () => {
   beforeEach(letGo);
@@ -43,6 +47,31 @@ describe("taking back", () => {
     expect(offer.value?.problem?.message).toBe("too late");
     expect(await undoNow()).toBe(true);
     expect(offer.value).toBeNull();
+  });
+
+  it("puts back the periods of one change, and leaves what others have planned since", () => {
+    const p = (number: number, lesson_id: string, date = "2026-11-23") => ({ date, number, lesson_id });
+    const sorted = (list: { date: string; number: number; lesson_id: string }[]) => list.map((one) => `${one.date.slice(8)}.${one.number} ${one.lesson_id}`).sort();
+    const before = [p(1, "a"), p(2, "b")];
+    // One was planned, one was taken away, one became another; meanwhile somebody planned the fifth period and the day after.
+    const after = [p(1, "c"), p(3, "d")];
+    const now = [...after, p(5, "e"), p(1, "f", "2026-11-24")];
+    expect(sorted(putBack(now, before, after))).toEqual(["23.1 a", "23.2 b", "23.5 e", "24.1 f"]);
+    // What somebody changed again is theirs.
+    expect(sorted(putBack([p(1, "x"), p(2, "y"), p(3, "z")], before, after))).toEqual(["23.1 x", "23.2 y", "23.3 z"]);
+    // Somebody took away what was planned here: it stays away, and what stood there before comes back.
+    expect(sorted(putBack([], [], [p(3, "d")]))).toEqual([]);
+    expect(sorted(putBack(before, before, before))).toEqual(["23.1 a", "23.2 b"]);
+  });
+
+  it("is offered only of what one has taken on oneself", async () => {
+    expect([isOwn("li", "li"), isOwn("wang", "li"), isOwn(null, "li"), isOwn(undefined, undefined), isOwn("", "")]).toEqual([true, false, false, false, false]);
+    const { run } = useAct();
+    const undo = { undo: async () => undefined, when: (by: string) => isOwn(by, "li") };
+    await run(async () => "wang", "taken", undo);
+    expect(offer.value).toBeNull();
+    await run(async () => "li", "taken", undo);
+    expect(offer.value?.said).toBe("taken");
   });
 
   it("gives way to what was done next, and a slow one does not end the next one's offer", async () => {

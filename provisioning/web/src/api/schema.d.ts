@@ -3445,7 +3445,7 @@ export interface paths {
         put?: never;
         /** Says that somebody has looked at it. */
         post: operations["post_security_events_id_acknowledge"];
-        /** Says that somebody should look at it after all. */
+        /** Takes one's own word back: somebody should look at it after all. */
         delete: operations["delete_security_events_id_acknowledge"];
         options?: never;
         head?: never;
@@ -10955,6 +10955,8 @@ export interface components {
              * @description … to this one; equal: never. Only what is critical goes out then.
              */
             quiet_to: number;
+            /** @description The asker reaches the account too, so they could set it anew once it is removed. */
+            reachable: boolean;
             /** @description What is at least so bad. */
             severity: components["schemas"]["AlertSeverity"];
             /** @description Also told when it is over. */
@@ -12217,7 +12219,7 @@ export interface components {
              * @description Enrolled devices.
              */
             devices_total: number;
-            /** @description Not even a region is there. */
+            /** @description Not even a region or a school is there. */
             empty: boolean;
             /** @description What is worth doing after that; only what the reader may see. */
             further: components["schemas"]["SetupFurther"][];
@@ -23880,6 +23882,14 @@ export interface operations {
             401: components["responses"]["NotSignedIn"];
             403: components["responses"]["Refused"];
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

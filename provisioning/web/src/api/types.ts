@@ -15,6 +15,8 @@ export type LanguageCode = Schemas["Language"];
 
 export type RoleId = Schemas["Role"];
 export type Grant = Schemas["Grant"];
+export type NodeRef = Schemas["NodeRef"];
+export type Place = Schemas["Place"];
 export type NewGrant = Schemas["NewGrant"];
 export type UserKind = Schemas["UserKind"];
 export type UserRow = Schemas["UserSummary"];

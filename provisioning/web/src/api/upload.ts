@@ -2,7 +2,7 @@
 
 import { currentLanguage } from "@/i18n";
 import { ProblemError, readProblem, unreachable } from "./problem";
-import type { LessonMeta, Uploaded } from "./types";
+import type { LessonMeta, NodeRef, Place, Uploaded } from "./types";
 
 export interface Sending<T> {
   done: Promise<T>;
@@ -36,15 +36,20 @@ export function send<T>(path: string, form: FormData, onProgress: (sent: number,
   return { done, abort: () => request.abort() };
 }
 
+/** A node as a lesson's owner. */
+const placeOf = (node: NodeRef): Place => (node.kind === "region" ? { region_id: node.id } : node.kind === "school" ? { school_id: node.id } : {});
+
 export function uploadLesson(
   id: string | undefined,
   meta: LessonMeta,
   files: File[],
   transcode: boolean,
+  /** Whose a new lesson is, for who uploads at several nodes. */
+  owner: NodeRef | undefined,
   onProgress: (sent: number, total: number) => void,
 ): Upload {
   const form = new FormData();
-  form.append("meta", new Blob([JSON.stringify({ id, meta, transcode })], { type: "application/json" }));
+  form.append("meta", new Blob([JSON.stringify({ id, meta, transcode, ...(owner ? { owner: placeOf(owner) } : {}) })], { type: "application/json" }));
   for (const file of files) form.append("file", file, file.name);
   return send<Uploaded>("/api/v1/lessons", form, onProgress);
 }

@@ -8,6 +8,8 @@ import { offerUndo } from "./useUndo";
 /** How a change is taken back, when it can be. */
 export interface Back<T> {
   undo: (value: T) => Promise<unknown>;
+  /** Whether it is this person's to take back, by what the console answered; left out: always. */
+  when?: (value: T) => boolean;
   after?: () => void;
 }
 
@@ -24,7 +26,7 @@ export function useAct(): { busy: Ref<boolean>; problem: ShallowRef<Problem | nu
     problem.value = null;
     try {
       const value = await act();
-      if (said && back) offerUndo({ said, back: () => back.undo(value), after: back.after });
+      if (said && back && (back.when?.(value) ?? true)) offerUndo({ said, back: () => back.undo(value), after: back.after });
       else if (said) ElMessage.success(said);
       return { value };
     } catch (cause) {

@@ -9,7 +9,9 @@ export function useOrderTitle(): (order: Pick<Order, "title" | "fault_class" | "
     if (one.title) return one.title;
     if (one.kind === "rectification") return t("orderKind.rectification");
     if (!one.fault_class) return t(`orderClass.${one.class}`);
-    const symptom = one.symptom && te(`symptom.${one.fault_class}.${one.symptom}`) ? t(`symptom.${one.fault_class}.${one.symptom}`) : one.symptom;
+    // What the console opened for an incident says which rule it was.
+    const key = [`symptom.${one.fault_class}.${one.symptom}`, `alertRule.${one.symptom}`].find((known) => one.symptom && te(known));
+    const symptom = key ? t(key) : one.symptom;
     return [te(`faultClass.${one.fault_class}`) ? t(`faultClass.${one.fault_class}`) : one.fault_class, symptom].filter(Boolean).join(" · ");
   };
 }

@@ -62,7 +62,7 @@ const en: typeof zhCN = {
   auditFact: {
     method: "Way in", username: "User name", roles: "Roles", kind: "Kind", disabled: "Disabled", grant: "Right", body: "Content", certificate: "Certificate", changes: "Changes", classroom: "Classroom",
     command: "Command", issuer: "Issuer", lessons: "Lessons", name: "Name", reason: "Reason", serial: "Serial number", standing: "Standing", ticket: "Ticket", version: "Version", code: "Refused with",
-    unchanged: "Nothing changed",
+    unchanged: "Nothing changed", step: "Step", acknowledged_by: "Marked before by",
   },
   security: {
     note: "What somebody should look at: deal with it, then mark it",

@@ -272,6 +272,7 @@ const en: typeof zhCN = {
   file: { path: "Path", type: "Type" },
   upload: {
     newVersion: "New version of “{title}”",
+    owner: "Whose the lesson is", ownerPick: "Choose a region or a school",
     files: "Files of the lesson",
     drop: "Drop files here, or",
     choose: "choose files",

@@ -13,6 +13,7 @@ export default {
     back: "Undo", keep: "Keep", done: "Taken back",
     moved: "The device was moved to {place}", renamed: "The name is now “{name}”", pushed: "Pushed to “{name}”", pushAgain: "Push again", ungranted: "“{what}” was taken away",
   },
+  download: { missed: "The file did not come" },
   // What an empty place says next.
   receipt: { noneText: "Try another outcome or another school." },
   timeline: { noneText: "Once the device is online, what it reports and what is done to it appears here." },

@@ -104,7 +104,7 @@ const en: typeof zhCN = {
     enabled: "On", off: "Off",
     state: "Standing", waiting: "{count} waiting", lastSent: "Last sent", lastError: "Last failure",
     test: "Send a test", testAddress: "Address", delivered: "Taken by the other side in {ms} ms", failed: "Did not arrive: {error}",
-    saved: "Saved", removed: "Removed", remove: "Remove", removeSure: "Remove “{name}”? Whoever is told through it will hear nothing any more.",
+    saved: "Saved", removed: "Removed", remove: "Remove", removeSure: "Remove “{name}”? Whoever is told through it will hear nothing any more.", removeForeign: "Remove “{name}”? The account is out of your reach, so you could not add it again.",
     noChannels: "No channel yet", noChannelsText: "Make a channel first, then say who is told through it; until then incidents show on the console only.",
     recipients: "Who is told", newRecipient: "Add", to: "To", group: "Whole group", address: "Address or number", least: "From severity",
     cap: "Most per hour", quiet: "Quiet hours", quietNone: "None", quietText: "{from}–{to}, only critical", cleared: "Also when over", noRecipients: "Nobody is told yet",

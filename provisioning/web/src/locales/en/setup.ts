@@ -37,6 +37,7 @@ export default {
       another: "Add another school",
       way: "How to add",
       noRegion: "There is no county yet; go back and name it first.",
+      ownSchool: "Your school is there already; its classrooms are added on the page “Schools”.",
       hand: "One school by hand",
       file: "The whole county from a roster",
       fileText: "Download the template, fill in schools and classrooms, and drop the file here: it is tried first and each row explained; nothing is written before you confirm.",

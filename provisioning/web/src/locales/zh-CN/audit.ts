@@ -60,7 +60,7 @@ export default {
   auditFact: {
     method: "登录方式", username: "用户名", roles: "角色", kind: "类型", disabled: "停用", grant: "权限编号", body: "内容", certificate: "证书", changes: "变化", classroom: "教室",
     command: "指令", issuer: "签发方", lessons: "课程", name: "名称", reason: "原因", serial: "序列号", standing: "终端状态", ticket: "注册码", version: "版本", code: "拒绝代码",
-    unchanged: "没有改动",
+    unchanged: "没有改动", step: "步骤", acknowledged_by: "此前由谁处理",
   },
   security: {
     note: "需要有人看一眼的情况：先处理，再点“标为已处理”",

@@ -270,6 +270,7 @@ export default {
   file: { path: "路径", type: "类型" },
   upload: {
     newVersion: "上传“{title}”的新版本",
+    owner: "课程归哪里", ownerPick: "选区域或学校",
     files: "课程文件",
     drop: "把文件拖到这里，或",
     choose: "选择文件",

@@ -13,6 +13,7 @@ export default {
     back: "撤销", keep: "知道了", done: "已撤销",
     moved: "终端已移到{place}", renamed: "已改名为“{name}”", pushed: "已推送到“{name}”", pushAgain: "再推送一次", ungranted: "已收回“{what}”",
   },
+  download: { missed: "文件没有下载成功" },
   // What an empty place says next.
   receipt: { noneText: "换一种结果，或换一所学校看看。" },
   timeline: { noneText: "终端联网以后，它报告的和对它做过的，都会出现在这里。" },

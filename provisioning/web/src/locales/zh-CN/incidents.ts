@@ -102,7 +102,7 @@ export default {
     enabled: "启用", off: "已停用",
     state: "情况", waiting: "{count} 条在等", lastSent: "最近发出", lastError: "最近失败",
     test: "发一条试试", testAddress: "收件地址", delivered: "对方已收下，用时 {ms} 毫秒", failed: "没有送到：{error}",
-    saved: "已保存", removed: "已删除", remove: "删除", removeSure: "删除“{name}”？通过它通知的人不会再收到消息。",
+    saved: "已保存", removed: "已删除", remove: "删除", removeSure: "删除“{name}”？通过它通知的人不会再收到消息。", removeForeign: "删除“{name}”？这个账号不归你管，删除以后你加不回来。",
     noChannels: "还没有通知渠道", noChannelsText: "先建一个渠道，再定谁通过它收通知；没有渠道时，事件只显示在控制台上。",
     recipients: "谁收通知", newRecipient: "添加", to: "发给", group: "整个群", address: "地址或手机号", least: "最低级别",
     cap: "每小时最多", quiet: "安静时段", quietNone: "不设", quietText: "{from}–{to}，只发严重的", cleared: "恢复时也通知", noRecipients: "还没有人收通知",
