@@ -1,6 +1,7 @@
 import { ref } from "vue";
 import { createI18n } from "vue-i18n";
 
+import { wordAt } from "./lib/words";
 import zhCN from "./locales/zh-CN";
 
 export const LANGUAGES = ["zh-CN", "en"] as const;
@@ -18,6 +19,7 @@ export const i18n = createI18n({
   legacy: false,
   locale: isLanguage(saved) ? saved : "zh-CN",
   fallbackLocale: "zh-CN",
+  messageResolver: wordAt,
   messages: { "zh-CN": zhCN, en: {} as typeof zhCN },
 });
 
