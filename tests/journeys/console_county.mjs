@@ -364,7 +364,7 @@ const blocks = {
     await upload(dialog.locator("input[type=file]"), bundle("whole"), ["图.png", "image/png", PNG]);
     await button(dialog, "上传").click();
     await page.getByText("没有发现问题").waitFor({ timeout: 60_000 });
-    await page.locator(".review").getByText("版本 2", { exact: true }).first().waitFor();
+    await page.locator(".review").getByText("第 2 版", { exact: true }).first().waitFor();
 
     await page.getByRole("button", { name: /: 预览$/ }).first().click();
     const shown = dialog.locator("img");
@@ -388,7 +388,7 @@ const blocks = {
     }
     await page.reload();
     await button(page, "出库并签名").click();
-    await page.getByText("终端上是版本 2").waitFor();
+    await page.getByText("终端上是第 2 版").waitFor();
 
     // Whom, what, by when; what will come of it; then it is sent.
     await page.getByRole("button", { name: "推送这节课" }).click();

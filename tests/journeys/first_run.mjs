@@ -58,7 +58,9 @@ await signIn(page, user, password);
 await page.waitForURL(/\/setup/); // nothing is there yet: one is led here
 await at("县区");
 await look(page, "1-county");
-await page.fill("#setup-county", "青山县");
+// One can begin to type at once.
+await page.waitForFunction(() => document.activeElement?.id === "setup-county");
+await page.keyboard.type("青山县");
 await page.keyboard.press("Enter");
 await at("学校与教室");
 // It means the same at eight on a Monday morning as at night: no class hours to yield to.
@@ -70,6 +72,7 @@ await page.evaluate(async () => {
 say("one is led to the wizard; the county has its name");
 
 // A roster can be tried and left; then one school by hand.
+await page.waitForFunction(() => document.activeElement?.id === "setup-school");
 await page.getByText("用名册导入全县").click();
 await page.getByText("先下载模板").waitFor();
 await look(page, "2-roster");
@@ -92,6 +95,7 @@ await at("第一台终端");
 await button(page, "为 三年级（1）班 签发注册码").click();
 const code = (await page.locator(".digits").innerText()).trim();
 assert.match(code, /^[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]$/);
+assert.equal(await page.locator(".screen .is-checked").count(), 0, "nobody here knows what the board's screen shows");
 await page.getByText("写着“本机还不知道属于哪个县”").click();
 await look(page, "3-device");
 const link = page.getByRole("link", { name: "county.json" });
@@ -136,6 +140,7 @@ for (const [n, [name, step, next]] of [["li.chu", "初审通过", "复审"], ["w
   // It goes on by itself.
   await page.getByText(next === "出库" ? "出库并签名" : `还要 ${2 - n} 位同事来审`).first().waitFor();
 }
+for (const name of ["李初", "王复", "赵准"]) await page.locator(".history").getByText(name, { exact: true }).waitFor();
 await button(page, "出库并签名").click();
 await page.getByText("已有 1 节课可以推送").waitFor({ timeout: 30_000 });
 await look(page, "4-released");
@@ -147,12 +152,24 @@ await look(page, "5-push");
 await button(page, "推送到 云溪镇中心小学 三年级（1）班").click();
 await page.getByText("到了，可以上课").waitFor({ timeout: 60_000 });
 await look(page, "5-ready");
-say("pushed, and ready on the board");
+await page.getByRole("link", { name: "查看这次推送" }).click();
+await page.getByRole("heading", { level: 1, name: /^推送到/ }).waitFor();
+await look(page, "5-push-page");
+await page.getByRole("link", { name: "回到初次使用向导" }).click();
+await at("送到教室");
+await page.getByText("到了，可以上课").waitFor();
+say("pushed, and ready on the board; from the push's page one leads back");
 
 await board.evaluate((id) => { window.location.hash = `#/lesson/${encodeURIComponent(id)}`; }, seen.lesson);
+assert.equal(await board.locator('[data-item="0"] .item-title').innerText(), "屏幕测试图", "a number stands once");
 await board.locator('[data-item="0"]').click();
 await board.waitForFunction(() => { const i = document.querySelector(".picture-img"); return i && i.complete && i.naturalWidth === 1920; });
 await picture(board, "6-board-picture");
+// A remote control's arrows lead on, and back.
+await board.keyboard.press("ArrowRight");
+await board.waitForFunction(() => window.location.hash.endsWith("/1") && document.querySelector("audio, video"));
+await board.keyboard.press("MediaTrackPrevious");
+await board.waitForFunction(() => window.location.hash.endsWith("/0") && document.querySelector(".picture-img"));
 await board.evaluate((id) => { window.location.hash = `#/lesson/${encodeURIComponent(id)}`; }, seen.lesson);
 await board.locator('[data-item="2"]').click();
 const exercise = board.frameLocator("iframe.exercise-frame");

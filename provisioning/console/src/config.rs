@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
     str::FromStr,
 };
@@ -407,6 +407,25 @@ impl Config {
             Ok(IpAddr::V6(address)) => format!("https://[{address}]:{}", self.public_devices_port),
             _ => format!("https://{}:{}", self.public_host, self.public_devices_port),
         }
+    }
+
+    /// Whether the address that devices are told leads to this very machine alone.
+    pub fn is_local_only(&self) -> bool {
+        let host = self.public_host.as_str();
+        host.eq_ignore_ascii_case("localhost")
+            || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+    }
+
+    /// Where this machine's own browser opens the pages that are served at `address`: what listens on every address has no
+    /// name of its own.
+    pub fn pages_here(&self, address: SocketAddr) -> String {
+        let ip = match address.ip() {
+            ip if !ip.is_unspecified() => ip,
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        };
+        let scheme = if self.web_tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}/", SocketAddr::new(ip, address.port()))
     }
 
     /// How long device certificates last.

@@ -102,7 +102,7 @@ for (const [[name, word], step] of passwords.map((one, n) => [one, ["初审通�
 }
 await page.goto(lessonPage);
 await button("出库并签名").click();
-await page.getByText("终端上是版本 1").waitFor();
+await page.getByText("终端上是第 1 版").waitFor();
 console.log("lesson reviewed by four and released");
 
 await page.getByRole("button", { name: "推送这节课" }).click();

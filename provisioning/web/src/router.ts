@@ -1,6 +1,7 @@
 import { createRouter, createWebHistory } from "vue-router";
 
 import { whoami } from "./composables/useSession";
+import { watchSetup } from "./composables/useSetupReturn";
 import { i18n } from "./i18n";
 
 declare module "vue-router" {
@@ -101,3 +102,4 @@ router.onError((cause: unknown, to) => {
 router.afterEach((to) => {
   document.title = `${i18n.global.t(to.meta.title)} · ${i18n.global.t("app.name")}`;
 });
+watchSetup(router);

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 
 import type { SetupStatus } from "../src/api/setup";
 import type { UserRow } from "../src/api/types";
-import { canGoOn, codesTwice, judges, judgesLeft, NEEDS, roomsIn, shownStep, STEPS } from "../src/lib/setup";
+import { awayFromSetup, canGoOn, codesTwice, judges, judgesLeft, NEEDS, playersHere, roomsIn, shownStep, STEPS } from "../src/lib/setup";
 import sample from "../public/sample/sample.json";
 import { existsSync } from "node:fs";
 
@@ -19,6 +19,21 @@ describe("the first run", () => {
     const half = { steps: [{ step: "county", done: true }, { step: "places", done: false }] } as SetupStatus;
     expect(canGoOn(half, (action) => action === "classrooms.write")).toBe(true);
     expect(canGoOn(half, (action) => action === "regions.write")).toBe(false);
+  });
+
+  it("leads back to the step from which a page was opened, also from a page behind it", () => {
+    expect(awayFromSetup("", "push", "setup", "push")).toBe("push");
+    expect(awayFromSetup("push", "device", "push", "push")).toBe("push");
+    expect(awayFromSetup("push", "setup", "device", "push")).toBe("");
+    // Who goes to the console on purpose is not called back; the overview has its own way to the wizard.
+    expect(awayFromSetup("push", "overview", "device", "push")).toBe("");
+    expect(awayFromSetup("", "push", "pushes", "push")).toBe("");
+  });
+
+  it("names only addresses that open on this computer", () => {
+    const urls = ["http://127.0.0.1:8008/", "http://192.168.1.20:8008/", "http://[::1]:8008/"];
+    expect(playersHere(urls, true)).toEqual(urls);
+    expect(playersHere(urls, false)).toEqual(["http://192.168.1.20:8008/"]);
   });
 
   it("reads classrooms as people write them", () => {

@@ -50,8 +50,10 @@ pub struct ReviewItem {
     pub meta: LessonMeta,
     /// Whose the lesson is.
     pub owner: NodeRef,
-    /// Who brought it.
+    /// Who brought it: an account, or `cli:` and the operating system's user.
     pub uploaded_by: String,
+    /// The same by the name that people know; as `uploaded_by` where no account has one.
+    pub uploaded_by_name: String,
     /// The version that boards hold meanwhile.
     pub released_version: Option<u32>,
     /// The step that is next.
@@ -103,6 +105,8 @@ pub struct ReviewEntry {
     pub state: ReviewState,
     /// By whom: an account, or `cli:` and the operating system's user.
     pub person: String,
+    /// The same by the name that people know; as `person` where no account has one.
+    pub person_name: String,
     /// When.
     pub at: Timestamp,
     /// Why; may be empty.

@@ -53,7 +53,9 @@ pub(super) async fn init(data: &Path, init: Init) -> anyhow::Result<()> {
         false => None,
     };
     let passphrase = passphrase.as_ref().map(|p| p.as_str());
-    let (app, root) = AppState::create(Config::load(data)?, passphrase).await?;
+    let config = Config::load(data)?;
+    let next = next(data, &config, &init.username);
+    let (app, root) = AppState::create(config, passphrase).await?;
     let hash = auth::hash_password(&password)?;
     let added = app
         .db
@@ -91,7 +93,32 @@ pub(super) async fn init(data: &Path, init: Init) -> anyhow::Result<()> {
         }
         Err(error) => return Err(error.into()),
     }
+    print!("{next}");
     Ok(())
+}
+
+/// What comes after `init`, as somebody does it who has never seen the console.
+fn next(data: &Path, config: &Config, username: &str) -> String {
+    let open = match config.web_url.as_str() {
+        "" => format!(
+            "{} in a browser on this machine",
+            config.pages_here(config.listen_web)
+        ),
+        web_url => format!("{web_url} in a browser"),
+    };
+    let mut text = format!(
+        "\nnext:\n  1. start the console, and leave it running:  bbt-console --data {} serve\n  \
+         2. open {open}\n  \
+         3. sign in as {username}; the first page leads on from there, to a lesson in a classroom\n",
+        data.display()
+    );
+    if config.is_local_only() {
+        text.push_str(&format!(
+            "  boards on other machines find this one only after public_host in {} says its name or address\n",
+            data.join(FILE_NAME).display()
+        ));
+    }
+    text
 }
 
 /// Says what does not belong on this machine for long.

@@ -91,10 +91,6 @@ async fn channel(db: &Db, scope: &Scope) -> DbResult<SetupFurther> {
 
 fn addresses(config: &Config) -> SetupAddresses {
     let host = config.public_host.as_str();
-    let local = host.eq_ignore_ascii_case("localhost")
-        || host
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback());
     let bracketed = match host.parse::<std::net::IpAddr>() {
         Ok(std::net::IpAddr::V6(address)) => format!("[{address}]"),
         _ => host.to_owned(),
@@ -103,6 +99,6 @@ fn addresses(config: &Config) -> SetupAddresses {
         devices_url: config.devices_url(),
         mqtt: format!("{bracketed}:{}", config.public_mqtt_port),
         web_url: (!config.web_url.is_empty()).then(|| config.web_url.clone()),
-        local_only: local,
+        local_only: config.is_local_only(),
     }
 }

@@ -176,13 +176,8 @@ impl Console {
                 data.join(FILE_NAME).display()
             );
         }
-        let scheme = if app.config.web_tls.is_some() {
-            "https"
-        } else {
-            "http"
-        };
         tracing::info!(
-            web = format!("{scheme}://{web_address}/"),
+            web = app.config.pages_here(web_address),
             devices = format!("https://{devices_address}"),
             mqtt = guard.address().map(|a| a.to_string()),
             "console serves"

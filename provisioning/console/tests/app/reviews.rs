@@ -153,6 +153,38 @@ async fn a_lesson_goes_through_five_steps_and_is_signed_at_the_last() {
 }
 
 #[tokio::test]
+async fn people_are_called_by_the_name_that_others_know() {
+    let mut stage = Stage::new().await;
+    let version = stage.draft("L1", "三角形").await;
+    stage.step(0, "L1", "self-check", version).await;
+    let users = stage.as_admin().await.get("/users?page_size=500").await.json();
+    let one = users["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|user| user["username"] == "author")
+        .unwrap()["id"]
+        .clone();
+    let named = |name: &str| json!({ "display_name": name });
+    let path = format!("/users/{one}");
+    for (name, shown) in [("张主任", "张主任"), ("", "author")] {
+        let changed = stage.as_admin().await.patch(&path, named(name)).await;
+        assert!(changed.status.is_success(), "{}", changed.json());
+        let review = stage.console.get("/lessons/L1/review").await.json();
+        assert_eq!(review["uploaded_by"], "author");
+        assert_eq!(review["uploaded_by_name"], shown);
+        for entry in review["history"].as_array().unwrap() {
+            assert_eq!(
+                (&entry["person"], &entry["person_name"]),
+                (&json!("author"), &json!(shown))
+            );
+        }
+        let list = stage.console.get("/reviews").await.json();
+        assert_eq!(list["items"][0]["uploaded_by_name"], shown);
+    }
+}
+
+#[tokio::test]
 async fn nobody_reviews_twice_or_their_own() {
     let mut stage = Stage::new().await;
     let version = stage.draft("L1", "三角形").await;

@@ -512,6 +512,42 @@ fn the_command_line_does_the_whole_day() {
 }
 
 #[test]
+fn init_says_what_comes_next() {
+    let parent = tempfile::tempdir().unwrap();
+    let data = parent.path().join("county");
+    let said = printed(&data, &["init", "--username", "chief"]);
+    let at = |words: &str| {
+        said.find(words)
+            .unwrap_or_else(|| panic!("{words:?} is missing in: {said}"))
+    };
+    let serve = at(&format!("bbt-console --data {} serve", data.display()));
+    let open = at("http://127.0.0.1:8080/");
+    let sign_in = at("sign in as chief");
+    assert!(
+        at("password: ") < serve && serve < open && open < sign_in,
+        "{said}"
+    );
+    assert!(
+        said.contains("public_host"),
+        "no other machine finds localhost: {said}"
+    );
+
+    // What is printed can be opened, wherever the console listens.
+    std::fs::write(
+        data.join("console.toml"),
+        "listen_web = \"0.0.0.0:9090\"\npublic_host = \"bbt.example\"\n",
+    )
+    .unwrap();
+    let again = printed(&data, &["init"]);
+    assert!(
+        again.contains("http://127.0.0.1:9090/")
+            && !again.contains("0.0.0.0")
+            && !again.contains("public_host"),
+        "{again}"
+    );
+}
+
+#[test]
 fn sigterm_ends_it_in_good_order() {
     let folder = folder();
     let mut serving = program(folder.path())

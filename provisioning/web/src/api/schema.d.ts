@@ -11470,6 +11470,8 @@ export interface components {
             at: string;
             /** @description By whom: an account, or `cli:` and the operating system's user. */
             person: string;
+            /** @description The same by the name that people know; as `person` where no account has one. */
+            person_name: string;
             /** @description Why; may be empty. */
             reason: string;
             /** @description Where the version stood then. */
@@ -11509,8 +11511,10 @@ export interface components {
              * @description Since when.
              */
             state_at: string;
-            /** @description Who brought it. */
+            /** @description Who brought it: an account, or `cli:` and the operating system's user. */
             uploaded_by: string;
+            /** @description The same by the name that people know; as `uploaded_by` where no account has one. */
+            uploaded_by_name: string;
             /**
              * Format: int32
              * @description The version.

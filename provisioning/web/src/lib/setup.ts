@@ -17,6 +17,12 @@ export function shownStep(asked: unknown, status: SetupStatus): SetupStepKind | 
   return status.next ?? "done";
 }
 
+/** The step to go back to from a page that is opened: one that the wizard led to, or one that is reached from there. */
+export function awayFromSetup(before: string, to: unknown, from: unknown, step: string): string {
+  if (to === "setup" || to === "overview" || to === "sign-in") return "";
+  return from === "setup" ? step : before;
+}
+
 export interface NewRoom { code: string; name: string }
 
 /** Classrooms as somebody writes them down, one a line: a code with a digit in it may stand before the name; without one it is counted up. */
@@ -63,6 +69,9 @@ function above(node: NodeRef, regions: readonly Pick<TreeRegion, "id" | "parent_
   }
   return out;
 }
+
+/** Addresses of a board's player that open on this computer: a board's own loopback is another machine's, unless all boards are on this one. */
+export const playersHere = (urls: readonly string[], localOnly: boolean): string[] => urls.filter((url) => localOnly || !/^http:\/\/(127\.|\[::1\]|localhost)/.test(url));
 
 const JUDGEMENTS = ["first", "second", "admit"] as const;
 const LEFT: Partial<Record<LessonReview["state"], number>> = { draft: 3, returned: 3, self_checked: 3, first: 2, second: 1 };

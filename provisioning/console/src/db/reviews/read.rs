@@ -28,6 +28,7 @@ struct ItemRow {
     #[sqlx(flatten)]
     meta: MetaRow,
     uploaded_by: String,
+    uploaded_by_name: String,
     released_version: Option<i64>,
     returned_reason: Option<String>,
     past: String,
@@ -58,6 +59,7 @@ impl ItemRow {
             meta: self.meta.into(),
             owner: NodeRef::of(owner, self.owner_name),
             uploaded_by: self.uploaded_by,
+            uploaded_by_name: self.uploaded_by_name,
             released_version: self.released_version.and_then(|v| u32::try_from(v).ok()),
             next,
             may: verdict == Some(Ok(())),
@@ -73,7 +75,9 @@ impl ItemRow {
 
 fn select() -> QueryBuilder<Sqlite> {
     QueryBuilder::new(format!(
-        "SELECT l.id, v.version, v.review_state, v.state_at, {META}, v.uploaded_by, l.released_version,
+        "SELECT l.id, v.version, v.review_state, v.state_at, {META}, v.uploaded_by,
+         coalesce((SELECT nullif(u.display_name, '') FROM users u WHERE u.username = v.uploaded_by), v.uploaded_by)
+           AS uploaded_by_name, l.released_version,
          (SELECT reason FROM lesson_reviews r WHERE r.lesson_id = v.lesson_id AND r.version = v.version AND r.step = 'return'
            ORDER BY r.id DESC LIMIT 1) AS returned_reason,
          (SELECT coalesce(json_group_array(json_array(r.step, r.person)), '[]') FROM lesson_reviews r
@@ -171,19 +175,21 @@ impl Reviews<'_> {
     /// # Errors
     /// The database's.
     pub async fn history(&self, lesson: &LessonId) -> DbResult<Vec<ReviewEntry>> {
-        let rows: Vec<(i64, String, String, String, i64, String)> = sqlx::query_as(
-            "SELECT version, step, state, person, at, reason FROM lesson_reviews WHERE lesson_id = ? ORDER BY id",
+        let rows: Vec<(i64, String, String, String, String, i64, String)> = sqlx::query_as(
+            "SELECT r.version, r.step, r.state, r.person, coalesce(nullif(u.display_name, ''), r.person), r.at, r.reason
+             FROM lesson_reviews r LEFT JOIN users u ON u.username = r.person WHERE r.lesson_id = ? ORDER BY r.id",
         )
         .bind(lesson.as_str())
         .fetch_all(&self.0.read)
         .await?;
         rows.into_iter()
-            .map(|(version, step, state, person, at, reason)| {
+            .map(|(version, step, state, person, person_name, at, reason)| {
                 Ok(ReviewEntry {
                     version: u32::try_from(version).unwrap_or(0),
                     step: parse(&step)?,
                     state: parse(&state)?,
                     person,
+                    person_name,
                     at: instant(at),
                     reason,
                 })

@@ -31,7 +31,7 @@ const en: typeof zhCN = {
   },
   action: { retry: "Try again", cancel: "Cancel", save: "Save", back: "Back", next: "Next", close: "Close" },
   common: {
-    technicalDetail: "Technical detail",
+    technicalDetail: "Technical detail", detail: "detail",
     copied: "Copied",
     copyFailed: "The browser does not allow copying; select the text and copy it by hand",
     copy: "Copy all of it",

@@ -35,7 +35,6 @@ export default {
     next: "Next",
     since: "Waiting",
     by: "Uploaded by",
-    version: "Version {n}",
     pass: "Pass: {step}",
     passRelease: "Release and sign",
     giveBack: "Return",

@@ -29,7 +29,7 @@ export default {
   },
   action: { retry: "重试", cancel: "取消", save: "保存", back: "上一步", next: "下一步", close: "关闭" },
   common: {
-    technicalDetail: "技术详情",
+    technicalDetail: "技术详情", detail: "详情",
     copied: "已复制",
     copyFailed: "浏览器不允许复制，请选中文字手工复制",
     copy: "复制全部",
