@@ -674,7 +674,7 @@ impl RawConfig {
             .unwrap_or_else(|| PathBuf::from("/proc/sys/kernel/random/boot_id"));
 
         Ok(Config {
-            file: file.to_owned(),
+            file: std::path::absolute(file).unwrap_or_else(|_| file.to_owned()),
             data_dir: data_dir.clone(),
             board,
             serial: self.serial,

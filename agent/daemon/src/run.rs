@@ -97,11 +97,9 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let player = Player::start(&config.player, state).await?;
     let _ = sd_notify::notify(&[NotifyState::Ready]);
     let open = show::opens_here(config.player.listen);
-    let lan = show::player_urls(&config.player)
-        .into_iter()
-        .filter(|url| *url != open)
-        .collect::<Vec<_>>()
-        .join(" ");
+    let others = show::player_urls(&config.player);
+    let others: Vec<_> = others.into_iter().filter(|url| *url != open).collect();
+    let lan = (!others.is_empty()).then(|| others.join(" "));
     tracing::info!(%open, lan, version = env!("CARGO_PKG_VERSION"), board = %config.board.name, "player is ready");
 
     let metrics = Metrics::start(config.metrics).await?;

@@ -229,9 +229,11 @@ async fn ask_for_identity(desk: &Desk) {
     }
     // No way in leads anywhere without one, so none is offered; it is read again at the next start.
     if desk.ways.hardware.serial.is_empty() {
-        let error = EnrolError::NoSerial(desk.ways.config.file.clone());
+        let file = desk.ways.config.file.clone();
+        let why = say("no_serial", &[("file", file.display().to_string())]);
+        let error = EnrolError::NoSerial(file);
         tracing::error!(%error, "this board cannot be enrolled yet");
-        desk.problem(Voice::Board, error.denied().said).await;
+        desk.problem(Voice::Board, why).await;
         return;
     }
     desk.note(Voice::Board, None).await;
