@@ -742,8 +742,15 @@ async fn who_is_busy_is_asked_again() {
         relay: 0,
         closed: true,
     };
-    until(&link, "known", |view| view.capabilities.is_some()).await;
-    until(&link, "lit", |_| mcu.lock().unwrap().seen.contains(&closed)).await;
+    // Not so long that the board would find the agent hung, and be greeted anew.
+    for _ in 0..60 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert!(link.view().capabilities.is_some());
+    assert!(
+        mcu.lock().unwrap().seen.contains(&closed),
+        "the screen has its mains"
+    );
     let plans = mcu
         .lock()
         .unwrap()
@@ -834,6 +841,13 @@ async fn the_boards_clock_is_read_as_it_goes_on() {
         view.details.is_some_and(|details| details.clock.time.is_some())
     })
     .await;
+    let asked = |like: fn(&Request) -> bool| mcu.lock().unwrap().heard(like).last().copied();
+    let clock = asked(|request| matches!(request, Request::SetRtc(_)));
+    let details = asked(|request| matches!(request, Request::GetDetails));
+    assert!(
+        clock < details,
+        "it is looked at after it was set: {clock:?} {details:?}"
+    );
     let off = |link: &BoardLink| {
         let now = told + SignedDuration::try_from(at.elapsed()).unwrap();
         link.clock().unwrap().duration_since(now).abs()
