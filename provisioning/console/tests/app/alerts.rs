@@ -126,6 +126,19 @@ async fn a_rule_is_checked_tried_and_raised_with_hysteresis() {
     let answer = console.ask(Method::PUT, "/alert-rules/hot", Some(own), &[]).await;
     assert_eq!(answer.status, StatusCode::OK, "{:?}", answer.json());
     assert_eq!(answer.json()["source"], "school");
+    // A rule of one's own beside it, named for the county and otherwise for this school.
+    for (place, name) in [
+        (json!({ "region_id": county.county }), "机房热"),
+        (json!({ "school_id": county.schools[0] }), "机房太热"),
+    ] {
+        let mut own = place;
+        own["rule"] = hot(50.0, 40.0);
+        own["rule"]["name"] = json!(name);
+        let answer = console
+            .ask(Method::PUT, "/alert-rules/lab_hot", Some(own), &[])
+            .await;
+        assert_eq!(answer.status, StatusCode::OK, "{:?}", answer.json());
+    }
     let mut memory = jobs::alerts::Memory::default();
     console
         .app
@@ -142,6 +155,44 @@ async fn a_rule_is_checked_tried_and_raised_with_hysteresis() {
     let open = console.get("/alerts?open=true&rule=hot").await.json();
     assert_eq!(open["total"], 1, "{open}");
     assert_eq!(open["items"][0]["title"], "温度过高");
+    let own = console.get("/alerts?open=true&rule=lab_hot").await.json()["items"][0].clone();
+    assert_eq!(own["title"], "机房太热", "by its name, not by its key");
+    let titled = console
+        .get(&format!("/incidents/{}", own["incident_id"]))
+        .await
+        .json();
+    let title = titled["incident"]["title"].as_str().unwrap();
+    assert!(
+        title.contains("机房太热") && !title.contains("lab_hot"),
+        "{title}"
+    );
+    // Were it the board's own fault, somebody would be sent.
+    let door = sqlx::SqlitePool::connect_with(
+        sqlx::sqlite::SqliteConnectOptions::new()
+            .filename(console.folder.path().join(bbt_console::db::FILE_NAME)),
+    )
+    .await
+    .unwrap();
+    sqlx::query("UPDATE incidents SET cause = 'device' WHERE id = ?")
+        .bind(own["incident_id"].as_i64())
+        .execute(&door)
+        .await
+        .unwrap();
+    door.close().await;
+    let orders = console.app.db.orders();
+    let later = now + SignedDuration::from_mins(5);
+    orders
+        .open_for_incidents(later, SignedDuration::ZERO)
+        .await
+        .unwrap();
+    let all = console.get("/orders").await.json();
+    let named: Vec<_> = all["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|order| order["title"].clone())
+        .collect();
+    assert!(named.contains(&json!("机房太热")), "{all}");
     let incident = open["items"][0]["incident_id"].as_i64().unwrap();
     let answer = console
         .post(
@@ -327,6 +378,8 @@ async fn nobody_of_another_county_is_told_through_a_channel() {
     db.set_recipient(&scope, &recipient(&local.name, ours), "test", now)
         .await
         .unwrap();
+    let shown = db.recipients(&scope).await.unwrap();
+    assert!(shown.iter().all(|one| one.reachable), "{shown:?}");
 
     // Somebody above both counties set it, or it is from before that was refused.
     for channel in [ours, theirs] {
@@ -339,6 +392,13 @@ async fn nobody_of_another_county_is_told_through_a_channel() {
         .await
         .unwrap();
     }
+    // Removed by somebody of this county, the stranger could not be set anew: the page asks before, and offers no way back.
+    let shown = db.recipients(&scope).await.unwrap();
+    let foreign: Vec<_> = shown.iter().map(|one| (&one.username, one.reachable)).collect();
+    assert!(
+        foreign.contains(&(&stranger.name, false)) && foreign.contains(&(&local.name, true)),
+        "{shown:?}"
+    );
     let found = Found {
         incidents: vec![Open {
             id: -1,
