@@ -11,10 +11,10 @@ export function catalogue({ on, ok, problem, page, iso, hex, empty, lessons, sch
 
   const node = { kind: "region", id: 1, name: "青山县" };
   const reviewOf = (l) => ({
-    lesson: l.id, version: l.version, meta: l.meta, owner: node, state: l.review_state, state_at: iso(3 * 3600e3), uploaded_by: "liu.yang", may: true, barred: null, returned_reason: null,
+    lesson: l.id, version: l.version, meta: l.meta, owner: node, state: l.review_state, state_at: iso(3 * 3600e3), uploaded_by: "liu.yang", uploaded_by_name: "刘洋", may: true, barred: null, returned_reason: null,
     next: { draft: "self_check", self_checked: "first", first: "second", second: "admit", admitted: "release" }[l.review_state] ?? null, released_version: l.released_version,
     missing: [], may_edit: true, may_withdraw: Boolean(l.released_version),
-    history: [{ at: iso(30 * 3600e3), step: "upload", version: l.version, person: "liu.yang", reason: "", state: "draft" }, { at: iso(28 * 3600e3), step: "self_check", version: l.version, person: "liu.yang", reason: "", state: "self_checked" }],
+    history: [{ at: iso(30 * 3600e3), step: "upload", version: l.version, person: "liu.yang", person_name: "刘洋", reason: "", state: "draft" }, { at: iso(28 * 3600e3), step: "self_check", version: l.version, person: "liu.yang", person_name: "刘洋", reason: "", state: "self_checked" }],
   });
   const lesson = (id, then) => { const l = lessonOf(id); return l ? then(l) : problem(404, "lesson_unknown", "没有这节课，可能已经下架。"); };
   on("GET", "/api/v1/reviews", ({ q }) => ok(page(lessons.filter((l) => l.review_state !== "released").map(reviewOf), q)));
