@@ -5,7 +5,7 @@ export default {
   wall: { open: "Wall screen (Esc leads back, F fills the screen)", title: "{name}: classrooms now" },
   county: {
     schools: "Schools", allSchools: "All schools", view: "View", bySize: "By size", byPlace: "By place", treeMap: "Schools as large as they have devices, coloured by how many are missing", map: "Schools by their coordinates, coloured and shaped by how many are missing",
-    awayOf: "{away} of {all} missing", devices: "{all} devices", worst: "Schools with most away", mapNote: "By coordinates, north is up; the larger, the more devices", awayShort: "{away} missing", allThere: "{all} devices, none missing",
+    awayOf: "{away} of {all} missing", devices: "{all} devices", unknownShort: "{unknown} unknown", worst: "Schools with most away", mapNote: "By coordinates, north is up; the larger, the more devices", awayShort: "{away} missing", allThere: "{all} devices, none missing",
     unsureOf: "{unknown} of {all} unknown", level: { none: "No devices", unsure: "Mostly unknown", fine: "None missing", some: "A few missing", many: "Many missing", most: "Most missing" },
     incidents: "Open incidents", incidentsBy: "{critical} critical · {warning} warnings · {notice} notices",
     noneLate: "None overdue", arriving: "Lessons arriving", failed: "{count} failed", pushes: "{count} pushes under way",

@@ -5,7 +5,7 @@ export default {
   wall: { open: "大屏模式（按 Esc 返回，F 全屏）", title: "{name} 班班通运行情况" },
   county: {
     schools: "各校终端", allSchools: "查看全部学校", view: "看法", bySize: "按规模", byPlace: "按位置", treeMap: "学校按终端数量大小排列，颜色表示离线的多少", map: "学校按经纬度标出，颜色和形状表示离线的多少",
-    awayOf: "{all} 台中 {away} 台离线", awayShort: "{away} 台离线", devices: "{all} 台", worst: "离线最多的学校", mapNote: "按经纬度，上北下南；图形越大，终端越多", allThere: "{all} 台，没有离线",
+    awayOf: "{all} 台中 {away} 台离线", awayShort: "{away} 台离线", devices: "{all} 台", unknownShort: "{unknown} 台未知", worst: "离线最多的学校", mapNote: "按经纬度，上北下南；图形越大，终端越多", allThere: "{all} 台，没有离线",
     unsureOf: "{all} 台中 {unknown} 台状态未知", level: { none: "没有终端", unsure: "多半未知", fine: "没有离线", some: "少量离线", many: "离线较多", most: "大半离线" },
     incidents: "未结束的事件", incidentsBy: "严重 {critical} · 警告 {warning} · 提示 {notice}",
     noneLate: "没有超时", arriving: "正在送达的课程", failed: "{count} 个送达失败", pushes: "{count} 次推送进行中",
