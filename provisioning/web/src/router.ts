@@ -83,7 +83,13 @@ export const router = createRouter({
   ],
 });
 
+/** Pages are parts of their own: they are fetched while it is asked who is there, not after. */
+function fetchParts(matched: readonly { components?: Record<string, unknown> | null }[]): void {
+  for (const { components } of matched) for (const part of Object.values(components ?? {})) if (typeof part === "function") void (part as () => Promise<unknown>)().catch(() => {});
+}
+
 router.beforeEach(async (to) => {
+  fetchParts(to.matched);
   // A photo's fault code is read without asking the console anything at all.
   if (to.name === "diag") return true;
   const who = await whoami();

@@ -9,7 +9,7 @@ import { itemsOf, POINTS, type Looked, type Point } from "../src/lib/inspection"
 import { demand, mbps, monthOf } from "../src/lib/lines";
 import { addresses, answered, classes } from "../src/lib/network";
 import { presses } from "../src/lib/orders";
-import { below, schoolsBelow } from "../src/lib/places";
+import { below, offered, schoolsBelow } from "../src/lib/places";
 import { daysOf, SPANS } from "../src/lib/ranges";
 import { linesOf } from "../src/lib/series";
 import { changed, sorted, tooShort } from "../src/lib/slas";
@@ -177,5 +177,22 @@ describe("a device's network", () => {
     const t = { hours: 24, rx_bytes: 1000, tx_bytes: 100, lessons_line_bytes: 500, lessons_lan_bytes: 200, lessons_given_bytes: 50, telemetry_bytes: 20 };
     expect(Object.fromEntries(classes(t).map((c) => [c.key, c.bytes]))).toEqual({ lessons: 500, lan: 200, given: 50, telemetry: 20, other: 330 });
     expect(classes({ ...t, rx_bytes: 0, tx_bytes: 0 }).at(-1)).toEqual({ key: "other", bytes: 0 });
+  });
+});
+
+describe("places to choose from", () => {
+  const place = (key: string, above = false) => ({ key, kind: key.split(":")[0] ?? "", above });
+  const all = [place("region:1", true), place("region:2"), ...Array.from({ length: 200 }, (_, n) => place(`school:${n}`))];
+  const keys = (how: Parameters<typeof offered>[1]) => offered(all, how).map((one) => one.key);
+
+  it("are not made before somebody looks", () => {
+    expect(keys({ opened: false, chosen: "" })).toEqual([]);
+    expect(keys({ opened: true, chosen: "" })).toHaveLength(201);
+    expect(keys({ opened: true, chosen: "", schoolsOnly: true })).toHaveLength(200);
+  });
+  it("have the name of what is chosen all the same", () => {
+    expect(keys({ opened: false, chosen: "school:7" })).toEqual(["school:7"]);
+    expect(keys({ opened: false, chosen: ["school:7", "region:2"] })).toEqual(["region:2", "school:7"]);
+    expect(keys({ opened: false, chosen: "region:1" })).toEqual([]);
   });
 });

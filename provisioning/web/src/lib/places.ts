@@ -22,3 +22,11 @@ export function schoolsBelow(regions: readonly TreeRegion[], region: number): Tr
   const within = below(regions, region);
   return regions.filter((r) => within.has(r.id)).flatMap((r) => r.schools).sort((a, b) => a.name.localeCompare(b.name, "zh-CN"));
 }
+
+/**
+ * What a list of places to choose from consists of: hundreds of schools only once somebody looks for one; until then only what is
+ * chosen, for its name. Places above one's own are not to be chosen.
+ */
+export function offered<P extends { key: string; kind: string; above: boolean }>(options: readonly P[], { schoolsOnly, opened, chosen }: { schoolsOnly?: boolean; opened: boolean; chosen: string | readonly string[] }): P[] {
+  return options.filter((o) => !o.above && (!schoolsOnly || o.kind === "school") && (opened || [chosen].flat().includes(o.key)));
+}
