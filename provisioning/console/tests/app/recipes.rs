@@ -9,7 +9,7 @@ use bbt_console::{
     access::Role,
     api::tree::RegionKind,
     app::Noun,
-    db::scope::{Node, Scope},
+    db::scope::Node,
     domain::review::ReviewStep,
 };
 use contract::hardware::Hardware;
