@@ -485,6 +485,10 @@ async fn heat_silence_and_a_morning_at_the_board_controllers_own_program() -> Re
     }
     let log = machine.fetched_log().await?;
     let story = [
+        "fan_percent=20",
+        "fan_percent=40",
+        "heat=Derated",
+        "screen_percent=40",
         "the board is getting hot",
         "the board wants the machine to stop",
         "TooHot",

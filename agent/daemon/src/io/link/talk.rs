@@ -4,8 +4,8 @@ use std::{collections::HashMap, time::Duration};
 
 use anyhow::Context;
 use board_link::{
-    BoardDetails, DownReason, FaultPage, LinkEvent, Patience, Refusal, Report, Request, Response, Seq,
-    SocSide, StopReason, Ticket, UnixSeconds, VersionRange, Welcome, encode, label,
+    BoardDetails, BoardReport, DownReason, FaultPage, LinkEvent, Patience, Refusal, Report, Request,
+    Response, Seq, SocSide, StopReason, Ticket, UnixSeconds, VersionRange, Welcome, encode, label,
 };
 use jiff::SignedDuration;
 use tokio::{
@@ -25,6 +25,8 @@ use super::{
 
 /// From a port that could not be opened to the next try; twice as long each time.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// A fan is heard to change when it changes by about so much, %.
+const FAN_STEP: u8 = 20;
 /// A port that takes no bytes for so long is dead.
 const WRITE_LIMIT: Duration = Duration::from_secs(5);
 /// How often the board is asked for what its reports leave out.
@@ -477,11 +479,31 @@ impl Door {
     /// What the board says of itself, whoever asked.
     fn note(&self, response: &Response) {
         match response {
-            Response::Board(report) => self.view.send_modify(|view| view.report = Some(*report)),
+            Response::Board(report) => self.told(*report),
             Response::Details(details) => self.detailed(*details),
             Response::Capabilities(has) => self.view.send_modify(|view| view.capabilities = Some(*has)),
             _ => {}
         }
+    }
+
+    /// How the board is. What the technician would ask about is in the log: power, heat, and a fan that was heard to change.
+    fn told(&self, report: BoardReport) {
+        let about = |report: &BoardReport| {
+            let fan = report.fan.map(|fan| fan.duty.get() / FAN_STEP);
+            (report.power, report.thermal, fan)
+        };
+        self.view.send_modify(|view| {
+            if view.report.as_ref().map(about) != Some(about(&report)) {
+                tracing::info!(
+                    power = ?report.power, heat = ?report.thermal,
+                    celsius = report.temperature.map(|centi| f32::from(centi.0) / 100.0),
+                    fan_percent = report.fan.map(|fan| fan.duty.get()),
+                    screen_percent = report.backlight.map(board_link::Percent::get),
+                    "how the board is, says its controller"
+                );
+            }
+            view.report = Some(report);
+        });
     }
 
     fn detailed(&self, details: BoardDetails) {
@@ -551,7 +573,7 @@ impl Door {
 
     fn reported(&mut self, talk: &mut Talk, report: Report) {
         match report {
-            Report::Board(report) => self.view.send_modify(|view| view.report = Some(report)),
+            Report::Board(report) => self.told(report),
             Report::Details(details) => self.detailed(details),
             Report::AskFeed { reboot_in_ms } => {
                 tracing::debug!(reboot_in_ms, "the board controller asks whether we live");
