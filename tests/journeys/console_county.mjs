@@ -23,7 +23,7 @@ const dialog = page.getByRole("dialog");
 const at = (path) => page.goto(base + path);
 const upload = (input, ...list) => input.setInputFiles(list.map(([name, mimeType, buffer]) => ({ name, mimeType, buffer: Buffer.from(buffer) })));
 /** A file behind a link, by the browser's own session: its first bytes. */
-const fetched = (href) => page.evaluate(async (url) => { const answer = await fetch(url); const bytes = new Uint8Array(await answer.arrayBuffer()); return { ok: answer.ok, head: String.fromCharCode(...bytes.slice(0, 5)), text: new TextDecoder().decode(bytes.slice(0, 400_000)) }; }, href);
+const fetched = (href) => page.evaluate(async (url) => { const answer = await fetch(url); const bytes = new Uint8Array(await answer.arrayBuffer()); return { ok: answer.ok, head: String.fromCharCode(...bytes.slice(0, 5)), text: new TextDecoder().decode(bytes.slice(0, 4_000_000)) }; }, href);
 const day = (n) => new Date(Date.now() + 8 * 3600e3 + n * 864e5).toISOString().slice(0, 10);
 const number = (text) => Number(/\d+/.exec(text)?.[0] ?? Number.NaN);
 const rows = (within = page) => within.locator(".el-table-v2__row, .el-table__row");
@@ -73,7 +73,7 @@ const blocks = {
     await page.waitForURL(/\/devices\/.+tab=commands/);
     seen.device = new URL(page.url()).pathname.split("/").at(-1);
     // Told live by the board.
-    await page.locator(".el-table__row").filter({ hasText: "今天下午四点放学" }).getByText("成功", { exact: true }).waitFor();
+    await page.locator(".el-table__row").filter({ hasText: "今天下午四点放学" }).first().getByText("成功", { exact: true }).waitFor();
     await page.locator(".el-table__expand-icon").first().click();
     await page.locator(".history li").nth(2).waitFor();
     const listed = (await get(page, `/devices?school_id=${school}&page_size=100`)).items;
@@ -402,13 +402,15 @@ const blocks = {
     await page.locator(".verdict").waitFor({ timeout: 60_000 });
     assert.ok((await rows(page.locator(".forecast")).count()) >= 12, "a word for each school");
     await picture(page, "push-wizard");
+    const sent = Date.now();
     await page.locator(".foot .el-button--primary").click();
     await page.waitForURL(/\/pushes\/\d+/);
     seen.push = number(new URL(page.url()).pathname);
-    await until(`${ONLINE} classrooms are ready, told live`, async () => number(await page.locator(".head .big b").innerText()) === ONLINE, 600);
+    await until(`${ONLINE} classrooms are ready, told live`, async () => number(await page.locator(".head .big b").innerText()) === ONLINE, Math.max(600, BOARDS));
+    seen.push_ms = Date.now() - sent;
     await page.locator(".el-radio-button", { hasText: "回执" }).first().click();
     const arrived = page.locator(".counts .el-radio-button", { hasText: "已到达" });
-    await until("receipts of all that are there", async () => number(await arrived.innerText().catch(() => "")) === ONLINE);
+    await until("receipts of all that are there", async () => number(await arrived.innerText().catch(() => "")) === ONLINE, Math.max(150, BOARDS));
     await page.locator(".schools li", { hasText: /线路 .+校内互传 / }).first().waitFor();
     // One board of each school had it over the line, the others from that one.
     const { schools } = await until("the ways are known", async () => { const found = await get(page, `/pushes/${seen.push}/receipt-summary`); return found.schools.find((one) => one.school_id === Number(school))?.ways.lan_bytes > 0 && found; }, 60, 500);

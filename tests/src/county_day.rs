@@ -4,6 +4,8 @@
 //! The browser's part is `journeys/console_county.mjs`; what it says happened is held here against what the console has.
 #![allow(clippy::print_stdout)]
 
+mod figures;
+
 use std::{
     fs,
     io::{Cursor, Write as _},
@@ -15,6 +17,8 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
+
+pub use figures::{Copied, Pushed};
 
 use crate::{
     client::Console,
@@ -325,52 +329,5 @@ impl County {
         })
         .await
         .with_context(|| self.running.stats.last_failure())
-    }
-
-    /// How long lists take that are narrowed and ordered in ways people do: what was asked, and milliseconds at the middle, at
-    /// 95 of 100, and at worst, from asking to the last byte of the answer.
-    ///
-    /// # Errors
-    /// The console does not answer.
-    pub async fn filters(&self, times: usize) -> Result<Vec<(String, [f64; 3])>> {
-        let (region, school) = (self.region, self.school);
-        let asked = [
-            "/devices".to_owned(),
-            "/devices?q=SIM-31".to_owned(),
-            "/devices?q=%E6%A8%A1%E6%8B%9F%E5%B0%8F%E5%AD%A62&sort=-last_seen_at".to_owned(),
-            "/devices?state=offline&sort=last_seen_at".to_owned(),
-            "/devices?state=online&sort=-temperature_celsius&page=20".to_owned(),
-            format!("/devices?region_id={region}&temperature_from=50&sort=serial"),
-            "/devices?lessons=arriving&disk_free_below_percent=90".to_owned(),
-            format!("/devices?school_id={school}&board=generic-x86&agent_version=0.0.0-sim"),
-            "/incidents?open=true&severity=warning".to_owned(),
-            format!("/incidents?region_id={region}"),
-            "/orders?open=true&overdue=true".to_owned(),
-            "/lessons?q=%E5%8F%A3%E7%AE%97&grade=%E4%B8%89%E5%B9%B4%E7%BA%A7".to_owned(),
-            "/pushes?withdrawn=true".to_owned(),
-            "/audit?q=SIM".to_owned(),
-            "/users?q=a".to_owned(),
-            format!("/assets?school_id={school}"),
-            "/reports?kind=month".to_owned(),
-            "/exams?state=cancelled".to_owned(),
-            "/tree".to_owned(),
-            "/fleet".to_owned(),
-        ];
-        let mut found = Vec::new();
-        for path in asked {
-            let mut took = Vec::with_capacity(times);
-            for _ in 0..times {
-                let begun = Instant::now();
-                self.console.bytes(&path).await?;
-                took.push(begun.elapsed().as_secs_f64() * 1_000.0);
-            }
-            took.sort_by(f64::total_cmp);
-            let at = |percent: usize| {
-                let place = (took.len() * percent / 100).min(took.len().saturating_sub(1));
-                took.get(place).copied().unwrap_or(f64::NAN)
-            };
-            found.push((path, [at(50), at(95), at(100)]));
-        }
-        Ok(found)
     }
 }

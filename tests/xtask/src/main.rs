@@ -40,7 +40,7 @@ enum Command {
     },
     /// A console and simulated devices at it (real certificates, real MQTT), until Ctrl-C.
     Fleet(bench::fleet::Options),
-    /// The journey `console_county` with 5,000 boards, then how soon pages are of use and how long narrowed lists take.
+    /// The journey `console_county` with 5,000 boards, then pages, lists, a push and a backup beside their budgets.
     County5k(county5k::Options),
     /// The agent while its console cannot be reached: its memory over two hours.
     Soak(soak::Options),
