@@ -459,6 +459,19 @@ mod tests {
     }
 
     #[test]
+    fn the_address_of_the_pages_can_be_opened_on_this_machine() {
+        let config = load("").unwrap();
+        for (listens, opens) in [
+            ("127.0.0.1:8080", "http://127.0.0.1:8080/"),
+            ("0.0.0.0:8080", "http://127.0.0.1:8080/"),
+            ("[::]:80", "http://[::1]:80/"),
+            ("192.168.1.2:80", "http://192.168.1.2:80/"),
+        ] {
+            assert_eq!(config.pages_here(listens.parse().unwrap()), opens, "{listens}");
+        }
+    }
+
+    #[test]
     fn an_empty_file_gives_the_documented_defaults() {
         let config = load("").unwrap();
         assert_eq!(config.listen_web.to_string(), "127.0.0.1:8080");
