@@ -16,7 +16,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use system_tests::{
     client::Console,
-    hostile::{SIGN, Seed, Words},
+    hostile::{County, SIGN, Seed, Words},
     stand::{Bins, ConsoleStand},
 };
 
@@ -37,6 +37,8 @@ async fn nothing_that_people_or_boards_write_is_ever_run() -> Result<()> {
     };
     let county = seed.county(1).await?;
     let ids = seed.ids(&county).await?;
+    seed.said(&county, &ids).await?;
+    rules_of_lines(&mut seed).await?;
     println!(
         "{} writes took attacks, {} refused some, {} s",
         seed.taken,
@@ -46,12 +48,13 @@ async fn nothing_that_people_or_boards_write_is_ever_run() -> Result<()> {
     for refused in &seed.refused {
         println!("   refused: {refused}");
     }
-    ensure!(seed.taken > 30, "only {} writes took an attack", seed.taken);
+    ensure!(seed.taken > 60, "only {} writes took an attack", seed.taken);
+    let wanted = to_be_seen(&admin, &county, &ids).await?;
     let wall = at_the_wall(&stand, &county.walls).await?;
 
     let files = downloads(&admin, &stand, &ids).await;
     println!("files read after {} s", begun.elapsed().as_secs());
-    look(&stand, &ids, &wall)?;
+    look(&stand, &ids, &wall, &wanted)?;
     println!("{} files read", files?);
     println!("all done in {} s", begun.elapsed().as_secs());
     stand.process()?.check_alive()?;
@@ -102,8 +105,79 @@ fn encoded(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
+/// The name and the source of a plan for lines, which hold for the whole install.
+async fn rules_of_lines(seed: &mut Seed<'_>) -> Result<()> {
+    let rules = seed.console.get("/bandwidth/rules").await?;
+    let version = rules["version"].as_u64().context("rules without a version")?;
+    seed.put("/bandwidth/rules", |w| {
+        let mut rules = rules.clone();
+        rules["version"] = json!(version + 1);
+        rules["sets"][0]["name"] = json!(w.text("规划", 60));
+        rules["sets"][0]["source"] = json!(w.text("文件", 100));
+        rules["sets"][0]["rules"][0]["quote"] = json!(w.text("原文", 100));
+        rules
+    })
+    .await?;
+    Ok(())
+}
+
+/// What must stand on which page, letter by letter: as the API tells it.
+async fn to_be_seen(
+    admin: &Console,
+    county: &County,
+    ids: &BTreeMap<String, Vec<Value>>,
+) -> Result<Vec<Value>> {
+    let mut wanted = Vec::new();
+    let mut want = |page: String, text: &Value| {
+        if text.as_str().is_some_and(|text| text.contains(SIGN)) {
+            wanted.push(json!([page, text]));
+        }
+    };
+    // The page shows the first of its kind, as `look` opens it.
+    let device = ids["devices"][0].as_str().context("no device")?;
+    let page = format!("/devices/{device}");
+    want(
+        page.clone(),
+        &admin.get(&page).await?["controls"]["locked"]["reason"],
+    );
+    for command in admin
+        .get(&format!("{page}/commands"))
+        .await?
+        .as_array()
+        .context("no commands")?
+    {
+        want(page.clone(), &command["body"]["reason"]);
+        want(page.clone(), &command["reason"]);
+    }
+    for view in admin.get("/views").await?["items"]
+        .as_array()
+        .context("no views")?
+    {
+        let list = view["list"].as_str().context("a view of nothing")?;
+        want(format!("/{list}"), &view["name"]);
+        want(format!("/{list}"), &view["owner"]);
+    }
+    let incident = format!("/incidents/{}", ids["incidents"][0]);
+    for note in admin.get(&incident).await?["history"]
+        .as_array()
+        .into_iter()
+        .flatten()
+    {
+        want(incident.clone(), &note["note"]);
+    }
+    let rules = admin.get("/bandwidth/rules").await?;
+    want("/bandwidth/rules".to_owned(), &rules["sets"][0]["name"]);
+    ensure!(county.boards.len() == 2 && wanted.len() >= 10, "only {wanted:?}");
+    Ok(wanted)
+}
+
 /// Every page.
-fn look(stand: &ConsoleStand, ids: &BTreeMap<String, Vec<Value>>, wall: &str) -> Result<()> {
+fn look(
+    stand: &ConsoleStand,
+    ids: &BTreeMap<String, Vec<Value>>,
+    wall: &str,
+    wanted: &[Value],
+) -> Result<()> {
     let first = |noun: &str| {
         ids.get(noun)
             .and_then(|all| all.first())
@@ -144,6 +218,7 @@ fn look(stand: &ConsoleStand, ids: &BTreeMap<String, Vec<Value>>, wall: &str) ->
         .env("BBT_PASSWORD", &stand.password)
         .env("BBT_IDS", by_page.to_string())
         .env("BBT_MORE", more.to_string())
+        .env("BBT_WANTED", json!(wanted).to_string())
         .output()
         .context("Failed to start node")?;
     let (out, err) = (

@@ -33,10 +33,12 @@ NOUNS = {
     "classroom_id": "classrooms", "classroom_ids": "classrooms", "classroom": "classrooms", "device_id": "devices",
     "device_ids": "devices", "lesson_id": "lessons", "lesson_ids": "lessons", "push_id": "pushes", "area_id": "areas",
     "asset_id": "assets", "part_id": "parts", "incident_id": "incidents", "channel_id": "notification-channels",
-    "user_id": "users", "exam_id": "exams", "order_id": "orders",
+    "user_id": "users", "exam_id": "exams", "order_id": "orders", "region": "regions", "ids": "devices", "replaces": "devices",
 }
 # `{"kind": "school", "id": 7}`
 KINDS = {"region": "regions", "school": "schools", "classroom": "classrooms", "device": "devices", "lesson": "lessons"}
+
+OWN_SESSION = ("DELETE", "/account/sessions/{id}")
 
 touched = {}
 counts = collections.Counter()
@@ -89,13 +91,18 @@ def before_call(context, case, kwargs):
     seen = repr((case.method, case.path, case.path_parameters, case.query, case.body))
     roll = zlib.crc32(seen.encode("utf-8", "surrogatepass"))
     path, other = [], []
-    for name in list(case.path_parameters or {}):
+    for at, name in enumerate(case.path_parameters or {}):
         before = case.path.split("{" + name + "}")[0].strip("/").split("/")
         noun = NOUNS.get(name) or ("users" if name == "user" else before[-1])
-        case.path_parameters[name], names = replaced(case.path_parameters[name], noun, roll)
+        # Two names are of one pair, but now and then the second is somebody else's.
+        other_pair = at > 0 and roll % 5 == 0
+        case.path_parameters[name], names = replaced(case.path_parameters[name], noun, roll * 31 + at if other_pair else roll)
         path += names
         if noun == "users" and str(case.path_parameters[name]) in RUN["keep"]:
             case.path_parameters[name] = 999_999
+    # What an answer names is tried later: its own sessions, too. Two of them may go.
+    if (case.method.upper(), case.path) == OWN_SESSION and counts["own sessions ended"] >= 2:
+        case.path_parameters["id"] = "gone"
     for name in list(case.query or {}):
         if name in NOUNS:
             case.query[name], names = replaced(case.query[name], NOUNS[name], roll * 7)
@@ -119,6 +126,7 @@ def after_call(context, case, response):
         counts["with a foreign id"] += 1
     if status < 300:
         reached.add(f"{case.method.upper()} {case.path}")
+        counts["own sessions ended"] += (case.method.upper(), case.path) == OWN_SESSION
     if status == 401 and RUN["cookies"] and b"not_signed_in" in response.content:
         # The run ended its own session (its account's sessions, password, grants are among what it calls).
         counts["sessions ended"] += 1
@@ -145,6 +153,14 @@ def texts(response):
             pass
 
 
+def passed_over(case, response, names):
+    """Whether an order to many says of each of these that it does not get it: those beside it may."""
+    if case.path != "/devices/bulk":
+        return False
+    got = {item["device_id"] for item in response.json()["items"] if item["result"] != "skipped"}
+    return not got.intersection(names)
+
+
 @schemathesis.check
 def nothing_of_the_county_next_door(ctx, response, case):
     """Foreign ids in: no success. Foreign names out: never, but where an error tells back what was asked."""
@@ -155,7 +171,7 @@ def nothing_of_the_county_next_door(ctx, response, case):
     ok = response.status_code < 400
     if ok and path:
         raise AssertionError(f"a foreign id in the path was taken: {path}")
-    if ok and other and case.method.upper() not in ("GET", "HEAD"):
+    if ok and other and case.method.upper() not in ("GET", "HEAD") and not passed_over(case, response, other):
         raise AssertionError(f"a foreign id in the body was taken: {other}")
     for mark in MARKS:
         word = mark.encode()

@@ -142,20 +142,20 @@ pub async fn run(bins: &Bins, root: &Path, dir: &Path, options: &Options) -> Res
     let mut turns = Vec::new();
     // All sign in before the first wrong password is tried.
     for role in chosen {
-        let mut cookies = Vec::new();
+        let (mut cookies, mut own) = (Vec::new(), own.clone());
         let name = match role.as_str() {
             "nobody" => None,
             "install" => Some("install-fuzz"),
             role => home.people.get(role).map(String::as_str),
         };
-        for _ in 0..SESSIONS {
-            if let Some(name) = name {
-                cookies.push(
-                    Console::sign_in(&stand.url(), name, PASSWORD)
-                        .await?
-                        .cookie()
-                        .to_owned(),
-                );
+        for number in 0..SESSIONS {
+            let Some(name) = name else { continue };
+            let person = Console::sign_in(&stand.url(), name, PASSWORD).await?;
+            cookies.push(person.cookie().to_owned());
+            if number == 0 {
+                let view = json!({ "list": "devices", "name": "own" });
+                let made = person.post("/views", view).await?;
+                own.insert("views".to_owned(), vec![made["id"].clone()]);
             }
         }
         let inside = role == "install";

@@ -2,6 +2,7 @@
 //! (so that it can be seen whether one county hears of the other), or names that are scripts and formulas.
 
 mod boards;
+mod orders;
 mod seed;
 mod words;
 

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, ensure};
 use contract::{
     api,
     hardware::{CONNECT_BOOT, CONNECT_HARDWARE},
+    hash::Hash,
 };
 use rcgen::{CertificateParams, KeyPair};
 use serde_json::{Value, json};
@@ -145,6 +146,22 @@ impl Board {
     pub async fn records(&self, records: &Value) -> Result<(u16, String)> {
         let url = format!("https://127.0.0.1:{}{}", self.devices, api::RECORDS);
         let answer = self.http.post(url).json(records).send().await?;
+        Ok((answer.status().as_u16(), answer.text().await?))
+    }
+
+    /// Hands over a packed log that a command asked for, in one part.
+    ///
+    /// # Errors
+    /// The console cannot be reached. What it answers is given back.
+    pub async fn hand_over(&self, command: &str, log: &[u8]) -> Result<(u16, String)> {
+        let route = api::LOGS_ROUTE.replace("{command}", command);
+        let url = format!(
+            "https://127.0.0.1:{}{route}?offset=0&total={}&hash={}",
+            self.devices,
+            log.len(),
+            Hash::of(log).to_hex()
+        );
+        let answer = self.http.post(url).body(log.to_vec()).send().await?;
         Ok((answer.status().as_u16(), answer.text().await?))
     }
 }

@@ -34,7 +34,7 @@ pub const ROLES: [&str; 8] = [
 const PICTURE: &[u8] = include_bytes!("picture.png");
 
 /// Lists that tell the ids of a county's things, by the noun that stands first in their paths.
-const LISTS: [(&str, &str); 23] = [
+const LISTS: [(&str, &str); 24] = [
     ("devices", "/devices?page_size=500"),
     ("lessons", "/lessons?page_size=500"),
     ("pushes", "/pushes?page_size=500"),
@@ -58,6 +58,7 @@ const LISTS: [(&str, &str); 23] = [
     ("reports", "/reports?page_size=500"),
     ("alert-rules", "/alert-rules"),
     ("users", "/users?page_size=500"),
+    ("views", "/views"),
 ];
 
 /// What was made.
@@ -104,10 +105,20 @@ fn id(answer: &Value) -> Result<i64> {
 
 impl Seed<'_> {
     /// `POST`s what `body` makes of texts of ours. An attack that is refused is tried again with others, then with a name.
-    async fn post(&mut self, path: &str, body: impl Fn(&Words) -> Value) -> Result<Value> {
+    pub(super) async fn post(&mut self, path: &str, body: impl Fn(&Words) -> Value) -> Result<Value> {
+        self.post_as(self.console, path, body).await
+    }
+
+    /// The same as somebody else.
+    pub(super) async fn post_as(
+        &mut self,
+        console: &Console,
+        path: &str,
+        body: impl Fn(&Words) -> Value,
+    ) -> Result<Value> {
         let tries = if self.words.attack() { 4 } else { 0 };
         for _ in 0..tries {
-            match self.console.post(path, body(&self.words)).await {
+            match console.post(path, body(&self.words)).await {
                 Ok(answer) => {
                     self.taken += 1;
                     return Ok(answer);
@@ -117,11 +128,14 @@ impl Seed<'_> {
                     .push(format!("{error:#}").chars().take(300).collect()),
             }
         }
-        self.console.post(path, body(&self.words.harmless())).await
+        console.post(path, body(&self.words.harmless())).await
     }
 
     /// The same of `PUT`.
-    async fn put(&mut self, path: &str, body: impl Fn(&Words) -> Value) -> Result<Value> {
+    ///
+    /// # Errors
+    /// Even a name is refused.
+    pub async fn put(&mut self, path: &str, body: impl Fn(&Words) -> Value) -> Result<Value> {
         let tries = if self.words.attack() { 4 } else { 0 };
         for _ in 0..tries {
             match self.console.put(path, body(&self.words)).await {
@@ -163,6 +177,9 @@ impl Seed<'_> {
         self.boards(&mut county).await?;
         self.lessons(&mut county).await?;
         self.told(&county).await?;
+        self.orders(&county).await?;
+        self.stolen(&county).await?;
+        self.views(&county).await?;
         self.work(&mut county).await?;
         self.alerts(&county).await?;
         self.figures(&county).await?;
@@ -309,7 +326,7 @@ impl Seed<'_> {
             "disk": { "total_bytes": 64_u64 << 30, "free_bytes": 1_u64 << 20, "lesson_bytes": 0 },
             "player_urls": [format!("javascript:bbtHit=7//{}", raw("url", 60)), raw("url", 60)],
             "peer": { "addresses": [raw("address", 60)], "port": 8010 },
-            "controls": { "abilities": ["reboot", "notice", "test_bandwidth", "lock", raw("ability", 60)],
+            "controls": { "abilities": ["reboot", "notice", "test_bandwidth", "lock", "screen", "power_off", "collect_logs", raw("ability", 60)],
                 "locked": { "reason": raw("lock", 190) } },
         });
         board.publish("report", hardware, &report)?;
@@ -624,6 +641,15 @@ impl Seed<'_> {
                 .filter(|id| !id.is_null());
             ids.entry(noun.to_owned()).or_default().extend(of);
         }
+        // Of each device, in their order, the command that asked for its log: so that a path that names both names a pair.
+        let mut commands = Vec::new();
+        for device in ids["devices"].iter().filter_map(Value::as_str) {
+            let given = person.get(&format!("/devices/{device}/commands")).await?;
+            let all = given.as_array().into_iter().flatten();
+            let log = all.into_iter().find(|one| one["body"]["kind"] == "collect_logs");
+            commands.push(log.map_or(json!("c-none"), |one| one["id"].clone()));
+        }
+        ids.insert("commands".into(), commands);
         let rows = |list: &[i64]| list.iter().map(|id| json!(id)).collect::<Vec<_>>();
         ids.insert("regions".into(), rows(&[county.region]));
         ids.insert("schools".into(), rows(&county.schools));

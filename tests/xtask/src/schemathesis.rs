@@ -33,7 +33,10 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> Result<()> {
     setup::schemathesis()?;
     sh::run(sh::cargo().args(["build", "-p", "bbt-console"]))?;
-    let bins = Bins::in_dir(&sh::target_dir().join("debug"))?;
+    // No agent runs in it: boards are nothing but their keys.
+    let built = sh::target_dir().join("debug");
+    let (console, agent) = (built.join("bbt-console"), built.join("bbt-agent"));
+    let bins = Bins { console, agent };
     let folder = sh::root().join(".bbt/schemathesis-run");
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder)?;
