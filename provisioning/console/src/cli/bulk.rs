@@ -8,7 +8,7 @@ use std::{
 use anyhow::Context;
 use jiff::Timestamp;
 
-use super::args::Format;
+use super::{args::Format, show::harmless};
 use crate::{
     config::Language,
     domain::{
@@ -50,10 +50,11 @@ pub(super) async fn bulk(
             } else {
                 format!(" {}", error.row)
             };
-            println!("{}{row}: {}", error.place, error.message);
+            let line = format!("{}{row}: {}", error.place, error.message);
+            println!("{}", harmless(line));
         }
         for file in &report.ignored {
-            println!("{file}: -");
+            println!("{}: -", harmless(file));
         }
         let complete = &report.complete;
         println!(

@@ -7,7 +7,7 @@ use super::{
     admin::{BY, plain},
     args::{Device, DeviceCommand, Health},
     board_orders, device_lists,
-    show::{bytes, list, or_dash, word},
+    show::{bytes, harmless, list, or_dash, word},
 };
 use crate::{
     controllers::commands,
@@ -37,7 +37,7 @@ pub(super) async fn device(command: Device, db: &Db) -> anyhow::Result<()> {
                         ]
                     };
                     let s = &device.summary;
-                    println!(
+                    let line = format!(
                         "{} {} {} {}: {} ({}) since {}",
                         s.id,
                         s.region,
@@ -47,9 +47,10 @@ pub(super) async fn device(command: Device, db: &Db) -> anyhow::Result<()> {
                         word(&s.state_why),
                         or_dash(s.state_since)
                     );
+                    println!("{}", harmless(line));
                     let network = device_lists::network_rows(device.network.as_ref());
                     let network: Vec<String> = network.iter().map(|row| row.join(" ")).collect();
-                    println!("network: {}", network.join(", "));
+                    println!("network: {}", harmless(network.join(", ")));
                     device.lessons.iter().map(row).collect()
                 },
             )

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-use super::{admin::plain, args::Roster};
+use super::{admin::plain, args::Roster, show::harmless};
 use crate::{
     config::Config,
     controllers::roster,
@@ -40,10 +40,12 @@ pub(super) async fn roster(command: Roster, config: &Config, db: &Db) -> anyhow:
                     } else {
                         format!("{}!", error.sheet)
                     };
-                    println!("{sheet}{} {}: {}", error.row, error.column, error.message);
+                    let line = format!("{sheet}{} {}: {}", error.row, error.column, error.message);
+                    println!("{}", harmless(line));
                 }
                 for change in &report.changes {
-                    println!("{} {} {}", change.code, change.name, change.what.join("; "));
+                    let line = format!("{} {} {}", change.code, change.name, change.what.join("; "));
+                    println!("{}", harmless(line));
                 }
                 let (s, c) = (report.schools, report.classrooms);
                 println!(

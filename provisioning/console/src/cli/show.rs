@@ -3,6 +3,13 @@
 use serde::Serialize;
 
 use super::args::Format;
+use crate::reports::clean;
+
+/// A text of somebody else on its way to a terminal: what would move the cursor, colour the screen or turn the direction of
+/// reading is left out. JSON escapes it by itself.
+pub(super) fn harmless(text: impl AsRef<str>) -> String {
+    clean::plain(text.as_ref())
+}
 
 /// Prints `items` as JSON, or `rows` as a table under `head`.
 pub(super) fn list<T: Serialize>(
@@ -40,7 +47,7 @@ fn lines(fields: &[(&'static str, String)]) -> String {
         text.push(':');
         text.extend(std::iter::repeat_n(' ', width.saturating_sub(columns(name)) + 1));
         // What somebody wrote over several lines stays under its name.
-        text.push_str(&value.lines().collect::<Vec<_>>().join(" / "));
+        text.push_str(&harmless(value.lines().collect::<Vec<_>>().join(" / ")));
         text.truncate(text.trim_end().len());
         text.push('\n');
         text
@@ -49,9 +56,13 @@ fn lines(fields: &[(&'static str, String)]) -> String {
 
 fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let head: Vec<String> = head.iter().map(|h| (*h).to_owned()).collect();
+    let rows: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| row.iter().map(harmless).collect())
+        .collect();
     let width = |column: usize| {
         std::iter::once(&head)
-            .chain(rows)
+            .chain(&rows)
             .filter_map(|row| row.get(column))
             .map(|cell| columns(cell))
             .max()
@@ -59,7 +70,7 @@ fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     };
     let widths: Vec<usize> = (0..head.len()).map(width).collect();
     let mut text = String::new();
-    for row in std::iter::once(&head).chain(rows) {
+    for row in std::iter::once(&head).chain(&rows) {
         let mut line = String::new();
         for (cell, width) in row.iter().zip(&widths) {
             line.push_str(cell);
@@ -130,6 +141,18 @@ mod tests {
             ("note", String::new()),
         ];
         assert_eq!(lines(&fields), "school: 云溪小学\ntext:   一 / 二\nnote:\n");
+    }
+
+    #[test]
+    fn what_a_board_calls_itself_does_nothing_to_the_terminal() {
+        let name = "\u{1b}]0;x\u{7}\u{1b}[2J\u{202e}a\r\nb\u{9b}31m".to_owned();
+        let shown = table(&["ID", "NAME"], &[vec!["1".to_owned(), name.clone()]]);
+        assert_eq!(shown.lines().count(), 2, "{shown:?}");
+        for shown in [shown, lines(&[("name", name.clone())]), harmless(name)] {
+            let hidden = |line: &str| line.contains(|c: char| c.is_control() || c == '\u{202e}');
+            assert!(!shown.lines().any(hidden), "{shown:?}");
+            assert!(shown.contains("]0;x") && shown.contains('a'), "{shown:?}");
+        }
     }
 
     #[test]

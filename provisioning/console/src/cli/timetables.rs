@@ -11,7 +11,7 @@ use super::{
     admin::{BY, plain},
     args::Format,
     school::Where,
-    show::{list, or_dash, word},
+    show::{harmless, list, or_dash, word},
 };
 use crate::{
     api::timetables::{
@@ -499,7 +499,8 @@ fn show_report(report: &TimetableReport, format: Format) -> anyhow::Result<()> {
         } else {
             format!("{}!", error.sheet)
         };
-        println!("{sheet}{} {}: {}", error.row, error.column, error.message);
+        let line = format!("{sheet}{} {}: {}", error.row, error.column, error.message);
+        println!("{}", harmless(line));
     }
     for class in &report.classrooms {
         println!(

@@ -329,3 +329,70 @@ async fn a_log_of_wrong_bytes(console: &TestConsole, device: &DeviceId, now: Tim
         .await
         .unwrap()
 }
+
+#[tokio::test]
+async fn what_is_said_of_an_order_and_what_a_board_answers_is_only_text() {
+    const EVIL: &str = "=cmd|'/C calc'!A0<img src=x onerror=alert(1)>\u{202e}";
+    let (console, device, notebook) = console_with_d1().await;
+    let mut abilities = ALL.to_vec();
+    abilities.push(EVIL);
+    let controls = json!({ "abilities": abilities, "locked": { "reason": EVIL } });
+    let topic = "bbt/v1/d/d1/report";
+    hear(&console.app, &notebook, &[(topic, report(1, controls))]).await;
+    let lock = json!({ "body": { "kind": "lock", "reason": EVIL } });
+    let made = console.post("/devices/d1/commands", lock).await.json();
+    let status =
+        json!({ "id": made["id"], "device_id": "d1", "boot_id": "b1", "state": "failed", "reason": EVIL });
+    hear(&console.app, &notebook, &[("bbt/v1/d/d1/status", status)]).await;
+    let view =
+        json!({ "list": "devices", "name": EVIL.trim_end_matches('\u{202e}'), "query": "q=%3Cimg%3E" });
+    assert_eq!(console.post("/views", view).await.status, StatusCode::CREATED);
+    let notice = json!({ "targets": [{ "kind": "device", "id": "d1" }], "level": "standard", "title": EVIL, "text": EVIL });
+    let notice = console.post("/notices", notice).await;
+    assert!(notice.status.is_success(), "{}", notice.json());
+
+    // As it was written: whoever shows it makes it text.
+    let told = console.get("/devices/d1").await.json();
+    assert_eq!(told["controls"]["locked"]["reason"], EVIL);
+    let told = console.get("/devices/d1/commands").await.json();
+    let lock = told
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|one| one["id"] == made["id"])
+        .unwrap();
+    assert_eq!(
+        (&lock["body"]["reason"], &lock["reason"]),
+        (&json!(EVIL), &json!(EVIL))
+    );
+
+    let mut escaped = 0;
+    for table in ["/devices/export.csv", "/notices/export.csv", "/audit/export.csv"] {
+        let file = console.get(table).await;
+        assert_eq!(file.status, StatusCode::OK, "{table}");
+        let mut rows = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .from_reader(file.body.as_ref());
+        for row in rows.records() {
+            for cell in &row.unwrap() {
+                let bare = cell.trim_start_matches(['\u{feff}', '\u{202e}', ' ', '\t']);
+                assert!(!bare.starts_with(['=', '@']), "{table}: {cell}");
+                assert!(!cell.contains('\u{202e}'), "{table}: {cell}");
+                escaped += usize::from(cell.starts_with("'=cmd"));
+            }
+        }
+    }
+    assert!(escaped >= 1, "no cell was escaped");
+
+    // The console hands a log on unread, under a name of its own making, as nothing that a browser would show.
+    let id = a_log(&console, &device).await;
+    let fetched = console.get(&format!("/devices/d1/commands/{id}/logs")).await;
+    let header = |name: &str| fetched.headers[name].to_str().unwrap().to_owned();
+    assert_eq!(header("content-type"), "application/zstd");
+    assert_eq!(header("x-content-type-options"), "nosniff");
+    assert_eq!(
+        header("content-disposition"),
+        format!("attachment; filename=\"bbt-logs-d1-{id}.tar.zst\"")
+    );
+}
