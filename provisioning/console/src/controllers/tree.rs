@@ -100,8 +100,11 @@ pub async fn school(
 }
 
 /// Gives a region another name.
-#[utoipa::path(patch, path = "/regions/{id}", tag = "tree", params(("id" = i64, Path)), request_body = Rename,
-    responses((status = 204), (status = 404, body = schema::Problem, content_type = "application/problem+json")))]
+#[utoipa::path(patch, path = "/regions/{id}", tag = "tree", params(("id" = i64, Path)), request_body = Rename, responses(
+    (status = 204),
+    (status = 404, body = schema::Problem, content_type = "application/problem+json"),
+    (status = 409, body = schema::Problem, content_type = "application/problem+json"),
+))]
 pub async fn rename_region(
     State(app): State<AppState>,
     access: Access,

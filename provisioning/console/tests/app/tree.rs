@@ -98,6 +98,27 @@ async fn the_tree_grows_is_renamed_and_keeps_its_rules() {
 }
 
 #[tokio::test]
+async fn a_region_is_not_given_the_name_of_the_one_beside_it_and_the_document_says_so() {
+    let console = TestConsole::signed_in().await;
+    let new = |name: &str| json!({ "kind": "county", "name": name });
+    let first = console.post("/regions", new("甲县")).await.json()["id"].clone();
+    let other = console.post("/regions", new("乙县")).await.json()["id"].clone();
+    let renamed = console
+        .patch(&format!("/regions/{other}"), json!({ "name": "甲县" }))
+        .await;
+    assert_eq!(
+        (renamed.status, renamed.code().as_str()),
+        (StatusCode::CONFLICT, "already_exists")
+    );
+    let own = console
+        .patch(&format!("/regions/{first}"), json!({ "name": "甲县" }))
+        .await;
+    assert_eq!(own.status, StatusCode::NO_CONTENT);
+    let document = bbt_console::router::openapi();
+    assert!(document["paths"]["/regions/{id}"]["patch"]["responses"]["409"].is_object());
+}
+
+#[tokio::test]
 async fn devices_are_found_filtered_and_paged() {
     let console = TestConsole::signed_in().await;
     let county = console.county().await;
