@@ -1,6 +1,6 @@
 //! `cargo xtask county5k`: the journey `console_county` with 5,000 boards of 200 schools, then figures beside their budgets: how
 //! soon pages are of use, how long narrowed lists take, a push to every board, a backup, the weight of the pages. The console is
-//! a release build. What was enrolled stays in `.bbt/county-5000` for the next run.
+//! a release build. The day begins with a county of its own, which stays in `.bbt/county-5000` for `--figures` and `--stay`.
 //!
 //! It fails when something does not work. A figure above its budget is marked, and fails the command only with `--budget`.
 
@@ -117,6 +117,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     let bins = bench::console_alone(&target_dir().join("release"))?;
     let folder = sh::root().join(format!(".bbt/county-{}", options.devices));
+    // Much of what the day makes is made once in a county's life: it begins with a county of its own.
+    if !options.figures && !options.stay && folder.exists() {
+        std::fs::remove_dir_all(&folder)?;
+    }
     std::fs::create_dir_all(&folder)?;
     let many = options.devices > 500;
     let size = Size {
