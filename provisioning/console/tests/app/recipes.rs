@@ -6,11 +6,7 @@ use axum::{
     http::{Method, Request, StatusCode, header},
 };
 use bbt_console::{
-    access::Role,
-    api::tree::RegionKind,
-    app::Noun,
-    db::scope::Node,
-    domain::review::ReviewStep,
+    access::Role, api::tree::RegionKind, app::Noun, db::scope::Node, domain::review::ReviewStep,
 };
 use contract::hardware::Hardware;
 use futures_util::StreamExt;
