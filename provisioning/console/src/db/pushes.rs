@@ -1,24 +1,25 @@
 //! Pushes and how far they are.
 
+mod progress;
+
 use std::collections::{HashMap, HashSet};
 
 use contract::id::{DeviceId, LessonId};
 use jiff::Timestamp;
 use sqlx::{FromRow, QueryBuilder, Sqlite, SqliteConnection};
 
+pub(super) use self::progress::ProgressRow;
+use self::progress::{AlikeRow, PROGRESS};
 use super::{
     Db, DbError, DbResult, bump, devices, instant, lessons,
     listing::{push_order, push_page},
     ms, parse,
-    scope::{Scope, narrow_to_schools},
+    scope::Scope,
     to_json, uint, wanted,
 };
-use crate::{
-    api::pushes::{
-        NewPush, Push, PushColumn, PushDevice, PushDeviceQuery, PushLesson, PushQuery, PushState, PushTarget,
-        PushTotals,
-    },
-    domain::progress::Tally,
+use crate::api::pushes::{
+    NewPush, Push, PushColumn, PushDevice, PushDeviceQuery, PushLesson, PushQuery, PushState, PushTarget,
+    PushTotals,
 };
 
 /// Functions on pushes.
@@ -71,57 +72,6 @@ struct PushLessonRow {
     retired: bool,
     withdrawn: bool,
 }
-
-/// One device's figures in one push.
-#[derive(FromRow)]
-pub(super) struct ProgressRow {
-    push_id: i64,
-    pub(super) device_no: i64,
-    total: i64,
-    ready: i64,
-    fetching: i64,
-    queued: i64,
-    failed: i64,
-    pub(super) done_bytes: i64,
-    pub(super) total_bytes: i64,
-    pub(super) reason: Option<String>,
-    pub(super) detail: Option<String>,
-    undeliverable: Option<String>,
-}
-
-impl ProgressRow {
-    /// What cannot even be said to the board has failed on it, unless it has everything by another way.
-    fn state(&self) -> PushState {
-        match self.tally().state() {
-            state if self.undeliverable.is_none() || state == PushState::Ready => state,
-            _ => PushState::Failed,
-        }
-    }
-
-    pub(super) fn tally(&self) -> Tally {
-        let n = |count: i64| u32::try_from(count).unwrap_or(0);
-        Tally {
-            total: n(self.total),
-            ready: n(self.ready),
-            fetching: n(self.fetching),
-            queued: n(self.queued),
-            failed: n(self.failed),
-        }
-    }
-}
-
-/// How far the devices are that a push covers now; of a withdrawn push `withdrawn_progress` keeps how far they were.
-const PROGRESS: &str = "SELECT pd.push_id, pd.device_no, count(l.id) AS total,
-    coalesce(sum(dl.state = 'ready'), 0) AS ready, coalesce(sum(dl.state = 'fetching'), 0) AS fetching,
-    coalesce(sum(dl.state = 'queued'), 0) AS queued, coalesce(sum(dl.state = 'failed'), 0) AS failed,
-    coalesce(sum(CASE dl.state WHEN 'ready' THEN v.size_bytes WHEN 'fetching' THEN min(dl.done_bytes, v.size_bytes) ELSE 0 END), 0)
-      AS done_bytes,
-    coalesce(sum(v.size_bytes), 0) AS total_bytes, max(dl.reason) AS reason, max(dl.detail) AS detail
-    FROM push_devices pd
-    LEFT JOIN push_lessons pl ON pl.push_id = pd.push_id
-    LEFT JOIN lessons l ON l.id = pl.lesson_id AND l.retired_at IS NULL AND l.released_version IS NOT NULL
-    LEFT JOIN lesson_versions v ON v.lesson_id = l.id AND v.version = l.released_version
-    LEFT JOIN device_lessons dl ON dl.device_no = pd.device_no AND dl.lesson_id = l.id AND dl.version = v.version ";
 
 /// Narrows a query on `pushes p` to those whose target stands within the scope.
 pub(super) fn narrow_to_visible(sql: &mut QueryBuilder<Sqlite>, scope: &Scope) {
@@ -388,25 +338,6 @@ impl Pushes<'_> {
         Ok(pushes.bind(device.as_str()).fetch_all(&self.0.read).await?)
     }
 
-    /// Of devices within `scope` only: one that was moved away since a push was withdrawn is somebody else's.
-    pub(super) async fn progress(&self, scope: &Scope, pushes: &[i64]) -> DbResult<Vec<ProgressRow>> {
-        let mut sql = QueryBuilder::<Sqlite>::new(
-            "SELECT x.*, CASE WHEN p.withdrawn_at IS NULL THEN d.undeliverable END AS undeliverable FROM (",
-        );
-        sql.push(PROGRESS);
-        let pushes = to_json(&pushes)?;
-        sql.push(" WHERE pd.push_id IN (SELECT p.id FROM json_each(")
-            .push_bind(pushes.clone());
-        sql.push(") j JOIN pushes p ON p.id = j.value AND p.withdrawn_at IS NULL) GROUP BY pd.push_id, pd.device_no");
-        sql.push(
-            " UNION ALL SELECT * FROM withdrawn_progress WHERE push_id IN (SELECT value FROM json_each(",
-        )
-        .push_bind(pushes)
-        .push(")) ) x JOIN pushes p ON p.id = x.push_id JOIN devices d ON d.device_no = x.device_no JOIN classrooms c ON c.id = d.classroom_id WHERE 1");
-        narrow_to_schools(&mut sql, "c.school_id", scope);
-        Ok(sql.build_query_as().fetch_all(&self.0.read).await?)
-    }
-
     async fn filled(&self, scope: &Scope, rows: Vec<PushRow>) -> DbResult<Vec<Push>> {
         let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
         let lessons: Vec<PushLessonRow> = sqlx::query_as(
@@ -430,9 +361,9 @@ impl Pushes<'_> {
             });
         }
         let mut figures: HashMap<i64, (PushTotals, u64, u64)> = HashMap::new();
-        for row in self.progress(scope, &ids).await? {
+        for AlikeRow { row, devices } in self.alike(scope, &ids).await? {
             let (totals, done, total) = figures.entry(row.push_id).or_default();
-            totals.add(row.state());
+            totals.add(row.state(), u32::try_from(devices).unwrap_or(u32::MAX));
             *done += uint(row.done_bytes);
             *total += uint(row.total_bytes);
         }

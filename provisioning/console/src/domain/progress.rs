@@ -69,16 +69,16 @@ pub struct PushTotals {
 }
 
 impl PushTotals {
-    /// Adds one device.
-    pub fn add(&mut self, state: PushState) {
-        self.devices += 1;
+    /// Adds devices in one state.
+    pub fn add(&mut self, state: PushState, devices: u32) {
+        self.devices += devices;
         *match state {
             PushState::Ready => &mut self.ready,
             PushState::Fetching => &mut self.fetching,
             PushState::Queued => &mut self.queued,
             PushState::Failed => &mut self.failed,
             PushState::Waiting => &mut self.waiting,
-        } += 1;
+        } += devices;
     }
 }
 
@@ -118,7 +118,7 @@ mod tests {
             PushState::Queued,
             PushState::Fetching,
         ] {
-            totals.add(state);
+            totals.add(state, 1);
         }
         let PushTotals {
             devices,
