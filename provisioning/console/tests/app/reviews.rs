@@ -233,7 +233,7 @@ async fn nobody_reviews_twice_or_their_own() {
         other.json()["message"]
             .as_str()
             .unwrap()
-            .contains("最新的是版本 1")
+            .contains("最新的是第 1 版")
     );
     assert_eq!(stage.step(3, "L1", "admit", version).await.status, StatusCode::OK);
 }
