@@ -11,6 +11,7 @@ describe("a file behind a link", () => {
     expect(isFetched(link("/api/v1/devices/export.csv"), here)).toBe(true);
     expect(isFetched(link("/api/v1/packs/p1/download"), here)).toBe(false);
     expect(isFetched(link("/api/v1/backups/b.bbt"), here)).toBe(false);
+    expect(isFetched(link("/api/v1/order-evidence.zip"), here)).toBe(false);
     expect(isFetched(link("/sample/sample.json"), here)).toBe(false);
     expect(isFetched(link("/api/v1/devices/export.csv", "https://elsewhere.example"), here)).toBe(false);
   });

@@ -24,6 +24,7 @@ describe("the first run", () => {
   it("leads back to the step from which a page was opened, also from a page behind it", () => {
     expect(awayFromSetup("", "push", "setup", "push")).toBe("push");
     expect(awayFromSetup("push", "device", "push", "push")).toBe("push");
+    expect(awayFromSetup("push", "tickets", "setup", "done")).toBe("");
     expect(awayFromSetup("push", "setup", "device", "push")).toBe("");
     // Who goes to the console on purpose is not called back; the overview has its own way to the wizard.
     expect(awayFromSetup("push", "overview", "device", "push")).toBe("");

@@ -5,7 +5,8 @@ import { useAct } from "../src/composables/useAct";
 import { letGo, offer, offerUndo, passUndo, UNDO_MS, undoNow } from "../src/composables/useUndo";
 import { isOwn, putBack } from "../src/lib/undo";
 
-vi.mock("element-plus", () => ({ ElMessage: { success: () => undefined } }));
+vi.mock("element-plus", () => ({ ElMessage: { success: vi.fn(), info: vi.fn() } }));
+const { ElMessage } = await import("element-plus");
 
 describe("taking back", () => {
   beforeEach(letGo);
@@ -68,8 +69,9 @@ describe("taking back", () => {
     expect([isOwn("li", "li"), isOwn("wang", "li"), isOwn(null, "li"), isOwn(undefined, undefined), isOwn("", "")]).toEqual([true, false, false, false, false]);
     const { run } = useAct();
     const undo = { undo: async () => undefined, when: (by: string) => isOwn(by, "li") };
-    await run(async () => "wang", "taken", undo);
+    await run(async () => "wang", "taken", { ...undo, otherwise: "another's" });
     expect(offer.value).toBeNull();
+    expect([vi.mocked(ElMessage.success).mock.calls.flat().includes("taken"), vi.mocked(ElMessage.info).mock.calls.flat()]).toEqual([false, ["another's"]]);
     await run(async () => "li", "taken", undo);
     expect(offer.value?.said).toBe("taken");
   });

@@ -10,6 +10,8 @@ export interface Back<T> {
   undo: (value: T) => Promise<unknown>;
   /** Whether it is this person's to take back, by what the console answered; left out: always. */
   when?: (value: T) => boolean;
+  /** What is said in place of success when it is not. */
+  otherwise?: string;
   after?: () => void;
 }
 
@@ -27,6 +29,7 @@ export function useAct(): { busy: Ref<boolean>; problem: ShallowRef<Problem | nu
     try {
       const value = await act();
       if (said && back && (back.when?.(value) ?? true)) offerUndo({ said, back: () => back.undo(value), after: back.after });
+      else if (said && back?.otherwise !== undefined) ElMessage.info(back.otherwise);
       else if (said) ElMessage.success(said);
       return { value };
     } catch (cause) {

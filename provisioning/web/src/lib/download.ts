@@ -2,8 +2,8 @@
 
 import { ProblemError, readProblem, unreachable } from "@/api/problem";
 
-/** Whole backups and packs go to the disk as they come: they are too big to be held first. */
-const BIG = /^\/api\/v1\/(packs|backups)\//;
+/** Backups, packs, evidence with photos and whole logs go to the disk as they come: they are too big to be held first. */
+const BIG = /^\/api\/v1\/(packs\/|backups\/|audit\/export|order-evidence|schools\/\d+\/bandwidth-evidence|reports\/\d+\/|registers\/|catalogue\/)/;
 
 /** Whether a link leads to a file of the console that is fetched here. */
 export const isFetched = (link: { origin: string; pathname: string }, here: string): boolean => link.origin === here && link.pathname.startsWith("/api/v1/") && !BIG.test(link.pathname);

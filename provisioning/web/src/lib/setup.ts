@@ -20,7 +20,9 @@ export function shownStep(asked: unknown, status: SetupStatus): SetupStepKind | 
 /** The step to go back to from a page that is opened: one that the wizard led to, or one that is reached from there. */
 export function awayFromSetup(before: string, to: unknown, from: unknown, step: string): string {
   if (to === "setup" || to === "overview" || to === "sign-in") return "";
-  return from === "setup" ? step : before;
+  // From its last page nothing is left to go back to.
+  if (from === "setup") return step === "done" ? "" : step;
+  return before;
 }
 
 export interface NewRoom { code: string; name: string }

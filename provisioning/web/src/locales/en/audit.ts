@@ -64,6 +64,7 @@ const en: typeof zhCN = {
     command: "Command", issuer: "Issuer", lessons: "Lessons", name: "Name", reason: "Reason", serial: "Serial number", standing: "Standing", ticket: "Ticket", version: "Version", code: "Refused with",
     unchanged: "Nothing changed", step: "Step", acknowledged_by: "Marked before by",
   },
+  auditStep: { acknowledged: "taken on", taken_back: "mark taken back", given_back: "given back", snoozed: "messages paused", note: "note", resolved: "resolved" },
   security: {
     note: "What somebody should look at: deal with it, then mark it",
     show: "Which to show",
@@ -79,6 +80,7 @@ const en: typeof zhCN = {
     acknowledge: "Mark as dealt with",
     acknowledged: "{who} dealt with it, {at}",
     done: "Marked as dealt with",
+    taken: "Somebody marked it before; nothing was changed",
   },
   securityKind: {
     ticket_guessing: {

@@ -43,6 +43,7 @@ const en: typeof zhCN = {
       note: "What you saw; everybody can read it. Name no person.",
     },
     done: { acknowledge: "Noted that you take it", resolve: "Resolved", note: "Noted" },
+    taken: "Somebody has it already; nothing was changed",
     noteLabel: "Note (optional)",
     bySchool: "By school",
     damage: "Devices affected",

@@ -62,6 +62,7 @@ export default {
     command: "指令", issuer: "签发方", lessons: "课程", name: "名称", reason: "原因", serial: "序列号", standing: "终端状态", ticket: "注册码", version: "版本", code: "拒绝代码",
     unchanged: "没有改动", step: "步骤", acknowledged_by: "此前由谁处理",
   },
+  auditStep: { acknowledged: "记为本人处理", taken_back: "撤回处理标记", given_back: "不再处理", snoozed: "暂停通知", note: "备注", resolved: "结束" },
   security: {
     note: "需要有人看一眼的情况：先处理，再点“标为已处理”",
     show: "显示哪些",
@@ -77,6 +78,7 @@ export default {
     acknowledge: "标为已处理",
     acknowledged: "{who} 于 {at} 处理",
     done: "已标为处理",
+    taken: "别人已经标为处理，没有改动",
   },
   securityKind: {
     ticket_guessing: {

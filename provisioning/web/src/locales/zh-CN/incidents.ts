@@ -41,6 +41,7 @@ export default {
       note: "写下看到的情况，大家都能看到。不要写人名。",
     },
     done: { acknowledge: "已记下是您在处理", resolve: "事件已结束", note: "已记下" },
+    taken: "已经有人在处理，没有改动",
     noteLabel: "说明（可以不填）",
     bySchool: "各学校",
     damage: "受影响的终端",
