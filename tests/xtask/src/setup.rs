@@ -22,7 +22,7 @@ struct Need {
     why: &'static str,
 }
 
-const SYSTEM: [Need; 17] = [
+const SYSTEM: [Need; 18] = [
     Need {
         program: "cc",
         args: &["--version"],
@@ -118,6 +118,12 @@ const SYSTEM: [Need; 17] = [
         args: &[],
         package: "libreoffice-impress-nogui",
         why: "turns presentations into pages",
+    },
+    Need {
+        program: "nginx",
+        args: &["-v"],
+        package: "nginx-light",
+        why: "is the server whose answers the player's are compared with",
     },
     Need {
         program: "unshare",
