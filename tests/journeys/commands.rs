@@ -214,12 +214,7 @@ async fn screen_sound_and_power_as_the_board_can_and_no_class_is_ended() -> Resu
         })
         .await?;
     ensure!(
-        // The first class after a start may have begun before its hours were taken back.
-        board
-            .told()?
-            .iter()
-            .skip_while(|word| *word == "bright")
-            .eq(["volume-30", "dark", "bright"]),
+        board.told()? == ["volume-30", "dark", "bright"],
         "{:?}",
         board.told()?
     );

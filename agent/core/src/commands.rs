@@ -409,6 +409,12 @@ impl Commands {
         shown.take(MAX_NOTICES).collect()
     }
 
+    /// Whether it is to be done though it ends a class or an exam.
+    pub fn is_forced(&self, id: &CommandId) -> bool {
+        let record = self.records.get(id);
+        record.is_some_and(|record| record.envelope.body.is_forced())
+    }
+
     /// The newest moment at which any command on record was signed: a floor for the clock.
     pub fn newest_issued_at(&self) -> Option<Timestamp> {
         self.records.values().map(|r| r.envelope.issued_at).max()

@@ -108,7 +108,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     writer
         .trust()
         .replace(believed::remembered(&config.data_dir, Vec::new()));
-    let (link, board) = board::open(&config, &mixer);
+    let (link, board) = board::open(&config, &mixer, control::is_dark(&writer, &boot_id));
     writer.classes().ask(link.clone());
     let mut house = House {
         folder: IdentityFolder::of(&config),

@@ -12,7 +12,7 @@ use std::{
 };
 
 use agent_core::timetable::LocalTimetable;
-use contract::id::DeviceId;
+use contract::id::{BootId, DeviceId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +41,19 @@ pub struct BoardSettings {
     /// Which device that was said to: another one that this board becomes is not locked by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock_of: Option<DeviceId>,
+    /// The screen was made dark by an order, and not bright since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dark: Option<Dark>,
+}
+
+/// A screen that an order made dark.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dark {
+    /// Forced in a class or an exam, it stays until that is over by the timetable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// In which power-up: the next one begins with power for the screen.
+    pub boot_id: BootId,
 }
 
 /// A locked player.
@@ -66,6 +79,7 @@ impl Default for BoardSettings {
             timetable: None,
             lock: None,
             lock_of: None,
+            dark: None,
         }
     }
 }

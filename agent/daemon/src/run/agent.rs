@@ -409,6 +409,8 @@ impl Agent {
 
     /// Lets every core see the time, performs all effects, and says when to come back.
     pub(super) fn settle(&mut self, now: Millis) -> Option<Millis> {
+        // By it orders are judged whose time has come.
+        self.settle_hour(now);
         self.lessons.handle_timeout(now);
         self.events.handle_timeout(now);
         self.outbox.handle_timeout(now);

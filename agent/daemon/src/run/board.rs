@@ -36,15 +36,16 @@ const WAIT_FOR_WORD: Duration = Duration::from_secs(5);
 pub(super) struct BoardDesk {
     link: BoardLink,
     look_at: Millis,
-    /// The timetable and the day that its wake plan was made of.
-    planned: Option<(Arc<Timetable>, Date)>,
+    /// The timetable and the day that its wake plan was made of, and how far that day was believed.
+    planned: Option<(Arc<Timetable>, Date, ClockTrust)>,
     /// The time that it was told, when, and how far that was believed.
     told: Option<(Timestamp, Instant, ClockTrust)>,
     begun: Millis,
 }
 
 /// The door to the board controller, and everybody who can be told: a screen of its own line, the controller, the system.
-pub(super) fn open(config: &Config, mixer: &Mixer) -> (BoardLink, Arc<dyn BoardControl>) {
+/// `dark` where the screen was made so in this power-up.
+pub(super) fn open(config: &Config, mixer: &Mixer, dark: bool) -> (BoardLink, Arc<dyn BoardControl>) {
     let system = SystemControl::new(config.control.clone(), mixer.clone(), config.probes_root.clone());
     let system: Arc<dyn BoardControl> = Arc::new(system);
     let board = &config.board;
@@ -53,6 +54,7 @@ pub(super) fn open(config: &Config, mixer: &Mixer) -> (BoardLink, Arc<dyn BoardC
         port: Port::of(board, config.link.at.as_ref(), config.link.baud),
         root: config.probes_root.clone(),
         system: Arc::clone(&system),
+        dark,
     });
     let screen = ScreenControl::of(&board.screen).map(|screen| Arc::new(screen) as Arc<dyn BoardControl>);
     let controller = LinkControl::new(link.clone(), board.pins.relay.is_some(), &config.control);
@@ -83,7 +85,7 @@ impl BoardDesk {
             self.told = Some((time, at, reading.trust));
             self.link.want(|wanted| wanted.time = Some((time, at)));
         }
-        self.plan_waking(time, table, lead_min);
+        self.plan_waking(time, reading.trust, table, lead_min);
     }
 
     /// Whether the board must hear the time again: it was told another one, or by somebody less trusted, or its clock went wrong.
@@ -97,10 +99,10 @@ impl BoardDesk {
         !right || self.link.clock().is_some_and(off)
     }
 
-    fn plan_waking(&mut self, time: Timestamp, table: &Arc<Timetable>, lead_min: u8) {
+    fn plan_waking(&mut self, time: Timestamp, trust: ClockTrust, table: &Arc<Timetable>, lead_min: u8) {
         let today = table.local(time).date();
         let known = self.planned.as_ref();
-        if known.is_some_and(|(of, day)| Arc::ptr_eq(of, table) && *day == today) {
+        if known.is_some_and(|(of, day, by)| Arc::ptr_eq(of, table) && (*day, *by) == (today, trust)) {
             return;
         }
         if table.source() != Source::None {
@@ -114,7 +116,7 @@ impl BoardDesk {
             tracing::debug!(windows = plan.windows.len(), "when the board must be awake");
             self.link.want(|wanted| wanted.plan = Some(plan));
         }
-        self.planned = Some((Arc::clone(table), today));
+        self.planned = Some((Arc::clone(table), today, trust));
     }
 }
 
@@ -232,6 +234,21 @@ mod tests {
         assert_eq!(wants.borrow().time, None);
         desk.tell(&reading(ClockTrust::Peers, MONDAY), &table, 15);
         assert!(wants.borrow().time.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_was_wrong_by_hours_of_the_same_day_costs_no_morning() {
+        let (link, _view, wants) = BoardLink::held();
+        let mut desk = BoardDesk::new(link, Millis(0));
+        let (table, evening) = (table(), MONDAY + SignedDuration::from_hours(12));
+        let mut first = |trust, time| {
+            desk.tell(&reading(trust, time), &table, 15);
+            let wanted = wants.borrow();
+            wanted.plan.as_ref().unwrap().windows.first().unwrap().from
+        };
+        let tuesday = first(ClockTrust::Rtc, evening);
+        let monday = first(ClockTrust::Console, MONDAY);
+        assert!(monday < tuesday, "{monday:?}, {tuesday:?}");
     }
 
     /// What a board shows whose clock is there.

@@ -18,10 +18,11 @@ use agent_core::{
 };
 use contract::{
     controls::{ABILITIES_BEFORE, ControlsReport, LockReport},
-    id::CommandId,
+    id::{BootId, CommandId},
     time::ClockTrust,
 };
 use futures_util::future::BoxFuture;
+use jiff::Timestamp;
 use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::{agent::Agent, inbox::Inside};
@@ -31,7 +32,7 @@ use crate::{
         board::{BoardControl, BoardLook},
         logs::{self, Job},
     },
-    settings::PlayerLock,
+    settings::{Dark, PlayerLock, SettingsDoor},
     shelf::{Membership, ShelfWriter},
 };
 
@@ -47,19 +48,23 @@ const WAITING: usize = 16;
 const MOST_KBPS: u32 = 4_000;
 /// What is told takes effect a moment later: so long before a bell the next hour counts.
 const AHEAD: Duration = Duration::from_secs(2);
+/// Bells that are looked through for the end of a class.
+const BELLS: usize = 32;
 
 /// What kind of hour it is to whoever would darken, lock or switch off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Hour {
+pub(super) enum Hour {
     Open,
-    /// By the timetable, or no time that could say otherwise; or a lesson plays.
+    /// No time that could say that it is no class.
+    Unknown,
+    /// By the timetable; or a lesson plays.
     Class,
     Exam,
 }
 
-/// Whether the screen is to be bright because an hour began in which it is needed.
+/// Whether the screen is to be bright, if an order made it dark, because an hour began in which it is needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Light {
+pub(super) enum Light {
     /// As it is.
     Leave,
     Due,
@@ -85,6 +90,8 @@ pub(super) struct ControlDesk {
     /// What the commands' core was told of.
     hour: Option<Hour>,
     light: Light,
+    /// Whether that hour began while we looked: what was forced before it is over.
+    began: bool,
     /// By what the lock was last shown.
     opens: Option<Opens>,
     /// The log that is being collected.
@@ -123,6 +130,12 @@ pub(super) fn begin(shelf: &ShelfWriter) {
     }
 }
 
+/// Whether the screen was made dark in this power-up, and not bright since.
+pub(super) fn is_dark(shelf: &ShelfWriter, boot_id: &BootId) -> bool {
+    let dark = &shelf.settings().now().dark;
+    dark.as_ref().is_some_and(|dark| dark.boot_id == *boot_id)
+}
+
 impl ControlDesk {
     pub(super) fn new(board: Arc<dyn BoardControl>, now: Millis) -> Self {
         let (hands, mut taken) = mpsc::channel::<BoxFuture<'static, ()>>(WAITING);
@@ -139,6 +152,7 @@ impl ControlDesk {
             hands,
             hour: None,
             light: Light::Leave,
+            began: false,
             opens: None,
             collecting: None,
             pace: Arc::new(AtomicU32::new(0)),
@@ -148,6 +162,11 @@ impl ControlDesk {
     /// Whether it is known what the board can.
     pub(super) const fn is_looked_at(&self) -> bool {
         self.look.is_some()
+    }
+
+    #[cfg(test)]
+    pub(super) const fn light(&self) -> Light {
+        self.light
     }
 
     /// Something may have changed.
@@ -223,7 +242,10 @@ impl Agent {
 
     /// Orders are judged by the hour, and a screen that was made dark outside of it is bright when a class or an exam begins.
     pub(super) fn settle_hour(&mut self, now: Millis) {
-        let hour = self.hour(now);
+        self.begin_hour(self.hour(now), now);
+    }
+
+    pub(super) fn begin_hour(&mut self, hour: Hour, now: Millis) {
         let before = self.control.hour.replace(hour);
         if before == Some(hour) {
             return;
@@ -232,9 +254,10 @@ impl Agent {
         self.commands.handle(commands::Event::Teaching(teaching), now);
         match (before, hour) {
             (_, Hour::Open) => self.control.light = Light::Leave,
-            // A dark that was forced in the class before stays.
-            (Some(Hour::Class), Hour::Exam) => {}
+            // A dark that was forced in the class before stays; and nobody knows whether this is an hour of class.
+            (Some(Hour::Class), Hour::Exam) | (_, Hour::Unknown) => {}
             _ => {
+                self.control.began = matches!(before, Some(Hour::Open | Hour::Exam));
                 self.control.light = Light::Due;
                 self.control.look_soon(now);
             }
@@ -245,28 +268,65 @@ impl Agent {
         if self.exam.core.is_on() {
             return Hour::Exam;
         }
-        let time = self.time.clock.read(clock::system(), now).time;
-        match self.phase_at(time.and_then(|time| time.checked_add(AHEAD).ok())) {
+        match self.phase_at(self.judged_time(now)) {
             Phase::Exam => Hour::Exam,
             Phase::Open if !self.line.lesson_on(now) => Hour::Open,
-            Phase::Open | Phase::ClassHours | Phase::Unknown => Hour::Class,
+            Phase::Open | Phase::ClassHours => Hour::Class,
+            Phase::Unknown => Hour::Unknown,
         }
     }
 
-    /// Makes the screen bright unless it is; after what was told to it before.
+    /// By which hours are judged.
+    fn judged_time(&self, now: Millis) -> Option<Timestamp> {
+        let time = self.time.clock.read(clock::system(), now).time?;
+        time.checked_add(AHEAD).ok()
+    }
+
+    /// When the class or the exam is over that is on by the timetable; an exam that follows a class is part of it.
+    fn class_ends(&self, now: Millis) -> Option<Timestamp> {
+        let mut time = self.judged_time(now)?;
+        let mut phase = self.phase_at(Some(time));
+        if !matches!(phase, Phase::ClassHours | Phase::Exam) {
+            return None;
+        }
+        for _ in 0..BELLS {
+            time = self.next_edge(time)?;
+            let next = self.phase_at(Some(time));
+            if next != phase && (phase, next) != (Phase::ClassHours, Phase::Exam) {
+                break;
+            }
+            phase = next;
+        }
+        Some(time)
+    }
+
+    /// Makes the screen bright if an order made it dark; after what was told to it before.
     fn light_up(&mut self, now: Millis) {
         if self.board_may_tell(now) {
             // The screen may hang on the controller.
             return self.control.look_soon(now);
         }
         let (board, inside) = (Arc::clone(&self.control.board), self.inbox.inside.clone());
+        let door = self.shelf.settings().clone();
+        // What was forced in this very class stays until it is over.
+        let stays_at = self.judged_time(now).filter(|_| !self.control.began);
         let light = async move {
-            let look = tokio::time::timeout(LOOKS, board.look())
-                .await
-                .unwrap_or_default();
-            let lit = match look.state.screen_on {
-                Some(true) => Ok(()),
-                _ => board.screen(true).await,
+            let dark = door.now().dark.clone();
+            let over = |dark: &Dark| dark.until.is_none() || stays_at.is_none() || dark.until <= stays_at;
+            let lit = if dark.is_some_and(|dark| over(&dark)) {
+                let look = tokio::time::timeout(LOOKS, board.look())
+                    .await
+                    .unwrap_or_default();
+                let lit = match look.state.screen_on {
+                    Some(true) => Ok(()),
+                    _ => board.screen(true).await,
+                };
+                if lit.is_ok() {
+                    keep_dark(door, None).await;
+                }
+                lit
+            } else {
+                Ok(())
             };
             let _ = inside
                 .send(Inside::Lit(lit.map_err(|error| error.to_string())))
@@ -317,8 +377,24 @@ impl Agent {
                 self.control.hands.try_send(Box::pin(off)).is_ok()
             }
             Deed::Screen { on } => {
-                self.control.light = Light::Leave;
-                let screen = async move { answer.say(board.screen(on).await).await };
+                let teaching = matches!(self.control.hour, Some(Hour::Class | Hour::Exam));
+                let forced = self.commands.is_forced(&id);
+                // The bell rang while that was journalled.
+                let missed = !on && !forced && teaching;
+                self.control.began |= missed;
+                self.control.light = if missed { Light::Due } else { Light::Leave };
+                let dark = (!on).then(|| Dark {
+                    until: self.class_ends(now).filter(|_| forced),
+                    boot_id: self.boot_id.clone(),
+                });
+                let door = self.shelf.settings().clone();
+                let screen = async move {
+                    let outcome = board.screen(on).await;
+                    if outcome.is_ok() {
+                        keep_dark(door, dark).await;
+                    }
+                    answer.say(outcome).await;
+                };
                 self.control.hands.try_send(Box::pin(screen)).is_ok()
             }
             Deed::Volume { percent, mute } => {
@@ -427,7 +503,7 @@ impl Agent {
         }
     }
 
-    fn told_time(&self, now: Millis) -> Option<jiff::Timestamp> {
+    fn told_time(&self, now: Millis) -> Option<Timestamp> {
         let reading = self.time.clock.read(clock::system(), now);
         let believed = matches!(reading.trust, ClockTrust::Console | ClockTrust::Peers);
         reading.time.filter(|_| believed)
@@ -458,6 +534,18 @@ impl Agent {
             tls,
             pace: Arc::clone(&self.control.pace),
         })
+    }
+}
+
+/// Keeps whether an order made the screen dark.
+async fn keep_dark(door: SettingsDoor, dark: Option<Dark>) {
+    if door.now().dark == dark {
+        return;
+    }
+    let change = move || door.change(|settings| settings.dark = dark).map(drop);
+    let kept = tokio::task::spawn_blocking(change).await;
+    if let Err(error) = kept.map_err(io::Error::other).flatten() {
+        tracing::error!(%error, "could not keep whether the screen was made dark; it counts until the next start");
     }
 }
 

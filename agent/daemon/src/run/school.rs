@@ -174,6 +174,11 @@ impl Agent {
         self.school.rules.at(time).phase
     }
 
+    /// The next bell, or where an exam begins or ends.
+    pub(super) fn next_edge(&self, time: Timestamp) -> Option<Timestamp> {
+        self.school.rules.next_edge(time)
+    }
+
     /// What lessons may take of the line now; none before the first look.
     pub(super) fn wan_policy(&self) -> Option<WanPolicy> {
         self.school.ruling.map(|ruling| ruling.policy)

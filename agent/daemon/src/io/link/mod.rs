@@ -74,6 +74,8 @@ pub struct LinkOptions {
     pub root: PathBuf,
     /// How the machine is stopped in order when the board wants it.
     pub system: Arc<dyn BoardControl>,
+    /// The screen was made dark in this power-up: its mains stay off.
+    pub dark: bool,
 }
 
 /// What the agent wants of the board, said again after each new beginning.

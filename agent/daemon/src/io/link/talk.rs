@@ -39,7 +39,11 @@ const UNDER_WAY: usize = 4;
 /// Who waits for an answer.
 enum For {
     /// Somebody with the handle.
-    Caller(oneshot::Sender<Result<Response, LinkError>>),
+    Caller {
+        answer: oneshot::Sender<Result<Response, LinkError>>,
+        /// Whether the screen is to have its mains, where that was asked for.
+        screen_on: Option<bool>,
+    },
     /// We ourselves.
     Us {
         /// What it is for.
@@ -113,7 +117,7 @@ struct Door {
     wants: watch::Receiver<Wanted>,
     pulse: Pulse,
     newest_fault: u32,
-    /// The screen's mains, as they were last wanted: the board forgets it when it is reset.
+    /// The screen's mains, as the board last agreed to them: it forgets that when it is reset.
     screen_on: bool,
     /// The machine is being stopped: once is enough.
     stop_told: bool,
@@ -149,13 +153,13 @@ impl Door {
         pulse: Pulse,
     ) -> Self {
         Self {
+            screen_on: !options.dark,
             options,
             asked,
             view,
             wants,
             pulse,
             newest_fault: 0,
-            screen_on: true,
             stop_told: false,
         }
     }
@@ -210,7 +214,7 @@ impl Door {
         let ended = self.converse(&mut talk, &mut read).await;
         // Whoever still waits will not be answered on this port.
         for (_, whom) in talk.under_way.drain() {
-            if let For::Caller(answer) = whom {
+            if let For::Caller { answer, .. } = whom {
                 let _ = answer.send(Err(LinkError::Lost));
             }
         }
@@ -263,10 +267,11 @@ impl Door {
                 }
                 asked = self.asked.recv(), if room => match asked {
                     Some(Asked { request, answer }) => {
-                        if let Request::SetRelay { relay: SCREEN_RELAY, closed } = request {
-                            self.screen_on = closed;
-                        }
-                        Self::ask(talk, request, For::Caller(answer));
+                        let screen_on = match &request {
+                            Request::SetRelay { relay: SCREEN_RELAY, closed } => Some(*closed),
+                            _ => None,
+                        };
+                        Self::ask(talk, request, For::Caller { answer, screen_on });
                     }
                     None => return Ok(()),
                 },
@@ -387,7 +392,7 @@ impl Door {
                 talk.under_way.insert(ticket, whom);
             }
             Err(error) => match whom {
-                For::Caller(answer) => {
+                For::Caller { answer, .. } => {
                     let _ = answer.send(Err(LinkError::Ask(error)));
                 }
                 // An older board does without.
@@ -403,7 +408,15 @@ impl Door {
             LinkEvent::Answered(ticket, response) => {
                 self.note(&response);
                 match talk.under_way.remove(&ticket) {
-                    Some(For::Caller(answer)) => {
+                    Some(For::Caller { answer, screen_on }) => {
+                        if let (Response::Done, Some(on)) = (&response, screen_on) {
+                            self.screen_on = on;
+                            // What we said of it meanwhile was older.
+                            let said = |whom: &For| matches!(whom, For::Us { own: Own::Screen, .. });
+                            if talk.under_way.values().any(said) {
+                                talk.own.want(Own::Screen);
+                            }
+                        }
                         let _ = answer.send(Ok(response));
                     }
                     Some(For::Us { own, after }) => self.answered(talk, own, after, response),
@@ -411,7 +424,7 @@ impl Door {
                 }
             }
             LinkEvent::Lost(ticket) => match talk.under_way.remove(&ticket) {
-                Some(For::Caller(answer)) => {
+                Some(For::Caller { answer, .. }) => {
                     let _ = answer.send(Err(LinkError::Lost));
                 }
                 Some(For::Us { own, .. }) => talk.own.lost(own, Instant::now()),

@@ -64,6 +64,7 @@ fn options(board: &str, root: &Path, system: &Arc<System>) -> LinkOptions {
         board,
         root: root.to_owned(),
         system: system.clone(),
+        dark: false,
     }
 }
 
@@ -348,6 +349,23 @@ fn emulated(system: &Arc<System>) -> (BoardLink, Shared) {
     tokio::spawn(Mcu::run(mcu.clone(), theirs));
     let options = options("lm3s6965evb-rev-a", Path::new("/"), system);
     (BoardLink::over(options, Box::new(ours)), mcu)
+}
+
+/// By an agent that starts while its screen is dark.
+#[tokio::test(start_paused = true)]
+async fn a_screen_that_was_made_dark_before_the_agent_started_gets_no_mains() {
+    let (ours, theirs) = tokio::io::duplex(4096);
+    let mcu = Mcu::new();
+    tokio::spawn(Mcu::run(mcu.clone(), theirs));
+    let options = LinkOptions {
+        dark: true,
+        ..options("lm3s6965evb-rev-a", Path::new("/"), &Arc::default())
+    };
+    let link = BoardLink::over(options, Box::new(ours));
+    let relay = |request: &Request| matches!(request, Request::SetRelay { .. });
+    until(&link, "told", |_| !mcu.lock().unwrap().heard(relay).is_empty()).await;
+    let lit = |request: &Request| matches!(request, Request::SetRelay { closed: true, .. });
+    assert!(mcu.lock().unwrap().heard(lit).is_empty());
 }
 
 fn write(root: &Path, file: &str, text: &str) {
@@ -775,6 +793,26 @@ async fn a_screen_that_was_switched_off_stays_dark_when_the_controller_is_greete
     .await;
     let lit = |request: &Request| matches!(request, Request::SetRelay { closed: true, .. });
     assert!(mcu.lock().unwrap().heard(lit).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_screen_whose_switching_off_was_refused_has_its_mains_when_the_controller_is_greeted_again() {
+    let system = Arc::new(System::default());
+    let (link, mcu) = emulated(&system);
+    let control = LinkControl::new(link.clone(), true, &ControlConfig::default());
+    until_look(&control, |look| look.state.screen_on == Some(true)).await;
+    mcu.lock().unwrap().busy = 1_000;
+    control.screen(false).await.unwrap_err();
+    mcu.lock().unwrap().busy = 0;
+    mcu.lock().unwrap().heard.clear();
+    mcu.lock().unwrap().reset();
+    until(&link, "told again", |_| {
+        let lit = |request: &Request| matches!(request, Request::SetRelay { closed: true, .. });
+        !mcu.lock().unwrap().heard(lit).is_empty()
+    })
+    .await;
+    let dark = |request: &Request| matches!(request, Request::SetRelay { closed: false, .. });
+    assert!(mcu.lock().unwrap().heard(dark).is_empty());
 }
 
 #[tokio::test(start_paused = true)]

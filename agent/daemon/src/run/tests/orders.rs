@@ -18,7 +18,10 @@ use crate::{
         mqtt::MqttEvent,
     },
     keeper::Answer,
-    run::inbox::Inside,
+    run::{
+        control::{Hour, Light, is_dark},
+        inbox::Inside,
+    },
     settings::{PlayerLock, SettingsDoor},
     shelf::PlayerState,
 };
@@ -26,7 +29,8 @@ use crate::{
 /// A board with a screen.
 #[derive(Debug)]
 struct Screen {
-    on: Mutex<bool>,
+    /// `None` is one that says nothing of it before it was told.
+    on: Mutex<Option<bool>>,
     told: Mutex<Vec<bool>>,
     looks: Mutex<u32>,
 }
@@ -40,7 +44,7 @@ impl BoardControl for Screen {
                 ..Abilities::default()
             },
             state: BoardState {
-                screen_on: Some(*self.on.lock().unwrap()),
+                screen_on: *self.on.lock().unwrap(),
                 ..BoardState::default()
             },
         };
@@ -52,7 +56,7 @@ impl BoardControl for Screen {
     }
 
     fn screen(&self, on: bool) -> BoxFuture<'_, Result<(), BoardError>> {
-        *self.on.lock().unwrap() = on;
+        *self.on.lock().unwrap() = Some(on);
         self.told.lock().unwrap().push(on);
         Box::pin(async { Ok(()) })
     }
@@ -118,9 +122,9 @@ impl Bench {
         let config = Config::parse(&text, Path::new("c")).unwrap();
         let (writer, player) = shelf::shelf();
         writer.settings().open(dir.path());
-        let (link, _) = board::open(&config, &Mixer::new(config.sound.clone()));
+        let (link, _) = board::open(&config, &Mixer::new(config.sound.clone()), false);
         let screen = Arc::new(Screen {
-            on: Mutex::new(true),
+            on: Mutex::new(Some(true)),
             told: Mutex::default(),
             looks: Mutex::default(),
         });
@@ -163,6 +167,7 @@ impl Bench {
             ..
         } = self;
         agent.close().await;
+        house.shelf.settings().open(dir.path());
         let (agent, doors) = begin(&mut house, owner(&console, id));
         let mut bench = Self {
             console,
@@ -372,17 +377,70 @@ async fn a_screen_that_was_dark_after_school_is_bright_at_the_first_bell_and_one
     bench.looked().await;
     assert_eq!(bench.told(), [false, true, false], "it was forced");
 
-    // A start in class is a first look.
-    let mut bench = bench.again("d1", day(1)).await;
+    // A start in the same class is no other class; one in the next is.
+    let mut bench = bench.again("d1", day(1) + 1.hour()).await;
+    bench.looked().await;
+    assert_eq!(bench.told(), [false, true, false], "it was forced");
+    let dark_in = |b: &Bench, boot| is_dark(&b.house.shelf, &BootId::new(boot).unwrap());
+    assert!(dark_in(&bench, "boot1") && !dark_in(&bench, "boot2"));
+    let mut bench = bench.again("d1", day(8)).await;
+    let lit = [false, true, false, true];
     bench
-        .until("bright", |b| b.told() == [false, true, false, true])
+        .until("bright", |b| b.told() == lit && !dark_in(b, "boot1"))
         .await;
     // At the next first bell it is bright already.
+    bench.time(day(9));
+    bench.looked().await;
+    bench.time(day(15));
+    bench.looked().await;
+    assert_eq!(bench.told(), lit);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_screen_that_nobody_made_dark_is_not_told_anything_and_no_time_is_no_bell() {
+    let mut bench = Bench::start().await;
+    *bench.screen.on.lock().unwrap() = None;
+    let exam = ExamWindow {
+        from: day(2),
+        to: day(2) + 1.hour(),
+        ..ExamWindow::default()
+    };
+    bench.school(&[day(1)], vec![exam]).await;
+    bench.looked().await;
+    bench.time(day(1));
+    bench.looked().await;
     bench.time(day(2));
+    bench.until("the exam", |b| b.agent.exam.core.is_on()).await;
     bench.looked().await;
-    bench.time(day(8));
-    bench.looked().await;
-    assert_eq!(bench.told().len(), 4);
+    assert_eq!(bench.told(), [true; 0]);
+
+    bench.time(day(3));
+    bench.done(screen(false, false)).await.unwrap();
+    let now = clock::now();
+    for (hour, light) in [
+        (Hour::Unknown, Light::Leave),
+        (Hour::Class, Light::Due),
+        (Hour::Unknown, Light::Due),
+    ] {
+        bench.agent.begin_hour(hour, now);
+        assert_eq!(bench.agent.control.light(), light, "{hour:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delayed_switch_off_is_judged_by_the_hour_in_which_it_is_done() {
+    let mut bench = Bench::start().await;
+    bench.school(&[day(1)], vec![]).await;
+    let off = bench.send(CommandBody::PowerOff {
+        delay_s: 1,
+        force: false,
+        reason: String::new(),
+    });
+    let accepted = |b: &Bench| b.state(&off) == Some(CommandState::Accepted);
+    bench.until("accepted", accepted).await;
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    bench.time(day(1));
+    assert_eq!(bench.over(&off).await, Err("class_hours".to_owned()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
