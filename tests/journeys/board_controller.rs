@@ -413,20 +413,26 @@ async fn silence(machine: &mut Machine) -> Result<()> {
         Ok((machine.board.falls() > before).then_some(()))
     })
     .await?;
-    ensure!(machine.board.falls() == before + 1, "reset more than once");
-    for rail in RAILS {
-        ensure!(machine.board.is_high(rail)?, "a reset takes no power: {rail:?}");
-    }
+    once_and_powered(machine, before)?;
     machine.say("the machine's reset line was pulled");
     machine.county.classrooms[0].kill();
     machine.power_up()?;
     ensure!(machine.reason().await? == "watchdog");
+    once_and_powered(machine, before)
+}
+
+/// One reset since so many, by which no power was taken.
+fn once_and_powered(machine: &mut Machine, before: u32) -> Result<()> {
+    ensure!(machine.board.falls() == before + 1, "reset more than once");
+    for rail in RAILS {
+        ensure!(machine.board.is_high(rail)?, "a reset takes no power: {rail:?}");
+    }
     Ok(())
 }
 
 /// Off by the console's word, on by the controller's clock.
 async fn morning(machine: &mut Machine) -> Result<()> {
-    const SPARE: SignedDuration = SignedDuration::from_secs(10);
+    const SPARE: SignedDuration = SignedDuration::from_secs(40);
     let first = |plan: &WakePlan| plan.windows.first().map_or(0, |window| window.from.0);
     let mut alarm = first(&machine.plan()?);
     if alarm < (machine.now() + SPARE).as_second() {
