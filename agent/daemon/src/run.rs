@@ -12,6 +12,7 @@ mod disks;
 mod events;
 mod exam;
 mod happened;
+mod hours;
 mod inbox;
 mod lessons;
 mod membership;
@@ -108,7 +109,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     writer
         .trust()
         .replace(believed::remembered(&config.data_dir, Vec::new()));
-    let (link, board) = board::open(&config, &mixer, control::is_dark(&writer, &boot_id));
+    let (link, board) = board::open(&config, &mixer, hours::is_dark(&writer, &boot_id));
     writer.classes().ask(link.clone());
     let mut house = House {
         folder: IdentityFolder::of(&config),

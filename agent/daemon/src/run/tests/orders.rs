@@ -19,7 +19,7 @@ use crate::{
     },
     keeper::Answer,
     run::{
-        control::{Hour, Light, is_dark},
+        hours::{Hour, Light, is_dark},
         inbox::Inside,
     },
     settings::{PlayerLock, SettingsDoor},
@@ -423,7 +423,7 @@ async fn a_screen_that_nobody_made_dark_is_not_told_anything_and_no_time_is_no_b
         (Hour::Unknown, Light::Due),
     ] {
         bench.agent.begin_hour(hour, now);
-        assert_eq!(bench.agent.control.light(), light, "{hour:?}");
+        assert_eq!(bench.agent.control.light, light, "{hour:?}");
     }
 }
 
