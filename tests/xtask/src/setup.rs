@@ -22,7 +22,7 @@ struct Need {
     why: &'static str,
 }
 
-const SYSTEM: [Need; 18] = [
+const SYSTEM: [Need; 22] = [
     Need {
         program: "cc",
         args: &["--version"],
@@ -126,15 +126,11 @@ const SYSTEM: [Need; 18] = [
         why: "is the server whose answers the player's are compared with",
     },
     Need {
-        program: "unshare",
-        args: &["--version"],
-        package: "util-linux",
-        why: "gives the forty boards a network that leads nowhere",
+        program: "ip",
+        args: &["-V"],
+        package: "iproute2",
+        why: "makes the networks that the journeys run in",
     },
-];
-
-/// What the benches of the school's line and of new versions measure us beside, and with.
-const PEERS: [Need; 8] = [
     Need {
         program: "ping",
         args: &["-V"],
@@ -153,6 +149,16 @@ const PEERS: [Need; 8] = [
         package: "iperf3",
         why: "measures the lines that boards measure",
     },
+    Need {
+        program: "unshare",
+        args: &["--version"],
+        package: "util-linux",
+        why: "gives the forty boards a network that leads nowhere",
+    },
+];
+
+/// What the benches of the school's line and of new versions measure us beside, and with.
+const PEERS: [Need; 5] = [
     Need {
         program: "aria2c",
         args: &["--version"],
