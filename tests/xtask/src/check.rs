@@ -22,8 +22,7 @@ pub(crate) struct Options {
     jobs: usize,
 }
 
-/// They wait more than they work: on two cores three leave a third of the time unused.
-const AT_ONCE: usize = 3;
+const AT_ONCE: usize = 2;
 
 #[derive(clap::Args)]
 pub(crate) struct Journeys {

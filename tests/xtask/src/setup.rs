@@ -22,7 +22,7 @@ struct Need {
     why: &'static str,
 }
 
-const SYSTEM: [Need; 22] = [
+const SYSTEM: [Need; 19] = [
     Need {
         program: "cc",
         args: &["--version"],
@@ -132,6 +132,16 @@ const SYSTEM: [Need; 22] = [
         why: "makes the networks that the journeys run in",
     },
     Need {
+        program: "unshare",
+        args: &["--version"],
+        package: "util-linux",
+        why: "gives the forty boards a network that leads nowhere",
+    },
+];
+
+/// What the benches of the school's line and of new versions measure us beside, and with.
+const PEERS: [Need; 8] = [
+    Need {
         program: "ping",
         args: &["-V"],
         package: "iputils-ping",
@@ -149,16 +159,6 @@ const SYSTEM: [Need; 22] = [
         package: "iperf3",
         why: "measures the lines that boards measure",
     },
-    Need {
-        program: "unshare",
-        args: &["--version"],
-        package: "util-linux",
-        why: "gives the forty boards a network that leads nowhere",
-    },
-];
-
-/// What the benches of the school's line and of new versions measure us beside, and with.
-const PEERS: [Need; 5] = [
     Need {
         program: "aria2c",
         args: &["--version"],
