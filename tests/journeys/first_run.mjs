@@ -173,6 +173,7 @@ await board.waitForFunction(() => window.location.hash.endsWith("/0") && documen
 await board.evaluate((id) => { window.location.hash = `#/lesson/${encodeURIComponent(id)}`; }, seen.lesson);
 await board.locator('[data-item="2"]').click();
 const exercise = board.frameLocator("iframe.exercise-frame");
+await exercise.locator(".dot").last().waitFor(); // all() does not wait for the frame
 for (const dot of await exercise.locator(".dot").all()) await dot.click();
 await exercise.getByText("全部点亮，触摸正常").waitFor();
 await picture(board, "6-board-touch");
